@@ -1,0 +1,54 @@
+"""Fetch the demo photos into datasets/demo/: real photos that travel inside published packages (see README.md)."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+
+from facecluster.errors import FaceclusterError
+from facecluster.packages import PackagedFile, fetch
+
+FOLDER = Path(__file__).resolve().parent / "demo"
+
+FACE_RECOGNITION = [
+    PackagedFile("face_recognition==1.3.0", f"tests/test_images/{name}", sha256)
+    for name, sha256 in {
+        "obama.jpg": "0930e3aa8cae5920329c0c8cbc6a2ab70f47b0e67b432875beaa95cbf7e741f6",
+        "obama2.jpg": "a7efcc907375274796f39646510704aa86672d59f6d5469d69af3c85590976a6",
+        "obama3.jpg": "76ac6bf97c36dc2da0ad16a537d6a5ac1b10f48d49aac29a0cca9a17cdbc3ca3",
+        "obama_partial_face.jpg": "c2d1f09e7ef3042352b41e41286e6eb0522f64f88308be13886991b95db52117",
+        "obama_partial_face2.jpg": "9a812347f97633542b8cd9992de22def11b74f79d82056bc3ee830f13878e028",
+        "32bit.png": "44dca895a7d635a4aedddd91a4f37af9a8a5b44e66154282a24645a757b5f627",
+        "biden.jpg": "3c17508bb91554c637a2eabddfae790e5bb1caba93130814fc2ac50be9760c4c",
+    }.items()
+]
+SCIKIT_IMAGE = [
+    PackagedFile(
+        "scikit-image==0.25.2",
+        "skimage/data/astronaut.png",
+        "88431cd9653ccd539741b555fb0a46b61558b301d4110412b5bc28b5e3ea6cb5",
+    )
+]
+# The tests with their photos are only in the source distribution.
+SOURCE_ONLY = ["--no-binary", "face_recognition"]
+# One and the same wheel for everybody, as only a photo is taken from it; the source would want a compiler.
+ONE_WHEEL = [
+    *("--only-binary", ":all:", "--platform", "manylinux2014_x86_64"),
+    *("--python-version", "3.12", "--implementation", "cp", "--abi", "cp312"),
+]
+
+
+def main() -> None:
+    """Fetch what is not there yet."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    try:
+        fetch(FACE_RECOGNITION, FOLDER, pip_options=SOURCE_ONLY)
+        fetch(SCIKIT_IMAGE, FOLDER, pip_options=ONE_WHEEL)
+    except FaceclusterError as error:
+        sys.exit(f"{Path(__file__).name}: {error}")
+    print(f"{len(FACE_RECOGNITION + SCIKIT_IMAGE)} demo photos are in {FOLDER}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

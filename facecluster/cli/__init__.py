@@ -1,0 +1,89 @@
+"""The command line: verbs that are imported when called, and the one place where errors become messages.
+
+error                                     stderr                           exit code
+FaceclusterError                          facecluster: error: message      its own: 1, 2 for UsageError
+click's usage errors                      usage and message                2
+file errors nobody foresaw, disk full     facecluster: error: file: why    1
+Ctrl-C                                    facecluster: interrupted         130
+standard output closed by its reader      nothing                          1
+anything else is a mistake of ours        a traceback                      1
+"""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import sys
+from typing import Any, NoReturn
+
+import click
+
+from facecluster import __version__
+from facecluster.errors import FaceclusterError
+
+VERBS = {
+    "encode": "Find the faces in photos and write them to a face table.",
+    "cluster": "Group the faces of a table by person.",
+    "run": "Do both: encode photos, then cluster their faces.",
+    "models": "Show the weight files, or fetch them ahead of time.",
+}
+"""Each verb is the click command `command` of the file of its name; its line of help stands here."""
+
+
+class _Verbs(click.Group):
+    """The verbs, and what becomes of their errors."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in VERBS:
+            return None
+        command = importlib.import_module(f"{__name__}.{cmd_name}").command
+        if not isinstance(command, click.Command):
+            raise TypeError(f"{__name__}.{cmd_name}.command: expected a click.Command, got {command!r}")
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(VERBS.items()))
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()  # here, where a full disk can still be told
+        except FaceclusterError as error:
+            _end(ctx, f"error: {error}", error.exit_code)
+        except KeyboardInterrupt:
+            _end(ctx, "interrupted", 130)
+        except OSError as error:
+            if error.errno == errno.EPIPE:
+                raise  # click ends quietly
+            if error.filename is None and error.errno != errno.ENOSPC:
+                raise
+            file = "" if error.filename is None else f"{error.filename}: "
+            _end(ctx, f"error: {file}{error.strerror}", 1)
+        return result
+
+
+def _end(ctx: click.Context, message: str, exit_code: int) -> NoReturn:
+    """End the program with a message."""
+    click.echo(f"facecluster: {message}", err=True)
+    ctx.exit(exit_code)
+
+
+@click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="facecluster", message="%(prog)s %(version)s")
+def main() -> None:
+    """Photos in, people out.
+
+    Find the faces in folders of photos (encode) and group them by person (cluster). Standard output is data;
+    progress, summaries and messages go to standard error.
+    """
+    import logging
+
+    logger = logging.getLogger("facecluster")
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("facecluster: %(message)s"))
+    logger.handlers = [handler]
+    logger.setLevel(logging.INFO)

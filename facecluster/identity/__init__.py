@@ -1,0 +1,1 @@
+"""Numbers in, who is who out. No pixels, no files."""

@@ -1,0 +1,1 @@
+"""Who is who in, what people open out: records, folders, montages."""

@@ -1,0 +1,167 @@
+"""The face table: what encode finds and everything else reads. Arrays only; no files, no pixels.
+
+A `FaceTable` is two structs of arrays, `Photos` (m rows) and `Faces` (n rows), and the `Settings` they were made
+with. Every column is always present; an unknown number is NaN. Shapes and dtypes are checked once, here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+OK, NO_FACE, UNREADABLE = "ok", "no_face", "unreadable"
+STATUSES = (OK, NO_FACE, UNREADABLE)
+
+QUALITY_PARTS = ("presence", "sharpness", "exposure", "size_px", "inside")
+"""The columns of `Faces` that `quality` is made of, in the order of `Faces`. `vision.quality` defines each."""
+
+
+def _check(rows: Any, expected: Mapping[str, tuple[tuple[int, ...], Any]]) -> None:
+    """Raise ValueError unless every column has its shape and dtype ('U' stands for any string width)."""
+    for name, (shape, dtype) in expected.items():
+        array = getattr(rows, name)
+        kind_matches = array.dtype.kind == "U" if dtype == "U" else array.dtype == dtype
+        if array.shape != shape or not kind_matches:
+            raise ValueError(
+                f"{type(rows).__name__}.{name}: expected {dtype} {shape}, got {array.dtype} {array.shape}"
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class Photos:
+    """One row a photo, in the order in which the photos were given; unreadable and faceless photos too.
+
+    Attributes:
+        path: (m,) str, absolute.
+        digest: (m,) str, hex digest of the file's bytes; "" where the file could not be read at all.
+        size: (m, 2) int32 width, height in pixels, upright (after EXIF orientation); 0 where unknown.
+        status: (m,) str, one of `STATUSES`.
+        reason: (m,) str, why the photo is unreadable, else "".
+        time: (m,) float64 seconds since 1970 as EXIF says it was taken, NaN where unknown.
+        hash: (m,) uint64 perceptual hash; near-duplicate photos differ in few bits. 0 where unreadable.
+    """
+
+    path: NDArray[np.str_]
+    digest: NDArray[np.str_]
+    size: NDArray[np.int32]
+    status: NDArray[np.str_]
+    reason: NDArray[np.str_]
+    time: NDArray[np.float64]
+    hash: NDArray[np.uint64]
+
+    def __post_init__(self) -> None:
+        m = len(self.path)
+        text: tuple[tuple[int, ...], Any] = ((m,), "U")
+        _check(
+            self,
+            {
+                "path": text,
+                "digest": text,
+                "size": ((m, 2), np.int32),
+                "status": text,
+                "reason": text,
+                "time": ((m,), np.float64),
+                "hash": ((m,), np.uint64),
+            },
+        )
+        unknown = set(np.unique(self.status).tolist()) - set(STATUSES)
+        if unknown:
+            raise ValueError(f"Photos.status: expected one of {STATUSES}, got {sorted(unknown)}")
+
+    def __len__(self) -> int:
+        return len(self.path)
+
+
+@dataclass(frozen=True, eq=False)
+class Faces:
+    """One row a face, ordered by photo, within a photo by descending detector score.
+
+    Attributes:
+        photo: (n,) int32, row of its photo in `Photos`, not decreasing.
+        id: (n,) str, photo digest, "-", ordinal of the face in its photo: survives renaming and re-runs.
+        box: (n, 4) float32 left, top, right, bottom, half-open, in pixels of the upright photo at full size,
+            clipped to the photo.
+        score: (n,) float32 confidence of the detector; scales differ between detectors.
+        landmarks: (n, 5, 2) float32 x, y of right eye, left eye, nose tip, right and left mouth corner (the
+            person's right and left), pixels as for `box`.
+        pose: (n, 3) float32 pitch, yaw, roll in degrees, signs as in DESIGN: + looks up, + looks to the image's
+            right, + clockwise in the image. NaN where the face mesh does not see a face.
+        quality: (n,) float32 in 0..1, higher is more usable.
+        presence, sharpness, exposure, size_px, inside: (n,) float32, see `facecluster.vision.quality.Parts`.
+        encoding: (n, 128) float32.
+    """
+
+    photo: NDArray[np.int32]
+    id: NDArray[np.str_]
+    box: NDArray[np.float32]
+    score: NDArray[np.float32]
+    landmarks: NDArray[np.float32]
+    pose: NDArray[np.float32]
+    quality: NDArray[np.float32]
+    presence: NDArray[np.float32]
+    sharpness: NDArray[np.float32]
+    exposure: NDArray[np.float32]
+    size_px: NDArray[np.float32]
+    inside: NDArray[np.float32]
+    encoding: NDArray[np.float32]
+
+    def __post_init__(self) -> None:
+        n = len(self.photo)
+        expected: dict[str, tuple[tuple[int, ...], Any]] = {f.name: ((n,), np.float32) for f in fields(self)}
+        expected |= {
+            "photo": ((n,), np.int32),
+            "id": ((n,), "U"),
+            "box": ((n, 4), np.float32),
+            "landmarks": ((n, 5, 2), np.float32),
+            "pose": ((n, 3), np.float32),
+            "encoding": ((n, 128), np.float32),
+        }
+        _check(self, expected)
+
+    def __len__(self) -> int:
+        return len(self.photo)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a table was made with. Two tables may be joined only when `key()` is equal.
+
+    Attributes:
+        detector: "yunet", "cnn", "hog"; "" unknown (an older pickle).
+        encoder: "sface", "dlib"; an older pickle counts as "dlib".
+        options: every other option that changes the numbers, by its command-line name.
+        models: sha256 of each weight file used, by model name.
+        versions: of facecluster and of the libraries that did the arithmetic; informative only.
+    """
+
+    detector: str
+    encoder: str
+    options: Mapping[str, float | int | bool | str | None] = field(default_factory=dict)
+    models: Mapping[str, str] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+    def key(self) -> tuple[Any, ...]:
+        """All that changes the numbers, comparable with ==."""
+        return (self.detector, self.encoder, dict(self.options), dict(self.models))
+
+
+@dataclass(frozen=True, eq=False)
+class FaceTable:
+    """Photos, the faces found in them, and the settings of the run."""
+
+    photos: Photos
+    faces: Faces
+    settings: Settings
+
+    def __post_init__(self) -> None:
+        photo = self.faces.photo
+        if len(photo) and (photo.min() < 0 or photo.max() >= len(self.photos)):
+            raise ValueError(
+                f"Faces.photo: expected rows 0..{len(self.photos) - 1}, got {photo.min()}..{photo.max()}"
+            )
+        if np.any(np.diff(photo) < 0):
+            raise ValueError("Faces.photo: expected faces in the order of their photos")

