@@ -1,0 +1,85 @@
+"""Head pose from a face mesh: the rotation that lays a canonical face over it."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import resources
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float32]
+
+
+DEPTH = 1.1
+"""Factor on the depth of a mesh, which the network underrates; 1.0, 1.1, 1.2 and 1.3 were tried on the fit half."""
+
+
+def head_pose(points: Array) -> Array:
+    """Measure pitch, yaw and roll of every mesh.
+
+    The canonical face is the Procrustes mean of meshes of real faces, its zero fixed on heads of known pose:
+    `benchmarks/fit_canonical_face.py` made it and says on what, `benchmarks/pose.py` measures it on the other half.
+
+    Args:
+        points: (n, 468, 3) x, y in pixels (y down), z in the same unit (smaller is nearer); NaN where there is none.
+
+    Returns:
+        (n, 3) float32 pitch, yaw, roll in degrees: + looks up, + looks to the image's right, + clockwise in the
+        image. NaN for a mesh that is NaN.
+
+    References:
+        Kabsch, A solution for the best rotation to relate two sets of vectors, Acta Cryst. A32, 1976.
+    """
+    angles = np.full((len(points), 3), np.nan, np.float32)
+    known = ~np.isnan(points[:, 0, 0])
+    if known.any():
+        angles[known] = angles_of(rotations(canonical_face(), upright(points[known])))
+    return angles
+
+
+def upright(points: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Turn meshes to the axes of the poses: x right, y up, z towards the camera."""
+    turned: NDArray[np.float64] = points * np.array([1.0, -1.0, -DEPTH])
+    return turned
+
+
+def rotations(canonical: NDArray[np.floating], points: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return the (n, 3, 3) rotations that bring a (k, 3) face closest to (n, k, 3) others, whatever their size."""
+    centred = points - points.mean(axis=1, keepdims=True)
+    left, _, right = np.linalg.svd(np.einsum("nki,kj->nij", centred, canonical - canonical.mean(axis=0)))
+    left[:, :, 2] *= np.linalg.det(left @ right)[:, np.newaxis]  # a mirror image is not a rotation
+    result: NDArray[np.float64] = left @ right
+    return result
+
+
+def angles_of(rotation: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return (n, 3) pitch, yaw, roll in degrees of (n, 3, 3) rotations Rx(-pitch) Ry(yaw) Rz(-roll)."""
+    r = np.moveaxis(rotation, 0, -1)
+    pitch = np.arctan2(r[1, 2], r[2, 2])
+    yaw = np.arcsin(np.clip(r[0, 2], -1, 1))
+    roll = np.arctan2(r[0, 1], r[0, 0])
+    angles: NDArray[np.float64] = np.rad2deg(np.stack([pitch, yaw, roll], axis=1))
+    return angles
+
+
+def rotation_of(angles_deg: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return the (n, 3, 3) rotations of (n, 3) pitch, yaw, roll in degrees: the inverse of `angles_of`."""
+    sin, cos = np.sin(np.deg2rad(angles_deg)).T, np.cos(np.deg2rad(angles_deg)).T
+    zero, one = np.zeros(len(angles_deg)), np.ones(len(angles_deg))
+
+    def stack(*entries: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.stack(entries, axis=1).reshape(-1, 3, 3)
+
+    about_x = stack(one, zero, zero, zero, cos[0], sin[0], zero, -sin[0], cos[0])
+    about_y = stack(cos[1], zero, sin[1], zero, one, zero, -sin[1], zero, cos[1])
+    about_z = stack(cos[2], sin[2], zero, -sin[2], cos[2], zero, zero, zero, one)
+    return about_x @ about_y @ about_z
+
+
+@cache
+def canonical_face() -> NDArray[np.float64]:
+    """Return the (468, 3) canonical face that looks straight at the camera, axes as in `upright`."""
+    with resources.files(__package__).joinpath("canonical_face.npy").open("rb") as file:
+        face: NDArray[np.float64] = np.load(file, allow_pickle=False).astype(np.float64)
+    return face
