@@ -1,0 +1,108 @@
+"""Which faces are good enough to found a person, and why each of the others is not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+if (
+    TYPE_CHECKING
+):  # `cluster --help` shows the defaults of Limits, and NumPy takes longer to load than all the rest
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from facecluster.table import Faces
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a person's cluster must be founded on. Strict: a face exactly on a limit fails.
+
+    Attributes:
+        min_images: different photos that a person needs.
+        min_size_px: width and height of the box are both larger.
+        max_angle_deg: |pitch|, |yaw| and |roll| are all smaller.
+        min_quality: quality is higher.
+    """
+
+    min_images: int = 3
+    min_size_px: float = 75.0
+    max_angle_deg: float = 30.0
+    min_quality: float = 0.8
+
+
+class Reason(IntEnum):
+    """Why a face stands where it stands. The names, in lower case, are written to clusters.json."""
+
+    PASSED = 0
+    NO_ENCODING = 1
+    TOO_SMALL = 2
+    NO_POSE = 3
+    PITCH = 4
+    YAW = 5
+    ROLL = 6
+    NO_QUALITY = 7
+    LOW_QUALITY = 8
+    # The gate gives those above, clustering those below.
+    NO_MATCH = 9
+    TOO_FEW_PHOTOS = 10
+    BETWEEN_PEOPLE = 11
+    SAME_PHOTO = 12
+
+    @property
+    def code(self) -> str:
+        """As clusters.json has it."""
+        return self.name.lower()
+
+    @property
+    def text(self) -> str:
+        """For people."""
+        return _TEXT[self]
+
+
+_TEXT = {
+    Reason.PASSED: "good enough to found a person",
+    Reason.NO_ENCODING: "no usable encoding",
+    Reason.TOO_SMALL: "too small",
+    Reason.NO_POSE: "pose unknown",
+    Reason.PITCH: "looks too far up or down",
+    Reason.YAW: "turned too far aside",
+    Reason.ROLL: "head tilted too far",
+    Reason.NO_QUALITY: "quality unknown",
+    Reason.LOW_QUALITY: "quality too low",
+    Reason.NO_MATCH: "like nobody else",
+    Reason.TOO_FEW_PHOTOS: "in too few different photos",
+    Reason.BETWEEN_PEOPLE: "as much like one person as like another",
+    Reason.SAME_PHOTO: "that person is already in the photo",
+}
+
+
+def judge(faces: Faces, limits: Limits | None) -> NDArray[np.uint8]:
+    """Say which limit each face fails first.
+
+    Args:
+        faces: n faces; NaN where a number is unknown.
+        limits: strict bounds; a face exactly on a limit fails, and so does an unknown number. None: no gate, only
+            an encoding is asked for.
+
+    Returns:
+        (n,) codes of `Reason`, `Reason.PASSED` where none fails, in input order.
+
+    References:
+        The limits are those of Alibaba IMM's face clustering, see DESIGN.md, "The gate".
+    """
+    import numpy as np
+
+    fails = {Reason.NO_ENCODING: ~np.isfinite(np.einsum("ij,ij->i", faces.encoding, faces.encoding))}
+    if limits is not None:
+        width, height = (faces.box[:, 2:] - faces.box[:, :2]).T
+        fails[Reason.TOO_SMALL] = ~((width > limits.min_size_px) & (height > limits.min_size_px))
+        fails[Reason.NO_POSE] = np.isnan(faces.pose).any(axis=1)
+        for reason, angle in zip((Reason.PITCH, Reason.YAW, Reason.ROLL), faces.pose.T, strict=True):
+            fails[reason] = ~(np.abs(angle) < limits.max_angle_deg)
+        fails[Reason.NO_QUALITY] = np.isnan(faces.quality)
+        # the limit as the table would hold it: 0.8 in float32 is a little more than 0.8
+        fails[Reason.LOW_QUALITY] = ~(faces.quality > np.float32(limits.min_quality))
+    codes = np.select(list(fails.values()), list(fails), default=Reason.PASSED)
+    return codes.astype(np.uint8)
