@@ -1,0 +1,224 @@
+"""Who is who as records: what clusters.json holds, and what folders and montages are made from."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facecluster.identity.cluster import Clustering, Rules
+from facecluster.identity.gate import Reason
+from facecluster.store import settings_record
+from facecluster.table import NO_FACE, OK, UNREADABLE, FaceTable
+
+FORMAT = 1
+"""Of clusters.json; a change that a reader would notice is a new number."""
+
+SHARP_BOX_PX = 80
+"""A face at least this wide and high fills a tile of a montage without being enlarged (see `montage`)."""
+
+
+class Box(NamedTuple):
+    """In pixels of the upright photo, half-open."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+
+@dataclass(frozen=True)
+class Pose:
+    """Degrees; None where unknown."""
+
+    pitch: float | None
+    yaw: float | None
+    roll: float | None
+
+
+@dataclass(frozen=True)
+class PersonFace:
+    """A face of a person.
+
+    Attributes:
+        id: of the face, as in the face table.
+        photo: absolute path.
+        box: where in the photo.
+        pose: see `Pose`.
+        quality: 0..1, None where unknown.
+        core: whether it founded the person.
+        confidence: 0..1 that it is this person's, see `identity.cluster`; None for a person founded by one face alone.
+    """
+
+    id: str
+    photo: str
+    box: Box
+    pose: Pose
+    quality: float | None
+    core: bool
+    confidence: float | None
+
+
+@dataclass(frozen=True)
+class UnclusteredFace:
+    """A face without a person; `reason` is a code of `Reason`, the rest as in `PersonFace`."""
+
+    id: str
+    photo: str
+    box: Box
+    pose: Pose
+    quality: float | None
+    reason: str
+
+
+@dataclass(frozen=True)
+class Person:
+    """One person.
+
+    Attributes:
+        id: "person-0001" for the one with the most faces.
+        name: None until somebody gives one.
+        n_faces: length of `faces`.
+        n_photos: different paths among them.
+        cover: id of the most typical good face.
+        faces: the most typical good ones first, see `_typical`.
+    """
+
+    id: str
+    name: str | None
+    n_faces: int
+    n_photos: int
+    cover: str
+    faces: tuple[PersonFace, ...]
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many of everything; `unclustered` is by reason, only those that occur."""
+
+    photos: int
+    ok: int
+    no_face: int
+    unreadable: int
+    faces: int
+    people: int
+    clustered: int
+    unclustered: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Result:
+    """All of clusters.json, in its order."""
+
+    settings: Mapping[str, Any]
+    people: tuple[Person, ...]
+    unclustered: tuple[UnclusteredFace, ...]
+    counts: Counts
+
+
+def make_result(table: FaceTable, clustering: Clustering, rules: Rules) -> Result:
+    """Turn arrays into records.
+
+    Args:
+        table: n faces.
+        clustering: who each of them is.
+        rules: by which; written to the settings next to those of the table.
+    """
+    faces = table.faces
+    paths = table.photos.path.tolist()
+    ids, photo, reason = faces.id.tolist(), faces.photo.tolist(), clustering.reason.tolist()
+    box, pose, quality = _plain(faces.box), _plain(faces.pose), _plain(faces.quality)
+    core, confidence = clustering.core.tolist(), _plain(clustering.confidence)
+
+    def person_face(i: int) -> PersonFace:
+        return PersonFace(
+            ids[i], paths[photo[i]], Box(*box[i]), Pose(*pose[i]), quality[i], core[i], confidence[i]
+        )
+
+    def unclustered_face(i: int) -> UnclusteredFace:
+        return UnclusteredFace(
+            ids[i], paths[photo[i]], Box(*box[i]), Pose(*pose[i]), quality[i], Reason(reason[i]).code
+        )
+
+    n_left = int(np.count_nonzero(clustering.label < 0))
+    order = _typical(table, clustering, rules)
+    left, placed = order[:n_left], order[n_left:]
+    starts = np.flatnonzero(np.diff(clustering.label[placed])) + 1
+    people = []
+    for number, rows in enumerate(np.split(placed, starts) if len(placed) else [], start=1):
+        members = tuple(person_face(i) for i in rows.tolist())
+        people.append(
+            Person(
+                id=f"person-{number:04d}",
+                name=None,
+                n_faces=len(members),
+                n_photos=len({face.photo for face in members}),
+                cover=members[0].id,
+                faces=members,
+            )
+        )
+    statuses = Counter(table.photos.status.tolist())
+    return Result(
+        settings={**settings_record(table.settings), "cluster": asdict(rules)},
+        people=tuple(people),
+        unclustered=tuple(unclustered_face(i) for i in sorted(left.tolist())),
+        counts=Counts(
+            photos=len(table.photos),
+            ok=statuses[OK],
+            no_face=statuses[NO_FACE],
+            unreadable=statuses[UNREADABLE],
+            faces=len(faces),
+            people=len(people),
+            clustered=len(placed),
+            unclustered={r.code: reason.count(r) for r in Reason if r != Reason.PASSED and r in reason},
+        ),
+    )
+
+
+def _typical(table: FaceTable, clustering: Clustering, rules: Rules) -> NDArray[np.intp]:
+    """Order all faces by person; within one, those worth showing first, then founding ones, then the nearest.
+
+    Worth showing: large enough not to be enlarged, and of the quality that the gate asks for, where it is known.
+    """
+    faces = table.faces
+    size = (faces.box[:, 2:] - faces.box[:, :2]).min(axis=1)
+    poor = (size < SHARP_BOX_PX) | (faces.quality <= rules.limits.min_quality)
+    return np.lexsort((faces.id, clustering.distance, ~clustering.core, poor, clustering.label))
+
+
+def _plain(numbers: NDArray[np.float32]) -> list[Any]:
+    """Nested lists with None for NaN, and the shortest decimals that give the same float32."""
+    exact = np.array([float(text) for text in numbers.ravel().astype(str)], dtype=object)
+    exact[~np.isfinite(numbers.ravel())] = None
+    plain: list[Any] = exact.reshape(numbers.shape).tolist()
+    return plain
+
+
+def to_json(result: Result) -> Iterator[str]:
+    """Write strict JSON, ASCII only, piece by piece, one face a line.
+
+    Bytes of a path that are no text come as escaped lone surrogates, which Python's json gives back.
+    """
+    yield f'{{"format": {FORMAT},\n"settings": {_json(result.settings)},\n"people": ['
+    for i, person in enumerate(result.people):
+        head = {key: value for key, value in vars(person).items() if key != "faces"}
+        yield f'{"," if i else ""}\n{_json(head)[:-1]}, "faces": ['
+        yield from _lines(person.faces)
+        yield "]}"
+    yield '],\n"unclustered": ['
+    yield from _lines(result.unclustered)
+    yield f'],\n"counts": {_json(vars(result.counts))}}}\n'
+
+
+def _lines(faces: tuple[PersonFace, ...] | tuple[UnclusteredFace, ...]) -> Iterator[str]:
+    for i, face in enumerate(faces):
+        yield f"{',' if i else ''}\n{_json(face)}"
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, default=vars, allow_nan=False)

@@ -1,0 +1,235 @@
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from PIL import Image
+from tables import make_table, people
+
+from facecluster import store
+from facecluster.cli import main
+from facecluster.cli.cluster import ClusterOptions, cluster_table
+from facecluster.identity.gate import Limits
+from facecluster.table import FaceTable
+
+
+def run(*arguments: object, stdin: bytes | None = None) -> Result:
+    return CliRunner().invoke(main, ["cluster", *map(str, arguments)], input=stdin)
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> FaceTable:
+    """Two people in three and four photos, and one stranger, in photos that are there."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    paths = [str(folder / f"{i}.png") for i in range(8)]
+    for i, path in enumerate(paths):
+        Image.new("RGB", (400, 400), (30 * i, 100, 100)).save(path)
+    encoding = people(3, 4)[[0, 1, 2, 4, 5, 6, 7, 8]]
+    return make_table(encoding, paths=paths, photos={"size": [[400, 400]] * 8})
+
+
+@pytest.fixture
+def file(table: FaceTable, tmp_path: Path) -> Path:
+    store.write(table, tmp_path / "faces.npz")
+    return tmp_path / "faces.npz"
+
+
+def test_people_on_stdout_summary_on_stderr_pictures_in_the_folder(file: Path, tmp_path: Path) -> None:
+    result = run(file, "-o", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    lines = [line.split(maxsplit=3) for line in result.stdout.splitlines()]
+    assert lines[0] == ["person", "faces", "photos", "cover"]
+    assert [line[:3] for line in lines[1:]] == [["person-0001", "4", "4"], ["person-0002", "3", "3"]]
+    assert Path(lines[1][3]).parent == tmp_path / "photos"
+    assert "2 people with 7 of 8 faces" in result.stderr
+    assert "1  like nobody else" in result.stderr
+    assert str(tmp_path / "out") in result.stderr
+    out = sorted(p.relative_to(tmp_path / "out").as_posix() for p in (tmp_path / "out").rglob("[!.]*"))
+    assert out == [
+        "clusters.json",
+        "person-0001", *(f"person-0001/{i}.png" for i in (3, 4, 5, 6)), "person-0001_montage.jpg",
+        "person-0002", *(f"person-0002/{i}.png" for i in (0, 1, 2)), "person-0002_montage.jpg",
+        "unclustered", "unclustered/7.png",
+    ]  # fmt: skip
+    with Image.open(tmp_path / "out" / "person-0001_montage.jpg") as montage:
+        assert montage.info["comment"] == b"person-0001: 4 of 4 faces"
+
+
+def test_json_is_the_file(file: Path, tmp_path: Path) -> None:
+    result = run(file, "-o", tmp_path / "out", "--json", "-q")
+    assert result.exit_code == 0
+    assert result.stderr == ""
+    assert result.stdout == (tmp_path / "out" / "clusters.json").read_text()
+    assert json.loads(result.stdout)["counts"]["people"] == 2
+
+
+def test_options_of_the_older_script_and_standard_input(file: Path, tmp_path: Path) -> None:
+    named = run("-e", file, "-j", -1, "--output", tmp_path / "a", "--json")
+    piped = run("-", "--output", tmp_path / "b", "--json", stdin=file.read_bytes())
+    assert named.exit_code == piped.exit_code == 0
+    assert named.stdout == piped.stdout
+
+
+def test_run_again_gives_the_same_bytes(file: Path, tmp_path: Path) -> None:
+    def content() -> dict[Path, bytes]:
+        return {p: p.read_bytes() for p in (tmp_path / "out").rglob("*") if p.is_file() and p.name[0] != "."}
+
+    assert run(file, "-o", tmp_path / "out").exit_code == 0
+    first = content()
+    assert run(file, "-o", tmp_path / "out").exit_code == 0
+    assert content() == first
+    assert run(file, "-o", tmp_path / "out", "--min-images", 4, "--link", "none").exit_code == 0
+    assert {p.name for p in content()} == {"clusters.json", "person-0001_montage.jpg"}
+
+
+def test_limits_are_passed_on(file: Path, tmp_path: Path) -> None:
+    def people_with(*options: object) -> int:
+        result = run(file, "-o", tmp_path / "out", "--link", "none", "--json", *options)
+        assert result.exit_code == 0, result.output
+        return int(json.loads(result.stdout)["counts"]["people"])
+
+    assert people_with("--min-images", 4) == 1
+    assert people_with("--min-size", 100) == 0
+    assert people_with("--max-angle", 0) == 0
+    assert people_with("--min-quality", 0.9) == 0
+    assert people_with("--min-quality", 0.9, "--no-gate") == 2
+    assert people_with("--eps", 0.01) == 0
+    assert people_with("--min-samples", 4) == 1
+    assert people_with("--min-images", 1, "--min-samples", 1) == 3
+
+
+def test_nobody_is_an_answer_that_says_why(file: Path, tmp_path: Path) -> None:
+    result = run(file, "-o", tmp_path / "out", "--min-size", 500)
+    assert result.exit_code == 0
+    assert result.stdout == ""
+    assert "8  too small" in result.stderr
+    assert "no one is in 3 different photos" in result.stderr
+    store.write(make_table([]), tmp_path / "empty.npz")
+    result = run(tmp_path / "empty.npz", "-o", tmp_path / "out")
+    assert result.exit_code == 0
+    assert "there is no face in the table" in result.stderr
+
+
+def test_older_pickle_needs_no_gate_and_says_so(tmp_path: Path) -> None:
+    rows = [
+        {"imagePath": f"/p/{i}.jpg", "loc": (0, 90 if i else 50, 90, 0), "encoding": e.astype(float) * 0.5}
+        for i, e in enumerate(people(2, 3, spread=0.2))
+    ]
+    (tmp_path / "encodings.pickle").write_bytes(pickle.dumps(rows))
+    result = run("-e", tmp_path / "encodings.pickle", "-o", tmp_path / "out")
+    assert result.exit_code == 0
+    assert "says nothing of pose and quality" in result.stderr
+    assert "--no-gate" in result.stderr
+    result = run("-e", tmp_path / "encodings.pickle", "-o", tmp_path / "out", "--no-gate")
+    assert result.exit_code == 0
+    assert len(result.stdout.splitlines()) == 3
+    assert "2 people have no montage" in result.stderr
+    assert "6 photos are gone" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "exit_code", "message"),
+    [
+        (["-o", "out"], 2, "which face table? Give FILE"),
+        (["a.npz", "-e", "b.npz", "-o", "out"], 2, "two face tables"),
+        (["a.npz"], 2, "--output"),
+        (["a.npz", "-o", "out", "--min-images", "0"], 2, "--min-images"),
+        (["a.npz", "-o", "out", "--link", "move"], 2, "--link"),
+        (["none.npz", "-o", "out"], 1, "none.npz: cannot be read: No such file"),
+        (["text.npz", "-o", "out"], 1, "text.npz: not a face table"),
+        (["-", "-o", "out"], 1, "empty"),
+        (["faces.npz", "-o", "text.npz"], 2, "text.npz"),
+    ],
+)
+def test_mistakes_are_messages(
+    arguments: list[str], exit_code: int, message: str, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(file.parent)
+    Path("text.npz").write_text("hello")
+    result = run(*arguments, stdin=b"")
+    assert (result.exit_code, result.stdout) == (exit_code, "")
+    assert message in result.stderr
+    assert "Traceback" not in result.stderr
+    assert not Path("out").exists()
+
+
+def test_malicious_pickle_is_refused(tmp_path: Path) -> None:
+    class Touch:
+        def __reduce__(self) -> tuple[object, tuple[str]]:
+            return (os.system, (f"touch '{tmp_path / 'it ran'}'",))
+
+    (tmp_path / "bad.pickle").write_bytes(pickle.dumps([{"imagePath": Touch()}]))
+    result = run(tmp_path / "bad.pickle", "-o", tmp_path / "out")
+    assert result.exit_code == 1
+    assert "bad.pickle: refused: it wants" in result.stderr
+    assert not (tmp_path / "it ran").exists()
+
+
+def test_foreign_record_in_the_folder_is_not_replaced(file: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "clusters.json").write_text("mine")
+    result = run(file, "-o", tmp_path / "out")
+    assert result.exit_code == 1
+    assert "clusters.json: not written by facecluster" in result.stderr
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["clusters.json"]
+
+
+def test_results_among_the_photos_harm_nothing(table: FaceTable, tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    before = {p: p.read_bytes() for p in folder.iterdir()}
+    for options in (ClusterOptions(), ClusterOptions(link="symlink"), ClusterOptions(Limits(min_images=9))):
+        cluster_table(table, folder, options)
+        assert {p: p.read_bytes() for p in folder.iterdir() if p in before} == before
+
+
+def test_every_montage_of_many_people_is_made(table: FaceTable, tmp_path: Path) -> None:
+    encoding = people(90, 3, spread=0.2)
+    paths = (table.photos.path.tolist() * 34)[:270]
+    many = make_table(encoding, paths=[f"{p}" for p in paths], photos={"size": [[400, 400]] * 270})
+    cluster_table(many, tmp_path / "out", ClusterOptions(link="none"), jobs=2)
+    assert len(list((tmp_path / "out").glob("person-*_montage.jpg"))) == 90
+
+
+def test_help_loads_nothing_heavy() -> None:
+    script = (
+        "import sys\nfrom facecluster.cli import main\n"
+        "try: main(['cluster', '--help'])\n"
+        "except SystemExit: print(sorted({'numpy', 'cv2', 'sklearn', 'PIL', 'tqdm'} & set(sys.modules)))"
+    )
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert result.stdout.splitlines()[-1] == "[]"
+
+
+def test_real_photos_of_five_people(tmp_path: Path) -> None:
+    seed = Path(__file__).parents[2] / "shared" / "data" / "seed_football129"
+    if not seed.is_dir():
+        pytest.skip("needs shared/data/seed_football129")
+    where = {path.name: path for path in seed.glob("person_*/*")}
+    with np.load(seed / "seed_encodings.npz") as npz:
+        rows = [
+            {"imagePath": str(where[str(name)]), "loc": tuple(box), "encoding": encoding}
+            for name, box, encoding in zip(npz["files"], npz["box_trbl"], npz["encoding"], strict=True)
+        ]
+    (tmp_path / "encodings.pickle").write_bytes(pickle.dumps(rows))
+    result = run(
+        "-e",
+        tmp_path / "encodings.pickle",
+        "-o",
+        tmp_path / "out",
+        "--no-gate",
+        "--json",
+        "--link",
+        "symlink",
+    )
+    assert result.exit_code == 0, result.stderr
+    for person in json.loads(result.stdout)["people"]:
+        assert len({Path(face["photo"]).parent.name for face in person["faces"]}) == 1, "nobody is mixed up"
+        assert (tmp_path / "out" / f"{person['id']}_montage.jpg").is_file()

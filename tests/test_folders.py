@@ -1,0 +1,401 @@
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from facecluster.errors import OutputError
+from facecluster.output import folders
+from facecluster.output.folders import Link, ResultFolder, plan
+from facecluster.output.records import Box, Counts, Person, PersonFace, Pose, Result, UnclusteredFace
+
+LINKS: tuple[Link, ...] = ("copy", "hardlink", "symlink")
+
+
+def result_of(*people: Sequence[Path | str], nobody: Sequence[Path | str] = ()) -> Result:
+    """People by the photos that show them."""
+    where = (Box(0, 0, 1, 1), Pose(0, 0, 0), 0.9)
+    return Result(
+        settings={},
+        people=tuple(
+            Person(
+                id=f"person-{number:04d}",
+                name=None,
+                n_faces=len(photos),
+                n_photos=len(photos),
+                cover="",
+                faces=tuple(
+                    PersonFace("", str(photo), *where, core=True, confidence=1.0) for photo in photos
+                ),
+            )
+            for number, photos in enumerate(people, start=1)
+        ),
+        unclustered=tuple(UnclusteredFace("", str(photo), *where, reason="no_match") for photo in nobody),
+        counts=Counts(0, 0, 0, 0, 0, 0, 0, {}),
+    )
+
+
+def write(root: Path, result: Result, link: Link = "copy") -> int:
+    """All that a run does with the folder; how many photos are in place."""
+    originals = [face.photo for person in result.people for face in person.faces]
+    originals += [face.photo for face in result.unclustered]
+    folder = ResultFolder(root, originals)
+    planned, _ = plan(result, folder.foreign())
+    montages = [f"{person.id}_montage.jpg" for person in result.people]
+    entries = folder.prepare(["clusters.json", *montages], planned if link != "none" else {}, link)
+    folder.write("clusters.json", [b"{", b"}"])
+    placed = folder.place(entries)
+    for montage in montages:
+        folder.write(montage, [montage.encode()])
+    return placed
+
+
+def files(root: Path) -> list[str]:
+    """Every visible file below a folder."""
+    return sorted(
+        p.relative_to(root).as_posix()
+        for p in root.rglob("*")
+        if not p.is_dir() and not p.name.startswith(".")
+    )
+
+
+def snapshot(root: Path) -> dict[str, bytes]:
+    return {name: (root / name).read_bytes() for name in files(root)}
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """Photos of equal names in two folders."""
+    root = tmp_path / "photos"
+    for folder, names in {"x": "a.jpg b.jpg c.jpg", "y": "a.jpg B.JPG d.jpg"}.items():
+        (root / folder).mkdir(parents=True)
+        for name in names.split():
+            (root / folder / name).write_text(f"{folder}/{name}")
+    return root
+
+
+@pytest.mark.parametrize("link", LINKS)
+def test_photos_are_in_the_folders_of_their_people(link: Link, photos: Path, tmp_path: Path) -> None:
+    root = tmp_path / "out"
+    x, y = photos / "x", photos / "y"
+    before = snapshot(photos)
+    result = result_of(
+        [x / "a.jpg", x / "b.jpg"], [x / "a.jpg", y / "d.jpg"], nobody=[x / "b.jpg", x / "c.jpg"]
+    )
+    assert write(root, result, link) == 5
+    assert files(root) == [
+        "clusters.json",
+        "person-0001/a.jpg",
+        "person-0001/b.jpg",
+        "person-0001_montage.jpg",
+        "person-0002/a.jpg",
+        "person-0002/d.jpg",
+        "person-0002_montage.jpg",
+        "unclustered/c.jpg",
+    ]
+    copy = root / "person-0002" / "d.jpg"
+    assert copy.read_text() == "y/d.jpg"
+    assert copy.is_symlink() == (link == "symlink")
+    assert copy.samefile(y / "d.jpg") == (link != "copy")
+    assert copy.stat().st_mtime_ns == (y / "d.jpg").stat().st_mtime_ns
+    assert snapshot(photos) == before
+
+
+def test_link_none_makes_no_folders(photos: Path, tmp_path: Path) -> None:
+    write(tmp_path / "out", result_of([photos / "x/a.jpg"]))
+    assert write(tmp_path / "out", result_of([photos / "x/a.jpg"]), "none") == 0
+    assert files(tmp_path / "out") == ["clusters.json", "person-0001_montage.jpg"]
+    assert not (tmp_path / "out" / "person-0001").exists()
+
+
+def test_equal_names_do_not_overwrite_each_other(photos: Path, tmp_path: Path) -> None:
+    everything = [*photos.glob("*/*")]
+    for order in (everything, everything[::-1]):
+        write(tmp_path / "out", result_of(order))
+        assert {p.name: p.read_text() for p in (tmp_path / "out" / "person-0001").iterdir()} == {
+            "a.jpg": "x/a.jpg",
+            "a-2.jpg": "y/a.jpg",
+            "b.jpg": "x/b.jpg",
+            "B-2.JPG": "y/B.JPG",
+            "c.jpg": "x/c.jpg",
+            "d.jpg": "y/d.jpg",
+        }
+
+
+def test_number_evades_names_that_are_taken_too() -> None:
+    planned, evaded = plan(result_of(["/1/a.jpg", "/2/a.jpg", "/3/a-2.jpg"]), {"person-0001": {"A-3.jpg"}})
+    assert planned == {
+        "person-0001/a.jpg": "/1/a.jpg",
+        "person-0001/a-2.jpg": "/2/a.jpg",
+        "person-0001/a-2-2.jpg": "/3/a-2.jpg",
+    }
+    assert evaded == 0
+
+
+def test_long_names_stay_as_long_as_a_name_may_be() -> None:
+    name = "é" * 125 + ".jpg"
+    planned, _ = plan(result_of([f"/1/{name}", f"/2/{name}"]), {})
+    assert all(len(os.fsencode(Path(path).name)) <= 255 for path in planned)
+    assert len(planned) == 2
+
+
+def test_ten_thousand_equal_names_are_quick() -> None:
+    planned, _ = plan(result_of([f"/{i}/image.jpg" for i in range(10_000)]), {})
+    assert len(planned) == 10_000
+
+
+@pytest.mark.parametrize("link", LINKS)
+@pytest.mark.parametrize("again", LINKS)
+def test_run_again_replaces_what_it_wrote(link: Link, again: Link, photos: Path, tmp_path: Path) -> None:
+    root, x, y = tmp_path / "out", photos / "x", photos / "y"
+    before = snapshot(photos)
+    write(root, result_of([x / "a.jpg"], [x / "b.jpg"], nobody=[x / "c.jpg"]), link)
+    result = result_of([x / "a.jpg", y / "d.jpg"])
+    write(root, result, again)
+    write(tmp_path / "fresh", result, again)
+    assert snapshot(root) == snapshot(tmp_path / "fresh")
+    assert sorted(p.name for p in root.iterdir() if p.is_dir()) == ["person-0001"]
+    assert (root / "person-0001" / "a.jpg").is_symlink() == (again == "symlink")
+    assert snapshot(photos) == before
+
+
+def test_what_is_as_it_should_be_is_left_alone(photos: Path, tmp_path: Path) -> None:
+    result = result_of([photos / "x/a.jpg"])
+    write(tmp_path, result)
+    inode = (tmp_path / "person-0001/a.jpg").stat().st_ino
+    write(tmp_path, result)
+    assert (tmp_path / "person-0001/a.jpg").stat().st_ino == inode
+
+
+def test_changed_original_is_copied_again(photos: Path, tmp_path: Path) -> None:
+    original = photos / "x/a.jpg"
+    for link in LINKS:
+        write(tmp_path / link, result_of([original]), link)
+    original.write_text("edited")
+    for link in LINKS:
+        write(tmp_path / link, result_of([original]), link)
+        assert {p.name: p.read_text() for p in (tmp_path / link / "person-0001").iterdir()} == {
+            "a.jpg": "edited"
+        }
+
+
+@pytest.mark.parametrize("link", LINKS)
+def test_files_of_the_user_stay(link: Link, photos: Path, tmp_path: Path) -> None:
+    root, x, y = tmp_path / "out", photos / "x", photos / "y"
+    write(root, result_of([x / "a.jpg", x / "b.jpg"]), link)
+    (root / "notes.txt").write_text("mine")
+    (root / "person-0001" / "mine.jpg").write_text("mine")
+    (root / "person-0001" / "a.jpg").unlink()
+    (root / "person-0001" / "a.jpg").write_text("mine, edited")
+    (root / "person-0007").mkdir()
+    write(root, result_of([x / "a.jpg", y / "a.jpg"], [y / "d.jpg"]), link)
+    assert (root / "notes.txt").read_text() == "mine"
+    assert (root / "person-0007").is_dir()
+    assert {p.name: p.read_text() for p in (root / "person-0001").iterdir()} == {
+        "mine.jpg": "mine",
+        "a.jpg": "mine, edited",
+        "a-2.jpg": "x/a.jpg",
+        "a-3.jpg": "y/a.jpg",
+    }
+
+
+@pytest.mark.parametrize("name", ["clusters.json", "person-0001_montage.jpg"])
+@pytest.mark.parametrize("ours", [False, True])
+def test_record_or_montage_that_is_not_ours_ends_it_before_anything_is_touched(
+    name: str, ours: bool, photos: Path, tmp_path: Path
+) -> None:
+    root = tmp_path / "out"
+    root.mkdir()
+    if ours:
+        write(root, result_of([photos / "x/a.jpg"]))
+    (root / name).write_text("the user's own")
+    before = snapshot(root)
+    with pytest.raises(
+        OutputError, match=f"{name}: not written by facecluster, or changed since.*another folder"
+    ):
+        write(root, result_of([photos / "x/b.jpg"]))
+    assert snapshot(root) == before
+
+
+def test_original_is_never_removed_wherever_the_results_lie(photos: Path) -> None:
+    originals = sorted(photos.glob("*/*"))
+    before = snapshot(photos)
+    for root in (photos, photos / "x", photos / "x"):
+        write(root, result_of(originals[:4], nobody=originals[4:]))
+        write(root, result_of(originals[4:], nobody=originals[:4]), "hardlink")
+        write(root, result_of(), "symlink")
+        assert {name: content for name, content in snapshot(photos).items() if name in before} == before
+
+
+def test_copy_that_became_an_original_is_not_removed(photos: Path, tmp_path: Path) -> None:
+    root = tmp_path / "out"
+    write(root, result_of([photos / "x/a.jpg"]))
+    ours = root / "person-0001" / "a.jpg"  # and now the user encodes the results
+    write(root, result_of([ours]))
+    assert ours.read_text() == "x/a.jpg"
+    assert {p.name for p in ours.parent.iterdir()} == {"a.jpg", "a-2.jpg"}
+
+
+@pytest.mark.parametrize("link", ["copy", "hardlink"])
+def test_last_copy_of_a_photo_is_not_removed(
+    link: Link, photos: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    root = tmp_path / "out"
+    write(root, result_of([photos / "x/a.jpg"]), link)
+    shutil.rmtree(photos / "x")
+    assert write(root, result_of([photos / "y/a.jpg", photos / "x/a.jpg"]), link) == 1
+    assert {p.name: p.read_text() for p in (root / "person-0001").iterdir()} == {
+        "a.jpg": "x/a.jpg",
+        "a-3.jpg": "y/a.jpg",
+    }
+    assert "1 copies are kept" in caplog.text
+    (photos / "x").mkdir()
+    (photos / "x/a.jpg").write_text("it is back")
+    write(root, result_of([photos / "y/a.jpg"]), link)
+    assert {p.name: p.read_text() for p in (root / "person-0001").iterdir()} == {"a.jpg": "y/a.jpg"}
+
+
+def test_folder_that_was_replaced_by_a_link_to_originals_is_not_touched(photos: Path, tmp_path: Path) -> None:
+    root = tmp_path / "out"
+    write(root, result_of([photos / "x/a.jpg"]))
+    shutil.rmtree(root / "person-0001")
+    (root / "person-0001").symlink_to(photos / "x")
+    before = snapshot(photos)
+    with pytest.raises(OutputError, match="a link, not a folder of ours"):
+        write(root, result_of([photos / "y/a.jpg"]))
+    assert snapshot(photos) == before
+
+
+def test_file_in_the_place_of_a_folder_is_an_output_error(photos: Path, tmp_path: Path) -> None:
+    (tmp_path / "person-0001").write_text("mine")
+    with pytest.raises(OutputError, match="person-0001"):
+        write(tmp_path, result_of([photos / "x/a.jpg"]))
+    assert (tmp_path / "person-0001").read_text() == "mine"
+
+
+def test_missing_originals_do_not_end_it(photos: Path, tmp_path: Path) -> None:
+    gone = [photos / "gone.jpg", photos, "/dev/null"]
+    for link in LINKS:
+        assert write(tmp_path / link, result_of([photos / "x/a.jpg", *gone]), link) == 1
+
+
+def test_original_that_vanishes_on_the_way_is_left_out(photos: Path, tmp_path: Path) -> None:
+    for link in ("copy", "hardlink"):
+        folder = ResultFolder(tmp_path / link, [])
+        entries = folder.prepare([], {"person-0001/a.jpg": str(photos / "x/a.jpg")}, link)  # type: ignore[arg-type]
+        (photos / "x/a.jpg").rename(photos / "moved")
+        assert folder.place(entries) == 0
+        (photos / "moved").rename(photos / "x/a.jpg")
+        assert files(tmp_path / link) == []
+
+
+def test_killed_run_is_cleaned_up_by_the_next(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, everything = tmp_path / "out", sorted(photos.glob("*/*"))
+
+    def die(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", die)  # as after kill -9, the unfinished copy stays
+        patch.setattr(folders.os, "utime", die)
+        with pytest.raises(KeyboardInterrupt):
+            write(root, result_of(everything))
+    assert any(p.name.endswith(".part") for p in (root / "person-0001").iterdir())
+    result = result_of([photos / "y/d.jpg"])
+    write(root, result)
+    write(tmp_path / "fresh", result)
+    assert snapshot(root) == snapshot(tmp_path / "fresh")
+    assert not list(root.rglob("*.part"))
+
+
+def test_run_killed_after_some_photos_is_cleaned_up_by_the_next(photos: Path, tmp_path: Path) -> None:
+    root, everything = tmp_path / "out", sorted(photos.glob("*/*"))
+    result = result_of(everything)
+    folder = ResultFolder(root, [])
+    planned, _ = plan(result, {})
+    folder.place(folder.prepare([], planned, "copy")[:3])
+    with (root / ".facecluster-files.jsonl").open("ab") as file:
+        file.write(b'{"path": "person-0001/d.j')  # a torn line
+    write(root, result_of([photos / "y/d.jpg"]))
+    assert files(root) == ["clusters.json", "person-0001/d.jpg", "person-0001_montage.jpg"]
+
+
+@pytest.mark.parametrize(
+    "path", ["../photos/x/a.jpg", "/etc/passwd", "person-0001/../../photos/x/a.jpg", "a/b/c", "", "."]
+)
+def test_list_that_names_files_elsewhere_removes_nothing(path: str, photos: Path, tmp_path: Path) -> None:
+    root = tmp_path / "out"
+    write(root, result_of([photos / "x/b.jpg"]))
+    original = (photos / "x/a.jpg").stat()
+    entry = folders.Entry(path, "file", "", original.st_size, original.st_mtime_ns)
+    with (root / ".facecluster-files.jsonl").open("ab") as file:
+        file.write(folders._line(vars(entry)))
+    write(root, result_of())
+    assert (photos / "x/a.jpg").exists()
+
+
+def test_list_of_a_newer_facecluster_is_not_guessed_at(photos: Path, tmp_path: Path) -> None:
+    write(tmp_path, result_of([photos / "x/a.jpg"]))
+    (tmp_path / ".facecluster-files.jsonl").write_text('{"format": 2}\n')
+    with pytest.raises(OutputError, match="newer facecluster"):
+        write(tmp_path, result_of())
+
+
+def test_disk_that_is_too_small_ends_it_before_anything_is_touched(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "out"
+    write(root, result_of([photos / "x/a.jpg"]))
+    before = snapshot(root)
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=10))
+    with pytest.raises(OutputError, match="--link symlink"):
+        write(
+            root, result_of([photos / "x/b.jpg", photos / "x/c.jpg", photos / "y/d.jpg", photos / "y/B.JPG"])
+        )
+    assert snapshot(root) == before
+    write(root, result_of([photos / "x/b.jpg"]))  # what is removed makes room
+    write(root, result_of(sorted(photos.glob("*/*"))), "symlink")
+
+
+def test_hard_link_to_another_disk_becomes_a_copy(
+    photos: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    shm = Path("/dev/shm")
+    if not shm.is_dir() or shm.stat().st_dev == tmp_path.stat().st_dev or not os.access(shm, os.W_OK):
+        pytest.skip("needs two file systems")
+    root = shm / f"facecluster-{os.getpid()}"
+    try:
+        assert write(root, result_of([photos / "x/a.jpg"]), "hardlink") == 1
+        assert (root / "person-0001/a.jpg").read_text() == "x/a.jpg"
+        assert "1 photos are on another disk" in caplog.text
+        write(root, result_of(), "hardlink")
+        assert files(root) == ["clusters.json"]
+    finally:
+        shutil.rmtree(root)
+
+
+def test_symlinks_are_absolute_and_removed_without_their_originals(photos: Path, tmp_path: Path) -> None:
+    (photos / "alias.jpg").symlink_to(photos / "x/a.jpg")
+    write(tmp_path, result_of([photos / "alias.jpg"]), "symlink")
+    assert (tmp_path / "person-0001/alias.jpg").readlink() == photos / "alias.jpg"
+    write(tmp_path, result_of(), "symlink")
+    assert not (tmp_path / "person-0001").exists()
+    assert (photos / "x/a.jpg").read_text() == "x/a.jpg"
+
+
+def test_names_that_are_no_text(photos: Path, tmp_path: Path) -> None:
+    strange = photos / "\udcff.jpg"
+    try:
+        strange.write_text("strange")
+    except (OSError, UnicodeEncodeError):
+        pytest.skip("this file system wants UTF-8")
+    for _ in range(2):
+        assert write(tmp_path / "out", result_of([strange])) == 1
+    write(tmp_path / "out", result_of())
+    assert files(tmp_path / "out") == ["clusters.json"]
