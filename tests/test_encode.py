@@ -98,4 +98,4 @@ def test_a_large_face_is_averaged_not_sampled():
     stripes = np.zeros((800, 800, 3), np.uint8)
     stripes[:, ::2] = 255
     crop = crops.cut(stripes, crops.square(np.array([400, 400]), 790, 0, 112), 112)
-    assert np.abs(crop.astype(int)[4:-4, 4:-4] - 127).max() <= 10  # one pixel in seven would be 0 or 255
+    assert np.abs(crop.astype(int)[4:-4, 4:-4] - 127).max() <= 20  # sampled, it would be 0 or 255

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facecluster.vision import models
-from facecluster.vision.crops import Pixels
+from facecluster.vision.crops import Pixels, averaged
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -116,8 +116,7 @@ def find_faces(
             pixels, min(own_rule if max_side_px is None else (max_side_px or long_side), long_side)
         )
     elif detector in ("cnn", "hog"):
-        scale = min(1.0, max_side_px / long_side) if max_side_px else 1.0
-        reduced, factor = _reduced(pixels, scale)
+        reduced, factor = _reduced(pixels, max_side_px or long_side)
         boxes, scores = (_mmod if detector == "cnn" else _hog)(reduced, upsample)
         found = Detections(
             _scaled(boxes, np.tile(factor, 2)), scores, np.full((len(boxes), 5, 2), np.nan, np.float32)
@@ -151,13 +150,15 @@ def _overlap(one: Array, many: Array) -> Array:
     return result
 
 
-def _reduced(pixels: Pixels, scale: float) -> tuple[Pixels, Array]:
-    """Average a picture down; also return the exact factors of width and height."""
-    height, width = pixels.shape[:2]
+def _reduced(pixels: Pixels, long_side: int) -> tuple[Pixels, Array]:
+    """Average a picture down to a long side; also return the exact factors of width and height. Never enlarges."""
+    scale = long_side / max(pixels.shape[:2])
     if scale >= 1:
         return pixels, np.ones(2, np.float32)
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    factor = np.array([size[0] / width, size[1] / height], np.float32)
+    pixels, whole = averaged(pixels, int(1 / scale))
+    height, width = pixels.shape[:2]
+    size = (max(1, round(width * whole * scale)), max(1, round(height * whole * scale)))
+    factor = np.array([size[0] / (width * whole), size[1] / (height * whole)], np.float32)
     return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8), factor
 
 
@@ -172,11 +173,20 @@ def _scaled(coordinates: Array, factor: Array) -> Array:
 
 def _yunet(pixels: Pixels, largest_side: int) -> Detections:
     """Look at the picture at `YUNET_SIDES` and, where `largest_side` is well above them, at that size too."""
-    sides = sorted({min(side, largest_side) for side in YUNET_SIDES})
-    found = _agreed([_yunet_look(pixels, side, _YUNET_UNSEEN) for side in sides])
+    sides = sorted({min(side, largest_side) for side in (*YUNET_SIDES, largest_side)}, reverse=True)
+    has_third = largest_side > 1.25 * YUNET_SIDES[-1]
+    if not has_third:
+        sides = sides[-len(YUNET_SIDES) :]
+    factor = np.ones(2, np.float32)
+    looks: list[Detections] = []
+    for side in sides:  # each is made from the one before, which is much smaller than the picture
+        pixels, step = _reduced(pixels, side)
+        factor = factor * step
+        is_third = has_third and not looks
+        looks.append(_yunet_look(pixels, factor, YUNET_SCORE_LARGE if is_third else _YUNET_UNSEEN))
+    found = _agreed(looks[has_third:])
     found = found.rows(np.flatnonzero(found.score > YUNET_SCORE))
-    if largest_side > 1.25 * YUNET_SIDES[-1]:
-        found = _joined([found, _yunet_look(pixels, largest_side, YUNET_SCORE_LARGE)])
+    found = _joined([found, *looks[:has_third]])
     return found.rows(suppress(found.box, found.score, _YUNET_IOU))
 
 
@@ -197,9 +207,8 @@ def _joined(parts: list[Detections]) -> Detections:
     return Detections(*(np.concatenate(column) for column in columns))
 
 
-def _yunet_look(pixels: Pixels, side: int, threshold: float) -> Detections:
-    """Run the network on the picture reduced to a long side, tile by tile."""
-    reduced, factor = _reduced(pixels, side / max(pixels.shape[:2]))
+def _yunet_look(reduced: Pixels, factor: Array, threshold: float) -> Detections:
+    """Run the network on a reduced picture, tile by tile; boxes and landmarks in pixels of the full one."""
     found: list[Detections] = []
     for left, top, tile in _tiles(reduced):
         seen = _yunet_tile(tile, threshold)
