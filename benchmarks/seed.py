@@ -38,7 +38,7 @@ def main():
             distances.append(np.linalg.norm(table.faces.encoding[there[iou.argmax()]] - encoding))
     print(machine())
     print(
-        f"{sum(iou >= 0.7 for iou in ious)} of {len(files)} faces found at IoU 0.7, least IoU {min(ious):.3f}; distance "
+        f"{sum(iou >= 0.7 for iou in ious)} of {len(files)} faces found at IoU 0.7, least {min(ious):.3f}; distance "
         f"of encodings median {np.median(distances):.4f}, 95 % {np.percentile(distances, 95):.4f}, largest "
         f"{max(distances):.4f}; {len(table.faces)} faces found in all; {seconds:.0f} s for {len(table.photos)} photos"
     )

@@ -4,8 +4,8 @@
 
 face_recognition's `face_locations(model="cnn")` and `face_encodings` are these calls of dlib: the cnn detector with one
 doubling, the five-point landmarks, one descriptor a face. It would take an hour or two for all 250 photos, so it is
-timed on N photos (default 8, every 31st) and ours on all of them, start-up included; both are seconds a photo, on the cores
-that each uses by itself (ours all, dlib one).
+timed on N photos (default 8, every 31st) and ours on all of them, start-up included; both are seconds a photo, on the
+cores that each uses by itself (ours all, dlib one).
 
 Bounds (issue 2): at least 60 times faster, recall at least 0.92 and precision at least 0.93 at IoU 0.3.
 """

@@ -21,8 +21,8 @@ from facecluster.vision.graphs import Graph
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
-RESNET_MEAN = (122.782, 117.001, 104.298)
-"""Mean R, G, B that dlib's input layers subtract before they divide by 256 (`input_rgb_image_sized`)."""
+MEAN_RGB = (122.782, 117.001, 104.298)
+"""What dlib's input layers subtract before they divide by 256 (`dlib/dnn/input.h`)."""
 
 _TENSOR_VERSION = b"\x01\x02"
 _BN_EPSILON = 1e-4
@@ -100,7 +100,9 @@ def resnet(path: Path) -> InferenceSession:
             x, kernel * gamma[:, None, None, None], bias * gamma + beta, stride=stride, pads=(pad,) * 4
         )
 
-    x = graph.add("Relu", conv_affine(_normalised(graph), 2, 0))
+    mean = np.reshape(np.array(MEAN_RGB), (1, 3, 1, 1))
+    x = graph.add("Mul", graph.add("Sub", "input", graph.weight(mean)), graph.weight(np.array(1 / 256)))
+    x = graph.add("Relu", conv_affine(x, 2, 0))
     x = graph.add("MaxPool", x, kernel_shape=[3, 3], strides=[2, 2])
     rows, channels = 35, 32
     for filters, halves in _RESNET_BLOCKS:
@@ -124,7 +126,7 @@ MMOD_WINDOW = 80
 
 
 def mmod(path: Path) -> InferenceSession:
-    """Open dlib's mmod CNN face detector: (1, 3, h, w) float32 RGB 0..255 -> (1, 1, rows, cols) scores.
+    """Open dlib's mmod CNN face detector: (1, 3, h, w) float32 (RGB - MEAN_RGB) / 256 -> (1, 1, rows, cols) scores.
 
     Output cell (r, c) is centred on input pixel (x, y) = (8c + 14, 8r + 14). Architecture: dlib's
     `examples/dnn_mmod_face_detection_ex.cpp` (`net_type`).
@@ -138,12 +140,16 @@ def mmod(path: Path) -> InferenceSession:
     tensors = read_tensors(path, sizes)
 
     graph = Graph(1, 3, "h", "w")
-    x = _normalised(graph)
+    x = "input"
     for number, (out, into, side) in enumerate(shapes):
         kernel, bias = _split(next(tensors), out, into, side)
         stride, pad = (2, 0) if number < 3 else (1, side // 2)
         if out == 1:
-            return graph.session(graph.conv(x, kernel, bias, stride=stride, pads=(pad,) * 4))
+            # The same sum, transposed: ONNX Runtime is slow at convolutions of one filter; it does this one as a matrix
+            # product of all taps and a sum of shifted maps, 20 times faster.
+            flipped = graph.weight(kernel[:, :, ::-1, ::-1].transpose(1, 0, 2, 3))
+            x = graph.add("ConvTranspose", x, flipped, graph.weight(bias), pads=[pad] * 4)
+            return graph.session(x)
         gamma, beta = next(tensors).astype(np.float64).reshape(2, out)
         next(tensors), next(tensors)  # statistics of the last training batch
         mean, variance = next(tensors).astype(np.float64), next(tensors).astype(np.float64)
@@ -165,12 +171,6 @@ def _split(
     """Split a convolution's parameters into float64 kernels (out, into, side, side) and biases (out,)."""
     exact = parameters.astype(np.float64)
     return exact[:-out].reshape(out, into, side, side), exact[-out:]
-
-
-def _normalised(graph: Graph) -> str:
-    """Subtract the mean colour and divide by 256. A layer of its own: zero padding comes after it in dlib."""
-    centred = graph.add("Sub", "input", graph.weight(np.reshape(np.array(RESNET_MEAN), (1, 3, 1, 1))))
-    return graph.add("Mul", centred, graph.weight(np.array(1 / 256)))
 
 
 def _zero_pad(graph: Graph, x: str, channels: int, rows: int) -> str:
