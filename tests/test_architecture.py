@@ -12,7 +12,7 @@ LAYERS = [
     {"errors"},
     {"packages"},
     {"photos", "vision", "table"},
-    {"store", "unpickle", "pipeline", "identity"},
+    {"store", "unpickle", "journal", "workers", "pipeline", "identity"},
     {"output"},
     {"cli"},
     {"__main__"},

@@ -1,0 +1,260 @@
+"""`facecluster encode`: photos in, a face table out."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from facecluster.errors import UsageError
+
+if TYPE_CHECKING:  # OpenCV, NumPy and the networks are loaded when there is work to do
+    from facecluster.pipeline import Encoded
+    from facecluster.table import FaceTable
+
+_log = logging.getLogger(__name__)
+
+_N_LISTED = 10
+"""Unreadable photos that the summary names."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a user asks of encode, whatever the output.
+
+    Attributes:
+        paths: files, folders, "-" for a list on standard input.
+        null: names of that list end with NUL, not with a line end.
+        chosen: fields of `pipeline.EncodeOptions` that were given.
+        jobs, fresh, keep_missing: see `pipeline.encode_photos`.
+        quiet: neither progress nor summary.
+        verbose: name every unreadable photo.
+    """
+
+    paths: tuple[str, ...]
+    null: bool
+    chosen: Mapping[str, Any]
+    jobs: int
+    fresh: bool
+    keep_missing: bool
+    quiet: bool
+    verbose: bool
+
+
+_CHOICES = [
+    click.option(
+        "-d",
+        "--detector",
+        "--detection-method",
+        type=click.Choice(["yunet", "cnn", "hog"]),
+        help="What finds faces: yunet, or one of dlib's two.  [default: yunet]",
+    ),
+    click.option(
+        "--encoder",
+        type=click.Choice(["sface", "dlib"]),
+        help="What tells people apart: sface is more accurate; dlib gives face_recognition's numbers.  "
+        "[default: sface]",
+    ),
+    click.option(
+        "--min-face",
+        type=click.FloatRange(min=0),
+        metavar="PIXELS",
+        help="Leave out faces smaller than this in the photo.  [default: 24]",
+    ),
+    click.option(
+        "--max-side",
+        type=click.IntRange(min=0),
+        metavar="PIXELS",
+        help="Look for faces in photos reduced to this long side; 0 is full size. Boxes, sizes and crops are of "
+        "the full photo anyway.  [default: by detector]",
+    ),
+    click.option(
+        "--upsample",
+        type=click.IntRange(0, 4),
+        metavar="TIMES",
+        help="How often cnn and hog double the photo first, to find smaller faces.  [default: 1]",
+    ),
+    click.option(
+        "--mirror",
+        is_flag=True,
+        default=None,
+        help="Encode each face and its mirror image, and keep the mean: slower, a little more accurate.",
+    ),
+]
+"""The fields of `pipeline.EncodeOptions`, which has the defaults; a test compares them with the help."""
+
+_OTHERS = [
+    click.argument("paths", nargs=-1, metavar="[PATHS]..."),
+    click.option("-i", "--dataset", metavar="DIR", help="A folder of photos, like PATHS."),
+    click.option("-0", "--null", is_flag=True, help="Names on standard input end with NUL (find -print0)."),
+    *_CHOICES,
+    click.option("--fresh", is_flag=True, help="Encode every photo again, whatever the output holds."),
+    click.option(
+        "--keep-missing", is_flag=True, help="Keep photos of the output that are not there any more."
+    ),
+    click.option(
+        "-j",
+        "--jobs",
+        type=click.IntRange(min=-1),
+        default=-1,
+        help="Worker processes.  [default: one a core]",
+    ),
+    click.option("-q", "--quiet", is_flag=True, help="Neither progress nor summary."),
+    click.option("-v", "--verbose", is_flag=True, help="Name every unreadable photo."),
+]
+
+
+def encode_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add PATHS and the options of encoding to a command, which gets them as `request: Request`."""
+
+    @functools.wraps(function)
+    def with_options(
+        *,
+        paths: tuple[str, ...],
+        dataset: str | None,
+        null: bool,
+        detector: str | None,
+        encoder: str | None,
+        min_face: float | None,
+        max_side: int | None,
+        upsample: int | None,
+        mirror: bool | None,
+        jobs: int,
+        fresh: bool,
+        keep_missing: bool,
+        quiet: bool,
+        verbose: bool,
+        **others: Any,
+    ) -> Any:
+        choices = {
+            "detector": detector,
+            "encoder": encoder,
+            "min_face": min_face,
+            "max_side": max_side,
+            "upsample": upsample,
+            "mirror": mirror,
+        }
+        chosen = {name: value for name, value in choices.items() if value is not None}
+        given = paths if dataset is None else (*paths, dataset)
+        if not given:
+            raise UsageError("which photos? Give files or folders, or - for a list on standard input")
+        if null and "-" not in given:
+            raise UsageError("-0 is about the list on standard input; give - for it")
+        if fresh and keep_missing:
+            raise UsageError("--fresh forgets what --keep-missing keeps; give one of them")
+        request = Request(given, null, chosen, jobs, fresh, keep_missing, quiet, verbose)
+        return function(request=request, **others)
+
+    for option in reversed(_OTHERS):
+        with_options = option(with_options)
+    return with_options
+
+
+@click.command("encode")
+@click.option(
+    "-o",
+    "--output",
+    "-e",
+    "--encodings",
+    required=True,
+    metavar="FILE",
+    help="The face table: .npz, or .pickle for programs that read the older one; - is npz on standard output.",
+)
+@encode_options
+def command(request: Request, output: str) -> None:
+    """Find the faces in photos and write them to a face table.
+
+    PATHS are photos, folders of photos, or - for a list of such on standard input. If FILE is there, only photos that
+    are new to it, by content, are analysed. Interrupted, the same command goes on where it was.
+    """
+    if output == "-":
+        from facecluster import store
+
+        if sys.stdout.isatty():
+            raise UsageError("standard output is a terminal; give a file with -o, or pipe it on")
+        store.write(encode(request, None), sys.stdout.buffer)
+        return
+    encode(request, Path(output))
+
+
+def encode(request: Request, output: Path | None) -> FaceTable:
+    """Find the photos, encode them, and tell how it went on stderr.
+
+    Args:
+        request: what is asked.
+        output: where the table goes; None: nowhere.
+
+    Raises:
+        FaceclusterError: as `pipeline.encode_photos` and `photos.find_photos` raise it.
+    """
+    from tqdm import tqdm
+
+    from facecluster import photos, pipeline
+
+    start = time.monotonic()
+    if request.quiet:
+        logging.getLogger("facecluster").setLevel(logging.ERROR)
+    if output is not None:
+        pipeline.check_output(output)
+    named = [path for path in request.paths if path != "-"]
+    listed = _listed(null=request.null) if "-" in request.paths else []
+    paths = photos.find_photos(named, listed=listed, report=_log.warning)
+    with tqdm(
+        total=len(paths),
+        unit=" photos",
+        leave=False,
+        dynamic_ncols=True,
+        disable=True if request.quiet else None,  # None: where stderr is no terminal
+    ) as bar:
+        encoded = pipeline.encode_photos(
+            paths,
+            pipeline.EncodeOptions(**request.chosen),
+            output=output,
+            jobs=request.jobs,
+            fresh=request.fresh,
+            keep_missing=request.keep_missing,
+            advance=bar.update,
+        )
+    if not request.quiet:
+        click.echo(summary(encoded, time.monotonic() - start, request, output), err=True)
+    return encoded.table
+
+
+def _listed(*, null: bool) -> list[str]:
+    """Read the names on standard input."""
+    if sys.stdin.isatty():
+        raise UsageError("standard input is a terminal; pipe a list of photos in, as find does")
+    text = sys.stdin.buffer.read()
+    if not null and b"\0" in text:
+        raise UsageError("the list on standard input has NUL between its names; say so with -0")
+    names = text.split(b"\0") if null else text.splitlines()
+    return [os.fsdecode(name) for name in names if name]
+
+
+def summary(encoded: Encoded, seconds: float, request: Request, output: Path | None) -> str:
+    """Say in a few lines what was found, what could not be read, and how long it took."""
+    from facecluster.table import NO_FACE, UNREADABLE
+
+    photos, n_faces = encoded.table.photos, len(encoded.table.faces)
+    unreadable = (photos.status == UNREADABLE).nonzero()[0].tolist()
+    n_without = int((photos.status == NO_FACE).sum())
+    counts = f"{n_without} without a face, {len(unreadable)} unreadable, {encoded.n_reused} known from before"
+    lines = [f"{len(photos)} photos with {n_faces} faces; {counts}"]
+    if encoded.n_vanished:
+        fate = "kept" if request.keep_missing else "left out (--keep-missing keeps them)"
+        lines.append(f"{encoded.n_vanished} photos of the earlier table are not among these any more: {fate}")
+    shown = unreadable if request.verbose else unreadable[:_N_LISTED]
+    lines += [f"  unreadable: {photos.path[i]}: {photos.reason[i]}" for i in shown]
+    if len(shown) < len(unreadable):
+        lines.append(f"  ... and {len(unreadable) - len(shown)} more (-v names all)")
+    rate = f", {encoded.n_new_faces / seconds:.1f} new faces a second" if encoded.n_new_faces else ""
+    lines.append(f"{'' if output is None else f'{output}: '}{seconds:.1f} s{rate}")
+    return "\n".join(lines)

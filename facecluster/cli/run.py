@@ -1,0 +1,48 @@
+"""`facecluster run`: photos in, people out; encode and cluster in one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from facecluster.cli.cluster import ClusterOptions, cluster_options, cluster_table, print_result, summary
+from facecluster.cli.encode import Request, encode, encode_options
+from facecluster.errors import UsageError
+
+TABLE = "faces.npz"
+"""The face table, in the folder of results."""
+
+
+@click.command("run")
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help=f"Folder for the results. It keeps {TABLE}, so that the next run looks at new photos only.",
+)
+@encode_options
+@cluster_options
+@click.option("--json", "as_json", is_flag=True, help="Print clusters.json instead of the table of people.")
+def command(request: Request, options: ClusterOptions, output: Path, as_json: bool) -> None:
+    """Find the faces in photos and group them by person.
+
+    The same as encode PATHS -o DIR/faces.npz and then cluster DIR/faces.npz -o DIR. DIR may lie among the photos:
+    results are not searched for photos.
+    """
+    from facecluster.store import cannot_write
+
+    for path in request.paths:
+        if path != "-" and Path(path).resolve() == output.resolve():
+            raise UsageError(f"{output}: the results would mix with the photos; give another folder with -o")
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot_write(output, error) from error
+    table = encode(request, output / TABLE)
+    result = cluster_table(table, output, options, jobs=request.jobs, progress=not request.quiet)
+    print_result(result, as_json=as_json)
+    if not request.quiet:
+        click.echo(summary(result, output, options), err=True)

@@ -1,0 +1,427 @@
+"""Photo files: find them in a stable order, tell them apart by content, decode them to upright RGB pixels.
+
+Nothing here knows about faces. A file that cannot be read raises `PhotoError`, whose message is the reason alone,
+without the path: in a batch it becomes the reason in the photo's row.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+import stat
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from typing import BinaryIO
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import ExifTags, Image, UnidentifiedImageError
+
+from facecluster.errors import PhotoError, UsageError
+
+EXTENSIONS = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".tif", ".tiff", ".bmp", ".dib", ".gif"}
+    | {".heic", ".heif", ".hif", ".avif"}
+)
+"""What a photo in a folder is called, in lower case. A file that is named itself is tried whatever it is called."""
+
+RESULT_MARKER = ".facecluster-files.jsonl"
+"""The file that marks a folder of results; such a folder is not searched for photos unless it is named itself."""
+
+MAX_PIXELS = 50_000_000
+"""Photos of more pixels than this are decoded reduced: at 50 megapixels a worker stays well under 1 GB."""
+
+LARGEST = 300_000_000
+"""Pixels. What claims to be larger is refused, because a small file can claim any size (a decompression bomb)."""
+
+_JUNK = frozenset({"@eaDir", "#recycle", "$RECYCLE.BIN", "__MACOSX"})
+"""Folders of thumbnails and deleted files that network drives and other systems leave among the photos."""
+
+_FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "DIB", "GIF", "AVIF")
+"""What Pillow may open. Its other formats hold no photos, and some of them start programs (EPS)."""
+
+_HEIF_BRANDS = frozenset(
+    {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"}
+)
+
+_BACKGROUND = (128, 128, 128)
+"""What shows through where a photo is transparent: neither white nor black makes an edge on most faces."""
+
+Strips = Callable[[int, int], Image.Image]
+"""Gives the rows of a picture from a first to a last one, half-open."""
+
+_STRIP_ROWS = 64
+"""Rows converted at a time, so that no second copy of a whole photo is ever made."""
+
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What makes a photo upright, by the value of the EXIF tag Orientation."""
+
+# Pillow's own limit is lower and warns on stderr at half of where it refuses; photos are decoded in threads too, so
+# both are set once, for the process.
+Image.MAX_IMAGE_PIXELS = LARGEST // 2
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+warnings.filterwarnings("ignore", module=r"PIL\.")
+
+
+@dataclass(frozen=True, eq=False)
+class Decoded:
+    """A photo as pixels.
+
+    Attributes:
+        pixels: (h, w, 3) uint8 RGB, upright, C-contiguous.
+        size: width, height of the upright photo at full size.
+        scale: pixels here per pixel at full size: 1, or less where the photo was reduced. Exact, so dividing a
+            coordinate by it gives the coordinate at full size.
+        taken: seconds since 1970 when the photo was taken, NaN where unknown; see `taken`.
+    """
+
+    pixels: NDArray[np.uint8]
+    size: tuple[int, int]
+    scale: float
+    taken: float
+
+
+def find_photos(
+    paths: Iterable[str | os.PathLike[str]],
+    *,
+    listed: Iterable[str | os.PathLike[str]] = (),
+    report: Callable[[str], None] = lambda message: None,
+) -> list[str]:
+    """Find the photo files among files and folders, each once.
+
+    A folder gives the files with one of `EXTENSIONS` in it and below it, sorted by name at each level; links to
+    folders are followed, each real folder once. Hidden files, thumbnails and bins of other systems, and folders of
+    our own results (`RESULT_MARKER`) are left out. A file that is named itself always counts. A file reached again,
+    by another name of it or through a link, is left out.
+
+    Args:
+        paths: files and folders; all must exist.
+        listed: further files and folders, after `paths`, that need not exist any more.
+        report: called with a message for each folder that cannot be read, and about a named folder of results;
+            the search goes on.
+
+    Returns:
+        Absolute paths, with links not resolved; names that are no UTF-8 as `os.fsdecode` gives them.
+
+    Raises:
+        UsageError: one of `paths` does not exist.
+    """
+    given = [os.path.abspath(path) for path in paths]
+    try:
+        for path in given:
+            os.stat(path)
+    except OSError as error:
+        raise UsageError(f"{error.filename}: {error.strerror}; give files or folders of photos") from error
+    found: list[str] = []
+    reached: set[str] = set()
+    folders: set[str] = set()
+    for path in (*given, *map(os.path.abspath, listed)):
+        alone = [(path, os.path.realpath(path))]
+        for candidate, real in _walk(path, folders, report) if os.path.isdir(path) else alone:
+            if real not in reached:
+                reached.add(real)
+                found.append(candidate)
+    return found
+
+
+def _walk(top: str, visited: set[str], report: Callable[[str], None]) -> Iterator[tuple[str, str]]:
+    """Give path and real path of the photo files in a folder and below; add the real folders to `visited`."""
+    pending = [(top, os.path.realpath(top), True)]
+    while pending:
+        path, real, is_folder = pending.pop()
+        if not is_folder:
+            yield path, real
+            continue
+        if real in visited:
+            continue
+        visited.add(real)
+        try:
+            with os.scandir(path) as entries:
+                inside = sorted(entries, key=lambda entry: entry.name, reverse=True)
+        except OSError as error:
+            report(f"{path}: {error.strerror}; skipped this folder")
+            continue
+        if any(entry.name == RESULT_MARKER for entry in inside):
+            if path != top:
+                continue
+            report(
+                f"{path}: holds results of facecluster, whose photos count like any others as it is named itself"
+            )
+        for entry in inside:
+            if entry.name.startswith(".") or entry.name in _JUNK:
+                continue
+            is_link = entry.is_symlink()
+            is_folder = entry.is_dir()
+            extension = os.path.splitext(entry.name)[1].lower()
+            # A dangling link with the name of a photo counts: it becomes a row that says so.
+            if is_folder or (extension in EXTENSIONS and (is_link or entry.is_file())):
+                entry_real = os.path.realpath(entry.path) if is_link else os.path.join(real, entry.name)
+                # The same string object twice, where it is the same, halves the memory for a million photos.
+                pending.append(
+                    (entry.path, entry.path if entry_real == entry.path else entry_real, is_folder)
+                )
+
+
+def digest(path: str | os.PathLike[str]) -> str:
+    """Digest the bytes of a file: equal digests mean equal photos.
+
+    Returns:
+        32 hex digits: BLAKE2b with 128 bits, which needs no special instructions to digest 1 GB a second; two of
+        a billion different photos agree by chance once in 10^20 libraries.
+
+    Raises:
+        PhotoError: the file cannot be read.
+    """
+    state = hashlib.blake2b(digest_size=16)
+    try:
+        with _open(path) as file:
+            while block := file.read(1 << 20):
+                state.update(block)
+    except OSError as error:
+        raise PhotoError(_reason(error)) from error
+    return state.hexdigest()
+
+
+def decode(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> Decoded:
+    """Decode a photo to upright RGB pixels.
+
+    The first page or frame, or the primary picture, of JPEG, PNG, WebP, TIFF, BMP, GIF, HEIF and AVIF, told by
+    content and not by name. Transparency lies over grey; 16-bit values are divided by 256; floats are 0..1; colour
+    profiles are not applied. A photo with any part of its picture missing is unreadable, however little it is: what
+    decodes of it could pass for a whole photo, whose digest and faces would be different once it is copied again.
+
+    Args:
+        path: the file.
+        max_pixels: a photo of more pixels is reduced by a whole number: a JPEG by 2, 4 or 8 while it is decoded,
+            any other format by averaging blocks.
+
+    Raises:
+        PhotoError: the file cannot be read, with the reason.
+    """
+    try:
+        with _open(path) as file:
+            start = file.read(12)
+            file.seek(0)
+            if not start:
+                raise PhotoError("the file is empty")
+            if start[4:8] == b"ftyp" and start[8:12] in _HEIF_BRANDS:
+                return _decode_heif(file, max_pixels)
+            return _decode_pillow(file, max_pixels)
+    except PhotoError:
+        raise
+    except Exception as error:
+        # Decoders raise whatever a broken file makes them trip over (OSError, ValueError, KeyError, struct.error,
+        # zlib.error, ...); none of it may end a run over many photos.
+        raise PhotoError(_reason(error)) from error
+
+
+def taken(exif: Image.Exif) -> float:
+    """Tell when a photo was taken: EXIF DateTimeOriginal, with OffsetTimeOriginal, as UTC where there is none.
+
+    Returns:
+        Seconds since 1970, NaN where unknown. Without an offset it is the time of day on the spot, so only
+        differences between photos of one camera are exact.
+
+    References:
+        CIPA DC-008, Exif 2.32, tags 0x9003 and 0x9011.
+    """
+    details = exif.get_ifd(ExifTags.IFD.Exif)
+    offset_text = str(details.get(ExifTags.Base.OffsetTimeOriginal, "")).strip("\0 ")
+    text = str(details.get(ExifTags.Base.DateTimeOriginal, "")).strip("\0 ")
+    try:
+        offset = datetime.strptime(offset_text, "%z").utcoffset()
+    except ValueError:
+        offset = timedelta(0)
+    try:
+        return (
+            datetime.strptime(text, "%Y:%m:%d %H:%M:%S")
+            .replace(tzinfo=timezone(offset or timedelta(0)))
+            .timestamp()
+        )
+    except (ValueError, OverflowError):
+        return math.nan
+
+
+def perceptual_hash(pixels: NDArray[np.uint8]) -> int:
+    """Hash what a photo looks like: rescaled and recompressed copies differ in few of the 64 bits.
+
+    Each bit says whether one of 8x8 places is brighter than its right neighbour, in the luminance averaged over
+    9x8 areas; the first bit is the top left one.
+
+    Args:
+        pixels: (h, w, 3) uint8 RGB.
+
+    References:
+        N. Krawetz, "Kind of Like That", hackerfactor.com, 2013 (dHash). Luminance: ITU-R BT.601.
+    """
+    # Two steps: OpenCV rounds to whole numbers, and 16x16 averages of those keep the fractions that tell neighbours.
+    fine = cv2.resize(pixels, (9 * 16, 8 * 16), interpolation=cv2.INTER_AREA)
+    luminance = fine.reshape(8, 16, 9, 16, 3).mean(axis=(1, 3)) @ (0.299, 0.587, 0.114)
+    brighter = luminance[:, :-1] > luminance[:, 1:]
+    return int.from_bytes(np.packbits(brighter).tobytes(), "big")
+
+
+def _open(path: str | os.PathLike[str]) -> BinaryIO:
+    """Open a regular file; anything else could wait forever (a pipe) or has no content (a folder)."""
+    mode = os.stat(path).st_mode
+    if stat.S_ISDIR(mode):
+        raise PhotoError("this is a folder")
+    if not stat.S_ISREG(mode):
+        raise PhotoError("this is not a regular file")
+    return open(path, "rb")
+
+
+def _reason(error: Exception) -> str:
+    """Say in a line why a file cannot be read."""
+    if isinstance(error, UnidentifiedImageError):
+        return "no photo in a format that can be read, or broken at its start"
+    if isinstance(error, Image.DecompressionBombError):
+        return f"more than {LARGEST // 10**6} megapixels"
+    if isinstance(error, MemoryError):
+        return "not enough memory to decode it"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    text = " ".join(str(error).split())
+    return f"broken photo: {text or type(error).__name__}"
+
+
+def _decode_pillow(file: BinaryIO, max_pixels: int) -> Decoded:
+    """Decode with Pillow."""
+    image = Image.open(file, formats=_FORMATS)
+    width, height = image.size
+    for reduction in (8, 4, 2):
+        if width * height > max_pixels * (reduction // 2) ** 2:
+            image.draft(None, (width // reduction, height // reduction))
+            break
+    drafted = round(width / image.width)
+    if image.format == "WEBP" and width * height > max_pixels:
+        orientation, when = _exif(image)
+        del image  # with its decoder
+        strip_of = _strips_of_large_webp(file)
+    else:
+        image.load()
+        # After load(): Pillow has then found EXIF data at the end of a PNG, and turned a TIFF itself.
+        orientation, when = _exif(image)
+        if drafted == 1:
+            width, height = image.size
+        strip_of = _strips_of(image)
+    stored = -(-width // drafted), -(-height // drafted)
+    factor = _reduction(stored[0] * stored[1], max_pixels)
+    pixels = _assemble(strip_of, stored, factor, orientation)
+    size = (height, width) if orientation >= 5 else (width, height)
+    return Decoded(pixels, size, 1 / (drafted * factor), when)
+
+
+def _strips_of(image: Image.Image) -> Strips:
+    """The rows of a picture of Pillow."""
+    return lambda top, bottom: image.crop((0, top, image.width, bottom))
+
+
+def _strips_of_large_webp(file: BinaryIO) -> Strips:
+    """The rows of a picture decoded by OpenCV: Pillow holds four copies, 1.6 GB for 100 megapixels."""
+    file.seek(0)
+    stored = cv2.imdecode(np.frombuffer(file.read(), np.uint8), cv2.IMREAD_UNCHANGED)
+    if stored is None:
+        raise PhotoError("broken photo: its picture cannot be decoded")
+    to_rgb = cv2.COLOR_BGR2RGB if stored.shape[2] == 3 else cv2.COLOR_BGRA2RGBA
+    return lambda top, bottom: Image.fromarray(cv2.cvtColor(stored[top:bottom], to_rgb))
+
+
+def _decode_heif(file: BinaryIO, max_pixels: int) -> Decoded:
+    """Decode HEIF with pillow-heif, without its copy of the whole picture into Pillow."""
+    import pillow_heif  # a tenth of a second that only HEIF needs
+
+    pillow_heif.options.DECODE_THREADS = 1
+    picture = pillow_heif.open_heif(file)
+    width, height = picture.size
+    if width * height > LARGEST:
+        raise Image.DecompressionBombError
+    stored = np.asarray(picture)
+    # The size in the header may be wrong, and rows may be padded.
+    width, height = picture.size
+    exif = Image.Exif()
+    exif.load(picture.info.get("exif") or b"")
+    factor = _reduction(width * height, max_pixels)
+    # libheif has turned the picture; the orientation that EXIF repeats must be ignored (ISO/IEC 23008-12).
+    pixels = _assemble(
+        lambda top, bottom: Image.fromarray(stored[top:bottom, :width]), (width, height), factor, 1
+    )
+    return Decoded(pixels, (width, height), 1 / factor, _taken_or_nan(exif))
+
+
+def _exif(image: Image.Image) -> tuple[int, float]:
+    """Read the orientation and the time; EXIF data that cannot be read make no photo unreadable."""
+    try:
+        exif = image.getexif()
+        orientation = exif.get(ExifTags.Base.Orientation, 1)
+    except Exception:  # noqa: BLE001 - as in decode
+        return 1, math.nan
+    return orientation if orientation in _TURNS else 1, _taken_or_nan(exif)
+
+
+def _taken_or_nan(exif: Image.Exif) -> float:
+    """Tell when a photo was taken, NaN also where the EXIF data are broken."""
+    try:
+        return taken(exif)
+    except Exception:  # noqa: BLE001 - as in decode
+        return math.nan
+
+
+def _reduction(n_pixels: int, max_pixels: int) -> int:
+    """The smallest whole number that, as a divisor of both sides, leaves at most `max_pixels`."""
+    return max(1, math.ceil(math.sqrt(n_pixels / max_pixels)))
+
+
+def _assemble(strip_of: Strips, size: tuple[int, int], factor: int, orientation: int) -> NDArray[np.uint8]:
+    """Convert a decoded picture strip by strip to RGB, reduced and upright, holding no second copy of it.
+
+    Args:
+        strip_of: the picture, in any mode of Pillow.
+        size: width, height of the picture.
+        factor: by which both sides are divided, rounding up.
+        orientation: value of the EXIF tag.
+    """
+    width, height = size
+    out_width, out_height = -(-width // factor), -(-height // factor)
+    turned = orientation >= 5
+    backwards = orientation in (3, 4, 6, 7)
+    upright = np.empty((out_width, out_height, 3) if turned else (out_height, out_width, 3), np.uint8)
+    for start in range(0, out_height, _STRIP_ROWS):
+        stop = min(start + _STRIP_ROWS, out_height)
+        strip = _rgb(strip_of(start * factor, min(stop * factor, height)))
+        if factor > 1:
+            strip = strip.reduce(factor)
+        if orientation in _TURNS:
+            strip = strip.transpose(_TURNS[orientation])
+        place = slice(out_height - stop, out_height - start) if backwards else slice(start, stop)
+        upright[(slice(None), place) if turned else place] = np.asarray(strip)
+    return upright
+
+
+def _rgb(strip: Image.Image) -> Image.Image:
+    """Convert any mode of Pillow to RGB: 16 bits to 8, and what is transparent onto the background."""
+    if strip.mode.startswith("I;16"):
+        strip = Image.fromarray((np.asarray(strip) >> 8).astype(np.uint8))
+    elif strip.mode == "I":
+        strip = Image.fromarray((np.clip(np.asarray(strip), 0, 65535) >> 8).astype(np.uint8))
+    elif strip.mode == "F":
+        strip = Image.fromarray(
+            (np.clip(np.nan_to_num(np.asarray(strip)), 0, 1) * 255).round().astype(np.uint8)
+        )
+    if strip.has_transparency_data:
+        picture = strip.convert("RGBA")
+        strip = Image.new("RGB", picture.size, _BACKGROUND)
+        strip.paste(picture, mask=picture)
+    return strip if strip.mode == "RGB" else strip.convert("RGB")

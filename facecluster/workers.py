@@ -1,0 +1,200 @@
+"""One function over many items in worker processes, any of which may die without ending the work.
+
+Every worker has one item at a time and a pipe of its own, so a death tells which item it was. `concurrent.futures`
+breaks as a whole when one worker dies, does not say on what, and leaves its workers behind when its process is killed.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import traceback
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from multiprocessing import resource_tracker
+from multiprocessing.connection import Connection, wait
+from typing import Any, Generic, TypeVar
+
+from facecluster.errors import FaceclusterError
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Died:
+    """Stands for the result of an item on which a worker died twice, the second time with nothing else running.
+
+    Attributes:
+        exit_code: of the process; negative: the signal that ended it (-9: the system ran out of memory, or a user).
+    """
+
+    exit_code: int
+
+
+def n_cores() -> int:
+    """Count the processor cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def work(
+    function: Callable[[Item], Result],
+    items: Iterable[Item],
+    *,
+    n_workers: int,
+    start: Callable[[], None],
+) -> Generator[tuple[Item, Result | Died], None, None]:
+    """Call a function on every item in worker processes, and give each result as soon as it is there.
+
+    Items are taken only when a worker is free, so memory does not grow with their number. Workers are new processes
+    (spawn), which is safe whatever threads run here. They leave Ctrl-C to this process, and end when it ends.
+
+    Args:
+        function: of one item; it and its arguments, results and errors must be picklable.
+        items: what to work on.
+        n_workers: how many processes; they are started as items come.
+        start: called once in each new worker.
+
+    Yields:
+        Item and result, in the order in which they are done.
+
+    Raises:
+        FaceclusterError: workers cannot be started; or the function raised it.
+        RuntimeError: the function raised something else; the message has its traceback.
+    """
+    suspects = []
+    with closing(_Pool[Item, Result](function, start)) as pool:
+        for item, outcome in pool.work(items, n_workers):
+            if isinstance(outcome, Died):
+                suspects.append(item)
+            else:
+                yield item, outcome
+    with closing(_Pool[Item, Result](function, start)) as pool:
+        yield from pool.work(suspects, 1)
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """A worker's first message."""
+
+
+@dataclass(frozen=True)
+class _Raised:
+    """A worker's answer where the function raised."""
+
+    error: FaceclusterError | RuntimeError
+
+
+@dataclass(eq=False)
+class _Worker:
+    process: multiprocessing.process.BaseProcess
+    pipe: Connection[Any, Any]
+    ready: bool = False
+
+
+class _Pool(Generic[Item, Result]):
+    """Workers, idle or busy."""
+
+    def __init__(self, function: Callable[[Item], Result], start: Callable[[], None]) -> None:
+        self._task = (function, start)
+        self._idle: list[_Worker] = []
+        self._busy: dict[Connection[Any, Any], tuple[_Worker, Item]] = {}
+
+    def work(self, items: Iterable[Item], n_workers: int) -> Iterator[tuple[Item, Result | Died]]:
+        """Do all items, at most `n_workers` at a time."""
+        for item in items:
+            while len(self._busy) >= n_workers:
+                yield from self._collect()
+            self._give(item)
+            # What is done meanwhile is not kept waiting, even where items come slowly.
+            yield from self._collect(timeout=0)
+        while self._busy:
+            yield from self._collect()
+
+    def close(self) -> None:
+        """End all workers, whatever they are doing."""
+        for worker in (*self._idle, *(worker for worker, _ in self._busy.values())):
+            worker.process.terminate()
+            worker.pipe.close()
+            worker.process.join()
+
+    def _give(self, item: Item) -> None:
+        worker = self._idle.pop() if self._idle else self._new_worker()
+        self._busy[worker.pipe] = worker, item
+        with suppress(OSError):  # it died while idle; its pipe will say so
+            worker.pipe.send(item)
+
+    def _collect(self, timeout: float | None = None) -> Iterator[tuple[Item, Result | Died]]:
+        for pipe in wait(list(self._busy), timeout):
+            worker, item = self._busy[pipe]  # type: ignore[index]  # only connections were asked for
+            try:
+                message = worker.pipe.recv()
+            except (EOFError, OSError):
+                yield item, self._bury(worker)
+                continue
+            if isinstance(message, _Ready):
+                worker.ready = True
+                continue
+            del self._busy[worker.pipe]
+            self._idle.append(worker)
+            if isinstance(message, _Raised):
+                raise message.error
+            yield item, message
+
+    def _bury(self, worker: _Worker) -> Died:
+        del self._busy[worker.pipe]
+        worker.pipe.close()
+        worker.process.join()
+        exit_code = worker.process.exitcode or 0
+        if not worker.ready:
+            raise FaceclusterError(
+                f"worker processes cannot start (exit code {exit_code}); is there enough memory? Try fewer --jobs"
+            )
+        return Died(exit_code)
+
+    def _new_worker(self) -> _Worker:
+        context = multiprocessing.get_context("spawn")
+        ours, theirs = context.Pipe()
+        process = context.Process(target=_serve, args=(theirs, *self._task), daemon=True)
+        with _interrupts_held_back():
+            process.start()
+        theirs.close()  # so that ours ends when the process does
+        return _Worker(process, ours)
+
+
+def _serve(pipe: Connection[Any, Any], function: Callable[[Any], Any], start: Callable[[], None]) -> None:
+    """What a worker does until the pipe ends, which it does when the parent process does."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    start()
+    with suppress(EOFError, OSError):
+        pipe.send(_Ready())
+        while True:
+            item = pipe.recv()
+            pipe.send(_answer(function, item))
+
+
+def _answer(function: Callable[[Any], Any], item: Any) -> Any:
+    try:
+        return function(item)
+    except FaceclusterError as error:
+        return _Raised(error)
+    except Exception:  # noqa: BLE001 - raised again in the parent process
+        return _Raised(RuntimeError(f"in a worker process, on {item!r}:\n{traceback.format_exc()}"))
+
+
+@contextmanager
+def _interrupts_held_back() -> Iterator[None]:
+    """Start a process that does not see Ctrl-C, not even while Python starts in it; ours sees it afterwards."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    resource_tracker.ensure_running()  # which would let Ctrl-C through again if it started in between
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

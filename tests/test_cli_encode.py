@@ -1,0 +1,241 @@
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import shutil
+import struct
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from facecluster import photos, store
+from facecluster.pipeline import EncodeOptions
+from facecluster.vision import detect, encode
+
+PROGRAM = [sys.executable, "-m", "facecluster"]
+
+
+def run(*arguments: str | Path, stdin: bytes = b"", cwd: Path | None = None) -> tuple[int, bytes, str]:
+    """Run facecluster; give exit code, stdout, stderr."""
+    done = subprocess.run(
+        [*PROGRAM, *map(str, arguments)], input=stdin, capture_output=True, check=False, cwd=cwd
+    )
+    assert b"Traceback" not in done.stderr, done.stderr.decode()
+    return done.returncode, done.stdout, done.stderr.decode()
+
+
+@pytest.fixture(scope="session")
+def portraits(shared_data: Path) -> list[Path]:
+    """Four photos of each of two people."""
+    folder = shared_data / "caltech_faces84"
+    return [
+        Path(path) for name in ("person_0", "person_1") for path in photos.find_photos([folder / name])[:4]
+    ]
+
+
+@pytest.fixture
+def album(portraits: list[Path], tmp_path: Path) -> Path:
+    """A folder of two of the photos and a broken one."""
+    folder = tmp_path / "album"
+    folder.mkdir()
+    shutil.copy(portraits[0], folder / "a.jpg")
+    shutil.copy(portraits[1], folder / "b.jpg")
+    (folder / "broken.jpg").write_text("no photo")
+    return folder
+
+
+def test_help_tells_the_real_defaults() -> None:
+    _, out, _ = run("encode", "--help")
+    text = " ".join(out.decode().split())
+    defaults = EncodeOptions()
+    for option, default in {
+        "--detector": defaults.detector,
+        "--encoder": defaults.encoder,
+        "--min-face": f"{defaults.min_face:g}",
+        "--max-side": "by detector",
+        "--upsample": defaults.upsample,
+    }.items():
+        assert re.search(rf"{option}.*?\[default: (.*?)\]", text)[1] == str(default)  # type: ignore[index]
+    assert defaults.max_side is None
+    assert defaults.mirror is False
+    assert f"[{'|'.join(detect.DETECTORS)}]" in text
+    assert f"[{'|'.join(encode.ENCODERS)}]" in text
+
+
+def test_encode_writes_a_table_and_tells_how_it_went(album: Path, tmp_path: Path) -> None:
+    code, out, err = run("encode", album, "-o", "faces.npz", "-j", "1", cwd=tmp_path)
+    assert (code, out) == (0, b"")
+    lines = err.splitlines()
+    assert lines[0] == "3 photos with 2 faces; 0 without a face, 1 unreadable, 0 known from before"
+    assert lines[1].startswith(f"  unreadable: {album / 'broken.jpg'}: no photo")
+    assert re.fullmatch(r"faces\.npz: \d+\.\d s, \d+\.\d new faces a second", lines[2])
+    assert len(lines) == 3
+    assert len(store.read(tmp_path / "faces.npz").faces) == 2
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["album", "faces.npz"]
+
+    (album / "b.jpg").unlink()
+    code, out, err = run("encode", album, "-o", "faces.npz", "-j", "1", cwd=tmp_path)
+    assert (code, out) == (0, b"")
+    assert err.startswith(
+        "2 photos with 1 faces; 0 without a face, 1 unreadable, 1 known from before\n"
+        "1 photos of the earlier table are not among these any more: left out (--keep-missing keeps them)\n"
+    )
+
+
+def test_the_flags_of_the_older_script_work(album: Path, tmp_path: Path) -> None:
+    code, out, err = run("encode", "-i", album, "-e", tmp_path / "faces.pickle", "-d", "hog", "-q")
+    assert (code, out, err) == (0, b"", "")
+    table = store.read(tmp_path / "faces.pickle")
+    assert table.settings.detector == "hog"
+    assert len(table.faces) == 2
+
+
+def test_a_list_on_standard_input_goes_through_to_standard_output(album: Path) -> None:
+    names = [album / "a.jpg", album / "gone.jpg"]
+    for separator, flags in ((b"\n", []), (b"\0", ["-0"])):
+        stdin = separator.join(os.fsencode(name) for name in names) + separator
+        code, out, err = run("encode", "-", "-o", "-", "-j", "1", *flags, stdin=stdin)
+        assert code == 0, err
+        table = store.read(io.BytesIO(out))
+        assert table.photos.path.tolist() == [str(name) for name in names]
+        assert table.photos.reason.tolist() == ["", "no such file or directory"]
+        assert len(table.faces) == 1
+    assert sorted(path.name for path in album.parent.iterdir()) == ["album"]
+
+
+def test_standard_output_gets_what_the_file_gets(album: Path, tmp_path: Path) -> None:
+    _, out, _ = run("encode", album, "-o", "-", "-j", "1")
+    run("encode", album, "-o", tmp_path / "faces.npz", "-j", "2")
+    with np.load(tmp_path / "faces.npz") as file, np.load(io.BytesIO(out)) as stream:
+        assert file.files == stream.files
+        for name in file.files:
+            np.testing.assert_array_equal(file[name], stream[name])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["-o", "faces.npz"], "which photos?"),
+        (["."], "Missing option '-o'"),
+        (["no.jpg", "-o", "faces.npz"], "no.jpg: No such file or directory"),
+        ([".", "-o", "faces.txt"], "ends in .npz or .pickle"),
+        ([".", "-o", "faces.npz", "-0"], "give - for it"),
+        ([".", "-o", "faces.npz", "--fresh", "--keep-missing"], "give one of them"),
+        ([".", "-o", "faces.npz", "--detector", "eye"], "'eye' is not one of"),
+        ([".", "-o", "faces.npz", "--min-face", "-1"], "not in the range"),
+    ],
+)
+def test_wrong_usage_is_told(arguments: list[str], message: str, tmp_path: Path) -> None:
+    code, out, err = run("encode", *arguments, cwd=tmp_path)
+    assert (code, out) == (2, b"")
+    assert message in err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_list_with_nul_needs_its_flag(tmp_path: Path) -> None:
+    code, _, err = run("encode", "-", "-o", tmp_path / "faces.npz", stdin=b"a.jpg\0b.jpg\0")
+    assert code == 2
+    assert "-0" in err
+
+
+def test_nothing_done_is_a_failure(album: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    output = tmp_path / "faces.npz"
+    for arguments, message in [
+        ([tmp_path / "empty"], "no photos found"),
+        (["-"], "no photos found"),
+        ([album / "broken.jpg"], f"cannot read the photo:\n  {album / 'broken.jpg'}: no photo"),
+    ]:
+        code, out, err = run("encode", *arguments, "-o", output)
+        assert (code, out) == (1, b"")
+        assert err.startswith(f"facecluster: error: {message}")
+    code, _, err = run("encode", album, "-o", tmp_path / "no" / "faces.npz")
+    assert code == 1
+    assert "is not a folder" in err
+
+
+def test_all_unreadable_photos_are_named_on_request(album: Path, tmp_path: Path) -> None:
+    for i in range(12):
+        (album / f"broken {i}.jpg").write_text("no photo")
+    for flags, n_named in (([], 10), (["-v"], 13)):
+        _, _, err = run("encode", album, "-o", tmp_path / "faces.npz", "-j", "1", *flags)
+        assert err.count("  unreadable: ") == n_named
+        assert ("... and 3 more (-v names all)" in err) == (not flags)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="opens a terminal")
+def test_a_terminal_shows_progress_and_gets_no_binary(album: Path, tmp_path: Path) -> None:
+    import fcntl
+    import pty
+    import termios
+
+    def in_terminal(*arguments: str | Path, **streams: Any) -> tuple[int, str]:
+        ours, theirs = pty.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+        process = subprocess.Popen(
+            [*PROGRAM, *map(str, arguments)],
+            **{"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+            | dict.fromkeys(streams, theirs),
+        )
+        os.close(theirs)
+        shown = b""
+        while True:
+            try:
+                block = os.read(ours, 4096)
+            except OSError:  # how Linux tells the end of a terminal
+                break
+            if not block:
+                break
+            shown += block
+        os.close(ours)
+        _, err = process.communicate()
+        return process.returncode, (shown + (err or b"")).decode()
+
+    code, shown = in_terminal("encode", album, "-o", tmp_path / "faces.npz", "-j", "1", stderr=True)
+    assert code == 0
+    assert re.search(r"\d/3 \[\d\d:\d\d<\d\d:\d\d, .*photos?/s\]", shown)
+    code, shown = in_terminal("encode", album, "-o", tmp_path / "faces.npz", "-q", stderr=True)
+    assert (code, shown) == (0, "")
+    code, shown = in_terminal("encode", album, "-o", "-", stdout=True)
+    assert code == 2
+    assert "standard output is a terminal" in shown
+    code, shown = in_terminal("encode", "-", "-o", tmp_path / "faces.npz", stdin=True)
+    assert code == 2
+    assert "standard input is a terminal" in shown
+
+
+def test_run_finds_people_and_a_second_run_does_not_encode_its_results(
+    portraits: list[Path], tmp_path: Path
+) -> None:
+    album, people = tmp_path / "album", tmp_path / "album" / "people"
+    album.mkdir()
+    for i, path in enumerate(portraits):
+        shutil.copy(path, album / f"{i}.jpg")
+    arguments = ["run", album, "-o", people, "--min-quality", "0", "--json"]
+    code, out, err = run(*arguments)
+    assert code == 0, err
+    assert json.loads(out) == json.loads((people / "clusters.json").read_text())
+    assert sorted(person["n_faces"] for person in json.loads(out)["people"]) == [4, 4]
+    assert (people / "faces.npz").is_file()
+    assert "8 photos with 8 faces" in err
+
+    code, again, err = run(*arguments)
+    assert code == 0, err
+    assert again == out
+    assert "8 photos with 8 faces; 0 without a face, 0 unreadable, 8 known from before" in err
+
+
+def test_run_refuses_to_mix_results_and_photos(album: Path, tmp_path: Path) -> None:
+    code, out, err = run("run", album, "-o", album)
+    assert (code, out) == (2, b"")
+    assert "would mix" in err
+    (tmp_path / "file").touch()
+    code, _, err = run("run", album, "-o", tmp_path / "file" / "people")
+    assert code == 1
+    assert "cannot be written" in err

@@ -1,0 +1,434 @@
+from __future__ import annotations
+
+import dataclasses
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import filelock
+import numpy as np
+import pytest
+from PIL import Image, ImageOps
+
+from facecluster import photos, pipeline, store
+from facecluster.errors import FaceclusterError, OutputError, TableError, UsageError
+from facecluster.pipeline import Encoded, EncodeOptions, encode_photos
+from facecluster.table import NO_FACE, OK, UNREADABLE, Faces, Photos
+from facecluster.vision import detect, encode
+from facecluster.workers import Died
+
+DEFAULTS = EncodeOptions()
+
+
+@pytest.fixture(scope="session")
+def originals(shared_data: Path) -> list[Path]:
+    """Seven photos of half a megapixel, each with one person's face."""
+    return [Path(path) for path in photos.find_photos([shared_data / "caltech_faces84"])[:84:12]]
+
+
+@pytest.fixture(scope="session")
+def crowd(shared_data: Path) -> Path:
+    """A photo of several people, near and far."""
+    return shared_data / "dlib_faces" / "2008_001322.jpg"
+
+
+@pytest.fixture
+def album(originals: list[Path], tmp_path: Path) -> Path:
+    """A folder of the seven photos, a photo without a face, a broken one, and a copy of the first."""
+    folder = tmp_path / "album"
+    folder.mkdir()
+    for i, path in enumerate(originals):
+        shutil.copy(path, folder / f"photo-{i}.jpg")
+    shutil.copy(originals[0], folder / "copy of 0.jpg")
+    Image.new("RGB", (200, 100), "green").save(folder / "no face.png")
+    (folder / "broken.jpg").write_bytes(originals[0].read_bytes()[:9999])
+    return folder
+
+
+def run(
+    album: Path | Sequence[str],
+    output: Path | None = None,
+    *,
+    options: EncodeOptions = DEFAULTS,
+    jobs: int = 1,
+    fresh: bool = False,
+    keep_missing: bool = False,
+) -> Encoded:
+    paths = photos.find_photos([album]) if isinstance(album, Path) else album
+    return encode_photos(paths, options, output=output, jobs=jobs, fresh=fresh, keep_missing=keep_missing)
+
+
+def encoded_names(encoded: Encoded) -> list[str]:
+    return [os.path.basename(path) for path in encoded.table.photos.path]
+
+
+# ------------------------------------------------------------------------------------------------- the table
+
+
+def test_every_photo_has_a_row_and_every_face_its_numbers(album: Path) -> None:
+    encoded = run(album)
+    rows, faces = encoded.table.photos, encoded.table.faces
+    assert encoded_names(encoded) == sorted(path.name for path in album.iterdir())
+    status = dict(zip(encoded_names(encoded), rows.status.tolist(), strict=True))
+    assert status.pop("broken.jpg") == UNREADABLE
+    assert status.pop("no face.png") == NO_FACE
+    assert set(status.values()) == {OK}
+    assert rows.reason[0] == "broken photo: " + rows.reason[0][14:] != "broken photo: "
+    assert (rows.reason[1:] == "").all()
+    assert (rows.hash[rows.status != UNREADABLE] > 0).sum() == 8  # the plain green one has no structure
+
+    assert len(faces) >= 8
+    assert encoded.n_new_faces == len(faces) - int((faces.photo == 1).sum())  # the copy is not analysed
+    width, height = rows.size[faces.photo].T
+    left, top, right, bottom = faces.box.T
+    assert ((left >= 0) & (left < right) & (right <= width)).all()
+    assert ((top >= 0) & (top < bottom) & (bottom <= height)).all()
+    assert np.allclose(np.linalg.norm(faces.encoding, axis=1), 1, atol=1e-5)
+    assert ((faces.quality >= 0) & (faces.quality <= 1)).all()
+    inside = (faces.landmarks > faces.box[:, np.newaxis, :2]) & (
+        faces.landmarks < faces.box[:, np.newaxis, 2:]
+    )
+    assert inside.mean() > 0.9
+    for photo in np.unique(faces.photo):
+        own = faces.photo == photo
+        assert (np.diff(faces.score[own]) <= 0).all()
+        assert faces.id[own].tolist() == [f"{rows.digest[photo]}-{i}" for i in range(own.sum())]
+
+
+def test_a_turned_photo_gives_the_same_faces(originals: list[Path], tmp_path: Path) -> None:
+    upright = ImageOps.exif_transpose(Image.open(originals[1]))
+    upright.save(tmp_path / "1.png")
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    upright.transpose(Image.Transpose.ROTATE_90).save(tmp_path / "6.png", exif=exif)
+    faces = run(tmp_path).table.faces
+    one, six = (faces.box[faces.photo == photo] for photo in (0, 1))
+    assert len(one) > 0
+    assert np.array_equal(one, six)
+
+
+def test_a_face_lies_in_pixels_of_the_full_photo_where_that_is_reduced(
+    originals: list[Path], tmp_path: Path
+) -> None:
+    photo = Image.open(originals[1])
+    large = photo.resize((photo.width * 20, photo.height * 20), Image.Resampling.BICUBIC)
+    assert large.width * large.height > photos.MAX_PIXELS
+    photo.save(tmp_path / "1.png")
+    large.save(tmp_path / "20.jpg")
+    table = run(tmp_path).table
+    assert table.photos.size.tolist() == [list(photo.size), list(large.size)]
+    small_box, large_box = (table.faces.box[table.faces.photo == i][0] for i in (0, 1))
+    assert large_box / 20 == pytest.approx(small_box, abs=0.1 * float(small_box[2] - small_box[0]))
+    small_px, large_px = (table.faces.size_px[table.faces.photo == i][0] for i in (0, 1))
+    assert large_px / 20 == pytest.approx(small_px, rel=0.2)
+
+
+@pytest.mark.parametrize("detector", detect.DETECTORS)
+@pytest.mark.parametrize("encoder", encode.ENCODERS)
+def test_every_detector_goes_with_every_encoder(
+    detector: str, encoder: str, originals: list[Path], tmp_path: Path
+) -> None:
+    Image.open(originals[1]).save(tmp_path / "a.png")
+    options = EncodeOptions(detector=detector, encoder=encoder, upsample=0, max_side=800)
+    table = run(tmp_path, tmp_path / "faces.npz", options=options).table
+    assert (table.settings.detector, table.settings.encoder) == (detector, encoder)
+    assert len(table.faces) >= 1
+    assert np.isfinite(table.faces.encoding).all()
+    assert np.isfinite(table.faces.landmarks).all()
+
+
+def test_options_reach_the_stages(crowd: Path) -> None:
+    paths = [str(crowd)]
+    plain = run(paths).table.faces
+    mirrored = run(paths, options=EncodeOptions(mirror=True)).table.faces
+    assert np.array_equal(plain.box, mirrored.box)
+    assert not np.array_equal(plain.encoding, mirrored.encoding)
+    sides = (plain.box[:, 2:] - plain.box[:, :2]).max(axis=1)
+    large = run(paths, options=EncodeOptions(min_face=float(np.median(sides)) + 1)).table.faces
+    assert 0 < len(large) < len(plain)
+
+
+def test_a_file_that_cannot_be_read_at_all_has_no_digest(album: Path) -> None:
+    encoded = run([str(album / "photo-0.jpg"), str(album / "gone.jpg"), str(album)])
+    assert encoded.table.photos.status.tolist() == [OK, UNREADABLE, UNREADABLE]
+    assert encoded.table.photos.digest[1:].tolist() == ["", ""]
+    assert encoded.table.photos.reason.tolist() == ["", "no such file or directory", "this is a folder"]
+
+
+def test_no_photos_and_no_readable_photo_are_errors(album: Path, tmp_path: Path) -> None:
+    output = tmp_path / "faces.npz"
+    with pytest.raises(FaceclusterError, match="no photos found"):
+        run([], output)
+    with pytest.raises(FaceclusterError, match=r"(?s)cannot read the photo:.*broken\.jpg: broken photo"):
+        run([str(album / "broken.jpg")], output)
+    with pytest.raises(FaceclusterError, match=r"(?s)cannot read any of the 20 photos:.*19\.jpg|and 10 more"):
+        run([str(album / f"{i}.jpg") for i in range(20)], output)
+    assert list(tmp_path.iterdir()) == [album]
+
+
+# --------------------------------------------------------------------------------- the same bytes, however made
+
+
+def test_jobs_and_order_of_work_do_not_change_the_bytes(album: Path, tmp_path: Path) -> None:
+    one, four = tmp_path / "1.npz", tmp_path / "4.npz"
+    run(album, one, jobs=1)
+    run(album, four, jobs=4)
+    assert one.read_bytes() == four.read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["1.npz", "4.npz", "album"]
+
+
+@pytest.mark.parametrize("suffix", ["npz", "pickle"])
+def test_a_grown_folder_gives_what_a_fresh_run_gives(suffix: str, album: Path, tmp_path: Path) -> None:
+    output, fresh = tmp_path / f"faces.{suffix}", tmp_path / f"fresh.{suffix}"
+    later = [album / "photo-3.jpg", album / "photo-5.jpg"]
+    for path in later:
+        path.rename(tmp_path / path.name)
+    before = run(album, output)
+    for path in later:
+        (tmp_path / path.name).rename(path)
+    (album / "photo-1.jpg").rename(album / "a new name.jpg")
+    (album / "photo-2.jpg").unlink()
+    shutil.copy(album / "photo-0.jpg", album / "photo-4.jpg")  # changed
+    after = run(album, output)
+    new = [name in ("photo-3.jpg", "photo-5.jpg") for name in encoded_names(after)]
+    n_without_face = 0 if suffix == "npz" else 1  # the pickle has no rows for photos without a face
+    assert after.n_reused == len(new) - sum(new) - 1 - n_without_face
+    assert after.n_vanished == 1  # photo-2
+    assert after.n_new_faces == int(np.isin(after.table.faces.photo, np.flatnonzero(new)).sum())
+    assert before.n_reused == before.n_vanished == 0
+    run(album, fresh)
+    assert output.read_bytes() == fresh.read_bytes()
+
+
+def test_missing_photos_are_kept_on_request_as_they_were(album: Path, tmp_path: Path) -> None:
+    output = tmp_path / "faces.npz"
+    before = run(album, output).table
+    (album / "photo-0.jpg").rename(album / "moved.jpg")
+    for name in ("photo-1.jpg", "no face.png", "broken.jpg"):
+        (album / name).unlink()
+    kept = run(album, output, keep_missing=True)
+    again = run(album, output, keep_missing=True)
+    assert kept.n_vanished == again.n_vanished == 3
+    assert (
+        encoded_names(kept)[-3:] == encoded_names(again)[-3:] == ["broken.jpg", "no face.png", "photo-1.jpg"]
+    )
+    name = np.array([os.path.basename(path) for path in before.photos.path])
+    old = before.faces.encoding[name[before.faces.photo] == "photo-1.jpg"]
+    assert np.array_equal(kept.table.faces.encoding[-len(old) :], old)
+    dropped = run(album, output)
+    assert dropped.n_vanished == 3
+    assert len(dropped.table.photos) == len(kept.table.photos) - 3
+
+
+def test_unreadable_photos_are_tried_again(album: Path, originals: list[Path], tmp_path: Path) -> None:
+    output = tmp_path / "faces.npz"
+    run(album, output)
+    shutil.copy(originals[1], album / "broken.jpg")
+    assert UNREADABLE not in run(album, output).table.photos.status
+
+
+def test_reading_a_table_back_gives_the_same_table(album: Path, tmp_path: Path) -> None:
+    written = run(album, tmp_path / "faces.npz").table
+    read = store.read(tmp_path / "faces.npz")
+    assert read.settings == written.settings
+    for kind, a, b in ((Photos, read.photos, written.photos), (Faces, read.faces, written.faces)):
+        for column in dataclasses.fields(kind):
+            assert np.array_equal(
+                getattr(a, column.name), getattr(b, column.name), equal_nan=column.name in ("time", "pose")
+            )
+
+
+# ---------------------------------------------------------------------------------------------- interruptions
+
+
+def start(album: Path, output: Path, *, new_session: bool = False) -> subprocess.Popen[str]:
+    """Start encode in a process, and wait until it has done a photo but not all."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "facecluster", "encode", album, "-o", output, "-j", "1"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=new_session,
+    )
+    partial = output.with_name(output.name + ".partial")
+    for _ in range(1200):
+        if partial.exists() and partial.stat().st_size > 2500:  # the header and a face
+            return process
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.01)
+    pytest.fail("no photo was done within 12 s")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="kill -9")
+def test_killed_and_run_again_gives_what_a_fresh_run_gives(
+    album: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    output, fresh = tmp_path / "faces.npz", tmp_path / "fresh.npz"
+    process = start(album, output)
+    process.kill()
+    process.communicate()
+    assert not output.exists()
+    with (tmp_path / "faces.npz.partial").open("ab") as partial:
+        partial.write(b"\x10\0\0\0torn")  # as a power cut leaves it
+    with caplog.at_level("INFO", logger="facecluster"):
+        resumed = run(album, output)
+    assert 1 <= resumed.n_reused < 9
+    assert "going on with an interrupted run" in caplog.text
+    run(album, fresh)
+    assert output.read_bytes() == fresh.read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["album", "faces.npz", "fresh.npz"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends SIGINT to a group of processes")
+def test_ctrl_c_keeps_what_is_done_and_says_so(album: Path, tmp_path: Path) -> None:
+    process = start(album, tmp_path / "faces.npz", new_session=True)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the workers too
+    out, err = process.communicate(timeout=20)
+    assert (process.returncode, out) == (130, "")
+    partial = tmp_path / "faces.npz.partial"
+    assert err == (
+        f"facecluster: what is done is kept in {partial}; the same command goes on from there\n"
+        "facecluster: interrupted\n"
+    )
+    assert run(album, tmp_path / "faces.npz").n_reused >= 1
+    assert not partial.exists()
+
+
+def test_what_other_settings_left_is_dropped_with_a_notice(
+    album: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    output = tmp_path / "faces.npz"
+    with pipeline.Journal(
+        tmp_path / "faces.npz.partial",
+        *pipeline._journal_headers(EncodeOptions(mirror=True).settings(), False),
+    ) as journal:
+        list(journal.replay())
+        journal.append(b"anything")
+    assert run([str(album / "photo-1.jpg")], output).n_reused == 0
+    assert "left by a run with other settings" in caplog.text
+
+
+def test_a_fresh_run_goes_on_only_with_what_a_fresh_run_left() -> None:
+    settings = EncodeOptions().settings()
+    fresh, usual = (pipeline._journal_headers(settings, kind) for kind in (True, False))
+    assert len(fresh) == 1
+    assert len(usual) == 2
+    assert usual[1] == fresh[0] != usual[0]
+
+
+def test_results_survive_the_journal() -> None:
+    faces = np.zeros(2, pipeline.FACE)
+    faces["encoding"] = np.arange(256).reshape(2, 128)
+    faces["pose"] = np.nan
+    for own in (faces, faces[:0]):
+        analysis = pipeline.Analysis((3, 4), OK, "", 1.25, 2**64 - 1, own)
+        digest, back = pipeline._unpack(pipeline._pack("d" * 32, analysis))
+        assert (digest, back.size, back.status, back.reason, back.time, back.hash) == (
+            "d" * 32,
+            (3, 4),
+            OK,
+            "",
+            1.25,
+            2**64 - 1,
+        )
+        assert back.faces.tobytes() == own.tobytes()
+
+
+def test_a_death_becomes_a_reason() -> None:
+    assert "not enough memory" in pipeline._obituary(Died(-9))
+    assert "crashed" in pipeline._obituary(Died(-11))
+
+
+def worker_of(process: subprocess.Popen[str]) -> int:
+    """The process id of the worker, which alone holds the networks."""
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    return max(map(int, children), key=lambda pid: int(Path(f"/proc/{pid}/statm").read_text().split()[1]))
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds the worker in /proc")
+def test_a_worker_that_is_killed_costs_no_photo(album: Path, tmp_path: Path) -> None:
+    process = start(album, tmp_path / "faces.npz")
+    os.kill(worker_of(process), signal.SIGKILL)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    run(album, tmp_path / "fresh.npz")
+    assert (tmp_path / "faces.npz").read_bytes() == (tmp_path / "fresh.npz").read_bytes()
+
+
+# ------------------------------------------------------------------------------------------------ the output
+
+
+def test_other_settings_are_refused_and_named(album: Path, tmp_path: Path) -> None:
+    paths, output = [str(album / "photo-1.jpg")], tmp_path / "faces.npz"
+    run(paths, output)
+    before = output.read_bytes()
+    other = EncodeOptions(encoder="dlib", min_face=30)
+    with pytest.raises(FaceclusterError, match=r"other settings") as caught:
+        run(paths, output, options=other)
+    message = str(caught.value)
+    assert "  encoder: sface there, dlib now\n" in message
+    assert "  min-face: 24.0 there, 30 now\n" in message
+    assert "--fresh" in message
+    assert "upsample" not in message
+    assert output.read_bytes() == before
+    assert run(paths, output, options=other, fresh=True).n_reused == 0
+    assert store.read(output).settings.encoder == "dlib"
+
+
+def test_a_file_that_is_no_table_is_not_replaced_unasked(album: Path, tmp_path: Path) -> None:
+    paths, output = [str(album / "photo-1.jpg")], tmp_path / "faces.npz"
+    output.write_text("my thesis")
+    with pytest.raises(TableError, match="--fresh replaces"):
+        run(paths, output)
+    assert output.read_text() == "my thesis"
+    assert run(paths, output, fresh=True).n_reused == 0
+
+
+def test_an_output_in_use_is_refused(album: Path, tmp_path: Path) -> None:
+    output = tmp_path / "faces.npz"
+    with (
+        filelock.FileLock(tmp_path / "faces.npz.lock"),
+        pytest.raises(OutputError, match="another facecluster"),
+    ):
+        run([str(album / "photo-1.jpg")], output)
+
+
+def test_an_output_that_cannot_be_written_is_told_before_the_work(tmp_path: Path) -> None:
+    (tmp_path / "folder.npz").mkdir()
+    (tmp_path / "file").touch()
+    for output, error, message in [
+        (tmp_path / "faces.txt", UsageError, "ends in .npz"),
+        (tmp_path / "folder.npz", OutputError, "it is a folder"),
+        (tmp_path / "no" / "faces.npz", OutputError, "not a folder; make it"),
+        (tmp_path / "file" / "faces.npz", OutputError, "not a folder; make it"),
+    ]:
+        with pytest.raises(error, match=message):
+            run(["/anything.jpg"], output)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="makes a named pipe")
+def test_a_pipe_gets_the_table_and_no_side_file(album: Path, tmp_path: Path) -> None:
+    pipe = tmp_path / "faces.npz"
+    os.mkfifo(pipe)
+    with subprocess.Popen(["cat", pipe], stdout=subprocess.PIPE) as reader:
+        encoded = run([str(album / "photo-1.jpg")], pipe)
+        data, _ = reader.communicate(timeout=20)
+    (tmp_path / "read.npz").write_bytes(data)
+    assert len(store.read(tmp_path / "read.npz").faces) == len(encoded.table.faces)
+    assert not list(tmp_path.glob("faces.npz.*"))
+
+
+def test_every_choice_has_its_weights() -> None:
+    assert set(pipeline._MODELS) == {*detect.DETECTORS, *encode.ENCODERS}
+    assert set(EncodeOptions().settings().models) == {"mesh", "yunet", "sface"}
+    assert set(EncodeOptions("cnn", "dlib").settings().models) == {
+        "mesh",
+        "dlib-mmod",
+        "dlib-resnet",
+        "dlib-5point",
+    }
