@@ -48,9 +48,6 @@ _HEIF_BRANDS = frozenset(
     {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"}
 )
 
-_BACKGROUND = (128, 128, 128)
-"""What shows through where a photo is transparent: neither white nor black makes an edge on most faces."""
-
 Strips = Callable[[int, int], Image.Image]
 """Gives the rows of a picture from a first to a last one, half-open."""
 
@@ -198,9 +195,10 @@ def decode(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> Dec
     """Decode a photo to upright RGB pixels.
 
     The first page or frame, or the primary picture, of JPEG, PNG, WebP, TIFF, BMP, GIF, HEIF and AVIF, told by
-    content and not by name. Transparency lies over grey; 16-bit values are divided by 256; floats are 0..1; colour
-    profiles are not applied. A photo with any part of its picture missing is unreadable, however little it is: what
-    decodes of it could pass for a whole photo, whose digest and faces would be different once it is copied again.
+    content and not by name. Transparency is dropped, as face_recognition and OpenCV do, so that encodings agree with
+    theirs; 16-bit values are divided by 256; floats are 0..1; colour profiles are not applied. A photo with any
+    part of its picture missing is unreadable, however little it is: what decodes of it could pass for a whole
+    photo, whose digest and faces would be different once it is copied again.
 
     Args:
         path: the file.
@@ -266,8 +264,13 @@ def perceptual_hash(pixels: NDArray[np.uint8]) -> int:
     References:
         N. Krawetz, "Kind of Like That", hackerfactor.com, 2013 (dHash). Luminance: ITU-R BT.601.
     """
-    # Two steps: OpenCV rounds to whole numbers, and 16x16 averages of those keep the fractions that tell neighbours.
-    fine = cv2.resize(pixels, (9 * 16, 8 * 16), interpolation=cv2.INTER_AREA)
+    # In steps: OpenCV averages whole blocks three times as fast as fractions of them (what falls off is under a 500th);
+    # it rounds to whole numbers, and 16x16 averages of those keep the fractions that tell neighbours.
+    height, width = pixels.shape[:2]
+    block = max(1, min(width, height) // 500)
+    whole = pixels[: height // block * block, : width // block * block]
+    fine = cv2.resize(whole, (width // block, height // block), interpolation=cv2.INTER_AREA)
+    fine = cv2.resize(fine, (9 * 16, 8 * 16), interpolation=cv2.INTER_AREA)
     luminance = fine.reshape(8, 16, 9, 16, 3).mean(axis=(1, 3)) @ (0.299, 0.587, 0.114)
     brighter = luminance[:, :-1] > luminance[:, 1:]
     return int.from_bytes(np.packbits(brighter).tobytes(), "big")
@@ -411,7 +414,7 @@ def _assemble(strip_of: Strips, size: tuple[int, int], factor: int, orientation:
 
 
 def _rgb(strip: Image.Image) -> Image.Image:
-    """Convert any mode of Pillow to RGB: 16 bits to 8, and what is transparent onto the background."""
+    """Convert any mode of Pillow to RGB: 16 bits to 8, transparency dropped."""
     if strip.mode.startswith("I;16"):
         strip = Image.fromarray((np.asarray(strip) >> 8).astype(np.uint8))
     elif strip.mode == "I":
@@ -420,8 +423,4 @@ def _rgb(strip: Image.Image) -> Image.Image:
         strip = Image.fromarray(
             (np.clip(np.nan_to_num(np.asarray(strip)), 0, 1) * 255).round().astype(np.uint8)
         )
-    if strip.has_transparency_data:
-        picture = strip.convert("RGBA")
-        strip = Image.new("RGB", picture.size, _BACKGROUND)
-        strip.paste(picture, mask=picture)
     return strip if strip.mode == "RGB" else strip.convert("RGB")

@@ -10,6 +10,7 @@ ones not again.
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import importlib.metadata
 import json
@@ -18,7 +19,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -63,6 +64,8 @@ _MODELS = {
 
 _LIBRARIES = ("numpy", "Pillow", "pillow-heif", "opencv-python-headless", "onnxruntime", "dlib-bin")
 """Which do the arithmetic."""
+
+_M_MMAP_THRESHOLD = -3  # malloc.h of glibc
 
 _DIGEST_THREADS = 4
 _DIGESTS_AHEAD = 64
@@ -369,9 +372,13 @@ def _ahead(function: Callable[[str], _T], items: Iterable[str]) -> Iterator[_T]:
 
 
 def _prepare_worker() -> None:
-    """Keep to one core, and keep the C libraries' remarks on broken photos off the terminal."""
+    """Keep to one core, give memory back, and keep the C libraries' remarks on broken photos off the terminal."""
     cv2.setNumThreads(1)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+    # By default glibc keeps up to 32 MB blocks that were freed, in pieces: 448 MB after the networks are loaded,
+    # 189 MB with this, at no measurable cost in time. Other C libraries have no mallopt.
+    with suppress(AttributeError, OSError, TypeError):
+        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, 4 << 20)
 
 
 def _analyse(item: tuple[str, str], options: EncodeOptions) -> Analysis:

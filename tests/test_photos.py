@@ -262,23 +262,23 @@ def test_floats_are_taken_as_0_to_1(picture: Image.Image, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("suffix", ["png", "webp", "tif", "heic", "avif"])
-def test_what_is_transparent_lies_over_grey(suffix: str, picture: Image.Image, tmp_path: Path) -> None:
+def test_transparency_is_dropped(suffix: str, picture: Image.Image, tmp_path: Path) -> None:
     glass = picture.copy()
     glass.putalpha(
         Image.fromarray(np.where(np.arange(300) < 150, 0, 255).astype(np.uint8)[np.newaxis].repeat(200, 0))
     )
     pixels = photos.decode(save(glass, tmp_path / f"a.{suffix}")).pixels
-    assert np.abs(pixels[:, :140] - 128.0).max() <= 1
-    assert_alike(np.ascontiguousarray(pixels[:, 160:]), np.asarray(picture)[:, 160:])
+    first = 0 if suffix in ("png", "tif") else 160  # the others need not store what cannot be seen
+    assert_alike(np.ascontiguousarray(pixels[:, first:]), np.asarray(picture)[:, first:])
 
 
-def test_a_transparent_palette_colour_lies_over_grey(picture: Image.Image, tmp_path: Path) -> None:
+def test_a_transparent_palette_colour_is_a_colour(tmp_path: Path) -> None:
     flat = Image.new("P", (20, 10), 1)
     flat.putpalette([255, 0, 0, 0, 0, 255])
     flat.putpixel((0, 0), 0)
     pixels = photos.decode(save(flat, tmp_path / "a.png", transparency=1)).pixels
     assert pixels[0, 0].tolist() == [255, 0, 0]
-    assert pixels[5, 5].tolist() == [128, 128, 128]
+    assert pixels[5, 5].tolist() == [0, 0, 255]
 
 
 def test_the_first_of_several_pages_counts(picture: Image.Image, tmp_path: Path) -> None:
