@@ -266,18 +266,20 @@ def encode_photos(
 
 
 def check_output(output: Path) -> None:
-    """Find out before hours of work that a table cannot be written.
+    """Make the folder of a table, and find out before hours of work that it cannot be written.
 
     Raises:
         UsageError: the name ends in no format of a table.
-        OutputError: it is a folder, or its folder is not there or cannot be written.
+        OutputError: it is a folder, or its folder cannot be made or written.
     """
     store.format_of(output)
     folder = output.parent
     if output.is_dir():
         raise store.cannot_write(output, OSError(errno.EISDIR, ""))
-    if not folder.is_dir():
-        raise store.cannot_write(output, OSError(errno.ENOENT, ""))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise store.cannot_write(output, error) from error
     if not os.access(folder, os.W_OK | os.X_OK) and not _is_stream(output):
         raise store.cannot_write(output, OSError(errno.EACCES, ""))
 

@@ -155,9 +155,15 @@ def test_nothing_done_is_a_failure(album: Path, tmp_path: Path) -> None:
         code, out, err = run("encode", *arguments, "-o", output)
         assert (code, out) == (1, b"")
         assert err.startswith(f"facecluster: error: {message}")
-    code, _, err = run("encode", album, "-o", tmp_path / "no" / "faces.npz")
+    code, _, err = run("encode", album, "-o", album / "broken.jpg" / "no" / "faces.npz")
     assert code == 1
     assert "is not a folder" in err
+
+
+def test_the_folder_of_the_table_is_made(album: Path, tmp_path: Path) -> None:
+    output = tmp_path / "new" / "er" / "faces.npz"
+    assert run("encode", album, "-o", output)[0] == 0
+    assert output.is_file()
 
 
 def test_all_unreadable_photos_are_named_on_request(album: Path, tmp_path: Path) -> None:
@@ -199,7 +205,7 @@ def test_a_terminal_shows_progress_and_gets_no_binary(album: Path, tmp_path: Pat
 
     code, shown = in_terminal("encode", album, "-o", tmp_path / "faces.npz", "-j", "1", stderr=True)
     assert code == 0
-    assert re.search(r"\d/3 \[\d\d:\d\d<\d\d:\d\d, .*photos?/s\]", shown)
+    assert re.search(r"\d/3 \[\d\d:\d\d<\d\d:\d\d, .*(photos/s|s/ photos)\]", shown)
     code, shown = in_terminal("encode", album, "-o", tmp_path / "faces.npz", "-q", stderr=True)
     assert (code, shown) == (0, "")
     code, shown = in_terminal("encode", album, "-o", "-", stdout=True)

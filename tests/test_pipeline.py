@@ -17,6 +17,7 @@ from PIL import Image, ImageOps
 
 from facecluster import photos, pipeline, store
 from facecluster.errors import FaceclusterError, OutputError, TableError, UsageError
+from facecluster.journal import Journal
 from facecluster.pipeline import Encoded, EncodeOptions, encode_photos
 from facecluster.table import NO_FACE, OK, UNREADABLE, Faces, Photos
 from facecluster.vision import detect, encode
@@ -217,8 +218,8 @@ def test_missing_photos_are_kept_on_request_as_they_were(album: Path, tmp_path: 
     assert (
         encoded_names(kept)[-3:] == encoded_names(again)[-3:] == ["broken.jpg", "no face.png", "photo-1.jpg"]
     )
-    name = np.array([os.path.basename(path) for path in before.photos.path])
-    old = before.faces.encoding[name[before.faces.photo] == "photo-1.jpg"]
+    names = np.array([os.path.basename(path) for path in before.photos.path])
+    old = before.faces.encoding[names[before.faces.photo] == "photo-1.jpg"]
     assert np.array_equal(kept.table.faces.encoding[-len(old) :], old)
     dropped = run(album, output)
     assert dropped.n_vanished == 3
@@ -303,7 +304,7 @@ def test_what_other_settings_left_is_dropped_with_a_notice(
     album: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     output = tmp_path / "faces.npz"
-    with pipeline.Journal(
+    with Journal(
         tmp_path / "faces.npz.partial",
         *pipeline._journal_headers(EncodeOptions(mirror=True).settings(), False),
     ) as journal:
@@ -404,8 +405,8 @@ def test_an_output_that_cannot_be_written_is_told_before_the_work(tmp_path: Path
     for output, error, message in [
         (tmp_path / "faces.txt", UsageError, "ends in .npz"),
         (tmp_path / "folder.npz", OutputError, "it is a folder"),
-        (tmp_path / "no" / "faces.npz", OutputError, "not a folder; make it"),
-        (tmp_path / "file" / "faces.npz", OutputError, "not a folder; make it"),
+        (tmp_path / "file" / "faces.npz", OutputError, "cannot be written"),
+        (tmp_path / "file" / "no" / "faces.npz", OutputError, "not a folder; make it"),
     ]:
         with pytest.raises(error, match=message):
             run(["/anything.jpg"], output)
