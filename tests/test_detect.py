@@ -63,6 +63,15 @@ def test_cnn_in_strips_gives_what_it_gives_at_once(shared_data, monkeypatch):
     np.testing.assert_allclose(detect._mmod_scores(tiled), at_once, atol=1e-5)
 
 
+def test_cnn_in_half_precision_gives_the_same_scores(shared_data, monkeypatch):
+    pixels = decode(shared_data / "dlib_faces" / "2008_001322.jpg").pixels
+    exact = detect._mmod_scores(detect._tiled_pyramid(pixels)[0])
+    monkeypatch.setattr(detect, "_MMOD_HALF_PRECISION", 0)
+    halved, _ = detect._tiled_pyramid(pixels)
+    assert halved.dtype == np.float16
+    np.testing.assert_allclose(detect._mmod_scores(halved), exact, atol=1e-3)
+
+
 def test_hog_finds_the_boxes_of_dlib(shared_data):
     import dlib
 

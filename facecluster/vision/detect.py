@@ -33,7 +33,7 @@ MIN_FACE_PX = 24.0
 UPSAMPLE = 1
 """How often dlib's detectors double the picture first: face_recognition's own default, needed for faces under 80 px."""
 
-DLIB_PIXELS = 16_000_000
+DLIB_PIXELS = 12_000_000
 """cnn and hog see no larger picture, and double it only up to this, so that a worker stays under 1 GB."""
 
 YUNET_SIDES = (640, 800)
@@ -57,7 +57,7 @@ _YUNET_UNSEEN = 0.25
 
 _YUNET_IOU, _YUNET_AGREE_IOU = 0.3, 0.4
 _YUNET_STRIDES = (8, 16, 32)
-_TILE, _TILE_OVERLAP = 2048, 320
+_TILE, _TILE_OVERLAP = 1216, 160
 """Pictures are analysed in tiles of this size, so that memory does not grow with them."""
 
 _MMOD_IOU = 0.338
@@ -67,6 +67,8 @@ _MMOD_CONTEXT = 10
 """Output cells over which the padded convolutions of the mmod network reach: 2 + 2 + 2 + 4."""
 _MMOD_STRIP = 2 << 20
 """Pixels of the picture pyramid that go through the mmod network at once."""
+_MMOD_HALF_PRECISION = 5_000_000
+"""Pixels from which the pyramid is kept in half precision: half the memory, and no score moves by more than 0.001."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -332,14 +334,14 @@ def _half_open(corners: NDArray[np.float64]) -> Array:
     return boxes
 
 
-def _tiled_pyramid(pixels: Pixels) -> tuple[NDArray[np.float16], NDArray[np.int64]]:
+def _tiled_pyramid(pixels: Pixels) -> tuple[NDArray[np.floating], NDArray[np.int64]]:
     """Lay the picture and its reductions by 5/6 out in one picture, as dlib does.
 
     The levels go down the left side until the next one fits beside the last, then up the right side.
 
     Returns:
-        The (3, h, w) picture, mean colour 0 and 0 between the levels: half precision halves its memory and moves no
-        score by more than 0.001. And (k, 4) left, top, width, height of each level in it.
+        The (3, h, w) picture, mean colour 0 and 0 between the levels; and (k, 4) left, top, width, height of each
+        level in it.
     """
     import dlib
 
@@ -371,7 +373,8 @@ def _tiled_pyramid(pixels: Pixels) -> tuple[NDArray[np.float16], NDArray[np.int6
         tiles.append((left, top, cols, rows))
         y -= rows + gap
 
-    tiled = np.zeros((3, column + 2 * margin, width + 2 * margin), np.float16)
+    precision = np.float16 if width * height > _MMOD_HALF_PRECISION else np.float32
+    tiled = np.zeros((3, column + 2 * margin, width + 2 * margin), precision)
     for channel, mean in enumerate(MEAN_RGB):
         level = (pixels[:, :, channel] - np.float32(mean)) / np.float32(256)
         for number, (left, top, cols, rows) in enumerate(tiles):
@@ -381,7 +384,7 @@ def _tiled_pyramid(pixels: Pixels) -> tuple[NDArray[np.float16], NDArray[np.int6
     return tiled, np.array(tiles, np.int64)
 
 
-def _mmod_scores(tiled: NDArray[np.float16]) -> Array:
+def _mmod_scores(tiled: NDArray[np.floating]) -> Array:
     """Run the mmod network over a picture in strips that overlap by what it sees: (rows, cols) scores."""
     session = _mmod_network()
     height, width = tiled.shape[1:]
@@ -392,7 +395,7 @@ def _mmod_scores(tiled: NDArray[np.float16]) -> Array:
         stop = min(start + step, n_rows)
         first, last = max(0, start - _MMOD_CONTEXT), min(n_rows, stop + _MMOD_CONTEXT)
         end = height if last == n_rows else (last - 1) * _MMOD_STRIDE + 2 * _MMOD_OFFSET + 1
-        blob = tiled[np.newaxis, :, first * _MMOD_STRIDE : end].astype(np.float32)
+        blob = tiled[np.newaxis, :, first * _MMOD_STRIDE : end].astype(np.float32, copy=False)
         strips.append(session.run(None, {"input": blob})[0][0, 0, start - first : stop - first])
     return np.concatenate(strips) if strips else np.zeros((0, 0), np.float32)
 
