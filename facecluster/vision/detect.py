@@ -68,7 +68,7 @@ _MMOD_CONTEXT = 10
 _MMOD_STRIP = 2 << 20
 """Pixels of the picture pyramid that go through the mmod network at once."""
 _MMOD_HALF_PRECISION = 5_000_000
-"""Pixels from which the pyramid is kept in half precision: half the memory, and no score moves by more than 0.001."""
+"""Pixels from which the pyramid is kept in half precision: half the memory, and scores move by 0.001 or so."""
 
 
 @dataclass(frozen=True, eq=False)
