@@ -53,7 +53,9 @@ def run_in_worker(paths, detector):
 def analyse(path, detector):
     found = pipeline.analyse(path, pipeline.EncodeOptions(detector=detector))
     # Not ru_maxrss, which a new process inherits from the one that started it.
-    peak = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+    peak = next(
+        line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")
+    )
     return Path(path).name, len(found.faces), int(peak.split()[1]) * 1024 // 1_000_000
 
 

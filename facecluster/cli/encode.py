@@ -80,7 +80,8 @@ _CHOICES = [
         "--upsample",
         type=click.IntRange(0, 4),
         metavar="TIMES",
-        help="How often cnn and hog double the photo first, to find smaller faces.  [default: 1]",
+        help="How often cnn and hog double the photo first, to find smaller faces; only up to 13 megapixels.  "
+        "[default: 1]",
     ),
     click.option(
         "--mirror",

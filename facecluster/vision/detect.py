@@ -33,7 +33,7 @@ MIN_FACE_PX = 24.0
 UPSAMPLE = 1
 """How often dlib's detectors double the picture first: face_recognition's own default, needed for faces under 80 px."""
 
-DLIB_PIXELS = 12_000_000
+DLIB_PIXELS = 13_000_000
 """cnn and hog see no larger picture, and double it only up to this, so that a worker stays under 1 GB."""
 
 YUNET_SIDES = (640, 800)
