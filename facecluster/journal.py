@@ -23,24 +23,27 @@ from facecluster.store import cannot_write
 _log = logging.getLogger(__name__)
 
 _FRAME = struct.Struct("<II")
+_LONGEST_HEADER = 1 << 16
 
 
 class Journal:
     """The file, open for one process; use it in a `with` statement, and `replay` before the first `append`."""
 
-    def __init__(self, path: Path, header: str, *others: str) -> None:
+    def __init__(self, path: Path, header: str, *others: str, replace: bool = False) -> None:
         """Open the file, made if it is not there.
 
         Args:
             path: where it is.
             header: what a new file starts with; one line, without its end.
-            others: further headers whose records count; those under any other are dropped.
+            others: further headers whose records count.
+            replace: drop the records under any other header; they are refused otherwise.
 
         Raises:
             OutputError: it cannot be opened.
         """
         self.path = path
         self._headers = [line.encode() + b"\n" for line in (header, *others)]
+        self._replace = replace
         self._empty = True
         if path.exists() and not path.is_file():
             raise OutputError(f"{path}: in the way, and no file; move it, or choose another output")
@@ -64,10 +67,10 @@ class Journal:
         """Read the whole records, and make the file ready for more.
 
         Raises:
-            OutputError: the file cannot be written.
+            OutputError: the file cannot be written, or holds the records of a run with other settings.
         """
         size = os.fstat(self._file.fileno()).st_size
-        header = self._file.read(max(map(len, self._headers))).partition(b"\n")
+        header = self._file.read(_LONGEST_HEADER).partition(b"\n")
         end = len(header[0]) + 1
         if header[0] + header[1] in self._headers:
             self._file.seek(end)
@@ -82,8 +85,12 @@ class Journal:
                 self._empty = False
                 yield record
         else:
-            if size:
-                _log.warning("%s: left by a run with other settings or versions; started anew", self.path)
+            if header[1] and size > end and not self._replace:
+                self._empty = False  # and so it stays
+                raise OutputError(
+                    f"{self.path}: holds what an interrupted run with other settings had done; use its settings to go "
+                    "on from there, --fresh to drop it, or another -o"
+                )
             end = 0
         try:
             self._file.truncate(end)

@@ -252,6 +252,11 @@ def encode_photos(
         rows = _rows(paths, digests, past.known | new)
         here, contents = set(paths), set(digests)
         vanished = [row for row in past.rows if row[0] not in here and row[1] not in contents]
+        n_dropped = len(past.known.keys() - contents - {digest for _, digest, _ in past.rows})
+        if n_dropped:
+            _log.warning(
+                "%d photos that the interrupted run had done are not among these: left out", n_dropped
+            )
         table = _table(rows + vanished if keep_missing else rows, settings)
         if output is not None:
             store.write(table, output)
@@ -490,7 +495,9 @@ def _recall(output: Path, settings: Settings, fresh: bool, stack: ExitStack) -> 
     """
     stack.enter_context(_only_user_of(output))
     rows = [] if fresh or not output.exists() else list(_rows_of(_read_earlier(output, settings)))
-    journal = stack.enter_context(Journal(_beside(output, ".partial"), *_journal_headers(settings, fresh)))
+    journal = stack.enter_context(
+        Journal(_beside(output, ".partial"), *_journal_headers(settings, fresh), replace=fresh)
+    )
     interrupted = dict(map(_unpack, journal.replay()))
     if interrupted:
         _log.info("going on with an interrupted run, which had done %d photos", len(interrupted))
@@ -539,7 +546,8 @@ def _journal_headers(settings: Settings, fresh: bool) -> list[str]:
 
     A fresh run goes on only with what a fresh run left; any other run goes on with both.
     """
-    record = {"journal of encode": 1, "settings": store.settings_record(settings), "faces": FACE.descr}
+    shared = {key: value for key, value in store.settings_record(settings).items() if key != "versions"}
+    record = {"journal of encode": 1, "settings": shared, "faces": FACE.descr}
     headers = [json.dumps(record | {"fresh": kind}, sort_keys=True) for kind in (fresh, True)]
     return list(dict.fromkeys(headers))
 

@@ -62,9 +62,23 @@ def test_a_changed_byte_drops_its_record_and_what_follows(path: Path) -> None:
     assert replay(path) == RECORDS[:2]
 
 
-def test_records_under_another_header_are_dropped(path: Path) -> None:
-    assert replay(path, "other") == []
+def test_records_under_another_header_are_refused_and_stay(path: Path) -> None:
+    before = path.read_bytes()
+    with pytest.raises(OutputError, match="other settings"):
+        replay(path, "other")
+    assert path.read_bytes() == before
+
+
+def test_records_under_another_header_are_dropped_on_request(path: Path) -> None:
+    with Journal(path, "other", replace=True) as journal:
+        assert list(journal.replay()) == []
     assert not path.exists()
+
+
+@pytest.mark.parametrize("content", [b"torn hea", b"a header without records\n"])
+def test_a_file_without_records_is_taken_over(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+    assert replay(path, "other") == []
 
 
 def test_records_under_a_second_header_count_and_stay_under_it(path: Path) -> None:

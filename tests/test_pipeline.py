@@ -300,18 +300,33 @@ def test_ctrl_c_keeps_what_is_done_and_says_so(album: Path, tmp_path: Path) -> N
     assert not partial.exists()
 
 
-def test_what_other_settings_left_is_dropped_with_a_notice(
-    album: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    output = tmp_path / "faces.npz"
+def test_what_other_settings_left_is_refused_and_stays_unless_fresh(album: Path, tmp_path: Path) -> None:
+    output, partial = tmp_path / "faces.npz", tmp_path / "faces.npz.partial"
     with Journal(
-        tmp_path / "faces.npz.partial",
+        partial,
         *pipeline._journal_headers(EncodeOptions(mirror=True).settings(), False),
     ) as journal:
         list(journal.replay())
         journal.append(b"anything")
-    assert run([str(album / "photo-1.jpg")], output).n_reused == 0
-    assert "left by a run with other settings" in caplog.text
+    left = partial.read_bytes()
+    with pytest.raises(OutputError, match="interrupted run with other settings"):
+        run([str(album / "photo-1.jpg")], output)
+    assert partial.read_bytes() == left
+    assert run([str(album / "photo-1.jpg")], output, fresh=True).n_reused == 0
+    assert not partial.exists()
+
+
+def test_what_an_interrupted_run_did_of_other_photos_is_dropped_with_a_notice(
+    album: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    output = tmp_path / "faces.npz"
+    analysis = pipeline.Analysis((3, 4), OK, "", np.nan, 1, np.zeros(1, pipeline.FACE))
+    headers = pipeline._journal_headers(EncodeOptions().settings(), False)
+    with Journal(tmp_path / "faces.npz.partial", *headers) as journal:
+        list(journal.replay())
+        journal.append(pipeline._pack("of another photo", analysis))
+    run([str(album / "photo-1.jpg")], output)
+    assert "1 photos that the interrupted run had done are not among these" in caplog.text
 
 
 def test_a_fresh_run_goes_on_only_with_what_a_fresh_run_left() -> None:

@@ -158,7 +158,10 @@ def command(
     table = store.read(_source(file, encodings))
     result = cluster_table(table, output, options, jobs=jobs, progress=not quiet)
     if verbose and not quiet:
-        click.echo(f"used: {result.settings['cluster']}", err=True)
+        used = {**result.settings["cluster"], **result.settings["cluster"]["radii"]}
+        click.echo(
+            "used: " + ", ".join(f"{k} {v}" for k, v in used.items() if not hasattr(v, "keys")), err=True
+        )
     print_result(result, as_json=as_json)
     if not quiet:
         click.echo(summary(result, output, options), err=True)

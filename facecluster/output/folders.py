@@ -286,7 +286,7 @@ class ResultFolder:
         free = shutil.disk_usage(self.root).free
         if new - freed > free:
             raise OutputError(
-                f"{self.root}: the copies of the photos need {new / 1e9:.1f} GB, {(free + freed) / 1e9:.1f} GB are "
+                f"{self.root}: the copies of the photos need {new / 1e6:,.1f} MB, {(free + freed) / 1e6:,.1f} MB are "
                 "free; use --link symlink or --link hardlink, or free some space"
             )
 
