@@ -39,7 +39,7 @@ DLIB_PIXELS = 13_000_000
 YUNET_SIDES = (640, 800)
 """Long sides of yunet's two looks at every picture, whose scores are averaged.
 
-One look at 640, its training size, has recall 0.925 and precision 0.932 on `wider_dev`, the two 0.931 and 0.937; six
+One look at 640, its training size, has recall 0.925 and precision 0.932 on `wider_dev`, the two 0.931 and 0.944; six
 sizes and their pairs were tried on the fit half (`benchmarks/detectors.py`).
 """
 

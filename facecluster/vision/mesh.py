@@ -56,10 +56,6 @@ class Meshes:
     points: Array
     presence: Array
 
-    def rows(self, index: NDArray[Any]) -> Meshes:
-        """Choose rows."""
-        return Meshes(self.points[index], self.presence[index])
-
 
 def fit_meshes(pixels: crops.Pixels, box: Array, landmarks: Array) -> Meshes:
     """Fit a mesh to every face, in two passes: on the box, then on the extent of the first mesh.
