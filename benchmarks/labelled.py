@@ -23,29 +23,35 @@ def labels(folder):
         return list(csv.DictReader(file))
 
 
+def person_of(file, folder):
+    """Return what a photo's half is decided by: the identity of a rendered head, else the file."""
+    return Path(file).name.split("_")[0] if folder == "pose_renders" else file
+
+
 def labelled_meshes(folder):
     """Fit a mesh to the largest face of every photo with a labelled pose.
 
     Returns:
-        Files (n,), points (n, 468, 3) upright as in `vision.pose`, and labelled pitch, yaw, roll (n, 3); photos in
-        which no face is found are left out.
+        Files (n,), points (n, 468, 3), features (n, 2304) as in `mesh.Meshes`, and labelled pitch, yaw, roll (n, 3);
+        photos in which no face is found are left out.
     """
     from facecluster import photos
-    from facecluster.vision import detect, mesh, pose
+    from facecluster.vision import detect, mesh
 
-    files, points, angles = [], [], []
+    files, points, features, angles = [], [], [], []
     for row in labels(folder):
         pixels = photos.decode(SHARED / folder / row["file"]).pixels
         found = detect.find_faces(pixels)
         if not len(found):
             continue
         face = found.rows(largest(found.box))
-        fitted = mesh.fit_meshes(pixels, face.box, face.landmarks).points[0]
-        if not np.isnan(fitted).any():
+        fitted = mesh.fit_meshes(pixels, face.box, face.landmarks)
+        if not np.isnan(fitted.points).any():
             files.append(row["file"])
-            points.append(fitted)
+            points.append(fitted.points[0])
+            features.append(fitted.features[0])
             angles.append([float(row[f"{name}_deg"]) for name in ("pitch", "yaw", "roll")])
-    return np.array(files), pose.upright(np.array(points)), np.array(angles)
+    return np.array(files), np.array(points), np.array(features), np.array(angles)
 
 
 def central(box, pixels):

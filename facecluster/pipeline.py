@@ -34,7 +34,7 @@ from facecluster import __version__, photos, store
 from facecluster.errors import FaceclusterError, OutputError, PhotoError, TableError
 from facecluster.journal import Journal
 from facecluster.table import NO_FACE, OK, QUALITY_PARTS, UNREADABLE, Faces, FaceTable, Photos, Settings
-from facecluster.vision import detect, encode, mesh, models, pose, quality
+from facecluster.vision import detect, encode, mesh, models, parts, pose, quality
 from facecluster.workers import Died, n_cores, work
 
 _log = logging.getLogger(__name__)
@@ -64,6 +64,9 @@ _MODELS = {
 
 _LIBRARIES = ("numpy", "Pillow", "pillow-heif", "opencv-python-headless", "onnxruntime", "dlib-bin")
 """Which do the arithmetic."""
+
+QUALITY = 2
+"""Which formulas of quality and its parts: raised by a change of them, so that no table mixes two kinds."""
 
 _M_MMAP_THRESHOLD = -3  # malloc.h of glibc
 
@@ -102,6 +105,7 @@ class EncodeOptions:
                 "max-side": self.max_side,
                 "upsample": None if self.detector == "yunet" else self.upsample,
                 "mirror": self.mirror,
+                "quality": QUALITY,
             },
             models={name: models.sha256(name) for name in self.models()},
             versions={"facecluster": __version__} | {name: _version(name) for name in _LIBRARIES},
@@ -182,18 +186,18 @@ def analyse(path: str, options: EncodeOptions) -> Analysis:
     )
     meshes = mesh.fit_meshes(pixels, found.box, found.landmarks)
     landmarks = np.where(np.isnan(found.landmarks), mesh.landmarks(meshes.points), found.landmarks)
-    parts = quality.measure(pixels, found.box, meshes.points, meshes.presence, photo.scale)
+    angles = pose.head_pose(meshes.points, meshes.features)
+    measured = parts.measure(pixels, found.box, meshes.points, meshes.presence, photo.scale, angles)
 
     faces = np.empty(len(found.box), FACE)
     width, height = photo.size
     faces["box"] = np.clip(found.box / photo.scale, 0, (width, height, width, height))
     faces["score"] = found.score
     faces["landmarks"] = landmarks / photo.scale
-    faces["pose"] = pose.head_pose(meshes.points)
-    faces["quality"] = quality.score(parts)
-    for part in QUALITY_PARTS:
-        faces[part] = getattr(parts, part)
-    faces["encoding"] = encode.encode_faces(
+    faces["pose"] = angles
+    for part, column in vars(measured).items():
+        faces[part] = column
+    encoded = encode.encode_faces(
         pixels,
         found.box,
         landmarks,
@@ -201,6 +205,9 @@ def analyse(path: str, options: EncodeOptions) -> Analysis:
         encoder=options.encoder,
         mirror=options.mirror,
     )
+    faces["encoding"] = encoded.encoding
+    faces["distinctness"] = encoded.distinctness
+    faces["quality"] = quality.score(measured.presence, encoded.distinctness, options.encoder)
     status = OK if len(faces) else NO_FACE
     return Analysis(photo.size, status, "", photo.taken, photos.perceptual_hash(pixels), faces)
 
@@ -268,6 +275,35 @@ def encode_photos(
         n_new_faces=sum(len(analysis.faces) for analysis in new.values()),
         n_vanished=len(vanished),
     )
+
+
+def encode_each(paths: Sequence[str], options: EncodeOptions, *, jobs: int = -1) -> Iterator[FaceTable]:
+    """Find the faces of photos, and give a table of each, in order, as soon as it and those before it are done.
+
+    Nothing is kept, so memory does not grow with their number: byte-identical photos are analysed each on its own.
+    Unreadable photos are rows with a reason, also where there are no others.
+
+    Args:
+        paths: absolute.
+        options: what to look for, and how.
+        jobs: worker processes; -1 is one a core.
+
+    Raises:
+        ModelError: weights are missing.
+    """
+    settings = options.settings()
+    for name in options.models():
+        models.path(name)  # fetched once, here, not by every worker
+    waiting: dict[int, tuple[str, Analysis]] = {}  # for those before them
+    n_given = 0
+    n_workers = min(jobs if jobs > 0 else n_cores(), len(paths))
+    function = partial(_digest_and_analyse, options=options)
+    with closing(work(function, enumerate(paths), n_workers=n_workers, start=_prepare_worker)) as results:
+        for (i, _), outcome in results:
+            waiting[i] = ("", _unreadable(_obituary(outcome))) if isinstance(outcome, Died) else outcome
+            while n_given in waiting:
+                yield _table([(paths[n_given], *waiting.pop(n_given))], settings)
+                n_given += 1
 
 
 def check_output(output: Path) -> None:
@@ -399,6 +435,15 @@ def _analyse(item: tuple[str, str], options: EncodeOptions) -> Analysis:
         raise
     except Exception as error:  # noqa: BLE001 - one odd photo must not end a run over ten thousand
         return _unreadable(f"facecluster failed on it ({type(error).__name__}: {error}); please report it")
+
+
+def _digest_and_analyse(item: tuple[int, str], options: EncodeOptions) -> tuple[str, Analysis]:
+    """Digest and analyse a photo, or say why that is not possible."""
+    _, path = item
+    digest = _digest(path)
+    if isinstance(digest, PhotoError):
+        return "", _unreadable(str(digest))
+    return digest, _analyse((digest, path), options)
 
 
 def _unreadable(reason: str) -> Analysis:

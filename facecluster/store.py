@@ -48,6 +48,8 @@ PART = ".facecluster-*.part"
 def read(source: str | Path | BinaryIO) -> FaceTable:
     """Read a face table.
 
+    A part of quality that an older facecluster did not measure is NaN; a column that is not known here is left out.
+
     Args:
         source: a path, or a binary stream, which need not be seekable.
 
@@ -198,16 +200,25 @@ def _read_npz(file: BinaryIO, name: str) -> FaceTable:
                 return values
 
             _check_format(column("format")[()], name)
+            members = set(archive.namelist())
+            face_columns = {
+                field: column(key)
+                for field, key in _FACE_COLUMNS.items()
+                if field not in QUALITY_PARTS or f"{key}.npy" in members
+            }
+            unknown = np.full(face_columns["photo"].shape, np.nan, np.float32)
             return _sound(
                 Photos(**{field: column(key) for field, key in _PHOTO_COLUMNS.items()}),
-                Faces(**{field: column(key) for field, key in _FACE_COLUMNS.items()}),
+                Faces(**dict.fromkeys(QUALITY_PARTS, unknown) | face_columns),
                 _settings(str(column("settings")[()])),
             )
     except KeyError as error:
         raise TableError(
             f"{name}: not a face table, or damaged: {error.args[0]}; run encode again"
         ) from error
-    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError, RuntimeError) as error:
+    except (
+        zipfile.BadZipFile, zlib.error, EOFError, ValueError, TypeError, NotImplementedError, RuntimeError
+    ) as error:  # fmt: skip
         raise TableError(f"{name}: damaged or cut short ({error}); run encode again") from error
     except MemoryError as error:
         raise TableError(f"{name}: damaged, or too large for this machine's memory") from error

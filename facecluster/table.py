@@ -16,8 +16,30 @@ from numpy.typing import NDArray
 OK, NO_FACE, UNREADABLE = "ok", "no_face", "unreadable"
 STATUSES = (OK, NO_FACE, UNREADABLE)
 
-QUALITY_PARTS = ("presence", "sharpness", "exposure", "size_px", "inside")
-"""The columns of `Faces` that `quality` is made of, in the order of `Faces`. `vision.quality` defines each."""
+QUALITY_PARTS = (
+    "presence",
+    "distinctness",
+    "sharpness",
+    "brightness",
+    "contrast",
+    "under_exposure",
+    "over_exposure",
+    "eyes_open",
+    "mouth_open",
+    "inter_eye_px",
+    "size_px",
+    "size",
+    "centre",
+    "completeness",
+    "occlusion",
+    "occlusion_eyes",
+    "occlusion_brows",
+    "occlusion_nose",
+    "occlusion_mouth",
+    "occlusion_face_line",
+)
+"""The columns of `Faces` that are measured on a face, in the order of `Faces`: `vision.parts.Parts` defines each, and
+`vision.encode.Encodings` distinctness."""
 
 
 def _check(rows: Any, expected: Mapping[str, tuple[tuple[int, ...], Any]]) -> None:
@@ -91,7 +113,8 @@ class Faces:
         pose: (n, 3) float32 pitch, yaw, roll in degrees, signs as in DESIGN: + looks up, + looks to the image's
             right, + clockwise in the image. NaN where the face mesh does not see a face.
         quality: (n,) float32 in 0..1, higher is more usable.
-        presence, sharpness, exposure, size_px, inside: (n,) float32, see `facecluster.vision.quality.Parts`.
+        presence to occlusion_face_line: (n,) float32, the parts of quality: see `facecluster.vision.parts.Parts`;
+            of distinctness, `facecluster.vision.encode.Encodings`.
         encoding: (n, 128) float32.
     """
 
@@ -103,10 +126,25 @@ class Faces:
     pose: NDArray[np.float32]
     quality: NDArray[np.float32]
     presence: NDArray[np.float32]
+    distinctness: NDArray[np.float32]
     sharpness: NDArray[np.float32]
-    exposure: NDArray[np.float32]
+    brightness: NDArray[np.float32]
+    contrast: NDArray[np.float32]
+    under_exposure: NDArray[np.float32]
+    over_exposure: NDArray[np.float32]
+    eyes_open: NDArray[np.float32]
+    mouth_open: NDArray[np.float32]
+    inter_eye_px: NDArray[np.float32]
     size_px: NDArray[np.float32]
-    inside: NDArray[np.float32]
+    size: NDArray[np.float32]
+    centre: NDArray[np.float32]
+    completeness: NDArray[np.float32]
+    occlusion: NDArray[np.float32]
+    occlusion_eyes: NDArray[np.float32]
+    occlusion_brows: NDArray[np.float32]
+    occlusion_nose: NDArray[np.float32]
+    occlusion_mouth: NDArray[np.float32]
+    occlusion_face_line: NDArray[np.float32]
     encoding: NDArray[np.float32]
 
     def __post_init__(self) -> None:
@@ -133,7 +171,8 @@ class Settings:
     Attributes:
         detector: "yunet", "cnn", "hog"; "" unknown (an older pickle).
         encoder: "sface", "dlib"; an older pickle counts as "dlib".
-        options: every other option that changes the numbers, by its command-line name.
+        options: every other option that changes the numbers, by its command-line name; and `quality`, which
+            formulas measured the quality and its parts (`pipeline.QUALITY`).
         models: sha256 of each weight file used, by model name.
         versions: of facecluster and of the libraries that did the arithmetic; informative only.
     """

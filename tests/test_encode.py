@@ -10,7 +10,7 @@ from facecluster.vision import crops, detect, encode, models
 def encodings_of(path, **options):
     pixels = decode(path).pixels
     found = detect.find_faces(pixels).rows(np.array([0]))
-    return encode.encode_faces(pixels, found.box, found.landmarks, **options)[0]
+    return encode.encode_faces(pixels, found.box, found.landmarks, **options).encoding[0]
 
 
 def test_dlib_encoder_agrees_with_dlib_on_the_same_chips(shared_data):
@@ -37,7 +37,7 @@ def test_dlib_encoder_gives_the_numbers_of_face_recognition(shared_data):
         landmarks(pixels, dlib.rectangle(*map(int, (b[0], b[1], b[2] - 1, b[3] - 1)))) for b in found.box
     ]
     expected = [np.array(theirs.compute_face_descriptor(pixels, shape)) for shape in shapes]
-    ours = encode.encode_faces(pixels, found.box, found.landmarks, detector="hog", encoder="dlib")
+    ours = encode.encode_faces(pixels, found.box, found.landmarks, detector="hog", encoder="dlib").encoding
     np.testing.assert_allclose(ours, expected, atol=1e-5)
 
 
@@ -58,7 +58,9 @@ def test_a_mirrored_face_has_the_same_mirror_encoding(shared_data):
     pixels = decode(shared_data / "lfw_dev" / "AJ_Lamas" / "AJ_Lamas_0001.jpg").pixels
     chip = np.ascontiguousarray(pixels[70:182, 70:182])
     network = encode._sface_network()
-    straight, turned = (encode._run(network, [c], True) for c in (chip, np.ascontiguousarray(chip[:, ::-1])))
+    straight, turned = (
+        encode._run(network, [c], True)[1] for c in (chip, np.ascontiguousarray(chip[:, ::-1]))
+    )
     np.testing.assert_allclose(straight, turned, atol=1e-5)
 
 
@@ -67,8 +69,10 @@ def test_no_faces_have_no_encodings_and_many_are_as_one_by_one(shared_data, enco
     pixels = decode(shared_data / "lfw_dev" / "AJ_Lamas" / "AJ_Lamas_0001.jpg").pixels
     found = detect.find_faces(pixels).rows(np.zeros(11, np.intp))
     none = found.rows(np.zeros(0, np.intp))
-    assert encode.encode_faces(pixels, none.box, none.landmarks, encoder=encoder).shape == (0, 128)
-    many = encode.encode_faces(pixels, found.box, found.landmarks, encoder=encoder)
+    nothing = encode.encode_faces(pixels, none.box, none.landmarks, encoder=encoder)
+    assert nothing.encoding.shape == (0, 128)
+    assert nothing.distinctness.shape == (0,)
+    many = encode.encode_faces(pixels, found.box, found.landmarks, encoder=encoder).encoding
     np.testing.assert_allclose(many, np.repeat(many[:1], 11, axis=0), atol=1e-5)
 
 
@@ -76,7 +80,28 @@ def test_unknown_landmarks_give_an_unknown_encoding():
     pixels = np.zeros((50, 50, 3), np.uint8)
     unknown = np.full((1, 5, 2), np.nan, np.float32)
     result = encode.encode_faces(pixels, np.array([[5, 5, 40, 40]], np.float32), unknown)
-    assert np.isnan(result).all()
+    assert np.isnan(result.encoding).all()
+    assert np.isnan(result.distinctness).all()
+
+
+@pytest.mark.parametrize("encoder", encode.ENCODERS)
+def test_distinctness_is_a_distance_from_nobody_in_units_of_a_usual_face(encoder):
+    step = np.zeros(128, np.float32)
+    step[5] = encode.TYPICAL_DISTANCE[encoder]
+    outputs = encode.nobody(encoder) + np.outer(np.array([0, 1, -0.5], np.float32), step)
+    np.testing.assert_allclose(encode.distinctness(outputs, encoder), [0, 1, 0.5], atol=1e-5)
+
+
+@pytest.mark.parametrize("encoder", encode.ENCODERS)
+def test_the_mirror_image_does_not_change_distinctness(shared_data, encoder):
+    pixels = decode(shared_data / "lfw_dev" / "AJ_Lamas" / "AJ_Lamas_0001.jpg").pixels
+    found = detect.find_faces(pixels).rows(np.array([0]))
+    plain, mirrored = (
+        encode.encode_faces(pixels, found.box, found.landmarks, encoder=encoder, mirror=mirror)
+        for mirror in (False, True)
+    )
+    np.testing.assert_array_equal(plain.distinctness, mirrored.distinctness)
+    assert not np.array_equal(plain.encoding, mirrored.encoding)
 
 
 def test_similarity_finds_the_turn_scale_and_shift_it_was_given():

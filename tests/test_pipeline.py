@@ -239,9 +239,8 @@ def test_reading_a_table_back_gives_the_same_table(album: Path, tmp_path: Path) 
     assert read.settings == written.settings
     for kind, a, b in ((Photos, read.photos, written.photos), (Faces, read.faces, written.faces)):
         for column in dataclasses.fields(kind):
-            assert np.array_equal(
-                getattr(a, column.name), getattr(b, column.name), equal_nan=column.name in ("time", "pose")
-            )
+            before, after = getattr(b, column.name), getattr(a, column.name)
+            assert np.array_equal(before, after, equal_nan=before.dtype.kind == "f"), column.name
 
 
 # ---------------------------------------------------------------------------------------------- interruptions
@@ -394,6 +393,20 @@ def test_other_settings_are_refused_and_named(album: Path, tmp_path: Path) -> No
     assert output.read_bytes() == before
     assert run(paths, output, options=other, fresh=True).n_reused == 0
     assert store.read(output).settings.encoder == "dlib"
+
+
+def test_a_table_whose_quality_was_measured_by_other_formulas_is_refused(album: Path, tmp_path: Path) -> None:
+    paths, output = [str(album / "photo-1.jpg")], tmp_path / "faces.npz"
+    table = run(paths, output).table
+    older = {key: value for key, value in table.settings.options.items() if key != "quality"}
+    store.write(
+        dataclasses.replace(table, settings=dataclasses.replace(table.settings, options=older)), output
+    )
+    with pytest.raises(
+        FaceclusterError, match=r"other settings.*\n  quality: unknown there, 2 now\n.*--fresh"
+    ):
+        run(paths, output)
+    assert run(paths, output, fresh=True).n_reused == 0
 
 
 def test_a_file_that_is_no_table_is_not_replaced_unasked(album: Path, tmp_path: Path) -> None:

@@ -1,82 +1,158 @@
-"""The parts of quality and their score."""
+"""The score of quality: its formula, and what damage does to it on real faces."""
+
+import importlib.util
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
 from facecluster.photos import decode
-from facecluster.table import QUALITY_PARTS
-from facecluster.vision import detect, mesh, quality
+from facecluster.vision import detect, encode, mesh, quality
 
-RANGES = {"presence": (0, 1), "sharpness": (0, 1), "exposure": (0, 1), "size_px": (1, 2000), "inside": (0, 1)}
+DAMAGE = Path(__file__).parents[1] / "benchmarks" / "damage.py"
+N_PEOPLE = 24
 
 
-def parts_with(**columns):
-    n = len(next(iter(columns.values())))
-    usual = {"presence": 0.98, "sharpness": 0.45, "exposure": 0.95, "size_px": 120, "inside": 1.0}
-    return quality.Parts(
-        **{k: np.asarray(columns.get(k, np.full(n, v)), np.float32) for k, v in usual.items()}
+def values(*numbers):
+    return np.array(numbers, np.float32)
+
+
+@pytest.mark.parametrize("encoder", encode.ENCODERS)
+def test_score_rises_with_each_part_and_stays_in_0_to_1(encoder):
+    rising = np.linspace(0, 1.3, 50, dtype=np.float32)
+    usual = np.ones(50, np.float32)
+    for parts in ((np.minimum(rising, 1), usual), (usual, rising)):
+        score = quality.score(*parts, encoder)
+        assert score.dtype == np.float32
+        assert np.all(np.diff(score) >= 0)
+        assert score[0] < 0.8 < score[-1]
+        assert 0 <= score.min() <= score.max() <= 1
+
+
+@pytest.mark.parametrize(("encoder", "distinctness_of_a_cat"), [("sface", 0.5), ("dlib", 0.8)])
+def test_a_usual_face_passes_and_what_neither_network_recognises_does_not(encoder, distinctness_of_a_cat):
+    assert quality.score(values(0.99), values(1.0), encoder) > 0.85
+    assert quality.score(values(0.40), values(distinctness_of_a_cat), encoder) < 0.1
+
+
+def test_score_by_hand():
+    model = quality.MODELS["sface"]
+    logit = model.offset + 0.5 * model.presence + 0.25 * model.distinctness
+    assert quality.score(values(0.5), values(0.25), "sface") == pytest.approx(
+        1 / (1 + np.exp(-logit)), rel=1e-5
     )
 
 
-@pytest.mark.parametrize("name", QUALITY_PARTS)
-def test_score_rises_with_each_part_and_stays_in_0_to_1(name):
-    values = quality.score(parts_with(**{name: np.linspace(*RANGES[name], 50)}))
-    assert np.all(np.diff(values) >= 0)
-    assert values[-1] > values[0] + 0.3
-    assert 0 <= values.min() <= values.max() <= 1
+def test_a_face_without_an_encoding_has_no_quality():
+    np.testing.assert_array_equal(quality.score(values(0.99), values(np.nan), "sface"), 0)
 
 
-def test_sharpness_of_a_flat_picture_is_zero_and_of_a_fine_one_near_one():
-    assert quality.sharpness(np.full((112, 112), 90, np.uint8)) == 0
-    checks = ((np.indices((112, 112)).sum(axis=0) % 2) * 255).astype(np.uint8)
-    assert quality.sharpness(checks) > 0.8
+def test_no_faces_have_no_quality():
+    assert quality.score(values(), values(), "sface").shape == (0,)
 
 
-def test_exposure_counts_clipped_pixels():
-    half = np.full((10, 10), 255, np.uint8)
-    half[:5] = np.linspace(30, 240, 50).astype(np.uint8).reshape(5, 10)
-    assert quality.exposure(half) == pytest.approx(0.5)
-    assert quality.exposure(np.zeros((10, 10), np.uint8)) == 0
+def test_scoring_leaves_its_input_alone():
+    presence, distinctness = values(0.9), values(np.nan)
+    quality.score(presence, distinctness, "dlib")
+    assert presence[0] == np.float32(0.9)
+    assert np.isnan(distinctness[0])
 
 
-def measured(pixels, box, landmarks):
-    fitted = mesh.fit_meshes(pixels, box, landmarks)
-    return quality.measure(pixels, box, fitted.points, fitted.presence)
+# ---------------------------------------------------------------------------------------------------- on real faces
 
 
-def test_damage_lowers_quality_and_clean_faces_pass_the_gate(shared_data):
-    folders = sorted((shared_data / "lfw_dev").iterdir())[::150]
-    scores = {"clean": [], "blurred": [], "dark": [], "small": []}
-    for folder in folders:
-        pixels = decode(min(folder.iterdir())).pixels
-        found = detect.find_faces(pixels).rows(np.array([0]))
-        tiny = cv2.resize(cv2.resize(pixels, (30, 30), interpolation=cv2.INTER_AREA), (250, 250))
-        damaged = {
-            "clean": pixels,
-            "blurred": cv2.GaussianBlur(pixels, (0, 0), 4),
-            "dark": (pixels * 0.1).astype(np.uint8),
-            "small": tiny,
-        }
-        for name, picture in damaged.items():
-            scores[name].append(quality.score(measured(picture, found.box, found.landmarks))[0])
-    assert np.mean(np.array(scores["clean"]) > 0.8) >= 0.9
-    for name in ("blurred", "dark", "small"):
-        assert np.mean(np.array(scores[name]) > 0.8) <= 0.1
-        assert np.mean(scores[name]) < np.mean(scores["clean"]) - 0.1
+@pytest.fixture(scope="module")
+def damage():
+    if not DAMAGE.is_file():
+        pytest.skip("benchmarks/damage.py is not there")
+    spec = importlib.util.spec_from_file_location("damage", DAMAGE)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
-def test_a_face_cut_by_the_edge_is_less_inside_and_sizes_are_those_of_the_photo():
-    grey = np.full((100, 100, 3), 120, np.uint8)
-    box = np.array([[-30, 0, 30, 60], [20, 20, 60, 80]], np.float32)
-    unknown = np.full((2, mesh.N_POINTS, 3), np.nan, np.float32)
-    parts = quality.measure(grey, box, unknown, np.zeros(2, np.float32), scale=0.5)
-    np.testing.assert_allclose(parts.inside, [0.5, 1.0])
-    np.testing.assert_allclose(parts.size_px, [120, 80])
+@pytest.fixture(scope="module")
+def portraits(shared_data):
+    """One undamaged photo, and its face, of people all over the alphabet."""
+    folders = sorted((shared_data / "lfw_dev").iterdir())
+    pictures = [decode(min(folder.iterdir())).pixels for folder in folders[:: len(folders) // N_PEOPLE]]
+    found = [detect.find_faces(pixels) for pixels in pictures]
+    return [
+        (pixels, faces.rows(np.array([0])))
+        for pixels, faces in zip(pictures, found, strict=True)
+        if len(faces)
+    ]
 
 
-def test_no_faces_have_no_parts():
-    empty = np.zeros((0, 4), np.float32)
-    nothing = np.zeros((0, mesh.N_POINTS, 3), np.float32)
-    parts = quality.measure(np.zeros((9, 9, 3), np.uint8), empty, nothing, np.zeros(0, np.float32))
-    assert quality.score(parts).shape == (0,)
+def scores(pixels, face):
+    """The quality of a face with each encoder, (2,)."""
+    presence = mesh.fit_meshes(pixels, face.box, face.landmarks).presence
+    both = [encode.encode_faces(pixels, face.box, face.landmarks, encoder=name) for name in encode.ENCODERS]
+    return [
+        quality.score(presence, one.distinctness, name)[0]
+        for one, name in zip(both, encode.ENCODERS, strict=True)
+    ]
+
+
+def found_again(pixels, face):
+    """The face in a damaged photo that is nearest to where it was; None if none is near."""
+    found = detect.find_faces(pixels)
+    away = np.abs(found.box - face.box).max(axis=1)
+    near = away < (face.box[0, 2] - face.box[0, 0]) / 2
+    return found.rows(np.array([np.where(near, away, np.inf).argmin()])) if near.any() else None
+
+
+@pytest.fixture(scope="module")
+def unhurt(portraits):
+    return np.array([scores(pixels, face) for pixels, face in portraits])
+
+
+KINDS = (
+    "gaussian blur",
+    "motion blur",
+    "noise",
+    "darkness",
+    "overexposure",
+    "low contrast",
+    "JPEG",
+    "occlusion",
+    "downscaling",
+)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_more_damage_never_raises_the_mean_score(portraits, unhurt, damage, kind):
+    """Nor does it with faces that have to be found again; one that is not found has 0.
+
+    The mildest damage costs a face 0.005 or so and moves single ones both ways: a mean of few faces may rise by chance,
+    within two standard errors. `benchmarks/quality.py report` prints the means of more faces.
+    """
+    assert set(KINDS) == set(damage.LADDERS)
+    kept, again = [unhurt], [unhurt]
+    for strength in damage.STRENGTHS:
+        hurt = [
+            (damage.damaged(pixels, face.box[0], kind, strength, i), face)
+            for i, (pixels, face) in enumerate(portraits)
+        ]
+        kept.append(np.array([scores(pixels, face) for pixels, face in hurt]))
+        found = [(pixels, found_again(pixels, face)) for pixels, face in hurt]
+        again.append(np.array([(0, 0) if face is None else scores(pixels, face) for pixels, face in found]))
+    for ladder in (np.array(kept), np.array(again)):  # strength, face, encoder
+        rise = np.diff(ladder, axis=0)
+        chance = rise.std(axis=1) / np.sqrt(len(portraits))
+        assert np.all(rise.mean(axis=1) <= 2 * chance), np.round(ladder.mean(axis=1), 3)
+        assert np.all(np.diff(ladder[1:].mean(axis=1), axis=0) <= 0), np.round(ladder.mean(axis=1), 3)
+        assert np.all(ladder[-1].mean(axis=0) < ladder[0].mean(axis=0) - 0.15)
+
+
+def test_most_undamaged_faces_pass_the_gate(unhurt):
+    assert np.all(np.mean(unhurt > 0.8, axis=0) >= 0.85)  # 0.95 of thousands: benchmarks/quality.py
+
+
+def test_quality_is_that_of_the_face_not_of_the_resolution(portraits):
+    """A photo enlarged four times shows the same face."""
+    for pixels, face in portraits[:6]:
+        large = cv2.resize(pixels, None, fx=4, fy=4, interpolation=cv2.INTER_CUBIC)
+        same = detect.Detections(face.box * 4, face.score, face.landmarks * 4)
+        np.testing.assert_allclose(scores(large, same), scores(pixels, face), atol=0.05)

@@ -84,7 +84,10 @@ def test_npz_has_the_columns_of_the_design_and_opens_without_pickle(tmp_path: Pa
             "format", "settings",
             "photo_path", "photo_digest", "photo_size", "photo_status", "photo_reason", "photo_time", "photo_hash",
             "face_photo", "face_id", "box", "score", "landmarks", "pose", "quality",
-            "presence", "sharpness", "exposure", "size_px", "inside", "encoding",
+            "presence", "distinctness", "sharpness", "brightness", "contrast", "under_exposure", "over_exposure",
+            "eyes_open", "mouth_open", "inter_eye_px", "size_px", "size", "centre", "completeness",
+            "occlusion", "occlusion_eyes", "occlusion_brows", "occlusion_nose", "occlusion_mouth",
+            "occlusion_face_line", "encoding",
         ]  # fmt: skip
         assert npz["format"] == 1
         assert npz["photo_size"].dtype == npz["face_photo"].dtype == np.int32
@@ -131,6 +134,9 @@ def rewritten(path: Path, **columns: Any) -> Path:
         ({"photo_hash": None}, "photo_hash.npy.*run encode again"),
         ({"encoding": np.zeros((5, 64), np.float32)}, r"expected float32 \(5, 128\)|Faces.encoding"),
         ({"face_photo": np.array([0, 0, 1, 3, 9], np.int32)}, "Faces.photo"),
+        ({"face_photo": np.array(3, np.int32)}, "damaged"),
+        ({"face_photo": np.zeros((5, 1), np.int32), "centre": None}, "damaged"),
+        ({"photo_path": np.array("a")}, "damaged"),
         ({"settings": np.array("no json")}, "damaged"),
         ({"settings": np.array("{}")}, "settings without detector"),
         ({"photo_status": np.array(["?"] * 5)}, "Photos.status"),
@@ -143,6 +149,34 @@ def test_what_is_no_face_table_is_said_plainly(columns: dict[str, Any], message:
     with pytest.raises(TableError, match=message) as caught:
         store.read(rewritten(tmp_path / "faces.npz", **columns))
     assert str(caught.value).startswith(str(tmp_path / "faces.npz"))
+
+
+def test_a_part_of_quality_that_is_not_in_the_file_is_unknown(tmp_path: Path) -> None:
+    store.write(full_table(), tmp_path / "faces.npz")
+    before = rewritten(
+        tmp_path / "faces.npz",
+        eyes_open=None,
+        centre=None,
+        exposure=np.zeros(5),
+        size_px=np.arange(5, dtype="f4"),
+    )
+    faces = store.read(before).faces
+    assert np.isnan(faces.eyes_open).all()
+    assert np.isnan(faces.centre).all()
+    assert faces.eyes_open.dtype == np.float32
+    assert faces.size_px.tolist() == [0, 1, 2, 3, 4]
+    empty = make_table([])
+    store.write(empty, tmp_path / "empty.npz")
+    assert_same(store.read(rewritten(tmp_path / "empty.npz", eyes_open=None)), empty)
+
+
+def test_a_part_of_quality_that_is_not_in_the_pickle_is_unknown(tmp_path: Path) -> None:
+    store.write(full_table(), tmp_path / "faces.pickle")
+    rows = pickle.loads((tmp_path / "faces.pickle").read_bytes())
+    rows = [{key: value for key, value in row.items() if key != "centre"} | {"inside": 1.0} for row in rows]
+    faces = store.read(io.BytesIO(pickle.dumps(rows))).faces
+    assert np.isnan(faces.centre).all()
+    np.testing.assert_array_equal(faces.mouth_open, full_table().faces.mouth_open)
 
 
 def test_further_columns_do_no_harm(tmp_path: Path) -> None:

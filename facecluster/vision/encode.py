@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
+from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,7 +33,29 @@ DLIB_SIZE, DLIB_PADDING = 150, 0.25
 YUNET_TO_DLIB = (0.50, 0.55, 1.05)
 """dlib's square for a yunet box of width w and height h: centre at (left + a w, top + b h), side c w (FACTS.md)."""
 
+TYPICAL_DISTANCE = {"sface": 12.26, "dlib": 0.6026}
+"""Distance from `nobody` that counts as a distinctness of 1: the median of the undamaged faces of the fit half
+of `lfw_dev` (`benchmarks/quality.py fit`)."""
+
 _BATCH = 8
+
+
+@dataclass(frozen=True, eq=False)
+class Encodings:
+    """One encoding a face.
+
+    Attributes:
+        encoding: (n, 128) float32; NaN for a face whose landmarks are unknown (sface only).
+        distinctness: (n,) float32, 0 to about 1.3, up is better: how much the network has to say about this face.
+            It is the distance of the network's output, before it is normalised and without the mirror image, from
+            `nobody`, over `TYPICAL_DISTANCE`; so 1 is a usual face with either encoder, and what is no face
+            at all has about 0.5 with sface and 0.8 with dlib. NaN where the encoding is.
+            That the output's norm falls with quality is known of networks trained as sface is (Meng et al., MagFace,
+            CVPR 2021); of dlib's only the distance from such a fixed point does.
+    """
+
+    encoding: Array
+    distinctness: Array
 
 
 def encode_faces(
@@ -42,7 +66,7 @@ def encode_faces(
     detector: str = "yunet",
     encoder: str = "sface",
     mirror: bool = False,
-) -> Array:
+) -> Encodings:
     """Encode every face of a picture.
 
     Args:
@@ -55,22 +79,54 @@ def encode_faces(
             `face_recognition.face_encodings`, aligned on its own five points.
         mirror: average the encodings of the face and of its mirror image: twice the time, and a little better.
 
-    Returns:
-        (n, 128) float32; NaN for a face whose landmarks are unknown (sface only).
-
     Raises:
         ValueError: unknown encoder.
     """
+    if encoder not in ENCODERS:
+        raise ValueError(f"encoder: expected one of {ENCODERS}, got {encoder!r}")
+    output, encoding = outputs(pixels, box, landmarks, detector=detector, encoder=encoder, mirror=mirror)
     if encoder == "sface":
-        chips = [_sface_chip(pixels, points) for points in landmarks]
-        encodings = _run(_sface_network(), chips, mirror)
-        encodings /= np.maximum(np.linalg.norm(encodings, axis=1, keepdims=True), np.finfo(np.float32).tiny)
-        encodings[np.isnan(landmarks).any(axis=(1, 2))] = np.nan
-        return encodings
-    if encoder == "dlib":
-        squares = box if detector in ("cnn", "hog") else dlib_squares(box)
-        return _run(_dlib_network(), [_dlib_chip(pixels, square) for square in squares], mirror)
-    raise ValueError(f"encoder: expected one of {ENCODERS}, got {encoder!r}")
+        encoding /= np.maximum(np.linalg.norm(encoding, axis=1, keepdims=True), np.finfo(np.float32).tiny)
+    return Encodings(encoding, distinctness(output, encoder))
+
+
+def outputs(
+    pixels: crops.Pixels, box: Array, landmarks: Array, *, detector: str, encoder: str, mirror: bool
+) -> tuple[Array, Array]:
+    """Return what a network says of every face, not normalised: (n, 128) of the face, and of it and its mirror image.
+
+    The second is their mean where `mirror` is set, else equal to the first. Arguments as in `encode_faces`.
+    """
+    if encoder == "sface":
+        result = _run(_sface_network(), [_sface_chip(pixels, points) for points in landmarks], mirror)
+        for output in result:
+            output[np.isnan(landmarks).any(axis=(1, 2))] = np.nan
+        return result
+    squares = box if detector in ("cnn", "hog") else dlib_squares(box)
+    return _run(_dlib_network(), [_dlib_chip(pixels, square) for square in squares], mirror)
+
+
+def distinctness(output: Array, encoder: str) -> Array:
+    """Say how much a network has to say about each face, (n,) float32: see `Encodings`.
+
+    Args:
+        output: (n, 128) of the network, not normalised.
+        encoder: one of `ENCODERS`.
+    """
+    distance = np.linalg.norm(output - nobody(encoder), axis=1)
+    return np.asarray(distance / TYPICAL_DISTANCE[encoder], np.float32)
+
+
+@cache
+def nobody(encoder: str) -> Array:
+    """Return the (128,) float32 output of a network, not normalised, that stands for nobody in particular.
+
+    It lies near the mean output for faces that nine kinds of damage have ruined, moved a little so that the distance
+    from it says best which faces match (`benchmarks/quality.py fit` makes the file, from the fit half of `lfw_dev`).
+    """
+    with resources.files(__package__).joinpath("nobody.npy").open("rb") as file:
+        output: Array = np.load(file, allow_pickle=False)[ENCODERS.index(encoder)]
+    return output
 
 
 def dlib_squares(box: Array) -> Array:
@@ -82,17 +138,18 @@ def dlib_squares(box: Array) -> Array:
     return np.concatenate([centre - half, centre + half], axis=1)
 
 
-def _run(session: InferenceSession, chips: list[crops.Pixels], mirror: bool) -> Array:
-    """Encode chips in small batches, with their mirror images if asked."""
-    encodings = np.zeros((len(chips), 128), np.float32)
+def _run(session: InferenceSession, chips: list[crops.Pixels], mirror: bool) -> tuple[Array, Array]:
+    """Encode chips in small batches: (n, 128) alone, and (n, 128) averaged with their mirror images if asked."""
+    alone = np.zeros((len(chips), 128), np.float32)
+    averaged = np.zeros_like(alone)
     for start in range(0, len(chips), _BATCH):
         blob = np.stack(chips[start : start + _BATCH]).transpose(0, 3, 1, 2).astype(np.float32)
         rows = slice(start, start + len(blob))
-        encodings[rows] = session.run(None, {"input": blob})[0]
+        alone[rows] = averaged[rows] = session.run(None, {"input": blob})[0]
         if mirror:
             flipped = np.ascontiguousarray(blob[..., ::-1])
-            encodings[rows] = (encodings[rows] + session.run(None, {"input": flipped})[0]) / 2
-    return encodings
+            averaged[rows] = (alone[rows] + session.run(None, {"input": flipped})[0]) / 2
+    return alone, averaged
 
 
 def _sface_chip(pixels: crops.Pixels, points: Array) -> crops.Pixels:

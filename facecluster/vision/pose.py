@@ -1,4 +1,4 @@
-"""Head pose from a face mesh: the rotation that lays a canonical face over it."""
+"""Head pose from a face mesh: the rotation that lays a canonical face over it, put right for the face's own shape."""
 
 from __future__ import annotations
 
@@ -15,14 +15,19 @@ DEPTH = 1.1
 """Factor on the depth of a mesh, which the network underrates; 1.0, 1.1, 1.2 and 1.3 were tried on the fit half."""
 
 
-def head_pose(points: Array) -> Array:
+def head_pose(points: Array, features: Array | None = None) -> Array:
     """Measure pitch, yaw and roll of every mesh.
 
-    The canonical face is the Procrustes mean of meshes of real faces, its zero fixed on heads of known pose:
-    `benchmarks/fit_canonical_face.py` made it and says on what, `benchmarks/pose.py` measures it on the other half.
+    The rotation of the canonical face onto a mesh still takes a long nose or a low brow for a bowed head. How much,
+    is a linear function of the features that the mesh network reads the mesh off: a small rotation before that one.
+
+    The canonical face is the Procrustes mean of meshes of real faces, its zero fixed on heads of known pose; the
+    linear function is a ridge regression on drawn and real heads of known pose. `benchmarks/fit_pose.py` made both
+    and says on what; `benchmarks/pose.py` measures them on the other half.
 
     Args:
         points: (n, 468, 3) x, y in pixels (y down), z in the same unit (smaller is nearer); NaN where there is none.
+        features: (n, 2304) as in `mesh.Meshes`; None gives the rotation onto the canonical face as it is.
 
     Returns:
         (n, 3) float32 pitch, yaw, roll in degrees: + looks up, + looks to the image's right, + clockwise in the
@@ -34,7 +39,11 @@ def head_pose(points: Array) -> Array:
     angles = np.full((len(points), 3), np.nan, np.float32)
     known = ~np.isnan(points[:, 0, 0])
     if known.any():
-        angles[known] = angles_of(rotations(canonical_face(), upright(points[known])))
+        rotation = rotations(canonical_face(), upright(points[known]))
+        if features is not None:
+            slopes, constant = own_shape()
+            rotation = rotation @ turns(features[known] @ slopes + constant)
+        angles[known] = angles_of(rotation)
     return angles
 
 
@@ -77,9 +86,37 @@ def rotation_of(angles_deg: NDArray[np.floating]) -> NDArray[np.float64]:
     return about_x @ about_y @ about_z
 
 
+def turns(vectors: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return the (n, 3, 3) rotations about (n, 3) axes, by their lengths in radians (Rodrigues' formula)."""
+    angle = np.linalg.norm(vectors, axis=1)[:, np.newaxis, np.newaxis]
+    x, y, z = (vectors / np.maximum(angle[:, 0], 1e-12)).T
+    zero = np.zeros_like(x)
+    cross = np.stack([zero, -z, y, z, zero, -x, -y, x, zero], axis=1).reshape(-1, 3, 3)
+    rotation: NDArray[np.float64] = np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * (cross @ cross)
+    return rotation
+
+
+def vectors_of(rotation: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return the (n, 3) axes of (n, 3, 3) rotations by less than half a turn: the inverse of `turns`."""
+    r = np.moveaxis(rotation, 0, -1)
+    axis = np.stack([r[2, 1] - r[1, 2], r[0, 2] - r[2, 0], r[1, 0] - r[0, 1]], axis=1) / 2
+    sine = np.linalg.norm(axis, axis=1)
+    angle = np.arctan2(sine, (np.trace(r) - 1) / 2)
+    vectors: NDArray[np.float64] = axis * (angle / np.maximum(sine, 1e-12))[:, np.newaxis]
+    return vectors
+
+
 @cache
 def canonical_face() -> NDArray[np.float64]:
     """Return the (468, 3) canonical face that looks straight at the camera, axes as in `upright`."""
     with resources.files(__package__).joinpath("canonical_face.npy").open("rb") as file:
         face: NDArray[np.float64] = np.load(file, allow_pickle=False).astype(np.float64)
     return face
+
+
+@cache
+def own_shape() -> tuple[Array, Array]:
+    """Return the (2304, 3) slopes and the (3,) constant that turn features into rotation vectors in radians."""
+    with resources.files(__package__).joinpath("head_pose.npy").open("rb") as file:
+        coefficients: Array = np.load(file, allow_pickle=False)
+    return coefficients[:-1], coefficients[-1]
