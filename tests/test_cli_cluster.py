@@ -118,6 +118,112 @@ def test_nobody_is_an_answer_that_says_why(file: Path, tmp_path: Path) -> None:
     assert "there is no face in the table" in result.stderr
 
 
+def almost_lines(result: Result) -> list[str]:
+    """The lines of the summary that tell of almost-people."""
+    lines = result.stderr.splitlines()
+    return [line for line in lines if line.startswith(("almost a person: ", "... and"))]
+
+
+@pytest.mark.parametrize(
+    ("columns", "missing"),
+    [
+        ({"pose": [[0] * 3, [0] * 3, [0, -34.2, 0]]}, "c.jpg fails yaw 34° (limit 30°)"),
+        ({"pose": [[0] * 3, [0] * 3, [30, 0, 0]]}, "c.jpg fails pitch 30° (limit 30°)"),
+        ({"pose": [[0] * 3, [0] * 3, [0, 0, 30.03]]}, "c.jpg fails roll 30.03° (limit 30°)"),
+        ({"box": [[0, 0, 90, 90]] * 2 + [[0, 0, 90, 62]]}, "c.jpg fails size 62 px (limit 75 px)"),
+        ({"quality": [0.9, 0.9, 0.71]}, "c.jpg fails quality 0.71 (limit 0.8)"),
+        ({"quality": [0.9, 0.9, 0.7996]}, "c.jpg fails quality 0.7996 (limit 0.8)"),
+        ({"quality": [0.9, 0.9, np.nan]}, "c.jpg has an unknown quality"),
+        ({"pose": [[0] * 3, [0] * 3, [np.nan] * 3]}, "c.jpg has an unknown pose"),
+        (
+            {"quality": [0.9, 0.9, 0.5], "pose": [[0] * 3, [0] * 3, [0, 40, 0]]},
+            "c.jpg fails yaw 40° (limit 30°) and quality 0.50 (limit 0.8)",
+        ),
+        (
+            {"quality": [0.9, 0.9, 0.5], "pose": [[0] * 3, [0] * 3, [np.nan] * 3]},
+            "c.jpg fails quality 0.50 (limit 0.8), has an unknown pose",
+        ),
+        (
+            {"photos": {"hash": [0b1111, 0b1111 << 20, 0b11111 << 20]}},
+            "c.jpg is a near-duplicate of another photo (counts once)",
+        ),
+    ],
+)
+def test_almost_a_person_says_what_is_missing(
+    columns: dict[str, object], missing: str, tmp_path: Path
+) -> None:
+    paths = ["/p/a.jpg", "/p/b.jpg", "/p/c.jpg"]
+    store.write(make_table(people(1, 3), paths=paths, **columns), tmp_path / "faces.npz")  # type: ignore[arg-type]
+    result = run(tmp_path / "faces.npz", "-o", tmp_path / "out", "--link", "none")
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert almost_lines(result) == [f"almost a person: 2 of 3 photos (a.jpg, b.jpg); {missing}"]
+
+
+def test_two_good_photos_are_almost_a_person(file: Path, tmp_path: Path) -> None:
+    result = run(file, "-o", tmp_path / "out", "--link", "none")
+    assert almost_lines(result) == []
+    result = run(file, "-o", tmp_path / "out", "--link", "none", "--min-images", 5)
+    assert almost_lines(result) == [
+        "almost a person: 4 of 5 photos (3.png, 4.png, 5.png, 1 more)",
+        "almost a person: 3 of 5 photos (0.png, 1.png, 2.png)",
+    ]
+
+
+def test_only_as_many_faces_are_named_as_a_person_needs(tmp_path: Path) -> None:
+    table = make_table(people(1, 6), quality=[0.9, 0.75, 0.5, 0.79, 0.1, 0.2])
+    store.write(table, tmp_path / "faces.npz")
+    result = run(tmp_path / "faces.npz", "-o", tmp_path / "out", "--link", "none")
+    assert almost_lines(result) == [
+        (
+            "almost a person: 1 of 3 photos (000.jpg); 003.jpg fails quality 0.79 (limit 0.8); "
+            "001.jpg fails quality 0.75 (limit 0.8); 3 more"
+        )
+    ]
+    result = run(tmp_path / "faces.npz", "-o", tmp_path / "out", "--link", "none", "--min-quality", 0.74)
+    assert json.loads((tmp_path / "out" / "clusters.json").read_text())["counts"]["people"] == 1
+
+
+def test_ten_almost_people_are_told_and_the_rest_counted(tmp_path: Path) -> None:
+    store.write(make_table(people(12, 2)), tmp_path / "faces.npz")
+    result = run(tmp_path / "faces.npz", "-o", tmp_path / "out", "--link", "none", "--json")
+    lines = almost_lines(result)
+    assert len(lines) == 11
+    assert lines[-1] == "... and 2 more in clusters.json"
+    assert len(json.loads(result.stdout)["almost"]) == 12
+
+
+@pytest.mark.parametrize(
+    ("n_faces", "options", "lines"),
+    [
+        (3, (), ["3 photos: 0 without a face, 0 unreadable", "1 person with 3 of 3 faces"]),
+        (1, ("--min-images", 1), ["1 photo: 0 without a face, 0 unreadable", "1 person with 1 of 1 face"]),
+        (1, (), ["0 people with 0 of 1 face", "1 face is left out:"]),
+        (1, (), ["no one is in 3 different photos"]),
+        (1, ("--min-images", 1, "--min-size", 500), ["no one is in 1 photo with"]),
+    ],
+)
+def test_one_is_singular(n_faces: int, options: tuple[object, ...], lines: list[str], tmp_path: Path) -> None:
+    store.write(make_table(people(1, n_faces)), tmp_path / "faces.npz")
+    result = run(tmp_path / "faces.npz", "-o", tmp_path / "out", "--link", "none", *options)
+    assert result.exit_code == 0, result.output
+    for line in lines:
+        assert line in result.stderr
+
+
+def test_warnings_count_one_in_the_singular(tmp_path: Path) -> None:
+    Image.new("RGB", (400, 400)).save(tmp_path / "a.png")
+    here, gone = str(tmp_path / "a.png"), str(tmp_path / "gone.png")
+    table = make_table(people(2, 1), paths=[here, gone], photos={"size": [[400, 400]] * 2})
+    store.write(table, tmp_path / "faces.npz")
+    (tmp_path / "out" / "person-0001").mkdir(parents=True)
+    (tmp_path / "out" / "person-0001" / "a.png").write_text("mine")
+    result = run(tmp_path / "faces.npz", "-o", tmp_path / "out", "--min-images", 1)
+    assert result.exit_code == 0, result.output
+    assert f"1 photo got another name, as a file of yours in {tmp_path / 'out'} has it" in result.stderr
+    assert "1 photo is gone or cannot be read, and is missing" in result.stderr
+    assert "1 person has no montage" in result.stderr
+
+
 def test_older_pickle_needs_no_gate_and_says_so(tmp_path: Path) -> None:
     rows = [
         {"imagePath": f"/p/{i}.jpg", "loc": (0, 90 if i else 50, 90, 0), "encoding": e.astype(float) * 0.5}

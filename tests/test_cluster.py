@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 from tables import make_table, people
 
 from facecluster.errors import TableError
-from facecluster.identity import cluster
-from facecluster.identity.cluster import Radii, Rules, cluster_faces
+from facecluster.identity import neighbours
+from facecluster.identity.cluster import cluster_faces
 from facecluster.identity.gate import Limits, Reason
+from facecluster.identity.rules import Radii, Rules
 from facecluster.table import FaceTable
 
 RULES = Rules.make("sface")
@@ -153,9 +154,7 @@ def test_blocks_give_the_same_as_one_piece(monkeypatch: pytest.MonkeyPatch) -> N
     quality = np.random.default_rng(1).uniform(0.7, 1, 200)
     table = make_table(people(10, 20, spread=1.0), quality=quality)
     whole = cluster_faces(table, RULES)
-    monkeypatch.setattr(
-        cluster, "_blocks", lambda rows, width: [rows[i : i + 7] for i in range(0, len(rows), 7)]
-    )
+    monkeypatch.setattr(neighbours, "BLOCK", 300)
     pieces = cluster_faces(table, RULES)
     np.testing.assert_array_equal(whole.label, pieces.label)
     np.testing.assert_allclose(whole.distance, pieces.distance, atol=1e-5)

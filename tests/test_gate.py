@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from tables import make_faces
 
-from facecluster.identity.gate import Limits, Reason, judge
+from facecluster.identity.gate import Limits, Reason, failures, judge, measured
 
 GOOD = np.ones(128)
 
@@ -57,3 +57,17 @@ def test_no_faces() -> None:
 def test_every_reason_has_a_code_and_a_text() -> None:
     assert len({reason.text for reason in Reason}) == len(Reason)
     assert Reason.NO_POSE.code == "no_pose"
+
+
+def test_all_limits_that_fail_are_found_with_their_numbers() -> None:
+    faces = make_faces(
+        [GOOD] * 3, box=[[0, 0, 62, 90], [0, 0, 90, 90], [0, 0, 90, 90]],
+        pose=[[0, -34, 0], [30, 0, 0], [np.nan] * 3], quality=[0.71, 0.9, np.nan],
+    )  # fmt: skip
+    fails = failures(faces, Limits())
+    assert [[reason.code for reason in fails if fails[reason][i]] for i in range(3)] == [
+        ["too_small", "yaw", "low_quality"], ["pitch"], ["no_pose", "no_quality"],
+    ]  # fmt: skip
+    numbers = measured(faces, Limits())
+    assert [numbers[r][0][0] for r in (Reason.TOO_SMALL, Reason.YAW)] == [62, -34]
+    assert numbers[Reason.LOW_QUALITY][0][0] == np.float32(0.71)

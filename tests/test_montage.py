@@ -154,7 +154,8 @@ def test_jpeg_says_how_many_faces_there_are(tmp_path: Path) -> None:
         assert montage is not None
         picture = Image.open(io.BytesIO(montage))
         assert picture.height == height
-        assert picture.info["comment"] == f"person-0001: {min(n, 25)} of {n} faces".encode()
+        faces = "face" if n == 1 else "faces"
+        assert picture.info["comment"] == f"person-0001: {min(n, 25)} of {n} {faces}".encode()
 
 
 def test_no_photo_no_montage() -> None:

@@ -5,7 +5,8 @@ import json
 import numpy as np
 from tables import make_table, people
 
-from facecluster.identity.cluster import Rules, cluster_faces
+from facecluster.identity.cluster import cluster_faces
+from facecluster.identity.rules import Rules
 from facecluster.output.records import Result, make_result, to_json
 from facecluster.table import NO_FACE, OK, UNREADABLE, FaceTable
 
@@ -33,7 +34,7 @@ def test_json_is_what_the_design_says() -> None:
         photos={"status": [OK] * 8 + [NO_FACE, UNREADABLE], "reason": [""] * 9 + ["empty file"]},
     )  # fmt: skip
     record = parsed(result_of(table))
-    assert list(record) == ["format", "settings", "people", "unclustered", "counts"]
+    assert list(record) == ["format", "settings", "people", "unclustered", "almost", "counts"]
     assert record["format"] == 1
     assert record["settings"]["encoder"] == "sface"
     assert record["settings"]["cluster"]["limits"]["min_images"] == 3
@@ -56,6 +57,7 @@ def test_json_is_what_the_design_says() -> None:
         {
             "id": "face0007", "photo": "/p/7.jpg", "box": [100, 200, 200, 300],
             "pose": {"pitch": None, "yaw": None, "roll": None}, "quality": 0.9, "reason": "no_pose",
+            "almost": None,
         }
     ]  # fmt: skip
     assert record["counts"] == {
@@ -66,7 +68,7 @@ def test_json_is_what_the_design_says() -> None:
 
 def test_empty_table() -> None:
     record = parsed(result_of(make_table([])))
-    assert record["people"] == record["unclustered"] == []
+    assert record["people"] == record["unclustered"] == record["almost"] == []
     assert record["counts"]["unclustered"] == {}
 
 
@@ -99,3 +101,49 @@ def test_confidence_of_a_lone_founder_is_null() -> None:
     rules = Rules.make("sface", limits=type(RULES.limits)(min_images=1))
     face = parsed(make_result(table, cluster_faces(table, rules), rules))["people"][0]["faces"][0]
     assert face["confidence"] is None
+
+
+def test_almost_people_say_what_is_missing() -> None:
+    encoding = people(3, 4)[[0, 1, 2, 4, 5, 6, 8]]
+    pose = np.zeros((7, 3))
+    pose[1] = [0, -34.5, 0]
+    box = np.tile([0.0, 0, 100, 100], (7, 1))
+    box[1] = [0, 0, 62.5, 100]
+    hashes = [0b111 << shift for shift in (10, 20, 30, 0, 0, 40, 50)]
+    hashes[4] += 0b1000
+    table = make_table(encoding, pose=pose, box=box, photos={"hash": hashes})
+    record = parsed(result_of(table))
+    assert record["almost"] == [
+        {
+            "n_photos": 2, "n_photos_needed": 3, "faces": [
+                {"id": "face0000", "photo": "/photos/000.jpg", "missing": []},
+                {"id": "face0002", "photo": "/photos/002.jpg", "missing": []},
+                {"id": "face0001", "photo": "/photos/001.jpg", "missing": [
+                    {"reason": "too_small", "value": 62.5, "limit": 75.0},
+                    {"reason": "yaw", "value": -34.5, "limit": 30.0},
+                ]},
+            ],
+        },
+        {
+            "n_photos": 2, "n_photos_needed": 3, "faces": [
+                {"id": "face0003", "photo": "/photos/003.jpg", "missing": []},
+                {"id": "face0005", "photo": "/photos/005.jpg", "missing": []},
+                {"id": "face0004", "photo": "/photos/004.jpg", "missing": [
+                    {"reason": "near_duplicate", "value": None, "limit": None},
+                ]},
+            ],
+        },
+    ]  # fmt: skip
+    assert [face["almost"] for face in record["unclustered"]] == [0, 0, 0, 1, 1, 1, None]
+    assert record["unclustered"][1]["reason"] == "too_small"
+    assert record["unclustered"][4]["reason"] == "too_few_photos"
+
+
+def test_unknown_numbers_of_almost_people_are_null() -> None:
+    pose = np.zeros((3, 3))
+    pose[2] = np.nan
+    record = parsed(result_of(make_table(people(1, 3), pose=pose, quality=[0.9, 0.9, np.nan])))
+    assert record["almost"][0]["faces"][2]["missing"] == [
+        {"reason": "no_pose", "value": None, "limit": None},
+        {"reason": "no_quality", "value": None, "limit": None},
+    ]

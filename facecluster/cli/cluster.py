@@ -19,7 +19,7 @@ from facecluster.identity.gate import Limits, Reason
 
 if TYPE_CHECKING:  # NumPy, OpenCV and scikit-learn are loaded when there is work to do
     from facecluster.output.folders import Link
-    from facecluster.output.records import Person, Result
+    from facecluster.output.records import AlmostPerson, Lack, Person, Result
     from facecluster.table import FaceTable
 
 _log = logging.getLogger(__name__)
@@ -29,6 +29,10 @@ CLUSTERS = "clusters.json"
 _LINKS = ("copy", "hardlink", "symlink", "none")
 _BLOCK = 64
 """Montages that may wait for being written."""
+_N_ALMOST = 10
+"""Almost-people that the summary tells of."""
+_N_PHOTOS = 3
+"""Photos of one that it names, of those that count and of the others."""
 
 
 @dataclass(frozen=True)
@@ -204,7 +208,8 @@ def cluster_table(
         TableError: an encoder nobody knows.
         OutputError: the folder cannot be written, or holds files of the user's under names that are needed.
     """
-    from facecluster.identity.cluster import Rules, cluster_faces
+    from facecluster.identity.cluster import cluster_faces
+    from facecluster.identity.rules import Rules
     from facecluster.output import folders
     from facecluster.output.records import make_result, to_json
 
@@ -223,15 +228,21 @@ def cluster_table(
     if options.link != "none":
         planned, evaded = folders.plan(result, folder.foreign())
         if evaded:
-            _log.warning("%d photos got another name, as files of yours in %s have theirs", evaded, directory)
+            whose = ("a file", "has it") if evaded == 1 else ("files", "have theirs")
+            _log.warning(
+                "%s got another name, as %s of yours in %s %s",
+                _many(evaded, "photo"), whose[0], directory, whose[1],
+            )  # fmt: skip
     montages = {person.id: f"{person.id}_montage.jpg" for person in result.people}
     entries = folder.prepare([CLUSTERS, *montages.values()], planned, options.link)
 
     folder.write(CLUSTERS, (piece.encode("ascii") for piece in to_json(result)))
     n_placed = folder.place(_track(entries, "photos", progress))
     if n_placed < len(planned):
+        n_gone = len(planned) - n_placed
+        are = "is" if n_gone == 1 else "are"
         _log.warning(
-            "%d photos are gone or cannot be read, and are missing in the folders", len(planned) - n_placed
+            "%s %s gone or cannot be read, and %s missing in the folders", _many(n_gone, "photo"), are, are
         )
     sizes = dict(zip(table.photos.path.tolist(), map(tuple, table.photos.size.tolist()), strict=True))
     n_without = 0
@@ -241,7 +252,11 @@ def cluster_table(
         else:
             folder.write(montages[person.id], [montage])
     if n_without:
-        _log.warning("%d people have no montage, as none of their photos can be read", n_without)
+        _log.warning(
+            "%s %s no montage, as none of their photos can be read",
+            _many(n_without, "person", "people"),
+            "has" if n_without == 1 else "have",
+        )
     return result
 
 
@@ -296,13 +311,17 @@ def summary(result: Result, directory: Path, options: ClusterOptions) -> str:
     """Say in a few lines what was found, what was left out and why, and where the pictures are."""
     counts = result.counts
     lines = [
-        f"{counts.photos} photos: {counts.no_face} without a face, {counts.unreadable} unreadable",
-        f"{counts.people} people with {counts.clustered} of {counts.faces} faces",
+        f"{_many(counts.photos, 'photo')}: {counts.no_face} without a face, {counts.unreadable} unreadable",
+        f"{_many(counts.people, 'person', 'people')} with {counts.clustered} of {_many(counts.faces, 'face')}",
     ]
     left = sorted(counts.unclustered.items(), key=lambda item: -item[1])
     if left:
-        lines.append(f"{sum(counts.unclustered.values())} faces are left out:")
+        n_left = sum(counts.unclustered.values())
+        lines.append(f"{_many(n_left, 'face')} {'is' if n_left == 1 else 'are'} left out:")
         lines += [f"  {number:>7}  {Reason[code.upper()].text}" for code, number in left]
+    lines += [f"almost a person: {_almost(almost)}" for almost in result.almost[:_N_ALMOST]]
+    if len(result.almost) > _N_ALMOST:
+        lines.append(f"... and {len(result.almost) - _N_ALMOST} more in {CLUSTERS}")
     unknown = sum(counts.unclustered.get(r.code, 0) for r in (Reason.NO_POSE, Reason.NO_QUALITY))
     small = counts.unclustered.get(Reason.TOO_SMALL.code, 0)
     if not counts.faces:
@@ -314,9 +333,78 @@ def summary(result: Result, directory: Path, options: ClusterOptions) -> str:
         )
     elif not counts.people:
         lines.append(
-            f"Nobody was found: no one is in {options.limits.min_images} different photos with faces that are "
-            "alike and good enough. See --min-images, --min-size, --max-angle, --min-quality, --no-gate, --eps."
+            f"Nobody was found: no one is in {_many(options.limits.min_images, 'photo', 'different photos')} with "
+            "faces that are alike and good enough. "
+            "See --min-images, --min-size, --max-angle, --min-quality, --no-gate, --eps."
         )
     what = CLUSTERS if options.link == "none" else f"{CLUSTERS}, folders of photos"
     lines.append(f"{directory}: {what}" + (", a montage of each person" if counts.people else ""))
     return "\n".join(lines)
+
+
+def _almost(almost: AlmostPerson) -> str:
+    """Say what is there and what is missing: "2 of 3 photos (a.jpg, b.jpg); c.jpg fails yaw 34° (limit 30°)"."""
+    counting = {face.photo: None for face in almost.faces if not face.missing}
+    others: dict[str, Sequence[Lack]] = {}
+    for face in almost.faces:
+        if face.photo not in counting:
+            others.setdefault(face.photo, face.missing)
+    names = [_name(photo) for photo in counting]
+    lacking = [f"{_name(photo)} {_lacking(lacks)}" for photo, lacks in others.items()]
+    n_needed = almost.n_photos_needed - almost.n_photos
+    there = f"{almost.n_photos} of {_many(almost.n_photos_needed, 'photo')} ({_some(names, _N_PHOTOS)})"
+    return "; ".join([there, _some(lacking, min(n_needed, _N_PHOTOS), "; ")] if lacking else [there])
+
+
+def _some(texts: Sequence[str], number: int, separator: str = ", ") -> str:
+    """Name the first ones and count the rest."""
+    rest = [f"{len(texts) - number} more"] if len(texts) > number else []
+    return separator.join([*texts[:number], *rest])
+
+
+def _lacking(lacks: Sequence[Lack]) -> str:
+    """Put into words what a face lacks: the numbers that fail, and what is not known."""
+    fails, others = [], []
+    for lack in lacks:
+        reason = Reason[lack.reason.upper()]
+        if lack.value is not None and lack.limit is not None:
+            name, unit, digits = _MEASURES[reason]
+            fails.append(
+                f"{name} {_beyond(lack.value, lack.limit, digits)}{unit} (limit {lack.limit:g}{unit})"
+            )
+        else:
+            others.append(_UNMEASURED[reason])
+    return ", ".join([f"fails {' and '.join(fails)}", *others] if fails else others)
+
+
+_MEASURES = {
+    Reason.TOO_SMALL: ("size", " px", 0),
+    Reason.PITCH: ("pitch", "°", 0),
+    Reason.YAW: ("yaw", "°", 0),
+    Reason.ROLL: ("roll", "°", 0),
+    Reason.LOW_QUALITY: ("quality", "", 2),
+}
+"""Name, unit and decimals of the number that a limit looks at."""
+_UNMEASURED = {
+    Reason.NO_POSE: "has an unknown pose",
+    Reason.NO_QUALITY: "has an unknown quality",
+    Reason.NEAR_DUPLICATE: "is a near-duplicate of another photo (counts once)",
+}
+
+
+def _beyond(value: float, limit: float, digits: int) -> str:
+    """Round a number, without sign, to so many decimals, or to as many as show that it is not on its limit."""
+    value = abs(value)
+    while round(value, digits) == limit != value and digits < 6:
+        digits += 1
+    return f"{value:.{digits}f}"
+
+
+def _name(photo: str) -> str:
+    """The file's name, printable whatever its bytes."""
+    return os.fsencode(os.path.basename(photo)).decode("utf-8", "backslashreplace")
+
+
+def _many(number: int, one: str, many: str | None = None) -> str:
+    """Count in words: "1 photo", "2 photos"."""
+    return f"{number} {one if number == 1 else many or one + 's'}"

@@ -6,9 +6,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
-if (
-    TYPE_CHECKING
-):  # `cluster --help` shows the defaults of Limits, and NumPy takes longer to load than all the rest
+if TYPE_CHECKING:  # `cluster --help` shows the defaults of Limits, and NumPy loads longer than all the rest
     import numpy as np
     from numpy.typing import NDArray
 
@@ -49,6 +47,7 @@ class Reason(IntEnum):
     TOO_FEW_PHOTOS = 10
     BETWEEN_PEOPLE = 11
     SAME_PHOTO = 12
+    NEAR_DUPLICATE = 13  # of faces of an almost-person only
 
     @property
     def code(self) -> str:
@@ -75,6 +74,7 @@ _TEXT = {
     Reason.TOO_FEW_PHOTOS: "in too few different photos",
     Reason.BETWEEN_PEOPLE: "as much like one person as like another",
     Reason.SAME_PHOTO: "that person is already in the photo",
+    Reason.NEAR_DUPLICATE: "near-duplicate of another photo, counts once",
 }
 
 
@@ -96,13 +96,50 @@ def judge(faces: Faces, limits: Limits | None) -> NDArray[np.uint8]:
 
     fails = {Reason.NO_ENCODING: ~np.isfinite(np.einsum("ij,ij->i", faces.encoding, faces.encoding))}
     if limits is not None:
-        width, height = (faces.box[:, 2:] - faces.box[:, :2]).T
-        fails[Reason.TOO_SMALL] = ~((width > limits.min_size_px) & (height > limits.min_size_px))
-        fails[Reason.NO_POSE] = np.isnan(faces.pose).any(axis=1)
-        for reason, angle in zip((Reason.PITCH, Reason.YAW, Reason.ROLL), faces.pose.T, strict=True):
-            fails[reason] = ~(np.abs(angle) < limits.max_angle_deg)
-        fails[Reason.NO_QUALITY] = np.isnan(faces.quality)
-        # the limit as the table would hold it: 0.8 in float32 is a little more than 0.8
-        fails[Reason.LOW_QUALITY] = ~(faces.quality > np.float32(limits.min_quality))
+        fails |= failures(faces, limits)
     codes = np.select(list(fails.values()), list(fails), default=Reason.PASSED)
     return codes.astype(np.uint8)
+
+
+def failures(faces: Faces, limits: Limits) -> dict[Reason, NDArray[np.bool_]]:
+    """Say of each limit which faces fail it.
+
+    Args:
+        faces: n faces; NaN where a number is unknown.
+        limits: strict bounds; a face exactly on a limit fails.
+
+    Returns:
+        (n,) bool by `Reason`, in the order in which `judge` names them. An unknown number fails as unknown
+        (`Reason.NO_POSE`, `Reason.NO_QUALITY`) and not as too large or too small as well.
+    """
+    import numpy as np
+
+    numbers = measured(faces, limits)
+    size, min_size = numbers[Reason.TOO_SMALL]
+    quality, min_quality = numbers[Reason.LOW_QUALITY]
+    no_pose, no_quality = np.any(np.isnan(faces.pose), axis=1), np.isnan(quality)
+    fails = {Reason.TOO_SMALL: ~(size > min_size), Reason.NO_POSE: no_pose}
+    for reason in (Reason.PITCH, Reason.YAW, Reason.ROLL):
+        angle, max_angle = numbers[reason]
+        fails[reason] = ~(np.abs(angle) < max_angle) & ~no_pose
+    fails[Reason.NO_QUALITY] = no_quality
+    # the limit as the table would hold it: 0.8 in float32 is a little more than 0.8
+    fails[Reason.LOW_QUALITY] = ~(quality > np.float32(min_quality)) & ~no_quality
+    return fails
+
+
+def measured(faces: Faces, limits: Limits) -> dict[Reason, tuple[NDArray[np.float32], float]]:
+    """Give the number that each limit looks at, and the limit.
+
+    Returns:
+        (n,) float32 and its bound, by `Reason`: `Reason.TOO_SMALL` the shorter side of the box in pixels;
+        `Reason.PITCH`, `YAW` and `ROLL` degrees, signed; `Reason.LOW_QUALITY` 0..1. NaN where unknown.
+    """
+    pitch, yaw, roll = faces.pose.T
+    return {
+        Reason.TOO_SMALL: ((faces.box[:, 2:] - faces.box[:, :2]).min(axis=1), limits.min_size_px),
+        Reason.PITCH: (pitch, limits.max_angle_deg),
+        Reason.YAW: (yaw, limits.max_angle_deg),
+        Reason.ROLL: (roll, limits.max_angle_deg),
+        Reason.LOW_QUALITY: (faces.quality, limits.min_quality),
+    }

@@ -41,7 +41,7 @@ def make_montage(person: Person, sizes: Mapping[str, tuple[int, int]]) -> bytes 
     tiles = read_tiles(person, sizes, SIDE * SIDE)
     if not tiles:
         return None
-    count = f"{len(tiles)} of {person.n_faces} faces"
+    count = f"{len(tiles)} of {person.n_faces} {'face' if person.n_faces == 1 else 'faces'}"
     pixels = arrange(tiles, count if len(tiles) < person.n_faces else "")
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "JPEG", quality=90, comment=f"{person.id}: {count}")

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from facecluster.identity.cluster import Clustering, Rules
-from facecluster.identity.gate import Reason
+from facecluster.identity.cluster import Clustering
+from facecluster.identity.gate import Reason, failures, measured
+from facecluster.identity.rules import Rules
 from facecluster.store import settings_record
 from facecluster.table import NO_FACE, OK, UNREADABLE, FaceTable
 
@@ -66,7 +67,10 @@ class PersonFace:
 
 @dataclass(frozen=True)
 class UnclusteredFace:
-    """A face without a person; `reason` is a code of `Reason`, the rest as in `PersonFace`."""
+    """A face without a person; `reason` is a code of `Reason`, the rest as in `PersonFace`.
+
+    `almost` is the place, from 0, of its almost-person in `Result.almost`; None where it is of none.
+    """
 
     id: str
     photo: str
@@ -74,6 +78,50 @@ class UnclusteredFace:
     pose: Pose
     quality: float | None
     reason: str
+    almost: int | None = None
+
+
+@dataclass(frozen=True)
+class Lack:
+    """Why a face does not count towards a person.
+
+    Attributes:
+        reason: a code of `Reason`: of a limit, of an unknown number, or "near_duplicate".
+        value: the number that the limit looks at: pixels, degrees, 0..1; None where there is none.
+        limit: of it, which it fails; None where there is none.
+    """
+
+    reason: str
+    value: float | None
+    limit: float | None
+
+
+@dataclass(frozen=True)
+class AlmostFace:
+    """A face of an almost-person.
+
+    `missing` is every limit that it fails; only that it is a near-duplicate for one whom no limit would help;
+    nothing for one that counts.
+    """
+
+    id: str
+    photo: str
+    missing: tuple[Lack, ...]
+
+
+@dataclass(frozen=True)
+class AlmostPerson:
+    """Faces that are alike, of somebody whom too few good photos show; see `identity.almost`.
+
+    Attributes:
+        n_photos: different photos that count.
+        n_photos_needed: as many make a person.
+        faces: those that count first, then the most useful of the others.
+    """
+
+    n_photos: int
+    n_photos_needed: int
+    faces: tuple[AlmostFace, ...]
 
 
 @dataclass(frozen=True)
@@ -113,12 +161,13 @@ class Counts:
 
 @dataclass(frozen=True)
 class Result:
-    """All of clusters.json, in its order."""
+    """All of clusters.json. `almost` stands there after `unclustered`, the most nearly complete first."""
 
     settings: Mapping[str, Any]
     people: tuple[Person, ...]
     unclustered: tuple[UnclusteredFace, ...]
     counts: Counts
+    almost: tuple[AlmostPerson, ...] = ()
 
 
 def make_result(table: FaceTable, clustering: Clustering, rules: Rules) -> Result:
@@ -132,8 +181,9 @@ def make_result(table: FaceTable, clustering: Clustering, rules: Rules) -> Resul
     faces = table.faces
     paths = table.photos.path.tolist()
     ids, photo, reason = faces.id.tolist(), faces.photo.tolist(), clustering.reason.tolist()
-    box, pose, quality = _plain(faces.box), _plain(faces.pose), _plain(faces.quality)
-    core, confidence = clustering.core.tolist(), _plain(clustering.confidence)
+    box, pose, quality = plain(faces.box), plain(faces.pose), plain(faces.quality)
+    core, confidence = clustering.core.tolist(), plain(clustering.confidence)
+    almost_of = {i: place for place, almost in enumerate(clustering.almost) for i in almost.rows.tolist()}
 
     def person_face(i: int) -> PersonFace:
         return PersonFace(
@@ -142,8 +192,9 @@ def make_result(table: FaceTable, clustering: Clustering, rules: Rules) -> Resul
 
     def unclustered_face(i: int) -> UnclusteredFace:
         return UnclusteredFace(
-            ids[i], paths[photo[i]], Box(*box[i]), Pose(*pose[i]), quality[i], Reason(reason[i]).code
-        )
+            ids[i], paths[photo[i]], Box(*box[i]), Pose(*pose[i]), quality[i],
+            reason=Reason(reason[i]).code, almost=almost_of.get(i),
+        )  # fmt: skip
 
     n_left = int(np.count_nonzero(clustering.label < 0))
     order = _typical(table, clustering, rules)
@@ -177,6 +228,39 @@ def make_result(table: FaceTable, clustering: Clustering, rules: Rules) -> Resul
             clustered=len(placed),
             unclustered={r.code: reason.count(r) for r in Reason if r != Reason.PASSED and r in reason},
         ),
+        almost=_almost_people(table, clustering, rules),
+    )
+
+
+def _almost_people(table: FaceTable, clustering: Clustering, rules: Rules) -> tuple[AlmostPerson, ...]:
+    """Turn rows into records, with all limits that each face fails."""
+    faces, limits = table.faces, rules.limits
+    fails = failures(faces, limits) if rules.gate else {}
+    numbers = measured(faces, limits)
+
+    def missing(i: int, lack: int) -> tuple[Lack, ...]:
+        if lack == Reason.PASSED:
+            return ()
+        if lack == Reason.NEAR_DUPLICATE:
+            return (Lack(Reason.NEAR_DUPLICATE.code, None, None),)
+        return tuple(lacking(i, reason) for reason, failing in fails.items() if failing[i])
+
+    def lacking(i: int, reason: Reason) -> Lack:
+        if reason not in numbers:
+            return Lack(reason.code, None, None)
+        number, limit = numbers[reason]
+        return Lack(reason.code, plain(number[i : i + 1])[0], limit)
+
+    def almost_face(i: int, lack: int) -> AlmostFace:
+        return AlmostFace(str(faces.id[i]), str(table.photos.path[faces.photo[i]]), missing(i, lack))
+
+    return tuple(
+        AlmostPerson(
+            n_photos=almost.n_photos,
+            n_photos_needed=limits.min_images,
+            faces=tuple(map(almost_face, almost.rows.tolist(), almost.lack.tolist())),
+        )
+        for almost in clustering.almost
     )
 
 
@@ -191,16 +275,16 @@ def _typical(table: FaceTable, clustering: Clustering, rules: Rules) -> NDArray[
     return np.lexsort((faces.id, clustering.distance, ~clustering.core, poor, clustering.label))
 
 
-def _plain(numbers: NDArray[np.float32]) -> list[Any]:
+def plain(numbers: NDArray[np.float32]) -> list[Any]:
     """Nested lists with None for NaN, and the shortest decimals that give the same float32."""
     exact = np.array([float(text) for text in numbers.ravel().astype(str)], dtype=object)
     exact[~np.isfinite(numbers.ravel())] = None
-    plain: list[Any] = exact.reshape(numbers.shape).tolist()
-    return plain
+    nested: list[Any] = exact.reshape(numbers.shape).tolist()
+    return nested
 
 
 def to_json(result: Result) -> Iterator[str]:
-    """Write strict JSON, ASCII only, piece by piece, one face a line.
+    """Write strict JSON, ASCII only, piece by piece, one face or almost-person a line.
 
     Bytes of a path that are no text come as escaped lone surrogates, which Python's json gives back.
     """
@@ -212,12 +296,14 @@ def to_json(result: Result) -> Iterator[str]:
         yield "]}"
     yield '],\n"unclustered": ['
     yield from _lines(result.unclustered)
+    yield '],\n"almost": ['
+    yield from _lines(result.almost)
     yield f'],\n"counts": {_json(vars(result.counts))}}}\n'
 
 
-def _lines(faces: tuple[PersonFace, ...] | tuple[UnclusteredFace, ...]) -> Iterator[str]:
-    for i, face in enumerate(faces):
-        yield f"{',' if i else ''}\n{_json(face)}"
+def _lines(records: Sequence[object]) -> Iterator[str]:
+    for i, record in enumerate(records):
+        yield f"{',' if i else ''}\n{_json(record)}"
 
 
 def _json(value: object) -> str:
