@@ -7,6 +7,8 @@ file errors nobody foresaw, disk full     facecluster: error: file: why    1
 Ctrl-C                                    facecluster: interrupted         130
 standard output closed by its reader      nothing                          1
 anything else is a mistake of ours        a traceback                      1
+
+A verb that judges (check) ends with exit code 3 where it could be done and some did not pass.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from facecluster.errors import FaceclusterError
 VERBS = {
     "encode": "Find the faces in photos and write them to a face table.",
     "cluster": "Group the faces of a table by person.",
+    "check": "Say which faces are good enough, and what is wrong with the others.",
     "run": "Do both: encode photos, then cluster their faces.",
     "models": "Show the weight files, or fetch them ahead of time.",
 }

@@ -8,15 +8,17 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from facecluster.errors import UsageError
 
 if TYPE_CHECKING:  # OpenCV, NumPy and the networks are loaded when there is work to do
+    from tqdm import tqdm
+
     from facecluster.pipeline import Encoded
     from facecluster.table import FaceTable
 
@@ -28,14 +30,15 @@ _N_LISTED = 10
 
 @dataclass(frozen=True)
 class Request:
-    """What a user asks of encode, whatever the output.
+    """What a user asks of encode and of verbs like it, whatever the output.
 
     Attributes:
         paths: files, folders, "-" for a list on standard input.
         null: names of that list end with NUL, not with a line end.
         chosen: fields of `pipeline.EncodeOptions` that were given.
-        jobs, fresh, keep_missing: see `pipeline.encode_photos`.
+        jobs: worker processes; -1 is one a core.
         quiet: neither progress nor summary.
+        fresh, keep_missing: see `pipeline.encode_photos`.
         verbose: name every unreadable photo.
     """
 
@@ -43,10 +46,10 @@ class Request:
     null: bool
     chosen: Mapping[str, Any]
     jobs: int
-    fresh: bool
-    keep_missing: bool
     quiet: bool
-    verbose: bool
+    fresh: bool = False
+    keep_missing: bool = False
+    verbose: bool = False
 
 
 _CHOICES = [
@@ -92,15 +95,11 @@ _CHOICES = [
 ]
 """The fields of `pipeline.EncodeOptions`, which has the defaults; a test compares them with the help."""
 
-_OTHERS = [
+_PHOTOS = [
     click.argument("paths", nargs=-1, metavar="[PATHS]..."),
     click.option("-i", "--dataset", metavar="DIR", help="A folder of photos, like PATHS."),
     click.option("-0", "--null", is_flag=True, help="Names on standard input end with NUL (find -print0)."),
     *_CHOICES,
-    click.option("--fresh", is_flag=True, help="Encode every photo again, whatever the output holds."),
-    click.option(
-        "--keep-missing", is_flag=True, help="Keep photos of the output that are not there any more."
-    ),
     click.option(
         "-j",
         "--jobs",
@@ -109,12 +108,19 @@ _OTHERS = [
         help="Worker processes.  [default: one a core]",
     ),
     click.option("-q", "--quiet", is_flag=True, help="Neither progress nor summary."),
+]
+
+_OUTPUT = [
+    click.option("--fresh", is_flag=True, help="Encode every photo again, whatever the output holds."),
+    click.option(
+        "--keep-missing", is_flag=True, help="Keep photos of the output that are not there any more."
+    ),
     click.option("-v", "--verbose", is_flag=True, help="Name every unreadable photo."),
 ]
 
 
-def encode_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add PATHS and the options of encoding to a command, which gets them as `request: Request`."""
+def photo_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add PATHS and how to analyse them to a command, which gets them as `request: Request`."""
 
     @functools.wraps(function)
     def with_options(
@@ -129,10 +135,7 @@ def encode_options(function: Callable[..., Any]) -> Callable[..., Any]:
         upsample: int | None,
         mirror: bool | None,
         jobs: int,
-        fresh: bool,
-        keep_missing: bool,
         quiet: bool,
-        verbose: bool,
         **others: Any,
     ) -> Any:
         choices = {
@@ -149,14 +152,28 @@ def encode_options(function: Callable[..., Any]) -> Callable[..., Any]:
             raise UsageError("which photos? Give files or folders, or - for a list on standard input")
         if null and "-" not in given:
             raise UsageError("-0 is about the list on standard input; give - for it")
-        if fresh and keep_missing:
-            raise UsageError("--fresh forgets what --keep-missing keeps; give one of them")
-        request = Request(given, null, chosen, jobs, fresh, keep_missing, quiet, verbose)
-        return function(request=request, **others)
+        return function(request=Request(given, null, chosen, jobs, quiet), **others)
 
-    for option in reversed(_OTHERS):
+    for option in reversed(_PHOTOS):
         with_options = option(with_options)
     return with_options
+
+
+def encode_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add PATHS and the options of encoding to a command, which gets them as `request: Request`."""
+
+    @functools.wraps(function)
+    def with_options(
+        *, request: Request, fresh: bool, keep_missing: bool, verbose: bool, **others: Any
+    ) -> Any:
+        if fresh and keep_missing:
+            raise UsageError("--fresh forgets what --keep-missing keeps; give one of them")
+        request = replace(request, fresh=fresh, keep_missing=keep_missing, verbose=verbose)
+        return function(request=request, **others)
+
+    for option in reversed(_OUTPUT):
+        with_options = option(with_options)
+    return photo_options(with_options)
 
 
 @click.command("encode")
@@ -196,25 +213,15 @@ def encode(request: Request, output: Path | None) -> FaceTable:
     Raises:
         FaceclusterError: as `pipeline.encode_photos` and `photos.find_photos` raise it.
     """
-    from tqdm import tqdm
-
-    from facecluster import photos, pipeline
+    from facecluster import pipeline
 
     start = time.monotonic()
     if request.quiet:
         logging.getLogger("facecluster").setLevel(logging.ERROR)
     if output is not None:
         pipeline.check_output(output)
-    named = [path for path in request.paths if path != "-"]
-    listed = _listed(null=request.null) if "-" in request.paths else []
-    paths = photos.find_photos(named, listed=listed, report=_log.warning)
-    with tqdm(
-        total=len(paths),
-        unit=" photos",
-        leave=False,
-        dynamic_ncols=True,
-        disable=True if request.quiet else None,  # None: where stderr is no terminal
-    ) as bar:
+    paths = find(request)
+    with progress(len(paths), quiet=request.quiet) as bar:
         encoded = pipeline.encode_photos(
             paths,
             pipeline.EncodeOptions(**request.chosen),
@@ -227,6 +234,28 @@ def encode(request: Request, output: Path | None) -> FaceTable:
     if not request.quiet:
         click.echo(summary(encoded, time.monotonic() - start, request, output), err=True)
     return encoded.table
+
+
+def find(request: Request) -> list[str]:
+    """Find the photos that are asked for.
+
+    Raises:
+        UsageError: as `photos.find_photos` raises it; the list on standard input makes no sense.
+    """
+    from facecluster import photos
+
+    named = [path for path in request.paths if path != "-"]
+    listed = _listed(null=request.null) if "-" in request.paths else []
+    return photos.find_photos(named, listed=listed, report=_log.warning)
+
+
+def progress(n_photos: int, *, quiet: bool) -> tqdm[NoReturn]:
+    """Make a bar on stderr, shown where that is a terminal."""
+    from tqdm import tqdm
+
+    return tqdm(
+        total=n_photos, unit=" photos", leave=False, dynamic_ncols=True, disable=True if quiet else None
+    )
 
 
 def _listed(*, null: bool) -> list[str]:

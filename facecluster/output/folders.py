@@ -39,7 +39,7 @@ UNCLUSTERED = "unclustered"
 _MTIME_SLACK_NS = 2_000_000_000
 """FAT file systems keep times to two seconds."""
 
-_NAME_BYTES = 255
+NAME_BYTES = 255
 """Longest name of a file nearly everywhere."""
 
 
@@ -341,21 +341,21 @@ def plan(result: Result, foreign: Mapping[str, set[str]]) -> tuple[dict[str, str
     planned: dict[str, str] = {}
     evaded = 0
     for folder, photos in folders.items():
-        theirs = {_fold(name) for name in foreign.get(folder, ())}
+        theirs = {fold(name) for name in foreign.get(folder, ())}
         taken, tries = set(theirs), Counter[str]()
         for photo in sorted(photos):
             name = Path(photo).name
-            evaded += _fold(name) in theirs
+            evaded += fold(name) in theirs
             free = name
-            while _fold(free) in taken:
-                tries[_fold(name)] += 1
-                free = _numbered(name, tries[_fold(name)] + 1)
-            taken.add(_fold(free))
+            while fold(free) in taken:
+                tries[fold(name)] += 1
+                free = _numbered(name, tries[fold(name)] + 1)
+            taken.add(fold(free))
             planned[f"{folder}/{free}"] = photo
     return planned, evaded
 
 
-def _fold(name: str) -> str:
+def fold(name: str) -> str:
     """Equal for names that some file system takes for one."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
@@ -363,7 +363,7 @@ def _fold(name: str) -> str:
 def _numbered(name: str, number: int) -> str:
     """a.jpg, 2 -> a-2.jpg, no longer than a name may be."""
     stem, ending = Path(name).stem, f"-{number}{Path(name).suffix}"
-    while len(os.fsencode(stem + ending)) > _NAME_BYTES and stem:
+    while len(os.fsencode(stem + ending)) > NAME_BYTES and stem:
         stem = stem[:-1]
     return stem + ending
 

@@ -1,0 +1,473 @@
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import re
+import shutil
+import struct
+import subprocess
+import sys
+import unicodedata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from PIL import Image
+from tables import make_table
+
+from facecluster import photos, store
+from facecluster.cli import main
+from facecluster.cli.check import Layout, chosen_limits, printable
+from facecluster.errors import UsageError
+from facecluster.identity.check import PRESETS, Limit, names
+from facecluster.output.verdicts import check_photos
+from facecluster.table import NO_FACE, OK, QUALITY_PARTS, UNREADABLE, FaceTable
+
+PROGRAM = [sys.executable, "-m", "facecluster"]
+
+
+def run(*arguments: object, stdin: bytes | None = None) -> Result:
+    return CliRunner().invoke(main, ["check", *map(str, arguments)], input=stdin)
+
+
+def lines(text: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> FaceTable:
+    """Three faces, two of which fail; a photo without one, and one that cannot be read."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    paths = [str(folder / f"{i}.png") for i in range(4)]
+    for i, path in enumerate(paths[:3]):
+        Image.new("RGB", (400, 300), (60 * i, 100, 100)).save(path)
+    Path(paths[3]).write_text("no photo")
+    return make_table(
+        np.ones((3, 128)),
+        photo=[0, 1, 1],
+        paths=paths,
+        photos={
+            "size": [[400, 300]] * 3 + [[0, 0]],
+            "digest": [photos.digest(path) for path in paths],
+            "status": [OK, OK, NO_FACE, UNREADABLE],
+            "reason": ["", "", "", "no photo"],
+        },
+        pose=[[0, 0, 0], [0, 34.2, 0], [np.nan, -31, 0]],
+        quality=[0.9, 0.9, 0.8],
+    )
+
+
+@pytest.fixture
+def file(table: FaceTable, tmp_path: Path) -> Path:
+    store.write(table, tmp_path / "faces.npz")
+    return tmp_path / "faces.npz"
+
+
+@pytest.fixture
+def good(tmp_path: Path) -> Path:
+    """A table whose faces all pass."""
+    store.write(make_table(np.ones((2, 128))), tmp_path / "good.npz")
+    return tmp_path / "good.npz"
+
+
+def test_a_line_a_face_on_stdout_and_a_summary_on_stderr(file: Path, table: FaceTable) -> None:
+    result = run(file)
+    assert result.exit_code == 3
+    found = lines(result.stdout)
+    paths = table.photos.path.tolist()
+    assert [(line["photo"], line["status"], line["face"], line["passed"]) for line in found] == [
+        (paths[0], "ok", 1, True),
+        (paths[1], "ok", 1, False),
+        (paths[1], "ok", 2, False),
+        (paths[2], "no_face", None, False),
+        (paths[3], "unreadable", None, False),
+    ]
+    assert [failure["text"] for line in found for failure in line["failures"]] == [
+        "yaw 34.2 > 30",
+        "pitch unknown",
+        "yaw -31 < -30",
+        "quality 0.8 is not > 0.8",
+    ]
+    assert found[1]["failures"] == [
+        {
+            "name": "yaw",
+            "value": 34.2,
+            "low": -30,
+            "high": 30,
+            "strict": True,
+            "excess": 4.2,
+            "text": "yaw 34.2 > 30",
+        }
+    ]
+    assert found[2]["failures"][0] | {"text": ""} == {
+        "name": "pitch", "value": None, "low": -30, "high": 30, "strict": True, "excess": None, "text": ""
+    }  # fmt: skip
+    assert found[2]["failures"][2]["excess"] == 0
+    assert found[4]["reason"] == "no photo"
+    assert result.stderr.splitlines() == [
+        "1 of 3 faces pass; 4 photos: 1 without a face, 1 unreadable",
+        "        2 fail  yaw between -30 and 30",
+        "        1 fail  pitch between -30 and 30",
+        "        1 fail  quality over 0.8",
+    ]
+
+
+def test_a_line_has_all_that_is_known(file: Path, table: FaceTable) -> None:
+    first, *_, third, _, _ = lines(run(file).stdout)
+    assert first["id"] == table.faces.id[0]
+    assert first["box"] == [100, 200, 200, 300]
+    assert first["pose"] == {"pitch": 0, "yaw": 0, "roll": 0}
+    assert third["pose"] == {"pitch": None, "yaw": -31, "roll": 0}
+    assert (first["quality"], first["score"]) == (0.9, 0.9)
+    assert first["parts"] == dict.fromkeys(QUALITY_PARTS, 0.5)
+    assert (first["reason"], first["failures"]) == (None, [])
+
+
+def test_all_pass(good: Path) -> None:
+    result = run(good)
+    assert result.exit_code == 0
+    assert [line["passed"] for line in lines(result.stdout)] == [True, True]
+    assert result.stderr == "2 of 2 faces pass; 2 photos: 0 without a face, 0 unreadable\n"
+    quiet = run(good, "-q", "--json")
+    assert (quiet.exit_code, quiet.stdout, quiet.stderr) == (0, result.stdout, "")
+
+
+@pytest.mark.parametrize("status", [NO_FACE, UNREADABLE])
+def test_photo_without_a_face_does_not_pass(status: str, tmp_path: Path) -> None:
+    store.write(make_table([], paths=["/a.jpg"], photos={"status": [status]}), tmp_path / "faces.npz")
+    result = run(tmp_path / "faces.npz", "--preset", "none")
+    assert result.exit_code == 3
+    assert lines(result.stdout)[0]["status"] == status
+    assert "0 of 0 faces pass" in result.stderr
+
+
+def test_limits_replace_add_and_drop(file: Path, good: Path) -> None:
+    assert run(file, "--preset", "none", "--limit", "yaw=-40..40").exit_code == 3  # photos without faces
+    for options, exit_code in [
+        (["--limit", "quality=0.95.."], 3),
+        (["--limit", "quality=0.9"], 0),
+        (["--limit", "quality=0.95..", "--limit", "quality=..0.9"], 0),
+        (["--limit", "width=100..100", "--limit", "height=..100"], 0),
+        (["--limit", "mouth-open=..0.4"], 3),
+        (["--limit", "mouth_open=0.5"], 0),
+        (["--limit", "occlusion-eyes=0"], 3),
+        (["--preset", "passport"], 3),
+        (["--preset", "passport", *(f"--limit={name}=off" for name in PRESETS["passport"])], 0),
+        (["--preset", "none"], 0),
+    ]:
+        assert run(good, *options).exit_code == exit_code, options
+
+
+@pytest.mark.parametrize(
+    ("text", "limit"),
+    [
+        ("yaw=-10..10", Limit(-10, 10)),
+        ("sharpness=0.8..", Limit(low=0.8)),
+        ("mouth-open=..0.4", Limit(high=0.4)),
+        ("size=0", Limit(0, 0)),
+        ("size=-.5...5", Limit(-0.5, 0.5)),
+        ("size_px=1e2..+2E3", Limit(100, 2000)),
+        (" yaw = 5..5 ", Limit(5, 5)),
+    ],
+)
+def test_ranges_are_read(text: str, limit: Limit) -> None:
+    name = text.partition("=")[0].strip().replace("-", "_")
+    assert chosen_limits("none", [text]) == {name: limit}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "yaw",
+        "yaw=",
+        "yaw=..",
+        "yaw=a..b",
+        "yaw=1...2..3",
+        "yaw=nan",
+        "yaw=inf..",
+        "yaw=1e999..",
+        "yaw=10..-10",
+        "yaw=1-2",
+    ],
+)
+def test_what_is_no_range_is_told_with_an_example(text: str, good: Path) -> None:
+    result = run(good, "--limit", text)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert f"--limit {text}: " in result.stderr
+    assert "-10..10" in result.stderr
+
+
+def test_unknown_name_is_told_with_all_names() -> None:
+    with pytest.raises(UsageError) as error:
+        chosen_limits("none", ["jaw=0.."])
+    assert all(name in str(error.value) for name in names())
+
+
+def test_dropping_a_limit_keeps_the_others_in_order() -> None:
+    limits = chosen_limits("clustering", ["yaw=off", "contrast=0.5..", "width=100.."])
+    assert list(limits) == ["encoding", "width", "height", "pitch", "roll", "quality", "contrast"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "exit_code", "message"),
+    [
+        ([], 2, "which photos?"),
+        (["none.npz"], 1, "none.npz: cannot be read: No such file"),
+        (["none.jpg"], 2, "none.jpg: No such file"),
+        (["text.npz"], 1, "text.npz: not a face table"),
+        (["empty.npz"], 1, "empty.npz: there are no photos"),
+        (["folder"], 1, "no photos found"),
+        (["good.npz", "good.npz"], 2, "good.npz: a face table is checked alone"),
+        (["folder", "good.npz"], 2, "good.npz: a face table is checked alone"),
+        (["good.npz", "--min-face", "50", "--max-side=0"], 2, "leave --min-face, --max-side out"),
+        (["good.npz", "--preset", "visa"], 2, "--preset"),
+        (["good.npz", "--annotate", "text.npz"], 2, "text.npz"),
+        (["good.npz", "-0"], 2, "-0"),
+    ],
+)
+def test_mistakes_are_messages(
+    arguments: list[str], exit_code: int, message: str, good: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(good.parent)
+    Path("text.npz").write_text("hello")
+    Path("folder").mkdir()
+    store.write(make_table([]), "empty.npz")
+    result = run(*arguments)
+    assert (result.exit_code, result.stdout) == (exit_code, "")
+    assert message in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_older_pickle_fails_what_it_does_not_know_and_says_so_once(tmp_path: Path) -> None:
+    rows = [{"imagePath": f"/{i}.jpg", "loc": (0, 100, 100, 0), "encoding": np.ones(128)} for i in range(3)]
+    (tmp_path / "encodings.pickle").write_bytes(pickle.dumps(rows))
+    result = run(tmp_path / "encodings.pickle")
+    assert result.exit_code == 3
+    assert [f["text"] for f in lines(result.stdout)[0]["failures"]] == [
+        "pitch unknown", "yaw unknown", "roll unknown", "quality unknown"
+    ]  # fmt: skip
+    assert result.stderr.count("pitch, yaw, roll, quality: unknown for every face") == 1
+    assert run(tmp_path / "encodings.pickle", "--preset", "none", "--limit", "width=100").exit_code == 0
+
+
+# -------------------------------------------------------------------------------------------------- pictures
+
+
+def test_pictures_of_photos_that_can_be_read(file: Path, table: FaceTable, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    before = {path: path.read_bytes() for path in (tmp_path / "photos").iterdir()}
+    result = run(file, "--annotate", out)
+    assert result.exit_code == 3
+    assert len(lines(result.stdout)) == 5
+    assert sorted(path.name for path in out.glob("[!.]*")) == ["0.jpg", "1.jpg", "2.jpg"]
+    for i in range(3):
+        with Image.open(out / f"{i}.jpg") as picture:
+            assert picture.info["comment"].decode() == table.photos.path[i]
+    assert f"{out}: 3 pictures" in result.stderr
+    assert {path: path.read_bytes() for path in (tmp_path / "photos").iterdir()} == before
+    first = {path.name: path.read_bytes() for path in out.glob("[!.]*")}
+    run(file, "--annotate", out)
+    assert {path.name: path.read_bytes() for path in out.glob("[!.]*")} == first
+
+
+def test_missing_and_changed_photos_are_told_and_the_rest_goes_on(
+    file: Path, table: FaceTable, tmp_path: Path
+) -> None:
+    paths = [Path(path) for path in table.photos.path]
+    paths[0].unlink()
+    Image.new("RGB", (400, 300), (1, 2, 3)).save(paths[1])
+    result = run(file, "--annotate", tmp_path / "out")
+    assert result.exit_code == 3
+    assert len(lines(result.stdout)) == 5
+    assert [path.name for path in (tmp_path / "out").glob("[!.]*")] == ["2.jpg"]
+    assert "2 photos cannot be read (any more), and have no picture:" in result.stderr
+    assert f"  {paths[0]}: no such file or directory" in result.stderr
+    assert f"  {paths[1]}: changed since its faces were found" in result.stderr
+    assert "1 pictures" in result.stderr
+
+
+def test_only_our_own_pictures_are_replaced(file: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert run(file, "--annotate", out).exit_code == 3
+    (out / "0.jpg").write_text("mine now")
+    result = run(file, "--annotate", out)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "0.jpg: not written by facecluster, or changed since" in result.stderr
+    assert (out / "0.jpg").read_text() == "mine now"
+
+
+def test_results_of_cluster_are_left_alone(file: Path, tmp_path: Path) -> None:
+    out = tmp_path / "people"
+    assert CliRunner().invoke(main, ["cluster", str(file), "-o", str(out), "-q"]).exit_code == 0
+    before = sorted(out.rglob("*"))
+    result = run(file, "--annotate", out)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "results of cluster" in result.stderr
+    assert sorted(out.rglob("*")) == before
+
+
+def test_originals_in_the_folder_of_pictures_are_not_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "a.jpg"
+    Image.new("RGB", (400, 400)).save(path)
+    before = path.read_bytes()
+    store.write(
+        make_table(np.ones((1, 128)), paths=[str(path)], photos={"size": [[400, 400]], "digest": [""]}),
+        tmp_path / "f.npz",
+    )
+    result = run(tmp_path / "f.npz", "--annotate", tmp_path)
+    assert result.exit_code == 1
+    assert "a.jpg: not written by facecluster" in result.stderr
+    assert path.read_bytes() == before
+
+
+# ---------------------------------------------------------------------------------------- terminals and pipes
+
+
+def test_table_of_a_terminal_fits_its_width() -> None:
+    paths = [f"/photos/{'long ' * 20}{i}.jpg" for i in range(3)] + [
+        "/photos/日本語の長い名前日本語の長い名前.jpg"
+    ]
+    table = make_table(np.ones((4, 128)), paths=paths, pose=[[50, 50, 50]] * 4, quality=[np.nan] * 4)
+    for width in (40, 60, 80, 200):
+        layout = Layout.make(paths, width)
+        rows = [row for photo in check_photos(table, PRESETS["clustering"]) for row in layout.rows(photo)]
+        shown = [layout.header(), *rows]
+        two_cells = sum(unicodedata.east_asian_width(c) == "W" for c in rows[-1])
+        assert max(len(line) for text in shown for line in text.splitlines()) <= width
+        assert len(rows[-1].splitlines()[0]) + two_cells <= width
+        assert "\xa0" not in "".join(rows)
+        if width > 40:  # a limit is never torn apart
+            assert all("roll 50 > 30" in row for row in rows)
+    assert all(row.count("\n") == 1 for row in rows)
+
+
+def test_names_cannot_move_the_cursor() -> None:
+    assert printable("a\x1b[2Jb\nc\udcff é日") == "a\\x1b[2Jb\\nc\\udcff é日"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="opens a terminal")
+def test_terminal_gets_a_table_and_json_on_request(file: Path) -> None:
+    import fcntl
+    import pty
+    import termios
+
+    def in_terminal(*arguments: str | Path) -> tuple[int, list[str]]:
+        ours, theirs = pty.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+        environment = {key: value for key, value in os.environ.items() if key not in ("COLUMNS", "LINES")}
+        process = subprocess.Popen(
+            [*PROGRAM, "check", *map(str, arguments)],
+            stdin=subprocess.DEVNULL, stdout=theirs, stderr=subprocess.DEVNULL, env=environment,
+        )  # fmt: skip
+        os.close(theirs)
+        shown = b""
+        while True:
+            try:
+                block = os.read(ours, 4096)
+            except OSError:  # how Linux tells the end of a terminal
+                break
+            if not block:
+                break
+            shown += block
+        os.close(ours)
+        return process.wait(), shown.decode().splitlines()
+
+    code, shown = in_terminal(file)
+    assert code == 3
+    assert [re.split(r"  +", line) for line in shown] == [
+        ["photo", "face", "limits that fail"],
+        ["0.png", "1", "pass"],
+        ["1.png", "1", "fail", "yaw 34.2 > 30"],
+        ["1.png", "2", "fail", "pitch unknown, yaw -31 < -30, quality 0.8 is not > 0.8"],
+        ["2.png", "-", "fail", "no face"],
+        ["3.png", "-", "fail", "no photo"],
+    ]
+    code, shown = in_terminal(file, "--json")
+    assert code == 3
+    assert len(lines("\n".join(shown))) == 5
+
+
+def test_reader_that_closes_the_pipe_ends_the_program_quietly(tmp_path: Path) -> None:
+    store.write(make_table(np.ones((500, 128))), tmp_path / "faces.npz")
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [*PROGRAM, "check", str(tmp_path / "faces.npz"), "-q"],
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (1, "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
+def test_full_disk_is_told(file: Path) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [*PROGRAM, "check", str(file), "-q"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert (done.returncode, done.stderr) == (1, "facecluster: error: No space left on device\n")
+
+
+def test_help_loads_nothing_heavy() -> None:
+    script = (
+        "import sys\nfrom facecluster.cli import main\n"
+        "try: main(['check', '--help'])\n"
+        "except SystemExit: print(sorted({'numpy', 'cv2', 'sklearn', 'PIL', 'tqdm'} & set(sys.modules)))"
+    )
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert result.stdout.splitlines()[-1] == "[]"
+
+
+# ------------------------------------------------------------------------------------------------ real photos
+
+
+@pytest.fixture
+def album(shared_data: Path, tmp_path: Path) -> Path:
+    """Two photos of equal name, one without a face, a broken one."""
+    portraits = photos.find_photos([shared_data / "caltech_faces84" / "person_0"])
+    for i in range(2):
+        (tmp_path / "album" / str(i)).mkdir(parents=True)
+        shutil.copy(portraits[i], tmp_path / "album" / str(i) / "a.jpg")
+    Image.new("RGB", (300, 300)).save(tmp_path / "album" / "black.png")
+    (tmp_path / "album" / "broken.jpg").write_text("no photo")
+    return tmp_path / "album"
+
+
+def test_photos_and_their_table_give_the_same(album: Path, tmp_path: Path) -> None:
+    def check(*arguments: str | Path, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run(
+            [*PROGRAM, "check", *map(str, arguments)], input=stdin, capture_output=True, check=False
+        )
+
+    of_photos = check(album, "--annotate", tmp_path / "out", "-j", "2")
+    assert of_photos.returncode == 3
+    found = lines(of_photos.stdout.decode())
+    assert [(Path(line["photo"]).relative_to(album).as_posix(), line["face"]) for line in found] == [
+        ("0/a.jpg", 1), ("1/a.jpg", 1), ("black.png", None), ("broken.jpg", None)
+    ]  # fmt: skip
+    err = of_photos.stderr.decode()
+    assert " of 2 faces pass; 4 photos: 1 without a face, 1 unreadable" in err
+    assert "Traceback" not in err
+    pictures = [path.name for path in (tmp_path / "out").glob("[!.]*")]
+    assert sorted(pictures) == ["a-2.jpg", "a.jpg", "black.jpg"]
+
+    encode = [*PROGRAM, "encode", str(album), "-o", str(tmp_path / "faces.npz"), "-q"]
+    subprocess.run(encode, check=True)
+    of_table = check(tmp_path / "faces.npz")
+    assert (of_table.returncode, of_table.stdout) == (3, of_photos.stdout)
+
+    names = b"".join(os.fsencode(path) + b"\0" for path in (album / "0" / "a.jpg", album / "gone.jpg"))
+    listed = check("-", "-0", "-j", "1", "--preset", "none", stdin=names)
+    assert [line["status"] for line in lines(listed.stdout.decode())] == ["ok", "unreadable"]
+    assert listed.returncode == 3
+    alone = check(album / "0" / "a.jpg", "--preset", "none")
+    assert (alone.returncode, len(lines(alone.stdout.decode()))) == (0, 1)
+    broken = check(album / "broken.jpg")
+    assert (broken.returncode, lines(broken.stdout.decode())[0]["status"]) == (3, "unreadable")
