@@ -471,3 +471,14 @@ def test_photos_and_their_table_give_the_same(album: Path, tmp_path: Path) -> No
     assert (alone.returncode, len(lines(alone.stdout.decode()))) == (0, 1)
     broken = check(album / "broken.jpg")
     assert (broken.returncode, lines(broken.stdout.decode())[0]["status"]) == (3, "unreadable")
+
+
+@pytest.mark.parametrize("protocol", [None, 4, 5])
+def test_a_table_is_read_from_a_pipe(file: Path, tmp_path: Path, protocol: int | None) -> None:
+    content = file.read_bytes()
+    if protocol is not None:
+        store.write(store.read(file), tmp_path / "faces.pickle")
+        content = pickle.dumps(pickle.loads((tmp_path / "faces.pickle").read_bytes()), protocol)
+    piped = subprocess.run([*PROGRAM, "check", "-"], input=content, capture_output=True, check=False)
+    assert piped.returncode == 3, piped.stderr.decode()
+    assert [line["face"] for line in lines(piped.stdout.decode())][:3] == [1, 1, 2]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import math
 import os
@@ -81,9 +82,9 @@ def command(
 ) -> None:
     """Say which faces pass, and which limits the others fail and by how much.
 
-    PATHS are photos, folders of photos, or - for a list of such on standard input; or one face table (.npz, .pickle),
-    whose numbers are used as they are. An unknown number fails its limit; a photo without a face fails. Exit code 0:
-    all pass; 3: some fail.
+    PATHS are photos, folders of photos, or - for a list of such on standard input; or one face table (.npz, .pickle,
+    or - for one on standard input), whose numbers are used as they are. An unknown number fails its limit; a photo
+    without a face fails. Exit code 0: all pass; 3: some fail.
     """
     from facecluster.output.verdicts import check_photos, to_json
 
@@ -155,6 +156,8 @@ def _tables(request: Request, limits: Mapping[str, Limit]) -> tuple[list[str], I
         FaceclusterError: there are no photos, or no table; the arguments make no sense together.
     """
     files = [path for path in request.paths if path.lower().endswith(_TABLES) and not os.path.isdir(path)]
+    if not files and request.paths == ("-",) and _is_table_piped():
+        files = ["-"]
     if not files:
         from facecluster.pipeline import EncodeOptions, encode_each
 
@@ -171,7 +174,7 @@ def _tables(request: Request, limits: Mapping[str, Limit]) -> tuple[list[str], I
         )
     from facecluster import store
 
-    table = store.read(files[0])
+    table = store.read(sys.stdin.buffer if files == ["-"] else files[0])
     if not len(table.photos):
         raise FaceclusterError(f"{files[0]}: there are no photos in this face table")
     values = measure(table.faces)
@@ -184,6 +187,14 @@ def _tables(request: Request, limits: Mapping[str, Limit]) -> tuple[list[str], I
             ", ".join(unknown),
         )
     return table.photos.path.tolist(), iter([table])
+
+
+def _is_table_piped() -> bool:
+    """Say whether standard input starts like an npz or a pickle: no list of photos does."""
+    stream = sys.stdin.buffer
+    if sys.stdin.isatty() or not isinstance(stream, io.BufferedReader):
+        return False
+    return stream.peek(2)[:2] in (b"PK", b"\x80\x04", b"\x80\x05")
 
 
 # ------------------------------------------------------------------------------------------------- pictures
