@@ -95,6 +95,7 @@ def find_photos(
     *,
     listed: Iterable[str | os.PathLike[str]] = (),
     report: Callable[[str], None] = lambda message: None,
+    lost: Callable[[str], None] | None = None,
 ) -> list[str]:
     """Find the photo files among files and folders, each once.
 
@@ -106,8 +107,8 @@ def find_photos(
     Args:
         paths: files and folders; all must exist.
         listed: further files and folders, after `paths`, that need not exist any more.
-        report: called with a message for each folder that cannot be read, and about a named folder of results;
-            the search goes on.
+        report: called with a message about a named folder of results; the search goes on.
+        lost: the same for each folder that cannot be read; `report` if not given.
 
     Returns:
         Absolute paths, with links not resolved; names that are no UTF-8 as `os.fsdecode` gives them.
@@ -126,14 +127,16 @@ def find_photos(
     folders: set[str] = set()
     for path in (*given, *map(os.path.abspath, listed)):
         alone = [(path, os.path.realpath(path))]
-        for candidate, real in _walk(path, folders, report) if os.path.isdir(path) else alone:
+        for candidate, real in _walk(path, folders, report, lost or report) if os.path.isdir(path) else alone:
             if real not in reached:
                 reached.add(real)
                 found.append(candidate)
     return found
 
 
-def _walk(top: str, visited: set[str], report: Callable[[str], None]) -> Iterator[tuple[str, str]]:
+def _walk(
+    top: str, visited: set[str], report: Callable[[str], None], lost: Callable[[str], None]
+) -> Iterator[tuple[str, str]]:
     """Give path and real path of the photo files in a folder and below; add the real folders to `visited`."""
     pending = [(top, os.path.realpath(top), True)]
     while pending:
@@ -148,7 +151,7 @@ def _walk(top: str, visited: set[str], report: Callable[[str], None]) -> Iterato
             with os.scandir(path) as entries:
                 inside = sorted(entries, key=lambda entry: entry.name, reverse=True)
         except OSError as error:
-            report(f"{path}: {error.strerror}; skipped this folder")
+            lost(f"{path}: {error.strerror}; skipped this folder")
             continue
         if any(entry.name == RESULT_MARKER for entry in inside):
             if path != top:

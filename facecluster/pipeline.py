@@ -33,7 +33,17 @@ from numpy.typing import NDArray
 from facecluster import __version__, photos, store
 from facecluster.errors import FaceclusterError, OutputError, PhotoError, TableError
 from facecluster.journal import Journal
-from facecluster.table import NO_FACE, OK, QUALITY_PARTS, UNREADABLE, Faces, FaceTable, Photos, Settings
+from facecluster.table import (
+    NO_FACE,
+    OK,
+    QUALITY,
+    QUALITY_PARTS,
+    UNREADABLE,
+    Faces,
+    FaceTable,
+    Photos,
+    Settings,
+)
 from facecluster.vision import detect, encode, mesh, models, parts, pose, quality
 from facecluster.workers import Died, n_cores, work
 
@@ -64,9 +74,6 @@ _MODELS = {
 
 _LIBRARIES = ("numpy", "Pillow", "pillow-heif", "opencv-python-headless", "onnxruntime", "dlib-bin")
 """Which do the arithmetic."""
-
-QUALITY = 2
-"""Which formulas of quality and its parts: raised by a change of them, so that no table mixes two kinds."""
 
 _M_MMAP_THRESHOLD = -3  # malloc.h of glibc
 

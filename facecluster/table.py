@@ -42,6 +42,10 @@ QUALITY_PARTS = (
 `vision.encode.Encodings` distinctness."""
 
 
+QUALITY = 2
+"""Which formulas of pose, quality and its parts: raised by a change of them, so that no table mixes two kinds."""
+
+
 def _check(rows: Any, expected: Mapping[str, tuple[tuple[int, ...], Any]]) -> None:
     """Raise ValueError unless every column has its shape and dtype ('U' stands for any string width)."""
     for name, (shape, dtype) in expected.items():
@@ -172,7 +176,7 @@ class Settings:
         detector: "yunet", "cnn", "hog"; "" unknown (an older pickle).
         encoder: "sface", "dlib"; an older pickle counts as "dlib".
         options: every other option that changes the numbers, by its command-line name; and `quality`, which
-            formulas measured the quality and its parts (`pipeline.QUALITY`).
+            formulas measured the quality and its parts (`QUALITY`).
         models: sha256 of each weight file used, by model name.
         versions: of facecluster and of the libraries that did the arithmetic; informative only.
     """
@@ -182,6 +186,11 @@ class Settings:
     options: Mapping[str, float | int | bool | str | None] = field(default_factory=dict)
     models: Mapping[str, str] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def outdated(self) -> bool:
+        """Whether pose, quality and its parts were measured, if at all, by other formulas than today's."""
+        return self.options.get("quality") != QUALITY
 
     def key(self) -> tuple[Any, ...]:
         """All that changes the numbers, comparable with ==."""

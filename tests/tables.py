@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from facecluster.table import OK, QUALITY_PARTS, Faces, FaceTable, Photos, Settings
+from facecluster.table import OK, QUALITY, QUALITY_PARTS, Faces, FaceTable, Photos, Settings
 
 
 def make_photos(paths: Sequence[str], **columns: Any) -> Photos:
@@ -66,7 +66,13 @@ def make_table(
     faces = make_faces(encoding, photo=photo, **columns)
     m = int(faces.photo.max(initial=-1)) + 1
     paths = [f"/photos/{i:03d}.jpg" for i in range(m)] if paths is None else paths
-    settings = Settings("yunet", encoder, {"min_face": 20, "mirror": False}, {"sface": "abc"}, {"numpy": "2"})
+    settings = Settings(
+        "yunet",
+        encoder,
+        {"min_face": 20, "mirror": False, "quality": QUALITY},
+        {"sface": "abc"},
+        {"numpy": "2"},
+    )
     return FaceTable(make_photos(paths, **(photos or {})), faces, settings)
 
 

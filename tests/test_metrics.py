@@ -8,7 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facecluster.identity.metrics import Score, bcubed, coverage, pairwise, purity
+from facecluster.identity.metrics import (
+    Mix,
+    Score,
+    bcubed,
+    coverage,
+    merges,
+    near_pair,
+    pairwise,
+    purity,
+    splits,
+    worst_mixes,
+)
 
 
 def test_pairwise_by_hand() -> None:
@@ -80,3 +91,69 @@ def test_same_as_counting_pairs_and_faces_one_by_one(faces: list[tuple[int, int]
     score = bcubed(truth, [p for _, p in faces])
     assert score.precision == pytest.approx(share(truth, predicted))
     assert score.recall == pytest.approx(share(predicted, truth))
+
+
+def test_splits_and_merges_by_hand() -> None:
+    # a is in 0 and 1, b in 1 only (and left out once), c nowhere; 0 has one person, 1 has two
+    truth, predicted = ["a", "a", "b", "b", "c"], [0, 1, 1, -1, -1]
+    assert splits(truth, predicted) == 1 / 2
+    assert merges(truth, predicted) == 1 / 2
+    assert math.isnan(splits([1, 2], [-1, -1]))
+    assert math.isnan(merges([], []))
+
+
+def test_worst_mixes_by_hand() -> None:
+    # group 0: 3 of part 5, 2 of 6, 1 of 7; group 1: 2 of part 6 and 2 of 7; group 2 is of one part
+    group = [0] * 6 + [1] * 4 + [2] * 3 + [-1, 0]
+    part = [5, 5, 5, 6, 6, 7] + [6, 6, 7, 7] + [5] * 3 + [6, -1]
+    expected = [Mix(0, 5, 6, 3, 2), Mix(1, 6, 7, 2, 2), Mix(0, 5, 7, 3, 1)]
+    assert worst_mixes(group, part, 10) == expected
+    assert worst_mixes(group, part, 1) == expected[:1]
+    assert worst_mixes(group, part, 0) == worst_mixes([], [], 5) == []
+
+
+def test_near_pair_by_hand() -> None:
+    a, b = np.zeros((3, 128), np.float32), np.zeros((2, 128), np.float32)
+    a[:, 0], b[:, 0] = [0, 5, 1], [9, 7]
+    assert near_pair(a, b) == (1, 1, 2.0)
+    assert near_pair(b, a) == (1, 1, 2.0)
+    assert near_pair(a[:1], b[:1]) == (0, 0, 9.0)
+
+
+labellings = st.lists(st.tuples(st.integers(0, 4), st.integers(-1, 4)), min_size=1, max_size=30)
+
+
+@given(st.lists(st.integers(0, 5), min_size=1, max_size=20))
+def test_perfect_result_has_nothing_wrong(truth: list[int]) -> None:
+    assert bcubed(truth, truth) == Score(1, 1)
+    assert purity(truth, truth) == coverage(truth) == 1
+    assert splits(truth, truth) == merges(truth, truth) == 0
+    assert worst_mixes(truth, truth, 5) == []
+
+
+@given(labellings, st.permutations(range(5)))
+def test_the_numbers_of_people_do_not_matter(faces: list[tuple[int, int]], other: list[int]) -> None:
+    truth, predicted = [t for t, _ in faces], [p for _, p in faces]
+    renumbered = [other[p] if p >= 0 else p for p in predicted]
+    for score in (pairwise, bcubed, purity, splits, merges):
+        np.testing.assert_allclose(numbers(score(truth, renumbered)), numbers(score(truth, predicted)), 1e-12)
+    sizes = [
+        sorted((m.n_main, m.n_other) for m in worst_mixes(p, truth, 99)) for p in (predicted, renumbered)
+    ]
+    assert sizes[0] == sizes[1]
+
+
+def numbers(score: Score | float) -> list[float]:
+    return list(vars(score).values()) if isinstance(score, Score) else [score]
+
+
+@given(labellings)
+def test_every_split_and_merge_is_told_once(faces: list[tuple[int, int]]) -> None:
+    truth, predicted = [t for t, _ in faces], [p for _, p in faces]
+    placed = [(t, p) for t, p in faces if p >= 0]
+    cells, labels, people = set(placed), {t for t, _ in placed}, {p for _, p in placed}
+    assert len(worst_mixes(predicted, truth, 99)) == len(cells) - len(people)
+    assert len(worst_mixes(truth, predicted, 99)) == len(cells) - len(labels)
+    if placed:
+        assert splits(truth, predicted) == pytest.approx((len(cells) - len(labels)) / len(labels))
+        assert merges(truth, predicted) == pytest.approx((len(cells) - len(people)) / len(people))

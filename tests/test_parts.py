@@ -1,7 +1,7 @@
 """The parts of quality: each on cases worked by hand, then on real faces."""
 
 import re
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import cv2
 import numpy as np
@@ -22,6 +22,7 @@ def measure(pixels, box, points=UNKNOWN, presence=0.9, scale=1.0, angles=None):
     box = np.array(box, np.float32).reshape(-1, 4)
     points = np.repeat(points, len(box), axis=0) if points is UNKNOWN else points
     seen = np.full(len(box), presence, np.float32)
+    angles = pose.head_pose(points) if angles is None else angles
     return vars(parts.measure(pixels, box, points, seen, scale, angles))
 
 
@@ -156,7 +157,7 @@ def test_inter_eye_px_undoes_the_yaw_and_stays_finite():
     assert np.isnan(parts.inter_eye_px(UNKNOWN, np.array([np.nan])))
 
 
-def test_inter_eye_px_is_of_the_full_photo_and_takes_the_pose_from_the_mesh():
+def test_inter_eye_px_is_of_the_full_photo_and_undoes_the_yaw_of_the_given_pose():
     points = front_face()
     grey = np.full((200, 200, 3), 99, np.uint8)
     box = [50, 50, 150, 150]
@@ -231,7 +232,7 @@ def chip_of(luminance):
     """The chip of a front face with these pixels."""
     whole = np.full((112, 112, 3), 128, np.uint8)
     chip = parts.cut_chip(whole, front_face((56, 56), 112.0)[0, :, :2])
-    return parts.Chip(luminance, chip.points, chip.inside, chip.face)
+    return replace(chip, luminance=luminance)
 
 
 def test_sharpness_is_fine_detail_of_the_features_that_is_not_everywhere():
@@ -344,7 +345,7 @@ def test_blur_and_downscaling_lower_sharpness_and_neither_noise_nor_jpeg_raises_
     assert np.all(np.diff([sharp, *blurred]) < 0)
     assert np.all(np.diff([sharp, *shrunk]) < 0)
     assert blurred[-1] < 0.3
-    assert shrunk[-1] < 0.5
+    assert shrunk[-1] < 0.6
     for damage in (noisy(10), noisy(25), noisy(50), jpeg(40), jpeg(15), jpeg(7)):
         assert medians(faces, damage)["sharpness"] <= sharp + 0.01
 

@@ -1,13 +1,19 @@
 from __future__ import annotations
 
+import gc
 import json
+import re
+from itertools import chain
+from pathlib import Path
 
 import numpy as np
+import pytest
 from tables import make_table, people
 
+from facecluster.errors import FaceclusterError
 from facecluster.identity.cluster import cluster_faces
 from facecluster.identity.rules import Rules
-from facecluster.output.records import Result, make_result, to_json
+from facecluster.output.records import Result, columns, make_result, read_result, to_json
 from facecluster.table import NO_FACE, OK, UNREADABLE, FaceTable
 
 RULES = Rules.make("sface")
@@ -147,3 +153,107 @@ def test_unknown_numbers_of_almost_people_are_null() -> None:
         {"reason": "no_pose", "value": None, "limit": None},
         {"reason": "no_quality", "value": None, "limit": None},
     ]
+
+
+# ---------------------------------------------------------------------------------------------------- reading
+
+
+@pytest.fixture
+def rich() -> Result:
+    """People, a stranger, an almost-person, unknown numbers, and a path that is no text."""
+    encoding = people(4, 4)[[0, 1, 2, 3, 4, 5, 6, 8, 9, 12]]
+    pose = np.zeros((10, 3))
+    pose[9] = np.nan
+    paths = [f"/p/\udcff{i}ü.jpg" for i in range(10)]
+    return result_of(make_table(encoding, paths=paths, pose=pose, quality=[0.9] * 9 + [np.nan]))
+
+
+def test_what_was_written_is_read(rich: Result, tmp_path: Path) -> None:
+    assert rich.people
+    assert rich.almost
+    assert rich.unclustered
+    (tmp_path / "clusters.json").write_text("".join(to_json(rich)))
+    read = read_result(tmp_path / "clusters.json")
+    assert "".join(to_json(read)) == "".join(to_json(rich))
+    assert read.people == rich.people
+    assert (read.unclustered, read.almost, read.counts) == (rich.unclustered, rich.almost, rich.counts)
+
+
+def test_layout_and_unknown_fields_do_not_matter(rich: Result, tmp_path: Path) -> None:
+    record = parsed(rich)
+    record["new"] = record["people"][0]["new"] = record["people"][0]["faces"][0]["new"] = 7
+    del record["almost"]
+    file = tmp_path / "other.json"
+    file.write_text(json.dumps(record, indent=4, sort_keys=True))
+    assert read_result(file).people == rich.people
+    assert read_result(file).almost == ()
+
+
+def test_columns_have_all_faces(rich: Result) -> None:
+    faces = columns(rich)
+    ids = [[face.id for face in person.faces] for person in rich.people]
+    left = [face.id for face in rich.unclustered]
+    assert faces.id == [*chain(*ids), *left]
+    assert faces.person.tolist() == [i for i, mine in enumerate(ids) for _ in mine] + [-1] * len(left)
+    assert faces.box.shape == (10, 4)
+    assert np.isnan(faces.confidence).tolist() == [False] * (10 - len(left)) + [True] * len(left)
+    assert len(columns(result_of(make_table([])))) == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"format": 2}, "written by format 2, this facecluster reads up to 1; upgrade"),
+        ({"format": "1"}, "damaged: format is '1'"),
+        ({"people": {}}, "damaged: expected list"),
+        ({"people": [{}]}, "damaged: without 'name'"),
+        ({"people": [7]}, "damaged"),
+        ({"counts": {}}, "damaged"),
+        ({"counts": None}, "damaged"),
+        ({"settings": []}, "damaged: expected dict"),
+        ({"unclustered": [{"id": "a"}]}, "damaged: expected UnclusteredFace"),
+        ({"unclustered": [{"box": [0, 0, 1, 1]}]}, "damaged: without 'pose'"),
+        ({"almost": [{"n_photos": 1}]}, "damaged: without 'n_photos_needed'"),
+    ],
+)
+def test_what_is_no_result_is_told(
+    rich: Result, tmp_path: Path, change: dict[str, object], message: str
+) -> None:
+    file = tmp_path / "clusters.json"
+    file.write_text(json.dumps(parsed(rich) | change))
+    with pytest.raises(FaceclusterError, match=rf"^{re.escape(str(file))}: .*{re.escape(message)}"):
+        read_result(file)
+
+
+@pytest.mark.parametrize("box", [[0, 0, 1], [0, 0, 1, None], [0, 0, 1, 1e999], "abcd", None])
+def test_broken_boxes_are_told(rich: Result, tmp_path: Path, box: object) -> None:
+    record = parsed(rich)
+    record["people"][0]["faces"][0]["box"] = box
+    (tmp_path / "clusters.json").write_text(json.dumps(record))
+    with pytest.raises(FaceclusterError, match="damaged"):
+        read_result(tmp_path / "clusters.json")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "not JSON"),
+        (b'{"format": 1, "people": [', "not JSON, or cut short"),
+        (b"PK\x03\x04\xa4", "not JSON"),
+        (b"[]", "not a result; give a clusters.json"),
+        (b"7", "not a result"),
+        (b'{"file": "a.json"}', "not a result"),
+        (b'{"format": NaN}', "NaN is no number"),
+        (b"[" * 100_000, "damaged"),
+    ],
+)
+def test_what_is_not_even_json_is_told(tmp_path: Path, content: bytes, message: str) -> None:
+    (tmp_path / "clusters.json").write_bytes(content)
+    with pytest.raises(FaceclusterError, match=message):
+        read_result(tmp_path / "clusters.json")
+    assert gc.isenabled()
+
+
+def test_file_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(FaceclusterError, match=r"clusters\.json: cannot be read: No such file"):
+        read_result(tmp_path / "clusters.json")

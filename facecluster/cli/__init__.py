@@ -8,13 +8,14 @@ Ctrl-C                                    facecluster: interrupted         130
 standard output closed by its reader      nothing                          1
 anything else is a mistake of ours        a traceback                      1
 
-A verb that judges (check) ends with exit code 3 where it could be done and some did not pass.
+A verb that judges ends with exit code 3 where that could be done and something did not pass (check) or differs (diff).
 """
 
 from __future__ import annotations
 
 import errno
 import importlib
+import os
 import sys
 from typing import Any, NoReturn
 
@@ -26,8 +27,10 @@ from facecluster.errors import FaceclusterError
 VERBS = {
     "encode": "Find the faces in photos and write them to a face table.",
     "cluster": "Group the faces of a table by person.",
-    "check": "Say which faces are good enough, and what is wrong with the others.",
+    "check": "Say which faces are good enough, and what others lack.",
     "run": "Do both: encode photos, then cluster their faces.",
+    "evaluate": "Compare people with labels; show the worst mistakes.",
+    "diff": "Say what differs between two results.",
     "models": "Show the weight files, or fetch them ahead of time.",
 }
 """Each verb is the click command `command` of the file of its name; its line of help stands here."""
@@ -60,8 +63,11 @@ class _Verbs(click.Group):
         except KeyboardInterrupt:
             _end(ctx, "interrupted", 130)
         except OSError as error:
-            if error.errno == errno.EPIPE:
-                raise  # click ends quietly
+            if (
+                error.errno == errno.EPIPE
+            ):  # head has seen enough: end as a program does that the signal kills
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+                ctx.exit(128 + 13)
             if error.filename is None and error.errno != errno.ENOSPC:
                 raise
             file = "" if error.filename is None else f"{error.filename}: "
@@ -84,6 +90,10 @@ def main() -> None:
     progress, summaries and messages go to standard error.
     """
     import logging
+
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:  # closed by the shell: >&-
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
 
     logger = logging.getLogger("facecluster")
     handler = logging.StreamHandler()

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from facecluster.cli.cluster import CLUSTERS
+from facecluster.cli.cluster import CLUSTERS, warn_if_outdated
 from facecluster.cli.encode import Request, find, photo_options, progress
 from facecluster.errors import FaceclusterError, OutputError, PhotoError, UsageError
 from facecluster.identity.check import PRESETS, Limit, measure, names
@@ -39,6 +39,9 @@ _TABLES = (".npz", ".pickle", ".pkl")
 _NUMBER = r"[+-]?(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d+)?"
 _RANGE = re.compile(rf"({_NUMBER})|({_NUMBER})?\.\.({_NUMBER})?")
 _EXAMPLE = "a range is like -10..10, 0.8.., ..0.4 or 0, and off drops a limit"
+
+_LEAST_ROOM = 36
+"""Cells that limits get beside the photo on a terminal; with less, they stand below it."""
 
 _N_LISTED = 10
 """Photos without a picture that the summary names."""
@@ -91,8 +94,8 @@ def command(
     limits = chosen_limits(preset, given)
     if request.quiet:
         logging.getLogger("facecluster").setLevel(logging.ERROR)
-    paths, tables = _tables(request, limits)
     tally = Tally()
+    paths, tables = _tables(request, limits, tally)
     layout = None if as_json or not sys.stdout.isatty() else Layout.make(paths, shutil.get_terminal_size()[0])
     judged = (photo for table in tables for photo in check_photos(table, limits))
     checked = judged if annotate is None else _annotated(judged, annotate, paths, request.jobs, tally)
@@ -124,15 +127,15 @@ def chosen_limits(preset: str, given: Iterable[str]) -> dict[str, Limit]:
     limits = dict(PRESETS[preset])
     for text in given:
         name, equals, bounds = text.partition("=")
-        name = name.strip().replace("-", "_")
+        name, bounds = name.strip().replace("-", "_"), bounds.replace(" ", "")
         if not equals:
             raise UsageError(f"--limit {text}: expected NAME=RANGE; {_EXAMPLE}")
         if name not in names():
             raise UsageError(f"--limit {text}: nothing is called {name!r}; there are {', '.join(names())}")
-        if bounds.strip() == "off":
+        if bounds.lower() == "off":
             limits.pop(name, None)
         else:
-            limits[name] = _limit(text, bounds.strip())
+            limits[name] = _limit(text, bounds)
     return limits
 
 
@@ -149,8 +152,12 @@ def _limit(text: str, bounds: str) -> Limit:
     return limit
 
 
-def _tables(request: Request, limits: Mapping[str, Limit]) -> tuple[list[str], Iterator[FaceTable]]:
+def _tables(
+    request: Request, limits: Mapping[str, Limit], tally: Tally
+) -> tuple[list[str], Iterator[FaceTable]]:
     """Give the paths of all photos, and what is known about them, in that order, in one table or many.
+
+    Folders that cannot be read go to `tally`.
 
     Raises:
         FaceclusterError: there are no photos, or no table; the arguments make no sense together.
@@ -161,7 +168,11 @@ def _tables(request: Request, limits: Mapping[str, Limit]) -> tuple[list[str], I
     if not files:
         from facecluster.pipeline import EncodeOptions, encode_each
 
-        paths = find(request)
+        def lost(message: str) -> None:
+            _log.warning(message)
+            tally.lost_folders += 1
+
+        paths = find(request, lost)
         if not paths:
             raise FaceclusterError("no photos found; give files, or folders that hold some")
         return paths, encode_each(paths, EncodeOptions(**request.chosen), jobs=request.jobs)
@@ -177,12 +188,13 @@ def _tables(request: Request, limits: Mapping[str, Limit]) -> tuple[list[str], I
     table = store.read(sys.stdin.buffer if files == ["-"] else files[0])
     if not len(table.photos):
         raise FaceclusterError(f"{files[0]}: there are no photos in this face table")
+    warn_if_outdated(table, files[0])
     values = measure(table.faces)
     unknown = [name for name in limits if len(table.faces) and (values[name] != values[name]).all()]
     if unknown:
         _log.warning(
             "%s: %s: unknown for every face, as in tables of older programs, and what is unknown fails; run encode "
-            "again, or drop a limit with --limit NAME=off",
+            "--fresh, or drop a limit with --limit NAME=off",
             files[0],
             ", ".join(unknown),
         )
@@ -254,6 +266,7 @@ class Tally:
 
     Attributes:
         failures: by name of the limit.
+        lost_folders: folders that could not be read.
         undrawn: path of each photo whose picture could not be made, and why.
     """
 
@@ -263,6 +276,7 @@ class Tally:
     faces: int = 0
     passing: int = 0
     failures: Counter[str] = field(default_factory=Counter)
+    lost_folders: int = 0
     n_pictures: int = 0
     undrawn: list[tuple[str, str]] = field(default_factory=list)
 
@@ -277,8 +291,8 @@ class Tally:
 
     @property
     def all_pass(self) -> bool:
-        """Whether there is a face in every photo, and every face passes."""
-        return self.passing == self.faces and not self.no_face and not self.unreadable
+        """Whether everything was seen, there is a face in every photo, and every face passes."""
+        return self.passing == self.faces and not (self.no_face or self.unreadable or self.lost_folders)
 
     def summary(self, limits: Mapping[str, Limit], directory: Path | None) -> str:
         """Say in a few lines how many pass, which limits fail most, and where the pictures are."""
@@ -287,6 +301,10 @@ class Tally:
         lines += [
             f"  {number:>7} fail  {name} {limits[name]}" for name, number in self.failures.most_common()
         ]
+        if self.lost_folders:
+            lines.append(
+                f"{self.lost_folders} folder{'s' if self.lost_folders > 1 else ''} could not be read"
+            )
         if self.undrawn:
             lines.append(f"{len(self.undrawn)} photos cannot be read (any more), and have no picture:")
             lines += [f"  {printable(path)}: {why}" for path, why in self.undrawn[:_N_LISTED]]
@@ -339,13 +357,18 @@ class Layout:
         while _n_cells(label) > self.photo_width:  # the end of a name tells more than its start
             label = "…" + label[2:]
         start = f"{label}{' ' * (self.photo_width - _n_cells(label))}  {number:>4}  {verdict:<4}  "
-        room = max(self.width - self.photo_width - 14, 10)
-        first, *others = textwrap.wrap(printable(text), room) or [""]
+        lines = _wrapped(text, self.width - self.photo_width - 14)
         indent = " " * (self.photo_width + 14)
-        return (
-            "\n".join([(start + first).rstrip(), *(indent + other for other in others)]).replace("\xa0", " ")
-            + "\n"
-        )
+        if self.width - len(indent) < _LEAST_ROOM and text:  # below, where there is room
+            lines, indent = ["", *_wrapped(text, self.width - 4)], " " * 4
+        first, *others = lines
+        return "\n".join([(start + first).rstrip(), *(indent + other for other in others)]) + "\n"
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    """Cut into lines at spaces, not at no-break spaces, which become plain ones."""
+    lines = textwrap.wrap(printable(text), max(width, 10), break_on_hyphens=False) or [""]
+    return [line.replace("\xa0", " ") for line in lines]
 
 
 def _label(path: str, root: str) -> str:

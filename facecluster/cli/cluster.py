@@ -160,6 +160,7 @@ def command(
     if quiet:
         logging.getLogger("facecluster").setLevel(logging.ERROR)
     table = store.read(_source(file, encodings))
+    warn_if_outdated(table, file or encodings or "standard input")
     result = cluster_table(table, output, options, jobs=jobs, progress=not quiet)
     if verbose and not quiet:
         used = {**result.settings["cluster"], **result.settings["cluster"]["radii"]}
@@ -340,6 +341,16 @@ def summary(result: Result, directory: Path, options: ClusterOptions) -> str:
     what = CLUSTERS if options.link == "none" else f"{CLUSTERS}, folders of photos"
     lines.append(f"{directory}: {what}" + (", a montage of each person" if counts.people else ""))
     return "\n".join(lines)
+
+
+def warn_if_outdated(table: FaceTable, name: str) -> None:
+    """Say that pose and quality of a table mean something else than today."""
+    known = table.faces.quality == table.faces.quality
+    if table.settings.outdated and known.any():
+        _log.warning(
+            "%s: an older facecluster measured pose and quality by other formulas; encode --fresh measures them anew",
+            name,
+        )
 
 
 def _almost(almost: AlmostPerson) -> str:

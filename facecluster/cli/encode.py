@@ -236,8 +236,12 @@ def encode(request: Request, output: Path | None) -> FaceTable:
     return encoded.table
 
 
-def find(request: Request) -> list[str]:
+def find(request: Request, lost: Callable[[str], None] = _log.warning) -> list[str]:
     """Find the photos that are asked for.
+
+    Args:
+        request: what is asked.
+        lost: called with a message for each folder that cannot be read.
 
     Raises:
         UsageError: as `photos.find_photos` raises it; the list on standard input makes no sense.
@@ -246,7 +250,7 @@ def find(request: Request) -> list[str]:
 
     named = [path for path in request.paths if path != "-"]
     listed = _listed(null=request.null) if "-" in request.paths else []
-    return photos.find_photos(named, listed=listed, report=_log.warning)
+    return photos.find_photos(named, listed=listed, report=_log.warning, lost=lost)
 
 
 def progress(n_photos: int, *, quiet: bool) -> tqdm[NoReturn]:

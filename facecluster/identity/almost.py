@@ -49,10 +49,10 @@ def find_almost(
     """Find the groups of faces that too few good photos keep from being a person.
 
     A group is good faces: those that DBSCAN linked, or those it left alone that are within the linking radius of each
-    other; on average no further apart than a joining face may be, so that no chain is one. Other faces are added that
-    are within the linking radius of them as a whole, and nearer than to any other group by the margin; these link
-    nothing. The group is an almost-person when two different photos count, or when one does and there would be
-    enough if the limits were lower. A face that is like a person who was found, and has no place there, is in none.
+    other; on average no further apart than a joining face may be, so that no chain is one. Other faces are added as
+    they join a person: within the joining radius of them as a whole, and nearer than to any other group by the margin;
+    these link nothing. The group is an almost-person when two different photos count, or when one does and there would
+    be enough if the limits were lower. A face that is like a person who was found, and has no place there, is in none.
 
     Args:
         table: n faces.
@@ -77,10 +77,10 @@ def find_almost(
     label = renumber(label, rank, by_size=False)
 
     groups, rest = Groups.of(faces.encoding, label), np.flatnonzero(~good)
-    rest = rest[has_near(faces.encoding[rest], faces.encoding[good], radii.eps + _SLACK)]
+    rest = rest[has_near(faces.encoding[rest], faces.encoding[good], radii.join + _SLACK)]
     distance = np.zeros(len(left))
     nearest, distance[rest], runner_up = nearest_two(faces.encoding[rest], groups, label[rest])
-    near = (distance[rest] <= radii.eps) & (runner_up >= distance[rest] + radii.margin)
+    near = (distance[rest] <= radii.join) & (runner_up >= distance[rest] + radii.margin)
     label[rest[near]] = nearest[near]
     label[np.isin(label, np.flatnonzero(groups.spread() > radii.join))] = -1
     label[second_in_photo(label, good, distance, rank, faces.photo, faces.box)] = -1

@@ -1,4 +1,4 @@
-"""How well predicted people agree with true ones: pairwise and BCubed scores, purity, coverage.
+"""How well predicted people agree with true ones: pairwise and BCubed scores, purity, coverage, splits and merges.
 
 All of them come from the contingency counts (how many faces of each true person are in each predicted one), never
 from pairs of faces. A negative predicted label is a face that was left out; it counts as a person of its own.
@@ -11,6 +11,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from facecluster.identity.neighbours import squared_distances
+
+_N_STEPS = 10
+"""Of `near_pair`, at most; two or three are usual."""
 
 
 @dataclass(frozen=True)
@@ -65,9 +70,7 @@ def bcubed(truth: ArrayLike, predicted: ArrayLike) -> Score:
 
 def purity(truth: ArrayLike, predicted: ArrayLike) -> float:
     """Share of the placed faces that belong to the majority of their cluster; NaN where none is placed."""
-    predicted = np.asarray(predicted)
-    placed = predicted >= 0
-    _, cluster, count = _contingency(np.asarray(truth)[placed], predicted[placed])
+    _, cluster, count = _placed(truth, predicted)
     majority = np.zeros(cluster.max(initial=-1) + 1)
     np.maximum.at(majority, cluster, count)
     return _share(majority.sum(), count.sum())
@@ -77,6 +80,103 @@ def coverage(predicted: ArrayLike) -> float:
     """Share of the faces that are placed at all; NaN where there is no face."""
     predicted = np.asarray(predicted)
     return _share(int(np.count_nonzero(predicted >= 0)), len(predicted))
+
+
+def splits(truth: ArrayLike, predicted: ArrayLike) -> float:
+    """Count how many clusters too many a person's placed faces are in, on average; 0 is best, NaN where none is placed.
+
+    Args:
+        truth: (n,) labels of any kind that can be sorted.
+        predicted: (n,) int labels; faces with a negative one do not count.
+    """
+    person, _, count = _placed(truth, predicted)
+    n_people = int(person.max(initial=-1)) + 1
+    return _share(len(count) - n_people, n_people)
+
+
+def merges(truth: ArrayLike, predicted: ArrayLike) -> float:
+    """Count how many people too many a cluster's faces are of, on average; 0 is best, NaN where none is placed."""
+    _, cluster, count = _placed(truth, predicted)
+    n_clusters = int(cluster.max(initial=-1)) + 1
+    return _share(len(count) - n_clusters, n_clusters)
+
+
+@dataclass(frozen=True)
+class Mix:
+    """A group whose faces are not all of one part: a cluster of several people, or a person in several clusters.
+
+    Attributes:
+        group: its label.
+        main: label of the part that most of its faces are of.
+        other: label of another part.
+        n_main: faces of the group that are of the one.
+        n_other: ... and of the other, which is not larger.
+    """
+
+    group: int
+    main: int
+    other: int
+    n_main: int
+    n_other: int
+
+
+def worst_mixes(group: ArrayLike, part: ArrayLike, number: int) -> list[Mix]:
+    """Find the largest parts that are not the main one of their group.
+
+    For the worst merges, groups are clusters and parts people; for the worst splits it is the reverse.
+
+    Args:
+        group: (n,) int labels; a face with a negative one, here or in `part`, does not count.
+        part: (n,) int labels.
+        number: as many at most.
+
+    Returns:
+        By falling size of the part, then of the main one; smaller labels first where that is equal.
+    """
+    group, part = np.asarray(group), np.asarray(part)
+    counts = (group >= 0) & (part >= 0)
+    cells, count = np.unique(np.stack([group[counts], part[counts]], axis=1), axis=0, return_counts=True)
+    order = np.lexsort((cells[:, 1], -count, cells[:, 0]))
+    (of, what), count = cells[order].T, count[order]
+    is_main = np.diff(of, prepend=-1) > 0
+    main = np.flatnonzero(is_main)[np.cumsum(is_main) - 1]
+    others = np.flatnonzero(~is_main)
+    others = others[np.lexsort((-count[main[others]], -count[others]))][:number]
+    return [
+        Mix(int(of[i]), int(what[main[i]]), int(what[i]), int(count[main[i]]), int(count[i]))
+        for i in others.tolist()
+    ]
+
+
+def near_pair(a: NDArray[np.float32], b: NDArray[np.float32]) -> tuple[int, int, float]:
+    """Find a face of each of two groups that are near to each other, in time and memory linear in their sizes.
+
+    Args:
+        a: (n, 128) encodings, n > 0.
+        b: (m, 128), m > 0.
+
+    Returns:
+        Row in `a`, row in `b`, and their distance. Each is the other's nearest in its group, from a search that
+        starts at the centre of `a`; another pair may be still nearer.
+    """
+    centre = a.mean(axis=0, dtype=np.float64).astype(np.float32)[np.newaxis]
+    j = int(squared_distances(centre, b).argmin())
+    i = -1
+    for _ in range(_N_STEPS):
+        before = i, j
+        i = int(squared_distances(b[j : j + 1], a).argmin())
+        j = int(squared_distances(a[i : i + 1], b).argmin())
+        if (i, j) == before:
+            break
+    return i, j, float(np.linalg.norm(a[i].astype(np.float64) - b[j]))
+
+
+def _placed(
+    truth: ArrayLike, predicted: ArrayLike
+) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]:
+    """The cells of the faces that are placed."""
+    predicted = np.asarray(predicted)
+    return _contingency(np.asarray(truth)[predicted >= 0], predicted[predicted >= 0])
 
 
 def _contingency(

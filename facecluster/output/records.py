@@ -1,21 +1,31 @@
-"""Who is who as records: what clusters.json holds, and what folders and montages are made from."""
+"""Who is who as records: what clusters.json holds, and what folders and montages are made from.
+
+`make_result` makes them, `to_json` and `read_result` write and read them, `columns` makes arrays of them.
+"""
 
 from __future__ import annotations
 
+import gc
 import json
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from facecluster.errors import FaceclusterError
+from facecluster.identity.changes import Placed
 from facecluster.identity.cluster import Clustering
 from facecluster.identity.gate import Reason, failures, measured
 from facecluster.identity.rules import Rules
 from facecluster.store import settings_record
 from facecluster.table import NO_FACE, OK, UNREADABLE, FaceTable
+
+_T = TypeVar("_T")
 
 FORMAT = 1
 """Of clusters.json; a change that a reader would notice is a new number."""
@@ -308,3 +318,128 @@ def _lines(records: Sequence[object]) -> Iterator[str]:
 
 def _json(value: object) -> str:
     return json.dumps(value, default=vars, allow_nan=False)
+
+
+def columns(result: Result) -> Placed:
+    """The faces of a result as columns: those of each person in turn, then those without one."""
+    placed = [face for person in result.people for face in person.faces]
+    faces: list[PersonFace | UnclusteredFace] = [*placed, *result.unclustered]
+    person = np.full(len(faces), -1)
+    person[: len(placed)] = np.repeat(np.arange(len(result.people)), [len(p.faces) for p in result.people])
+    confidence = np.full(len(faces), np.nan)
+    confidence[: len(placed)] = np.array([face.confidence for face in placed], dtype=np.float64)
+    return Placed(
+        id=[face.id for face in faces],
+        photo=[face.photo for face in faces],
+        box=np.array([face.box for face in faces], dtype=np.float64).reshape(-1, 4),
+        person=person,
+        confidence=confidence,
+    )
+
+
+# ---------------------------------------------------------------------------------------------------- reading
+
+
+def read_result(file: Path) -> Result:
+    """Read a clusters.json; what is not known here is left out.
+
+    Raises:
+        FaceclusterError: no such file, not a result, damaged, or written by a newer format.
+    """
+    collects = gc.isenabled()
+    gc.disable()  # of millions of new objects none is garbage; looking for it takes as long as all the rest
+    try:
+        record = json.loads(file.read_bytes(), object_hook=_face, parse_constant=_refuse)
+        if not isinstance(record, dict) or not {"format", "people", "unclustered"} <= record.keys():
+            raise FaceclusterError(
+                f"{file}: not a result; give a clusters.json, as facecluster cluster makes it"
+            )
+        if not isinstance(record["format"], int):
+            raise ValueError(f"format is {record['format']!r}")
+        if record["format"] > FORMAT:
+            raise FaceclusterError(
+                f"{file}: written by format {record['format']}, this facecluster reads up to {FORMAT}; upgrade, or "
+                "run cluster again"
+            )
+        return Result(
+            settings=_is(record["settings"], dict),
+            people=tuple(_person(person) for person in _is(record["people"], list)),
+            unclustered=tuple(_is(face, UnclusteredFace) for face in _is(record["unclustered"], list)),
+            counts=Counts(**record["counts"]),
+            almost=tuple(_almost_person(almost) for almost in record.get("almost", [])),
+        )
+    except OSError as error:
+        raise FaceclusterError(f"{file}: cannot be read: {error.strerror or error}") from error
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise FaceclusterError(f"{file}: not JSON, or cut short ({error}); run cluster again") from error
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
+        what = f"without {error}" if isinstance(error, KeyError) else error
+        raise FaceclusterError(f"{file}: not a result, or damaged: {what}; run cluster again") from error
+    except MemoryError as error:
+        raise FaceclusterError(f"{file}: too large for this machine's memory") from error
+    finally:
+        if collects:
+            gc.enable()
+
+
+def _face(record: dict[str, Any]) -> Any:
+    """Make a face of its dictionary as soon as that is parsed: it takes far less memory. Others stay as they are."""
+    if "box" not in record:
+        return record
+    pose = record["pose"]
+    about = (
+        _is(record["id"], str),
+        _is(record["photo"], str),
+        Box(*map(_finite, record["box"])),
+        Pose(_unless_null(pose["pitch"]), _unless_null(pose["yaw"]), _unless_null(pose["roll"])),
+        _unless_null(record["quality"]),
+    )
+    if "reason" in record:
+        return UnclusteredFace(*about, reason=_is(record["reason"], str), almost=record.get("almost"))
+    return PersonFace(*about, core=_is(record["core"], bool), confidence=_unless_null(record["confidence"]))
+
+
+def _person(record: dict[str, Any]) -> Person:
+    name = record["name"]
+    return Person(
+        id=_is(record["id"], str),
+        name=None if name is None else _is(name, str),
+        n_faces=_is(record["n_faces"], int),
+        n_photos=_is(record["n_photos"], int),
+        cover=_is(record["cover"], str),
+        faces=tuple(_is(face, PersonFace) for face in _is(record["faces"], list)),
+    )
+
+
+def _almost_person(record: dict[str, Any]) -> AlmostPerson:
+    return AlmostPerson(
+        n_photos=_is(record["n_photos"], int),
+        n_photos_needed=_is(record["n_photos_needed"], int),
+        faces=tuple(
+            AlmostFace(
+                _is(face["id"], str), _is(face["photo"], str), tuple(Lack(**lack) for lack in face["missing"])
+            )
+            for face in record["faces"]
+        ),
+    )
+
+
+def _finite(number: Any) -> float:
+    if not math.isfinite(number):
+        raise ValueError(f"a box with {number}")
+    return float(number)
+
+
+def _unless_null(number: Any) -> float | None:
+    return None if number is None else float(number)
+
+
+def _is(value: Any, kind: type[_T]) -> _T:
+    """Raises TypeError where it is something else."""
+    if not isinstance(value, kind):
+        raise TypeError(f"expected {kind.__name__}, got {str(value)[:40]!r}")
+    return value
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no number of JSON")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -41,10 +43,10 @@ def square(centre: NDArray[np.floating], side: float, roll_deg: float, size: int
         roll_deg: clockwise turn of the square in the picture; the crop shows it upright.
         size: side of the crop in pixels.
     """
-    scale = size / side
-    angle = np.deg2rad(roll_deg)
-    turn = scale * np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
-    return np.column_stack([turn, size / 2 - turn @ np.asarray(centre, np.float64)])
+    x, y = map(float, centre)
+    angle = math.radians(roll_deg)
+    cos, sin = math.cos(angle) * size / side, math.sin(angle) * size / side
+    return np.array([[cos, sin, size / 2 - cos * x - sin * y], [-sin, cos, size / 2 + sin * x - cos * y]])
 
 
 def averaged(pixels: Pixels, factor: int) -> tuple[Pixels, int]:
@@ -76,20 +78,32 @@ def cut(pixels: Pixels, matrix: NDArray[np.float64], size: int) -> Pixels:
         (size, size, 3) uint8. Where the crop is smaller than what it shows by more than two, the region is first
         averaged down by a whole factor, so that a large face does not alias.
     """
-    inverse = cv2.invertAffineTransform(matrix)
-    corners = (
-        np.array([[0, 0], [size, 0], [0, size], [size, size]], np.float64) @ inverse[:, :2].T + inverse[:, 2]
-    )
     height, width = pixels.shape[:2]
-    left, top = np.clip(np.floor(corners.min(axis=0)).astype(int) - 2, 0, (width, height))
-    right, bottom = np.clip(np.ceil(corners.max(axis=0)).astype(int) + 2, 0, (width, height))
-    if left >= right or top >= bottom:
+    low_x, low_y, high_x, high_y = extent(matrix, size)
+    if not (low_x - 2 < width and low_y - 2 < height and high_x + 2 > 0 and high_y + 2 > 0):  # or NaN
         return np.zeros((size, size, 3), np.uint8)
-    region = pixels[top:bottom, left:right]
-    moved = matrix.copy()
-    moved[:, 2] += matrix[:, :2] @ (left, top)
-    region, factor = averaged(region, int(np.sqrt(abs(np.linalg.det(inverse[:, :2])))))
-    moved[:, :2] *= factor
-    # warpAffine speaks of pixel centres, the matrix of pixel corners: shift both sides by half a pixel.
-    moved[:, 2] += moved[:, :2] @ (0.5, 0.5) - 0.5
-    return np.asarray(cv2.warpAffine(region, moved, (size, size), flags=cv2.INTER_LINEAR), np.uint8)
+    left, top = max(math.floor(low_x) - 2, 0), max(math.floor(low_y) - 2, 0)
+    right, bottom = min(math.ceil(high_x) + 2, width), min(math.ceil(high_y) + 2, height)
+    (a, b, x), (c, d, y) = matrix.tolist()
+    area = abs(a * d - b * c)  # of a pixel of the picture, in the crop; 0 for points that all coincide
+    region, factor = averaged(pixels[top:bottom, left:right], int(1 / math.sqrt(area)) if area else 1)
+    # warpAffine speaks of pixel centres, the matrix of pixel corners: shift both sides by half a pixel
+    left_centre, top_centre = left + factor / 2, top + factor / 2
+    shift = x + a * left_centre + b * top_centre - 0.5, y + c * left_centre + d * top_centre - 0.5
+    moved = np.array([[a * factor, b * factor, shift[0]], [c * factor, d * factor, shift[1]]])
+    # and it takes less than half the time for four channels that it takes for three
+    crop = cv2.warpAffine(
+        cv2.cvtColor(region, cv2.COLOR_RGB2RGBA), moved, (size, size), flags=cv2.INTER_LINEAR
+    )
+    return np.asarray(cv2.cvtColor(crop, cv2.COLOR_RGBA2RGB), np.uint8)
+
+
+def extent(matrix: NDArray[np.float64], size: int) -> tuple[float, float, float, float]:
+    """Return left, top, right, bottom of what a size x size crop shows, in pixels of the picture."""
+    (a, b, x), (c, d, y) = (cv2.invertAffineTransform(matrix) * (size, size, 1)).tolist()
+    return (
+        x + min(a, 0) + min(b, 0),
+        y + min(c, 0) + min(d, 0),
+        x + max(a, 0) + max(b, 0),
+        y + max(c, 0) + max(d, 0),
+    )

@@ -28,13 +28,16 @@ CELLS = 32
 FRAME = 2 * CELLS
 """Pixels along one side of the frame."""
 
-N_LAYERS = 4
 NEAR, WIDE = 3, 7
 """Sides, in cells, of the two squares around a cell over which deviations are averaged."""
 
 N_FEATURES = 33
 FAR = 6.0
 """Deviations beyond so many spreads count as this many."""
+
+SMALL = 500 * 500
+"""Pixels up to which a face is worth a fourth channel (see `_around`): adding it then takes 0.05 ms, and
+resampling 0.06 to 0.1 less."""
 
 DARK = 16.0
 """Added to luminances before they are divided, so that noise in a black picture stays small."""
@@ -86,7 +89,7 @@ def occlusions(pixels: crops.Pixels, points: Array, presence: Array) -> Array:
     """
     shares = np.full((len(points), len(REGIONS)), np.nan, np.float32)
     model = fitted()
-    for face in np.flatnonzero(~np.isnan(points).any(axis=(1, 2))):
+    for face in np.flatnonzero(~np.isnan(points[:, 0, 0])):
         picture, outside = unroll(pixels, points[face], model.vertices, model.weights)
         inputs = features(layers(picture), outside, float(presence[face]), model.mean, model.spread)
         shares[face] = above(model.regions @ hidden(inputs, outside, model), model.floor)
@@ -108,9 +111,25 @@ def unroll(
     # Pixel (x, y) covers the square from (x, y) to (x + 1, y + 1); remap speaks of pixel centres.
     cells = (where - 0.5).astype(np.float32).reshape(CELLS, CELLS, 2)
     grid = cv2.resize(cells, (2 * FRAME, 2 * FRAME), interpolation=cv2.INTER_LINEAR)
-    fine = cv2.remap(pixels, grid[:, :, 0], grid[:, :, 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    region, left, top = _around(pixels, cells)
+    x, y = cv2.split(grid)
+    fine = cv2.remap(region, x - left, y - top, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     picture = cv2.resize(fine, (FRAME, FRAME), interpolation=cv2.INTER_AREA)
-    return np.asarray(picture, np.uint8), outside
+    return np.ascontiguousarray(picture[:, :, :3]), outside
+
+
+def _around(pixels: crops.Pixels, places: Array) -> tuple[crops.Pixels, int, int]:
+    """Return the part of a photo around (..., 2) places, with a fourth channel if it is small, and its left and top.
+
+    OpenCV resamples four channels in less than half the time of three; adding one to a large face would cost more.
+    """
+    height, width = pixels.shape[:2]
+    x, y, across, down = cv2.boundingRect(places.reshape(-1, 1, 2))
+    left, top = min(max(x, 0), width - 1), min(max(y, 0), height - 1)
+    region = pixels[top : max(y + down, top) + 1, left : max(x + across, left) + 1]
+    if region.size < 3 * SMALL:
+        region = np.asarray(cv2.cvtColor(region, cv2.COLOR_RGB2RGBA), np.uint8)
+    return region, left, top
 
 
 def layers(picture: crops.Pixels) -> Array:
@@ -120,22 +139,23 @@ def layers(picture: crops.Pixels) -> Array:
     """
     ycc = cv2.cvtColor(picture, cv2.COLOR_RGB2YCrCb)
     eighth = FRAME // 8
-    middle = np.median(ycc[eighth:-eighth:2, eighth:-eighth:2].reshape(-1, 3), axis=0).astype(np.float32)
+    inner = ycc[eighth:-eighth:2, eighth:-eighth:2].reshape(-1, 3)
+    halves = len(inner) // 2 - 1, len(inner) // 2  # the median lies between; np.median takes longer
+    middle = np.partition(inner, halves, axis=0)[halves, :].mean(axis=0, dtype=np.float32)
     scale = middle[0] + np.float32(DARK)
-    light = ycc[:, :, 0].astype(np.float32)
+    light, red, blue = cv2.split(ycc.astype(np.float32))
     mean = cv2.blur(light, (3, 3))
     variance = cv2.blur(light * light, (3, 3)) - mean * mean
     texture = np.sqrt(np.maximum(variance, 0)) / scale
-    described = np.empty((CELLS, CELLS, N_LAYERS), np.float32)
-    described[:, :, 0] = _by_cell(np.log((light + DARK) / scale))
-    described[:, :, 1:3] = (_by_cell(ycc.astype(np.float32))[:, :, 1:] - middle[1:]) * (4 / scale)
-    described[:, :, 3] = _by_cell(np.log(texture + 0.01))
-    return described
-
-
-def _by_cell(picture: Array) -> Array:
-    """Average the pixels of each cell."""
-    return np.asarray(cv2.resize(picture, (CELLS, CELLS), interpolation=cv2.INTER_AREA), np.float32)
+    described = cv2.merge(
+        [
+            np.log((light + DARK) / scale),
+            (red - middle[1]) * (4 / scale),
+            (blue - middle[2]) * (4 / scale),
+            np.log(texture + 0.01),
+        ]
+    )
+    return np.asarray(cv2.resize(described, (CELLS, CELLS), interpolation=cv2.INTER_AREA), np.float32)
 
 
 def features(
@@ -148,21 +168,18 @@ def features(
     """
     z = (described - mean) / spread
     z[outside.reshape(CELLS, CELLS)] = 0
-    size = np.abs(z)
-    odd = np.abs(z - z[:, ::-1]) / 1.4
-    own = np.empty((CELLS, CELLS, 8), np.float32)
-    own[:, :, :3] = size[:, :, :3]
-    own[:, :, 3] = -z[:, :, 0]
-    own[:, :, 4] = z[:, :, 3]
-    own[:, :, 5] = -z[:, :, 3]
-    own[:, :, 6] = odd[:, :, 0]
-    own[:, :, 7] = odd[:, :, 1] + odd[:, :, 2]
-    np.clip(own, 0, FAR, out=own)
+    light, red, blue, texture = cv2.split(z)
+    odd_light, odd_red, odd_blue, _ = cv2.split(cv2.absdiff(z, cv2.flip(z, 1)))
+    own = cv2.merge([
+        np.abs(light), np.abs(red), np.abs(blue), -light, texture, -texture,
+        np.divide(odd_light, 1.4), np.divide(odd_red + odd_blue, 1.4),
+    ])  # fmt: skip
+    own = np.minimum(np.maximum(own, 0), FAR)
     inputs = np.empty((CELLS, CELLS, N_FEATURES), np.float32)
     inputs[:, :, :8] = own
     inputs[:, :, 8:16] = cv2.blur(own, (NEAR, NEAR))
     inputs[:, :, 16:24] = cv2.blur(own, (WIDE, WIDE))
-    inputs[:, :, 24:32] = own.reshape(-1, 8).mean(axis=0)
+    inputs[:, :, 24:32] = cv2.reduce(own.reshape(-1, 8), 0, cv2.REDUCE_AVG)
     seen = min(max(presence, 1e-3), 1 - 1e-3)
     inputs[:, :, 32] = np.log(seen / (1 - seen))
     return inputs.reshape(-1, N_FEATURES)
@@ -172,7 +189,7 @@ def hidden(inputs: Array, outside: NDArray[np.bool_], model: Model) -> Array:
     """Say how much of each cell is hidden, (1024,) in 0..1: all of it from a probability of 3/4, nothing up to 1/4."""
     units = np.maximum(inputs @ model.into + model.bias, 0)
     probability = 0.5 + 0.5 * np.tanh((units @ model.out + model.offset) / 2)
-    share: Array = np.clip(2 * probability - 0.5, 0, 1)
+    share: Array = np.minimum(np.maximum(2 * probability - 0.5, 0), 1)
     share[outside] = 1
     return share
 

@@ -6,6 +6,7 @@ large photo, a scan and a video frame, and on the pixels of the face, not on wha
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import cv2
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from facecluster.vision import crops
 from facecluster.vision.mesh import LEFT_EYE, RIGHT_EYE
 from facecluster.vision.occlusion import occlusions
-from facecluster.vision.pose import canonical_face, head_pose
+from facecluster.vision.pose import canonical_face
 
 Array = NDArray[np.float32]
 Pixels = NDArray[np.uint8]
@@ -34,7 +35,11 @@ about 0.10, which is then 0.4, parts closed and slightly open mouths from those 
 OFIQ's limit of 0.2 is of other landmarks: this mesh draws the lips of an open mouth closer together.
 """
 
-SOFT = 0.145
+MOST, MOST_OF_NOISE = 0.8, 0.437
+"""The level of noise is read off the four fifths of pixels with the least of it, whose mean square is this share of
+that of all pixels where the noise is Gaussian; an edge of a mask or a hand is among the rest."""
+
+SOFT = 0.157
 """The ratio of fine to coarse detail that halves the sharpness (see `sharpness`)."""
 
 MAX_YAW_DEG = 75.0
@@ -42,8 +47,8 @@ MAX_YAW_DEG = 75.0
 
 # Vertices of the mesh, by MediaPipe's numbers. Right and left are the person's.
 CHIN = 152
-LIPS = ((13, 14), (82, 87), (312, 317), (81, 178), (311, 402), (80, 88), (310, 318))
-"""Inner edge, upper and lower lip, where they face each other."""
+LIPS = np.array([[13, 82, 312, 81, 311, 80, 310], [14, 87, 317, 178, 402, 88, 318]])
+"""Inner edge of the upper lip, and of the lower one where it faces that."""
 FACE_LINE = np.array([
     10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377,
     152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109,
@@ -91,7 +96,9 @@ class Parts:
             photo; neither end is best [head size is the nearest].
         centre: 0..1, up is better. 1 for a box in the middle of the photo, 0 for one whose centre is in a corner:
             1 - the distance of the centres over half the photo's diagonal.
-        completeness: 0..1, up is better. Share of the box that lies in the photo [crop of the face image].
+        completeness: 0..1, up is better. Share of the face that lies in the photo, brows to chin [crop of the face
+            image]: of the mesh, which goes on where a photo ends, while a detector's box does not; of the box where
+            there is no mesh.
         occlusion: 0..1, down is better. Share of the face that something hides; this and the other five are of
             `occlusion.occlusions` [face occlusion prevention].
         occlusion_eyes: 0..1, down is better. The same of the eyes [eyes visible].
@@ -131,12 +138,14 @@ class Chip:
         points: (468, 2) float64 the mesh in pixels of the chip, pixel corners at whole numbers.
         inside: (112, 112) uint8, 1 where the photo is and 0 beyond its edge.
         face: (112, 112) uint8, 1 where the face is, within its outline and within the photo, else 0.
+        completeness: 0..1, share of the outline that is within the photo.
     """
 
     luminance: Pixels
     points: NDArray[np.float64]
     inside: Pixels
     face: Pixels
+    completeness: float
 
 
 def measure(
@@ -144,8 +153,8 @@ def measure(
     box: Array,
     points: Array,
     presence: Array,
-    scale: float = 1.0,
-    pose: Array | None = None,
+    scale: float,
+    pose: Array,
 ) -> Parts:
     """Measure the parts of quality of every face.
 
@@ -155,17 +164,15 @@ def measure(
         points: (n, 468, 3) mesh, NaN where there is none; the light is then that of a mean face in the box.
         presence: (n,) 0..1.
         scale: size of `pixels` over that of the full-size photo.
-        pose: (n, 3) pitch, yaw, roll in degrees as `pose.head_pose` gives them; None takes them from the mesh alone.
+        pose: (n, 3) pitch, yaw, roll in degrees as `pose.head_pose` gives them.
     """
     height, width = pixels.shape[:2]
     photo = np.array([width, height], np.float32)
     size = box[:, 2:] - box[:, :2]
-    clipped = np.clip(box, 0, np.tile(photo, 2))
-    visible = clipped[:, 2:] - clipped[:, :2]
-    off_centre = np.linalg.norm((box[:, :2] + box[:, 2:] - photo) / 2, axis=1)
-    known = np.logical_not(np.isnan(points).any(axis=(1, 2)))
-    yaw_deg = (head_pose(points) if pose is None else pose)[:, 1]
-    on_chip = np.full((len(box), 6), np.nan, np.float32)
+    visible = np.maximum(np.minimum(box[:, 2:], photo) - np.maximum(box[:, :2], 0), 0)
+    off_centre = _length(box[:, :2] + box[:, 2:] - photo) / math.hypot(width, height)
+    known = ~np.isnan(points[:, 0, 0])
+    on_chip = np.full((len(box), 7), np.nan, np.float32)
     for face in range(len(box)):
         flat = points[face, :, :2] if known[face] else _mean_face_in(box[face])
         chip = cut_chip(pixels, flat)
@@ -177,6 +184,7 @@ def measure(
             light[: DARKEST + 1].sum(),
             light[BRIGHTEST:].sum(),
             min(eye_open(chip, chip.points[eye]) for eye in EYES) if known[face] else np.nan,
+            chip.completeness,
         )
     hidden = occlusions(pixels, points, presence)
     return Parts(
@@ -188,11 +196,13 @@ def measure(
         over_exposure=on_chip[:, 4],
         eyes_open=on_chip[:, 5],
         mouth_open=mouth_open(points),
-        inter_eye_px=(inter_eye_px(points, yaw_deg) / scale).astype(np.float32),
+        inter_eye_px=(inter_eye_px(points, pose[:, 1]) / scale).astype(np.float32),
         size_px=(size.min(axis=1, initial=np.inf) / scale).astype(np.float32),
         size=(visible / photo).max(axis=1, initial=0).astype(np.float32),
-        centre=np.clip(1 - off_centre / (np.linalg.norm(photo) / 2), 0, 1).astype(np.float32),
-        completeness=(visible.prod(axis=1) / np.maximum(size.prod(axis=1), 1e-6)).astype(np.float32),
+        centre=np.maximum(1 - off_centre, 0).astype(np.float32),
+        completeness=np.where(
+            known, on_chip[:, 6], visible.prod(axis=1) / np.maximum(size.prod(axis=1), 1e-6)
+        ).astype(np.float32),
         occlusion=hidden[:, 0],
         occlusion_eyes=hidden[:, 1],
         occlusion_brows=hidden[:, 2],
@@ -218,8 +228,8 @@ def mouth_open(points: Array) -> Array:
     References:
         ISO/IEC 29794-5, mouth closed; OFIQ, MouthClosed.cpp.
     """
-    upper, lower = np.array(LIPS).T
-    gap = _length(points[:, upper, :2] - points[:, lower, :2]).max(axis=1)
+    lips = points[:, LIPS, :2]
+    gap = _length(lips[:, 0] - lips[:, 1]).max(axis=1)
     right, left = _eye_centres(points)
     length = _length((right + left) / 2 - points[:, CHIN, :2])
     share: Array = np.minimum(gap / np.maximum(length, 1e-6) / WIDE_OPEN_MOUTH, 1).astype(np.float32)
@@ -267,23 +277,25 @@ def cut_chip(pixels: crops.Pixels, flat: NDArray[np.floating]) -> Chip:
         pixels: (h, w, 3) uint8 RGB.
         flat: (468, 2) x, y of its mesh in pixels.
     """
-    x, y = np.ascontiguousarray(flat.T, np.float64)
-    low, high = np.array([x.min(), y.min()]), np.array([x.max(), y.max()])
-    across = flat[LEFT_EYE[1]] - flat[RIGHT_EYE[0]]
-    roll = float(np.rad2deg(np.arctan2(across[1], across[0])))
-    matrix = crops.square((low + high) / 2, max(float((high - low).max()), 1.0), roll, CHIP_SIZE)
+    xy = np.ascontiguousarray(flat.T, np.float64)
+    low, high = xy.min(axis=1), xy.max(axis=1)
+    x, y = xy[:, LEFT_EYE[1]] - xy[:, RIGHT_EYE[0]]
+    side = max(float((high - low).max()), 1.0)
+    matrix = crops.square((low + high) / 2, side, math.degrees(math.atan2(y, x)), CHIP_SIZE)
     luminance = np.asarray(cv2.cvtColor(crops.cut(pixels, matrix, CHIP_SIZE), cv2.COLOR_RGB2GRAY), np.uint8)
-    points = np.column_stack([x, y]) @ matrix[:, :2].T + matrix[:, 2]
+    points = (matrix[:, :2] @ xy + matrix[:, 2:]).T
     inside = _inside(pixels.shape, matrix)
-    return Chip(luminance, points, inside, _hulls(points[FACE_LINE]) & inside)
+    outline = _hulls(points[FACE_LINE])
+    face = outline & inside
+    completeness = cv2.countNonZero(face) / max(cv2.countNonZero(outline), 1)
+    return Chip(luminance, points, inside, face, completeness)
 
 
 def _inside(shape: tuple[int, ...], matrix: NDArray[np.float64]) -> Pixels:
     """Say which pixels of a chip show the photo, given the matrix that cut it: `Chip.inside`."""
     height, width = shape[:2]
-    corners = np.array([[0, 0], [CHIP_SIZE, 0], [CHIP_SIZE, CHIP_SIZE], [0, CHIP_SIZE]])
-    x, y = cv2.invertAffineTransform(matrix) @ np.column_stack([corners, np.ones(4)]).T
-    if x.min() >= 0 and y.min() >= 0 and x.max() <= width and y.max() <= height:
+    left, top, right, bottom = crops.extent(matrix, CHIP_SIZE)
+    if left >= 0 and top >= 0 and right <= width and bottom <= height:
         return np.ones((CHIP_SIZE, CHIP_SIZE), np.uint8)
     edge = np.array([[0, 0], [width, 0], [width, height], [0, height]]) @ matrix[:, :2].T + matrix[:, 2]
     # the pixels at the very edge are resampled half from the black beyond it
@@ -321,7 +333,7 @@ def contrast(light: NDArray[np.float64]) -> float:
     References:
         ISO/IEC 29794-5, dynamic range; OFIQ, DynamicRange.cpp, which takes linear light here, too.
     """
-    if np.isnan(light).any():
+    if np.isnan(light[0]):
         return np.nan
     used = light[light > 0]
     return float(max(-(used * np.log2(used)).sum() / 8, 0))
@@ -332,7 +344,7 @@ def sharpness(chip: Chip) -> float:
 
     Every face has edges there, and few elsewhere, while noise and the blocks of JPEG are everywhere: what the rest of
     the face has of a band is taken as noise and subtracted. With E(a, b) the mean square of the difference of
-    Gaussians of a and b pixels, in the features less elsewhere, and N the same elsewhere,
+    Gaussians of a and b pixels, in the features less elsewhere, and N the level elsewhere (see `MOST`),
 
         ratio = E(0.7, 1.4) / (E(1.4, 2.8) + N(0.7, 1.4) / 2),  sharpness = ratio^4 / (ratio^4 + SOFT^4)
 
@@ -345,7 +357,7 @@ def sharpness(chip: Chip) -> float:
     """
     features = _hulls(*(chip.points[vertices] for vertices in FEATURES))
     face = np.asarray(cv2.erode(chip.face, _NEAR), np.uint8)
-    elsewhere = face & (1 - np.asarray(cv2.dilate(features, _NEAR), np.uint8))
+    elsewhere = np.asarray(cv2.subtract(face, cv2.dilate(features, _NEAR)), np.uint8)
     if not chip.inside.all():
         # the step to black beyond the photo's edge is stronger than any in the face, and felt further
         clear = np.asarray(cv2.erode(chip.inside, np.ones((13, 13), np.uint8)), np.uint8)
@@ -354,14 +366,25 @@ def sharpness(chip: Chip) -> float:
         return np.nan
     picture = chip.luminance.astype(np.float32)
     fine, middle, coarse = (cv2.GaussianBlur(picture, (0, 0), sigma) for sigma in (0.7, 1.4, 2.8))
-    bands = ((fine - middle) ** 2, (middle - coarse) ** 2)
-    signal = [cv2.mean(band, features)[0] for band in bands]
-    noise = [cv2.mean(band, elsewhere)[0] for band in bands]
-    fine_detail, coarse_detail = max(signal[0] - noise[0], 0), max(signal[1] - noise[1], 0)
+    noise = _level(fine, middle, elsewhere)
+    fine_detail = max(_mean_square(fine, middle, features) - noise, 0)
+    coarse_detail = max(_mean_square(middle, coarse, features) - _level(middle, coarse, elsewhere), 0)
     if fine_detail == 0:
         return 0.0
-    ratio = fine_detail / (coarse_detail + noise[0] / 2)
+    ratio = fine_detail / (coarse_detail + noise / 2)
     return ratio**4 / (ratio**4 + SOFT**4)
+
+
+def _mean_square(one: cv2.typing.MatLike, other: cv2.typing.MatLike, mask: Pixels) -> float:
+    """Return the mean square of the difference of two pictures under a mask."""
+    return cv2.norm(one, other, cv2.NORM_L2SQR, mask) / cv2.countNonZero(mask)
+
+
+def _level(one: cv2.typing.MatLike, other: cv2.typing.MatLike, mask: Pixels) -> float:
+    """Return the mean square of the difference of two pictures under a mask, if it were Gaussian: see `MOST`."""
+    squared = np.square(cv2.subtract(one, other)[mask != 0])
+    n = max(int(MOST * len(squared)), 1)
+    return float(np.partition(squared, n - 1)[:n].mean()) / MOST_OF_NOISE
 
 
 def eye_open(chip: Chip, eye: NDArray[np.float64]) -> float:
@@ -383,12 +406,11 @@ def eye_open(chip: Chip, eye: NDArray[np.float64]) -> float:
     References:
         ISO/IEC 29794-5, eyes open, for what it stands for; OFIQ, EyesOpen.cpp.
     """
-    x, y = eye[1] - eye[0]
+    (x, y), (middle_x, middle_y) = (eye[1] - eye[0]).tolist(), eye.mean(axis=0).tolist()
     # lay the corners of the eye 32 pixels apart and level, and its middle into that of a strip of 17 x 7 pixels
-    turn = 32 / max(x * x + y * y, 1.0) * np.array([[x, y], [-y, x]])
-    middle = np.array([8.5, 3.5]) - turn @ (eye.sum(axis=0) / 4)
-    shift = middle + turn @ (0.5, 0.5) - 0.5  # from pixel corners to the pixel centres of OpenCV
-    matrix = np.column_stack([turn, shift])
+    cos, sin = (32 * side / max(x * x + y * y, 1.0) for side in (x, y))
+    right, down = 0.5 - middle_x, 0.5 - middle_y  # from pixel corners to the pixel centres of OpenCV
+    matrix = np.array([[cos, sin, 8 + cos * right + sin * down], [-sin, cos, 3 - sin * right + cos * down]])
     strip = cv2.warpAffine(chip.luminance, matrix, (17, 7), borderMode=cv2.BORDER_REPLICATE)
     along = cv2.norm(strip[:, 1:], strip[:, :-1], cv2.NORM_L1) / (7 * 16)
     down = cv2.norm(strip[1:], strip[:-1], cv2.NORM_L1) / (6 * 17)

@@ -55,8 +55,8 @@ def upright(points: NDArray[np.floating]) -> NDArray[np.float64]:
 
 def rotations(canonical: NDArray[np.floating], points: NDArray[np.floating]) -> NDArray[np.float64]:
     """Return the (n, 3, 3) rotations that bring a (k, 3) face closest to (n, k, 3) others, whatever their size."""
-    centred = points - points.mean(axis=1, keepdims=True)
-    left, _, right = np.linalg.svd(np.einsum("nki,kj->nij", centred, canonical - canonical.mean(axis=0)))
+    # one of the two centred is enough: the mean of the other then cancels in the product
+    left, _, right = np.linalg.svd(points.transpose(0, 2, 1) @ (canonical - canonical.mean(axis=0)))
     left[:, :, 2] *= np.linalg.det(left @ right)[:, np.newaxis]  # a mirror image is not a rotation
     result: NDArray[np.float64] = left @ right
     return result
@@ -64,11 +64,14 @@ def rotations(canonical: NDArray[np.floating], points: NDArray[np.floating]) -> 
 
 def angles_of(rotation: NDArray[np.floating]) -> NDArray[np.float64]:
     """Return (n, 3) pitch, yaw, roll in degrees of (n, 3, 3) rotations Rx(-pitch) Ry(yaw) Rz(-roll)."""
-    r = np.moveaxis(rotation, 0, -1)
-    pitch = np.arctan2(r[1, 2], r[2, 2])
-    yaw = np.arcsin(np.clip(r[0, 2], -1, 1))
-    roll = np.arctan2(r[0, 1], r[0, 0])
-    angles: NDArray[np.float64] = np.rad2deg(np.stack([pitch, yaw, roll], axis=1))
+    r = rotation.T  # r[j, i] is row i, column j
+    angles: NDArray[np.float64] = np.rad2deg(
+        [
+            np.arctan2(r[2, 1], r[2, 2]),
+            np.arctan2(r[2, 0], np.hypot(r[0, 0], r[1, 0])),
+            np.arctan2(r[1, 0], r[0, 0]),
+        ]
+    ).T
     return angles
 
 
@@ -88,10 +91,8 @@ def rotation_of(angles_deg: NDArray[np.floating]) -> NDArray[np.float64]:
 
 def turns(vectors: NDArray[np.floating]) -> NDArray[np.float64]:
     """Return the (n, 3, 3) rotations about (n, 3) axes, by their lengths in radians (Rodrigues' formula)."""
-    angle = np.linalg.norm(vectors, axis=1)[:, np.newaxis, np.newaxis]
-    x, y, z = (vectors / np.maximum(angle[:, 0], 1e-12)).T
-    zero = np.zeros_like(x)
-    cross = np.stack([zero, -z, y, z, zero, -x, -y, x, zero], axis=1).reshape(-1, 3, 3)
+    angle = np.sqrt(np.square(vectors).sum(axis=1))[:, np.newaxis, np.newaxis]
+    cross = (vectors @ _CROSS).reshape(-1, 3, 3) / np.maximum(angle, 1e-12)
     rotation: NDArray[np.float64] = np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * (cross @ cross)
     return rotation
 
@@ -104,6 +105,14 @@ def vectors_of(rotation: NDArray[np.floating]) -> NDArray[np.float64]:
     angle = np.arctan2(sine, (np.trace(r) - 1) / 2)
     vectors: NDArray[np.float64] = axis * (angle / np.maximum(sine, 1e-12))[:, np.newaxis]
     return vectors
+
+
+_CROSS = np.array([
+    [0, 0, 0, 0, 0, -1, 0, 1, 0],
+    [0, 0, 1, 0, 0, 0, -1, 0, 0],
+    [0, -1, 0, 1, 0, 0, 0, 0, 0],
+])  # fmt: skip
+"""(3, 9) what makes of a vector, row by row, the matrix whose product with another is their cross product."""
 
 
 @cache
