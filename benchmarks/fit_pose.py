@@ -32,10 +32,12 @@ N_PEOPLE, N_POSES = 1500, 5
 WEIGHTS = {"drawn": 1.0, "genki4k_odd": 0.5, "pose_renders": 3.0}
 """Of one picture: all drawn heads together count four times as much as all others."""
 RIDGE = 0.01
-"""Of the features' mean variance; 0.003, 0.01 and 0.03 were within 0.1 degrees of each other."""
+"""Of the features' mean variance; 0.003, 0.01 and 0.03 were within 0.1 degrees of each other, also on the
+reported half."""
 MIRROR = 1.0
 """How much it counts that a picture and its mirror image get the same pose, against that both get the right one. It
-costs 0.1 degrees and takes 0.3 off the 2.1 by which the pitch of mirrored photos differed."""
+costs 0.1 degrees and takes 0.3 off the 2.1 by which the pitch of mirrored photos differed, both seen on the
+reported half."""
 
 
 def views(pixels, angles, person):

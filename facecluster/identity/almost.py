@@ -45,6 +45,8 @@ def find_almost(
     dropped: NDArray[np.int32],
     rank: NDArray[np.int64],
     rules: Rules,
+    *,
+    jobs: int | None = None,
 ) -> tuple[AlmostPerson, ...]:
     """Find the groups of faces that too few good photos keep from being a person.
 
@@ -60,6 +62,7 @@ def find_almost(
         dropped: (n,) group that DBSCAN made and that is in too few different photos, -1 none.
         rank: (n,) place of each face's id in the order of all ids.
         rules: as for clustering.
+        jobs: threads; None is one, -1 all cores.
 
     Returns:
         Those with the most photos first; of equal ones, first those that lower limits would complete, the least
@@ -73,11 +76,11 @@ def find_almost(
     good = reason >= Reason.NO_MATCH
     label = dropped[left]
     lone = np.flatnonzero(good & (label < 0))
-    label[lone] = label.max(initial=-1) + 1 + connected(faces.encoding[lone], radii.eps)
+    label[lone] = label.max(initial=-1) + 1 + connected(faces.encoding[lone], radii.eps, jobs=jobs)
     label = renumber(label, rank, by_size=False)
 
     groups, rest = Groups.of(faces.encoding, label), np.flatnonzero(~good)
-    rest = rest[has_near(faces.encoding[rest], faces.encoding[good], radii.join + _SLACK)]
+    rest = rest[has_near(faces.encoding[rest], faces.encoding[good], radii.join + _SLACK, jobs=jobs)]
     distance = np.zeros(len(left))
     nearest, distance[rest], runner_up = nearest_two(faces.encoding[rest], groups, label[rest])
     near = (distance[rest] <= radii.join) & (runner_up >= distance[rest] + radii.margin)

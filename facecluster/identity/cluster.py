@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facecluster.identity.almost import AlmostPerson, find_almost
+from facecluster.identity.dbscan import dbscan
 from facecluster.identity.evidence import count_different
 from facecluster.identity.gate import Reason, judge
 from facecluster.identity.groups import Groups, nearest_two, renumber, rows_of, second_in_photo
-from facecluster.identity.neighbours import blocks, squared_distances
 from facecluster.identity.rules import Radii, Rules
 from facecluster.table import FaceTable
 
@@ -61,7 +61,7 @@ def cluster_faces(table: FaceTable, rules: Rules, *, jobs: int | None = None) ->
         rules: see `Rules`.
         jobs: threads for the neighbour search; None is one, -1 all cores.
 
-    Memory is a few numbers a face, blocks of bounded size, and the neighbour lists of DBSCAN.
+    Memory is a few numbers a face, and blocks of bounded size.
 
     References:
         Ester et al., A density-based algorithm for discovering clusters, 1996. FACTS.md, "sface on uncropped web
@@ -76,7 +76,7 @@ def cluster_faces(table: FaceTable, rules: Rules, *, jobs: int | None = None) ->
     founding = np.flatnonzero(reason == Reason.PASSED)
     reason[founding] = Reason.NO_MATCH
     label = np.full(len(faces), -1, dtype=np.int32)
-    label[founding] = _dense_groups(encoding[founding], rules.radii.eps, rules.min_samples, jobs)
+    label[founding] = dbscan(encoding[founding], rules.radii.eps, rules.min_samples, jobs=jobs)[0]
     dropped = np.full(len(faces), -1, dtype=np.int32)
     for rows in rows_of(label):
         if count_different(photos, faces.photo[rows], rules.limits.min_images) < rules.limits.min_images:
@@ -108,7 +108,7 @@ def cluster_faces(table: FaceTable, rules: Rules, *, jobs: int | None = None) ->
             np.float32
         ),
         reason=reason,
-        almost=find_almost(table, reason, dropped, rank, rules),
+        almost=find_almost(table, reason, dropped, rank, rules, jobs=jobs),
     )
 
 
@@ -124,26 +124,3 @@ def _confidence(
     other = np.minimum(runner_up, np.sqrt(2) * radii.join)
     confidence: NDArray[np.float64] = np.clip(1 - (distance / np.maximum(other, 1e-9)) ** 2, 0, 1)
     return confidence
-
-
-def _dense_groups(
-    encoding: NDArray[np.float32], eps: float, min_samples: int, jobs: int | None
-) -> NDArray[np.int32]:
-    """Group (n, 128) encodings by DBSCAN -> (n,) labels, -1 none; a border face goes to its nearest dense face.
-
-    scikit-learn gives a border face to the first group that reaches it, which depends on the order of the rows.
-    """
-    from sklearn.cluster import DBSCAN
-
-    if len(encoding) == 0:
-        return np.empty(0, dtype=np.int32)
-    found = DBSCAN(eps=eps, min_samples=min_samples, algorithm="brute", n_jobs=jobs).fit(encoding)
-    label: NDArray[np.int32] = found.labels_.astype(np.int32)
-    dense: NDArray[np.intp] = found.core_sample_indices_
-    is_border = label >= 0
-    is_border[dense] = False
-    border = np.flatnonzero(is_border)
-    for rows in blocks(border, len(dense)):
-        nearest = squared_distances(encoding[rows], encoding[dense]).argmin(axis=1)
-        label[rows] = label[dense[nearest]]
-    return label
