@@ -18,7 +18,7 @@ _BLOCK = 2**20
 """Pairs of boxes that are compared at a time."""
 
 
-def overlaps(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+def overlaps(a: NDArray[np.floating], b: NDArray[np.floating]) -> NDArray[np.float64]:
     """(n, 4), (n, 4) left, top, right, bottom -> (n,) intersection over union, row by row; 0 where there is no area."""
     low, high = np.maximum(a[:, :2], b[:, :2]), np.minimum(a[:, 2:], b[:, 2:])
     shared = np.prod(np.clip(high - low, 0, None), axis=1)
@@ -100,6 +100,6 @@ def main_faces(
     return main
 
 
-def _areas(box: NDArray[np.float64]) -> NDArray[np.float64]:
+def _areas(box: NDArray[np.floating]) -> NDArray[np.float64]:
     areas: NDArray[np.float64] = np.prod(np.clip(box[:, 2:] - box[:, :2], 0, None), axis=1)
     return areas

@@ -10,10 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from facecluster.identity.boxes import SAME_FACE_IOU, overlaps
 from facecluster.identity.neighbours import blocks, squares
-
-SAME_BOX_IOU = 0.5
-"""Boxes of one photo that overlap more are two looks at the same face."""
 
 
 def rows_of(label: NDArray[np.int32]) -> list[NDArray[np.intp]]:
@@ -125,21 +123,8 @@ def second_in_photo(
     for start, size in zip(starts[sizes > 1].tolist(), sizes[sizes > 1].tolist(), strict=True):
         kept: list[int] = []
         for row in order[start : start + size].tolist():
-            if core[row] or not kept or any(_overlap(box[row], box[other]) > SAME_BOX_IOU for other in kept):
+            if core[row] or not kept or (overlaps(box[[row] * len(kept)], box[kept]) >= SAME_FACE_IOU).any():
                 kept.append(row)
             else:
                 second.append(row)
     return second
-
-
-def _overlap(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
-    """Intersection over union of two boxes."""
-
-    def area(left: float, top: float, right: float, bottom: float) -> float:
-        return max(right - left, 0.0) * max(bottom - top, 0.0)
-
-    left, top, right, bottom = a.tolist()
-    left2, top2, right2, bottom2 = b.tolist()
-    common = area(max(left, left2), max(top, top2), min(right, right2), min(bottom, bottom2))
-    union = area(left, top, right, bottom) + area(left2, top2, right2, bottom2) - common
-    return common / union if union > 0 else 0.0
