@@ -17,7 +17,8 @@ import click
 from facecluster.errors import UsageError
 from facecluster.identity.gate import Limits, Reason
 
-if TYPE_CHECKING:  # NumPy, OpenCV and scikit-learn are loaded when there is work to do
+if TYPE_CHECKING:  # NumPy and OpenCV are loaded when there is work to do
+    from facecluster.identity.rules import Rules
     from facecluster.output.folders import Link
     from facecluster.output.records import AlmostPerson, Lack, Person, Result
     from facecluster.table import FaceTable
@@ -44,6 +45,22 @@ class ClusterOptions:
     eps: float | None = None
     min_samples: int | None = None
     link: Link = "copy"
+
+    def rules(self, encoder: str) -> Rules:
+        """Fill in what the encoder decides.
+
+        Raises:
+            TableError: an encoder nobody knows.
+        """
+        from facecluster.identity.rules import Rules
+
+        return Rules.make(
+            encoder,
+            limits=self.limits,
+            gate=self.gate,
+            eps=self.eps,
+            min_samples=self.min_samples,
+        )
 
 
 def cluster_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -210,17 +227,10 @@ def cluster_table(
         OutputError: the folder cannot be written, or holds files of the user's under names that are needed.
     """
     from facecluster.identity.cluster import cluster_faces
-    from facecluster.identity.rules import Rules
     from facecluster.output import folders
     from facecluster.output.records import make_result, to_json
 
-    rules = Rules.make(
-        table.settings.encoder,
-        limits=options.limits,
-        gate=options.gate,
-        eps=options.eps,
-        min_samples=options.min_samples,
-    )
+    rules = options.rules(table.settings.encoder)
     threads = jobs if jobs > 0 else os.cpu_count() or 1
     folder = folders.ResultFolder(directory, table.photos.path.tolist())
     result = make_result(table, cluster_faces(table, rules, jobs=threads), rules)

@@ -211,16 +211,9 @@ def _read_table(source: str) -> FaceTable:
 def _cluster(table: FaceTable, options: ClusterOptions) -> Result:
     """Say who is who, as cluster does, without a file."""
     from facecluster.identity.cluster import cluster_faces
-    from facecluster.identity.rules import Rules
     from facecluster.output.records import make_result
 
-    rules = Rules.make(
-        table.settings.encoder,
-        limits=options.limits,
-        gate=options.gate,
-        eps=options.eps,
-        min_samples=options.min_samples,
-    )
+    rules = options.rules(table.settings.encoder)
     return make_result(table, cluster_faces(table, rules, jobs=os.cpu_count() or 1), rules)
 
 
