@@ -18,7 +18,7 @@ from facecluster.errors import UsageError
 from facecluster.identity.gate import Limits, Reason
 
 if TYPE_CHECKING:  # NumPy and OpenCV are loaded when there is work to do
-    from facecluster.identity.rules import Rules
+    from facecluster.identity.rules import Rules, SamePhoto
     from facecluster.output.folders import Link
     from facecluster.output.records import AlmostPerson, Lack, Person, Result
     from facecluster.table import FaceTable
@@ -44,6 +44,7 @@ class ClusterOptions:
     gate: bool = True
     eps: float | None = None
     min_samples: int | None = None
+    same_photo: SamePhoto = "prefer"
     link: Link = "copy"
 
     def rules(self, encoder: str) -> Rules:
@@ -60,6 +61,7 @@ class ClusterOptions:
             gate=self.gate,
             eps=self.eps,
             min_samples=self.min_samples,
+            same_photo=self.same_photo,
         )
 
 
@@ -76,11 +78,12 @@ def cluster_options(function: Callable[..., Any]) -> Callable[..., Any]:
         no_gate: bool,
         eps: float | None,
         min_samples: int | None,
+        same_photo: SamePhoto,
         link: Link,
         **others: Any,
     ) -> Any:
         limits = Limits(min_images, min_size, max_angle, min_quality)
-        options = ClusterOptions(limits, not no_gate, eps, min_samples, link)
+        options = ClusterOptions(limits, not no_gate, eps, min_samples, same_photo, link)
         return function(options=options, **others)
 
     limits = Limits()
@@ -127,6 +130,14 @@ def cluster_options(function: Callable[..., Any]) -> Callable[..., Any]:
                 type=click.IntRange(min=1),
                 help="Faces within that distance, itself included, that let a face link others.  "
                 "[default: 3, or --min-images if that is less]",
+            ),
+            click.option(
+                "--same-photo",
+                type=click.Choice(["forbid", "prefer", "allow"]),
+                default="prefer",
+                show_default=True,
+                help="May two faces of one photo be one person's: never, only if they are very alike (mirrors, "
+                "collages), or as any others.",
             ),
             click.option(
                 "--link",

@@ -48,6 +48,7 @@ class Reason(IntEnum):
     BETWEEN_PEOPLE = 11
     SAME_PHOTO = 12
     NEAR_DUPLICATE = 13  # of faces of an almost-person only
+    NOT_A_PERSON = 14
 
     @property
     def code(self) -> str:
@@ -75,6 +76,7 @@ _TEXT = {
     Reason.BETWEEN_PEOPLE: "as much like one person as like another",
     Reason.SAME_PHOTO: "that person is already in the photo",
     Reason.NEAR_DUPLICATE: "near-duplicate of another photo, counts once",
+    Reason.NOT_A_PERSON: "said to be no person",
 }
 
 

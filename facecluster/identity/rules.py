@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Literal
 
 from facecluster.errors import TableError
 from facecluster.identity.gate import Limits
+
+SamePhoto = Literal["forbid", "prefer", "allow"]
+"""Whether two faces of one photo may be one person's: never; only if they are very alike; as any others."""
 
 MIN_SAMPLES = 3
 """Faces within `eps`, the face itself included, that make a face dense enough to link others."""
@@ -51,12 +55,14 @@ class Rules:
         limits: what a person must be founded on.
         gate: whether faces are judged by `limits`; without, all of them found people. `limits.min_images` always holds.
         min_samples: see `MIN_SAMPLES`.
+        same_photo: see `SamePhoto`.
     """
 
     radii: Radii
     limits: Limits = Limits()
     gate: bool = True
     min_samples: int = MIN_SAMPLES
+    same_photo: SamePhoto = "prefer"
 
     @classmethod
     def make(
@@ -67,6 +73,7 @@ class Rules:
         gate: bool = True,
         eps: float | None = None,
         min_samples: int | None = None,
+        same_photo: SamePhoto = "prefer",
     ) -> Rules:
         """Fill in what is None: radii by the encoder, min_samples so that `limits.min_images` can be met.
 
@@ -82,4 +89,4 @@ class Rules:
             radii = Radii(eps, radii.join, radii.margin)
         if min_samples is None:
             min_samples = max(1, min(MIN_SAMPLES, limits.min_images))
-        return cls(radii, limits, gate, min_samples)
+        return cls(radii, limits, gate, min_samples, same_photo)
