@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,8 +13,9 @@ from tables import make_table, people
 from facecluster.errors import TableError
 from facecluster.identity import neighbours
 from facecluster.identity.cluster import cluster_faces
+from facecluster.identity.constraints import Constraints
 from facecluster.identity.gate import Limits, Reason
-from facecluster.identity.rules import Radii, Rules
+from facecluster.identity.rules import Radii, Rules, SamePhoto
 from facecluster.table import FaceTable
 
 RULES = Rules.make("sface")
@@ -83,8 +87,13 @@ def test_only_faces_that_pass_the_gate_link() -> None:
     found = cluster_faces(table, LINE)
     assert found.label.tolist() == [0, 0, 0, -1, 1, 1, 1]
     assert found.reason[3] == Reason.BETWEEN_PEOPLE
+
+
+def test_a_good_face_between_two_people_does_not_make_them_one() -> None:
+    # at 1.1 it is within eps of both, and DBSCAN makes one group of all
     good = make_table(on_a_line(0, 0.1, 0.2, 1.1, 2.0, 2.1, 2.2))
-    assert cluster_faces(good, LINE).n_people == 1
+    label = cluster_faces(good, LINE).label
+    assert label[0] == label[1] == label[2] != label[4] == label[5] == label[6]
 
 
 def test_other_faces_join_the_person_they_resemble() -> None:
@@ -102,38 +111,54 @@ def test_other_faces_join_the_person_they_resemble() -> None:
     assert found.distance[0] == pytest.approx(np.sqrt((0.01 + 0.04) / 2), abs=1e-6)
 
 
-def test_a_good_face_without_a_group_of_its_own_may_join() -> None:
-    found = cluster_faces(make_table(on_a_line(0, 0.1, 0.2, 1.25)), Rules(Radii(1.0, 1.2, 0.1)))
-    assert found.label.tolist() == [0] * 4
-    assert found.core.tolist() == [True, True, True, False]
+def test_good_faces_that_dbscan_leaves_alone_are_merged_by_their_mean_distance() -> None:
+    # 1.25 is beyond eps of all; the mean of 1.25², 1.15², 1.05² is 1.15²
+    for join, label in ((1.2, [0, 0, 0, 0]), (1.14, [0, 0, 0, -1])):
+        found = cluster_faces(make_table(on_a_line(0, 0.1, 0.2, 1.25)), Rules(Radii(1.0, join, 0.1)))
+        assert found.label.tolist() == label
+        assert found.core.tolist() == [place == 0 for place in label]
+
+
+SIDE_BY_SIDE = [[0, 0, 90, 90]] * 3 + [[0, 0, 90, 90], [200, 0, 290, 90]]
 
 
 def test_two_faces_of_a_photo_do_not_join_one_person() -> None:
+    # both are within 1.2 of the three; 0.9 is nearer than -0.8, and both too far for the second of a photo
     faces = {"photo": [0, 1, 2, 3, 3], "quality": [0.9, 0.9, 0.9, 0.1, 0.1]}
-    apart = [[0, 0, 90, 90]] * 3 + [[0, 0, 90, 90], [200, 0, 290, 90]]
-    found = cluster_faces(make_table(on_a_line(0, 0.1, 0.2, 0.6, 0.4), box=apart, **faces), LINE)
+    found = cluster_faces(make_table(on_a_line(0, 0.1, 0.2, -0.9, 0.9), box=SIDE_BY_SIDE, **faces), LINE)
     assert found.label.tolist() == [0, 0, 0, -1, 0]
     assert found.reason[3] == Reason.SAME_PHOTO
     twice = [[0, 0, 90, 90]] * 3 + [[0, 0, 90, 90], [5, 0, 95, 90]]
-    found = cluster_faces(make_table(on_a_line(0, 0.1, 0.2, 0.6, 0.4), box=twice, **faces), LINE)
+    found = cluster_faces(make_table(on_a_line(0, 0.1, 0.2, -0.9, 0.9), box=twice, **faces), LINE)
     assert found.label.tolist() == [0] * 5
+
+
+@pytest.mark.parametrize(
+    ("same_photo", "label"), [("forbid", [0, 0, 0, -1, 0]), ("allow", [0] * 5), ("prefer", [0] * 5)]
+)
+def test_a_face_in_a_mirror_is_the_same_person_unless_that_is_forbidden(
+    same_photo: SamePhoto, label: list[int]
+) -> None:
+    faces = {"photo": [0, 1, 2, 3, 3], "quality": [0.9, 0.9, 0.9, 0.1, 0.1]}
+    table = make_table(on_a_line(0, 0.1, 0.2, 0.6, 0.4), box=SIDE_BY_SIDE, **faces)
+    found = cluster_faces(table, replace(LINE, same_photo=same_photo))
+    assert found.label.tolist() == label
+    assert (found.reason[3] == Reason.SAME_PHOTO) == (label[3] < 0)
 
 
 def test_a_face_does_not_join_somebody_who_is_in_its_photo() -> None:
     boxes = [[0, 0, 90, 90]] * 3 + [[200, 0, 290, 90]]
-    table = make_table(
-        on_a_line(0, 0.1, 0.2, 0.3), photo=[0, 1, 2, 2], box=boxes, quality=[0.9, 0.9, 0.9, 0.1]
-    )
+    faces = {"photo": [0, 1, 2, 2], "box": boxes, "quality": [0.9, 0.9, 0.9, 0.1]}
+    table = make_table(on_a_line(0, 0.1, 0.2, 1.1), **faces)
     assert cluster_faces(table, LINE).reason.tolist() == [0, 0, 0, Reason.SAME_PHOTO]
-
-
-def test_border_faces_go_to_the_nearest_dense_face() -> None:
-    # 1.45 reaches one face at either end, too few to be dense itself; the one on the right is nearer
-    places = [0.25, 0.35, 0.45, 0.55, 1.45, 2.30, 2.40, 2.50, 2.60]
-    rules = Rules(Radii(eps=0.91, join=0.1, margin=0.1), min_samples=4)
-    for order in (np.arange(9), np.arange(9)[::-1]):
-        found = cluster_faces(reordered(make_table(on_a_line(*places)), order), rules)
-        assert found.label[np.argsort(order)].tolist() == [1, 1, 1, 1, 0, 0, 0, 0, 0]
+    # it is somebody else, whom it is less like
+    table = make_table(
+        on_a_line(0, 0.1, 0.2, 1.1, 2.2, 2.25, 2.3),
+        photo=[0, 1, 2, 2, 3, 4, 5],
+        box=boxes + [[0, 0, 90, 90]] * 3,
+        quality=[0.9, 0.9, 0.9, 0.1, 0.9, 0.9, 0.9],
+    )
+    assert cluster_faces(table, LINE).label.tolist() == [1, 1, 1, 0, 0, 0, 0]
 
 
 @settings(max_examples=30, deadline=None)
@@ -184,10 +209,87 @@ def test_a_person_of_one_photo_when_that_is_asked_for() -> None:
     assert np.isnan(found.confidence).all(), "nothing to compare with"
 
 
-def test_defaults_are_by_encoder_and_can_be_met() -> None:
+def test_defaults_are_by_encoder_and_keep_their_proportions() -> None:
     assert Rules.make("dlib").radii.eps < Rules.make("sface").radii.eps
-    assert Rules.make("sface", limits=Limits(min_images=2)).min_samples == 2
-    assert Rules.make("sface", limits=Limits(min_images=9)).min_samples == 3
-    assert Rules.make("sface", eps=0.5, min_samples=7) == Rules(Radii(0.5, 1.04, 0.05), min_samples=7)
+    assert Rules.make("sface").min_samples == 3
+    halved = Rules.make("sface", eps=0.4, min_samples=7)
+    assert halved.min_samples == 7
+    assert halved.radii == Radii(0.4, 0.53, 0.025, 0.025, 0.005)
+    assert Rules.make("sface", eps=1.0).radii.join == Rules.make("sface").radii.join
     with pytest.raises(TableError, match=r"'arcface'.*sface, dlib.*encode again"):
         Rules.make("arcface")
+
+
+# ------------------------------------------------------------------------------------------- what people decided
+
+TWO = people(2, 5, spread=0.3)
+"""Five faces of one person, then five of another."""
+
+
+def decided(n: int, **columns: Any) -> Constraints:
+    """Nothing but what is given."""
+    rows = {"moved", "founded", "ignored"}
+    arrays = {key: np.isin(np.arange(n), value) if key in rows else value for key, value in columns.items()}
+    if "apart" in arrays:
+        arrays["apart"] = np.array(columns["apart"], dtype=np.int64)
+    if "together" in arrays:
+        together = np.full(n, -1, dtype=np.int32)
+        for number, part in enumerate(columns["together"]):
+            together[list(part)] = number
+        arrays["together"] = together
+    return replace(Constraints.none(n), **arrays)
+
+
+def test_people_who_were_merged_are_one() -> None:
+    found = cluster_faces(make_table(TWO), RULES, decided(10, together=[[0, 1, 2, 5, 6, 7]]))
+    assert found.label.tolist() == [0] * 10
+    assert found.core.all()
+
+
+def test_faces_that_were_split_off_are_a_person_whatever_the_gate_says() -> None:
+    choices = decided(10, together=[[3, 4]], moved=[3, 4], founded=[3, 4], apart=[[3, 0], [4, 0]])
+    found = cluster_faces(make_table(TWO, quality=[0.9] * 4 + [0.1] + [0.9] * 5), RULES, choices)
+    assert found.label.tolist() == [1, 1, 1, 2, 2, 0, 0, 0, 0, 0]
+
+
+def test_a_face_that_was_moved_is_where_it_was_moved_and_founds_nobody() -> None:
+    choices = decided(10, together=[[4, 5, 6, 7]], moved=[4], apart=[[4, 0], [4, 1]])
+    found = cluster_faces(make_table(TWO), RULES, choices)
+    assert found.label.tolist() == [1, 1, 1, 1, 0, 0, 0, 0, 0, 0]
+    assert found.core.tolist() == [True] * 4 + [False] + [True] * 5
+    # by hand: the mean of the squared distances to the five
+    assert found.distance[4] == pytest.approx(
+        np.sqrt(np.mean(np.sum((TWO[5:] - TWO[4]) ** 2, axis=1))), abs=1e-5
+    )
+
+
+def test_a_face_that_was_moved_to_nobody_stays_out() -> None:
+    found = cluster_faces(make_table(TWO), RULES, decided(10, moved=[4], apart=[[4, 0], [4, 1], [4, 2]]))
+    assert found.label.tolist() == [1, 1, 1, 1, -1, 0, 0, 0, 0, 0]
+    assert found.reason[4] == Reason.NO_MATCH
+
+
+def test_a_poor_face_follows_the_face_that_it_belongs_to() -> None:
+    far = np.concatenate([TWO, -TWO[:1]])
+    choices = decided(11, together=[[10, 0]], moved=[10])
+    found = cluster_faces(make_table(far, quality=[0.9] * 10 + [0.1]), RULES, choices)
+    assert found.label[10] == found.label[0] >= 0
+
+
+def test_an_ignored_face_is_nobody() -> None:
+    found = cluster_faces(make_table(TWO), RULES, decided(10, ignored=[0]))
+    assert found.label.tolist() == [-1, 1, 1, 1, 1, 0, 0, 0, 0, 0]
+    assert found.reason[0] == Reason.NOT_A_PERSON
+
+
+def test_somebody_who_is_no_person_is_dissolved_with_whoever_joins() -> None:
+    found = cluster_faces(make_table(TWO), RULES, decided(10, not_people=(np.array([0, 1, 5]),)))
+    assert found.label.tolist() == [-1] * 5 + [0] * 5
+    assert (found.reason[:5] == Reason.NOT_A_PERSON).all()
+
+
+def test_no_decisions_are_the_same_as_none() -> None:
+    table = make_table(TWO)
+    one, other = cluster_faces(table, RULES), cluster_faces(table, RULES, Constraints.none(10))
+    assert one.label.tolist() == other.label.tolist()
+    assert one.almost == other.almost

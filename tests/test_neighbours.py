@@ -81,7 +81,7 @@ def test_a_pair_exactly_at_the_radius_is_near(far: int) -> None:
 def test_what_float32_cannot_tell_is_decided_in_float64(
     far: int, axes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(neighbours, "_cheapest", lambda turned, radius: axes)
+    monkeypatch.setattr(neighbours, "_cheapest", lambda turned, radius, extra: axes)
     x = people(10, 12, spread=1.0) + np.float32(far)
     for i, j in np.random.default_rng(0).integers(0, len(x), (25, 2)).tolist():
         apart = float(np.sqrt((np.subtract(x[i], x[j], dtype=np.float64) ** 2).sum()))
@@ -95,14 +95,14 @@ def test_any_number_of_axes_gives_the_same(seed: int, radius: float, axes: int) 
     rng = np.random.default_rng(seed)
     x = (rng.normal(size=(120, 128)) * np.geomspace(0.3, 0.01, 128)).astype(np.float32)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(neighbours, "_cheapest", lambda turned, radius: axes)
+        patch.setattr(neighbours, "_cheapest", lambda turned, radius, extra: axes)
         assert told(x, radius) == by_hand(x, radius)
 
 
 @pytest.mark.usefixtures("tile")
 @pytest.mark.parametrize("axes", [1, 128])
 def test_what_is_known_may_be_left_out_and_nothing_else(axes: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(neighbours, "_cheapest", lambda turned, radius: axes)
+    monkeypatch.setattr(neighbours, "_cheapest", lambda turned, radius, extra: axes)
     x = people(4, 30, spread=1.2)
     part = np.repeat([5, -1, 7, -1], 30).astype(np.int32)
     pairs: list[tuple[int, int]] = []

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from facecluster.identity.evidence import by_content, count_different, find_copies
 from facecluster.identity.gate import Limits, Reason, failures, measured
 from facecluster.identity.groups import Groups, nearest_two, renumber, rows_of, second_in_photo
-from facecluster.identity.neighbours import connected, has_near
+from facecluster.identity.neighbours import has_near
 from facecluster.identity.rules import Rules
 from facecluster.table import Faces, FaceTable, Photos
 
@@ -50,8 +50,7 @@ def find_almost(
 ) -> tuple[AlmostPerson, ...]:
     """Find the groups of faces that too few good photos keep from being a person.
 
-    A group is good faces: those that DBSCAN linked, or those it left alone that are within the linking radius of each
-    other; on average no further apart than a joining face may be, so that no chain is one. Other faces are added as
+    A group is good faces that were merged, or one alone. Other faces are added as
     they join a person: within the joining radius of them as a whole, and nearer than to any other group by the margin;
     these link nothing. The group is an almost-person when two different photos count, or when one does and there would
     be enough if the limits were lower. A face that is like a person who was found, and has no place there, is in none.
@@ -59,7 +58,8 @@ def find_almost(
     Args:
         table: n faces.
         reason: (n,) `Reason` of each after clustering.
-        dropped: (n,) group that DBSCAN made and that is in too few different photos, -1 none.
+        dropped: (n,) group of each face that is good enough to found a person and is in too few different photos,
+            with others or alone; -1 none.
         rank: (n,) place of each face's id in the order of all ids.
         rules: as for clustering.
         jobs: threads; None is one, -1 all cores.
@@ -74,10 +74,7 @@ def find_almost(
     faces, radii = Faces(**{key: column[left] for key, column in vars(table.faces).items()}), rules.radii
     reason, rank = reason[left], rank[left]
     good = reason >= Reason.NO_MATCH
-    label = dropped[left]
-    lone = np.flatnonzero(good & (label < 0))
-    label[lone] = label.max(initial=-1) + 1 + connected(faces.encoding[lone], radii.eps, jobs=jobs)
-    label = renumber(label, rank, by_size=False)
+    label = renumber(np.where(good, dropped[left], np.int32(-1)), rank, by_size=False)
 
     groups, rest = Groups.of(faces.encoding, label), np.flatnonzero(~good)
     rest = rest[has_near(faces.encoding[rest], faces.encoding[good], radii.join + _SLACK, jobs=jobs)]

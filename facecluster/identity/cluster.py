@@ -1,10 +1,11 @@
 """Who is who: the faces that pass the gate found people, the others join the person they resemble, or stay out.
 
-    gate ─▶ DBSCAN over the faces that pass ─▶ drop groups from too few different photos ─▶ let the rest join
+    gate ─▶ DBSCAN over the faces that pass ─▶ split groups that are two ─▶ merge groups, and faces left alone
+         ─▶ drop groups from too few different photos ─▶ let the rest join
 
-Only founding faces link to each other. Joining looks at a whole person at once, by the average squared distance to
-the founding faces, so that it can never bridge two people. What is left is looked through for almost-people: faces
-that are alike, and that more photos or lower limits would make a person.
+DBSCAN links only what is very near. All else compares whole groups by the mean squared distance of their faces, so
+that no single face makes one person of two. What is left is looked through for almost-people: faces that are alike,
+and that more photos or lower limits would make a person. What people decided comes before all of it.
 """
 
 from __future__ import annotations
@@ -15,11 +16,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facecluster.identity.almost import AlmostPerson, find_almost
+from facecluster.identity.constraints import Constraints
 from facecluster.identity.dbscan import dbscan
 from facecluster.identity.evidence import count_different
 from facecluster.identity.gate import Reason, judge
-from facecluster.identity.groups import Groups, nearest_two, renumber, rows_of, second_in_photo
+from facecluster.identity.groups import Groups, renumber, rows_of
+from facecluster.identity.join import join
+from facecluster.identity.merge import merge
+from facecluster.identity.neighbours import Parts
 from facecluster.identity.rules import Radii, Rules
+from facecluster.identity.same_photo import Rivals, Shown
+from facecluster.identity.split import split
 from facecluster.table import FaceTable
 
 
@@ -51,7 +58,9 @@ class Clustering:
         return int(self.label.max(initial=-1)) + 1
 
 
-def cluster_faces(table: FaceTable, rules: Rules, *, jobs: int | None = None) -> Clustering:
+def cluster_faces(
+    table: FaceTable, rules: Rules, constraints: Constraints | None = None, *, jobs: int | None = None
+) -> Clustering:
     """Say who each face is.
 
     The result does not depend on the order of the rows, exact ties of distances aside.
@@ -59,43 +68,65 @@ def cluster_faces(table: FaceTable, rules: Rules, *, jobs: int | None = None) ->
     Args:
         table: n faces of m photos.
         rules: see `Rules`.
+        constraints: what people decided about the n faces; None is nothing.
         jobs: threads for the neighbour search; None is one, -1 all cores.
 
-    Memory is a few numbers a face, and blocks of bounded size.
+    Memory is a few numbers a face, blocks of bounded size, and what `merge` takes.
 
     References:
         Ester et al., A density-based algorithm for discovering clusters, 1996. FACTS.md, "sface on uncropped web
-        photos", for why only good faces may link.
+        photos", for why only good faces may link, and "DBSCAN on all of LFW", for why merging follows.
     """
     faces, photos = table.faces, table.photos
     encoding = faces.encoding
+    decided = Constraints.none(len(faces)) if constraints is None else constraints
     rank = np.empty(len(faces), dtype=np.int64)  # of the id: breaks ties the same way in every order of rows
     rank[np.argsort(faces.id, kind="stable")] = np.arange(len(faces))
+    reach, rivals = rules.radii.reach(len(faces)), Rivals(table, rules)
 
     reason = judge(faces, rules.limits if rules.gate else None)
-    founding = np.flatnonzero(reason == Reason.PASSED)
-    reason[founding] = Reason.NO_MATCH
+    has_encoding = reason != Reason.NO_ENCODING
+    reason[decided.ignored] = Reason.NOT_A_PERSON
+    founding = (reason == Reason.PASSED) & ~decided.moved
+    reason[reason == Reason.PASSED] = Reason.NO_MATCH
     label = np.full(len(faces), -1, dtype=np.int32)
-    label[founding] = dbscan(encoding[founding], rules.radii.eps, rules.min_samples, jobs=jobs)[0]
+    rows = np.flatnonzero(founding)
+    dense, _ = dbscan(encoding[rows], rules.radii.eps, rules.min_samples, jobs=jobs)
+    label[rows] = dense
+    label = split(encoding, label, reach, rivals, rules)
+    _number_alone(label, np.flatnonzero((founding | decided.founded & has_encoding) & (label < 0)))
+    label = _link(label, decided.together)
+    label = renumber(label, rank, by_size=False)
+    shown = _shown(label, rivals, decided.apart, rules)
+    label = renumber(merge(encoding, label, reach, shown, jobs=jobs), rank, by_size=False)
+
     dropped = np.full(len(faces), -1, dtype=np.int32)
+    wanted = rules.limits.min_images
     for rows in rows_of(label):
-        if count_different(photos, faces.photo[rows], rules.limits.min_images) < rules.limits.min_images:
+        if not decided.founded[rows].any() and count_different(photos, faces.photo[rows], wanted) < wanted:
             dropped[rows] = label[rows]
             label[rows] = -1
-            reason[rows] = Reason.TOO_FEW_PHOTOS
+            if len(rows) > 1:
+                reason[rows] = Reason.TOO_FEW_PHOTOS
     label = renumber(label, rank, by_size=False)
     core = label >= 0
 
     people = Groups.of(encoding, label)
-    person, distance, runner_up = nearest_two(encoding, people, label)
-    can_join = ~core & (reason != Reason.NO_ENCODING) & (distance <= rules.radii.join)
-    between = can_join & (runner_up < distance + rules.radii.margin)
-    reason[between] = Reason.BETWEEN_PEOPLE
-    can_join &= ~between
-    label[can_join] = person[can_join]
-    twice = second_in_photo(label, core, distance, rank, faces.photo, faces.box)
-    label[twice] = -1
-    reason[twice] = Reason.SAME_PHOTO
+    told = has_encoding & ~decided.ignored & ~core & (_person_told(label, decided.together) >= 0)
+    label[told] = _person_told(label, decided.together)[told]
+    open_ = has_encoding & ~decided.ignored & (label < 0)
+    label, missed, distance, runner_up = join(
+        encoding, label, core, open_, people, reach, rivals, decided.apart, rules, rank
+    )
+    reason[missed > 0] = missed[missed > 0]
+    for row in np.flatnonzero(told).tolist():
+        squared = people.squared_to(encoding[row])
+        distance[row] = np.sqrt(squared[label[row]])
+        runner_up[row] = np.sqrt(np.delete(squared, label[row]).min(initial=np.inf))
+    for rows in decided.not_people:
+        if len(holders := label[rows][label[rows] >= 0]):
+            dissolved = label == np.bincount(holders).argmax()
+            label[dissolved], core[dissolved], reason[dissolved] = -1, False, Reason.NOT_A_PERSON
 
     placed = label >= 0
     reason[placed] = Reason.PASSED
@@ -110,6 +141,44 @@ def cluster_faces(table: FaceTable, rules: Rules, *, jobs: int | None = None) ->
         reason=reason,
         almost=find_almost(table, reason, dropped, rank, rules, jobs=jobs),
     )
+
+
+def _number_alone(label: NDArray[np.int32], rows: NDArray[np.intp]) -> None:
+    """Make each of these faces a group."""
+    label[rows] = label.max(initial=-1) + 1 + np.arange(len(rows))
+
+
+def _link(label: NDArray[np.int32], together: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Make one group of those with faces that belong together."""
+    rows = np.flatnonzero((together >= 0) & (label >= 0))
+    rows = rows[np.argsort(together[rows], kind="stable")]
+    same = together[rows[1:]] == together[rows[:-1]]
+    parts = Parts(int(label.max(initial=-1)) + 1)
+    parts.link(label[rows[:-1][same]], label[rows[1:][same]])
+    linked = label.copy()
+    linked[label >= 0] = parts.find(label[label >= 0])
+    return linked
+
+
+def _person_told(label: NDArray[np.int32], together: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Give the person of the faces that each belongs together with -> (n,); -1 where there is none."""
+    person = np.full(
+        int(together.max(initial=-1)) + 2, -1, dtype=np.int32
+    )  # the last one for those of no number
+    placed = (label >= 0) & (together >= 0)
+    person[together[placed]] = label[placed]
+    return person[together]
+
+
+def _shown(label: NDArray[np.int32], rivals: Rivals, apart: NDArray[np.int64], rules: Rules) -> Shown:
+    """Say in which photos the groups are, and which are to be kept apart."""
+    rows = np.argsort(label, kind="stable")[np.count_nonzero(label < 0) :]
+    start = np.searchsorted(label[rows], np.arange(int(label.max(initial=-1)) + 2))
+    shown = Shown(rivals, rows, start, rules.same_photo)
+    for one, other in label[apart].tolist():
+        if one >= 0 and other >= 0 and one != other:
+            shown.keep_apart(one, other)
+    return shown
 
 
 def _confidence(

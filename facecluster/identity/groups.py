@@ -59,9 +59,17 @@ class Groups:
         square = np.add.reduceat(squares(members), start) / count
         return cls(count, centre, square)
 
+    def variance(self) -> NDArray[np.float64]:
+        """Give the (p,) mean squared distance of the members of each to their mean."""
+        return np.maximum(self.square - squares(self.centre), 0)
+
+    def squared_to(self, x: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Give the (p,) mean squared distances of the members of each to one encoding (128,)."""
+        return squares(self.centre - x) + self.variance()
+
     def spread(self) -> NDArray[np.float64]:
         """Give the (p,) root mean square distance of two members of each; 0 where there is one."""
-        variance = np.maximum(self.square - squares(self.centre), 0)
+        variance = self.variance()
         spread: NDArray[np.float64] = np.sqrt(2 * variance * self.count / np.maximum(self.count - 1, 1))
         return spread
 

@@ -132,6 +132,7 @@ def tell_near(
     *,
     known: Callable[[NDArray[np.intp]], NDArray[np.int32]],
     split: int | None = None,
+    weight: NDArray[np.float64] | None = None,
     jobs: int | None = None,
 ) -> None:
     """Find all pairs of encodings within `radius`, and tell each once.
@@ -143,6 +144,8 @@ def tell_near(
         known: gives the (k,) parts of (k,) rows, -1 for none; pairs of one part may be left out. Called beside
             `use`.
         split: compare the rows before this one with the others only; None compares all rows with all.
+        weight: (n,) not negative, added to the squared distance for each of the two; None is 0. With the variance of
+            the groups whose centres `x` are, it is the mean squared distance between their members.
         jobs: threads; None is one, -1 all cores.
 
     Two rows are first compared on their leading principal axes: with p the coordinates on these, and r the length of
@@ -159,7 +162,8 @@ def tell_near(
     last = n if split is None else split
     if n < 2:
         return
-    lead, error = _leading_axes(x, radius)
+    extra = np.zeros(n) if weight is None else weight
+    lead, error = _leading_axes(x, radius, extra)
     floor = np.float32(-(radius**2) / 2 - error)
     lock, space = Lock(), local()
 
@@ -180,13 +184,13 @@ def tell_near(
             np.matmul(left, lead[start : start + TILE[1]].T, out=product)
             np.greater_equal(product, floor, out=hit)
             if np.count_nonzero(hit) > size * _CROWDED:
-                _thin_out(hit, x, radius, rows, columns, known)
+                _thin_out(hit, x, extra, radius, rows, columns, known)
             marked = _marked(hit)
             waiting.append((rows[marked // len(columns)], columns[marked % len(columns)]))
             if start + TILE[1] >= n or sum(len(i) for i, _ in waiting) > WAITING:
                 i, j = map(np.concatenate, zip(*waiting, strict=True))
                 waiting.clear()
-                i, j = _near(i, j, x, radius, known)
+                i, j = _near(i, j, x, extra, radius, known)
                 with lock:
                     use(i, j)
 
@@ -199,6 +203,7 @@ def tell_near(
 def _thin_out(
     hit: NDArray[np.bool_],
     x: NDArray[np.float32],
+    extra: NDArray[np.float64],
     radius: float,
     rows: NDArray[np.intp],
     columns: NDArray[np.intp],
@@ -208,7 +213,7 @@ def _thin_out(
     hit &= _or_alone(known(rows))[:, None] != known(columns)
     if np.count_nonzero(hit) > hit.size * _CROWDED:
         a, b = x[rows], x[columns]
-        half, half_b = squares(a) / 2, squares(b) / 2
+        half, half_b = (squares(a) + extra[rows]) / 2, (squares(b) + extra[columns]) / 2
         error = 2 * ROUNDING * max(half.max(), half_b.max())
         product = a @ b.T  # |a - b|² <= r²  <=>  a·b - |b|²/2 >= (|a|² - r²)/2
         product -= half_b.astype(np.float32)
@@ -219,6 +224,7 @@ def _near(
     i: NDArray[np.intp],
     j: NDArray[np.intp],
     x: NDArray[np.float32],
+    extra: NDArray[np.float64],
     radius: float,
     known: Callable[[NDArray[np.intp]], NDArray[np.int32]],
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
@@ -231,9 +237,10 @@ def _near(
         apart = x[i[some]]
         apart -= x[j[some]]
         squared[some] = np.einsum("ij,ij->i", apart, apart)
-    near = squared <= radius**2
-    unsure = np.flatnonzero(np.abs(squared - radius**2) <= ROUNDING * radius**2)
-    near[unsure] = squared_apart(x, i[unsure], j[unsure]) <= radius**2
+    limit = radius**2 - extra[i] - extra[j]
+    near = squared <= limit
+    unsure = np.flatnonzero(np.abs(squared - limit) <= ROUNDING * radius**2)
+    near[unsure] = squared_apart(x, i[unsure], j[unsure]) <= limit[unsure]
     return i[near], j[near]
 
 
@@ -253,39 +260,43 @@ def _marked(hit: NDArray[np.bool_]) -> NDArray[np.intp]:
     return marked
 
 
-def _leading_axes(x: NDArray[np.float32], radius: float) -> tuple[NDArray[np.float32], float]:
+def _leading_axes(
+    x: NDArray[np.float32], radius: float, extra: NDArray[np.float64]
+) -> tuple[NDArray[np.float32], float]:
     """Turn encodings to their principal axes, and keep as many as make the comparison of all pairs cheapest.
 
     Args:
         x: (n, 128), n >= 2.
         radius: of the comparison.
+        extra: (n,) added to the squared distance for each of a pair.
 
     Returns:
-        (n, k + 3): k leading coordinates from the mean, the length of the rest, half the squared length, and 1; and the
-        error that float32 makes at most in a sum of products of two such rows.
+        (n, k + 3): k leading coordinates from the mean, the length of the rest, half of the squared length and
+        `extra`, and 1; and the error that float32 makes at most in a sum of products of two such rows.
     """
     rows = np.sort(np.random.default_rng(0).choice(len(x), min(len(x), 16384), replace=False))
     sample = x[rows].astype(np.float64)
     centre = sample.mean(axis=0)
     sample -= centre
     axes = np.linalg.eigh(sample.T @ sample)[1][:, ::-1]
-    k = _cheapest(np.random.default_rng(0).permutation(sample @ axes)[:2048], radius)
+    few = np.random.default_rng(0).permutation(len(rows))[:2048]
+    k = _cheapest(sample[few] @ axes, radius, extra[rows[few]])
     lead, longest = np.empty((len(x), k + 3), dtype=np.float32), 0.0
     for block in blocks(np.arange(len(x)), x.shape[1]):
         turned = (x[block] - centre) @ axes
         squared = squares(turned)
         lead[block, :k] = turned[:, :k]
         lead[block, k] = np.sqrt(squares(turned[:, k:]))
-        lead[block, k + 1] = squared / 2
+        lead[block, k + 1] = (squared + extra[block]) / 2
         lead[block, k + 2] = 1
-        longest = max(longest, float(squared.max()))
+        longest = max(longest, float((squared + extra[block]).max()))
     return lead, 2 * ROUNDING * longest
 
 
-def _cheapest(turned: NDArray[np.float64], radius: float) -> int:
+def _cheapest(turned: NDArray[np.float64], radius: float, extra: NDArray[np.float64]) -> int:
     """Choose the number of axes from a sample (s, 128) on its principal axes, leading first."""
     one, other = turned[::2], turned[1::2]
-    squared = squares(one)[:, None] + squares(other)
+    squared = (squares(one) + extra[::2])[:, None] + squares(other) + extra[1::2]
     costs: dict[int, float] = {}
     for k in (*range(13, turned.shape[1], 8), turned.shape[1]):  # with the 3 other columns, a multiple of 8
         rest = np.sqrt(np.outer(squares(one[:, k:]), squares(other[:, k:])))

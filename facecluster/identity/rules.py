@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from facecluster.errors import TableError
 from facecluster.identity.gate import Limits
+
+Number = TypeVar("Number", float, NDArray[np.float64])
 
 SamePhoto = Literal["forbid", "prefer", "allow"]
 """Whether two faces of one photo may be one person's: never; only if they are very alike; as any others."""
@@ -18,31 +24,74 @@ MIN_SAMPLES = 3
 
 
 @dataclass(frozen=True)
+class Reach:
+    """How near two groups of faces, of which each may be one face, must be to be one person's.
+
+    The mean squared distance between the members of the one and the other, the handicaps of both, and what speaks
+    against it (`same_photo`), are no more than radius² together.
+
+    Attributes:
+        radius: for groups of many faces; Euclidean, between encodings as stored.
+        caution: squared distance by which a pair of single faces must be nearer, one half for each.
+    """
+
+    radius: float
+    caution: float
+
+    def handicap(self, count: Number) -> Number:
+        """Give what is added to the squared distance for a group of so many faces.
+
+        The mean over few pairs of faces is near by chance more often than that over many: its variance falls as
+        1 / count on either side.
+        """
+        return self.caution / (2 * count)
+
+
+@dataclass(frozen=True)
 class Radii:
     """The distances that decide, for one encoder; Euclidean, between encodings as stored.
 
     Attributes:
         eps: two faces this near may link; DBSCAN's radius.
-        join: a face joins a person whose founding faces are this near, as root mean square.
+        join: `Reach.radius` of groups that are merged to a person, and of faces that join one.
         margin: a joining face is nearer to its person than to any other by at least this much.
+        caution: `Reach.caution` in a library of up to `CAUTION_FACES` faces.
+        growth: how much caution rises when there are e times as many.
     """
 
     eps: float
     join: float
     margin: float
+    caution: float = 0.0
+    growth: float = 0.0
 
+    def reach(self, n_faces: int) -> Reach:
+        """Give the reach in a library of so many faces."""
+        return Reach(self.join, self.caution + self.growth * math.log(max(1.0, n_faces / CAUTION_FACES)))
+
+    def scaled(self, eps: float) -> Radii:
+        """Give the same for another `eps`, and for a smaller one all else in proportion.
+
+        A larger one leaves the rest as it is: what it links too much, the joining radius takes apart.
+        """
+        by = min(1.0, eps / self.eps)
+        return Radii(eps, self.join * by, self.margin * by, self.caution * by**2, self.growth * by**2)
+
+
+CAUTION_FACES = 3000
+"""As many faces as `caution` was chosen on: one half of `lfw_dev`."""
 
 DEFAULTS: Mapping[str, Radii] = MappingProxyType(
     {
-        "sface": Radii(eps=0.92, join=1.04, margin=0.05),
-        "dlib": Radii(eps=0.38, join=0.54, margin=0.03),
+        "sface": Radii(eps=0.80, join=1.06, margin=0.05, caution=0.10, growth=0.020),
+        "dlib": Radii(eps=0.33, join=0.54, margin=0.03, caution=0.04, growth=0.014),
     }
 )
-"""By encoder, chosen on the people of the fit half of `lfw_dev` (`benchmarks/lfw.py`), on the careful side.
+"""By encoder, chosen on the people of the fit half of `lfw_dev` (`benchmarks/lfw.py --sweep`), on the careful side.
 
-sface: pairwise F is flat from eps 0.88 to 0.96 (0.988 to 0.989) and falls to 0.970 at 1.00, where people begin to
-merge; the radius stays well below that, because a larger library has more bridges (FACTS.md: web photos, all of LFW).
-From join 1.04 to 1.12 strangers in folders rise tenfold. dlib: above eps 0.38 precision falls under 0.98.
+eps: of FACTS.md for dlib; for sface where no two of its strangers link.
+growth: half of what keeps the number of false pairs of single faces from growing: the share of strangers' pairs that
+are near falls e-fold by 0.038 (sface) and 0.027 (dlib) of squared distance.
 """
 
 
@@ -75,7 +124,7 @@ class Rules:
         min_samples: int | None = None,
         same_photo: SamePhoto = "prefer",
     ) -> Rules:
-        """Fill in what is None: radii by the encoder, min_samples so that `limits.min_images` can be met.
+        """Fill in what is None: radii by the encoder and `eps`, see `Radii.scaled`; `MIN_SAMPLES`.
 
         Raises:
             TableError: an encoder nobody has chosen radii for.
@@ -86,7 +135,5 @@ class Rules:
             )
         radii = DEFAULTS[encoder]
         if eps is not None:
-            radii = Radii(eps, radii.join, radii.margin)
-        if min_samples is None:
-            min_samples = max(1, min(MIN_SAMPLES, limits.min_images))
-        return cls(radii, limits, gate, min_samples, same_photo)
+            radii = radii.scaled(eps)
+        return cls(radii, limits, gate, MIN_SAMPLES if min_samples is None else min_samples, same_photo)

@@ -1,0 +1,178 @@
+"""Two faces in one photo are two people, mostly: what that says against taking two groups of faces for one person."""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facecluster.identity.boxes import SAME_FACE_IOU, overlaps
+from facecluster.identity.neighbours import squared_distances
+from facecluster.identity.rules import Rules, SamePhoto
+from facecluster.table import FaceTable
+
+TWICE = 0.02
+"""Share of the photos of a person that may show that person twice without its being strange: mirrors, collages,
+photos on the wall. Set by hand; of the people of the fit half of `lfw_dev` none is twice in a photo."""
+
+WEIGHT = 0.5
+"""What one photo with both says against two groups, of which one has no other photo: as much as this part of the
+squared joining radius. So two faces of one photo are one person's up to 0.71 of that radius only, where two thirds of
+the pairs of photos of one person are, and one in 1.5 million of two people's (sface, fit half of `lfw_dev`)."""
+
+ALIKE = 0.57
+"""Two faces of one photo nearer than this part of the joining radius are the same face, in a mirror or in a photo of
+a photo. Of pairs of photos of one person, taken at different times, one in seven is as near (sface, fit half)."""
+
+COLLAGE = 3
+"""Faces of one photo, each within eps of all others, that make it a collage, a contact sheet, a strip of a booth."""
+
+
+class Rivals:
+    """Which faces of one photo are of two people."""
+
+    def __init__(self, table: FaceTable, rules: Rules) -> None:
+        faces = table.faces
+        self._encoding, self._box, self._rules = faces.encoding, faces.box, rules
+        digest = table.photos.digest[faces.photo]
+        content = np.where(digest == "", np.char.add("row ", faces.photo.astype(np.str_)), digest)
+        self.photo: NDArray[np.intp] = np.unique(content, return_inverse=True)[1].reshape(-1)
+        """(n,) number of the photo of each face; copies of a photo are one."""
+        self._order = np.argsort(self.photo, kind="stable")
+        self._start = (
+            np.r_[0, np.cumsum(np.bincount(self.photo))] if len(faces) else np.zeros(1, dtype=np.intp)
+        )
+        self.in_company = np.diff(self._start)[self.photo] > 1
+        """(n,) whether there are others in the photo of a face."""
+        self._among = lru_cache(maxsize=256)(self._compare)
+
+    def rows(self, photo: int) -> NDArray[np.intp]:
+        """All faces of a photo."""
+        return self._order[self._start[photo] : self._start[photo + 1]]
+
+    def two_people(self, one: NDArray[np.intp], other: NDArray[np.intp]) -> NDArray[np.bool_]:
+        """Say which of (j,) and (k,) faces of one photo are of two people, but for what else is known -> (j, k).
+
+        Not the same face found twice. If the rules do not forbid it altogether: not two that are `ALIKE`, nor those
+        of a `COLLAGE`. None, if the rules allow any.
+        """
+        if self._rules.same_photo == "allow":
+            return np.zeros((len(one), len(other)), dtype=np.bool_)
+        photo = int(self.photo[one[0]])
+        rows, two = self._among(photo)
+        place = np.argsort(rows)
+        at = (place[np.searchsorted(rows, of, sorter=place)] for of in (one, other))
+        return two[np.ix_(*at)]
+
+    def _compare(self, photo: int) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+        """Say of all faces of a photo which are of two people: rows (f,) and (f, f)."""
+        rows, radii = self.rows(photo), self._rules.radii
+        n = len(rows)
+        one, other = np.repeat(np.arange(n), n), np.tile(np.arange(n), n)
+        box = self._box[rows].astype(np.float64)
+        two = (overlaps(box[one], box[other]) < SAME_FACE_IOU).reshape(n, n)
+        np.fill_diagonal(two, False)
+        if self._rules.same_photo == "prefer":
+            x = self._encoding[rows]
+            squared = squared_distances(x, x)
+            alike = (squared <= radii.eps**2) & two  # NaN is not
+            third = alike.astype(np.float32) @ alike.astype(np.float32)
+            two &= ~(squared <= (ALIKE * radii.join) ** 2) & ~(alike & (third >= COLLAGE - 2))
+        return rows, two
+
+
+class Shown:
+    """In which photos groups of faces are, and which groups are of two people by what people decided.
+
+    Groups are numbered as by `merge`: the first ones from 0, merged ones after them.
+    """
+
+    def __init__(
+        self, rivals: Rivals, rows: NDArray[np.intp], start: NDArray[np.intp], same_photo: SamePhoto
+    ) -> None:
+        """Look at p groups.
+
+        Args:
+            rivals: of the table that the faces are of.
+            rows: faces of the first group, then of the second, and so on.
+            start: (p + 1,) where each begins, and the end.
+            same_photo: see `SamePhoto`.
+        """
+        self._rivals, self._rows, self._start, self._rule = rivals, rows, start, same_photo
+        self._photos: dict[int, dict[int, list[int]]] = {}
+        self._n_photos: dict[int, int] = {}
+        self._apart: dict[int, set[int]] = {}
+
+    def keep_apart(self, a: int, b: int) -> None:
+        """Two groups are two people, whatever they look like."""
+        self._apart.setdefault(a, set()).add(b)
+        self._apart.setdefault(b, set()).add(a)
+
+    def penalty(self, a: int, b: int) -> float:
+        """Say what speaks against two groups being one person's, in parts of the squared joining radius.
+
+        0 where nothing does, infinite where it is ruled out. With k photos that show both, of m that show the one
+        with fewer: WEIGHT * k ln(k / (TWICE m)) / ln(1 / TWICE), if k is more than TWICE m. That is the logarithm of
+        how much likelier k is for two people who are together as often than for one who is shown twice in a
+        `TWICE`th of the photos (Poisson), so that it grows with every photo and one of many photos hardly counts.
+        """
+        if b in self._apart.get(a, ()):
+            return math.inf
+        if self._rule == "allow":
+            return 0.0
+        small, large = self._shown(a), self._shown(b)
+        if len(small) > len(large):
+            small, large = large, small
+        shared = [photo for photo in small if photo in large]
+        k = sum(
+            bool(self._rivals.two_people(np.array(small[photo]), np.array(large[photo])).any())
+            for photo in shared
+        )
+        if k == 0:
+            return 0.0
+        return math.inf if self._rule == "forbid" else against(k, min(self._count(a), self._count(b)))
+
+    def merge(self, a: int, b: int, node: int) -> None:
+        """Number the union of two groups `node`."""
+        if self._rule != "allow":
+            small, large = sorted((self._shown(a), self._shown(b)), key=len)
+            self._n_photos[node] = self._count(a) + self._count(b) - sum(photo in large for photo in small)
+            for photo, rows in small.items():
+                large[photo] = large.get(photo, []) + rows
+            self._photos[node] = large
+            for end in (a, b):
+                self._photos.pop(end, None)
+        if foes := self._apart.pop(a, set()) | self._apart.pop(b, set()):
+            self._apart[node] = foes
+            for foe in foes:
+                self._apart[foe] -= {a, b}
+                self._apart[foe].add(node)
+
+    def _members(self, group: int) -> NDArray[np.intp]:
+        return self._rows[self._start[group] : self._start[group + 1]]
+
+    def _shown(self, node: int) -> dict[int, list[int]]:
+        """The faces of a group that are not alone in their photo, by photo."""
+        shown = self._photos.get(node)
+        if shown is None:
+            rows = self._members(node)
+            shown = {}
+            for row in rows[self._rivals.in_company[rows]].tolist():
+                shown.setdefault(int(self._rivals.photo[row]), []).append(row)
+            if len(rows) > 1:
+                self._photos[node] = shown
+        return shown
+
+    def _count(self, node: int) -> int:
+        """Different photos of a group."""
+        count = self._n_photos.get(node)
+        if count is None:
+            count = self._n_photos[node] = len(np.unique(self._rivals.photo[self._members(node)]))
+        return count
+
+
+def against(k: int, m: int) -> float:
+    """Weigh k photos that show two groups of which one has m: see `Shown.penalty`."""
+    return WEIGHT * k * max(0.0, math.log(k / (TWICE * m))) / -math.log(TWICE)

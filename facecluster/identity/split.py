@@ -1,0 +1,134 @@
+"""Splitting of groups that are two people: whom a bridge linked, or who are together in photo after photo."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facecluster.identity.groups import Groups, nearest_two, rows_of
+from facecluster.identity.neighbours import squares
+from facecluster.identity.rules import Reach, Rules, SamePhoto
+from facecluster.identity.same_photo import Rivals, Shown, against
+
+_ROUNDS = 10
+"""Of moving the faces to the nearer half; two people's halves do not change after a few."""
+
+
+def split(
+    encoding: NDArray[np.float32], label: NDArray[np.int32], reach: Reach, rivals: Rivals, rules: Rules
+) -> NDArray[np.int32]:
+    """Split each group whose two halves `merge` would not put together, and again their halves.
+
+    Args:
+        encoding: (n, 128).
+        label: (n,) group of each from 0; -1 for none.
+        reach: how near halves must be to stay together.
+        rivals: which faces of one photo are of two people.
+        rules: `same_photo` counts.
+
+    Returns:
+        (n,) group of each, from 0. A face that remains in its group twice in a photo, and is too far for that from
+        the others, the farther of the two, is a group by itself.
+
+    The halves are made by moving faces to the nearer of two centres, from a first cut across the axis on which the
+    group is longest; and another time across that on which the faces of one photo differ most.
+
+    References:
+        MacQueen, Some methods for classification and analysis of multivariate observations, 1967 (two means).
+    """
+    fresh = np.full(len(label), -1, dtype=np.int32)
+    number = 0
+    for group in rows_of(label):
+        waiting = [group]
+        while waiting:
+            rows = waiting.pop()
+            if halves := _two_people(encoding, rows, reach, rivals, rules):
+                waiting += halves
+                continue
+            out = _twice(encoding, rows, reach, rivals, rules)
+            fresh[rows] = number
+            fresh[rows[out]] = number + 1 + np.arange(len(out))
+            number += 1 + len(out)
+    return fresh
+
+
+def _two_people(
+    encoding: NDArray[np.float32], rows: NDArray[np.intp], reach: Reach, rivals: Rivals, rules: Rules
+) -> list[NDArray[np.intp]]:
+    """Give the two halves of a group that are two people; nothing if there are none."""
+    if len(rows) < 2:
+        return []
+    x = encoding[rows].astype(np.float64)
+    for axis, middle in _axes(x, rows, rivals):
+        half = x @ axis > middle @ axis
+        for _ in range(_ROUNDS):
+            if half.all() or not half.any():
+                break
+            one, other = x[half].mean(axis=0), x[~half].mean(axis=0)
+            before, half = half, (x - (one + other) / 2) @ (one - other) > 0
+            if np.array_equal(before, half):
+                break
+        if half.all() or not half.any():
+            continue
+        one, other = rows[half], rows[~half]
+        start = np.array([0, len(one), len(rows)])
+        # one photo of many that shows both halves is no reason to part them, even if that is forbidden: see _twice
+        weighed: SamePhoto = "allow" if rules.same_photo == "allow" else "prefer"
+        shown = Shown(rivals, np.concatenate([one, other]), start, weighed)
+        groups = Groups.of(encoding[rows], (~half).astype(np.int32))
+        squared = squares(groups.centre[:1] - groups.centre[1:])[0] + groups.variance().sum()
+        cost = squared + reach.handicap(groups.count).sum() + shown.penalty(0, 1) * reach.radius**2
+        if cost > reach.radius**2:
+            return [one, other]
+    return []
+
+
+def _axes(
+    x: NDArray[np.float64], rows: NDArray[np.intp], rivals: Rivals
+) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    """Give the axes to cut a group (k, 128) across, and a point (128,) of each cut."""
+    middle = x.mean(axis=0)
+    yield _longest(x - middle), middle
+    pairs = _rival_pairs(rows, rivals)
+    if len(pairs):
+        yield _longest(x[pairs[:, 0]] - x[pairs[:, 1]]), x[pairs].mean(axis=(0, 1))
+
+
+def _longest(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Give the axis (128,) on which (k, 128) have most of their squared length."""
+    axis: NDArray[np.float64]
+    if len(x) < x.shape[1]:
+        axis = np.linalg.eigh(x @ x.T)[1][:, -1] @ x
+    else:
+        axis = np.linalg.eigh(x.T @ x)[1][:, -1]
+    return axis
+
+
+def _rival_pairs(rows: NDArray[np.intp], rivals: Rivals) -> NDArray[np.intp]:
+    """Find the faces of a group that are of two people because of their photo: places (k, 2) in `rows`."""
+    place = np.flatnonzero(rivals.in_company[rows])
+    place = place[np.argsort(rivals.photo[rows[place]], kind="stable")]
+    cuts = np.flatnonzero(np.diff(rivals.photo[rows[place]])) + 1
+    pairs = [np.empty((0, 2), dtype=np.intp)]
+    for of_photo in np.split(place, cuts):
+        if len(of_photo) > 1:
+            one, other = np.nonzero(np.triu(rivals.two_people(rows[of_photo], rows[of_photo])))
+            pairs.append(np.stack([of_photo[one], of_photo[other]], axis=1))
+    return np.concatenate(pairs)
+
+
+def _twice(
+    encoding: NDArray[np.float32], rows: NDArray[np.intp], reach: Reach, rivals: Rivals, rules: Rules
+) -> NDArray[np.intp]:
+    """Find the faces that are too far from the others for a group that is in their photo already: places in `rows`."""
+    pairs = _rival_pairs(rows, rivals)
+    if len(pairs) == 0:
+        return np.empty(0, dtype=np.intp)
+    none = np.zeros(len(rows), dtype=np.int32)
+    distance = nearest_two(encoding[rows], Groups.of(encoding[rows], none), none)[1]
+    cost = distance**2 + reach.handicap(1.0) + reach.handicap(float(len(rows) - 1))
+    bound = reach.radius**2 * (1 - against(1, 1)) if rules.same_photo == "prefer" else -np.inf
+    farther = np.where(distance[pairs[:, 0]] > distance[pairs[:, 1]], pairs[:, 0], pairs[:, 1])
+    return np.unique(farther[cost[farther] > bound])

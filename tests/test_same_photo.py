@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from tables import make_table, people
+
+from facecluster.identity.cluster import cluster_faces
+from facecluster.identity.gate import Reason
+from facecluster.identity.rules import Rules, SamePhoto
+from facecluster.identity.same_photo import ALIKE, TWICE, WEIGHT, Rivals, Shown, against
+from facecluster.table import FaceTable
+
+RULES = Rules.make("sface")
+JOIN = RULES.radii.join
+LEFT, RIGHT, FAR = [0, 0, 90, 90], [200, 0, 290, 90], [400, 0, 490, 90]
+
+
+def on_axes(*places: tuple[float, float]) -> NDArray[np.float32]:
+    encoding = np.zeros((len(places), 128), dtype=np.float32)
+    encoding[:, :2] = places
+    return encoding
+
+
+def rivals(encoding: NDArray[np.float32], same_photo: SamePhoto = "prefer", **columns: Any) -> Rivals:
+    return Rivals(make_table(encoding, **columns), replace(RULES, same_photo=same_photo))
+
+
+def twins(n: int, apart: float, *, alone: int = 0) -> tuple[NDArray[np.float32], dict[str, Any]]:
+    """Two people `apart` from each other, in n photos together; and each in `alone` photos without the other."""
+    rng = np.random.default_rng(3)
+    encoding = rng.normal(scale=0.3 / math.sqrt(128), size=(2 * (n + alone), 128)).astype(np.float32)
+    encoding[1::2, 0] += apart
+    photo = [i // 2 for i in range(2 * n)] + [n + i for i in range(2 * alone)]
+    return encoding, {"photo": photo, "box": [LEFT, RIGHT] * (n + alone)}
+
+
+def test_one_face_found_twice_is_no_two_people() -> None:
+    near, box = on_axes((0, 0), (0.9, 0)), [LEFT, [5, 0, 95, 90]]
+    assert not rivals(near, "forbid", photo=[0, 0], box=box).two_people(np.array([0]), np.array([1])).any()
+    assert (
+        rivals(near, "forbid", photo=[0, 0], box=[LEFT, RIGHT]).two_people(np.array([0]), np.array([1])).all()
+    )
+
+
+def test_a_mirror_shows_the_same_person() -> None:
+    for distance, two in ((ALIKE * JOIN - 0.01, False), (ALIKE * JOIN + 0.01, True)):
+        found = rivals(on_axes((0, 0), (distance, 0)), photo=[0, 0], box=[LEFT, RIGHT])
+        assert found.two_people(np.array([0]), np.array([1])).item() is two
+
+
+def test_three_that_are_alike_are_a_collage_and_two_are_not() -> None:
+    triangle = on_axes((0, 0), (0.78, 0), (0.39, 0.67))
+    of_three = rivals(triangle, photo=[0, 0, 0], box=[LEFT, RIGHT, FAR])
+    assert not of_three.two_people(np.arange(3), np.arange(3)).any()
+    of_two = rivals(triangle[:2], photo=[0, 0], box=[LEFT, RIGHT])
+    assert of_two.two_people(np.array([0]), np.array([1])).all()
+
+
+def test_copies_of_a_photo_are_one_photo_and_their_faces_the_same() -> None:
+    found = rivals(
+        on_axes((0, 0), (2, 0), (0, 0), (2, 0)),
+        photo=[0, 0, 1, 1],
+        box=[LEFT, RIGHT] * 2,
+        photos={"digest": ["a", "a"]},
+    )
+    assert found.photo.tolist() == [0] * 4
+    two = found.two_people(np.arange(4), np.arange(4))
+    assert two.tolist() == [[i % 2 != j % 2 for j in range(4)] for i in range(4)]
+
+
+def test_photos_without_a_digest_are_all_different() -> None:
+    found = rivals(on_axes((0, 0), (2, 0)), photo=[0, 1], photos={"digest": ["", ""]})
+    assert len(set(found.photo.tolist())) == 2
+
+
+def test_evidence_grows_with_every_photo_and_a_single_one_of_many_is_nothing() -> None:
+    assert against(1, 1) == pytest.approx(WEIGHT)
+    assert against(1, int(1 / TWICE)) == 0
+    assert 0 < against(1, 10) < against(1, 3) < WEIGHT
+    assert against(2, 2) == pytest.approx(2 * WEIGHT)
+    # by hand: 5 ln(5 / (0.02 * 10)) / ln 50 / 2
+    assert against(5, 10) == pytest.approx(5 * math.log(25) / math.log(50) / 2)
+
+
+def test_merged_groups_are_in_the_photos_of_both() -> None:
+    encoding = on_axes((0, 0), (3, 0), (0, 3), (3, 3))
+    found = rivals(encoding, photo=[0, 0, 1, 1], box=[LEFT, RIGHT] * 2)
+    shown = Shown(found, np.arange(4), np.arange(5), "prefer")
+    assert [shown.penalty(0, 1), shown.penalty(0, 2), shown.penalty(0, 3)] == [pytest.approx(WEIGHT), 0, 0]
+    shown.merge(0, 2, 4)
+    assert shown.penalty(4, 1) == pytest.approx(WEIGHT)
+    shown.merge(1, 3, 5)
+    assert shown.penalty(4, 5) == pytest.approx(against(2, 2))
+    forbidden = Shown(
+        rivals(encoding, "forbid", photo=[0, 0, 1, 1], box=[LEFT, RIGHT] * 2),
+        np.arange(4),
+        np.arange(5),
+        "forbid",
+    )
+    assert forbidden.penalty(0, 1) == math.inf
+
+
+@pytest.mark.parametrize(("same_photo", "n_people"), [("prefer", 2), ("forbid", 2), ("allow", 1)])
+def test_twins_who_are_always_together_are_two_people(same_photo: SamePhoto, n_people: int) -> None:
+    encoding, columns = twins(8, 0.75)
+    found = cluster_faces(make_table(encoding, **columns), replace(RULES, same_photo=same_photo))
+    assert found.n_people == n_people
+    if n_people == 2:
+        assert len({*found.label[::2].tolist()}) == len({*found.label[1::2].tolist()}) == 1
+
+
+def test_twins_stay_two_when_they_are_alone_in_other_photos() -> None:
+    encoding, columns = twins(8, 0.75, alone=12)
+    label = cluster_faces(make_table(encoding, **columns), RULES).label
+    assert sorted(np.unique(label).tolist()) == [0, 1]
+    assert len(set(label[::2].tolist())) == len(set(label[1::2].tolist())) == 1
+
+
+def test_a_collage_of_one_person_stays_with_that_person() -> None:
+    encoding = people(1, 14, spread=0.5)
+    box = [LEFT] * 10 + [[100 * i, 0, 100 * i + 90, 90] for i in range(4)]
+    table = make_table(encoding, photo=[*range(10), 10, 10, 10, 10], box=box)
+    assert cluster_faces(table, RULES).label.tolist() == [0] * 14
+    assert np.count_nonzero(cluster_faces(table, replace(RULES, same_photo="forbid")).label == 0) == 11
+
+
+def test_a_sibling_in_one_photo_is_left_out() -> None:
+    encoding = people(1, 6, spread=0.4)
+    sibling = encoding.mean(axis=0, keepdims=True)
+    sibling[0, 0] += 0.95
+    table = make_table(np.concatenate([encoding, sibling]), photo=[*range(6), 5], box=[LEFT] * 6 + [RIGHT])
+    found = cluster_faces(table, RULES)
+    assert found.label.tolist() == [0] * 6 + [-1]
+    assert found.reason[6] == Reason.NO_MATCH or found.reason[6] == Reason.SAME_PHOTO
+    assert cluster_faces(table, replace(RULES, same_photo="allow")).label.tolist() == [0] * 7
+
+
+def test_the_order_of_rows_does_not_matter() -> None:
+    encoding, columns = twins(6, 0.8, alone=4)
+    table = make_table(encoding, **columns)
+    one = cluster_faces(table, RULES)
+    order = np.lexsort(
+        (-np.arange(len(encoding)), table.faces.photo)
+    )  # within each photo, the other way round
+    faces = type(table.faces)(**{key: column[order] for key, column in vars(table.faces).items()})
+    other = cluster_faces(FaceTable(table.photos, faces, table.settings), RULES)
+    assert one.label[order].tolist() == other.label.tolist()
