@@ -38,11 +38,13 @@ DLIB_SCALE = 0.53
 """Strangers are 1.35 apart in sface's encodings and 0.72 in dlib's (FACTS.md: eps 0.92 and 0.38)."""
 
 
-def statistics(table_file):
-    """Return the mean (128,) and two factors (128, 128) that turn normal numbers into centres and into differences."""
+def statistics_of(table):
+    """Return the mean (128,) and two factors (128, 128) that turn normal numbers into centres and into differences.
+
+    Of the labelled faces of the fit half's people in a table of `lfw_dev`.
+    """
     from lfw import labelled_faces
 
-    table = store.read(table_file)
     rows, names = labelled_faces(table)
     fit = np.array([in_fit_half(name) for name in names])
     encoding, names = table.faces.encoding[rows[fit]].astype(np.float64), names[fit]
@@ -71,7 +73,7 @@ def factor(covariance):
 
 
 def documented():
-    """Return what `statistics` does, from the constants, the axes of differences in random directions."""
+    """Return what `statistics_of` does, from the constants, the axes of differences in random directions."""
     turn = np.linalg.qr(np.random.default_rng(3).normal(size=(128, 128)))[0]
     spread = [np.sqrt(np.repeat(sums, 16) / 16)[:, None] for sums in (BETWEEN, WITHIN)]
     return MEAN * turn[0], spread[0] * np.eye(128), spread[1] * turn
@@ -176,7 +178,7 @@ def main():
     if chosen.costs:
         print_costs()
         return
-    numbers = statistics(chosen.table) if chosen.table else documented()
+    numbers = statistics_of(store.read(chosen.table)) if chosen.table else documented()
     if chosen.faces:
         run("facecluster", chosen.faces, chosen.faces // 50, numbers, chosen.dlib, chosen.jobs)
         return

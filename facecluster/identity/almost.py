@@ -79,7 +79,7 @@ def find_almost(
     groups, rest = Groups.of(faces.encoding, label), np.flatnonzero(~good)
     rest = rest[has_near(faces.encoding[rest], faces.encoding[good], radii.join + _SLACK, jobs=jobs)]
     distance = np.zeros(len(left))
-    nearest, distance[rest], runner_up = nearest_two(faces.encoding[rest], groups, label[rest])
+    nearest, distance[rest], runner_up = nearest_two(faces.encoding[rest], groups, label[rest], jobs=jobs)
     near = (distance[rest] <= radii.join) & (runner_up >= distance[rest] + radii.margin)
     label[rest[near]] = nearest[near]
     label[np.isin(label, np.flatnonzero(groups.spread() > radii.join))] = -1

@@ -23,8 +23,8 @@ from facecluster.identity.gate import Reason, judge
 from facecluster.identity.groups import Groups, renumber, rows_of
 from facecluster.identity.join import join
 from facecluster.identity.merge import merge
-from facecluster.identity.neighbours import Parts
-from facecluster.identity.rules import Radii, Rules
+from facecluster.identity.neighbours import Parts, squares
+from facecluster.identity.rules import Radii, Reach, Rules
 from facecluster.identity.same_photo import Rivals, Shown
 from facecluster.identity.split import split
 from facecluster.table import FaceTable
@@ -94,38 +94,41 @@ def cluster_faces(
     dense, _ = dbscan(encoding[rows], rules.radii.eps, rules.min_samples, jobs=jobs)
     label[rows] = dense
     label = split(encoding, label, reach, rivals, rules)
-    _number_alone(label, np.flatnonzero((founding | decided.founded & has_encoding) & (label < 0)))
-    label = _link(label, decided.together)
-    label = renumber(label, rank, by_size=False)
-    shown = _shown(label, rivals, decided.apart, rules)
-    label = renumber(merge(encoding, label, reach, shown, jobs=jobs), rank, by_size=False)
+    _number_alone(label, np.flatnonzero(founding & (label < 0)))
+    part = renumber(label, rank, by_size=False)
+    part = merge(encoding, part, reach, _shown(part, rivals, decided, rules), jobs=jobs)
+    part = _add_founded(encoding, part, decided, has_encoding, reach, rivals, rules)
+    part = renumber(part, rank, by_size=False)
+    label = _owner(part, decided.together)[part]
 
     dropped = np.full(len(faces), -1, dtype=np.int32)
     wanted = rules.limits.min_images
     for rows in rows_of(label):
         if not decided.founded[rows].any() and count_different(photos, faces.photo[rows], wanted) < wanted:
             dropped[rows] = label[rows]
-            label[rows] = -1
+            part[rows] = -1
             if len(rows) > 1:
                 reason[rows] = Reason.TOO_FEW_PHOTOS
-    label = renumber(label, rank, by_size=False)
-    core = label >= 0
+    part = renumber(part, rank, by_size=False)
+    owner = _owner(part, decided.together)
+    label, core = owner[part], part >= 0
 
-    people = Groups.of(encoding, label)
     told = has_encoding & ~decided.ignored & ~core & (_person_told(label, decided.together) >= 0)
     label[told] = _person_told(label, decided.together)[told]
-    open_ = has_encoding & ~decided.ignored & (label < 0)
+    open_ = has_encoding & ~decided.ignored
+    parts = Groups.of(encoding, part)
     label, missed, distance, runner_up = join(
-        encoding, label, core, open_, people, reach, rivals, decided.apart, rules, rank
+        encoding, label, part, open_, parts, owner[:-1], reach, rivals, decided.apart, rules, rank, jobs=jobs
     )
     reason[missed > 0] = missed[missed > 0]
     for row in np.flatnonzero(told).tolist():
-        squared = people.squared_to(encoding[row])
-        distance[row] = np.sqrt(squared[label[row]])
-        runner_up[row] = np.sqrt(np.delete(squared, label[row]).min(initial=np.inf))
+        squared, own = parts.squared_to(encoding[row]), owner[:-1] == label[row]
+        distance[row] = np.sqrt(squared[own].min())
+        runner_up[row] = np.sqrt(squared[~own].min(initial=np.inf))
     for rows in decided.not_people:
-        if len(holders := label[rows][label[rows] >= 0]):
-            dissolved = label == np.bincount(holders).argmax()
+        holder, count = np.unique(label[rows], return_counts=True)
+        if 2 * count.max() > len(rows) and holder[count.argmax()] >= 0:
+            dissolved = label == holder[count.argmax()]
             label[dissolved], core[dissolved], reason[dissolved] = -1, False, Reason.NOT_A_PERSON
 
     placed = label >= 0
@@ -148,16 +151,54 @@ def _number_alone(label: NDArray[np.int32], rows: NDArray[np.intp]) -> None:
     label[rows] = label.max(initial=-1) + 1 + np.arange(len(rows))
 
 
-def _link(label: NDArray[np.int32], together: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Make one group of those with faces that belong together."""
-    rows = np.flatnonzero((together >= 0) & (label >= 0))
+def _owner(part: NDArray[np.int32], together: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Say whose each part is, by the faces that belong together: the lowest part's; and behind these -1, for none."""
+    rows = np.flatnonzero((together >= 0) & (part >= 0))
     rows = rows[np.argsort(together[rows], kind="stable")]
     same = together[rows[1:]] == together[rows[:-1]]
-    parts = Parts(int(label.max(initial=-1)) + 1)
-    parts.link(label[rows[:-1][same]], label[rows[1:][same]])
-    linked = label.copy()
-    linked[label >= 0] = parts.find(label[label >= 0])
-    return linked
+    n_parts = int(part.max(initial=-1)) + 1
+    owners = Parts(n_parts)
+    owners.link(part[rows[:-1][same]], part[rows[1:][same]])
+    return np.append(owners.find(np.arange(n_parts)), np.int32(-1))
+
+
+def _add_founded(
+    encoding: NDArray[np.float32],
+    part: NDArray[np.int32],
+    decided: Constraints,
+    has_encoding: NDArray[np.bool_],
+    reach: Reach,
+    rivals: Rivals,
+    rules: Rules,
+) -> NDArray[np.int32]:
+    """Make groups of the faces that somebody called a person, and merge with them what is near them.
+
+    They come last, so that they take none of the faces that others are put together of.
+    """
+    rows = np.flatnonzero(decided.founded & has_encoding)
+    if len(rows) == 0:
+        return part
+    label = np.unique(part, return_inverse=True)[1].reshape(-1).astype(np.int32) - int(part.min() < 0)
+    number = np.unique(decided.together[rows], return_inverse=True)[1].astype(np.int32)
+    label[rows] = label.max(initial=-1) + 1 + number
+    groups = Groups.of(encoding, label)
+    founded = np.unique(label[rows])
+    near = {
+        row for one in founded.tolist() for row in np.flatnonzero(_squared(groups, one) <= reach.radius**2)
+    }
+    chosen = np.isin(label, [*near, *founded])
+    some = np.full(len(label), -1, dtype=np.int32)
+    some[chosen] = np.unique(label[chosen], return_inverse=True)[1]
+    some = merge(encoding, some, reach, _shown(some, rivals, decided, rules))
+    label[chosen] = len(groups.count) + some[chosen]
+    return label
+
+
+def _squared(groups: Groups, one: int) -> NDArray[np.float64]:
+    """Give the (p,) mean squared distances between the members of one group and those of all."""
+    variance = groups.variance()
+    squared: NDArray[np.float64] = squares(groups.centre - groups.centre[one]) + variance + variance[one]
+    return squared
 
 
 def _person_told(label: NDArray[np.int32], together: NDArray[np.int32]) -> NDArray[np.int32]:
@@ -170,14 +211,17 @@ def _person_told(label: NDArray[np.int32], together: NDArray[np.int32]) -> NDArr
     return person[together]
 
 
-def _shown(label: NDArray[np.int32], rivals: Rivals, apart: NDArray[np.int64], rules: Rules) -> Shown:
-    """Say in which photos the groups are, and which are to be kept apart."""
+def _shown(label: NDArray[np.int32], rivals: Rivals, decided: Constraints, rules: Rules) -> Shown:
+    """Say in which photos the groups are, and which are to be kept apart: they, and all that belong to them."""
     rows = np.argsort(label, kind="stable")[np.count_nonzero(label < 0) :]
     start = np.searchsorted(label[rows], np.arange(int(label.max(initial=-1)) + 2))
     shown = Shown(rivals, rows, start, rules.same_photo)
-    for one, other in label[apart].tolist():
+    owner = _owner(label, decided.together)
+    for one, other in np.unique(owner[label[decided.apart]], axis=0).tolist():
         if one >= 0 and other >= 0 and one != other:
-            shown.keep_apart(one, other)
+            for a in np.flatnonzero(owner == one).tolist():
+                for b in np.flatnonzero(owner == other).tolist():
+                    shown.keep_apart(a, b)
     return shown
 
 
