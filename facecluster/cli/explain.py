@@ -1,0 +1,354 @@
+"""`facecluster explain`: a result and one of its faces or people in; why they are so, out."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shlex
+import shutil
+import sys
+import textwrap
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from facecluster.cli.check import printable
+from facecluster.cli.evaluate import read
+from facecluster.cli.refer import find
+from facecluster.cli.run import TABLE
+from facecluster.errors import FaceclusterError, TableError
+
+if TYPE_CHECKING:  # NumPy and OpenCV are loaded when there is work to do
+    from facecluster.identity.decisions import Decision
+    from facecluster.output.explanation import (
+        End,
+        FaceExplanation,
+        FacePair,
+        Gate,
+        Known,
+        NearPerson,
+        PersonExplanation,
+        Ruling,
+    )
+    from facecluster.output.records import Result
+    from facecluster.output.side_by_side import Tile
+    from facecluster.table import FaceTable
+
+_log = logging.getLogger(__name__)
+
+
+@click.command("explain")
+@click.argument("source", metavar="RESULT")
+@click.argument("what", metavar="FACE|PERSON")
+@click.option(
+    "--table",
+    "table_file",
+    metavar="FILE",
+    help=f"Face table that RESULT was made from.  [default: as RESULT says, or {TABLE} beside it]",
+)
+@click.option(
+    "--image",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Picture (.jpg, .png): of a person the pair that is its weakest link; of a face that one, the nearest "
+    "founding face of its person, and that of the runner-up.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, as a pipe gets it anyway.")
+@click.option("-q", "--quiet", is_flag=True, help="No messages but errors.")
+def command(
+    source: str, what: str, table_file: str | None, image: Path | None, as_json: bool, quiet: bool
+) -> None:
+    """Say why a face is where it is, or what holds a person together.
+
+    RESULT is a folder of results, or its clusters.json. FACE is a face's id as clusters.json has it, or the start of
+    one; or the path of its photo, with #2 behind it for the second face of several. PERSON is an id or a name.
+
+    Of a face: the limits of the gate, how far its person's founding faces are, the runner-up, and of a face that was
+    left out, how it missed. Of a person: its founding faces, how far apart they are, the weakest link between them,
+    and the nearest other person. The rules are those that RESULT was made by.
+    """
+    from facecluster.output.explanation import explain_face, explain_person, to_json
+    from facecluster.output.records import Person
+    from facecluster.output.side_by_side import check_target
+
+    if quiet:
+        logging.getLogger("facecluster").setLevel(logging.ERROR)
+    if image is not None:
+        check_target(image)
+    result = read(source)
+    chosen = find(result, what)
+    known, table = _known(result, source, table_file)
+    explanation: PersonExplanation | FaceExplanation
+    decisions = _decisions(result, source)
+    if isinstance(chosen, Person):
+        explanation = explain_person(known, chosen, decisions)
+    else:
+        explanation = explain_face(known, chosen, decisions)
+    if image is not None:
+        title, tiles = _picture(explanation, table)
+        _draw(image, tiles, title)
+    if as_json or not sys.stdout.isatty():
+        sys.stdout.write(to_json(explanation))
+    else:
+        lines = (
+            person_report(explanation) if explanation.kind == "person" else face_report(explanation, source)
+        )
+        click.echo("\n".join(_fit(lines)))
+    if image is not None and not quiet:
+        click.echo(f"{image}: {title}", err=True)
+
+
+# --------------------------------------------------------------------------------------------------- reading
+
+
+def _known(result: Result, source: str, table_file: str | None) -> tuple[Known, FaceTable]:
+    """Read the face table that a result was made from.
+
+    Raises:
+        TableError: it is gone, or another one is in its place; the message says what to do.
+    """
+    from facecluster import store
+    from facecluster.output.explanation import Known, bounds_of
+
+    try:
+        bounds_of(result)
+    except TableError as error:
+        raise TableError(f"{source}: {error}") from error
+    beside = _folder(source) / TABLE
+    recorded = result.settings.get("table")
+    places = [table_file] if table_file is not None else [recorded, str(beside)]
+    named = list(dict.fromkeys(place for place in places if isinstance(place, str)))
+    files = [file for file in named if table_file is not None or os.path.exists(file)]
+    if not files:
+        raise TableError(
+            f"{source}: its face table is gone ({' and '.join(named)}), and distances cannot be told without; give "
+            "it with --table FILE, or run encode and cluster again"
+        )
+    problems = []
+    for file in files:
+        table = store.read(file)
+        try:
+            known = Known.of(result, table)
+        except TableError as error:
+            problems.append(f"{file}: not the face table that {source} was made from: {error}")
+            continue
+        if known.n_newer:
+            _log.warning(
+                "%s: has %s that %s does not know; cluster again to have them placed",
+                file,
+                _many(known.n_newer, "face"),
+                source,
+            )
+        return known, table
+    raise TableError(f"{'; '.join(problems)}; give that one with --table FILE, or run cluster again")
+
+
+def _decisions(result: Result, source: str) -> list[Decision]:
+    """Read what somebody decided about a result."""
+    from facecluster import ledger
+    from facecluster.identity.decisions import mark
+
+    file = Path(result.settings.get("decisions_file") or _folder(source) / ledger.DECISIONS)
+    decisions = ledger.read(file)
+    if mark(decisions) != (result.settings.get("decisions") or ""):
+        _log.warning("%s: %s does not show all of these decisions; run cluster again", file, source)
+    return decisions
+
+
+def _folder(source: str) -> Path:
+    """The folder of a result."""
+    return Path(source) if os.path.isdir(source) else Path(source).parent
+
+
+# -------------------------------------------------------------------------------------------------- pictures
+
+
+def _picture(explanation: FaceExplanation | PersonExplanation, table: FaceTable) -> tuple[str, list[Tile]]:
+    """Say which faces are drawn, with which captions, under which title.
+
+    Raises:
+        FaceclusterError: there is no pair to draw.
+    """
+    from facecluster.output.explanation import called
+    from facecluster.output.side_by_side import Tile
+
+    size = dict(zip(table.photos.path.tolist(), map(tuple, table.photos.size.tolist()), strict=True))
+
+    def tile(face: object, *caption: str) -> Tile:
+        photo, id_, box = (getattr(face, name) for name in ("photo", "id", "box"))
+        lines = (*caption, os.path.basename(photo), id_)
+        return Tile(photo, box, size.get(photo, (0, 0)), tuple(map(printable, lines)))
+
+    if explanation.kind == "person":
+        if explanation.weakest is None or explanation.weakest.sides is None:
+            raise FaceclusterError(
+                f"{explanation.id}: has no two founding faces, so there is no link to be drawn; leave --image out"
+            )
+        pair, sides = explanation.weakest, explanation.weakest.sides
+        title = f"Weakest link of {called(explanation)}: {pair.distance:.2f} apart"
+        faces = zip(pair.faces, sides, strict=True)
+        return printable(title), [
+            tile(face, f"on this side: {_many(n, 'founding face')}") for face, n in faces
+        ]
+    mine = "left out" if explanation.person is None else called(explanation.person)
+    tiles = [tile(explanation, "this face")]
+    shown = [explanation.own] if explanation.own is not None else []
+    for near in [*shown, *explanation.others][:2]:
+        nearest = near.nearest[0]
+        tiles.append(tile(nearest, f"{nearest.distance:.2f} away: nearest of {called(near)}"))
+    return printable(f"Face {explanation.id}: {mine}"), tiles
+
+
+def _draw(image: Path, tiles: Sequence[Tile], title: str) -> None:
+    """Make the picture, if any of the photos can be read."""
+    from facecluster.output.side_by_side import side_by_side, write_picture
+
+    pixels, missing = side_by_side(tiles, title)
+    if len(missing) == len(tiles):
+        raise FaceclusterError(f"{image}: none of the photos can be shown: {missing[0][0]}: {missing[0][1]}")
+    for photo, why in missing:
+        _log.warning("%s: cannot be shown: %s", printable(photo), why)
+    write_picture(image, pixels)
+
+
+# --------------------------------------------------------------------------------------------------- telling
+
+
+def face_report(e: FaceExplanation, source: str) -> Iterator[str]:
+    """Write why a face of the result `source` is where it is as a text for people, a line a paragraph."""
+    from facecluster.output.explanation import called
+
+    yield f"face {e.id}"
+    yield f"  {_place(e)}"
+    yield ""
+    yield from e.why
+    yield from map(_ruling, e.decisions)
+    yield ""
+    yield f"the gate: {_verdict(e)}"
+    for limit in e.gate:
+        yield _limit(limit)
+    if e.own is not None:
+        yield ""
+        yield f"nearest founding faces of {called(e.own)}"
+        for near in e.own.nearest:
+            yield f"  {near.distance:.3f}  {near.id}  {near.photo}"
+    if e.others:
+        yield ""
+        yield "other people" if e.person is not None else "nearest people"
+        for other in e.others:
+            yield from _other(other)
+    if e.person is None:
+        yield ""
+        yield "what would have to change"
+        for remedy in e.remedies:
+            yield f"  - {remedy}"
+        if e.others:
+            move = shlex.join(["facecluster", "move", source, e.id, e.others[0].id])
+            yield f"  - if you know that it is {called(e.others[0])}:"
+            yield f"    {move}"
+
+
+def _verdict(e: FaceExplanation) -> str:
+    n_failing = sum(not limit.passed for limit in e.gate)
+    if not e.bounds.gate:
+        return "none was asked for; by the usual limits" if n_failing else "none was asked for"
+    return (
+        "passed"
+        if not n_failing
+        else f"{n_failing} of {len(e.gate)} limits {'fails' if n_failing == 1 else 'fail'}"
+    )
+
+
+def _ruling(ruling: Ruling) -> str:
+    return f"decided on {ruling.time[:10]} ({ruling.id}): {ruling.text}"
+
+
+def _limit(limit: Gate) -> str:
+    from facecluster.output.explanation import measure
+
+    value = measure(limit)
+    side = "over" if limit.name in ("size", "quality") else "within ±"
+    bound = f"{side}{'' if side.endswith('±') else ' '}{limit.limit:g}{limit.unit}"
+    return f"  {limit.name:<8} {value:>11}  {bound:<14} {'' if limit.passed else 'fails'}".rstrip()
+
+
+def _other(other: NearPerson) -> Iterator[str]:
+    from facecluster.output.explanation import called
+
+    already = f"; in this photo already: {other.in_photo}" if other.in_photo else ""
+    yield f"  {other.distance:.3f}  {called(other)}, {_many(other.n_founding, 'founding face')}{already}"
+    for near in other.nearest:
+        yield f"         nearest {near.distance:.3f}  {near.id}  {near.photo}"
+
+
+def person_report(e: PersonExplanation) -> Iterator[str]:
+    """Write what holds a person together as a text for people, a line a paragraph."""
+    from facecluster.output.explanation import called
+
+    bounds = e.bounds
+    yield f"{called(e)}: {_many(e.n_faces, 'face')} in {_many(e.n_photos, 'photo')}, {e.n_founding} of them founding"
+    yield from map(_ruling, e.decisions)
+    yield ""
+    if e.links is None or e.weakest is None or e.farthest is None:
+        yield "There are no two founding faces to be compared."
+    else:
+        links = e.links
+        yield f"spread         {e.spread:.3f}  root mean square distance between founding faces"
+        share = 100 * links.n / links.n_pairs
+        yield (
+            f"links          {links.n} of {links.n_pairs} pairs ({share:.0f} %) are within {bounds.eps:g}, where "
+            f"DBSCAN may link them; a face has {links.fewest} or more, half of them {links.median:g} or more"
+        )
+        if links.n_parts > 1:
+            yield (
+                f"               these links leave {links.n_parts} parts, which something else put together: "
+                "likeness on average, or a decision"
+            )
+        yield from _pair("weakest link", e.weakest, "without it, {} and {} founding faces would be apart")
+        if e.seam is not None:
+            enough = max(2, bounds.limits.min_images)
+            yield from _pair(
+                "seam", e.seam, f"the weakest between sides of {enough} or more faces: {{}} and {{}}"
+            )
+        yield from _pair("farthest pair", e.farthest, "no two founding faces are further apart")
+    if e.neighbour is None:
+        yield "nearest        there is no other person"
+    else:
+        other = e.neighbour
+        yield (
+            f"nearest        {other.distance:.3f}  {called(other)}, {_many(other.n_founding, 'founding face')}: root "
+            "mean square distance between theirs and these"
+        )
+        if other.within is not None:
+            yield f"               two such groups are merged within {other.within:.3f}"
+
+
+def _pair(name: str, pair: FacePair, text: str) -> Iterator[str]:
+    yield f"{name:<13}  {pair.distance:.3f}  {text.format(*(pair.sides or ()))}"
+    for face in pair.faces:
+        yield f"                      {face.id}  {_place(face)}"
+
+
+def _place(face: End | FaceExplanation) -> str:
+    left, top, right, bottom = (round(side) for side in face.box)
+    return f"{face.photo}  [{left}, {top}, {right}, {bottom}]"
+
+
+def _fit(lines: Iterator[str]) -> Iterator[str]:
+    """Make lines printable, and wrap those that are sentences; what has a path stays whole."""
+    width = max(40, shutil.get_terminal_size()[0])
+    for line in map(printable, lines):
+        if len(line) <= width or os.sep in line:
+            yield line
+            continue
+        indent = len(line) - len(line.lstrip())
+        yield from textwrap.wrap(
+            line, width, subsequent_indent=" " * (indent + 2 * bool(indent)), break_on_hyphens=False
+        )
+
+
+def _many(number: int, one: str) -> str:
+    """Count in words: "1 face", "2 faces"."""
+    return f"{number} {one if number == 1 else one + 's'}"
