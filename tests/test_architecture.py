@@ -12,7 +12,7 @@ LAYERS = [
     {"errors"},
     {"packages"},
     {"photos", "vision", "table"},
-    {"store", "unpickle", "journal", "workers", "pipeline", "identity"},
+    {"store", "unpickle", "journal", "workers", "pipeline", "identity", "ledger"},
     {"output"},
     {"cli"},
     {"__main__"},

@@ -31,9 +31,20 @@ VERBS = {
     "run": "Do both: encode photos, then cluster their faces.",
     "evaluate": "Compare people with labels; show the worst mistakes.",
     "diff": "Say what differs between two results.",
+    "explain": "Say why a face is where it is, or what holds a person.",
+    "name": "Give a person a name.",
+    "merge": "Make one person of two or more.",
+    "split": "Make a new person of some faces of one.",
+    "move": "Give faces to a person, or to nobody.",
+    "not-a-person": "Say that a person, or a face, is none: a statue, a poster.",
+    "undo": "Take back one of these five.",
+    "forget": "Remove a person, or photos, from tables and results.",
     "models": "Show the weight files, or fetch them ahead of time.",
 }
-"""Each verb is the click command `command` of the file of its name; its line of help stands here."""
+"""Each verb is the click command `command` of the file of its name, but for `_DECIDE`; its line of help stands here."""
+
+_DECIDE = ("name", "merge", "split", "move", "not-a-person", "undo")
+"""They are alike, and in one file: each is the command of its name in `decide`."""
 
 
 class _Verbs(click.Group):
@@ -45,9 +56,10 @@ class _Verbs(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in VERBS:
             return None
-        command = importlib.import_module(f"{__name__}.{cmd_name}").command
+        file, name = ("decide", cmd_name.replace("-", "_")) if cmd_name in _DECIDE else (cmd_name, "command")
+        command = getattr(importlib.import_module(f"{__name__}.{file}"), name)
         if not isinstance(command, click.Command):
-            raise TypeError(f"{__name__}.{cmd_name}.command: expected a click.Command, got {command!r}")
+            raise TypeError(f"{__name__}.{file}.{name}: expected a click.Command, got {command!r}")
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -1,0 +1,539 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click.testing
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+from tables import make_table, people
+
+from facecluster import store
+from facecluster.cli import main
+from facecluster.cli.cluster import ClusterOptions, cluster_table
+from facecluster.output import corrections
+from facecluster.output.records import AlmostFace, AlmostPerson, Person, Result, read_result
+from facecluster.photos import digest
+from facecluster.table import Faces
+
+
+def run(*arguments: object) -> click.testing.Result:
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def done(*arguments: object) -> click.testing.Result:
+    """Run what must work."""
+    result = run(*arguments)
+    assert result.exit_code == 0, result.output
+    return result
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    """A result: person-0001 in photos 0 to 5, 0002 in 6 to 9, 0003 in 10 to 12, a stranger in 13.
+
+    In photo 6 there is a second face, of nobody. Photo 5 is a copy of photo 4.
+    """
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    paths = [folder / f"{i:02d}.png" for i in range(14)]
+    for i, path in enumerate(paths):
+        Image.new("RGB", (400, 400), (10 * min(i, 4) if i < 6 else 10 * i, 100, 100)).save(path)
+    photo = [*range(7), 6, *range(7, 14)]
+    faces = people(5, 6)
+    encoding = faces[[0, 1, 2, 3, 4, 4, 6, 24, 7, 8, 9, 12, 13, 14, 18]]
+    ordinal = [0] * 7 + [1] + [0] * 7
+    left = [100.0] * 7 + [250.0] + [100.0] * 7
+    table = make_table(
+        encoding,
+        photo=photo,
+        paths=[str(path) for path in paths],
+        photos={"size": [[400, 400]] * 14, "digest": [digest(path) for path in paths]},
+        id=[f"{digest(paths[p])}-{o}" for p, o in zip(photo, ordinal, strict=True)],
+        box=[[x, 200, x + 100, 300] for x in left],
+    )
+    store.write(table, tmp_path / "faces.npz")
+    cluster(tmp_path)
+    return tmp_path / "out"
+
+
+def cluster(folder: Path) -> Result:
+    """Group the faces anew."""
+    file = str(folder / "faces.npz")
+    return cluster_table(
+        store.read(file), folder / "out", ClusterOptions(link="symlink"), source=file, jobs=1
+    )
+
+
+def result_of(out: Path) -> Result:
+    return read_result(out / "clusters.json")
+
+
+def who(out: Path) -> dict[str, list[str]]:
+    """Names of the photos of everybody, in order of the alphabet."""
+    result = result_of(out)
+    return {person.id: sorted(Path(face.photo).stem for face in person.faces) for person in result.people}
+
+
+def person(out: Path, id_: str) -> Person:
+    return next(person for person in result_of(out).people if person.id == id_)
+
+
+def lines(out: Path) -> list[dict[str, Any]]:
+    file = out / "decisions.jsonl"
+    return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+
+def in_folder(out: Path, id_: str) -> list[str]:
+    return sorted(path.stem for path in (out / id_).iterdir())
+
+
+def again(out: Path) -> None:
+    """Group anew, and expect what the verbs made of the result."""
+    before, names = who(out), {person.id: person.name for person in result_of(out).people}
+    cluster(out.parent)
+    assert who(out) == before
+    assert {person.id: person.name for person in result_of(out).people} == names
+
+
+ONE, TWO, THREE = (
+    ["00", "01", "02", "03", "04", "05"],
+    ["06", "07", "08", "09"],
+    ["10", "11", "12"],
+)
+
+
+def test_the_example_is_as_it_says(out: Path) -> None:
+    assert who(out) == {"person-0001": ONE, "person-0002": TWO, "person-0003": THREE}
+    assert len(result_of(out).unclustered) == 2
+
+
+# ------------------------------------------------------------------------------------------------------ name
+
+
+def test_named_person_keeps_the_name(out: Path) -> None:
+    result = done("name", out, "person-0002", " Anna  Bö ")
+    assert person(out, "person-0002").name == "Anna Bö"
+    assert [json.loads(result.stdout)] == lines(out)
+    (line,) = lines(out)
+    assert line["do"] == "name"
+    assert line["name"] == "Anna Bö"
+    assert len(line["faces"]) == 4
+    assert "person-0002 is Anna Bö now" in result.stderr
+    assert f"facecluster undo {out} {line['id']}" in result.stderr
+    again(out)
+
+
+def test_quiet_says_nothing_but_the_line(out: Path) -> None:
+    result = done("name", "-q", out, "person-0002", "Anna")
+    assert result.stderr == ""
+    assert len(result.stdout.splitlines()) == 1
+
+
+def test_empty_name_takes_it_away(out: Path) -> None:
+    done("name", out, "person-0002", "Anna")
+    done("name", out, "ANNA", "")
+    assert person(out, "person-0002").name is None
+    again(out)
+
+
+def test_two_people_may_not_have_one_name(out: Path) -> None:
+    done("name", out, "person-0001", "Anna")
+    result = run("name", out, "person-0002", "anna")
+    assert result.exit_code == 1
+    assert f"facecluster merge {out} person-0001 person-0002" in result.stderr
+    assert len(lines(out)) == 1
+
+
+@pytest.mark.parametrize("name", ["Nobody", "person-0007", "a\x07b", "x" * 201])
+def test_name_that_means_something_else_is_refused(out: Path, name: str) -> None:
+    result = run("name", out, "person-0001", name)
+    assert result.exit_code == 2
+    assert lines(out) == []
+
+
+def test_result_may_be_named_by_its_file(out: Path) -> None:
+    done("name", out / "clusters.json", "person-0001", "Anna")
+    assert person(out, "person-0001").name == "Anna"
+
+
+# ----------------------------------------------------------------------------------------------------- merge
+
+
+def test_merged_people_are_one_with_the_first_ones_id(out: Path) -> None:
+    done("name", out, "person-0001", "Anna")
+    result = done("merge", out, "person-0003", "anna")
+    assert who(out) == {"person-0003": ONE + THREE, "person-0002": TWO}
+    merged = person(out, "person-0003")
+    assert merged.name == "Anna"
+    assert merged.former == ("person-0001",)
+    assert merged.n_photos == 9
+    assert in_folder(out, "person-0003") == ONE + THREE
+    assert not (out / "person-0001").exists()
+    assert not (out / "person-0001_montage.jpg").exists()
+    assert (out / "person-0003_montage.jpg").exists()
+    assert result_of(out).counts.people == 2
+    assert result_of(out).changes.vanished == ("person-0001",)
+    assert "person-0003 (Anna), with 9 faces" in result.stderr
+    again(out)
+
+
+def test_former_id_is_understood(out: Path) -> None:
+    done("merge", out, "person-0003", "person-0001")
+    done("name", out, "person-0001", "Anna")
+    assert person(out, "person-0003").name == "Anna"
+
+
+def test_merge_wants_different_people(out: Path) -> None:
+    assert run("merge", out, "person-0001").exit_code == 2
+    assert run("merge", out).exit_code == 2
+    result = run("merge", out, "person-0001", "PERSON-0001")
+    assert result.exit_code == 2
+    assert "named twice" in result.stderr
+
+
+# ----------------------------------------------------------------------------------------------------- split
+
+
+def test_split_off_faces_are_a_new_person(out: Path) -> None:
+    done("name", out, "person-0001", "Anna")
+    result = done("split", out, "anna", out.parent / "photos" / "00.png", out / "person-0001" / "01.png")
+    assert who(out) == {
+        "person-0002": TWO,
+        "person-0001": ONE[2:],
+        "person-0003": THREE,
+        "person-0004": ONE[:2],
+    }
+    assert person(out, "person-0001").name == "Anna"
+    assert person(out, "person-0004").name is None
+    assert all(face.core for face in person(out, "person-0004").faces)
+    assert in_folder(out, "person-0004") == ONE[:2]
+    assert result_of(out).next_id == 5
+    assert "person-0004 is new, with 2 faces of person-0001 (Anna), which keeps 4" in result.stderr
+    again(out)
+
+
+def test_copies_of_a_photo_go_together(out: Path) -> None:
+    done("split", out, "person-0001", out.parent / "photos" / "04.png")
+    assert who(out)["person-0004"] == ["04", "05"]
+    again(out)
+
+
+def test_split_wants_faces_of_the_person_and_not_all(out: Path) -> None:
+    photos = out.parent / "photos"
+    result = run("split", out, "person-0003", photos / "06.png#1")
+    assert result.exit_code == 1
+    assert "is of person-0002, not a face of person-0003" in result.stderr
+    result = run("split", out, "person-0003", *(photos / f"{name}.png" for name in THREE))
+    assert "all faces of person-0003" in result.stderr
+    assert lines(out) == []
+
+
+def test_of_two_faces_in_a_photo_split_takes_the_persons(out: Path) -> None:
+    done("split", out, "person-0002", out.parent / "photos" / "06.png")
+    assert who(out)["person-0004"] == ["06"]
+
+
+# ------------------------------------------------------------------------------------------------------ move
+
+
+def test_moved_faces_are_with_the_other_person(out: Path) -> None:
+    result = done(
+        "move", out, out.parent / "photos" / "00.png", out.parent / "photos" / "13.png", "person-0002"
+    )
+    assert who(out) == {"person-0002": ["00", *TWO, "13"], "person-0001": ONE[1:], "person-0003": THREE}
+    assert "2 faces moved to person-0002" in result.stderr
+    assert result_of(out).counts.clustered == 14
+    again(out)
+
+
+def test_face_moved_to_nobody_is_left_out(out: Path) -> None:
+    face = person(out, "person-0003").faces[0]
+    done("move", out, face.id[:8], "nobody")
+    assert face.photo not in {face.photo for face in person(out, "person-0003").faces}
+    assert face.id in {face.id for face in result_of(out).unclustered}
+
+
+def test_person_whose_last_face_is_moved_is_gone(out: Path) -> None:
+    photos = [out.parent / "photos" / f"{name}.png" for name in THREE]
+    result = done("move", out, *photos, "person-0001")
+    assert who(out) == {"person-0001": ONE + THREE, "person-0002": TWO}
+    assert "person-0003 had no other and is gone" in result.stderr
+    assert not (out / "person-0003").exists()
+    again(out)
+
+
+def test_move_says_what_does_not_make_sense(out: Path) -> None:
+    photos = out.parent / "photos"
+    assert "is a face of person-0001 already" in run("move", out, photos / "00.png", "person-0001").stderr
+    assert "is nobody's already" in run("move", out, photos / "13.png", "nobody").stderr
+    several = run("move", out, photos / "00.png", photos / "10.png", "nobody")
+    assert "of several people (person-0001, person-0003)" in several.stderr
+    assert lines(out) == []
+
+
+# ---------------------------------------------------------------------------------------------- not-a-person
+
+
+def test_person_that_is_none_is_dissolved(out: Path) -> None:
+    result = done("not-a-person", out, "person-0002")
+    assert who(out) == {"person-0001": ONE, "person-0003": THREE}
+    assert result_of(out).counts.unclustered["not_a_person"] == 4
+    assert "person-0002 is no person now; 4 faces left out" in result.stderr
+    again(out)
+    assert result_of(out).counts.unclustered["not_a_person"] == 4
+
+
+def test_face_that_is_no_persons_is_left_out(out: Path) -> None:
+    done("not-a-person", out, out.parent / "photos" / "00.png", out.parent / "photos" / "13.png")
+    assert who(out)["person-0001"] == ONE[1:]
+    assert result_of(out).counts.unclustered["not_a_person"] == 2
+    again(out)
+
+
+def test_person_and_face_together_are_refused(out: Path) -> None:
+    result = run("not-a-person", out, "person-0001", out.parent / "photos" / "13.png")
+    assert result.exit_code == 2
+    assert "give one person, or faces only" in result.stderr
+
+
+# ------------------------------------------------------------------------------------------------------ undo
+
+
+def test_undo_takes_back_the_last_one_and_then_the_one_before(out: Path) -> None:
+    before = who(out)
+    done("merge", out, "person-0001", "person-0002")
+    done("name", out, "person-0001", "Anna")
+    assert "taken back: name person-0001 Anna" in done("undo", out).stderr
+    assert person(out, "person-0001").name is None
+    assert "taken back: merge person-0001 person-0002" in done("undo", out).stderr
+    assert sorted(who(out).values()) == sorted(before.values())
+    result = run("undo", out)
+    assert result.exit_code == 1
+    assert "no decision to be undone" in result.stderr
+    again(out)
+
+
+def test_undo_can_be_undone(out: Path) -> None:
+    done("name", out, "person-0001", "Anna")
+    done("undo", out)
+    done("undo", out, lines(out)[-1]["id"])
+    assert person(out, "person-0001").name == "Anna"
+    done("undo", out)
+    assert person(out, "person-0001").name is None
+    again(out)
+
+
+def test_undo_of_a_name_gives_back_the_one_before(out: Path) -> None:
+    done("name", out, "person-0001", "Anna")
+    done("name", out, "person-0001", "Bea")
+    done("undo", out)
+    assert person(out, "person-0001").name == "Anna"
+
+
+def test_undo_of_what_is_not_there_names_the_last_ones(out: Path) -> None:
+    done("name", out, "person-0001", "Anna")
+    (line,) = lines(out)
+    result = run("undo", out, "00000000")
+    assert result.exit_code == 1
+    assert f"{line['id']}  name person-0001 Anna" in result.stderr
+    done("undo", out, line["id"].upper())
+    assert "is undone already" in run("undo", out, line["id"]).stderr
+
+
+def test_undo_without_the_table_says_that_the_result_lags_and_later_verbs_do(out: Path) -> None:
+    done("merge", out, "person-0001", "person-0002")
+    (out.parent / "faces.npz").rename(out.parent / "gone.npz")
+    result = done("undo", out)
+    assert "does not show it yet" in result.stderr
+    assert len(who(out)) == 2
+    result = done("name", out, "person-0003", "Cleo")
+    assert "does not show all decisions" in result.stderr
+    (out.parent / "gone.npz").rename(out.parent / "faces.npz")
+    cluster(out.parent)
+    assert sorted(who(out).values()) == [ONE, TWO, THREE]
+    assert "does not show" not in done("name", out, "Cleo", "Dora").stderr
+
+
+def test_undo_tells_when_the_face_table_is_another_since(out: Path) -> None:
+    done("merge", out, "person-0001", "person-0002")
+    file = out.parent / "faces.npz"
+    table = store.read(file)
+    kept = Faces(**{name: column[:-1] for name, column in vars(table.faces).items()})
+    store.write(replace(table, faces=kept), file)
+    assert "14 faces grouped anew, 3 people (there were 15 faces before" in done("undo", out).stderr
+
+
+# ------------------------------------------------------------------------------------------ the records alone
+
+
+@pytest.fixture
+def result(out: Path) -> Result:
+    """The example, whose two faces of nobody are an almost-person."""
+    plain = result_of(out)
+    faces = tuple(AlmostFace(face.id, face.photo, ()) for face in plain.unclustered)
+    left = tuple(replace(face, almost=0) for face in plain.unclustered)
+    return replace(plain, almost=(AlmostPerson(2, 3, faces),), unclustered=left)
+
+
+@pytest.mark.parametrize("verb", ["merge", "split", "move", "nobody", "not a person"])
+def test_faces_are_neither_lost_nor_doubled_and_counts_are_right(result: Result, verb: str) -> None:
+    one, two, three = result.people
+    ids = {face.id for face in three.faces} | {result.unclustered[0].id}
+    corrected, changed = {
+        "merge": lambda: corrections.merge(result, [three, one]),
+        "split": lambda: corrections.split(result, one, [one.faces[1].id]),
+        "move": lambda: corrections.move(result, ids, two),
+        "nobody": lambda: corrections.move(result, ids, None),
+        "not a person": lambda: corrections.not_a_person(result, ids),
+    }[verb]()
+
+    def all_ids(of: Result) -> list[str]:
+        return sorted([face.id for p in of.people for face in p.faces] + [face.id for face in of.unclustered])
+
+    assert all_ids(corrected) == all_ids(result)
+    before = {person.id: person for person in result.people}
+    assert changed == {p.id for p in corrected.people if p != before.get(p.id)}
+    for person in corrected.people:
+        assert person.n_faces == len(person.faces) > 0
+        assert person.n_photos == len({face.photo for face in person.faces})
+        assert person.cover == person.faces[0].id
+    sizes = [person.n_faces for person in corrected.people]
+    assert sizes == sorted(sizes, reverse=True)
+    counts = corrected.counts
+    assert (counts.people, counts.clustered) == (len(sizes), sum(sizes))
+    assert counts.faces == result.counts.faces
+    assert sum(counts.unclustered.values()) == len(corrected.unclustered) == counts.faces - sum(sizes)
+    assert set(corrected.changes.vanished) == set(before) - {person.id for person in corrected.people}
+
+
+def test_almost_person_loses_the_faces_that_somebody_gets(result: Result) -> None:
+    face = result.unclustered[0]
+    corrected, _ = corrections.move(result, {face.id}, result.people[0])
+    assert corrected.almost == ()
+    assert [left.almost for left in corrected.unclustered] == [None]
+    untouched, _ = corrections.move(result, {result.people[0].faces[0].id}, None)
+    assert untouched.almost == result.almost
+    assert [left.almost for left in untouched.unclustered][:2] == [0, 0]
+
+
+def test_correcting_leaves_the_result_as_it_was(result: Result) -> None:
+    copy = replace(result)
+    corrections.merge(result, result.people)
+    corrections.not_a_person(result, {result.people[0].faces[0].id})
+    assert result == copy
+
+
+# --------------------------------------------------------------------------------------------- contradictions
+
+
+def test_contradiction_shows_both_and_writes_nothing(out: Path) -> None:
+    done("split", out, "person-0001", out.parent / "photos" / "00.png")
+    before = (out / "clusters.json").read_bytes(), lines(out)
+    result = run("merge", out, "person-0001", "person-0004")
+    assert result.exit_code == 1
+    assert f"{out / 'decisions.jsonl'}:1: " in result.stderr
+    assert "this one: " in result.stderr
+    assert result.stderr.count('"do": ') == 2
+    assert f"facecluster undo RESULT {before[1][0]['id']}" in result.stderr
+    assert ((out / "clusters.json").read_bytes(), lines(out)) == before
+
+
+def test_contradictions_of_two_computers_are_undone_one_by_one(out: Path) -> None:
+    file = out / "decisions.jsonl"
+    done("split", out, "person-0001", out.parent / "photos" / "00.png")
+    done("split", out, "person-0002", out.parent / "photos" / "07.png")
+    here = file.read_bytes()
+    file.unlink()
+    cluster(out.parent)
+    (first, second) = (json.loads(line)["id"] for line in here.splitlines())
+    for line in here.splitlines():  # what the one computer split, the other says is one person
+        spots = json.loads(line)
+        merge = {**spots, "id": spots["id"][::-1], "do": "merge", "people": ["a", "b"]}
+        merge["faces"] = [spots["faces"], spots["from"]]
+        here += json.dumps(merge).encode() + b"\n"
+    file.write_bytes(here)
+    assert run("name", out, "person-0001", "Anna").exit_code == 1
+    result = run("undo", out, first)
+    assert result.exit_code == 1
+    assert [json.loads(result.stdout)] == lines(out)[-1:]
+    assert "taken back: split 1 face off person-0001" in result.stderr
+    assert "contradict" in result.stderr
+    assert second in result.stderr
+    assert "contradict" not in done("undo", out, second).stderr
+    assert who(out) == {"person-0001": ONE, "person-0002": TWO, "person-0003": THREE}
+
+
+def test_face_of_a_merged_person_can_be_taken_out(out: Path) -> None:
+    done("merge", out, "person-0001", "person-0002")
+    for name in ("00", "01", "06"):
+        done("move", out, out.parent / "photos" / f"{name}.png#1", "nobody")
+    assert who(out)["person-0001"] == [*ONE[2:], *TWO[1:]]
+    cluster(out.parent)
+    assert who(out)["person-0001"] == [*ONE[2:], *TWO[1:]]
+
+
+# -------------------------------------------------------------------------------------- how things are named
+
+
+def test_unknown_person_is_told_with_those_that_are_like_it(out: Path) -> None:
+    done("name", out, "person-0003", "Annabel")
+    assert "no such person; perhaps person-0003 (Annabel)" in run("name", out, "Anabel", "B").stderr
+    result = run("name", out, "zzz", "B")
+    assert result.exit_code == 1
+    assert "there are person-0001, person-0002, person-0003 (Annabel)" in result.stderr
+    assert "no such person or face" in run("not-a-person", out, "zzz").stderr
+
+
+def test_photo_with_several_faces_lists_them(out: Path) -> None:
+    photo = out.parent / "photos" / "06.png"
+    result = run("move", out, photo, "person-0001")
+    assert result.exit_code == 1
+    assert f"{photo}#1  person-0002, 100x100 pixels at 100,200" in result.stderr
+    assert f"{photo}#2  nobody, 100x100 pixels at 250,200" in result.stderr
+    done("move", out, f"{photo}#2", "person-0001")
+    assert who(out)["person-0001"] == [*ONE, "06"]
+    assert "2 faces of this photo" in run("move", out, f"{photo}#3", "person-0001").stderr
+
+
+def test_photo_is_known_by_its_content_wherever_it_lies(out: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "holiday#1.png"
+    copy.write_bytes((tmp_path / "photos" / "13.png").read_bytes())
+    done("move", out, copy, "person-0001")
+    assert who(out)["person-0001"] == [*ONE, "13"]
+
+
+def test_face_that_is_not_there_is_told(out: Path, tmp_path: Path) -> None:
+    Image.new("RGB", (10, 10)).save(tmp_path / "other.png")
+    assert "no face of this photo" in run("move", out, tmp_path / "other.png", "person-0001").stderr
+    assert "no such face" in run("move", out, "abcdef0123", "person-0001").stderr
+    start = person(out, "person-0001").faces[0].id[:5]
+    assert "6 letters" in run("move", out, start, "person-0002").stderr
+
+
+def test_result_that_is_none_is_told(out: Path, tmp_path: Path) -> None:
+    assert "holds no clusters.json" in run("undo", tmp_path / "photos").stderr
+    assert "give a folder of results" in run("undo", tmp_path / "faces.npz").stderr
+    record = json.loads((out / "clusters.json").read_text())
+    del record["settings"]["link"]
+    (out / "clusters.json").write_text(json.dumps(record))
+    assert "run cluster again" in run("name", out, "person-0001", "Anna").stderr
+
+
+def test_broken_line_ends_every_verb(out: Path) -> None:
+    (out / "decisions.jsonl").write_text("what\n{}\n")
+    for arguments in (["name", out, "person-0001", "A"], ["undo", out]):
+        result = run(*arguments)
+        assert result.exit_code == 1
+        assert "decisions.jsonl:1: not a decision" in result.stderr
+
+
+def test_original_photos_are_left_alone(out: Path) -> None:
+    photos = {path: path.read_bytes() for path in (out.parent / "photos").iterdir()}
+    done("merge", out, "person-0001", "person-0002")
+    done("not-a-person", out, "person-0003")
+    done("undo", out)
+    assert {path: path.read_bytes() for path in (out.parent / "photos").iterdir()} == photos
