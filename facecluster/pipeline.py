@@ -545,10 +545,10 @@ def _recall(output: Path, settings: Settings, fresh: bool, stack: ExitStack) -> 
         TableError: it is no table.
         FaceclusterError: it was made with other settings.
     """
-    stack.enter_context(_only_user_of(output))
+    stack.enter_context(only_user_of(output))
     rows = [] if fresh or not output.exists() else list(_rows_of(_read_earlier(output, settings)))
     journal = stack.enter_context(
-        Journal(_beside(output, ".partial"), *_journal_headers(settings, fresh), replace=fresh)
+        Journal(beside(output, ".partial"), *_journal_headers(settings, fresh), replace=fresh)
     )
     interrupted = dict(map(_unpack, journal.replay()))
     if interrupted:
@@ -617,13 +617,13 @@ def _unpack(record: bytes) -> tuple[str, Analysis]:
 
 
 @contextmanager
-def _only_user_of(output: Path) -> Iterator[None]:
+def only_user_of(output: Path) -> Iterator[None]:
     """Keep other processes from the same output.
 
     Raises:
         OutputError: another process has it, or the folder cannot be written.
     """
-    path = _beside(output, ".lock")
+    path = beside(output, ".lock")
     lock = filelock.FileLock(path)
     try:
         lock.acquire(timeout=0)
@@ -641,7 +641,8 @@ def _only_user_of(output: Path) -> Iterator[None]:
         lock.release()
 
 
-def _beside(output: Path, suffix: str) -> Path:
+def beside(output: Path, suffix: str) -> Path:
+    """Name the file of ours that stands beside an output."""
     return output.with_name(output.name + suffix)
 
 

@@ -3,8 +3,10 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +17,10 @@ from tables import make_table, people
 
 from facecluster import store
 from facecluster.cli import main
-from facecluster.cli.cluster import ClusterOptions, cluster_table
+from facecluster.cli.cluster import ClusterOptions, cluster_table, write_result
+from facecluster.errors import FaceclusterError
 from facecluster.identity.gate import Limits
+from facecluster.output.folders import ResultFolder
 from facecluster.table import FaceTable
 
 
@@ -75,7 +79,8 @@ def test_options_of_the_older_script_and_standard_input(file: Path, tmp_path: Pa
     named = run("-e", file, "-j", -1, "--output", tmp_path / "a", "--json")
     piped = run("-", "--output", tmp_path / "b", "--json", stdin=file.read_bytes())
     assert named.exit_code == piped.exit_code == 0
-    assert named.stdout == piped.stdout
+    assert json.loads(named.stdout)["settings"]["table"] == str(file)
+    assert named.stdout.replace(json.dumps(str(file)), "null") == piped.stdout
 
 
 def test_run_again_gives_the_same_bytes(file: Path, tmp_path: Path) -> None:
@@ -90,6 +95,229 @@ def test_run_again_gives_the_same_bytes(file: Path, tmp_path: Path) -> None:
     assert {p.name for p in content()} == {"clusters.json", "person-0001_montage.jpg"}
 
 
+def record(folder: Path) -> dict:  # type: ignore[type-arg]
+    return json.loads((folder / "clusters.json").read_text())  # type: ignore[no-any-return]
+
+
+def ids(folder: Path) -> dict[str, set[str]]:
+    """Names of the photos of each person."""
+    return {p["id"]: {Path(f["photo"]).stem for f in p["faces"]} for p in record(folder)["people"]}
+
+
+def part_of(table: FaceTable, rows: list[int]) -> FaceTable:
+    """A table of some faces, with all photos."""
+    faces = replace(table.faces, **{name: column[rows] for name, column in vars(table.faces).items()})
+    return replace(table, faces=faces)
+
+
+def test_ids_stay_when_photos_are_added(table: FaceTable, tmp_path: Path) -> None:
+    # person 1 of the first run has three photos, the other two join her later and make her the smaller one
+    out = tmp_path / "out"
+    cluster_table(part_of(table, [0, 1, 2]), out)
+    assert ids(out) == {"person-0001": {"0", "1", "2"}}
+    result = cluster_table(table, out)
+    assert [person.id for person in result.people] == ["person-0002", "person-0001"]
+    assert ids(out) == {"person-0001": {"0", "1", "2"}, "person-0002": {"3", "4", "5", "6"}}
+    assert record(out)["changes"] == {"appeared": ["person-0002"], "vanished": [], "merged": [], "split": []}
+    assert record(out)["next_id"] == 3
+    assert {p.name for p in (out / "person-0002").iterdir()} == {"3.png", "4.png", "5.png", "6.png"}
+    with Image.open(out / "person-0002_montage.jpg") as montage:
+        assert montage.info["comment"] == b"person-0002: 4 of 4 faces"
+    cluster_table(table, tmp_path / "fresh")
+    assert ids(tmp_path / "fresh")["person-0001"] == {"3", "4", "5", "6"}
+
+
+def test_second_run_changes_nothing_whatever_came_before(table: FaceTable, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    cluster_table(part_of(table, [0, 1, 2]), out)
+    cluster_table(table, out)
+    cluster_table(table, out)
+    second = (out / "clusters.json").read_bytes()
+    cluster_table(table, out)
+    assert (out / "clusters.json").read_bytes() == second
+    assert record(out)["changes"] == {"appeared": [], "vanished": [], "merged": [], "split": []}
+
+
+def test_id_of_somebody_who_is_gone_is_never_given_again(table: FaceTable, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    cluster_table(table, out)
+    cluster_table(part_of(table, [0, 1, 2]), out)
+    assert record(out)["changes"]["vanished"] == ["person-0001"]
+    assert ids(out) == {"person-0002": {"0", "1", "2"}}
+    cluster_table(table, out)
+    assert ids(out) == {"person-0002": {"0", "1", "2"}, "person-0003": {"3", "4", "5", "6"}}
+    assert record(out)["changes"]["appeared"] == ["person-0003"]
+
+
+def test_merged_and_split_people_are_recorded(table: FaceTable, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    cluster_table(table, out)
+    spots = [[[str(table.faces.id[row]), table.faces.box[row].tolist()]] for row in (3, 0)]
+    merge = {"do": "merge", "people": ["person-0001", "person-0002"], "faces": spots}
+    (tmp_path / "merge.jsonl").write_text(json.dumps({"id": "0a", "time": "2026-01-01T00:00:00Z", **merge}))
+    cluster_table(table, out, ClusterOptions(decisions=tmp_path / "merge.jsonl"))
+    (one,) = record(out)["people"]
+    assert (one["id"], one["former"], one["n_faces"]) == ("person-0001", ["person-0002"], 7)
+    assert record(out)["changes"] == {
+        "appeared": [],
+        "vanished": ["person-0002"],
+        "merged": [{"into": "person-0001", "from": ["person-0001", "person-0002"]}],
+        "split": [],
+    }
+    cluster_table(table, out)
+    assert record(out)["changes"] == {
+        "appeared": ["person-0003"],
+        "vanished": [],
+        "merged": [],
+        "split": [{"from": "person-0001", "into": ["person-0001", "person-0003"]}],
+    }
+    assert record(out)["people"][0]["former"] == ["person-0002"]
+
+
+def test_ids_survive_renamed_photos_and_other_boxes(table: FaceTable, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    digest = table.photos.digest[table.faces.photo]
+    named = replace(table.faces, id=np.char.add(digest, "-0"))
+    cluster_table(part_of(replace(table, faces=named), [0, 1, 2]), out, ClusterOptions(link="none"))
+    moved = replace(table.photos, path=np.char.replace(table.photos.path, "photos", "pictures"))
+    other = replace(named, id=np.char.add(digest, "-3"), box=table.faces.box + np.float32(9))
+    cluster_table(replace(table, photos=moved, faces=other), out, ClusterOptions(link="none"))
+    assert ids(out)["person-0001"] == {"0", "1", "2"}
+
+
+def test_names_stay_with_their_people(table: FaceTable, tmp_path: Path) -> None:
+    # as a program that knows the format might write them
+    out = tmp_path / "out"
+    result = cluster_table(part_of(table, [0, 1, 2]), out)
+    named = replace(result, people=(replace(result.people[0], name="Zoë"),))
+    write_result(named, out, sizes={}, link="copy", changed=())
+    cluster_table(table, out)
+    assert [(p["id"], p["name"]) for p in record(out)["people"]] == [
+        ("person-0002", None),
+        ("person-0001", "Zoë"),
+    ]
+
+
+def test_names_and_changes_are_told(file: Path, table: FaceTable, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    result = cluster_table(part_of(table, [0, 1, 2]), out)
+    named = replace(result, people=(replace(result.people[0], name="Zoë \udcff"),))
+    write_result(named, out, sizes={}, link="copy", changed=())
+    result_again = run(file, "-o", out)
+    assert [line.split()[:4] for line in result_again.stdout.splitlines()] == [
+        ["person", "faces", "photos", "name"],
+        ["person-0002", "4", "4", "-"],
+        ["person-0001", "3", "3", "Zoë"],
+    ]
+    assert "since the earlier result: 1 appeared" in result_again.stderr
+    assert "since the earlier result" not in run(file, "-o", out).stderr
+
+
+def test_decisions_beside_the_result_or_elsewhere_are_kept_to(
+    file: Path, table: FaceTable, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def spots(*rows: int) -> list[list[object]]:
+        return [[str(table.faces.id[row]), table.faces.box[row].tolist()] for row in rows]
+
+    lines = [
+        {"do": "name", "person": "person-0002", "name": "Zoë", "faces": spots(0, 1, 2)},
+        {
+            "do": "move",
+            "person": "person-0001",
+            "into": None,
+            "faces": spots(3),
+            "to": None,
+            "from": spots(4, 5, 6),
+        },
+    ]
+    ledger = tmp_path / "elsewhere.jsonl"
+    text = "".join(
+        json.dumps({"id": f"{i:08x}", "time": f"2026-01-01T00:00:0{i}.000000Z", **line}) + "\n"
+        for i, line in enumerate(lines)
+    )
+    ledger.write_text(text)
+    assert run(file, "-o", tmp_path / "a", "--decisions", ledger).exit_code == 0
+    (tmp_path / "b").mkdir()
+    shutil.copy(ledger, tmp_path / "b" / "decisions.jsonl")
+    assert run(file, "-o", tmp_path / "b").exit_code == 0
+    for out in (tmp_path / "a", tmp_path / "b"):
+        assert [(p["name"], p["n_faces"]) for p in record(out)["people"]] == [("Zoë", 3), (None, 3)]
+        assert len(record(out)["settings"]["decisions"]) == 16
+    assert record(tmp_path / "a")["settings"]["decisions_file"] == str(ledger)
+    assert record(tmp_path / "b")["settings"]["decisions_file"] is None
+    assert (tmp_path / "b" / "decisions.jsonl").read_text() == text
+    first = (tmp_path / "b" / "clusters.json").read_bytes()
+    assert run(file, "-o", tmp_path / "b").exit_code == 0
+    assert (tmp_path / "b" / "clusters.json").read_bytes() == first
+    assert (tmp_path / "b" / "decisions.jsonl").read_text() == text
+    caplog.clear()
+    assert run(file, "-o", tmp_path / "a").exit_code == 0
+    assert f"kept to the decisions of {ledger}, which are not there; give --decisions" in caplog.text
+    assert [p["name"] for p in record(tmp_path / "a")["people"]] == [None, None]
+    result = run(file, "-o", tmp_path / "a", "--decisions", tmp_path / "none.jsonl")
+    assert (result.exit_code, "none.jsonl" in result.stderr) == (2, True)
+
+
+def test_damaged_record_is_set_aside(
+    table: FaceTable, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    out = tmp_path / "out"
+    cluster_table(table, out)
+    status = (out / "clusters.json").stat()
+    content = (out / "clusters.json").read_bytes()
+    rotten = content.replace(b'"format": 1', b'"format": !')
+    (out / "clusters.json").write_bytes(rotten)
+    os.utime(out / "clusters.json", ns=(status.st_atime_ns, status.st_mtime_ns))
+    cluster_table(table, out)
+    assert "not JSON" in caplog.text
+    assert "clusters.damaged.json, and people get new ids" in caplog.text
+    assert (out / "clusters.json").read_bytes() == content
+    assert (out / "clusters.damaged.json").read_bytes() == rotten
+
+
+def test_run_that_was_killed_loses_no_ids(
+    table: FaceTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    cluster_table(part_of(table, [0, 1, 2]), out)
+
+    def die(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    for name in ("write", "place"):
+        with monkeypatch.context() as patch:
+            patch.setattr(ResultFolder, name, die)
+            with pytest.raises(KeyboardInterrupt):
+                cluster_table(table, out)
+    assert not (out / "person-0001_montage.jpg").exists()
+    cluster_table(table, out)
+    assert ids(out)["person-0001"] == {"0", "1", "2"}
+    assert (out / "person-0001_montage.jpg").exists()
+
+
+def test_only_changed_montages_are_made_anew(table: FaceTable, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    result = cluster_table(table, out)
+    montages = sorted(out.glob("*_montage.jpg"))
+    before = [montage.stat().st_ino for montage in montages]
+    write_result(result, out, sizes={}, link="copy", changed={"person-0002"})
+    after = [montage.stat().st_ino for montage in montages]
+    assert before[0] == after[0]
+    assert before[1] != after[1]
+    montages[0].unlink()
+    write_result(result, out, sizes={}, link="copy", changed=())
+    assert montages[0].exists()
+    assert montages[1].stat().st_ino == after[1]
+
+
+def test_ids_that_lead_elsewhere_are_refused(table: FaceTable, tmp_path: Path) -> None:
+    result = cluster_table(table, tmp_path / "out")
+    for strange in ("../person-0001", "person-0002", "person-0001\n", ""):
+        people = (replace(result.people[0], id=strange), *result.people[1:])
+        with pytest.raises(FaceclusterError, match="record of people is damaged"):
+            write_result(replace(result, people=people), tmp_path / "out", sizes={}, link="copy")
+
+
 def test_limits_are_passed_on(file: Path, tmp_path: Path) -> None:
     def people_with(*options: object) -> int:
         result = run(file, "-o", tmp_path / "out", "--link", "none", "--json", *options)
@@ -102,8 +330,8 @@ def test_limits_are_passed_on(file: Path, tmp_path: Path) -> None:
     assert people_with("--min-quality", 0.9) == 0
     assert people_with("--min-quality", 0.9, "--no-gate") == 2
     assert people_with("--eps", 0.01) == 0
-    assert people_with("--min-samples", 4) == 1
     assert people_with("--min-images", 1, "--min-samples", 1) == 3
+    assert record(tmp_path / "out")["settings"]["cluster"]["min_samples"] == 1
 
 
 def test_nobody_is_an_answer_that_says_why(file: Path, tmp_path: Path) -> None:
@@ -339,3 +567,83 @@ def test_real_photos_of_five_people(tmp_path: Path) -> None:
     for person in json.loads(result.stdout)["people"]:
         assert len({Path(face["photo"]).parent.name for face in person["faces"]}) == 1, "nobody is mixed up"
         assert (tmp_path / "out" / f"{person['id']}_montage.jpg").is_file()
+
+
+# -------------------------------------------------------------------------------------------------- updates
+
+
+def first(table: FaceTable, n: int) -> FaceTable:
+    """The first n photos of a table of one face a photo."""
+    photos = {key: column[:n] for key, column in vars(table.photos).items()}
+    faces = {key: column[:n] for key, column in vars(table.faces).items()}
+    return FaceTable(type(table.photos)(**photos), type(table.faces)(**faces), table.settings)
+
+
+@pytest.fixture
+def grown(table: FaceTable, tmp_path: Path) -> tuple[Path, Path]:
+    """A folder of results of the first seven photos, and a table of these and five more: one of the stranger's, three
+    of hers and one of the first person's."""
+    paths = [*table.photos.path.tolist(), *(str(tmp_path / "photos" / f"{i}.png") for i in range(8, 12))]
+    for path in paths[8:]:
+        Image.new("RGB", (400, 400), (10, 200, 10)).save(path)
+    encoding = people(3, 4)[[0, 1, 2, 4, 5, 6, 7, 8, 9, 10, 11, 3]]
+    full = make_table(encoding, paths=paths, photos={"size": [[400, 400]] * 12})
+    store.write(first(full, 7), tmp_path / "before.npz")
+    store.write(full, tmp_path / "after.npz")
+    assert run(tmp_path / "before.npz", "-o", tmp_path / "out").exit_code == 0
+    return tmp_path / "out", tmp_path / "after.npz"
+
+
+def people_of(directory: Path) -> dict[str, set[str]]:
+    record = json.loads((directory / "clusters.json").read_text())
+    return {person["id"]: {face["id"] for face in person["faces"]} for person in record["people"]}
+
+
+def test_update_places_new_faces_and_says_so(grown: tuple[Path, Path], tmp_path: Path) -> None:
+    out, after = grown
+    untouched = (out / "person-0001_montage.jpg").stat().st_mtime_ns
+    result = run(after, "-o", out, "--update")
+    assert result.exit_code == 0, result.output
+    assert "an update: 5 new faces since all faces were clustered" in result.stderr
+    assert "1 appeared" in result.stderr
+    found = people_of(out)
+    assert {who: len(faces) for who, faces in found.items()} == {
+        "person-0001": 4,
+        "person-0002": 4,
+        "person-0003": 4,
+    }
+    assert (out / "person-0003" / "8.png").exists()
+    assert (out / "person-0001_montage.jpg").stat().st_mtime_ns == untouched
+    record = json.loads((out / "clusters.json").read_text())
+    assert record["settings"]["update"] == {"updates": 1, "new_faces": 5, "would_merge": []}
+    # the same people as all at once
+    assert run(after, "-o", tmp_path / "full").exit_code == 0
+    assert sorted(map(sorted, found.values())) == sorted(map(sorted, people_of(tmp_path / "full").values()))
+    # once more: nothing is new, and nothing changes
+    assert run(after, "-o", out, "--update").exit_code == 0
+    assert people_of(out) == found
+    # and a full run forgets that there were updates
+    assert run(after, "-o", out).exit_code == 0
+    assert "update" not in json.loads((out / "clusters.json").read_text())["settings"]
+    assert people_of(out) == found
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [(["--min-size", "50"], "other options"), (["--same-photo", "allow"], "other options")],
+)
+def test_update_with_other_options_is_a_full_run(
+    grown: tuple[Path, Path], options: list[str], why: str
+) -> None:
+    out, after = grown
+    result = run(after, "-o", out, "--update", *options)
+    assert result.exit_code == 0
+    assert "all faces are clustered: the earlier result was made with " + why in result.stderr
+    assert len(people_of(out)) == 3
+
+
+def test_update_without_an_earlier_result_is_a_full_run(file: Path, tmp_path: Path) -> None:
+    result = run(file, "-o", tmp_path / "new", "--update")
+    assert result.exit_code == 0
+    assert "all faces are clustered: there is no earlier result in the folder" in result.stderr
+    assert len(people_of(tmp_path / "new")) == 2

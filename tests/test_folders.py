@@ -202,6 +202,33 @@ def test_files_of_the_user_stay(link: Link, photos: Path, tmp_path: Path) -> Non
     }
 
 
+def test_file_that_is_kept_stays_until_it_is_written(tmp_path: Path) -> None:
+    write(tmp_path, result_of())
+    folder = ResultFolder(tmp_path, [])
+    folder.prepare(["clusters.json"], {}, "copy", keep=["clusters.json", "other.json"])
+    assert (tmp_path / "clusters.json").read_bytes() == b"{}"
+    folder.write("clusters.json", [b"[]"])
+    assert ResultFolder(tmp_path, []).has("clusters.json")
+    assert not ResultFolder(tmp_path, []).has("other.json")
+
+
+def test_file_whose_replacing_was_cut_short_is_still_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    write(tmp_path, result_of())
+    folder = ResultFolder(tmp_path, [])
+    folder.prepare(["clusters.json"], {}, "copy", keep=["clusters.json"])
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", die)
+        with pytest.raises(KeyboardInterrupt):
+            folder.write("clusters.json", [b"longer than before"])
+    assert (tmp_path / "clusters.json").read_bytes() == b"{}"
+    write(tmp_path, result_of())
+
+
 @pytest.mark.parametrize("name", ["clusters.json", "person-0001_montage.jpg"])
 @pytest.mark.parametrize("ours", [False, True])
 def test_record_or_montage_that_is_not_ours_ends_it_before_anything_is_touched(

@@ -3,6 +3,7 @@ from __future__ import annotations
 import gc
 import json
 import re
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
@@ -13,7 +14,23 @@ from tables import make_table, people
 from facecluster.errors import FaceclusterError
 from facecluster.identity.cluster import cluster_faces
 from facecluster.identity.rules import Rules
-from facecluster.output.records import Result, columns, make_result, read_result, to_json
+from facecluster.output.records import (
+    Box,
+    Changes,
+    Merged,
+    Person,
+    PersonFace,
+    Pose,
+    Result,
+    SamePhoto,
+    Split,
+    UnclusteredFace,
+    columns,
+    make_result,
+    read_result,
+    to_json,
+    with_people,
+)
 from facecluster.table import NO_FACE, OK, UNREADABLE, FaceTable
 
 RULES = Rules.make("sface")
@@ -40,7 +57,16 @@ def test_json_is_what_the_design_says() -> None:
         photos={"status": [OK] * 8 + [NO_FACE, UNREADABLE], "reason": [""] * 9 + ["empty file"]},
     )  # fmt: skip
     record = parsed(result_of(table))
-    assert list(record) == ["format", "settings", "people", "unclustered", "almost", "counts"]
+    assert list(record) == [
+        "format",
+        "settings",
+        "people",
+        "unclustered",
+        "almost",
+        "counts",
+        "next_id",
+        "changes",
+    ]
     assert record["format"] == 1
     assert record["settings"]["encoder"] == "sface"
     assert record["settings"]["cluster"]["limits"]["min_images"] == 3
@@ -68,8 +94,11 @@ def test_json_is_what_the_design_says() -> None:
     ]  # fmt: skip
     assert record["counts"] == {
         "photos": 10, "ok": 8, "no_face": 1, "unreadable": 1, "faces": 8, "people": 2, "clustered": 7,
-        "unclustered": {"no_pose": 1},
+        "unclustered": {"no_pose": 1}, "same_photo": {"photos": 0, "twice": 0},
     }  # fmt: skip
+    assert record["next_id"] == 3
+    assert record["changes"] == {"appeared": [], "vanished": [], "merged": [], "split": []}
+    assert list(first) == ["id", "name", "n_faces", "n_photos", "cover", "former", "faces"]
 
 
 def test_empty_table() -> None:
@@ -179,6 +208,68 @@ def test_what_was_written_is_read(rich: Result, tmp_path: Path) -> None:
     assert (read.unclustered, read.almost, read.counts) == (rich.unclustered, rich.almost, rich.counts)
 
 
+def test_ids_names_and_changes_are_read(rich: Result, tmp_path: Path) -> None:
+    changes = Changes(
+        ("person-0009",), ("person-0004",), (Merged("person-0001", ("person-0001", "person-0004")),)
+    )
+    changes = replace(changes, split=(Split("person-0002", ("person-0002", "person-0009")),))
+    first = replace(rich.people[0], name="Zoë", former=("person-0004", "person-0003"))
+    result = replace(rich, people=(first, *rich.people[1:]), next_id=12, changes=changes)
+    record = parsed(result)
+    assert record["changes"]["merged"] == [{"into": "person-0001", "from": ["person-0001", "person-0004"]}]
+    assert record["changes"]["split"] == [{"from": "person-0002", "into": ["person-0002", "person-0009"]}]
+    (tmp_path / "clusters.json").write_text(json.dumps(record))
+    assert read_result(tmp_path / "clusters.json") == result
+
+
+def test_older_result_without_ids_of_its_own_is_read(rich: Result, tmp_path: Path) -> None:
+    record = parsed(rich)
+    del record["next_id"], record["changes"], record["counts"]["same_photo"]
+    for person in record["people"]:
+        del person["former"]
+    (tmp_path / "clusters.json").write_text(json.dumps(record))
+    read = read_result(tmp_path / "clusters.json")
+    assert (read.people, read.changes, read.next_id) == (rich.people, Changes(), len(rich.people) + 1)
+    assert read.counts == rich.counts
+
+
+def test_next_id_is_above_every_id_that_is_there(rich: Result, tmp_path: Path) -> None:
+    record = parsed(rich)
+    record["people"][0] |= {"id": "person-0007", "former": ["person-0041", "grandma"]}
+    (tmp_path / "clusters.json").write_text(json.dumps(record))
+    assert read_result(tmp_path / "clusters.json").next_id == 42
+
+
+def test_faces_of_one_photo_are_counted() -> None:
+    def person(who: str, *photos: str) -> Person:
+        where = (Box(0, 0, 9, 9), Pose(0, 0, 0), 0.9)
+        return Person.of(
+            who, [PersonFace("f", photo, *where, core=True, confidence=None) for photo in photos]
+        )
+
+    assert SamePhoto.of([]) == SamePhoto(photos=0, twice=0)
+    one, other = (
+        person("a", "1.jpg", "2.jpg", "3.jpg"),
+        person("b", "2.jpg", "3.jpg", "3.jpg", "4.jpg", "4.jpg"),
+    )
+    assert SamePhoto.of([one, other]) == SamePhoto(photos=3, twice=2)
+
+
+def test_people_that_were_changed_are_counted_again(rich: Result) -> None:
+    assert with_people(rich, rich.people, rich.unclustered) == rich
+    face = rich.people[0].faces[0]
+    lone = UnclusteredFace(face.id, face.photo, face.box, face.pose, face.quality, reason="no_match")
+    smaller = Person.of("person-0001", rich.people[0].faces[1:], "Ann", ["person-0008"])
+    result = with_people(rich, [smaller, *rich.people[1:]], [*rich.unclustered, lone])
+    assert (smaller.n_faces, smaller.n_photos, smaller.cover) == (3, 3, smaller.faces[0].id)
+    assert result.counts.clustered == rich.counts.clustered - 1
+    assert sum(result.counts.unclustered.values()) == len(result.unclustered)
+    assert result.counts.faces == rich.counts.faces
+    assert [p.n_faces for p in result.people] == sorted((p.n_faces for p in result.people), reverse=True)
+    (alone,) = with_people(rich, rich.people[:1], ()).people
+    assert alone == rich.people[0]
+
+
 def test_layout_and_unknown_fields_do_not_matter(rich: Result, tmp_path: Path) -> None:
     record = parsed(rich)
     record["new"] = record["people"][0]["new"] = record["people"][0]["faces"][0]["new"] = 7
@@ -210,6 +301,9 @@ def test_columns_have_all_faces(rich: Result) -> None:
         ({"people": [7]}, "damaged"),
         ({"counts": {}}, "damaged"),
         ({"counts": None}, "damaged"),
+        ({"next_id": "7"}, "damaged: expected int"),
+        ({"changes": {"merged": [{}]}}, "damaged: without 'into'"),
+        ({"changes": {"appeared": [7]}}, "damaged: expected str"),
         ({"settings": []}, "damaged: expected dict"),
         ({"unclustered": [{"id": "a"}]}, "damaged: expected UnclusteredFace"),
         ({"unclustered": [{"box": [0, 0, 1, 1]}]}, "damaged: without 'pose'"),

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import functools
+import json
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from facecluster.errors import UsageError
+from facecluster.errors import FaceclusterError, UsageError
 from facecluster.identity.gate import Limits, Reason
 
 if TYPE_CHECKING:  # NumPy and OpenCV are loaded when there is work to do
     from facecluster.identity.rules import Rules, SamePhoto
-    from facecluster.output.folders import Link
+    from facecluster.output.folders import Link, ResultFolder
     from facecluster.output.records import AlmostPerson, Lack, Person, Result
     from facecluster.table import FaceTable
 
@@ -27,6 +28,8 @@ _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
 CLUSTERS = "clusters.json"
+DAMAGED = "clusters.damaged.json"
+"""What becomes of a record that cannot be read."""
 _LINKS = ("copy", "hardlink", "symlink", "none")
 _BLOCK = 64
 """Montages that may wait for being written."""
@@ -38,7 +41,7 @@ _N_PHOTOS = 3
 
 @dataclass(frozen=True)
 class ClusterOptions:
-    """What a user may choose about clustering; None is the encoder's default."""
+    """What a user may choose about clustering; None is the encoder's default, of `decisions` the file in the folder."""
 
     limits: Limits = Limits()
     gate: bool = True
@@ -46,6 +49,8 @@ class ClusterOptions:
     min_samples: int | None = None
     same_photo: SamePhoto = "prefer"
     link: Link = "copy"
+    decisions: Path | None = None
+    update: bool = False
 
     def rules(self, encoder: str) -> Rules:
         """Fill in what the encoder decides.
@@ -80,10 +85,12 @@ def cluster_options(function: Callable[..., Any]) -> Callable[..., Any]:
         min_samples: int | None,
         same_photo: SamePhoto,
         link: Link,
+        decisions: Path | None = None,
+        update: bool = False,
         **others: Any,
     ) -> Any:
         limits = Limits(min_images, min_size, max_angle, min_quality)
-        options = ClusterOptions(limits, not no_gate, eps, min_samples, same_photo, link)
+        options = ClusterOptions(limits, not no_gate, eps, min_samples, same_photo, link, decisions, update)
         return function(options=options, **others)
 
     limits = Limits()
@@ -152,6 +159,22 @@ def cluster_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return with_options
 
 
+decisions_option = click.option(
+    "--decisions",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="What was decided with name, merge, split, move and not-a-person.  "
+    "[default: decisions.jsonl in DIR, if it is there]",
+)
+update_option = click.option(
+    "--update",
+    is_flag=True,
+    help="Leave the people of the earlier result in DIR as they are, and place new faces only: the time grows with "
+    "these, not with the library. Says what a full run would change.",
+)
+"""For verbs that write a folder of results; before `cluster_options`, which takes them."""
+
+
 @click.command("cluster")
 @click.argument("file", required=False, metavar="[FILE]")
 @click.option("-e", "--encodings", metavar="FILE", help="The same as FILE.")
@@ -163,6 +186,8 @@ def cluster_options(function: Callable[..., Any]) -> Callable[..., Any]:
     metavar="DIR",
     help="Folder for the results. Only what facecluster put there before is replaced.",
 )
+@decisions_option
+@update_option
 @cluster_options
 @click.option("-j", "--jobs", type=click.IntRange(min=-1), default=-1, help="Threads.  [default: one a core]")
 @click.option("--json", "as_json", is_flag=True, help=f"Print {CLUSTERS} instead of the table of people.")
@@ -187,9 +212,11 @@ def command(
 
     if quiet:
         logging.getLogger("facecluster").setLevel(logging.ERROR)
-    table = store.read(_source(file, encodings))
+    named = _source(file, encodings)
+    table = store.read(named)
     warn_if_outdated(table, file or encodings or "standard input")
-    result = cluster_table(table, output, options, jobs=jobs, progress=not quiet)
+    source = os.path.abspath(named) if isinstance(named, str) else None
+    result = cluster_table(table, output, options, source=source, jobs=jobs, progress=not quiet)
     if verbose and not quiet:
         used = {**result.settings["cluster"], **result.settings["cluster"]["radii"]}
         click.echo(
@@ -218,6 +245,7 @@ def cluster_table(
     directory: Path,
     options: ClusterOptions = ClusterOptions(),
     *,
+    source: str | None = None,
     jobs: int = -1,
     progress: bool = False,
 ) -> Result:
@@ -225,8 +253,10 @@ def cluster_table(
 
     Args:
         table: the faces.
-        directory: gets clusters.json, folders of photos, montages; made if it is not there.
+        directory: gets clusters.json, folders of photos, montages; made if it is not there. People keep the ids that
+            they have in the earlier clusters.json.
         options: see `ClusterOptions`.
+        source: absolute path of the file of the table; None: it came from standard input.
         jobs: threads; -1 is one a core.
         progress: show a bar on stderr where that is a terminal.
 
@@ -236,54 +266,234 @@ def cluster_table(
     Raises:
         TableError: an encoder nobody knows.
         OutputError: the folder cannot be written, or holds files of the user's under names that are needed.
+        FaceclusterError: a decision cannot be read, or they contradict each other.
     """
-    from facecluster.identity.cluster import cluster_faces
-    from facecluster.output import folders
-    from facecluster.output.records import make_result, to_json
+    import numpy as np
+
+    from facecluster import ledger
+    from facecluster.identity.cluster import cluster_faces, would_merge
+    from facecluster.identity.decisions import mark, names, resolve
+    from facecluster.output.lineage import inherit, recall, rename
+    from facecluster.output.records import make_result
+    from facecluster.store import cannot_write
 
     rules = options.rules(table.settings.encoder)
     threads = jobs if jobs > 0 else os.cpu_count() or 1
-    folder = folders.ResultFolder(directory, table.photos.path.tolist())
-    result = make_result(table, cluster_faces(table, rules, jobs=threads), rules)
+    decisions = ledger.read(options.decisions or directory / ledger.DECISIONS)
+    constraints = resolve(decisions, table.faces)
+    earlier = _earlier(directory)
+    if earlier is not None and options.decisions is None and not decisions:
+        _warn_of_other_decisions(earlier, directory)
+    try:  # before the long part
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot_write(directory, error) from error
+    known = None
+    if options.update:
+        why = _no_update(earlier, table, rules, mark(decisions))
+        if why:
+            _log.warning("no update, all faces are clustered: %s", why)
+        elif earlier is not None:
+            known = recall(earlier, table)
+    clustering = cluster_faces(table, rules, constraints, earlier=known, jobs=threads)
+    result = make_result(table, clustering, rules)
+    settings = {
+        "table": source,
+        "link": options.link,
+        "decisions": mark(decisions),
+        "decisions_file": options.decisions and os.path.abspath(options.decisions),
+    }
+    result = replace(result, settings={**result.settings, **settings})
+    if earlier is not None:
+        same = earlier.settings.get("decisions", "") == settings["decisions"]
+        result = inherit(result, earlier, names=same)
+    result = rename(result, names(decisions, table.faces, clustering.label))
+    changed = None
+    if known is not None and earlier is not None:
+        fresh = known.is_new | ((known.person < 0) & (clustering.label >= 0))
+        pairs = would_merge(table, clustering, rules, constraints, changed=fresh, jobs=threads)
+        since = earlier.settings.get("update", {"updates": 0, "new_faces": 0})
+        update = {
+            "updates": since["updates"] + 1,
+            "new_faces": since["new_faces"] + int(np.count_nonzero(known.is_new)),
+            "would_merge": [[result.people[one].id, result.people[other].id] for one, other in pairs],
+        }
+        result = replace(result, settings={**result.settings, "update": update})
+        with_new = {result.people[number].id for number in set(clustering.label[fresh].tolist()) - {-1}}
+        sizes_before = {person.id: person.n_faces for person in earlier.people}
+        shrunk = {person.id for person in result.people if sizes_before.get(person.id, 0) > person.n_faces}
+        changed = with_new | shrunk
+    sizes = dict(zip(table.photos.path.tolist(), map(tuple, table.photos.size.tolist()), strict=True))
+    write_result(
+        result, directory, sizes=sizes, link=options.link, jobs=jobs, progress=progress, changed=changed
+    )
+    return result
 
-    planned: dict[str, str] = {}
-    if options.link != "none":
-        planned, evaded = folders.plan(result, folder.foreign())
-        if evaded:
-            whose = ("a file", "has it") if evaded == 1 else ("files", "have theirs")
-            _log.warning(
-                "%s got another name, as %s of yours in %s %s",
-                _many(evaded, "photo"), whose[0], directory, whose[1],
-            )  # fmt: skip
-    montages = {person.id: f"{person.id}_montage.jpg" for person in result.people}
-    entries = folder.prepare([CLUSTERS, *montages.values()], planned, options.link)
 
-    folder.write(CLUSTERS, (piece.encode("ascii") for piece in to_json(result)))
+def _no_update(earlier: Result | None, table: FaceTable, rules: Rules, decisions: str) -> str:
+    """Say why an earlier result is of no use for an update; "" if it is."""
+    from dataclasses import asdict
+
+    from facecluster.store import settings_record
+
+    if earlier is None:
+        return "there is no earlier result in the folder"
+    if earlier.settings.get("cluster") != json.loads(json.dumps(asdict(rules))):
+        return "the earlier result was made with other options of clustering"
+    now, then = settings_record(table.settings), earlier.settings
+    if any(then.get(key) != now[key] for key in ("detector", "encoder", "options", "models")):
+        return "the earlier result is of faces that were encoded otherwise"
+    if earlier.settings.get("decisions", "") != decisions:
+        return "something else was decided since the earlier result"
+    return ""
+
+
+def _earlier(directory: Path) -> Result | None:
+    """Read the result that the folder holds; a damaged one of ours is set aside."""
+    from facecluster.output.folders import ResultFolder
+    from facecluster.output.lineage import check_ids
+    from facecluster.output.records import read_result
+
+    file = directory / CLUSTERS
+    if not os.path.lexists(file):
+        return None
+    try:
+        result = read_result(file)
+        check_ids(result)
+    except FaceclusterError as error:
+        if ResultFolder(directory, ()).has(CLUSTERS):  # else it is not replaced anyway
+            file.replace(file.with_name(DAMAGED))
+            _log.warning("%s; it is kept as %s, and people get new ids", error, file.with_name(DAMAGED))
+        return None
+    return result
+
+
+def _warn_of_other_decisions(earlier: Result, directory: Path) -> None:
+    """Say that what was decided for the earlier result does not count any more."""
+    if earlier.settings.get("decisions"):
+        _log.warning(
+            "%s: the earlier result kept to the decisions of %s, which are not there; give --decisions FILE",
+            directory,
+            earlier.settings.get("decisions_file") or "decisions.jsonl",
+        )
+
+
+def write_result(
+    result: Result,
+    directory: Path,
+    *,
+    sizes: Mapping[str, tuple[int, int]],
+    link: Link,
+    jobs: int = -1,
+    progress: bool = False,
+    changed: Collection[str] | None = None,
+    forget: Collection[str] = (),
+) -> None:
+    """Write the folders of photos, the montages, and clusters.json.
+
+    The record comes last: where this is cut short, the earlier one is still there, and the same again does all of it.
+
+    Args:
+        result: who is who.
+        directory: gets them; made if it is not there. Only what facecluster put there is replaced or removed.
+        sizes: width, height of photos at full size by path; 0, 0 where unknown, as for a path that is not in it.
+            None of these photos is ever removed, nor one with a face in the result.
+        link: how the folders hold photos; "none": there are no folders.
+        jobs: threads; -1 is one a core.
+        progress: show a bar on stderr where that is a terminal.
+        changed: ids of the people whose montage is made anew; the others' stay where they are as we left them. None:
+            all are made anew.
+        forget: photos of whom no copy stays where the result has none, though the original may be gone.
+
+    Raises:
+        OutputError: the folder cannot be written, or holds files of the user's under names that are needed.
+        FaceclusterError: the ids in the result are none.
+    """
+    from facecluster.output.lineage import check_ids
+    from facecluster.output.records import to_json
+
+    check_ids(result)
+    threads = jobs if jobs > 0 else os.cpu_count() or 1
+    folder = open_folder(result, directory, sizes)
+    layout = lay_out(result, folder, link=link, changed=changed)
+    if layout.evaded:
+        whose = ("a file", "has it") if layout.evaded == 1 else ("files", "have theirs")
+        _log.warning(
+            "%s got another name, as %s of yours in %s %s",
+            _many(layout.evaded, "photo"), whose[0], directory, whose[1],
+        )  # fmt: skip
+    entries = folder.prepare(layout.files, layout.photos, link, keep=layout.kept, forget=forget)
     n_placed = folder.place(_track(entries, "photos", progress))
-    if n_placed < len(planned):
-        n_gone = len(planned) - n_placed
+    if n_placed < len(layout.photos):
+        n_gone = len(layout.photos) - n_placed
         are = "is" if n_gone == 1 else "are"
         _log.warning(
             "%s %s gone or cannot be read, and %s missing in the folders", _many(n_gone, "photo"), are, are
         )
-    sizes = dict(zip(table.photos.path.tolist(), map(tuple, table.photos.size.tolist()), strict=True))
     n_without = 0
-    for person, montage in _montages(_track(result.people, "montages", progress), sizes, threads):
+    for person, montage in _montages(_track(layout.remade, "montages", progress), sizes, threads):
         if montage is None:
             n_without += 1
         else:
-            folder.write(montages[person.id], [montage])
+            folder.write(montage_of(person.id), [montage])
     if n_without:
         _log.warning(
             "%s %s no montage, as none of their photos can be read",
             _many(n_without, "person", "people"),
             "has" if n_without == 1 else "have",
         )
-    return result
+    folder.write(CLUSTERS, (piece.encode("ascii") for piece in to_json(result)))
+
+
+def montage_of(person: str) -> str:
+    """Name a person's montage, by id."""
+    return f"{person}_montage.jpg"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What of a result goes where in its folder.
+
+    Attributes:
+        photos: the original by path in the folder.
+        evaded: how many of them got another name than their own, because of a file of the user's.
+        remade: people whose montage is made.
+        files: names of what is written.
+        kept: names of what stays as it is until then.
+    """
+
+    photos: Mapping[str, str]
+    evaded: int
+    remade: tuple[Person, ...]
+    files: tuple[str, ...]
+    kept: frozenset[str]
+
+
+def open_folder(result: Result, directory: Path, others: Iterable[str]) -> ResultFolder:
+    """Open the folder of a result, in which neither its photos nor `others` are removed."""
+    from facecluster.output.folders import ResultFolder
+
+    placed = (face.photo for person in result.people for face in person.faces)
+    return ResultFolder(directory, {*others, *placed, *(face.photo for face in result.unclustered)})
+
+
+def lay_out(result: Result, folder: ResultFolder, *, link: Link, changed: Collection[str] | None) -> Layout:
+    """Say what of a result goes where; see `write_result`."""
+    from facecluster.output.folders import plan
+
+    photos, evaded = plan(result, folder.foreign()) if link != "none" else ({}, 0)
+    remade = tuple(
+        person
+        for person in result.people
+        if changed is None or person.id in changed or not folder.has(montage_of(person.id))
+    )
+    files = (*(montage_of(person.id) for person in remade), CLUSTERS)
+    kept = {CLUSTERS, *(montage_of(person.id) for person in result.people)} - set(files[:-1])
+    return Layout(photos, evaded, remade, files, frozenset(kept))
 
 
 def _montages(
-    people: Iterable[Person], sizes: dict[str, tuple[int, int]], threads: int
+    people: Iterable[Person], sizes: Mapping[str, tuple[int, int]], threads: int
 ) -> Iterator[tuple[Person, bytes | None]]:
     """Make montages in several threads (decoding is nearly all of it), a bounded number ahead of their use."""
     from collections import deque
@@ -313,20 +523,25 @@ def _track(items: Sequence[_T], what: str, progress: bool) -> Iterable[_T]:
 
 
 def print_result(result: Result, *, as_json: bool) -> None:
-    """Print the people on stdout: one a line, or as clusters.json has them."""
+    """Print the people on stdout: one a line, with names if somebody has one, or as clusters.json has them."""
     from facecluster.output.records import to_json
 
     if as_json:
         for piece in to_json(result):
             sys.stdout.write(piece)
         return
-    rows = [("person", "faces", "photos", "cover")]
+    rows = [("person", "faces", "photos", "name", "cover")]
     for person in result.people:
-        cover = os.fsencode(person.faces[0].photo).decode("utf-8", "backslashreplace")
-        rows.append((person.id, str(person.n_faces), str(person.n_photos), cover))
-    widths = [max(len(row[column]) for row in rows) for column in range(3)]
-    for name, faces, photos, cover in rows if result.people else []:
-        click.echo(f"{name:<{widths[0]}}  {faces:>{widths[1]}}  {photos:>{widths[2]}}  {cover}")
+        name, cover = (
+            os.fsencode(text).decode("utf-8", "backslashreplace")
+            for text in (person.name or "-", person.faces[0].photo)
+        )
+        rows.append((person.id, str(person.n_faces), str(person.n_photos), name, cover))
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    named = any(person.name is not None for person in result.people)
+    for own, faces, photos, name, cover in rows if result.people else []:
+        called = f"  {name:<{widths[3]}}" if named else ""
+        click.echo(f"{own:<{widths[0]}}  {faces:>{widths[1]}}  {photos:>{widths[2]}}{called}  {cover}")
 
 
 def summary(result: Result, directory: Path, options: ClusterOptions) -> str:
@@ -336,6 +551,16 @@ def summary(result: Result, directory: Path, options: ClusterOptions) -> str:
         f"{_many(counts.photos, 'photo')}: {counts.no_face} without a face, {counts.unreadable} unreadable",
         f"{_many(counts.people, 'person', 'people')} with {counts.clustered} of {_many(counts.faces, 'face')}",
     ]
+    if counts.same_photo.twice:
+        shared = counts.same_photo
+        lines.append(
+            f"{shared.twice} of {_many(shared.photos, 'photo')} with several of them have one person twice"
+        )
+    if update := result.settings.get("update"):
+        lines += _about_update(update)
+    changes = {kind: len(those) for kind, those in vars(result.changes).items() if those}
+    if changes:
+        lines.append("since the earlier result: " + ", ".join(f"{n} {kind}" for kind, n in changes.items()))
     left = sorted(counts.unclustered.items(), key=lambda item: -item[1])
     if left:
         n_left = sum(counts.unclustered.values())
@@ -362,6 +587,17 @@ def summary(result: Result, directory: Path, options: ClusterOptions) -> str:
     what = CLUSTERS if options.link == "none" else f"{CLUSTERS}, folders of photos"
     lines.append(f"{directory}: {what}" + (", a montage of each person" if counts.people else ""))
     return "\n".join(lines)
+
+
+def _about_update(update: Mapping[str, Any]) -> list[str]:
+    """Say how the result differs from one of a full run."""
+    several = f" in {update['updates']} updates" if update["updates"] > 1 else ""
+    placed = f"an update: {_many(update['new_faces'], 'new face')}{several} since all faces were clustered; "
+    lines = [placed + "earlier people stay as they were. Without --update everybody is looked at again."]
+    if pairs := update["would_merge"]:
+        named = _some([f"{one} with {other}" for one, other in pairs], _N_ALMOST)
+        lines.append(f"a full run would merge {named}")
+    return lines
 
 
 def warn_if_outdated(table: FaceTable, name: str) -> None:

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
 
-from facecluster.cli.cluster import ClusterOptions, cluster_options, cluster_table, print_result, summary
+from facecluster.cli.cluster import (
+    ClusterOptions,
+    cluster_options,
+    cluster_table,
+    decisions_option,
+    print_result,
+    summary,
+    update_option,
+)
 from facecluster.cli.encode import Request, encode, encode_options
 from facecluster.errors import UsageError
 
@@ -24,6 +33,8 @@ TABLE = "faces.npz"
     help=f"Folder for the results. It keeps {TABLE}, so that the next run looks at new photos only.",
 )
 @encode_options
+@decisions_option
+@update_option
 @cluster_options
 @click.option("--json", "as_json", is_flag=True, help="Print clusters.json instead of the table of people.")
 def command(request: Request, options: ClusterOptions, output: Path, as_json: bool) -> None:
@@ -42,7 +53,14 @@ def command(request: Request, options: ClusterOptions, output: Path, as_json: bo
     except OSError as error:
         raise cannot_write(output, error) from error
     table = encode(request, output / TABLE)
-    result = cluster_table(table, output, options, jobs=request.jobs, progress=not request.quiet)
+    result = cluster_table(
+        table,
+        output,
+        options,
+        source=os.path.abspath(output / TABLE),
+        jobs=request.jobs,
+        progress=not request.quiet,
+    )
     print_result(result, as_json=as_json)
     if not request.quiet:
         click.echo(summary(result, output, options), err=True)

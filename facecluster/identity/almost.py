@@ -46,6 +46,7 @@ def find_almost(
     rank: NDArray[np.int64],
     rules: Rules,
     *,
+    known: tuple[AlmostPerson, ...] = (),
     jobs: int | None = None,
 ) -> tuple[AlmostPerson, ...]:
     """Find the groups of faces that too few good photos keep from being a person.
@@ -62,6 +63,7 @@ def find_almost(
             with others or alone; -1 none.
         rank: (n,) place of each face's id in the order of all ids.
         rules: as for clustering.
+        known: others, of faces that are not looked at; their `reason` is `Reason.PASSED` here.
         jobs: threads; None is one, -1 all cores.
 
     Returns:
@@ -72,7 +74,7 @@ def find_almost(
     """
     left = np.flatnonzero(np.isin(reason, _OPEN))
     faces, radii = Faces(**{key: column[left] for key, column in vars(table.faces).items()}), rules.radii
-    reason, rank = reason[left], rank[left]
+    full_rank, reason, rank = rank, reason[left], rank[left]
     good = reason >= Reason.NO_MATCH
     label = renumber(np.where(good, dropped[left], np.int32(-1)), rank, by_size=False)
 
@@ -86,7 +88,7 @@ def find_almost(
     label[second_in_photo(label, good, distance, rank, faces.photo, faces.box)] = -1
 
     short, wanted = _shortfalls(faces, rules.limits), rules.limits.min_images
-    found = []
+    found = [(-almost.n_photos, (False, 0.0), int(full_rank[almost.rows].min()), almost) for almost in known]
     for rows in (rows for rows in rows_of(label) if len(rows) > 1):
         rows = rows[np.argsort(rank[rows])]
         if group := _almost_person(table.photos, faces.photo[rows], reason[rows], short[rows], wanted):

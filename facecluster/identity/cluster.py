@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 from facecluster.identity.almost import AlmostPerson, find_almost
 from facecluster.identity.constraints import Constraints
 from facecluster.identity.dbscan import dbscan
+from facecluster.identity.earlier import Earlier
 from facecluster.identity.evidence import count_different
 from facecluster.identity.gate import Reason, judge
-from facecluster.identity.groups import Groups, renumber, rows_of
+from facecluster.identity.groups import Groups, distance_to, renumber, rows_of
 from facecluster.identity.join import join
-from facecluster.identity.merge import merge
+from facecluster.identity.merge import merge, near_pairs
 from facecluster.identity.neighbours import Parts, squares
 from facecluster.identity.rules import Radii, Reach, Rules
 from facecluster.identity.same_photo import Rivals, Shown
@@ -59,16 +60,26 @@ class Clustering:
 
 
 def cluster_faces(
-    table: FaceTable, rules: Rules, constraints: Constraints | None = None, *, jobs: int | None = None
+    table: FaceTable,
+    rules: Rules,
+    constraints: Constraints | None = None,
+    *,
+    earlier: Earlier | None = None,
+    jobs: int | None = None,
 ) -> Clustering:
     """Say who each face is.
 
     The result does not depend on the order of the rows, exact ties of distances aside.
 
+    With an earlier result, the people in it stay as they are. Only faces that are new, and those left over that are
+    like one of them, are looked at: they join or are merged with the people that exist, or found others. No two of
+    those who exist are merged, none is split, and no face changes from one to another.
+
     Args:
         table: n faces of m photos.
         rules: see `Rules`.
         constraints: what people decided about the n faces; None is nothing.
+        earlier: what is known of the n faces; None: nothing.
         jobs: threads for the neighbour search; None is one, -1 all cores.
 
     Memory is a few numbers a face, blocks of bounded size, and what `merge` takes.
@@ -84,10 +95,12 @@ def cluster_faces(
     rank[np.argsort(faces.id, kind="stable")] = np.arange(len(faces))
     reach, rivals = rules.radii.reach(len(faces)), Rivals(table, rules)
 
+    known = Earlier.nothing(len(faces)) if earlier is None else earlier
+    look = known.to_look_at(encoding, rules.radii.join, jobs=jobs)
     reason = judge(faces, rules.limits if rules.gate else None)
     has_encoding = reason != Reason.NO_ENCODING
     reason[decided.ignored] = Reason.NOT_A_PERSON
-    founding = (reason == Reason.PASSED) & ~decided.moved
+    founding = (reason == Reason.PASSED) & ~decided.moved & look
     reason[reason == Reason.PASSED] = Reason.NO_MATCH
     label = np.full(len(faces), -1, dtype=np.int32)
     rows = np.flatnonzero(founding)
@@ -95,16 +108,21 @@ def cluster_faces(
     label[rows] = dense
     label = split(encoding, label, reach, rivals, rules)
     _number_alone(label, np.flatnonzero(founding & (label < 0)))
+    settled = known.core & has_encoding
+    label[settled] = label.max(initial=-1) + 1 + known.person[settled]
     part = renumber(label, rank, by_size=False)
-    part = merge(encoding, part, reach, _shown(part, rivals, decided, rules), jobs=jobs)
-    part = _add_founded(encoding, part, decided, has_encoding, reach, rivals, rules)
+    fixed = np.isin(np.arange(int(part.max(initial=-1)) + 1), part[settled])
+    part = merge(encoding, part, reach, _shown(part, rivals, decided, rules), fixed=fixed, jobs=jobs)
+    founded = np.flatnonzero(decided.founded & has_encoding & look)
+    part = _add_founded(encoding, part, founded, settled, decided, reach, rivals, rules)
     part = renumber(part, rank, by_size=False)
     label = _owner(part, decided.together)[part]
 
     dropped = np.full(len(faces), -1, dtype=np.int32)
     wanted = rules.limits.min_images
     for rows in rows_of(label):
-        if not decided.founded[rows].any() and count_different(photos, faces.photo[rows], wanted) < wanted:
+        is_sure = decided.founded[rows].any() or settled[rows].any()
+        if not is_sure and count_different(photos, faces.photo[rows], wanted) < wanted:
             dropped[rows] = label[rows]
             part[rows] = -1
             if len(rows) > 1:
@@ -113,12 +131,25 @@ def cluster_faces(
     owner = _owner(part, decided.together)
     label, core = owner[part], part >= 0
 
-    told = has_encoding & ~decided.ignored & ~core & (_person_told(label, decided.together) >= 0)
+    label = np.where(known.person >= 0, known.among(label)[known.person], label)
+    told = look & has_encoding & ~decided.ignored & ~core & (_person_told(label, decided.together) >= 0)
     label[told] = _person_told(label, decided.together)[told]
     open_ = has_encoding & ~decided.ignored
     parts = Groups.of(encoding, part)
     label, missed, distance, runner_up = join(
-        encoding, label, part, open_, parts, owner[:-1], reach, rivals, decided.apart, rules, rank, jobs=jobs
+        encoding,
+        label,
+        part,
+        look,
+        open_,
+        parts,
+        owner[:-1],
+        reach,
+        rivals,
+        decided.apart,
+        rules,
+        rank,
+        jobs=jobs,
     )
     reason[missed > 0] = missed[missed > 0]
     for row in np.flatnonzero(told).tolist():
@@ -127,23 +158,73 @@ def cluster_faces(
         runner_up[row] = np.sqrt(squared[~own].min(initial=np.inf))
     for rows in decided.not_people:
         holder, count = np.unique(label[rows], return_counts=True)
-        if 2 * count.max() > len(rows) and holder[count.argmax()] >= 0:
+        if 2 * count.max(initial=0) > len(rows) and holder[count.argmax()] >= 0:
             dissolved = label == holder[count.argmax()]
             label[dissolved], core[dissolved], reason[dissolved] = -1, False, Reason.NOT_A_PERSON
 
     placed = label >= 0
     reason[placed] = Reason.PASSED
+    rest = ~look & ~placed & (reason != Reason.NOT_A_PERSON)
+    reason[rest] = known.reason[rest]
+    confidence = _confidence(distance, runner_up, rules.radii)
+    confidence[~look] = known.confidence[~look]
+    kept = ~look & placed & (label < len(parts.count))  # their person has founding faces
+    distance[kept] = distance_to(encoding[kept], parts, label[kept], core[kept])
+    distance[~look & ~kept] = np.nan
     nothing = np.float32(np.nan)
+    open_reason = np.where(look, reason, Reason.PASSED).astype(np.uint8)
     return Clustering(
         label=renumber(label, rank, by_size=True),
         core=core,
         distance=np.where(placed, distance, nothing).astype(np.float32),
-        confidence=np.where(placed, _confidence(distance, runner_up, rules.radii), nothing).astype(
-            np.float32
-        ),
+        confidence=np.where(placed, confidence, nothing).astype(np.float32),
         reason=reason,
-        almost=find_almost(table, reason, dropped, rank, rules, jobs=jobs),
+        almost=find_almost(
+            table, open_reason, dropped, rank, rules, known=known.almost_of(~look & ~placed), jobs=jobs
+        ),
     )
+
+
+def would_merge(
+    table: FaceTable,
+    clustering: Clustering,
+    rules: Rules,
+    constraints: Constraints | None = None,
+    *,
+    changed: NDArray[np.bool_],
+    jobs: int | None = None,
+) -> list[tuple[int, int]]:
+    """Say which people `cluster_faces` would merge, were they not there already: what an update leaves to a full run.
+
+    Args:
+        table: n faces.
+        clustering: who they are.
+        rules: as for clustering.
+        constraints: as for clustering.
+        changed: (n,) faces that are new in their person. Only people who have one are compared with all.
+        jobs: threads; None is one, -1 all cores.
+
+    Returns:
+        Pairs of numbers of people, the nearest first.
+    """
+    encoding = table.faces.encoding
+    decided = Constraints.none(len(table.faces)) if constraints is None else constraints
+    founding = np.where(clustering.core, clustering.label, np.int32(-1))
+    people, number = np.unique(founding, return_inverse=True)
+    part: NDArray[np.int32] = (number.reshape(-1) - np.count_nonzero(people < 0)).astype(np.int32)
+    people = people[people >= 0]
+    reach, groups = rules.radii.reach(len(encoding)), Groups.of(encoding, part)
+    shown = _shown(part, Rivals(table, rules), decided, rules)
+    variance, handicap = groups.variance(), reach.handicap(groups.count)
+    fixed = ~np.isin(people, clustering.label[changed])
+    found = []
+    centre, weight = groups.centre.astype(np.float32), variance + handicap
+    for a, b, squared in near_pairs(centre, variance, weight, fixed, reach.radius, jobs):
+        cost = squared + handicap[a] + handicap[b] + shown.penalty(a, b) * reach.radius**2
+        if cost <= reach.radius**2:
+            one, other = int(people[a]), int(people[b])
+            found.append((float(cost), min(one, other), max(one, other)))
+    return [(one, other) for _, one, other in sorted(found)]
 
 
 def _number_alone(label: NDArray[np.int32], rows: NDArray[np.intp]) -> None:
@@ -165,8 +246,9 @@ def _owner(part: NDArray[np.int32], together: NDArray[np.int32]) -> NDArray[np.i
 def _add_founded(
     encoding: NDArray[np.float32],
     part: NDArray[np.int32],
+    rows: NDArray[np.intp],
+    settled: NDArray[np.bool_],
     decided: Constraints,
-    has_encoding: NDArray[np.bool_],
     reach: Reach,
     rivals: Rivals,
     rules: Rules,
@@ -175,7 +257,6 @@ def _add_founded(
 
     They come last, so that they take none of the faces that others are put together of.
     """
-    rows = np.flatnonzero(decided.founded & has_encoding)
     if len(rows) == 0:
         return part
     label = np.unique(part, return_inverse=True)[1].reshape(-1).astype(np.int32) - int(part.min() < 0)
@@ -189,7 +270,8 @@ def _add_founded(
     chosen = np.isin(label, [*near, *founded])
     some = np.full(len(label), -1, dtype=np.int32)
     some[chosen] = np.unique(label[chosen], return_inverse=True)[1]
-    some = merge(encoding, some, reach, _shown(some, rivals, decided, rules))
+    fixed = np.isin(np.arange(int(some.max()) + 1), some[settled])
+    some = merge(encoding, some, reach, _shown(some, rivals, decided, rules), fixed=fixed)
     label[chosen] = len(groups.count) + some[chosen]
     return label
 

@@ -141,26 +141,40 @@ def nearest_two(
         for _ in pool.map(find, np.split(np.arange(n), range(TILE[0], n, TILE[0]))):
             pass
 
-    variance = groups.variance()
-
-    def apart(rows: NDArray[np.intp], of: NDArray[np.int32]) -> NDArray[np.float64]:
-        squared = np.empty(len(rows))
-        for some in blocks(np.arange(len(rows)), encoding.shape[1]):
-            squared[some] = squares(groups.centre[of[some]] - encoding[rows[some]])
-        return squared + variance[of]
-
-    known = np.flatnonzero(nearest >= 0)
-    squared = apart(known, nearest[known])
-    count = groups.count[nearest[known]]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        others = np.where(count > 1, squared * count / (count - 1), np.nan)
-    distance[known] = np.sqrt(np.where(label[known] >= 0, others, squared))
+    distance = distance_to(encoding, groups, nearest, label >= 0)
     known = np.flatnonzero(other >= 0)
-    runner_up[known] = np.sqrt(apart(known, other[known]))
+    runner_up[known] = distance_to(
+        encoding[known], groups, other[known], np.zeros(len(known), dtype=np.bool_)
+    )
     for row in np.flatnonzero((label < 0) & np.isin(nearest, shared)).tolist():
         foreign = owner != owner[nearest[row]]
         runner_up[row] = np.sqrt(groups.squared_to(encoding[row])[foreign].min(initial=np.inf))
     return nearest, distance, runner_up
+
+
+def distance_to(
+    encoding: NDArray[np.float32], groups: Groups, label: NDArray[np.int32], member: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """Measure how far faces are from a group each.
+
+    Args:
+        encoding: (n, 128).
+        groups: p groups.
+        label: (n,) the group of each.
+        member: (n,) whether it is a member, and not counted itself.
+
+    Returns:
+        (n,) root mean square distance to the members; NaN for the only one.
+    """
+    squared = np.empty(len(label))
+    for some in blocks(np.arange(len(label)), encoding.shape[1]):
+        squared[some] = squares(groups.centre[label[some]] - encoding[some])
+    squared += groups.variance()[label]
+    count = groups.count[label]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        squared[member] *= np.where(count > 1, count / (count - 1), np.nan)[member]
+    distance: NDArray[np.float64] = np.sqrt(squared)
+    return distance
 
 
 def second_in_photo(

@@ -15,6 +15,7 @@ def join(
     encoding: NDArray[np.float32],
     label: NDArray[np.int32],
     part: NDArray[np.int32],
+    look: NDArray[np.bool_],
     open_: NDArray[np.bool_],
     parts: Groups,
     owner: NDArray[np.int32],
@@ -32,6 +33,7 @@ def join(
         encoding: (n, 128).
         label: (n,) person of each face that has one already, -1 for the others.
         part: (n,) part of a person that a founding face is of, -1 for the others.
+        look: (n,) whether it is looked at at all; of the others, nothing is returned but their person.
         open_: (n,) whether a face without a person may join one.
         parts: p groups of founding faces: a person each, or what somebody put together to one.
         owner: (p,) person of each.
@@ -50,12 +52,16 @@ def join(
     Of two faces of one photo that are like the same person, the nearer one is taken. The other must be nearer than is
     asked for otherwise (see `same_photo`), or like somebody else who is not in the photo, by the same margin.
     """
-    nearest, distance, runner_up = nearest_two(encoding, parts, part, owner, jobs=jobs)
-    reason = np.zeros(len(label), dtype=np.uint8)
+    n, rows = len(label), np.flatnonzero(look)
+    nearest, distance, runner_up = np.full(n, -1, dtype=np.int32), np.full(n, np.inf), np.full(n, np.inf)
+    nearest[rows], distance[rows], runner_up[rows] = nearest_two(
+        encoding[rows], parts, part[rows], owner, jobs=jobs
+    )
+    reason = np.zeros(n, dtype=np.uint8)
     if len(owner) == 0:
         return label, reason, distance, runner_up
     limit = np.sqrt(np.maximum(reach.radius**2 - reach.handicap(1.0) - reach.handicap(parts.count), 0))
-    near = open_ & (label < 0) & (distance <= limit[nearest])
+    near = look & open_ & (label < 0) & (distance <= limit[nearest])
     between = near & (runner_up < distance + rules.radii.margin)
     reason[between] = Reason.BETWEEN_PEOPLE
     joined = np.where(near & ~between, owner[nearest], label)

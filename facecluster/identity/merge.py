@@ -20,6 +20,7 @@ def merge(
     reach: Reach,
     shown: Shown,
     *,
+    fixed: NDArray[np.bool_] | None = None,
     jobs: int | None = None,
 ) -> NDArray[np.int32]:
     """Merge groups, always the two that are nearest, as long as two are near enough.
@@ -30,6 +31,8 @@ def merge(
             of the lowest numbers are merged first.
         reach: how near is near enough.
         shown: in which photos the groups are, and which of them are of two people: see `Shown`.
+        fixed: (p,) groups of which no two are put together; what they are near to is not looked for, either. None is
+            none.
         jobs: threads; None is one, -1 all cores.
 
     Returns:
@@ -53,8 +56,10 @@ def merge(
     if p < 2:
         return label.copy()
     centre, variance = groups.centre.astype(np.float32), groups.variance()
-    nodes = _Nodes(centre, variance, groups.count, reach, shown)
-    pairs = _near_pairs(centre, variance, variance + reach.handicap(groups.count + 1), reach.radius, jobs)
+    fixed = np.zeros(p, dtype=np.bool_) if fixed is None else fixed
+    nodes = _Nodes(centre, variance, groups.count, fixed, reach, shown)
+    weight = variance + reach.handicap(groups.count + 1)
+    pairs = near_pairs(centre, variance, weight, fixed, reach.radius, jobs)
     queue = [entry for pair in pairs if (entry := nodes.pair(*pair))]
     heapq.heapify(queue)
     while queue:
@@ -68,23 +73,29 @@ def merge(
     return merged
 
 
-def _near_pairs(
+def near_pairs(
     centre: NDArray[np.float32],
     variance: NDArray[np.float64],
     weight: NDArray[np.float64],
+    fixed: NDArray[np.bool_],
     radius: float,
     jobs: int | None,
 ) -> Iterator[tuple[int, int, float]]:
-    """Give the pairs of groups whose centres are within radius, each with its weight, and their squared distance."""
+    """Give the pairs of groups, not both fixed, whose centres are within radius, each with its weight; and how far."""
     found = [(np.empty(0, dtype=np.intp),) * 2]
+    order = np.argsort(fixed, kind="stable")
+    n_free = int(np.count_nonzero(~fixed))
 
     def keep(i: NDArray[np.intp], j: NDArray[np.intp]) -> None:
-        found.append((i, j))
+        found.append((order[i], order[j]))
 
     def known(rows: NDArray[np.intp]) -> NDArray[np.int32]:
         return np.full(len(rows), -1, dtype=np.int32)
 
-    tell_near(centre, radius, keep, known=known, weight=weight, jobs=jobs)
+    free = order[:n_free]
+    tell_near(centre[free], radius, keep, known=known, weight=weight[free], jobs=jobs)
+    if n_free < len(order):
+        tell_near(centre[order], radius, keep, known=known, split=n_free, weight=weight[order], jobs=jobs)
     for i, j in found:
         squared = squared_apart(centre, i, j) + variance[i] + variance[j]
         yield from zip(i.tolist(), j.tolist(), squared.tolist(), strict=True)
@@ -98,6 +109,7 @@ class _Nodes:
         centre: NDArray[np.float32],
         variance: NDArray[np.float64],
         count: NDArray[np.float64],
+        fixed: NDArray[np.bool_],
         reach: Reach,
         shown: Shown,
     ) -> None:
@@ -108,13 +120,14 @@ class _Nodes:
         )  # of the groups, and of later nodes
         self._count, self._variance = count.tolist(), variance.tolist()
         self._name = list(range(len(centre)))
+        self._fixed = fixed.tolist()
         self._near: dict[int, set[int]] = {}
         self._reach, self._shown = reach, shown
 
     def pair(self, a: int, b: int, squared: float) -> tuple[float, int, int] | None:
         """Remember two nodes that may be merged, now or later, and say at which cost; None for not now."""
         limit = self._reach.radius**2
-        if squared > limit:
+        if squared > limit or (self._fixed[a] and self._fixed[b]):
             return None
         self._near.setdefault(a, set()).add(b)
         self._near.setdefault(b, set()).add(a)
@@ -136,6 +149,7 @@ class _Nodes:
             + share * (1 - share) * float(apart @ apart)
         )
         self._name.append(min(self._name[a], self._name[b]))
+        self._fixed.append(self._fixed[a] or self._fixed[b])
         self.into.append(node)
         self._shown.merge(a, b, node)
         for end in (a, b):

@@ -15,7 +15,7 @@ import shutil
 import stat
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import BinaryIO, Literal
@@ -90,6 +90,21 @@ class ResultFolder:
             raise cannot_write(root, error) from error
         self._own = {entry.path: entry for entry in unchanged if _is_expendable(entry, protected)}
         self._kept = [entry for entry in unchanged if entry.path not in self._own]
+        self._originals = protected
+
+    def has(self, name: str) -> bool:
+        """Say whether there is a file of ours of this name, as we left it."""
+        return name in self._own
+
+    def link(self) -> Link:
+        """Tell how our folders hold photos, as an older result does not say it."""
+        kinds = {entry.kind for entry in (*self._own.values(), *self._kept)}
+        links: tuple[Link, ...] = (
+            "hardlink",
+            "symlink",
+            "copy",
+        )  # of hard links, some may have become copies
+        return next((link for link in links if link in kinds), "none")
 
     def foreign(self) -> dict[str, set[str]]:
         """Names, by folder of photos, that are not ours to replace.
@@ -109,13 +124,24 @@ class ResultFolder:
                     names[folder.name] = {name for name in inside if f"{folder.name}/{name}" not in self._own}
         return names
 
-    def prepare(self, files: Iterable[str], photos: Mapping[str, str], link: Link) -> list[Entry]:
+    def prepare(
+        self,
+        files: Iterable[str],
+        photos: Mapping[str, str],
+        link: Link,
+        *,
+        keep: Iterable[str] = (),
+        forget: Collection[str] = (),
+    ) -> list[Entry]:
         """Remove what earlier runs left and this one will not write again, once it is sure that the rest will fit.
 
         Args:
             files: names that `write` will be called with.
             photos: original by path in this folder, as `plan` gives them.
             link: how the photos will be held.
+            keep: names of files that stay, until `write` replaces them.
+            forget: originals; a copy of one goes from the folders that `photos` does not have it in, though it may be
+                the last one.
 
         Returns:
             The photos that are there, for `place`; missing originals are left out.
@@ -129,12 +155,16 @@ class ResultFolder:
                     f"{self.root / name}: not written by facecluster, or changed since, so it is not replaced; "
                     "move it away, or choose another folder"
                 )
+        unwanted = self.forgotten(photos, forget)
+        for entry in unwanted:
+            self._own[entry.path] = entry
+        self._kept = [entry for entry in self._kept if entry.path not in self._own]
         if self._kept:
             _log.warning("%d copies are kept in %s as their originals are gone", len(self._kept), self.root)
         try:
             planned = self._entries(photos, link)
-            wanted = set(planned)
-            stale = [entry for entry in self._own.values() if entry not in wanted]
+            wanted, kept = set(planned), set(keep)
+            stale = [entry for entry in self._own.values() if entry not in wanted and entry.path not in kept]
             self._check_space(planned, stale)
             for entry in stale:
                 (self.root / entry.path).unlink()
@@ -147,6 +177,22 @@ class ResultFolder:
         except OSError as error:
             raise cannot_write(self.root, error) from error
         return planned
+
+    def forgotten(self, photos: Mapping[str, str], forget: Collection[str]) -> list[Entry]:
+        """Find the copies and links of photos that are to be forgotten, as `prepare` removes them.
+
+        Args:
+            photos: original by path in this folder, of all that stay.
+            forget: originals.
+        """
+        stay = {(PurePath(path).parent, source) for path, source in photos.items()}
+        return [
+            entry
+            for entry in (*self._own.values(), *self._kept)
+            if entry.source in forget
+            and entry.path not in self._originals
+            and (PurePath(entry.path).parent, entry.source) not in stay
+        ]
 
     def write(self, name: str, chunks: Iterable[bytes]) -> None:
         """Write a file of ours, whole or not at all.
@@ -182,7 +228,7 @@ class ResultFolder:
         """The lines that make sense; a torn or strange one describes no file of ours."""
         if not self._list.exists():
             return []
-        entries = {}
+        entries = dict[Entry, None]()  # two of one path: a run was killed while it replaced the file
         for line in self._list.read_text("ascii", "replace").splitlines():
             try:
                 record = json.loads(line)
@@ -201,10 +247,10 @@ class ResultFolder:
                     "size": int(size),
                     "mtime_ns": int(mtime_ns),
                 } if _is_inside(path):
-                    entries[path] = Entry(path, kind, source, size, mtime_ns)
+                    entries[Entry(path, kind, source, size, mtime_ns)] = None
                 case _:
                     continue
-        return list(entries.values())
+        return list(entries)
 
     def _note(self, entry: Entry) -> None:
         """Say that a file is ours, before it is there."""

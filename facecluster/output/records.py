@@ -9,8 +9,8 @@ import gc
 import json
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -139,12 +139,14 @@ class Person:
     """One person.
 
     Attributes:
-        id: "person-0001" for the one with the most faces.
+        id: "person-0001" and so on, by falling number of faces when the folder of results was new; it stays the
+            person's from then on, see `identity.people`.
         name: None until somebody gives one.
         n_faces: length of `faces`.
         n_photos: different paths among them.
         cover: id of the most typical good face.
         faces: the most typical good ones first, see `_typical`.
+        former: ids of people who became this one, ever.
     """
 
     id: str
@@ -153,6 +155,39 @@ class Person:
     n_photos: int
     cover: str
     faces: tuple[PersonFace, ...]
+    former: tuple[str, ...] = ()
+
+    @classmethod
+    def of(
+        cls, who: str, faces: Sequence[PersonFace], name: str | None = None, former: Iterable[str] = ()
+    ) -> Person:
+        """Make a person of an id and of one or more faces, the most typical one first."""
+        photos = {face.photo for face in faces}
+        return cls(who, name, len(faces), len(photos), faces[0].id, tuple(faces), tuple(former))
+
+
+@dataclass(frozen=True)
+class SamePhoto:
+    """How often faces of one photo were placed: a free measure of purity, as two faces are mostly two people.
+
+    Attributes:
+        photos: in which several faces are placed.
+        twice: those of them in which one person is placed more than once.
+    """
+
+    photos: int
+    twice: int
+
+    @classmethod
+    def of(cls, people: Iterable[Person]) -> SamePhoto:
+        """Count."""
+        seen, several, twice = set[str](), set[str](), set[str]()
+        for person in people:
+            theirs = Counter(face.photo for face in person.faces)
+            twice.update(photo for photo, n in theirs.items() if n > 1)
+            several.update(photo for photo in theirs if photo in seen)
+            seen.update(theirs)
+        return cls(len(several | twice), len(twice))
 
 
 @dataclass(frozen=True)
@@ -167,21 +202,75 @@ class Counts:
     people: int
     clustered: int
     unclustered: Mapping[str, int]
+    same_photo: SamePhoto = SamePhoto(0, 0)
+
+
+@dataclass(frozen=True)
+class Merged:
+    """People of the earlier result, by id, who are one now; `into` may be one of them. JSON calls them "from"."""
+
+    into: str
+    parts: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Split:
+    """A person of the earlier result, by id, who is several now, of whom one may keep it. JSON calls it "from"."""
+
+    whole: str
+    into: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Changes:
+    """How the people differ from those of the earlier result in the same folder; ids.
+
+    Attributes:
+        appeared: who is new.
+        vanished: whose id nobody has any more; it is a former one of whom they were merged into.
+        merged: see `Merged`.
+        split: see `Split`.
+    """
+
+    appeared: tuple[str, ...] = ()
+    vanished: tuple[str, ...] = ()
+    merged: tuple[Merged, ...] = ()
+    split: tuple[Split, ...] = ()
 
 
 @dataclass(frozen=True)
 class Result:
-    """All of clusters.json. `almost` stands there after `unclustered`, the most nearly complete first."""
+    """All of clusters.json.
+
+    Attributes:
+        settings: of the table, of clustering ("cluster"), and of the folder where there is one: "table" is the absolute
+            path of the face table or None, "link" how folders hold photos, "decisions" stands for those that were
+            kept to (see `identity.decisions.mark`), "decisions_file" is the absolute path of theirs, None for the
+            one in the folder. Older results have none of these four.
+        people: by falling number of faces.
+        unclustered: faces without a person.
+        counts: see `Counts`.
+        almost: the most nearly complete first; stands after `unclustered` in the file.
+        next_id: the lowest number that no person of this folder ever had.
+        changes: since the earlier result in this folder.
+    """
 
     settings: Mapping[str, Any]
     people: tuple[Person, ...]
     unclustered: tuple[UnclusteredFace, ...]
     counts: Counts
     almost: tuple[AlmostPerson, ...] = ()
+    next_id: int = 1
+    changes: Changes = Changes()
+
+
+def person_id(number: int) -> str:
+    """1 -> "person-0001"."""
+    return f"person-{number:04d}"
 
 
 def make_result(table: FaceTable, clustering: Clustering, rules: Rules) -> Result:
-    """Turn arrays into records.
+    """Turn arrays into records, whose people are numbered from 1 in the order of their labels.
 
     Args:
         table: n faces.
@@ -212,17 +301,7 @@ def make_result(table: FaceTable, clustering: Clustering, rules: Rules) -> Resul
     starts = np.flatnonzero(np.diff(clustering.label[placed])) + 1
     people = []
     for number, rows in enumerate(np.split(placed, starts) if len(placed) else [], start=1):
-        members = tuple(person_face(i) for i in rows.tolist())
-        people.append(
-            Person(
-                id=f"person-{number:04d}",
-                name=None,
-                n_faces=len(members),
-                n_photos=len({face.photo for face in members}),
-                cover=members[0].id,
-                faces=members,
-            )
-        )
+        people.append(Person.of(person_id(number), [person_face(i) for i in rows.tolist()]))
     statuses = Counter(table.photos.status.tolist())
     return Result(
         settings={**settings_record(table.settings), "cluster": asdict(rules)},
@@ -237,9 +316,37 @@ def make_result(table: FaceTable, clustering: Clustering, rules: Rules) -> Resul
             people=len(people),
             clustered=len(placed),
             unclustered={r.code: reason.count(r) for r in Reason if r != Reason.PASSED and r in reason},
+            same_photo=SamePhoto.of(people),
         ),
         almost=_almost_people(table, clustering, rules),
+        next_id=len(people) + 1,
     )
+
+
+def with_people(result: Result, people: Iterable[Person], unclustered: Iterable[UnclusteredFace]) -> Result:
+    """Put other people in the place of a result's, and count again.
+
+    Args:
+        result: whose settings, photos, almost-people, `next_id` and `changes` stay.
+        people: in any order; nobody is without faces.
+        unclustered: faces whose `almost` is a place in the almost-people of the result.
+
+    Returns:
+        A result with the people by falling number of faces, else in the order given.
+    """
+    people = sorted(people, key=lambda person: -person.n_faces)
+    left = tuple(unclustered)
+    reasons = Counter(face.reason for face in left)
+    n_placed = sum(person.n_faces for person in people)
+    counts = replace(
+        result.counts,
+        faces=n_placed + len(left),
+        people=len(people),
+        clustered=n_placed,
+        unclustered={r.code: reasons[r.code] for r in Reason if r.code in reasons},
+        same_photo=SamePhoto.of(people),
+    )
+    return replace(result, people=tuple(people), unclustered=left, counts=counts)
 
 
 def _almost_people(table: FaceTable, clustering: Clustering, rules: Rules) -> tuple[AlmostPerson, ...]:
@@ -298,7 +405,10 @@ def to_json(result: Result) -> Iterator[str]:
 
     Bytes of a path that are no text come as escaped lone surrogates, which Python's json gives back.
     """
-    yield f'{{"format": {FORMAT},\n"settings": {_json(result.settings)},\n"people": ['
+    settings = json.dumps(
+        result.settings, sort_keys=True, allow_nan=False
+    )  # sorted, as read from a table or not yet
+    yield f'{{"format": {FORMAT},\n"settings": {settings},\n"people": ['
     for i, person in enumerate(result.people):
         head = {key: value for key, value in vars(person).items() if key != "faces"}
         yield f'{"," if i else ""}\n{_json(head)[:-1]}, "faces": ['
@@ -308,7 +418,14 @@ def to_json(result: Result) -> Iterator[str]:
     yield from _lines(result.unclustered)
     yield '],\n"almost": ['
     yield from _lines(result.almost)
-    yield f'],\n"counts": {_json(vars(result.counts))}}}\n'
+    changes = {
+        "appeared": result.changes.appeared,
+        "vanished": result.changes.vanished,
+        "merged": [{"into": merged.into, "from": merged.parts} for merged in result.changes.merged],
+        "split": [{"from": split.whole, "into": split.into} for split in result.changes.split],
+    }
+    yield f'],\n"counts": {_json(vars(result.counts))},\n'
+    yield f'"next_id": {result.next_id},\n"changes": {_json(changes)}}}\n'
 
 
 def _lines(records: Sequence[object]) -> Iterator[str]:
@@ -361,12 +478,15 @@ def read_result(file: Path) -> Result:
                 f"{file}: written by format {record['format']}, this facecluster reads up to {FORMAT}; upgrade, or "
                 "run cluster again"
             )
+        people = tuple(_person(person) for person in _is(record["people"], list))
         return Result(
             settings=_is(record["settings"], dict),
-            people=tuple(_person(person) for person in _is(record["people"], list)),
+            people=people,
             unclustered=tuple(_is(face, UnclusteredFace) for face in _is(record["unclustered"], list)),
-            counts=Counts(**record["counts"]),
+            counts=_counts(record["counts"], people),
             almost=tuple(_almost_person(almost) for almost in record.get("almost", [])),
+            next_id=max(_is(record.get("next_id", 1), int), *map(_after, people), 1),
+            changes=_changes(record.get("changes", {})),
         )
     except OSError as error:
         raise FaceclusterError(f"{file}: cannot be read: {error.strerror or error}") from error
@@ -408,7 +528,33 @@ def _person(record: dict[str, Any]) -> Person:
         n_photos=_is(record["n_photos"], int),
         cover=_is(record["cover"], str),
         faces=tuple(_is(face, PersonFace) for face in _is(record["faces"], list)),
+        former=_texts(record.get("former", [])),
     )
+
+
+def _counts(record: dict[str, Any], people: Iterable[Person]) -> Counts:
+    """An older facecluster did not count the photos with several faces."""
+    known = record.get("same_photo")
+    return Counts(**record | {"same_photo": SamePhoto(**known) if known else SamePhoto.of(people)})
+
+
+def _after(person: Person) -> int:
+    """The number after those that a person has and had; 1 for ids of somebody else's making."""
+    numbers = [text.removeprefix("person-") for text in (person.id, *person.former)]
+    return 1 + max((int(text) for text in numbers if text.isascii() and text.isdigit()), default=0)
+
+
+def _changes(record: dict[str, Any]) -> Changes:
+    return Changes(
+        appeared=_texts(record.get("appeared", [])),
+        vanished=_texts(record.get("vanished", [])),
+        merged=tuple(Merged(_is(it["into"], str), _texts(it["from"])) for it in record.get("merged", [])),
+        split=tuple(Split(_is(it["from"], str), _texts(it["into"])) for it in record.get("split", [])),
+    )
+
+
+def _texts(record: Any) -> tuple[str, ...]:
+    return tuple(_is(text, str) for text in _is(record, list))
 
 
 def _almost_person(record: dict[str, Any]) -> AlmostPerson:

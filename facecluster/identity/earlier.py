@@ -1,0 +1,75 @@
+"""What an earlier result says of the faces of a table that has grown since."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facecluster.identity.almost import AlmostPerson
+from facecluster.identity.gate import Reason
+from facecluster.identity.neighbours import has_near
+
+
+@dataclass(frozen=True, eq=False)
+class Earlier:
+    """What is known of n faces.
+
+    Attributes:
+        is_new: (n,) bool, nothing is.
+        person: (n,) int32, person in the earlier result from 0; -1 none.
+        core: (n,) bool, founded the person.
+        confidence: (n,) float32, of belonging to the person; NaN where unknown.
+        reason: (n,) uint8 `Reason`, why it has no person; `Reason.PASSED` for the others.
+        almost: the almost-people of before, of faces that are still there.
+    """
+
+    is_new: NDArray[np.bool_]
+    person: NDArray[np.int32]
+    core: NDArray[np.bool_]
+    confidence: NDArray[np.float32]
+    reason: NDArray[np.uint8]
+    almost: tuple[AlmostPerson, ...]
+
+    @classmethod
+    def nothing(cls, n: int) -> Earlier:
+        """All n faces are new."""
+        return cls(
+            is_new=np.ones(n, dtype=np.bool_),
+            person=np.full(n, -1, dtype=np.int32),
+            core=np.zeros(n, dtype=np.bool_),
+            confidence=np.full(n, np.nan, dtype=np.float32),
+            reason=np.full(n, Reason.NO_MATCH, dtype=np.uint8),
+            almost=(),
+        )
+
+    def to_look_at(
+        self, encoding: NDArray[np.float32], radius: float, *, jobs: int | None = None
+    ) -> NDArray[np.bool_]:
+        """Say which faces are new, or left over and within `radius` of a new one -> (n,).
+
+        Time is as the new faces times those left over.
+        """
+        look = self.is_new.copy()
+        usable = np.isfinite(np.einsum("ij,ij->i", encoding, encoding))
+        rest, new = np.flatnonzero(~look & (self.person < 0) & usable), np.flatnonzero(look & usable)
+        if len(rest) and len(new):
+            look[rest] = has_near(encoding[rest], encoding[new], radius, jobs=jobs)
+        return look
+
+    def among(self, label: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Say which number of `label` each of p people has now, by the founding faces; else a number of its own.
+
+        Returns:
+            (p + 1,), the last is -1, for those of nobody.
+        """
+        p = int(self.person.max(initial=-1)) + 1
+        number = int(label.max(initial=-1)) + 1 + np.arange(p, dtype=np.int32)
+        placed = self.core & (label >= 0)
+        number[self.person[placed]] = label[placed]
+        return np.append(number, np.int32(-1))
+
+    def almost_of(self, still: NDArray[np.bool_]) -> tuple[AlmostPerson, ...]:
+        """Give the almost-people all of whose faces are marked."""
+        return tuple(almost for almost in self.almost if still[almost.rows].all())

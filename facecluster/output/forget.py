@@ -1,0 +1,303 @@
+"""What `facecluster forget` takes out of a face table, a result, and decisions.
+
+A person's faces are known by content and box, as in decisions, so that they are found in other tables and results of
+the same photos, and in all copies of a photo; photos are known by their path.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import json
+import os
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facecluster.identity.boxes import SAME_FACE_IOU, overlaps
+from facecluster.identity.decisions import digest_of
+from facecluster.output.records import (
+    AlmostPerson,
+    Changes,
+    Person,
+    PersonFace,
+    Result,
+    UnclusteredFace,
+    with_people,
+)
+from facecluster.table import NO_FACE, OK, STATUSES, UNREADABLE, FaceTable
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """What is to be forgotten: faces, or photos.
+
+    Attributes:
+        boxes: (k, 4) boxes of the faces, by digest of their photo's content.
+        glob: of photos, or None; see `matches`.
+        contents: digests of photos of which no copy stays.
+        names: of people, case folded.
+    """
+
+    boxes: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    glob: str | None = None
+    contents: frozenset[str] = frozenset()
+    names: frozenset[str] = frozenset()
+
+    def has_photo(self, path: str) -> bool:
+        """Say whether a photo goes, with all its faces."""
+        return self.glob is not None and matches(path, self.glob)
+
+    def has_face(self, digest: str, box: Sequence[float]) -> bool:
+        """Say whether a face goes, wherever its photo lies."""
+        if digest in self.contents:
+            return True
+        boxes = self.boxes.get(digest)
+        if boxes is None:
+            return False
+        return bool((overlaps(np.tile(np.array(box), (len(boxes), 1)), boxes) >= SAME_FACE_IOU).any())
+
+
+def faces_of(people: Iterable[Person]) -> Target:
+    """Make a target of all faces of some people."""
+    boxes = defaultdict(list)
+    names = set()
+    for person in people:
+        if person.name is not None:
+            names.add(person.name.casefold())
+        for face in person.faces:
+            boxes[digest_of(face.id)].append(face.box)
+    arrays = {digest: np.array(those, dtype=np.float64) for digest, those in boxes.items()}
+    return Target(boxes=arrays, names=frozenset(names))
+
+
+def photos_of(glob: str, faces: Iterable[tuple[str, str]]) -> Target:
+    """Make a target of all photos that match.
+
+    Args:
+        glob: see `matches`.
+        faces: digest and path of the photos of all faces there are.
+    """
+    go, stay = set[str](), set[str]()
+    for digest, path in faces:
+        (go if matches(path, glob) else stay).add(digest)
+    return Target(glob=glob, contents=frozenset(go - stay))
+
+
+def matches(path: str, glob: str) -> bool:
+    """Match a photo's absolute path, or its name alone where the glob has no slash.
+
+    A glob may be relative to the current folder. The path or name itself always matches, whatever is in it.
+    """
+    if os.sep not in glob and "/" not in glob:
+        path = os.path.basename(path)
+        return path == glob or fnmatch.fnmatch(path, glob)
+    absolute = os.path.abspath(glob)
+    return path == absolute or fnmatch.fnmatch(path, glob) or fnmatch.fnmatch(path, absolute)
+
+
+def forget_in_table(table: FaceTable, target: Target) -> tuple[FaceTable, int, int]:
+    """Take faces, or photos with their faces, out of a table.
+
+    A photo that loses its last face, and stays, has the status of one without faces.
+
+    Returns:
+        The table, and how many faces and photos it lost.
+    """
+    faces, photos = table.faces, table.photos
+    out = np.array([target.has_photo(path) for path in photos.path.tolist()], dtype=np.bool_)
+    gone = out[faces.photo]
+    digests = [digest_of(face) for face in faces.id.tolist()]
+    for row in range(len(faces)):
+        gone[row] = gone[row] or (
+            digests[row] in target.boxes and target.has_face(digests[row], faces.box[row])
+        )
+    left = np.bincount(faces.photo[~gone], minlength=len(photos))
+    bare = (left == 0) & (np.bincount(faces.photo[gone], minlength=len(photos)) > 0)
+    status = np.where(bare & (photos.status == OK), NO_FACE, photos.status)
+    number = np.cumsum(~out) - 1
+    columns = {name: column[~gone] for name, column in vars(faces).items()}
+    rows = {name: column[~out] for name, column in vars(replace(photos, status=status)).items()}
+    cleaned = replace(
+        table,
+        photos=replace(photos, **rows),
+        faces=replace(faces, **columns | {"photo": number[columns["photo"]].astype(np.int32)}),
+    )
+    return cleaned, int(np.count_nonzero(gone)), int(np.count_nonzero(out))
+
+
+@dataclass(frozen=True)
+class Cleaned:
+    """A result without what is forgotten.
+
+    Attributes:
+        result: as it is now; `changes` says who is gone.
+        changed: ids of people who lost some of their faces.
+        n_faces: how many are gone, placed or not.
+        photos: absolute paths of the photos of those.
+    """
+
+    result: Result
+    changed: frozenset[str]
+    n_faces: int
+    photos: frozenset[str]
+
+
+def forget_in_result(result: Result, target: Target, table: FaceTable | None) -> Cleaned:
+    """Take faces out of a result.
+
+    Args:
+        result: who is who.
+        target: what is to be forgotten.
+        table: without it already, to count the photos; None: those of the result are reckoned with.
+    """
+    gone: set[tuple[str, str]] = set()
+
+    def goes(face: PersonFace | UnclusteredFace) -> bool:
+        out = target.has_photo(face.photo) or (
+            target.glob is None and target.has_face(digest_of(face.id), face.box)
+        )
+        if out:
+            gone.add((face.id, face.photo))
+        return out
+
+    people, changed, vanished = [], set(), []
+    for person in result.people:
+        stay = [face for face in person.faces if not goes(face)]
+        if len(stay) == len(person.faces):
+            people.append(person)
+        elif stay:
+            changed.add(person.id)
+            people.append(Person.of(person.id, stay, person.name, person.former))
+        else:
+            vanished.append(person.id)
+    left = [face for face in result.unclustered if not goes(face)]
+    almost, place = _almost_without(result.almost, gone)
+    left = [face if face.almost is None else replace(face, almost=place.get(face.almost)) for face in left]
+    cleaned = replace(
+        with_people(result, people, left), almost=almost, changes=Changes(vanished=tuple(vanished))
+    )
+    before = {face.photo for person in result.people for face in person.faces}
+    before |= {face.photo for face in result.unclustered}
+    after = {face.photo for person in people for face in person.faces} | {face.photo for face in left}
+    bare = before - after
+    statuses = Counter(table.photos.status.tolist()) if table is not None else _statuses(result, bare, target)
+    counts = replace(
+        cleaned.counts,
+        photos=statuses.total(),
+        ok=statuses[OK],
+        no_face=statuses[NO_FACE],
+        unreadable=statuses[UNREADABLE],
+    )
+    photos = frozenset(photo for _, photo in gone)
+    return Cleaned(replace(cleaned, counts=counts), frozenset(changed), len(gone), photos)
+
+
+def _statuses(result: Result, bare: Iterable[str], target: Target) -> Counter[str]:
+    """Reckon how many photos have which status, once some of those with faces have none any more, or are gone."""
+    statuses = Counter({status: getattr(result.counts, status) for status in STATUSES})
+    for photo in bare:
+        statuses[OK] -= 1
+        statuses[NO_FACE] += not target.has_photo(photo)
+    return statuses
+
+
+def _almost_without(
+    almost: Sequence[AlmostPerson], gone: set[tuple[str, str]]
+) -> tuple[tuple[AlmostPerson, ...], dict[int, int]]:
+    """Take faces, by id and photo, out of the almost-people; one without a face that counts is none any more.
+
+    Returns:
+        Those that are left, and their place by the place they had.
+    """
+    left: list[AlmostPerson] = []
+    place: dict[int, int] = {}
+    for number, one in enumerate(almost):
+        faces = tuple(face for face in one.faces if (face.id, face.photo) not in gone)
+        if len(faces) < len(one.faces):
+            counting = {face.photo for face in faces if not face.missing}
+            one = replace(one, faces=faces, n_photos=min(one.n_photos, len(counting)))
+        if len(faces) > 1 and one.n_photos:
+            place[number] = len(left)
+            left.append(one)
+    return tuple(left), place
+
+
+# ------------------------------------------------------------------------------------------------- decisions
+
+
+def forget_in_decisions(content: bytes, target: Target) -> tuple[bytes, int]:
+    """Take faces, and the names of people, out of the lines of a decisions.jsonl.
+
+    A line goes where nothing is left of what it says: no face that it is about, a name that is to be forgotten or whose
+    faces mostly are, a merge of fewer than two people, the undoing of a line that goes. A line that stays keeps its id
+    and time; one that holds nothing of it keeps its bytes. A last line that is cut short goes.
+
+    Args:
+        content: of a file whose lines are decisions, see `ledger`.
+        target: what is to be forgotten.
+
+    Returns:
+        The content, and how many lines went or changed.
+    """
+    lines = content.removeprefix(b"\xef\xbb\xbf").split(b"\n")
+    records = [_record(line) for line in lines]
+    after = [None if record is None else _without(record, target) for record in records]
+    gone = {str(r["id"]) for r, left in zip(records, after, strict=True) if r is not None and left is None}
+    while True:
+        undoing = {
+            place
+            for place, left in enumerate(after)
+            if left is not None and left.get("do") == "undo" and left.get("undo") in gone
+        }
+        if not undoing:
+            break
+        gone |= {str(records[place]["id"]) for place in undoing}  # type: ignore[index]
+        after = [None if place in undoing else left for place, left in enumerate(after)]
+    kept = [
+        line if left == record else json.dumps(left).encode("ascii")
+        for line, record, left in zip(lines, records, after, strict=True)
+        if left is not None
+    ]
+    n_changed = sum(
+        record is not None and left != record for record, left in zip(records, after, strict=True)
+    )
+    return b"".join(line + b"\n" for line in kept), n_changed
+
+
+def _record(line: bytes) -> dict[str, Any] | None:
+    """The object in a line; None for one that is empty or cut short."""
+    try:
+        record = json.loads(line)
+    except ValueError:
+        return None
+    return record if isinstance(record, dict) else None
+
+
+def _without(record: dict[str, Any], target: Target) -> dict[str, Any] | None:
+    """A line without what is forgotten; None where nothing is left of what it says."""
+
+    def stay(faces: list[Any]) -> list[Any]:
+        return [face for face in faces if not target.has_face(face[0], face[1])]
+
+    if record["do"] == "undo":
+        return record
+    if record["do"] == "merge":
+        groups = [
+            (person, stay(faces)) for person, faces in zip(record["people"], record["faces"], strict=True)
+        ]
+        groups = [(person, faces) for person, faces in groups if faces]
+        if len(groups) < 2:
+            return None
+        return record | {"people": [person for person, _ in groups], "faces": [faces for _, faces in groups]}
+    left = record | {key: stay(record[key]) for key in ("faces", "from", "to") if record.get(key) is not None}
+    if not left["faces"] and record["faces"]:
+        return None
+    if record["do"] == "name":
+        mostly = 2 * len(left["faces"]) <= len(record["faces"])
+        if mostly or (record["name"] is not None and record["name"].casefold() in target.names):
+            return None
+    return left

@@ -1,0 +1,439 @@
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from PIL import Image
+from tables import make_table, people
+
+from facecluster import store
+from facecluster.cli import main
+from facecluster.cli.cluster import ClusterOptions, cluster_table, write_result
+from facecluster.output.folders import ResultFolder
+from facecluster.table import NO_FACE, OK, FaceTable
+
+
+def forget(*arguments: object) -> Result:
+    return CliRunner().invoke(main, ["forget", *map(str, arguments)])
+
+
+def box(number: int) -> list[float]:
+    """The first, second ... face of a photo, side by side."""
+    return [10.0 + 130 * number, 20, 110 + 130 * number, 120]
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> FaceTable:
+    """Ann in photos 0 to 3, Bob in 2 to 5 (2 and 3 show both), a stranger in 6, nobody in 7.
+
+    Photo 1 is there twice, as copy.png.
+    """
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    names = ["0.png", "1.png", "2.png", "3.png", "4.png", "5.png", "6.png", "7.png", "copy.png"]
+    for i, name in enumerate(names[:8]):
+        Image.new("RGB", (400, 400), (30 * i, 100, 100)).save(folder / name)
+    shutil.copy(folder / "1.png", folder / "copy.png")
+    ann, bob, stranger = people(3, 5, spread=0.4).reshape(3, 5, 128)
+    photo = [0, 1, 2, 2, 3, 3, 4, 5, 6, 8]
+    which = [0, 0, 0, 1, 0, 1, 0, 0, 0, 0]
+    digest = [f"{i:032x}" for i in [10, 11, 12, 13, 14, 15, 16, 17, 11]]
+    return make_table(
+        np.vstack([ann[:3], bob[:1], ann[3:4], bob[1:4], stranger[:1], ann[1:2]]),
+        photo=photo,
+        paths=[str(folder / name) for name in names],
+        id=[f"{digest[p]}-{w}" for p, w in zip(photo, which, strict=True)],
+        box=[box(w) for w in which],
+        photos={
+            "size": [[400, 400]] * 9,
+            "digest": digest,
+            "status": [OK] * 7 + [NO_FACE, OK],
+            "hash": [*np.random.default_rng(5).integers(1, 2**63, 8), 0],
+        },
+    )
+
+
+@pytest.fixture
+def out(table: FaceTable, tmp_path: Path) -> Path:
+    """A folder of results: person-0001 is Ann, with five faces, person-0002 Bob."""
+    out = tmp_path / "out"
+    out.mkdir()
+    store.write(table, out / "faces.npz")
+    result = cluster_table(table, out, source=str(out / "faces.npz"))
+    assert [(p.id, p.n_faces) for p in result.people] == [("person-0001", 5), ("person-0002", 4)]
+    named = tuple(replace(p, name=name) for p, name in zip(result.people, ("Ann", "Bob"), strict=True))
+    write_result(replace(result, people=named), out, sizes={}, link="copy", changed=())
+    return out
+
+
+def record(folder: Path) -> Any:
+    return json.loads((folder / "clusters.json").read_text())
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir() if path.name[0] != "."}
+
+
+def snapshot(folder: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def ann_is_nowhere(out: Path, table: FaceTable) -> None:
+    """Neither her encodings nor her faces are in any file."""
+    content = b"".join(path.read_bytes() for path in out.rglob("*") if path.is_file())
+    for row in (0, 1, 2, 4, 9):
+        assert table.faces.encoding[row].tobytes() not in content
+    assert not any(
+        face["id"] in set(table.faces.id[[0, 1, 2, 4, 9]].tolist())
+        for person in record(out)["people"]
+        for face in person["faces"]
+    )
+
+
+def test_person_is_gone_from_result_and_table(out: Path, table: FaceTable, tmp_path: Path) -> None:
+    before = snapshot(tmp_path / "photos")
+    montage = (out / "person-0002_montage.jpg").read_bytes()
+    result = forget(out, "--person", "ann")
+    assert result.exit_code == 0, result.output
+    report = json.loads(result.stdout)
+    assert report == {
+        "dry_run": False, "people": [str(out / "person-0001")], "faces": 5, "encodings": 5, "photos": 0, "copies": 5,
+        "montages": 1, "decisions": 0, "removed": [],
+        "rewritten": [str(out / "faces.npz"), str(out / "clusters.json")],
+    }  # fmt: skip
+    assert "removed of person-0001 (Ann): 5 faces in results, 5 encodings" in result.stderr
+    assert "photos themselves are not touched" in result.stderr
+    assert names(out) == {
+        "clusters.json",
+        "faces.npz",
+        "person-0002",
+        "person-0002_montage.jpg",
+        "unclustered",
+    }
+    assert names(out / "person-0002") == {"2.png", "3.png", "4.png", "5.png"}
+    assert (out / "person-0002_montage.jpg").read_bytes() == montage
+    assert [(p["id"], p["name"]) for p in record(out)["people"]] == [("person-0002", "Bob")]
+    assert record(out)["next_id"] == 3
+    assert record(out)["changes"]["vanished"] == ["person-0001"]
+    assert record(out)["counts"] == {
+        "photos": 9, "ok": 5, "no_face": 4, "unreadable": 0, "faces": 5, "people": 1, "clustered": 4,
+        "unclustered": {"no_match": 1}, "same_photo": {"photos": 0, "twice": 0},
+    }  # fmt: skip
+    cleaned = store.read(out / "faces.npz")
+    assert cleaned.faces.id.tolist() == table.faces.id[[3, 5, 6, 7, 8]].tolist()
+    assert cleaned.photos.path.tolist() == table.photos.path.tolist()
+    assert cleaned.photos.status.tolist() == [NO_FACE, NO_FACE, OK, OK, OK, OK, OK, NO_FACE, NO_FACE]
+    ann_is_nowhere(out, table)
+    assert "Ann" not in (out / "clusters.json").read_text()
+    assert snapshot(tmp_path / "photos") == before
+
+
+def test_cluster_again_finds_the_others_as_they_were(out: Path) -> None:
+    forget(out, "--person", "person-0001")
+    cluster_table(store.read(out / "faces.npz"), out, source=str(out / "faces.npz"))
+    assert [(p["id"], p["name"], p["n_faces"]) for p in record(out)["people"]] == [("person-0002", "Bob", 4)]
+    assert record(out)["changes"] == {"appeared": [], "vanished": [], "merged": [], "split": []}
+
+
+def test_dry_run_says_the_same_and_does_nothing(out: Path) -> None:
+    (out / "faces.npz.partial").write_text(f'header\n["{10:032x}"')
+    before = snapshot(out)
+    dry = forget(out, "--person", "person-0001", "--dry-run")
+    assert dry.exit_code == 0, dry.output
+    assert "would be removed of person-0001 (Ann)" in dry.stderr
+    assert snapshot(out) == before
+    wet = forget(out, "--person", "person-0001", "-q")
+    assert wet.stderr == ""
+    assert json.loads(wet.stdout) == json.loads(dry.stdout) | {"dry_run": False}
+    assert json.loads(wet.stdout)["removed"] == [str(out / "faces.npz.partial")]
+    assert not (out / "faces.npz.partial").exists()
+
+
+def test_photos_by_name(out: Path, table: FaceTable, tmp_path: Path) -> None:
+    before = snapshot(tmp_path / "photos")
+    bob = (out / "person-0002_montage.jpg").stat().st_ino
+    result = forget(out, "--photo", "[2367].png")
+    assert result.exit_code == 0, result.output
+    report = json.loads(result.stdout)
+    assert (report["faces"], report["encodings"], report["photos"], report["copies"]) == (5, 5, 4, 5)
+    assert report["montages"] == 2
+    cleaned = store.read(out / "faces.npz")
+    assert [Path(p).name for p in cleaned.photos.path.tolist()] == [
+        "0.png",
+        "1.png",
+        "4.png",
+        "5.png",
+        "copy.png",
+    ]
+    assert cleaned.faces.photo.tolist() == [0, 1, 2, 3, 4]
+    np.testing.assert_array_equal(cleaned.faces.encoding, table.faces.encoding[[0, 1, 6, 7, 9]])
+    assert names(out / "person-0001") == {"0.png", "1.png", "copy.png"}
+    assert names(out / "person-0002") == {"4.png", "5.png"}
+    assert not (out / "unclustered").exists()
+    assert (out / "person-0002_montage.jpg").stat().st_ino != bob
+    assert record(out)["counts"]["photos"] == record(out)["counts"]["ok"] == 5
+    assert record(out)["counts"]["faces"] == 5
+    assert snapshot(tmp_path / "photos") == before
+
+
+@pytest.mark.parametrize(
+    ("glob", "n_photos"),
+    [
+        ("*.png", 9),
+        ("COPY*", 0),
+        ("copy.png", 1),
+        ("*/photos/?.png", 8),
+        ("photos/1.png", 1),
+        ("nothing*", 0),
+    ],
+)
+def test_what_a_glob_matches(glob: str, n_photos: int, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(out.parent)
+    result = forget(out, "--photo", glob, "-n")
+    if n_photos:
+        assert json.loads(result.stdout)["photos"] == n_photos
+    else:
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert f"{glob}: nothing matches; nothing was changed" in result.stderr
+
+
+def test_photo_without_a_face_is_not_counted_any_more(out: Path) -> None:
+    report = json.loads(forget(out, "--photo", "7.png").stdout)
+    assert (report["photos"], report["faces"]) == (1, 0)
+    assert (record(out)["counts"]["photos"], record(out)["counts"]["no_face"]) == (8, 0)
+
+
+def decisions(out: Path, table: FaceTable) -> Path:
+    """Lines about Ann, about Bob, and about both."""
+
+    def spots(*rows: int) -> list[list[object]]:
+        return [[str(table.faces.id[r]).rpartition("-")[0], table.faces.box[r].tolist()] for r in rows]
+
+    lines = [
+        {"id": "aaaaaaa1", "do": "name", "person": "person-0001", "name": "Ann", "faces": spots(0, 1, 2)},
+        {"id": "aaaaaaa2", "do": "name", "person": "person-0002", "name": "Bob", "faces": spots(3, 5, 6)},
+        {"id": "aaaaaaa3", "do": "merge", "people": ["person-0001", "person-0007"], "faces": [spots(0), spots(1)]},
+        {
+            "id": "aaaaaaa4", "do": "merge", "people": ["person-0002", "person-0001", "person-0008"],
+            "faces": [spots(3), spots(4), spots(6)],
+        },
+        {"id": "aaaaaaa5", "do": "split", "person": "person-0001", "faces": spots(5, 6), "from": spots(0, 1)},
+        {"id": "aaaaaaa6", "do": "undo", "undo": "aaaaaaa3"},
+        {"id": "aaaaaaa7", "do": "undo", "undo": "aaaaaaa6"},
+        {"id": "aaaaaaa8", "do": "undo", "undo": "aaaaaaa5"},
+        {"id": "aaaaaaa9", "do": "not-a-person", "person": None, "faces": spots(8)},
+        {"id": "aaaaaaaa", "do": "move", "person": None, "into": None, "faces": spots(2), "to": None, "from": []},
+        {"id": "aaaaaaab", "do": "name", "person": "person-0002", "name": "Ann", "faces": spots(3, 5, 6)},
+    ]  # fmt: skip
+    times = (f"2026-01-01T00:00:{i:02}.000000Z" for i in range(20))
+    text = [json.dumps({"time": time, **line}) for line, time in zip(lines, times, strict=False)]
+    file = out / "decisions.jsonl"
+    file.write_text("\n".join([*text, '{"id": "aaaaaaac", "ti']))
+    return file
+
+
+def test_decisions_about_a_person_go(out: Path, table: FaceTable) -> None:
+    file = decisions(out, table)
+    lines = file.read_text().splitlines()
+    result = forget(out, "--person", "Ann")
+    assert result.exit_code == 0, result.output
+    left = file.read_text().splitlines()
+    assert [json.loads(line)["id"] for line in left] == [
+        "aaaaaaa2",
+        "aaaaaaa4",
+        "aaaaaaa5",
+        "aaaaaaa8",
+        "aaaaaaa9",
+    ]
+    assert json.loads(result.stdout)["decisions"] == 8
+    assert left[0] == lines[1]
+    assert json.loads(left[1]) == json.loads(lines[3]) | {
+        "people": ["person-0002", "person-0008"],
+        "faces": [json.loads(lines[3])["faces"][0], json.loads(lines[3])["faces"][2]],
+    }
+    assert json.loads(left[2]) == json.loads(lines[4]) | {"from": []}
+    assert "Ann" not in file.read_text()
+
+
+def test_decisions_about_a_photo_go_if_no_copy_stays(out: Path, table: FaceTable) -> None:
+    file = decisions(out, table)
+    forget(out, "--photo", "copy.png")
+    assert len(file.read_text().splitlines()) == 12, "1.png has the same content"
+    forget(out, "--photo", "1.png")
+    assert f"{11:032x}" not in file.read_text()
+    assert f"{10:032x}" in file.read_text()
+
+
+def test_table_beside_a_result_is_enough(out: Path, table: FaceTable) -> None:
+    assert forget(out / "faces.npz", "--person", "Ann").exit_code == 0
+    ann_is_nowhere(out, table)
+
+
+def test_table_alone_knows_no_people_but_photos(table: FaceTable, tmp_path: Path) -> None:
+    store.write(table, tmp_path / "faces.npz")
+    result = forget(tmp_path / "faces.npz", "--person", "Ann")
+    assert result.exit_code == 2
+    assert "faces.npz: a face table knows no people; give the RESULT as well" in result.stderr
+    result = forget(tmp_path / "faces.npz", "--photo", "4.png")
+    assert json.loads(result.stdout)["encodings"] == 1
+    assert len(store.read(tmp_path / "faces.npz").photos) == 8
+
+
+def test_other_tables_and_results_of_the_same_photos(out: Path, table: FaceTable, tmp_path: Path) -> None:
+    # a pickle whose faces another detector numbered and framed otherwise; and people of other ids
+    ids = [f"{face}7" for face in table.faces.id.tolist()]
+    other = replace(table, faces=replace(table.faces, id=np.array(ids), box=table.faces.box + np.float32(8)))
+    store.write(other, tmp_path / "other.pickle")
+    cluster_table(
+        other, tmp_path / "more", ClusterOptions(link="none"), source=str(tmp_path / "other.pickle")
+    )
+    result = forget(out, tmp_path / "more" / "clusters.json", "--person", "Ann")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["encodings"] == 10
+    assert len(store.read(tmp_path / "other.pickle").faces) == len(store.read(out / "faces.npz").faces) == 5
+    assert [p["n_faces"] for p in record(tmp_path / "more")["people"]] == [4]
+    assert not (tmp_path / "more" / "person-0001_montage.jpg").exists()
+
+
+def test_one_id_that_means_two_people_is_refused(out: Path, table: FaceTable, tmp_path: Path) -> None:
+    other = replace(table.faces, id=np.char.add("f", table.faces.id))
+    cluster_table(replace(table, faces=other), tmp_path / "more", ClusterOptions(link="none"))
+    result = forget(out, tmp_path / "more", "--person", "person-0001")
+    assert result.exit_code == 2
+    assert "person-0001: another one in each RESULT" in result.stderr
+
+
+def test_copy_whose_original_is_gone_goes_where_nobody_else_needs_it(out: Path, tmp_path: Path) -> None:
+    for name in ("0.png", "2.png", "4.png"):
+        (tmp_path / "photos" / name).unlink()
+    (out / "person-0001" / "mine.txt").write_text("mine")
+    result = forget(out, "--person", "Ann")
+    assert result.exit_code == 0, result.output
+    assert names(out / "person-0001") == {"mine.txt"}
+    assert "person-0001: holds files that are not facecluster's; they stay" in result.stderr
+    assert {"2.png", "4.png"} <= names(out / "person-0002"), "the last copies of Bob's photos"
+
+
+def test_encoded_copy_is_an_original_that_stays(out: Path, table: FaceTable) -> None:
+    # somebody encoded the folder of results, and threw the first photos away
+    where = {p: str(out / "person-0001" / Path(p).name) for p in table.photos.path[[0, 1]].tolist()}
+    paths = np.array([where.get(p, p) for p in table.photos.path.tolist()])
+    moved = replace(table, photos=replace(table.photos, path=paths))
+    for path in where:
+        Path(path).unlink()
+    store.write(moved, out / "faces.npz")
+    cluster_table(moved, out, source=str(out / "faces.npz"))
+    result = forget(out, "--photo", "[01].png")
+    assert result.exit_code == 0, result.output
+    assert {"0.png", "1.png"} <= names(out / "person-0001")
+
+
+@pytest.mark.parametrize("at", ["prepare", "place", "write"])
+def test_killed_half_way_finishes_when_run_again(
+    at: str, out: Path, table: FaceTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(out, tmp_path / "reference", copy_function=shutil.copy2)
+
+    def die(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ResultFolder, at, die)
+        assert forget(out, "--person", "Ann").exit_code == 130
+    assert forget(out, "--person", "Ann").exit_code == 0
+    ann_is_nowhere(out, table)
+    forget(tmp_path / "reference", "--person", "Ann")
+    done, wanted = record(out), record(tmp_path / "reference")
+    assert (done["people"], done["counts"]) == (wanted["people"], wanted["counts"])
+    assert names(out) == names(tmp_path / "reference")
+
+
+def test_what_an_interrupted_encode_keeps_goes_if_it_may_be_about_them(out: Path) -> None:
+    journal = out / "faces.npz.partial"
+    journal.write_text(f'header\n["{15:032x}", [400, 400]]')
+    forget(out, "--photo", "nothing*")
+    forget(out, "--person", "Ann")
+    assert journal.exists(), "it is about Bob"
+    forget(out, "--photo", "5.png")
+    assert not journal.exists()
+
+
+def test_unfinished_and_damaged_files_go_too(out: Path) -> None:
+    for name in (".facecluster-1-abc.part", "clusters.damaged.json"):
+        (out / name).write_text("old")
+    assert forget(out, "--person", "Ann").exit_code == 0
+    assert not (out / "clusters.damaged.json").exists()
+    assert not (out / ".facecluster-1-abc.part").exists()
+
+
+def test_almost_people_lose_them(tmp_path: Path) -> None:
+    table = make_table(people(2, 2), photos={"digest": list("abcd")}, id=["a-0", "b-0", "c-0", "d-0"])
+    store.write(table, tmp_path / "faces.npz")
+    cluster_table(table, tmp_path / "out", ClusterOptions(link="none"), source=str(tmp_path / "faces.npz"))
+    assert len(record(tmp_path / "out")["almost"]) == 2
+    assert forget(tmp_path / "out", "--photo", "/photos/001.jpg").exit_code == 0
+    (almost,) = record(tmp_path / "out")["almost"]
+    assert [face["id"] for face in almost["faces"]] == ["c-0", "d-0"]
+    assert [face["almost"] for face in record(tmp_path / "out")["unclustered"]] == [None, 0, 0]
+
+
+def test_older_result_keeps_its_kind_of_link(table: FaceTable, tmp_path: Path) -> None:
+    store.write(table, tmp_path / "faces.npz")
+    result = cluster_table(table, tmp_path / "out", ClusterOptions(link="symlink"))
+    settings = {
+        k: v for k, v in result.settings.items() if k not in ("link", "table", "decisions", "decisions_file")
+    }
+    write_result(replace(result, settings=settings), tmp_path / "out", sizes={}, link="symlink")
+    result_again = forget(tmp_path / "out", tmp_path / "faces.npz", "--person", "person-0001")
+    assert result_again.exit_code == 0, result_again.output
+    assert all(path.is_symlink() for path in (tmp_path / "out" / "person-0002").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "exit_code", "message"),
+    [
+        (["out"], 2, "give --person or --photo"),
+        (["out", "--person", "Ann", "--photo", "*"], 2, "give --person or --photo"),
+        (["--person", "Ann"], 2, "TARGET"),
+        (["out", "--person", "Carl"], 1, "Carl: no such person"),
+        (["photos", "--person", "Ann"], 1, "holds no clusters.json"),
+        (["none.npz", "--photo", "*"], 1, "none.npz: cannot be read"),
+        (["text.txt", "--photo", "*"], 2, "a face table's name ends in .npz or .pickle"),
+    ],
+)
+def test_mistakes_are_messages_and_change_nothing(
+    arguments: list[str], exit_code: int, message: str, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(out.parent)
+    Path("text.txt").write_text("hello")
+    before = snapshot(out.parent)
+    result = forget(*arguments)
+    assert (result.exit_code, result.stdout) == (exit_code, "")
+    assert message in result.stderr
+    assert snapshot(out.parent) == before
+
+
+def test_record_that_is_not_ours_is_told_before_anything_is_done(out: Path) -> None:
+    (out / "clusters.json").write_text((out / "clusters.json").read_text() + "\n")
+    before = snapshot(out)
+    result = forget(out, "--person", "Ann")
+    assert result.exit_code == 1
+    assert "clusters.json: not written here by facecluster, or changed since" in result.stderr
+    assert snapshot(out) == before
+
+
+def test_table_that_is_not_there_is_told(table: FaceTable, tmp_path: Path) -> None:
+    cluster_table(table, tmp_path / "out", source=str(tmp_path / "gone.npz"))
+    result = forget(tmp_path / "out", "--person", "person-0001")
+    assert result.exit_code == 0
+    assert f"its face table {tmp_path / 'gone.npz'} is not there" in result.stderr
+    assert record(tmp_path / "out")["counts"]["ok"] == 5
+    cluster_table(table, tmp_path / "piped")
+    result = forget(tmp_path / "piped", "--person", "person-0001")
+    assert "its face table is not known; give it as well" in result.stderr

@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from facecluster.errors import FaceclusterError
+from facecluster.output.lineage import check_ids, inherit, rename
+from facecluster.output.records import (
+    Box,
+    Changes,
+    Counts,
+    Merged,
+    Person,
+    PersonFace,
+    Pose,
+    Result,
+    Split,
+    person_id,
+)
+
+
+def result_of(**people: int | list[int]) -> Result:
+    """People by the numbers of their photos; a plain number is so many photos from 0 on."""
+    where = (Box(0, 0, 9, 9), Pose(0, 0, 0), 0.9)
+    records = tuple(
+        Person.of(
+            own,
+            [
+                PersonFace(f"{i:08x}-0", f"/p/{i}.jpg", *where, core=True, confidence=None)
+                for i in (range(photos) if isinstance(photos, int) else photos)
+            ],
+        )
+        for own, photos in people.items()
+    )
+    return Result({}, records, (), Counts(0, 0, 0, 0, 0, 0, 0, {}), next_id=len(records) + 1)
+
+
+def numbered(*photos: list[int]) -> Result:
+    return result_of(**{person_id(i): those for i, those in enumerate(photos, start=1)})
+
+
+def test_one_result_after_the_other_keeps_ids_and_counts_on() -> None:
+    first = numbered([0, 1, 2], [3, 4, 5])
+    second = inherit(numbered([3, 4, 5, 6], [7, 8, 9], [0, 1, 2]), first, names=True)
+    assert [p.id for p in second.people] == ["person-0002", "person-0003", "person-0001"]
+    assert second.next_id == 4
+    assert second.changes == Changes(appeared=("person-0003",))
+    third = inherit(numbered([0, 1, 2], [10, 11, 12]), second, names=True)
+    assert [p.id for p in third.people] == ["person-0001", "person-0004"]
+    assert third.changes == Changes(("person-0004",), ("person-0002", "person-0003"))
+
+
+def test_merged_people_leave_their_ids_and_a_name() -> None:
+    first = numbered([0, 1, 2], [3, 4], [5, 6])
+    people = (
+        first.people[0],
+        replace(first.people[1], former=("person-10000", "person-0009")),
+        first.people[2],
+    )
+    people = (people[0], people[1], replace(people[2], name="Cy"))
+    (one,) = inherit(numbered([*range(7)]), replace(first, people=people), names=True).people
+    assert (one.id, one.name) == ("person-0001", "Cy")
+    assert one.former == ("person-0002", "person-0003", "person-0009", "person-10000")
+    assert inherit(numbered([*range(7)]), replace(first, people=people), names=False).people[0].name is None
+
+
+def test_merge_and_split_at_once() -> None:
+    result = inherit(numbered([0, 1, 2, 3, 4, 5], [6, 7]), numbered([0, 1, 2], [3, 4, 5, 6, 7]), names=True)
+    assert [p.id for p in result.people] == ["person-0001", "person-0003"]
+    assert result.people[0].former == ("person-0002",)
+    assert result.changes == Changes(
+        appeared=("person-0003",),
+        vanished=("person-0002",),
+        merged=(Merged("person-0001", ("person-0001", "person-0002")),),
+        split=(Split("person-0002", ("person-0001", "person-0003")),),
+    )
+
+
+def test_no_two_people_get_one_name() -> None:
+    result = numbered([0], [1], [2])
+    named = replace(
+        result, people=tuple(replace(p, name=n) for p, n in zip(result.people, "abc", strict=True))
+    )
+    assert [p.name for p in rename(named, {0: "B"}).people] == ["B", None, "c"]
+    assert rename(named, {}) == named
+
+
+@pytest.mark.parametrize("own", ["anna", "person-1", "person-0001/..", "person-٠٠٠١", "person-0001\n", ""])
+def test_strange_ids_are_told(own: str) -> None:
+    check_ids(result_of(**{"person-0001": 1, "person-12345": 2}))
+    with pytest.raises(FaceclusterError, match="is no id of a person"):
+        check_ids(result_of(**{own: 1}))
+
+
+def test_one_id_of_two_people_is_told() -> None:
+    result = numbered([0], [1])
+    with pytest.raises(FaceclusterError, match="two people have one id"):
+        check_ids(replace(result, people=result.people[:1] * 2))
