@@ -241,10 +241,14 @@ def test_next_id_is_above_every_id_that_is_there(rich: Result, tmp_path: Path) -
 
 
 def test_faces_of_one_photo_are_counted() -> None:
-    def person(who: str, *photos: str) -> Person:
-        where = (Box(0, 0, 9, 9), Pose(0, 0, 0), 0.9)
+    def person(who: str, *photos: str, step: int = 20) -> Person:
+        places = [Box(i * step, 0, i * step + 10, 10) for i in range(len(photos))]
         return Person.of(
-            who, [PersonFace("f", photo, *where, core=True, confidence=None) for photo in photos]
+            who,
+            [
+                PersonFace("f", photo, box, Pose(0, 0, 0), 0.9, core=True, confidence=None)
+                for photo, box in zip(photos, places, strict=True)
+            ],
         )
 
     assert SamePhoto.of([]) == SamePhoto(photos=0, twice=0)
@@ -253,6 +257,8 @@ def test_faces_of_one_photo_are_counted() -> None:
         person("b", "2.jpg", "3.jpg", "3.jpg", "4.jpg", "4.jpg"),
     )
     assert SamePhoto.of([one, other]) == SamePhoto(photos=3, twice=2)
+    found_twice = person("b", "3.jpg", "4.jpg", "4.jpg", step=2)
+    assert SamePhoto.of([one, found_twice]) == SamePhoto(photos=1, twice=0)
 
 
 def test_people_that_were_changed_are_counted_again(rich: Result) -> None:

@@ -109,8 +109,7 @@ def _almost(earlier: Result, row_of: Mapping[tuple[str, str], int]) -> Iterator[
         rows = [row_of.get((face.id, face.photo), -1) for face in almost.faces]
         if min(rows, default=-1) >= 0:
             lack = [
-                Reason[face.missing[0].reason.upper()] if face.missing else Reason.PASSED
-                for face in almost.faces
+                _reason(face.missing[0].reason) if face.missing else Reason.PASSED for face in almost.faces
             ]
             yield AlmostPerson(np.array(rows, dtype=np.int64), np.array(lack, dtype=np.uint8))
 

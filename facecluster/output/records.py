@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facecluster.errors import FaceclusterError
+from facecluster.identity.boxes import SAME_FACE_IOU, overlaps
 from facecluster.identity.changes import Placed
 from facecluster.identity.cluster import Clustering
 from facecluster.identity.gate import Reason, failures, measured
@@ -172,7 +173,7 @@ class SamePhoto:
 
     Attributes:
         photos: in which several faces are placed.
-        twice: those of them in which one person is placed more than once.
+        twice: those of them in which one person is placed more than once, in boxes that are not of one face.
     """
 
     photos: int
@@ -183,11 +184,19 @@ class SamePhoto:
         """Count."""
         seen, several, twice = set[str](), set[str](), set[str]()
         for person in people:
-            theirs = Counter(face.photo for face in person.faces)
-            twice.update(photo for photo, n in theirs.items() if n > 1)
+            theirs: dict[str, list[Box]] = {}
+            for face in person.faces:
+                theirs.setdefault(face.photo, []).append(face.box)
+            twice.update(photo for photo, boxes in theirs.items() if len(boxes) > 1 and _are_two(boxes))
             several.update(photo for photo in theirs if photo in seen)
             seen.update(theirs)
         return cls(len(several | twice), len(twice))
+
+
+def _are_two(boxes: Sequence[Box]) -> bool:
+    """Say whether some boxes of one photo are not of one face found several times."""
+    first = np.tile(np.array(boxes[0]), (len(boxes), 1))
+    return bool((overlaps(first, np.array(boxes, dtype=np.float64)) < SAME_FACE_IOU).any())
 
 
 @dataclass(frozen=True)
