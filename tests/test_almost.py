@@ -79,8 +79,8 @@ def test_a_chain_of_good_faces_is_not_one_almost_person() -> None:
     ("hash_", "expected"),
     [
         # 2 is a near-duplicate of 0: of two good ones one counts, and the turned one would add nothing
-        ([0b1111, 0b1111 << 20, 0b11111], [([0, 1, 2], ["passed", "passed", "near_duplicate"], 2)]),
-        ([0b1111, 0b11111, 0b1111 << 20], []),
+        ([0b1111, 0xFFFFFF << 20, 0b11111], [([0, 1, 2], ["passed", "passed", "near_duplicate"], 2)]),
+        ([0b1111, 0b11111, 0xFFFFFF << 20], []),
     ],
 )
 def test_near_duplicates_count_once_for_almost_people(hash_: list[int], expected: object) -> None:

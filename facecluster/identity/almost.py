@@ -12,7 +12,7 @@ from facecluster.identity.gate import Limits, Reason, failures, measured
 from facecluster.identity.groups import Groups, nearest_two, renumber, rows_of, second_in_photo
 from facecluster.identity.neighbours import has_near
 from facecluster.identity.rules import Rules
-from facecluster.table import Faces, FaceTable, Photos
+from facecluster.table import Faces, FaceTable
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,11 +87,11 @@ def find_almost(
     label[np.isin(label, np.flatnonzero(groups.spread() > radii.join))] = -1
     label[second_in_photo(label, good, distance, rank, faces.photo, faces.box)] = -1
 
-    short, wanted = _shortfalls(faces, rules.limits), rules.limits.min_images
+    short = _shortfalls(faces, rules.limits)
     found = [(-almost.n_photos, (False, 0.0), int(full_rank[almost.rows].min()), almost) for almost in known]
     for rows in (rows for rows in rows_of(label) if len(rows) > 1):
         rows = rows[np.argsort(rank[rows])]
-        if group := _almost_person(table.photos, faces.photo[rows], reason[rows], short[rows], wanted):
+        if group := _almost_person(table, left[rows], reason[rows], short[rows], rules):
             order, lack, lowering = group
             almost = AlmostPerson(left[rows[order]], lack)
             found.append((-almost.n_photos, lowering, int(rank[rows[0]]), almost))
@@ -103,40 +103,41 @@ _SLACK = 1e-3
 
 
 def _almost_person(
-    photos: Photos,
-    photo: NDArray[np.int32],
+    table: FaceTable,
+    rows: NDArray[np.intp],
     reason: NDArray[np.uint8],
     short: NDArray[np.float32],
-    wanted: int,
+    rules: Rules,
 ) -> tuple[NDArray[np.intp], NDArray[np.uint8], tuple[bool, float]] | None:
     """Say what keeps a group from being a person; None if it is far from that, or nothing that counts photos.
 
     Args:
-        photos: of the table.
-        photo: (k,) their rows.
+        table: n faces.
+        rows: (k,) of them.
         reason: (k,) `Reason` of each face.
         short: (k, 3) as of `_shortfalls`.
-        wanted: different photos that a person needs.
+        rules: as for clustering.
 
     Returns:
         (k,) order of the faces and (k,) what each lacks in that order, as in `AlmostPerson`; and how much lower limits
         would have to be: whether that would not be enough, and the sum of the shortfalls of as many faces as miss.
     """
+    wanted, radius = rules.limits.min_images, rules.radii.join
     good, rest = np.flatnonzero(reason >= Reason.NO_MATCH), np.flatnonzero(reason < Reason.NO_MATCH)
-    good = good[by_content(photos, photo[good])]
-    missing = wanted - count_different(photos, photo[good], wanted)
+    good = good[by_content(table, rows[good])]
+    missing = wanted - count_different(table, rows[good], wanted, radius)
     if missing == 0:
         return None
     rest = rest[_useful_first(short[rest], missing)]
     order = np.concatenate([good, rest])
-    copy = find_copies(photos, photo[order], wanted)
+    copy = find_copies(table, rows[order], wanted, radius)
     is_enough = np.count_nonzero(~copy) >= wanted
     if wanted - missing < 2 and not is_enough:
         return None
     counts = ~copy & (reason[order] >= Reason.NO_MATCH)
     lack = np.select([copy, counts], [Reason.NEAR_DUPLICATE, Reason.PASSED], reason[order]).astype(np.uint8)
     place = np.arange(len(order))
-    place[counts] = np.argsort(np.argsort(photos.path[photo[order[counts]]]))
+    place[counts] = np.argsort(np.argsort(table.photos.path[table.faces.photo[rows[order[counts]]]]))
     last = np.lexsort((place, copy, ~counts))
     useful = order[~copy & ~counts][:missing]
     return order[last], lack[last], (not is_enough, float(short[useful].sum()))

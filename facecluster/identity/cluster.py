@@ -88,7 +88,7 @@ def cluster_faces(
         Ester et al., A density-based algorithm for discovering clusters, 1996. FACTS.md, "sface on uncropped web
         photos", for why only good faces may link, and "DBSCAN on all of LFW", for why merging follows.
     """
-    faces, photos = table.faces, table.photos
+    faces = table.faces
     encoding = faces.encoding
     decided = Constraints.none(len(faces)) if constraints is None else constraints
     rank = np.empty(len(faces), dtype=np.int64)  # of the id: breaks ties the same way in every order of rows
@@ -122,7 +122,7 @@ def cluster_faces(
     wanted = rules.limits.min_images
     for rows in rows_of(label):
         is_sure = decided.founded[rows].any() or settled[rows].any()
-        if not is_sure and count_different(photos, faces.photo[rows], wanted) < wanted:
+        if not is_sure and count_different(table, rows, wanted, rules.radii.join) < wanted:
             dropped[rows] = label[rows]
             part[rows] = -1
             if len(rows) > 1:

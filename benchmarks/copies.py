@@ -1,0 +1,126 @@
+"""Measure how near a face is to itself in a copy of its photo, and to the same person's in other photos.
+
+    python benchmarks/copies.py [--encoder dlib] [--half fit|reporting] [--people 150]
+
+Copies are crops (90 % anywhere, 70 % and 60 % about the middle), 70 % smaller, more compressed, brighter. Prints the
+distances in parts of the joining radius, and how many bits of the perceptual hash differ. `identity.evidence` takes its
+constants from the fit half.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import cv2
+import numpy as np
+from labelled import SHARED, in_fit_half, machine
+from lfw import labelled_faces
+
+from facecluster import store
+from facecluster.identity.evidence import SAME_MOMENT, SAME_SCENE_BITS, SAME_SHOT
+from facecluster.identity.rules import DEFAULTS
+
+
+def copies(pixels, rng):
+    """Return copies of a photo by name: pixels and the quality of the JPEG."""
+    height, width = pixels.shape[:2]
+
+    def crop(share, where):
+        w, h = int(width * share), int(height * share)
+        left, top = int((width - w) * where[0]), int((height - h) * where[1])
+        return pixels[top : top + h, left : left + w]
+
+    return {
+        "crop to 90 %": (crop(0.9, rng.uniform(size=2)), 85),
+        "crop to 70 %": (crop(0.7, rng.uniform(0.45, 0.55, 2)), 85),
+        "crop to 60 %": (crop(0.6, rng.uniform(0.45, 0.55, 2)), 85),
+        "smaller": (cv2.resize(pixels, None, fx=0.7, fy=0.7, interpolation=cv2.INTER_AREA), 80),
+        "JPEG 40": (pixels, 40),
+        "brighter": (np.clip(pixels * 1.2 + 10, 0, 255).astype(np.uint8), 85),
+    }
+
+
+def encode(folders, encoder, table_file):
+    """Encode the photos of folders."""
+    names = "\0".join(map(str, folders)).encode()
+    command = [
+        sys.executable,
+        "-m",
+        "facecluster",
+        "encode",
+        "-",
+        "-0",
+        "-q",
+        "-o",
+        table_file,
+        "--encoder",
+        encoder,
+    ]
+    subprocess.run(command, check=True, input=names)
+    table = store.read(table_file)
+    rows, _ = labelled_faces(table)
+    return table, rows
+
+
+def report(what, distance, bits):
+    shares = ", ".join(f"{np.mean(distance <= part):.4f} within {part}" for part in (SAME_SHOT, SAME_MOMENT))
+    print(
+        f"{what:13} {len(distance):6,} pairs: median {np.median(distance):.3f}, 95 % {np.percentile(distance, 95):.3f}; "
+        f"{shares}; hash: median {np.median(bits):.0f} bits, {np.mean(bits <= SAME_SCENE_BITS):.3f} up to {SAME_SCENE_BITS}",
+        flush=True,
+    )
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--encoder", default="sface")
+    parser.add_argument("--half", choices=("fit", "reporting"), default="fit")
+    parser.add_argument("--people", type=int, default=150)
+    chosen = parser.parse_args()
+    rng, radius = np.random.default_rng(1), DEFAULTS[chosen.encoder].join
+    folders = [
+        f for f in sorted((SHARED / "lfw_dev").iterdir()) if in_fit_half(f.name) == (chosen.half == "fit")
+    ]
+    print(f"{machine()}, {chosen.half} half, {chosen.encoder}, joining radius {radius}", flush=True)
+    with tempfile.TemporaryDirectory() as scratch:
+        made = Path(scratch, "copies")
+        for folder in rng.permutation(np.array(folders))[: chosen.people]:
+            pixels = cv2.imread(str(min(folder.iterdir())))
+            (made / folder.name).mkdir(parents=True)
+            cv2.imwrite(str(made / folder.name / "original.png"), pixels)
+            for name, (copy, quality) in copies(pixels, rng).items():
+                file = made / folder.name / f"{name}.jpg"
+                cv2.imwrite(str(file), copy, [cv2.IMWRITE_JPEG_QUALITY, quality])
+        table, rows = encode([made], chosen.encoder, Path(scratch, "copies.npz"))
+        paths = [Path(path) for path in table.photos.path[table.faces.photo[rows]]]
+        row_of = dict(zip(paths, rows.tolist(), strict=True))
+        for name in copies(pixels, rng):
+            pairs = [
+                (row, row_of[path.with_name(f"{name}.jpg")])
+                for path, row in row_of.items()
+                if path.name == "original.png" and path.with_name(f"{name}.jpg") in row_of
+            ]
+            report(name, *apart(table, np.array(pairs), radius))
+        several = [folder for folder in folders if len(list(folder.iterdir())) > 1]
+        table, rows = encode(several, chosen.encoder, Path(scratch, "others.npz"))
+        people = np.array([Path(path).parent.name for path in table.photos.path[table.faces.photo[rows]]])
+        pairs = np.concatenate([
+            rows[np.flatnonzero(people == name)[np.stack(np.triu_indices(np.sum(people == name), 1), axis=1)]]
+            for name in np.unique(people)
+        ])  # fmt: skip
+        report("other photos", *apart(table, pairs, radius))
+
+
+def apart(table, pairs, radius):
+    """Return the distances of pairs (k, 2) of faces, and in how many bits the hashes of their photos differ."""
+    encoding, hashes = table.faces.encoding, table.photos.hash[table.faces.photo].tolist()
+    distance = np.linalg.norm(encoding[pairs[:, 0]] - encoding[pairs[:, 1]], axis=1) / radius
+    return distance, np.array([(hashes[i] ^ hashes[j]).bit_count() for i, j in pairs.tolist()])
+
+
+if __name__ == "__main__":
+    main()
