@@ -67,10 +67,12 @@ def encode(folders, encoder, table_file):
 
 
 def report(what, distance, bits):
+    """Print how near pairs are."""
     shares = ", ".join(f"{np.mean(distance <= part):.4f} within {part}" for part in (SAME_SHOT, SAME_MOMENT))
     print(
-        f"{what:13} {len(distance):6,} pairs: median {np.median(distance):.3f}, 95 % {np.percentile(distance, 95):.3f}; "
-        f"{shares}; hash: median {np.median(bits):.0f} bits, {np.mean(bits <= SAME_SCENE_BITS):.3f} up to {SAME_SCENE_BITS}",
+        f"{what:13} {len(distance):6,} pairs: median {np.median(distance):.3f}, "
+        f"95 % {np.percentile(distance, 95):.3f}; {shares}; "
+        f"hash: median {np.median(bits):.0f} bits, {np.mean(bits <= SAME_SCENE_BITS):.3f} up to {SAME_SCENE_BITS}",
         flush=True,
     )
 
