@@ -52,8 +52,9 @@ def file(table: FaceTable, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def result(file: Path, tmp_path: Path) -> Path:
-    arguments = ["cluster", str(file), "-o", str(tmp_path / "out"), "--link", "none", "-q"]
-    assert CliRunner().invoke(main, arguments).exit_code == 0
+    """Made from standard input, so that it names no table."""
+    arguments = ["cluster", "-", "-o", str(tmp_path / "out"), "--link", "none", "-q"]
+    assert CliRunner().invoke(main, arguments, input=file.read_bytes()).exit_code == 0
     return tmp_path / "out"
 
 
@@ -124,6 +125,14 @@ def test_face_table_beside_the_result_is_used(result: Path, file: Path) -> None:
     assert scores(result / "clusters.json", "--labels", "folder")["merges"][0]["distance"] is not None
     store.write(make_table(people(1, 3)), result / "faces.npz")  # of something else
     assert scores(result, "--labels", "folder")["merges"][0]["distance"] is None
+
+
+def test_face_table_that_the_result_names_is_used(file: Path, tmp_path: Path) -> None:
+    arguments = ["cluster", str(file), "-o", str(tmp_path / "named"), "--link", "none", "-q"]
+    assert CliRunner().invoke(main, arguments).exit_code == 0
+    assert scores(tmp_path / "named", "--labels", "folder")["merges"][0]["distance"] is not None
+    file.unlink()
+    assert scores(tmp_path / "named", "--labels", "folder")["merges"][0]["distance"] is None
 
 
 def test_a_face_table_is_clustered_first(file: Path, result: Path) -> None:

@@ -79,7 +79,8 @@ class Labels:
     "-e",
     "--encodings",
     metavar="FILE",
-    help=f"Face table that the result was made from, so that near faces are shown.  [default: DIR/{TABLE}, if there]",
+    help="Face table that the result was made from, so that near faces are shown.  "
+    "[default: the one that the result names, if it is there]",
 )
 @click.option(
     "--top",
@@ -122,7 +123,8 @@ def command(
     if _is_result(source):
         if given := _given(ctx):
             raise UsageError(f"{source}: is clustered already; leave {given} out, or give a face table")
-        result, table = read(source), _table_beside(source, encodings)
+        result = read(source)
+        table = _table_of(result, source, encodings)
     elif encodings is not None:
         raise UsageError(f"{source}: is taken for a face table; leave -e {encodings} out, or give a result")
     else:
@@ -188,14 +190,15 @@ def _is_result(source: str) -> bool:
     return os.path.isdir(source) or source.lower().endswith(".json")
 
 
-def _table_beside(source: str, encodings: str | None) -> FaceTable | None:
-    """The face table that was named, else the one that run keeps beside its result."""
+def _table_of(result: Result, source: str, encodings: str | None) -> FaceTable | None:
+    """The face table that was named, else the one that the result was made from, else the one beside it."""
     from facecluster import store
 
     if encodings is not None:
         return store.read(encodings)
     beside = (Path(source) if os.path.isdir(source) else Path(source).parent) / TABLE
-    return store.read(beside) if beside.exists() else None
+    made_from = Path(result.settings.get("table") or beside)
+    return next((store.read(file) for file in (made_from, beside) if file.exists()), None)
 
 
 def _read_table(source: str) -> FaceTable:
