@@ -352,6 +352,19 @@ def test_run_killed_after_some_photos_is_cleaned_up_by_the_next(photos: Path, tm
     assert files(root) == ["clusters.json", "person-0001/d.jpg", "person-0001_montage.jpg"]
 
 
+def test_folder_that_was_copied_without_its_times_is_still_ours(photos: Path, tmp_path: Path) -> None:
+    write(tmp_path / "out", result_of([photos / "x/a.jpg"], [photos / "y/d.jpg"]))
+    shutil.copytree(tmp_path / "out", tmp_path / "copied", copy_function=shutil.copyfile)
+    before = {path: os.stat(tmp_path / "copied" / path).st_mtime_ns for path in files(tmp_path / "copied")}
+    (tmp_path / "copied" / "person-0002_montage.jpg").write_bytes(b"mine")  # of the same size, and not ours
+    with pytest.raises(OutputError, match=r"person-0002_montage\.jpg: not written by facecluster"):
+        write(tmp_path / "copied", result_of([photos / "x/a.jpg"], [photos / "y/d.jpg"]))
+    (tmp_path / "copied" / "person-0002_montage.jpg").unlink()
+    write(tmp_path / "copied", result_of([photos / "x/a.jpg"]))
+    assert files(tmp_path / "copied") == ["clusters.json", "person-0001/a.jpg", "person-0001_montage.jpg"]
+    assert os.stat(tmp_path / "copied" / "person-0001/a.jpg").st_mtime_ns == before["person-0001/a.jpg"]
+
+
 @pytest.mark.parametrize(
     "path", ["../photos/x/a.jpg", "/etc/passwd", "person-0001/../../photos/x/a.jpg", "a/b/c", "", "."]
 )

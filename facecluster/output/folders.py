@@ -8,6 +8,8 @@ says is ever replaced or removed; everything else in the folder is the user's.
 from __future__ import annotations
 
 import errno
+import filecmp
+import hashlib
 import json
 import logging
 import os
@@ -53,6 +55,7 @@ class Entry:
         source: absolute path of the original photo, "" for a file.
         size: bytes; 0 for a symlink.
         mtime_ns: time of its last change; 0 for a symlink.
+        digest: sha256 of what is made here, in hex; "" for a photo, and where an older version wrote the line.
     """
 
     path: str
@@ -60,6 +63,7 @@ class Entry:
     source: str
     size: int
     mtime_ns: int
+    digest: str = ""
 
 
 class ResultFolder:
@@ -247,7 +251,8 @@ class ResultFolder:
                     "size": int(size),
                     "mtime_ns": int(mtime_ns),
                 } if _is_inside(path):
-                    entries[Entry(path, kind, source, size, mtime_ns)] = None
+                    digest = str(record.get("digest", ""))
+                    entries[Entry(path, kind, source, size, mtime_ns, digest)] = None
                 case _:
                     continue
         return list(entries)
@@ -260,7 +265,7 @@ class ResultFolder:
 
     def _note_file(self, name: str, part: Path) -> None:
         status = part.stat()
-        self._note(Entry(name, "file", "", status.st_size, status.st_mtime_ns))
+        self._note(Entry(name, "file", "", status.st_size, status.st_mtime_ns, _digest(part)))
 
     def _remove_parts(self, entries: Iterable[Entry]) -> None:
         """Remove the unfinished files of runs that were killed."""
@@ -272,7 +277,10 @@ class ResultFolder:
     # -------------------------------------------------------------------------------------- what is whose
 
     def _is_unchanged(self, entry: Entry) -> bool:
-        """Say whether the file is as its line has it, at the place where we put it."""
+        """Say whether the file is as its line has it, at the place where we put it.
+
+        The content tells where the time does not, as in a folder that was copied.
+        """
         path = self.root / entry.path
         try:
             if path.parent.is_symlink():  # somebody put another folder in the place of ours
@@ -284,7 +292,9 @@ class ResultFolder:
                 return False
             if entry.kind == "hardlink" and _same_file(path, entry.source):
                 return True
-            return status.st_size == entry.size and abs(status.st_mtime_ns - entry.mtime_ns) < _MTIME_SLACK_NS
+            if status.st_size != entry.size:
+                return False
+            return abs(status.st_mtime_ns - entry.mtime_ns) < _MTIME_SLACK_NS or _has_content(path, entry)
         except (FileNotFoundError, NotADirectoryError):
             return False
 
@@ -425,6 +435,25 @@ def _is_expendable(entry: Entry, originals: set[str]) -> bool:
     if entry.path in originals:
         return False
     return entry.kind in ("file", "symlink") or Path(entry.source).is_file()
+
+
+def _has_content(path: Path, entry: Entry) -> bool:
+    """Say whether a file of the right size holds what we put there."""
+    try:
+        if entry.kind == "file":
+            return _digest(path) == entry.digest
+        return filecmp.cmp(path, entry.source, shallow=False)
+    except OSError:
+        return False
+
+
+def _digest(path: Path) -> str:
+    """Sha256 of a file's content, in hex."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        for chunk in iter(lambda: file.read(2**20), b""):
+            digest.update(chunk)
+    return digest.hexdigest()
 
 
 def _same_file(path: Path, source: str) -> bool:
