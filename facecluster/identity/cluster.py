@@ -102,20 +102,9 @@ def cluster_faces(
     reason[decided.ignored] = Reason.NOT_A_PERSON
     founding = (reason == Reason.PASSED) & ~decided.moved & look
     reason[reason == Reason.PASSED] = Reason.NO_MATCH
-    label = np.full(len(faces), -1, dtype=np.int32)
-    rows = np.flatnonzero(founding)
-    dense, _ = dbscan(encoding[rows], rules.radii.eps, rules.min_samples, jobs=jobs)
-    label[rows] = dense
-    label = split(encoding, label, reach, rivals, rules)
-    _number_alone(label, np.flatnonzero(founding & (label < 0)))
     settled = known.core & has_encoding
-    label[settled] = label.max(initial=-1) + 1 + known.person[settled]
-    part = renumber(label, rank, by_size=False)
-    fixed = np.isin(np.arange(int(part.max(initial=-1)) + 1), part[settled])
-    part = merge(encoding, part, reach, _shown(part, rivals, decided, rules), fixed=fixed, jobs=jobs)
-    founded = np.flatnonzero(decided.founded & has_encoding & look)
-    part = _add_founded(encoding, part, founded, settled, decided, reach, rivals, rules)
-    part = renumber(part, rank, by_size=False)
+    case = _Case(encoding, rank, rules, reach, rivals, decided, settled)
+    part = _found(case, founding, has_encoding & look, known, jobs)
     label = _owner(part, decided.together)[part]
 
     dropped = np.full(len(faces), -1, dtype=np.int32)
@@ -227,9 +216,53 @@ def would_merge(
     return [(one, other) for _, one, other in sorted(found)]
 
 
-def _number_alone(label: NDArray[np.int32], rows: NDArray[np.intp]) -> None:
-    """Make each of these faces a group."""
-    label[rows] = label.max(initial=-1) + 1 + np.arange(len(rows))
+@dataclass(frozen=True, eq=False)
+class _Case:
+    """What does not change while n faces are clustered.
+
+    Attributes:
+        encoding: (n, 128).
+        rank: (n,) place of each face's id in the order of all ids.
+        rules: see `Rules`.
+        reach: how near is near enough among so many faces.
+        rivals: which faces of one photo are of two people.
+        decided: what people decided.
+        settled: (n,) whether it founded a person of the earlier result.
+    """
+
+    encoding: NDArray[np.float32]
+    rank: NDArray[np.int64]
+    rules: Rules
+    reach: Reach
+    rivals: Rivals
+    decided: Constraints
+    settled: NDArray[np.bool_]
+
+    def merge(self, part: NDArray[np.int32], jobs: int | None) -> NDArray[np.int32]:
+        """Merge groups, but no two who were people before."""
+        fixed = np.isin(np.arange(int(part.max(initial=-1)) + 1), part[self.settled])
+        shown = _shown(part, self.rivals, self.decided, self.rules)
+        return merge(self.encoding, part, self.reach, shown, fixed=fixed, jobs=jobs)
+
+
+def _found(
+    case: _Case, founding: NDArray[np.bool_], usable: NDArray[np.bool_], known: Earlier, jobs: int | None
+) -> NDArray[np.int32]:
+    """Group the (n,) marked faces and those of people who are there already -> (n,) number from 0, -1 none.
+
+    Faces that are `usable` and said to be a person are a group whether marked or not.
+    """
+    part = np.full(len(founding), -1, dtype=np.int32)
+    part[founding] = dbscan(case.encoding[founding], case.rules.radii.eps, case.rules.min_samples, jobs=jobs)[
+        0
+    ]
+    part = split(case.encoding, part, case.reach, case.rivals, case.rules)
+    alone = founding & (part < 0)
+    part[alone] = part.max(initial=-1) + 1 + np.arange(np.count_nonzero(alone))
+    part[case.settled] = part.max(initial=-1) + 1 + known.person[case.settled]
+    part = case.merge(renumber(part, case.rank, by_size=False), jobs)
+    part = _add_founded(case, part, np.flatnonzero(case.decided.founded & usable), jobs)
+    return renumber(part, case.rank, by_size=False)
 
 
 def _owner(part: NDArray[np.int32], together: NDArray[np.int32]) -> NDArray[np.int32]:
@@ -244,14 +277,7 @@ def _owner(part: NDArray[np.int32], together: NDArray[np.int32]) -> NDArray[np.i
 
 
 def _add_founded(
-    encoding: NDArray[np.float32],
-    part: NDArray[np.int32],
-    rows: NDArray[np.intp],
-    settled: NDArray[np.bool_],
-    decided: Constraints,
-    reach: Reach,
-    rivals: Rivals,
-    rules: Rules,
+    case: _Case, part: NDArray[np.int32], rows: NDArray[np.intp], jobs: int | None
 ) -> NDArray[np.int32]:
     """Make groups of the faces that somebody called a person, and merge with them what is near them.
 
@@ -259,20 +285,16 @@ def _add_founded(
     """
     if len(rows) == 0:
         return part
-    label = np.unique(part, return_inverse=True)[1].reshape(-1).astype(np.int32) - int(part.min() < 0)
-    number = np.unique(decided.together[rows], return_inverse=True)[1].astype(np.int32)
+    label = renumber(part, case.rank, by_size=False)
+    number = np.unique(case.decided.together[rows], return_inverse=True)[1].astype(np.int32)
     label[rows] = label.max(initial=-1) + 1 + number
-    groups = Groups.of(encoding, label)
-    founded = np.unique(label[rows])
-    near = {
-        row for one in founded.tolist() for row in np.flatnonzero(_squared(groups, one) <= reach.radius**2)
-    }
-    chosen = np.isin(label, [*near, *founded])
+    label = renumber(label, case.rank, by_size=False)
+    groups, founded = Groups.of(case.encoding, label), np.unique(label[rows])
+    near = [_squared(groups, one) <= case.reach.radius**2 for one in founded.tolist()]
+    chosen = (label >= 0) & np.any(near, axis=0)[label]
     some = np.full(len(label), -1, dtype=np.int32)
     some[chosen] = np.unique(label[chosen], return_inverse=True)[1]
-    fixed = np.isin(np.arange(int(some.max()) + 1), some[settled])
-    some = merge(encoding, some, reach, _shown(some, rivals, decided, rules), fixed=fixed)
-    label[chosen] = len(groups.count) + some[chosen]
+    label[chosen] = len(groups.count) + case.merge(some, jobs)[chosen]
     return label
 
 
