@@ -111,7 +111,9 @@ def cluster_faces(
     wanted = rules.limits.min_images
     for rows in rows_of(label):
         is_sure = decided.founded[rows].any() or settled[rows].any()
-        if not is_sure and count_different(table, rows, wanted, rules.radii.join) < wanted:
+        if not is_sure and (
+            len(rows) < wanted or count_different(table, rows, wanted, rules.radii.join) < wanted
+        ):
             dropped[rows] = label[rows]
             part[rows] = -1
             if len(rows) > 1:
