@@ -11,7 +11,7 @@ from tables import people
 from test_cluster import on_a_line
 
 from facecluster.identity import neighbours
-from facecluster.identity.neighbours import Parts, connected, has_near, tell_near
+from facecluster.identity.neighbours import Parts, has_near, tell_near
 
 
 def told(
@@ -139,23 +139,38 @@ def test_input_is_unchanged() -> None:
 
 
 @pytest.mark.usefixtures("tile")
-def test_parts_are_chains_of_near_encodings() -> None:
-    part = connected(on_a_line(0, 5, 0.9, 9, 5.9, 1.8), 1.0)
-    assert part.tolist() == [0, 1, 0, 2, 1, 0]
+def test_has_near_compares_the_one_with_the_other() -> None:
     assert has_near(on_a_line(0, 2.05, 4), on_a_line(0.5, 3.1), 1.0).tolist() == [True, False, True]
+
+
+@pytest.mark.usefixtures("tile")
+@pytest.mark.parametrize("seed", range(5))
+def test_weights_are_added_to_squared_distances(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    x, weight = people(4, 10, spread=0.9, seed=seed), rng.uniform(0, 0.5, 40)
+    pairs: list[tuple[int, int]] = []
+
+    def use(i: NDArray[np.intp], j: NDArray[np.intp]) -> None:
+        pairs.extend(zip(i.tolist(), j.tolist(), strict=True))
+
+    tell_near(x, 1.1, use, known=lambda rows: np.full(len(rows), -1, dtype=np.int32), weight=weight)
+    squared = ((x[:, None].astype(np.float64) - x) ** 2).sum(axis=2) + weight[:, None] + weight
+    wanted = [(i, j) for i in range(40) for j in range(i + 1, 40) if squared[i, j] <= 1.1**2]
+    assert sorted(pairs) == wanted
+    assert 0 < len(wanted) < 40 * 39 / 2
 
 
 def test_a_long_chain_is_one_part_in_any_order() -> None:
     places = np.random.default_rng(0).permutation(3000)
-    assert connected(on_a_line(*places), 1.0).max() == 0
-    assert connected(on_a_line(*places), 0.5).max() == 2999
+    parts = Parts(3000)
+    tell_near(on_a_line(*places), 1.0, parts.link, known=parts.find)
+    assert (parts.find(np.arange(3000)) == 0).all()
 
 
 def test_nothing_is_near_nothing() -> None:
     none, one = on_a_line(), on_a_line(0)
-    assert len(connected(none, 1.0)) == len(has_near(none, one, 1.0)) == 0
+    assert len(has_near(none, one, 1.0)) == 0
     assert has_near(one, none, 1.0).tolist() == [False]
-    assert np.unique(connected(one, 1.0)).size == 1
 
 
 def test_linked_things_are_named_by_their_lowest_row() -> None:

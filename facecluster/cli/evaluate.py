@@ -20,7 +20,7 @@ from facecluster.cli.cluster import CLUSTERS, ClusterOptions, cluster_options, w
 from facecluster.cli.run import TABLE
 from facecluster.errors import FaceclusterError, UsageError
 
-if TYPE_CHECKING:  # NumPy and scikit-learn are loaded when there is work to do
+if TYPE_CHECKING:  # NumPy is loaded when there is work to do
     import numpy as np
     from numpy.typing import NDArray
 

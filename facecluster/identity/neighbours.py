@@ -78,17 +78,6 @@ def has_near(
     return near[: len(a)]
 
 
-def connected(encoding: NDArray[np.float32], radius: float, *, jobs: int | None = -1) -> NDArray[np.int32]:
-    """Number the parts that (n, 128) encodings make when those within `radius` are linked -> (n,), as they come.
-
-    Memory is a few numbers an encoding, beside what `tell_near` takes.
-    """
-    parts = Parts(len(encoding))
-    tell_near(encoding, radius, parts.link, known=parts.find, jobs=jobs)
-    number: NDArray[np.intp] = np.unique(parts.find(np.arange(len(encoding))), return_inverse=True)[1]
-    return number.astype(np.int32)
-
-
 class Parts:
     """Which of n things are linked, directly or not; a part is named by its lowest row.
 
