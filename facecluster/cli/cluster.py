@@ -551,7 +551,7 @@ def summary(result: Result, directory: Path, options: ClusterOptions) -> str:
         f"{_many(counts.photos, 'photo')}: {counts.no_face} without a face, {counts.unreadable} unreadable",
         f"{_many(counts.people, 'person', 'people')} with {counts.clustered} of {_many(counts.faces, 'face')}",
     ]
-    if counts.same_photo.twice:
+    if counts.same_photo.photos:
         shared = counts.same_photo
         lines.append(
             f"{shared.twice} of {_many(shared.photos, 'photo')} with several of them have one person twice"
