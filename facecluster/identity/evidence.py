@@ -19,7 +19,7 @@ SAME_SCENE_BITS = 16
 """Photos whose hashes differ in no more bits may be of one scene: 97 % of two photos of one person differ in more."""
 
 SAME_SHOT = 0.4
-"""Two faces nearer than this part of the joining radius may be of one shot: so are 90 % (sface) or 99 % (dlib) of faces
+"""Two faces nearer than this part of the joining radius may be of one shot: so are 83 % to 97 % (sface) of faces
 and of the same in a crop, smaller or more compressed, and 0.05 % of one person's faces in different photos (150 and
 1,443 people of the fit half of `lfw_dev`). Not enough by itself: a studio makes faces as near."""
 
