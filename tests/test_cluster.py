@@ -266,7 +266,7 @@ def test_a_face_that_was_moved_is_where_it_was_moved_and_founds_nobody() -> None
 def test_a_face_that_was_moved_to_nobody_stays_out() -> None:
     found = cluster_faces(make_table(TWO), RULES, decided(10, moved=[4], apart=[[4, 0], [4, 1], [4, 2]]))
     assert found.label.tolist() == [1, 1, 1, 1, -1, 0, 0, 0, 0, 0]
-    assert found.reason[4] == Reason.NO_MATCH
+    assert found.reason[4] == Reason.TAKEN_AWAY
 
 
 def test_a_poor_face_follows_the_face_that_it_belongs_to() -> None:
@@ -293,3 +293,18 @@ def test_no_decisions_are_the_same_as_none() -> None:
     one, other = cluster_faces(table, RULES), cluster_faces(table, RULES, Constraints.none(10))
     assert one.label.tolist() == other.label.tolist()
     assert one.almost == other.almost
+
+
+def test_a_stray_face_ties_two_people_not_together() -> None:
+    # somebody merged the faces of the first; one of these is with the second now
+    found = cluster_faces(make_table(TWO), RULES, decided(10, together=[[0, 1, 2, 5]]))
+    assert found.label.tolist() == [1, 1, 1, 1, 1, 0, 0, 0, 0, 0] or found.label.tolist() == [0] * 5 + [1] * 5
+
+
+def test_faces_that_somebody_knows_a_person_by_found_whatever_the_gate_says() -> None:
+    poor = make_table(TWO, quality=[0.1] * 10)
+    assert cluster_faces(poor, RULES).n_people == 0
+    choices = decided(
+        10, together=[[3, 4]], moved=[3, 4], founded=[3, 4], apart=[[f, a] for f in (3, 4) for a in (0, 1, 2)]
+    )
+    assert cluster_faces(poor, RULES, choices).label.tolist() == [0, 0, 0, 1, 1, -1, -1, -1, -1, -1]

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from tables import make_table, people
 
 from facecluster.identity.cluster import Clustering, cluster_faces, would_merge
+from facecluster.identity.constraints import Constraints
 from facecluster.identity.earlier import Earlier
 from facecluster.identity.gate import Reason
 from facecluster.identity.rules import Radii, Rules
@@ -122,3 +123,15 @@ def test_only_new_faces_and_those_like_them_are_looked_at() -> None:
     assert earlier.to_look_at(table.faces.encoding, 1.0).tolist() == [True, False, False, True]
     everything = Earlier.nothing(4).to_look_at(table.faces.encoding, 1.0)
     assert everything.all()
+
+
+def test_people_who_were_merged_are_looked_at_again() -> None:
+    encoding = people(2, 6, spread=0.4)
+    table = make_table(encoding[[0, 1, 2, 3, 6, 7, 8, 9, 10, 11, 4]])
+    together = np.full(11, -1, dtype=np.int32)
+    together[[0, 1, 4, 5]] = 0
+    merged = replace(Constraints.none(11), together=together)
+    before = cluster_faces(first(table, 8), RULES, replace(Constraints.none(8), together=together[:8]))
+    assert before.n_people == 1
+    found = cluster_faces(table, RULES, merged, earlier=known(before, 11))
+    assert found.label.tolist() == [0] * 11

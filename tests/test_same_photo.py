@@ -114,6 +114,14 @@ def test_twins_who_are_always_together_are_two_people(same_photo: SamePhoto, n_p
         assert len({*found.label[::2].tolist()}) == len({*found.label[1::2].tolist()}) == 1
 
 
+@pytest.mark.parametrize("apart", [0.5, 0.55, 0.65])
+def test_twins_who_are_more_alike_than_other_peoples_photos_are_two(apart: float) -> None:
+    encoding, columns = twins(8, apart, alone=4)
+    label = cluster_faces(make_table(encoding, **columns), RULES).label
+    assert len(set(label[::2].tolist())) == len(set(label[1::2].tolist())) == 1
+    assert label[0] != label[1]
+
+
 def test_twins_stay_two_when_they_are_alone_in_other_photos() -> None:
     encoding, columns = twins(8, 0.75, alone=12)
     label = cluster_faces(make_table(encoding, **columns), RULES).label
@@ -127,6 +135,35 @@ def test_a_collage_of_one_person_stays_with_that_person() -> None:
     table = make_table(encoding, photo=[*range(10), 10, 10, 10, 10], box=box)
     assert cluster_faces(table, RULES).label.tolist() == [0] * 14
     assert np.count_nonzero(cluster_faces(table, replace(RULES, same_photo="forbid")).label == 0) == 11
+
+
+def collages(n_alone: int, n_pairs: int, *, copied: bool) -> FaceTable:
+    """One person in photos alone, and in pictures of two photos side by side: of those photos, or of others."""
+    encoding = people(1, n_alone + 2 * n_pairs, spread=0.6)
+    if copied:
+        encoding[n_alone:] = encoding[: 2 * n_pairs]
+    photo = [*range(n_alone), *(n_alone + i // 2 for i in range(2 * n_pairs))]
+    return make_table(encoding, photo=photo, box=[LEFT] * n_alone + [LEFT, RIGHT] * n_pairs)
+
+
+@pytest.mark.parametrize("n_pairs", [1, 2, 3])
+def test_two_photos_side_by_side_do_not_split_a_person(n_pairs: int) -> None:
+    found = cluster_faces(collages(9, n_pairs, copied=True), RULES)
+    assert found.label.tolist() == [0] * (9 + 2 * n_pairs)
+    found = cluster_faces(collages(9, n_pairs, copied=False), RULES)
+    assert found.n_people == 1
+    assert (found.label[:9] == 0).all()
+
+
+def test_where_a_person_may_not_be_twice_a_collage_gives_one_face() -> None:
+    encoding = people(1, 10, spread=0.5)
+    table = make_table(
+        encoding, photo=[0, 1, 2, 3, *[4] * 6], box=[[100 * i, 0, 100 * i + 90, 90] for i in range(10)]
+    )
+    found = cluster_faces(table, replace(RULES, same_photo="forbid"))
+    assert found.n_people == 1
+    assert (found.label[:4] == 0).all()
+    assert np.count_nonzero(found.label[4:] == 0) == 1
 
 
 def test_a_sibling_in_one_photo_is_left_out() -> None:

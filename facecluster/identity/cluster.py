@@ -27,7 +27,7 @@ from facecluster.identity.merge import merge, near_pairs
 from facecluster.identity.neighbours import Parts, squares
 from facecluster.identity.rules import Radii, Reach, Rules
 from facecluster.identity.same_photo import Rivals, Shown
-from facecluster.identity.split import split
+from facecluster.identity.split import split, take_out
 from facecluster.table import FaceTable
 
 
@@ -95,16 +95,17 @@ def cluster_faces(
     rank[np.argsort(faces.id, kind="stable")] = np.arange(len(faces))
     reach, rivals = rules.radii.reach(len(faces)), Rivals(table, rules)
 
-    known = Earlier.nothing(len(faces)) if earlier is None else earlier
+    known = Earlier.nothing(len(faces)) if earlier is None else earlier.without(decided.together >= 0)
     look = known.to_look_at(encoding, rules.radii.join, jobs=jobs)
     reason = judge(faces, rules.limits if rules.gate else None)
     has_encoding = reason != Reason.NO_ENCODING
     reason[decided.ignored] = Reason.NOT_A_PERSON
     founding = (reason == Reason.PASSED) & ~decided.moved & look
+    vouched = decided.is_named() & has_encoding & ~decided.moved & ~decided.ignored & look
     reason[reason == Reason.PASSED] = Reason.NO_MATCH
     settled = known.core & has_encoding
     case = _Case(encoding, rank, rules, reach, rivals, decided, settled)
-    part = _found(case, founding, has_encoding & look, known, jobs)
+    part = _found(case, founding, vouched, has_encoding & look, known, jobs)
     label = _owner(part, decided.together)[part]
 
     dropped = np.full(len(faces), -1, dtype=np.int32)
@@ -147,6 +148,7 @@ def cluster_faces(
         squared, own = parts.squared_to(encoding[row]), owner[:-1] == label[row]
         distance[row] = np.sqrt(squared[own].min())
         runner_up[row] = np.sqrt(squared[~own].min(initial=np.inf))
+    reason[decided.moved & (label < 0) & ~decided.ignored] = Reason.TAKEN_AWAY
     for rows in decided.not_people:
         holder, count = np.unique(label[rows], return_counts=True)
         if 2 * count.max(initial=0) > len(rows) and holder[count.argmax()] >= 0:
@@ -248,33 +250,50 @@ class _Case:
 
 
 def _found(
-    case: _Case, founding: NDArray[np.bool_], usable: NDArray[np.bool_], known: Earlier, jobs: int | None
+    case: _Case,
+    founding: NDArray[np.bool_],
+    vouched: NDArray[np.bool_],
+    usable: NDArray[np.bool_],
+    known: Earlier,
+    jobs: int | None,
 ) -> NDArray[np.int32]:
-    """Group the (n,) marked faces and those of people who are there already -> (n,) number from 0, -1 none.
+    """Group faces -> (n,) number from 0, -1 none.
 
-    Faces that are `usable` and said to be a person are a group whether marked or not.
+    Args:
+        case: what does not change.
+        founding: (n,) faces that link, and are grouped.
+        vouched: (n,) faces that somebody knows a person by: they are grouped, though they may link nobody.
+        usable: (n,) faces that are grouped if they are said to be a person.
+        known: the people who are there already.
+        jobs: threads; None is one, -1 all cores.
     """
     part = np.full(len(founding), -1, dtype=np.int32)
     part[founding] = dbscan(case.encoding[founding], case.rules.radii.eps, case.rules.min_samples, jobs=jobs)[
         0
     ]
     part = split(case.encoding, part, case.reach, case.rivals, case.rules)
-    alone = founding & (part < 0)
+    alone = (founding | vouched) & (part < 0)
     part[alone] = part.max(initial=-1) + 1 + np.arange(np.count_nonzero(alone))
     part[case.settled] = part.max(initial=-1) + 1 + known.person[case.settled]
     part = case.merge(renumber(part, case.rank, by_size=False), jobs)
+    part = take_out(case.encoding, part, case.reach, case.rivals, case.rules)
     part = _add_founded(case, part, np.flatnonzero(case.decided.founded & usable), jobs)
     return renumber(part, case.rank, by_size=False)
 
 
 def _owner(part: NDArray[np.int32], together: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Say whose each part is, by the faces that belong together: the lowest part's; and behind these -1, for none."""
-    rows = np.flatnonzero((together >= 0) & (part >= 0))
-    rows = rows[np.argsort(together[rows], kind="stable")]
-    same = together[rows[1:]] == together[rows[:-1]]
+    """Say whose each part is, by the faces that belong together: the lowest part's; and behind these -1, for none.
+
+    A single face among many of a part ties it to nobody: it may be there by mistake.
+    """
     n_parts = int(part.max(initial=-1)) + 1
+    size = np.bincount(part[part >= 0], minlength=n_parts)
+    rows = np.flatnonzero((together >= 0) & (part >= 0))
+    ties, count = np.unique(np.stack([together[rows], part[rows]]), axis=1, return_counts=True)
+    number, tied = ties[:, (count > 1) | (2 * count >= size[ties[1]])]
+    same = number[1:] == number[:-1]
     owners = Parts(n_parts)
-    owners.link(part[rows[:-1][same]], part[rows[1:][same]])
+    owners.link(tied[:-1][same], tied[1:][same])
     return np.append(owners.find(np.arange(n_parts)), np.int32(-1))
 
 
@@ -308,12 +327,14 @@ def _squared(groups: Groups, one: int) -> NDArray[np.float64]:
 
 
 def _person_told(label: NDArray[np.int32], together: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Give the person of the faces that each belongs together with -> (n,); -1 where there is none."""
+    """Give the person who has most of the faces that each belongs together with -> (n,); -1 where there is none."""
     person = np.full(
         int(together.max(initial=-1)) + 2, -1, dtype=np.int32
     )  # the last one for those of no number
     placed = (label >= 0) & (together >= 0)
-    person[together[placed]] = label[placed]
+    ties, count = np.unique(np.stack([together[placed], label[placed]]), axis=1, return_counts=True)
+    order = np.lexsort((-ties[1], count))  # the last one counts
+    person[ties[0, order]] = ties[1, order]
     return person[together]
 
 

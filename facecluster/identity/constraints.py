@@ -31,6 +31,12 @@ class Constraints:
     ignored: NDArray[np.bool_]
     not_people: tuple[NDArray[np.int64], ...] = field(default=())
 
+    def is_named(self) -> NDArray[np.bool_]:
+        """Say by which faces somebody knows a person -> (n,)."""
+        named = self.together >= 0
+        named[self.apart.reshape(-1)] = True
+        return named
+
     @classmethod
     def none(cls, n: int) -> Constraints:
         """Nothing is decided about n faces."""

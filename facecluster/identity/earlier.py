@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +42,19 @@ class Earlier:
             confidence=np.full(n, np.nan, dtype=np.float32),
             reason=np.full(n, Reason.NO_MATCH, dtype=np.uint8),
             almost=(),
+        )
+
+    def without(self, rows: NDArray[np.bool_]) -> Earlier:
+        """Take back what is known of the people who have one of the marked faces: all their faces are as new."""
+        people = np.unique(self.person[rows & (self.person >= 0)])
+        theirs = (self.person >= 0) & np.isin(self.person, people)
+        return replace(
+            self,
+            is_new=self.is_new | theirs,
+            person=np.where(theirs, np.int32(-1), self.person),
+            core=self.core & ~theirs,
+            confidence=np.where(theirs, np.float32(np.nan), self.confidence),
+            reason=np.where(theirs, np.uint8(Reason.NO_MATCH), self.reason),
         )
 
     def to_look_at(

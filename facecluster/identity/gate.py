@@ -49,6 +49,7 @@ class Reason(IntEnum):
     SAME_PHOTO = 12
     NEAR_DUPLICATE = 13  # of faces of an almost-person only
     NOT_A_PERSON = 14
+    TAKEN_AWAY = 15
 
     @property
     def code(self) -> str:
@@ -77,6 +78,7 @@ _TEXT = {
     Reason.SAME_PHOTO: "that person is already in the photo",
     Reason.NEAR_DUPLICATE: "near-duplicate of another photo, counts once",
     Reason.NOT_A_PERSON: "said to be no person",
+    Reason.TAKEN_AWAY: "somebody took it away from a person",
 }
 
 

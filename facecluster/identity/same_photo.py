@@ -27,7 +27,11 @@ ALIKE = 0.57
 a photo. Of pairs of photos of one person, taken at different times, one in seven is as near (sface, fit half)."""
 
 COLLAGE = 3
-"""Faces of one photo, each within eps of all others, that make it a collage, a contact sheet, a strip of a booth."""
+"""Faces of one photo within eps of each other that are tiles of a collage, a contact sheet, a strip of a booth; if they
+are half of the faces, the others are, too."""
+
+GROUPS = 3
+"""Photos from which on the mean over a group says more than that two faces are `ALIKE`: twins are, too."""
 
 
 class Rivals:
@@ -47,40 +51,58 @@ class Rivals:
         self.in_company = np.diff(self._start)[self.photo] > 1
         """(n,) whether there are others in the photo of a face."""
         self._among = lru_cache(maxsize=256)(self._compare)
+        self._excused: set[int] = set()
+
+    def excuse(self, photo: int) -> None:
+        """Say that a photo is put together of several: its faces may be one person's if that is not forbidden."""
+        self._excused.add(photo)
 
     def rows(self, photo: int) -> NDArray[np.intp]:
         """All faces of a photo."""
         return self._order[self._start[photo] : self._start[photo + 1]]
 
-    def two_people(self, one: NDArray[np.intp], other: NDArray[np.intp]) -> NDArray[np.bool_]:
+    def two_people(
+        self, one: NDArray[np.intp], other: NDArray[np.intp], *, groups: bool = False
+    ) -> NDArray[np.bool_]:
         """Say which of (j,) and (k,) faces of one photo are of two people, but for what else is known -> (j, k).
 
-        Not the same face found twice. If the rules do not forbid it altogether: not two that are `ALIKE`, nor those
-        of a `COLLAGE`. None, if the rules allow any.
+        Not the same face found twice. None, if the rules allow any. If they forbid it, all others. Else, and for
+        `groups` of several photos that are looked at as a whole in any case: none in a `COLLAGE` or a photo that is
+        excused; and, but for groups, not two that are `ALIKE`.
         """
-        if self._rules.same_photo == "allow":
-            return np.zeros((len(one), len(other)), dtype=np.bool_)
         photo = int(self.photo[one[0]])
-        rows, two = self._among(photo)
+        rows, apart, two, near = self._among(photo)
         place = np.argsort(rows)
-        at = (place[np.searchsorted(rows, of, sorter=place)] for of in (one, other))
-        return two[np.ix_(*at)]
+        at = np.ix_(*(place[np.searchsorted(rows, of, sorter=place)] for of in (one, other)))
+        if self._rules.same_photo == "forbid" and not groups:
+            return apart[at]
+        if self._rules.same_photo == "allow" or photo in self._excused:
+            return np.zeros((len(one), len(other)), dtype=np.bool_)
+        return two[at] if groups else two[at] & ~near[at]
 
-    def _compare(self, photo: int) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
-        """Say of all faces of a photo which are of two people: rows (f,) and (f, f)."""
+    def _compare(
+        self, photo: int
+    ) -> tuple[NDArray[np.intp], NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]]:
+        """Look at all faces of a photo.
+
+        Returns:
+            (f,) rows; and of each two of them (f, f): whether they are not the same face found twice; whether they
+            are not tiles of a collage, either; whether they are alike.
+        """
         rows, radii = self.rows(photo), self._rules.radii
         n = len(rows)
         one, other = np.repeat(np.arange(n), n), np.tile(np.arange(n), n)
         box = self._box[rows].astype(np.float64)
-        two = (overlaps(box[one], box[other]) < SAME_FACE_IOU).reshape(n, n)
-        np.fill_diagonal(two, False)
-        if self._rules.same_photo == "prefer":
-            x = self._encoding[rows]
-            squared = squared_distances(x, x)
-            alike = (squared <= radii.eps**2) & two  # NaN is not
-            third = alike.astype(np.float32) @ alike.astype(np.float32)
-            two &= ~(squared <= (ALIKE * radii.join) ** 2) & ~(alike & (third >= COLLAGE - 2))
-        return rows, two
+        apart = (overlaps(box[one], box[other]) < SAME_FACE_IOU).reshape(n, n)
+        np.fill_diagonal(apart, False)
+        x = self._encoding[rows]
+        squared = squared_distances(x, x)
+        linked = (squared <= radii.eps**2) & apart  # NaN is not
+        third = linked.astype(np.float32) @ linked.astype(np.float32)
+        tiles = linked & (third >= COLLAGE - 2)
+        is_collage = 2 * np.count_nonzero(tiles.any(axis=1)) >= n
+        two = np.zeros_like(apart) if is_collage else apart & ~tiles
+        return rows, apart, two, squared <= (ALIKE * radii.join) ** 2
 
 
 class Shown:
@@ -117,6 +139,8 @@ class Shown:
         with fewer: WEIGHT * k ln(k / (TWICE m)) / ln(1 / TWICE), if k is more than TWICE m. That is the logarithm of
         how much likelier k is for two people who are together as often than for one who is shown twice in a
         `TWICE`th of the photos (Poisson), so that it grows with every photo and one of many photos hardly counts.
+        Where it is forbidden that a person is twice in a photo, that is for groups only, of which one face gives way
+        later (`split.take_out`); what has fewer than `GROUPS` photos is kept apart.
         """
         if b in self._apart.get(a, ()):
             return math.inf
@@ -126,13 +150,17 @@ class Shown:
         if len(small) > len(large):
             small, large = large, small
         shared = [photo for photo in small if photo in large]
+        if not shared:
+            return 0.0
+        n_photos = min(self._count(a), self._count(b))
+        groups = n_photos >= GROUPS
         k = sum(
-            bool(self._rivals.two_people(np.array(small[photo]), np.array(large[photo])).any())
+            bool(self._rivals.two_people(np.array(small[photo]), np.array(large[photo]), groups=groups).any())
             for photo in shared
         )
-        if k == 0:
-            return 0.0
-        return math.inf if self._rule == "forbid" else against(k, min(self._count(a), self._count(b)))
+        if k and self._rule == "forbid" and not groups:
+            return math.inf
+        return against(k, n_photos) if k else 0.0
 
     def merge(self, a: int, b: int, node: int) -> None:
         """Number the union of two groups `node`."""
