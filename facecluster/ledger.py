@@ -20,6 +20,7 @@ import json
 import logging
 import math
 import os
+from collections.abc import Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,9 @@ _log = logging.getLogger(__name__)
 DECISIONS = "decisions.jsonl"
 """The file's name in a folder of results."""
 
+TORN = ".torn"
+"""What is behind the name of the file that keeps torn lines."""
+
 FORMAT = 1
 """Of a line. Readers accept this and older ones."""
 
@@ -63,7 +67,7 @@ def decide(act: Act, earlier: list[Decision]) -> Decision:
 def append(path: Path, decision: Decision) -> None:
     """Write a decision behind the others; once this returns, it is on the disk.
 
-    What a killed process left of a last line is replaced.
+    What a killed process left of a last line is told, and kept in the file with `TORN` behind its name.
 
     Raises:
         OutputError: disk full, no permission.
@@ -75,6 +79,7 @@ def append(path: Path, decision: Decision) -> None:
             end = content.rfind(b"\n") + 1
             start = b""
             if _is_torn(content[end:]):
+                _keep_torn(path, content[end:])
                 file.truncate(end)
             elif len(content) > end:
                 start = b"\n"
@@ -83,6 +88,30 @@ def append(path: Path, decision: Decision) -> None:
             os.fsync(file.fileno())
     except OSError as error:
         raise cannot_write(path, error) from error
+
+
+def _keep_torn(path: Path, text: bytes) -> None:
+    """Put a torn line behind the others there are."""
+    kept = path.with_name(path.name + TORN)
+    try:
+        with kept.open("ab") as file:
+            file.write(text + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise cannot_write(kept, error) from error
+    _log.warning("%s: the last line was cut short; what was left of it is in %s now", path, kept)
+
+
+def file_of(settings: Mapping[str, Any], directory: Path) -> Path:
+    """Say where the decisions of a result are: the file that it was made with if it is there, else that in its folder.
+
+    Args:
+        settings: of the result.
+        directory: where it lies.
+    """
+    named = settings.get("decisions_file")
+    return Path(named) if isinstance(named, str) and os.path.exists(named) else directory / DECISIONS
 
 
 def read(path: Path) -> list[Decision]:
@@ -107,7 +136,7 @@ def read(path: Path) -> list[Decision]:
     for number, line in enumerate(lines, start=1):
         if line.strip():
             decision = _decision(line, path, number)
-            decisions.setdefault(decision.id, decision)
+            decisions[decision.id] = decision
     return sorted(decisions.values(), key=lambda decision: decision.time)
 
 
@@ -134,7 +163,7 @@ def _decision(line: bytes, path: Path, number: int) -> Decision:
             raise FaceclusterError(
                 f"{place}: written by format {record['format']}, this facecluster reads up to {FORMAT}; upgrade"
             )
-        return Decision(_text(record["id"]), _text(record["time"]), _act(record), place, text)
+        return Decision(_text(record["id"]), _text(record["time"]), _act(record), place, text, number)
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
         what = f"without {error}" if isinstance(error, KeyError) else str(error)
         shown = line.decode("utf-8", "replace").strip()[:80]

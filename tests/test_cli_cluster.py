@@ -138,21 +138,76 @@ def test_second_run_changes_nothing_whatever_came_before(table: FaceTable, tmp_p
     assert record(out)["changes"] == {"appeared": [], "vanished": [], "merged": [], "split": []}
 
 
-def test_id_of_somebody_who_is_gone_is_never_given_again(table: FaceTable, tmp_path: Path) -> None:
+def test_somebody_who_was_gone_gets_the_id_back(table: FaceTable, tmp_path: Path) -> None:
     out = tmp_path / "out"
     cluster_table(table, out)
     cluster_table(part_of(table, [0, 1, 2]), out)
     assert record(out)["changes"]["vanished"] == ["person-0001"]
     assert ids(out) == {"person-0002": {"0", "1", "2"}}
     cluster_table(table, out)
-    assert ids(out) == {"person-0002": {"0", "1", "2"}, "person-0003": {"3", "4", "5", "6"}}
-    assert record(out)["changes"]["appeared"] == ["person-0003"]
+    assert ids(out) == {"person-0002": {"0", "1", "2"}, "person-0001": {"3", "4", "5", "6"}}
+    assert record(out)["changes"]["appeared"] == ["person-0001"]
+    assert record(out)["absent"] == []
+
+
+def test_people_who_vanish_by_a_stricter_run_come_back_as_they_were(table: FaceTable, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    cluster_table(table, out, ClusterOptions(link="none"))
+    before = ids(out)
+    for _ in range(2):
+        cluster_table(table, out, ClusterOptions(Limits(min_size_px=500), link="none"))
+        assert ids(out) == {}
+        assert {one["id"] for one in record(out)["absent"]} == {"person-0001", "person-0002"}
+    cluster_table(table, out, ClusterOptions(link="none"))
+    assert (ids(out), record(out)["absent"]) == (before, [])
+
+
+@pytest.mark.parametrize(
+    "decision",
+    [
+        ["merge", "out", "person-0001", "person-0002"],
+        ["merge", "out", "person-0002", "person-0001"],
+        ["not-a-person", "out", "person-0001"],
+    ],
+)
+def test_undo_gives_the_ids_back(
+    decision: list[str], table: FaceTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    out = tmp_path / "out"
+    out.mkdir()
+    named = replace(table, faces=replace(table.faces, id=np.char.add(table.photos.digest, "-0")))
+    store.write(named, out / "faces.npz")
+    cluster_table(named, out, ClusterOptions(link="none"), source=str(out / "faces.npz"))
+    before = (out / "clusters.json").read_bytes()
+    for arguments in (decision, ["undo", "out"]):
+        assert CliRunner().invoke(main, arguments).exit_code == 0
+    assert [person["former"] for person in record(out)["people"]] == [[], []]
+    assert (
+        CliRunner().invoke(main, ["cluster", "out/faces.npz", "-o", "out", "--link", "none"]).exit_code == 0
+    )
+    assert (out / "clusters.json").read_bytes() == before
+
+
+def test_update_keeps_who_is_absent(table: FaceTable, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    cluster_table(table, out, ClusterOptions(link="none"))
+    cluster_table(part_of(table, [0, 1, 2]), out, ClusterOptions(link="none"))
+    absent = record(out)["absent"]
+    assert [one["id"] for one in absent] == ["person-0001"]
+    cluster_table(part_of(table, [0, 1, 2, 3]), out, ClusterOptions(link="none", update=True))
+    assert (record(out)["absent"], record(out)["settings"]["update"]["updates"]) == (absent, 1)
+    cluster_table(table, out, ClusterOptions(link="none", update=True))
+    assert (set(ids(out)), record(out)["absent"]) == ({"person-0001", "person-0002"}, [])
 
 
 def test_merged_and_split_people_are_recorded(table: FaceTable, tmp_path: Path) -> None:
     out = tmp_path / "out"
     cluster_table(table, out)
-    spots = [[[str(table.faces.id[row]), table.faces.box[row].tolist()]] for row in (3, 0)]
+    spots = [
+        [[str(table.faces.id[row]), table.faces.box[row].tolist()] for row in rows]
+        for rows in ((3, 4), (0, 1))
+    ]
     merge = {"do": "merge", "people": ["person-0001", "person-0002"], "faces": spots}
     (tmp_path / "merge.jsonl").write_text(json.dumps({"id": "0a", "time": "2026-01-01T00:00:00Z", **merge}))
     cluster_table(table, out, ClusterOptions(decisions=tmp_path / "merge.jsonl"))
@@ -164,14 +219,15 @@ def test_merged_and_split_people_are_recorded(table: FaceTable, tmp_path: Path) 
         "merged": [{"into": "person-0001", "from": ["person-0001", "person-0002"]}],
         "split": [],
     }
+    (tmp_path / "merge.jsonl").unlink()
     cluster_table(table, out)
     assert record(out)["changes"] == {
-        "appeared": ["person-0003"],
+        "appeared": ["person-0002"],
         "vanished": [],
         "merged": [],
-        "split": [{"from": "person-0001", "into": ["person-0001", "person-0003"]}],
+        "split": [{"from": "person-0001", "into": ["person-0001", "person-0002"]}],
     }
-    assert record(out)["people"][0]["former"] == ["person-0002"]
+    assert [one["former"] for one in record(out)["people"]] == [[], []]
 
 
 def test_ids_survive_renamed_photos_and_other_boxes(table: FaceTable, tmp_path: Path) -> None:
@@ -250,6 +306,9 @@ def test_decisions_beside_the_result_or_elsewhere_are_kept_to(
     assert run(file, "-o", tmp_path / "b").exit_code == 0
     assert (tmp_path / "b" / "clusters.json").read_bytes() == first
     assert (tmp_path / "b" / "decisions.jsonl").read_text() == text
+    assert run(file, "-o", tmp_path / "a").exit_code == 0
+    assert [p["name"] for p in record(tmp_path / "a")["people"]] == ["Zoë", None]
+    ledger.unlink()
     caplog.clear()
     assert run(file, "-o", tmp_path / "a").exit_code == 0
     assert f"kept to the decisions of {ledger}, which are not there; give --decisions" in caplog.text

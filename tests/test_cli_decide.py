@@ -12,7 +12,7 @@ from PIL import Image
 from tables import make_table, people
 
 from facecluster import store
-from facecluster.cli import main
+from facecluster.cli import decide, main
 from facecluster.cli.cluster import ClusterOptions, cluster_table
 from facecluster.output import corrections
 from facecluster.output.records import AlmostFace, AlmostPerson, Person, Result, read_result
@@ -187,6 +187,22 @@ def test_former_id_is_understood(out: Path) -> None:
     assert person(out, "person-0003").name == "Anna"
 
 
+def test_a_person_is_known_by_up_to_25_faces_founding_ones_first(out: Path) -> None:
+    photos = out.parent / "photos"
+    done("merge", out, "person-0001", "person-0002")
+    done("split", out, "person-0001", photos / "06.png")
+    done("move", out, photos / "07.png", "person-0003")
+    done("move", out, photos / "08.png", "nobody")
+    merge, split, move, away = lines(out)
+    assert [len(side) for side in merge["faces"]] == [5, 4]  # photo 5 is a copy of photo 4
+    assert len(split["from"]) == 8
+    assert (len(move["to"]), len(move["from"]), len(away["from"])) == (3, 7, 6)
+    first, face = result_of(out).people[0], person(out, "person-0003").faces[0]
+    many = [replace(face, id=f"{i:032x}-0", core=i >= 20) for i in range(40)]
+    anchors = decide._typical(replace(first, faces=tuple(many)), [many[20].id])
+    assert [int(spot.digest, 16) for spot in anchors] == [*range(21, 40), *range(6)]
+
+
 def test_merge_wants_different_people(out: Path) -> None:
     assert run("merge", out, "person-0001").exit_code == 2
     assert run("merge", out).exit_code == 2
@@ -255,6 +271,33 @@ def test_face_moved_to_nobody_is_left_out(out: Path) -> None:
     done("move", out, face.id[:8], "nobody")
     assert face.photo not in {face.photo for face in person(out, "person-0003").faces}
     assert face.id in {face.id for face in result_of(out).unclustered}
+
+
+def test_moved_face_may_be_moved_again_and_back(out: Path) -> None:
+    photo = out.parent / "photos" / "00.png"
+    done("move", out, photo, out.parent / "photos" / "01.png", "person-0002")
+    done("move", out, photo, "person-0003")
+    assert who(out) == {
+        "person-0002": ["01", *TWO],
+        "person-0001": ONE[2:],
+        "person-0003": ["00", *THREE],
+    }
+    again(out)
+    done("move", out, photo, "nobody")
+    again(out)
+    done("move", out, photo, "person-0001")
+    again(out)
+    assert who(out) == {"person-0001": ["00", *ONE[2:]], "person-0002": ["01", *TWO], "person-0003": THREE}
+    done("split", out, "person-0001", photo)
+    again(out)
+    assert who(out)["person-0004"] == ["00"]
+
+
+def test_face_moved_to_nobody_says_that_somebody_took_it_away(out: Path) -> None:
+    done("move", out, out.parent / "photos" / "10.png", "nobody")
+    assert result_of(out).counts.unclustered["taken_away"] == 1
+    cluster(out.parent)
+    assert result_of(out).counts.unclustered["taken_away"] == 1
 
 
 def test_person_whose_last_face_is_moved_is_gone(out: Path) -> None:
@@ -358,6 +401,35 @@ def test_undo_without_the_table_says_that_the_result_lags_and_later_verbs_do(out
     assert "does not show" not in done("name", out, "Cleo", "Dora").stderr
 
 
+def test_undo_without_an_id_takes_back_the_last_line_in_the_file(out: Path) -> None:
+    """A line of another computer, whose clock is ahead, stands before it."""
+    done("name", out, "person-0001", "Anna")
+    line = {**lines(out)[0], "id": "0123abcd", "time": "2999-01-01T00:00:00.000000Z", "person": "person-0002"}
+    file = out / "decisions.jsonl"
+    file.write_text(json.dumps({**line, "name": "Bea"}) + "\n" + file.read_text())
+    assert "taken back: name person-0001 Anna" in done("undo", out).stderr
+    assert "taken back: name person-0002 Bea" in done("undo", out).stderr
+
+
+def test_undo_finds_the_face_table_in_a_folder_that_was_moved(tmp_path: Path, out: Path) -> None:
+    done("merge", out, "person-0001", "person-0002")
+    (tmp_path / "faces.npz").rename(out / "faces.npz")
+    moved = tmp_path / "moved"
+    out.rename(moved)
+    result = done("undo", moved)
+    assert "15 faces grouped anew, 3 people" in result.stderr
+    assert sorted(who(moved).values()) == [ONE, TWO, THREE]
+
+
+def test_undo_that_cannot_write_the_result_says_that_the_decision_stays(out: Path) -> None:
+    done("merge", out, "person-0001", "person-0002")
+    (out / "person-0002_montage.jpg").write_bytes(b"a file of the user's")
+    result = run("undo", out)
+    assert result.exit_code == 1
+    assert "has the decision" in result.stderr
+    assert lines(out)[-1]["do"] == "undo"
+
+
 def test_undo_tells_when_the_face_table_is_another_since(out: Path) -> None:
     done("merge", out, "person-0001", "person-0002")
     file = out.parent / "faces.npz"
@@ -457,14 +529,75 @@ def test_contradictions_of_two_computers_are_undone_one_by_one(out: Path) -> Non
         here += json.dumps(merge).encode() + b"\n"
     file.write_bytes(here)
     assert run("name", out, "person-0001", "Anna").exit_code == 1
-    result = run("undo", out, first)
-    assert result.exit_code == 1
+    result = done("undo", out, first)
     assert [json.loads(result.stdout)] == lines(out)[-1:]
     assert "taken back: split 1 face off person-0001" in result.stderr
-    assert "contradict" in result.stderr
+    assert "does not show it yet, as there is more to be taken back: decisions contradict" in result.stderr
     assert second in result.stderr
+    before = file.read_bytes()
+    assert "contradict" in run("undo", out, lines(out)[-1]["id"]).stderr
+    assert file.read_bytes() == before
     assert "contradict" not in done("undo", out, second).stderr
     assert who(out) == {"person-0001": ONE, "person-0002": TWO, "person-0003": THREE}
+
+
+def test_two_people_of_one_name_are_told_with_both_lines(out: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The files of two computers were put one behind the other."""
+    file = out / "decisions.jsonl"
+    done("name", out, "person-0001", "Anna")
+    here = file.read_bytes()
+    file.unlink()
+    cluster(out.parent)
+    done("name", out, "person-0002", "ANNA")
+    file.write_bytes(file.read_bytes() + here)
+    caplog.clear()
+    cluster(out.parent)
+    assert [p.name for p in result_of(out).people] == [None, "ANNA", None]
+    told = caplog.text
+    assert "person-0001 and person-0002 were given one name, and only the latter has it" in told
+    assert f"{file}:2: " in told
+    assert f"{file}:1: " in told
+    assert f"facecluster merge {out} person-0001 person-0002" in told
+    done("merge", out, "person-0001", "person-0002")
+    caplog.clear()
+    cluster(out.parent)
+    assert not caplog.text
+
+
+def test_file_of_decisions_is_used_again_without_being_named(out: Path, tmp_path: Path) -> None:
+    file, table = tmp_path / "mine.jsonl", tmp_path / "faces.npz"
+    done("name", out, "person-0001", "Anna")
+    (out / "decisions.jsonl").rename(file)
+    options = ["-o", out, "--link", "none", "-j", "1"]
+    done("cluster", table, *options, "--decisions", file)
+    done("merge", out, "person-0001", "person-0002")
+    assert len(file.read_text().splitlines()) == 2
+    result = done("cluster", table, *options)
+    assert who(out) == {"person-0001": sorted(ONE + TWO), "person-0003": THREE}
+    assert person(out, "person-0001").name == "Anna"
+    assert "give --decisions" not in result.stderr
+    done("undo", out)
+    assert len(who(out)) == 3
+    assert result_of(out).settings["decisions_file"] == str(file)
+    assert not (out / "decisions.jsonl").exists()
+    file.rename(tmp_path / "gone.jsonl")
+    assert "give --decisions FILE" in done("cluster", table, *options).stderr
+    own = out / "decisions.jsonl"
+    (tmp_path / "gone.jsonl").rename(own)
+    done("cluster", table, *options, "--decisions", own)
+    assert result_of(out).settings["decisions_file"] is None
+
+
+def test_torn_line_is_kept_elsewhere_and_told(out: Path) -> None:
+    done("name", out, "person-0001", "Anna")
+    (line,) = lines(out)
+    file = out / "decisions.jsonl"
+    file.write_bytes(file.read_bytes() + b'{"format": 1, "id": "12')
+    result = done("name", out, "person-0002", "Bea")
+    assert f"what was left of it is in {file}.torn now" in result.stderr
+    assert (out / "decisions.jsonl.torn").read_text() == '{"format": 1, "id": "12\n'
+    assert [line["name"] for line in lines(out)] == ["Anna", "Bea"]
+    assert lines(out)[0] == line
 
 
 def test_face_of_a_merged_person_can_be_taken_out(out: Path) -> None:
@@ -474,6 +607,38 @@ def test_face_of_a_merged_person_can_be_taken_out(out: Path) -> None:
     assert who(out)["person-0001"] == [*ONE[2:], *TWO[1:]]
     cluster(out.parent)
     assert who(out)["person-0001"] == [*ONE[2:], *TWO[1:]]
+
+
+@pytest.mark.parametrize("verb", ["merge", "split", "move", "nobody"])
+def test_decision_lasts_when_the_photos_of_the_first_faces_are_gone(tmp_path: Path, verb: str) -> None:
+    faces, out = people(2, 9), tmp_path / "out"
+    options = ClusterOptions(link="none")
+
+    def group(rows: list[int]) -> Result:
+        ids = [f"{row:032x}-0" for row in rows]
+        table = make_table(faces[rows], id=ids, paths=[f"/none/{row}.png" for row in rows])
+        return cluster_table(table, out, options, jobs=1)
+
+    def rows_of(result: Result) -> list[list[int]]:
+        return sorted(sorted(int(face.id[:32], 16) for face in p.faces) for p in result.people)
+
+    result = group(list(range(18)))
+    assert rows_of(result) == [list(range(9)), list(range(9, 18))]
+    one, two = (person.id for person in sorted(result.people, key=lambda p: min(f.id for f in p.faces)))
+    face = f"{8:032x}-0"
+    verbs = {
+        "merge": ["merge", out, one, two],
+        "split": ["split", out, one, face],
+        "move": ["move", out, face, two],
+        "nobody": ["move", out, face, "nobody"],
+    }
+    done(*verbs[verb])
+    corrected = rows_of(result_of(out))
+    (line,) = lines(out)
+    sides = {"merge": line["faces"], "move": [line.get("to"), line.get("from")]}.get(verb, [line.get("from")])
+    gone = {int(spot[0], 16) for side in sides for spot in side[:3]}
+    left = [[row for row in rows if row not in gone] for rows in corrected]
+    assert rows_of(group([row for row in range(18) if row not in gone])) == left
 
 
 # -------------------------------------------------------------------------------------- how things are named

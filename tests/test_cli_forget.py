@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 from dataclasses import replace
@@ -12,10 +13,13 @@ from click.testing import CliRunner, Result
 from PIL import Image
 from tables import make_table, people
 
-from facecluster import store
+from facecluster import ledger, store
 from facecluster.cli import main
 from facecluster.cli.cluster import ClusterOptions, cluster_table, write_result
+from facecluster.identity.decisions import mark
+from facecluster.output import folders
 from facecluster.output.folders import ResultFolder
+from facecluster.output.records import Absent, read_result
 from facecluster.table import NO_FACE, OK, FaceTable
 
 
@@ -235,7 +239,15 @@ def decisions(out: Path, table: FaceTable) -> Path:
     text = [json.dumps({"time": time, **line}) for line, time in zip(lines, times, strict=False)]
     file = out / "decisions.jsonl"
     file.write_text("\n".join([*text, '{"id": "aaaaaaac", "ti']))
+    shows(out, mark(ledger.read(file)))
     return file
+
+
+def shows(out: Path, decisions: str) -> None:
+    """Let clusters.json say that it shows the decisions of this mark."""
+    result = read_result(out / "clusters.json")
+    settings = {**result.settings, "decisions": decisions}
+    write_result(replace(result, settings=settings), out, sizes={}, link="copy", changed=())
 
 
 def test_decisions_about_a_person_go(out: Path, table: FaceTable) -> None:
@@ -399,7 +411,7 @@ def test_older_result_keeps_its_kind_of_link(table: FaceTable, tmp_path: Path) -
     ("arguments", "exit_code", "message"),
     [
         (["out"], 2, "give --person or --photo"),
-        (["out", "--person", "Ann", "--photo", "*"], 2, "give --person or --photo"),
+        (["out", "--person", "Ann", "--person", "Carl"], 1, "Carl: no such person"),
         (["--person", "Ann"], 2, "TARGET"),
         (["out", "--person", "Carl"], 1, "Carl: no such person"),
         (["photos", "--person", "Ann"], 1, "holds no clusters.json"),
@@ -437,3 +449,108 @@ def test_table_that_is_not_there_is_told(table: FaceTable, tmp_path: Path) -> No
     cluster_table(table, tmp_path / "piped")
     result = forget(tmp_path / "piped", "--person", "person-0001")
     assert "its face table is not known; give it as well" in result.stderr
+
+
+def test_several_people_and_photos_go_at_once(out: Path, caplog: pytest.LogCaptureFixture) -> None:
+    dry = forget(out, "--photo", "0.png", "--photo", "7.png", "--photo", "nothing*", "-n")
+    assert json.loads(dry.stdout)["photos"] == 2
+    assert "nothing*: no photo matches; nothing is removed for it" in caplog.text
+    dry = forget(out, "--person", "Bob", "--photo", "6.png", "-n")
+    assert (json.loads(dry.stdout)["faces"], json.loads(dry.stdout)["photos"]) == (5, 1)
+    done = forget(out, "--person", "Bob", "--person", "Ann")
+    assert json.loads(done.stdout)["people"] == [str(out / "person-0001"), str(out / "person-0002")]
+    assert "removed of person-0002 (Bob), person-0001 (Ann): 9 faces" in done.stderr
+    assert store.read(out / "faces.npz").faces.id.tolist() == [f"{16:032x}-0"]
+
+
+def test_result_that_lags_behind_its_decisions_is_not_cleaned(out: Path, table: FaceTable) -> None:
+    decisions(out, table)
+    shows(out, "0123456789abcdef")
+    before = snapshot(out)
+    result = forget(out, "--person", "Ann")
+    assert result.exit_code == 1
+    assert f"clusters.json does not show all decisions of {out / 'decisions.jsonl'}" in result.stderr
+    assert f"run cluster with -o {out} first" in result.stderr
+    assert snapshot(out) == before
+
+
+@pytest.mark.parametrize("at", range(6))
+def test_failed_step_says_what_was_done_and_the_same_again_finishes(
+    at: int, out: Path, table: FaceTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decisions(out, table)
+    (out / "faces.npz").rename(tmp_path / "faces.npz")
+    result = read_result(out / "clusters.json")
+    settings = {**result.settings, "table": str(tmp_path / "faces.npz")}
+    write_result(replace(result, settings=settings), out, sizes={}, link="copy", changed=())
+    n_written = 0
+    whole_file = store.whole_file
+
+    def full(path: Path, **others: Any) -> Any:
+        nonlocal n_written
+        n_written += 1
+        if n_written > at:
+            raise store.cannot_write(path, OSError(errno.ENOSPC, "No space left on device"))
+        return whole_file(path, **others)
+
+    with monkeypatch.context() as patch:
+        for module in (store, folders):
+            patch.setattr(module, "whole_file", full)
+        failed = forget(out, "--person", "Ann")
+    written = [tmp_path / "faces.npz", out / "clusters.json", out / "decisions.jsonl"]
+    assert failed.exit_code == (at < 5), failed.output
+    if failed.exit_code:
+        assert "the same command finishes it" in failed.stderr
+        for file, step in zip((written[0], written[2]), (1, 3), strict=True):
+            cleaned = failed.stderr.partition("cleaned already:")[2].partition("Once that is mended")[0]
+            assert (str(file) in cleaned) == (at >= step)
+        done = forget(out, "--person", "Ann")
+        assert done.exit_code == 0, done.output
+    ann_is_nowhere(out, table)
+    assert table.faces.encoding[0].tobytes() not in (tmp_path / "faces.npz").read_bytes()
+    assert len((out / "decisions.jsonl").read_text().splitlines()) == 5
+    assert record(out)["settings"]["decisions"] == mark(ledger.read(out / "decisions.jsonl"))
+
+
+def test_copied_folder_has_a_table_of_its_own(out: Path, tmp_path: Path) -> None:
+    shutil.copytree(out, tmp_path / "copied", copy_function=shutil.copy2)
+    before = snapshot(out)
+    result = forget(tmp_path / "copied", "--person", "Ann")
+    assert result.exit_code == 0, result.output
+    assert "other results" not in result.stderr
+    assert snapshot(out) == before
+    assert len(store.read(tmp_path / "copied" / "faces.npz").faces) == 5
+
+
+def test_table_outside_the_folder_is_told(table: FaceTable, tmp_path: Path) -> None:
+    store.write(table, tmp_path / "faces.npz")
+    for name in ("one", "other"):
+        cluster_table(table, tmp_path / name, ClusterOptions(link="none"), source=str(tmp_path / "faces.npz"))
+    result = forget(tmp_path / "one", "--person", "person-0001")
+    told = f"{tmp_path / 'faces.npz'}: was rewritten; other results made from it are not cleaned"
+    assert told in result.stderr
+
+
+def test_absent_people_lose_them(out: Path, table: FaceTable) -> None:
+    result = read_result(out / "clusters.json")
+    ids = table.faces.id.tolist()
+    absent = (
+        Absent("person-0007", 3, (ids[0], ids[1])),
+        Absent("person-0008", 3, (ids[2], ids[3], ids[8], "g-0")),
+    )
+    write_result(replace(result, absent=absent), out, sizes={}, link="copy", changed=())
+    assert forget(out, "--person", "Ann").exit_code == 0
+    assert record(out)["absent"] == [{"id": "person-0008", "n_faces": 3, "faces": [ids[3], ids[8], "g-0"]}]
+    assert forget(out, "--photo", "[26].png").exit_code == 0
+    assert record(out)["absent"] == [{"id": "person-0008", "n_faces": 3, "faces": ["g-0"]}]
+
+
+def test_undone_merge_of_a_result_without_its_table_must_be_shown_first(out: Path) -> None:
+    (out / "faces.npz").unlink()
+    for arguments in (["merge", out, "person-0001", "person-0002"], ["undo", out]):
+        assert CliRunner().invoke(main, [*map(str, arguments)]).exit_code == 0
+    before = snapshot(out)
+    result = forget(out, "--person", "person-0001")
+    assert result.exit_code == 1
+    assert "does not show all decisions" in result.stderr
+    assert snapshot(out) == before

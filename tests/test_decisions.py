@@ -27,6 +27,7 @@ from facecluster.identity.decisions import (
     in_force,
     mark,
     names,
+    namesakes,
     resolve,
 )
 from facecluster.table import Faces
@@ -250,13 +251,95 @@ def test_moving_all_anchors_of_a_merged_person_contradicts_the_merge() -> None:
         resolve(made, faces())
 
 
-def test_face_moved_twice_is_a_contradiction() -> None:
+@pytest.mark.parametrize("to", ["c", "a", None])
+def test_last_move_of_a_face_takes_back_the_earlier_ones(to: str | None) -> None:
+    anchors = {"a": spots(1, 2), "c": spots(6, 7), None: None}
     made = decisions(
-        Move("a", "b", spots(0), spots(3, 4), spots(1, 2)),
-        Move("b", "c", spots(0), spots(6, 7), spots(3, 4)),
+        Move("a", "b", spots(0, 8), spots(3, 4), spots(1, 2)),
+        Move("b", to, spots(0), anchors[to], spots(3, 4)),
+    )
+    constraints = resolve(made, faces())
+    others = {"c": [[0, 6, 7]], "a": [[0, 1, 2]], None: []}[to]
+    assert groups(constraints.together) == [*others, [3, 4, 8]]
+    not_a = [[0, 1], [0, 2]] if to is None else []  # who is nobody's stays away from all it was taken from
+    assert constraints.apart.tolist() == [*not_a, [0, 3], [0, 4], [1, 8], [2, 8]]
+    assert np.flatnonzero(constraints.moved).tolist() == [0, 8]
+
+
+def test_split_takes_back_a_move_and_a_move_a_split() -> None:
+    split, move = Split("a", spots(0, 8), spots(1, 2)), Move("b", "a", spots(0), spots(1, 2), spots(8))
+    back = resolve(decisions(split, move), faces())
+    assert groups(back.together) == [[0, 1, 2], [8]]
+    assert np.flatnonzero(back.founded).tolist() == [8]
+    assert back.apart.tolist() == [[0, 8], [1, 8], [2, 8]]
+    out = resolve(decisions(move, split), faces())
+    assert groups(out.together) == [[0, 8]]
+    assert np.flatnonzero(out.founded).tolist() == [0, 8]
+
+
+def test_merges_that_share_a_stray_are_not_one() -> None:
+    """By the second, face 4 was with c: c and d are one person, and that is no reason to merge them with a and b."""
+    made = decisions(
+        Merge(("a", "b"), (spots(0, 1, 2, 3, 4), spots(5, 6))),
+        Merge(("c", "d"), (spots(7, 8, 9, 4), spots(10, 11))),
+        Split("c", spots(12), spots(7, 8, 9)),
+        Merge(("a", "e"), (spots(0, 1, 2), spots(12))),
+    )
+    constraints = resolve(made, faces(13))
+    assert groups(constraints.together) == [[0, 1, 2, 3, 5, 6, 12], [4, 7, 8, 9, 10, 11]]
+
+
+def test_copies_of_a_stray_count_as_one() -> None:
+    """Face 2 is there three times."""
+    copies = make_table(
+        np.zeros((11, 128)), id=[f"d{i}-0" for i in [*range(9), 2, 2]], photo=list(range(11))
+    ).faces
+    made = decisions(
+        Merge(("a", "b"), (spots(0, 1, 2, 3), spots(4))),
+        Merge(("c", "d"), (spots(2, 5, 6, 7), spots(8))),
+    )
+    assert groups(resolve(made, copies).together) == [[0, 1, 3, 4], [2, 5, 6, 7, 8, 9, 10]]
+
+
+def test_merges_of_one_person_are_one() -> None:
+    made = decisions(
+        Merge(("a", "b"), (spots(0, 1, 2, 3, 4), spots(5))),
+        Merge(("a", "c"), (spots(3, 4, 6, 7, 8), spots(9))),
+        Merge(("c", "d"), (spots(9), spots(10))),
+    )
+    assert groups(resolve(made, faces()).together) == [list(range(11))]
+
+
+def test_stray_anchor_of_a_person_is_no_contradiction() -> None:
+    """Face 4 was with a when 0 was split off; since then it is with b, who is the same as 0."""
+    made = decisions(
+        Split("a", spots(0), spots(1, 2, 3, 4)),
+        Merge(("b", "c"), (spots(4, 5, 6), spots(0))),
+    )
+    constraints = resolve(made, faces())
+    assert groups(constraints.together) == [[0, 4, 5, 6]]
+    assert constraints.apart.tolist() == [[0, 1], [0, 2], [0, 3]]
+    made = decisions(
+        Split("a", spots(0), spots(1, 2, 3, 4)),
+        Merge(("b", "c"), (spots(3, 4, 5, 6), spots(0))),
     )
     with pytest.raises(FaceclusterError, match="contradict"):
         resolve(made, faces())
+
+
+def test_face_that_was_moved_is_nobody_elses_stray() -> None:
+    """Another computer, which does not know of the move, has the face among the anchors of d."""
+    made = decisions(
+        Move("d", "a", spots(0), spots(1, 2, 3), spots(6, 7)),
+        Merge(("d", "e"), (spots(0, 6, 7, 8), spots(9))),
+    )
+    constraints = resolve(made, faces())
+    assert groups(constraints.together) == [[0, 1, 2, 3], [6, 7, 8, 9]]
+    assert constraints.apart.tolist() == [[0, 6], [0, 7]]
+
+
+def test_merge_of_one_who_is_gone_says_nothing() -> None:
+    assert (resolve(decisions(Merge(("a", "b"), (spots(0, 1), spots(20)))), faces()).together == -1).all()
 
 
 def test_later_word_on_whether_a_face_is_a_persons_wins() -> None:
@@ -303,6 +386,21 @@ def test_undone_name_gives_back_the_one_before() -> None:
 
 def test_no_name_is_two_peoples() -> None:
     assert named(Name("p", "Anna", spots(0)), Name("q", "ANNA", spots(1)), label="ab") == {1: "ANNA"}
+
+
+def test_who_loses_a_name_to_another_is_told_with_both_decisions() -> None:
+    acts = [Name("p", "Anna", spots(0)), Name("r", "Cleo", spots(2)), Name("q", "anna", spots(1))]
+    made, label = decisions(*acts), np.array([0, 1, 2])
+    (pair,) = namesakes(made, faces(3), label)
+    assert (pair.first, pair.second, pair.decisions) == (0, 1, (made[0], made[2]))
+    assert namesakes(made, faces(3), np.array([0, 0, 2])) == []
+    assert namesakes(decisions(*acts, Name("p", None, spots(0))), faces(3), label) == []
+
+
+def test_name_that_another_had_for_a_while_is_not_lost() -> None:
+    anna, other, bea = Name("p", "Anna", spots(0)), Name("q", "Anna", spots(1)), Name("q", "Bea", spots(1))
+    assert named(anna, other, bea, label="ab") == {0: "Anna", 1: "Bea"}
+    assert namesakes(decisions(anna, other, bea), faces(2), np.array([0, 1])) == []
 
 
 def test_merged_person_has_the_first_ones_name_even_if_the_other_was_named_later() -> None:
@@ -366,7 +464,7 @@ def test_equal_decisions_have_different_ids(tmp_path: Path) -> None:
     assert len({decision.id for decision in made}) == 50
 
 
-def test_torn_last_line_is_told_left_out_and_replaced(
+def test_torn_last_line_is_told_left_out_and_kept_elsewhere(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "decisions.jsonl"
@@ -378,8 +476,45 @@ def test_torn_last_line_is_told_left_out_and_replaced(
             caplog.clear()
             assert [d.act for d in ledger.read(path)] == ACTS[:1]
         assert "line 2 is cut short" in caplog.text
+    kept = tmp_path / "decisions.jsonl.torn"
+    assert not kept.exists()
+    torn = path.read_bytes().splitlines()[1]
     write(path, ACTS[3])
     assert [d.act for d in ledger.read(path)] == [ACTS[0], ACTS[3]]
+    assert kept.read_bytes() == torn + b"\n"
+    assert f"what was left of it is in {kept} now" in caplog.text
+    path.write_bytes(path.read_bytes() + b"{again")
+    write(path, ACTS[2])
+    assert kept.read_bytes() == torn + b"\n{again\n"
+
+
+def test_torn_line_that_cannot_be_kept_elsewhere_stays(tmp_path: Path) -> None:
+    path = tmp_path / "decisions.jsonl"
+    path.write_bytes(b"{torn")
+    (tmp_path / "decisions.jsonl.torn").mkdir()
+    with pytest.raises(OutputError, match="torn"):
+        write(path, ACTS[0])
+    assert path.read_bytes() == b"{torn"
+
+
+def test_lines_are_numbered_and_a_repeated_one_is_the_later(tmp_path: Path) -> None:
+    path = tmp_path / "d.jsonl"
+    write(path, *ACTS[:2])
+    first, second = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(second + b"\n" + first + second)
+    assert [(d.act, d.line, d.place) for d in ledger.read(path)] == [
+        (ACTS[0], 3, f"{path}:3"),
+        (ACTS[1], 4, f"{path}:4"),
+    ]
+
+
+def test_decisions_of_a_result_are_in_the_file_it_names_if_that_is_there(tmp_path: Path) -> None:
+    own, other = tmp_path / "decisions.jsonl", tmp_path / "other.jsonl"
+    assert ledger.file_of({}, tmp_path) == own
+    assert ledger.file_of({"decisions_file": None}, tmp_path) == own
+    assert ledger.file_of({"decisions_file": str(other)}, tmp_path) == own
+    other.touch()
+    assert ledger.file_of({"decisions_file": str(other)}, tmp_path) == other
 
 
 def test_last_line_without_an_end_counts(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -14,7 +14,8 @@ from tables import make_table, people
 
 from facecluster.errors import TableError
 from facecluster.identity import neighbours
-from facecluster.identity.decisions import Decision, Merge, Move, Name, Spot, Undo
+from facecluster.identity.dbscan import dbscan
+from facecluster.identity.decisions import Decision, Merge, Move, Name, Split, Spot, Undo
 from facecluster.identity.explain import (
     Link,
     Pair,
@@ -98,8 +99,8 @@ def test_a_set_falls_in_two_just_below_its_weakest_link(n: int, seed: int) -> No
     assert (x == before).all()
     assert link.distance == pytest.approx(distances(x)[link.i, link.j])
     slack = 1e-4  # float32
-    assert neighbours.connected(x, link.distance + slack).max() == 0
-    part = neighbours.connected(x, link.distance - slack)
+    assert dbscan(x, link.distance + slack, 1)[0].max() == 0
+    part = dbscan(x, link.distance - slack, 1)[0]
     assert part[link.i] != part[link.j]
     if part.max() == 1:
         assert np.count_nonzero(part == part[link.i]) == link.n_i
@@ -452,6 +453,53 @@ def test_face_that_somebody_took_away_says_so() -> None:
     assert e.remedies == ("undo decision aaaaaaaa, and cluster again",)
     person = explain_person(Known.of(result, table), result.people[0], [move])
     assert [ruling.text for ruling in person.decisions] == ["1 face moved from person-0001 to nobody"]
+
+
+def test_split_that_does_not_hold_any_more_is_not_why_a_face_is_where_it_is() -> None:
+    """The faces it was parted from are gone or nobody's, and it is with the rest of that person again."""
+    table = two_people(9, id=[f"{i:032x}-0" for i in range(7)])
+    spots = [spot(table, row) for row in range(7)]
+    split = decision("aaaaaaaa", Split("person-0001", (spots[2],), (spots[6],)))
+    face = f"{2:032x}-0"
+    lapsed = explained(table, result_of(table, [*LABEL, -1], CORE), face, split)
+    assert [(ruling.text, ruling.places) for ruling in lapsed.decisions] == [
+        ("1 face split from person-0001", False)
+    ]
+    assert not any("somebody decided so" in text for text in lapsed.why)
+    gone = decision("aaaaaaaa", Split("person-0001", (spots[2],), (Spot("gone", spots[0].box),)))
+    assert not explained(table, result_of(table, [*LABEL, -1], CORE), face, gone).decisions[0].places
+    alone = explained(table, result_of(table, [0, 0, 1, 2, 2, 2, -1], [0, 1, 2, 3, 4, 5]), face, gone)
+    assert alone.decisions[0].places
+    strays = decision("aaaaaaaa", Split("person-0001", (spots[2],), tuple(spots[i] for i in (0, 3, 4, 5))))
+    assert explained(table, result_of(table, [*LABEL, -1], CORE), face, strays).decisions[0].places
+
+
+def test_one_stray_anchor_does_not_say_whose_a_face_is() -> None:
+    table = two_people(9, id=[f"{i:032x}-0" for i in range(7)])
+    spots = [spot(table, row) for row in range(7)]
+    to = (*spots[3:6], spots[0])
+    decisions = [
+        decision("aaaaaaaa", Move(None, "person-0002", (spots[6],), to, ())),
+        decision("bbbbbbbb", Merge(("person-0002", "person-0003"), (to, ()))),
+    ]
+    e = explained(table, result_of(table, [*LABEL, 0], CORE), f"{6:032x}-0", *decisions)
+    assert [(ruling.id, ruling.places) for ruling in e.decisions] == [("aaaaaaaa", False)]
+
+
+def test_only_the_last_move_of_a_face_says_where_it_is() -> None:
+    table = two_people(9, id=[f"{i:032x}-0" for i in range(7)])
+    spots = [spot(table, row) for row in range(7)]
+    decisions = [
+        decision("aaaaaaaa", Move(None, "person-0002", (spots[6],), tuple(spots[3:6]), ())),
+        decision(
+            "bbbbbbbb", Move("person-0002", "person-0001", (spots[6],), tuple(spots[:3]), tuple(spots[3:6]))
+        ),
+        decision(
+            "cccccccc", Move("person-0001", "person-0002", (spots[6],), tuple(spots[3:6]), tuple(spots[:3]))
+        ),
+    ]
+    e = explained(table, result_of(table, [*LABEL, 1], CORE), f"{6:032x}-0", *decisions)
+    assert [ruling.places for ruling in e.decisions] == [False, False, True]
 
 
 # ------------------------------------------------------------------------------------------------------- tables

@@ -7,6 +7,7 @@ import pytest
 from facecluster.errors import FaceclusterError
 from facecluster.output.lineage import check_ids, inherit, rename
 from facecluster.output.records import (
+    Absent,
     Box,
     Changes,
     Counts,
@@ -97,3 +98,63 @@ def test_one_id_of_two_people_is_told() -> None:
     result = numbered([0], [1])
     with pytest.raises(FaceclusterError, match="two people have one id"):
         check_ids(replace(result, people=result.people[:1] * 2))
+
+
+def faces(*photos: int) -> tuple[str, ...]:
+    return tuple(f"{i:08x}-0" for i in photos)
+
+
+def test_who_was_merged_and_is_apart_again_gets_the_id_back() -> None:
+    first = numbered([0, 1, 2, 3], [4, 5, 6], [7, 8])
+    merged = inherit(numbered([*range(7)], [7, 8]), first, names=True)
+    assert merged.absent == (Absent("person-0002", 3, faces(4, 5, 6)),)
+    assert merged.people[0].former == ("person-0002",)
+    apart = inherit(numbered([0, 1, 2, 3], [4, 5, 6], [7, 8]), merged, names=True)
+    assert [(p.id, p.former) for p in apart.people] == [(p.id, ()) for p in first.people]
+    assert (apart.absent, apart.next_id) == ((), 4)
+    assert apart.changes.split == (Split("person-0001", ("person-0001", "person-0002")),)
+    again = inherit(numbered([0, 1, 2, 3], [4, 5, 6], [7, 8]), apart, names=True)
+    assert replace(again, changes=apart.changes) == apart
+
+
+def test_smaller_one_that_gave_the_id_of_a_merge_keeps_it_when_they_are_apart() -> None:
+    first = numbered([0, 1, 2, 3, 4, 5], [6, 7, 8])
+    one = Person.of("person-0002", numbered([*range(9)]).people[0].faces, "Cy", ["person-0001"])
+    merged = replace(first, people=(one,), absent=(Absent.of(first.people[0]),))
+    apart = inherit(numbered([0, 1, 2, 3, 4, 5], [6, 7, 8]), merged, names=True)
+    assert [(p.id, p.name, p.former) for p in apart.people] == [
+        ("person-0001", None, ()),
+        ("person-0002", "Cy", ()),
+    ]
+    some = inherit(numbered([0, 1, 2, 3, 4, 5, 6, 7], [8]), merged, names=True)
+    assert [(p.id, p.former) for p in some.people] == [("person-0002", ("person-0001",)), ("person-0003", ())]
+
+
+def test_who_vanished_gets_the_id_back_with_most_of_the_known_faces_that_are_placed() -> None:
+    gone = inherit(numbered([0, 1, 2]), numbered([0, 1, 2], [3, 4, 5, 6]), names=True)
+    assert gone.absent == (Absent("person-0002", 4, faces(3, 4, 5, 6)),)
+    assert gone.people[0].former == ()
+    assert [p.id for p in inherit(numbered([0, 1, 2], [3, 9]), gone, names=True).people][1:] == [
+        "person-0002"
+    ]
+    half = inherit(numbered([0, 1, 2, 3], [4, 9]), gone, names=True)
+    assert [p.id for p in half.people] == ["person-0001", "person-0003"]
+    assert half.absent == gone.absent
+    two = inherit(numbered([0, 1, 2], [4, 9, 10], [3, 5, 6]), gone, names=True)
+    assert [p.id for p in two.people] == ["person-0001", "person-0003", "person-0002"]
+
+
+def test_several_absent_come_back_once_each_the_best_first() -> None:
+    first = numbered([0, 1, 2, 3], [4, 5, 6], [7, 8])
+    one = inherit(numbered([*range(9)]), first, names=True)
+    assert [own.id for own in one.absent] == ["person-0002", "person-0003"]
+    two = inherit(numbered([4, 5, 6, 7, 8], [0, 1, 2, 3]), one, names=True)
+    assert [(p.id, p.former) for p in two.people] == [("person-0002", ("person-0003",)), ("person-0001", ())]
+    assert [own.id for own in two.absent] == ["person-0003"]
+    three = inherit(numbered([0, 1, 2, 3], [4, 5, 6], [7, 8]), two, names=True)
+    assert [(p.id, p.former) for p in three.people] == [(p.id, ()) for p in first.people]
+
+
+def test_absent_ids_that_are_none_are_told() -> None:
+    with pytest.raises(FaceclusterError, match="is no id of a person"):
+        check_ids(replace(numbered([0]), absent=(Absent("../x", 1, faces(1)),)))

@@ -15,6 +15,7 @@ from facecluster.errors import FaceclusterError
 from facecluster.identity.cluster import cluster_faces
 from facecluster.identity.rules import Rules
 from facecluster.output.records import (
+    Absent,
     Box,
     Changes,
     Merged,
@@ -66,6 +67,7 @@ def test_json_is_what_the_design_says() -> None:
         "counts",
         "next_id",
         "changes",
+        "absent",
     ]
     assert record["format"] == 1
     assert record["settings"]["encoder"] == "sface"
@@ -214,7 +216,8 @@ def test_ids_names_and_changes_are_read(rich: Result, tmp_path: Path) -> None:
     )
     changes = replace(changes, split=(Split("person-0002", ("person-0002", "person-0009")),))
     first = replace(rich.people[0], name="Zoë", former=("person-0004", "person-0003"))
-    result = replace(rich, people=(first, *rich.people[1:]), next_id=12, changes=changes)
+    absent = (Absent("person-0004", 9, ("a-0", "b-1")), Absent("person-0003", 1, ()))
+    result = replace(rich, people=(first, *rich.people[1:]), next_id=12, changes=changes, absent=absent)
     record = parsed(result)
     assert record["changes"]["merged"] == [{"into": "person-0001", "from": ["person-0001", "person-0004"]}]
     assert record["changes"]["split"] == [{"from": "person-0002", "into": ["person-0002", "person-0009"]}]
@@ -224,12 +227,13 @@ def test_ids_names_and_changes_are_read(rich: Result, tmp_path: Path) -> None:
 
 def test_older_result_without_ids_of_its_own_is_read(rich: Result, tmp_path: Path) -> None:
     record = parsed(rich)
-    del record["next_id"], record["changes"], record["counts"]["same_photo"]
+    del record["next_id"], record["changes"], record["absent"], record["counts"]["same_photo"]
     for person in record["people"]:
         del person["former"]
     (tmp_path / "clusters.json").write_text(json.dumps(record))
     read = read_result(tmp_path / "clusters.json")
     assert (read.people, read.changes, read.next_id) == (rich.people, Changes(), len(rich.people) + 1)
+    assert read.absent == ()
     assert read.counts == rich.counts
 
 
@@ -238,6 +242,18 @@ def test_next_id_is_above_every_id_that_is_there(rich: Result, tmp_path: Path) -
     record["people"][0] |= {"id": "person-0007", "former": ["person-0041", "grandma"]}
     (tmp_path / "clusters.json").write_text(json.dumps(record))
     assert read_result(tmp_path / "clusters.json").next_id == 42
+    record["absent"] = [{"id": "person-0050", "n_faces": 1, "faces": ["a-0"]}]
+    (tmp_path / "clusters.json").write_text(json.dumps(record))
+    assert read_result(tmp_path / "clusters.json").next_id == 51
+
+
+def test_absent_are_known_by_their_founding_faces_first(rich: Result) -> None:
+    face = rich.people[0].faces[0]
+    some = [replace(face, id=f"f{i:02d}-0", core=i % 2 == 1) for i in range(40)]
+    absent = Absent.of(Person.of("person-0001", [some[0], some[0], *some]))
+    assert (absent.id, absent.n_faces, len(absent.faces)) == ("person-0001", 42, 25)
+    assert absent.faces[:2] == ("f01-0", "f03-0")
+    assert absent.faces[20:] == ("f00-0", "f02-0", "f04-0", "f06-0", "f08-0")
 
 
 def test_faces_of_one_photo_are_counted() -> None:
@@ -310,6 +326,7 @@ def test_columns_have_all_faces(rich: Result) -> None:
         ({"next_id": "7"}, "damaged: expected int"),
         ({"changes": {"merged": [{}]}}, "damaged: without 'into'"),
         ({"changes": {"appeared": [7]}}, "damaged: expected str"),
+        ({"absent": [{"id": "person-0001"}]}, "damaged: without 'n_faces'"),
         ({"settings": []}, "damaged: expected dict"),
         ({"unclustered": [{"id": "a"}]}, "damaged: expected UnclusteredFace"),
         ({"unclustered": [{"box": [0, 0, 1, 1]}]}, "damaged: without 'pose'"),

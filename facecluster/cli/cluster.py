@@ -6,6 +6,7 @@ import functools
 import json
 import logging
 import os
+import shlex
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +20,7 @@ from facecluster.errors import FaceclusterError, UsageError
 from facecluster.identity.gate import Limits, Reason
 
 if TYPE_CHECKING:  # NumPy and OpenCV are loaded when there is work to do
+    from facecluster.identity.decisions import Namesakes
     from facecluster.identity.rules import Rules, SamePhoto
     from facecluster.output.folders import Link, ResultFolder
     from facecluster.output.records import AlmostPerson, Lack, Person, Result
@@ -41,7 +43,7 @@ _N_PHOTOS = 3
 
 @dataclass(frozen=True)
 class ClusterOptions:
-    """What a user may choose about clustering; None is the encoder's default, of `decisions` the file in the folder."""
+    """What a user may choose about clustering; None is the encoder's default, of `decisions` see `ledger.file_of`."""
 
     limits: Limits = Limits()
     gate: bool = True
@@ -164,7 +166,7 @@ decisions_option = click.option(
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="FILE",
     help="What was decided with name, merge, split, move and not-a-person.  "
-    "[default: decisions.jsonl in DIR, if it is there]",
+    "[default: the file of the earlier result in DIR, else decisions.jsonl in DIR]",
 )
 update_option = click.option(
     "--update",
@@ -272,16 +274,17 @@ def cluster_table(
 
     from facecluster import ledger
     from facecluster.identity.cluster import cluster_faces, would_merge
-    from facecluster.identity.decisions import mark, names, resolve
+    from facecluster.identity.decisions import mark, names, namesakes, resolve
     from facecluster.output.lineage import inherit, recall, rename
     from facecluster.output.records import make_result
     from facecluster.store import cannot_write
 
     rules = options.rules(table.settings.encoder)
     threads = jobs if jobs > 0 else os.cpu_count() or 1
-    decisions = ledger.read(options.decisions or directory / ledger.DECISIONS)
-    constraints = resolve(decisions, table.faces)
     earlier = _earlier(directory)
+    file = options.decisions or ledger.file_of({} if earlier is None else earlier.settings, directory)
+    decisions = ledger.read(file)
+    constraints = resolve(decisions, table.faces)
     if earlier is not None and options.decisions is None and not decisions:
         _warn_of_other_decisions(earlier, directory)
     try:  # before the long part
@@ -298,16 +301,18 @@ def cluster_table(
     clustering = cluster_faces(table, rules, constraints, earlier=known, jobs=threads)
     result = make_result(table, clustering, rules)
     settings = {
-        "table": source,
+        "table": None if source is None else _seen_from(directory, source),
         "link": options.link,
         "decisions": mark(decisions),
-        "decisions_file": options.decisions and os.path.abspath(options.decisions),
+        "decisions_file": None if _same_path(file, directory / ledger.DECISIONS) else os.path.abspath(file),
     }
     result = replace(result, settings={**result.settings, **settings})
     if earlier is not None:
         same = earlier.settings.get("decisions", "") == settings["decisions"]
         result = inherit(result, earlier, names=same)
     result = rename(result, names(decisions, table.faces, clustering.label))
+    for pair in namesakes(decisions, table.faces, clustering.label):
+        _warn_of_namesakes(result, directory, pair)
     changed = None
     if known is not None and earlier is not None:
         fresh = known.is_new | ((known.person < 0) & (clustering.label >= 0))
@@ -376,6 +381,32 @@ def _warn_of_other_decisions(earlier: Result, directory: Path) -> None:
             directory,
             earlier.settings.get("decisions_file") or "decisions.jsonl",
         )
+
+
+def _seen_from(directory: Path, file: str) -> str:
+    """A file's path relative to a folder where it lies in there, so that they may be moved together, else absolute."""
+    path = Path(os.path.realpath(os.path.dirname(file)), os.path.basename(file))
+    folder = os.path.realpath(directory)
+    return os.path.relpath(path, folder) if path.is_relative_to(folder) else os.path.abspath(file)
+
+
+def _same_path(a: Path, b: Path) -> bool:
+    """Whether two paths are of one file, there or not."""
+    return os.path.realpath(a) == os.path.realpath(b)
+
+
+def _warn_of_namesakes(result: Result, directory: Path, pair: Namesakes) -> None:
+    """Say that of two people who were given one name, one has lost it."""
+    from facecluster.identity.decisions import shown
+
+    first, second = result.people[pair.first].id, result.people[pair.second]
+    lines = "".join(f"\n  {shown(decision)}" for decision in pair.decisions)
+    where = shlex.quote(str(directory))
+    _log.warning(
+        "%s and %s were given one name, and only the latter has it:%s\n"
+        "merge them, facecluster merge %s %s %s, or give %s another: facecluster name %s %s NAME",
+        first, second.id, lines, where, first, second.id, first, where, first,
+    )  # fmt: skip
 
 
 def write_result(

@@ -21,7 +21,7 @@ import click
 from facecluster.cli.check import printable
 from facecluster.cli.cluster import CLUSTERS, ClusterOptions, cluster_table, write_result
 from facecluster.cli.evaluate import read
-from facecluster.cli.refer import called, find, find_face, find_person, fold
+from facecluster.cli.refer import called, find, find_face, find_person, fold, table_of
 from facecluster.errors import FaceclusterError, OutputError, UsageError
 from facecluster.identity.gate import Limits
 
@@ -76,7 +76,7 @@ class Opened:
                 f"{source}: an older facecluster made it; run cluster again, then correct it"
             )
         directory = Path(source) if os.path.isdir(source) else Path(source).parent
-        file = Path(result.settings.get("decisions_file") or directory / ledger.DECISIONS)
+        file = ledger.file_of(result.settings, directory)
         return cls(source, result, directory, file, ledger.read(file), quiet)
 
     @property
@@ -147,7 +147,7 @@ def merge(opened: Opened, who: tuple[str, ...]) -> None:
     for i, person in enumerate(people):
         if person.id in (other.id for other in people[:i]):
             raise UsageError(f"{called(person)} is named twice ({printable(who[i])}); give different people")
-    act = Merge(tuple(p.id for p in people), tuple(_anchors(p) for p in people))
+    act = Merge(tuple(p.id for p in people), tuple(_typical(p) for p in people))
     corrected, changed = corrections.merge(opened.result, people)
     one = next(person for person in corrected.people if person.id == people[0].id)
     all_of_them = " and ".join(called(person) for person in people)
@@ -179,7 +179,7 @@ def split(opened: Opened, who: str, texts: tuple[str, ...]) -> None:
             f"these are all faces of {called(person)}, and nothing would be left; give fewer"
         )
     faces = [face for face in person.faces if face.id in ids]
-    act = Split(person.id, _spots(faces), _anchors(person, ids))
+    act = Split(person.id, _spots(faces), _typical(person, ids))
     corrected, changed = corrections.split(opened.result, person, ids)
     (new,) = corrected.changes.appeared
     said = f"{new} is new, with {_faces(len(faces))} of {called(person)}, which keeps {len(person.faces) - len(faces)}"
@@ -219,8 +219,8 @@ def move(opened: Opened, texts: tuple[str, ...], to: str) -> None:
         person=origins[0].id if len(origins) == 1 else None,
         into=None if into is None else into.id,
         faces=_spots(faces),
-        to=None if into is None else _anchors(into),
-        away=tuple(spot for person in origins for spot in _anchors(person, ids)),
+        to=None if into is None else _typical(into),
+        away=tuple(spot for person in origins for spot in _typical(person, ids)),
     )
     whose = NOBODY if into is None else called(into)
     said = f"{_faces(len(ids))} moved to {whose}"
@@ -262,7 +262,7 @@ def not_a_person(opened: Opened, texts: tuple[str, ...]) -> None:
 @_verb("undo")
 @click.argument("which", metavar="[ID]", required=False)
 def undo(opened: Opened, which: str | None) -> None:
-    """Take a decision back: the last one, or that of an id.
+    """Take a decision back: that of the last line, or that of an id.
 
     RESULT is a folder of results, or its clusters.json. ID was said when the decision was made, and is the "id" of its
     line in decisions.jsonl. An undo can be undone by its own id. People are grouped anew from the face table for it,
@@ -283,29 +283,45 @@ def undo(opened: Opened, which: str | None) -> None:
     if isinstance(root.act, Name):
         _keep(opened, Undo(target.id), None, what, check=counts_again)
         return
-    table = opened.result.settings.get("table")
-    if not isinstance(table, str) or not os.path.exists(table):
+    table = table_of(opened.result, opened.directory)
+    if table is None or not table.exists():
         _keep(opened, Undo(target.id), (opened.result, None), what, check=counts_again)
+        named = opened.result.settings.get("table")
+        why = "its face table " + ("came through a pipe" if named is None else f"({named}) is gone")
         _log.warning(
-            "%s does not show it yet, as its face table %s; run facecluster cluster with -o %s",
-            CLUSTERS, "came through a pipe" if table is None else f"({table}) is gone",
-            shlex.quote(str(opened.directory)),
+            "%s does not show it yet, as %s; run facecluster cluster with -o %s",
+            CLUSTERS, why, shlex.quote(str(opened.directory)),
         )  # fmt: skip
         return
     from facecluster import store
 
-    faces = store.read(table)
+    faces = store.read(os.fspath(table))
     decision = ledger.decide(Undo(target.id), opened.decisions)
-    if counts_again:
+    contradiction = None
+    try:
         resolve([*opened.decisions, decision], faces.faces)
+    except FaceclusterError as error:
+        if counts_again:
+            raise
+        contradiction = error  # of others, which are taken back one by one
     ledger.append(opened.ledger, decision)
     _say(opened, decision, what)
+    if contradiction is not None:
+        _log.warning(
+            "%s does not show it yet, as there is more to be taken back: %s", CLUSTERS, contradiction
+        )
+        return
     options = _options(opened.result.settings)
-    result = cluster_table(faces, opened.directory, options, source=table, progress=not opened.quiet)
+    try:
+        result = cluster_table(
+            faces, opened.directory, options, source=os.path.abspath(table), progress=not opened.quiet
+        )
+    except OutputError as error:
+        raise _kept(opened, decision, error) from error
     n_faces, n_before = result.counts.faces, opened.result.counts.faces
     grouped = f"{_faces(n_faces)} grouped anew, {result.counts.people} people"
     if n_faces != n_before:
-        grouped += f" (there were {_faces(n_before)} before: {printable(table)} is another since)"
+        grouped += f" (there were {_faces(n_before)} before: {printable(str(table))} is another since)"
     if not opened.quiet:
         click.echo(grouped, err=True)
 
@@ -322,7 +338,7 @@ def _to_undo(opened: Opened, which: str | None) -> Decision:
         standing = in_force(opened.decisions)
         if not standing:
             raise FaceclusterError(f"{opened.ledger}: there is no decision to be undone")
-        return standing[-1]
+        return max(standing, key=lambda decision: decision.line)
     found = [decision for decision in opened.decisions if decision.id == which.lower()]
     if not found:
         near = "".join(f"\n  {d.id}  {describe(d.act)}" for d in in_force(opened.decisions)[-10:])
@@ -379,15 +395,20 @@ def _keep(
                 result, opened.directory, sizes={}, link=link, progress=not opened.quiet, changed=changed
             )
         except OutputError as error:
-            raise OutputError(
-                f"{error}\n{opened.ledger} has the decision ({decision.id}) all the same, and cluster will keep to it"
-            ) from error
+            raise _kept(opened, decision, error) from error
     _say(opened, decision, said)
     if not in_step:
         _log.warning(
             "%s does not show all decisions of %s; run facecluster cluster with -o %s to see them",
             CLUSTERS, opened.ledger, shlex.quote(str(opened.directory)),
         )  # fmt: skip
+
+
+def _kept(opened: Opened, decision: Decision, error: OutputError) -> OutputError:
+    """Say that a decision was written, though what it makes was not."""
+    return OutputError(
+        f"{error}\n{opened.ledger} has the decision ({decision.id}) all the same, and cluster will keep to it"
+    )
 
 
 def _renamed(result: Result, decisions: Sequence[Decision]) -> Correction:
@@ -435,8 +456,6 @@ def _options(settings: Mapping[str, Any]) -> ClusterOptions:
     rules = settings["cluster"]
     known = {field.name: rules[field.name] for field in fields(ClusterOptions) if field.name in rules}
     known |= {"limits": Limits(**rules["limits"]), "eps": rules["radii"]["eps"], "link": settings["link"]}
-    if named := settings.get("decisions_file"):
-        known["decisions"] = Path(named)
     return ClusterOptions(**known)
 
 
@@ -456,19 +475,12 @@ def _name(text: str) -> str | None:
     return new or None
 
 
-def _anchors(person: Person, without: Iterable[str] = ()) -> Spots:
-    """The first founding faces of a person, else the first ones, but for some."""
-    from facecluster.identity.decisions import ANCHORS
-
-    left_out = set(without)
-    return _spots(face for face in _founding_first(person) if face.id not in left_out)[:ANCHORS]
-
-
-def _typical(person: Person) -> Spots:
-    """The faces by which a person is known: founding ones first."""
+def _typical(person: Person, without: Iterable[str] = ()) -> Spots:
+    """The faces by which a person is known, but for some: founding ones first."""
     from facecluster.identity.decisions import TYPICAL
 
-    return _spots(_founding_first(person))[:TYPICAL]
+    left_out = set(without)
+    return _spots(face for face in _founding_first(person) if face.id not in left_out)[:TYPICAL]
 
 
 def _founding_first(person: Person) -> list[PersonFace]:

@@ -17,7 +17,6 @@ from click.core import ParameterSource
 
 from facecluster.cli.check import printable
 from facecluster.cli.cluster import CLUSTERS, ClusterOptions, cluster_options, warn_if_outdated
-from facecluster.cli.run import TABLE
 from facecluster.errors import FaceclusterError, UsageError
 
 if TYPE_CHECKING:  # NumPy is loaded when there is work to do
@@ -193,12 +192,10 @@ def _is_result(source: str) -> bool:
 def _table_of(result: Result, source: str, encodings: str | None) -> FaceTable | None:
     """The face table that was named, else the one that the result was made from, else the one beside it."""
     from facecluster import store
+    from facecluster.cli.refer import table_of
 
-    if encodings is not None:
-        return store.read(encodings)
-    beside = (Path(source) if os.path.isdir(source) else Path(source).parent) / TABLE
-    made_from = Path(result.settings.get("table") or beside)
-    return next((store.read(file) for file in (made_from, beside) if file.exists()), None)
+    file = encodings or table_of(result, Path(source) if os.path.isdir(source) else Path(source).parent)
+    return None if file is None else store.read(file)
 
 
 def _read_table(source: str) -> FaceTable:

@@ -16,7 +16,7 @@ import click
 
 from facecluster.cli.check import printable
 from facecluster.cli.evaluate import read
-from facecluster.cli.refer import find
+from facecluster.cli.refer import find, table_of
 from facecluster.cli.run import TABLE
 from facecluster.errors import FaceclusterError, TableError
 
@@ -116,33 +116,30 @@ def _known(result: Result, source: str, table_file: str | None) -> tuple[Known, 
         bounds_of(result)
     except TableError as error:
         raise TableError(f"{source}: {error}") from error
-    beside = _folder(source) / TABLE
-    recorded = result.settings.get("table")
-    places = [table_file] if table_file is not None else [recorded, str(beside)]
-    named = list(dict.fromkeys(place for place in places if isinstance(place, str)))
-    files = [file for file in named if table_file is not None or os.path.exists(file)]
-    if not files:
+    file = table_file or table_of(result, _folder(source))
+    if file is None:
+        beside = str(_folder(source) / TABLE)
+        named = [place for place in (result.settings.get("table"), beside) if isinstance(place, str)]
         raise TableError(
-            f"{source}: its face table is gone ({' and '.join(named)}), and distances cannot be told without; give "
-            "it with --table FILE, or run encode and cluster again"
+            f"{source}: its face table is gone ({' and '.join(dict.fromkeys(named))}), and distances cannot be told "
+            "without; give it with --table FILE, or run encode and cluster again"
         )
-    problems = []
-    for file in files:
-        table = store.read(file)
-        try:
-            known = Known.of(result, table)
-        except TableError as error:
-            problems.append(f"{file}: not the face table that {source} was made from: {error}")
-            continue
-        if known.n_newer:
-            _log.warning(
-                "%s: has %s that %s does not know; cluster again to have them placed",
-                file,
-                _many(known.n_newer, "face"),
-                source,
-            )
-        return known, table
-    raise TableError(f"{'; '.join(problems)}; give that one with --table FILE, or run cluster again")
+    table = store.read(file)
+    try:
+        known = Known.of(result, table)
+    except TableError as error:
+        raise TableError(
+            f"{file}: not the face table that {source} was made from: {error}; give that one with --table FILE, or "
+            "run cluster again"
+        ) from error
+    if known.n_newer:
+        _log.warning(
+            "%s: has %s that %s does not know; cluster again to have them placed",
+            file,
+            _many(known.n_newer, "face"),
+            source,
+        )
+    return known, table
 
 
 def _decisions(result: Result, source: str) -> list[Decision]:
@@ -150,7 +147,7 @@ def _decisions(result: Result, source: str) -> list[Decision]:
     from facecluster import ledger
     from facecluster.identity.decisions import mark
 
-    file = Path(result.settings.get("decisions_file") or _folder(source) / ledger.DECISIONS)
+    file = ledger.file_of(result.settings, _folder(source))
     decisions = ledger.read(file)
     if mark(decisions) != (result.settings.get("decisions") or ""):
         _log.warning("%s: %s does not show all of these decisions; run cluster again", file, source)

@@ -3,8 +3,9 @@
     interrupted encode ─▶ face tables ─▶ decisions ─▶ results, the ones that know the person last
 
 A result is the last to change, and in its folder clusters.json is, so that what was killed half-way finds the same
-faces when it is run again, and finishes. Every file is whole, old or new, at any time; the old bytes have no name any
-more once the new ones have, but what a disk, its snapshots and backups keep is beyond this.
+faces when it is run again, and finishes. Only which decisions it shows is put down in it before these change, so that
+it is known to be in step with them at any time. Every file is whole, old or new, at any time; the old bytes have no
+name any more once the new ones have, but what a disk, its snapshots and backups keep is beyond this.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shlex
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -21,7 +23,7 @@ import click
 
 from facecluster.cli.cluster import CLUSTERS, DAMAGED, lay_out, montage_of, open_folder, write_result
 from facecluster.cli.evaluate import read
-from facecluster.cli.refer import called, find_person, fold
+from facecluster.cli.refer import called, find_person, fold, table_of
 from facecluster.cli.run import TABLE
 from facecluster.errors import FaceclusterError, OutputError, UsageError
 
@@ -43,15 +45,15 @@ class Opened:
     Attributes:
         directory: where it lies.
         result: what is in it.
-        person: who is to be forgotten, if the result knows them.
+        people: who is to be forgotten, as the user called them; those whom the result knows.
         tables: the face tables that it names, or that lie beside it.
-        decisions: its files of decisions.
+        decisions: its files of decisions that are there, the one it was made with first.
         link: how its folders hold photos.
     """
 
     directory: Path
     result: Result
-    person: Person | None
+    people: Mapping[str, Person]
     tables: tuple[Path, ...]
     decisions: tuple[Path, ...]
     link: Link
@@ -88,18 +90,27 @@ class Report:
 
 @click.command("forget")
 @click.argument("targets", nargs=-1, required=True, metavar="TARGET...")
-@click.option("--person", metavar="PERSON", help="An id, or a name.")
+@click.option(
+    "--person",
+    "persons",
+    multiple=True,
+    metavar="PERSON",
+    help="An id, or a name. May be given several times.",
+)
 @click.option(
     "--photo",
+    "globs",
+    multiple=True,
     metavar="GLOB",
-    help="Photos whose path matches, or whose name does if there is no slash in GLOB: '*.png', 'trip/*'.",
+    help="Photos whose path matches, or whose name does if there is no slash in GLOB: '*.png', 'trip/*'. May be given "
+    "several times.",
 )
 @click.option("-n", "--dry-run", is_flag=True, help="Only say what would go.")
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing on stderr but errors.")
 def command(
-    targets: tuple[str, ...], person: str | None, photo: str | None, dry_run: bool, quiet: bool
+    targets: tuple[str, ...], persons: tuple[str, ...], globs: tuple[str, ...], dry_run: bool, quiet: bool
 ) -> None:
-    """Remove a person, or photos, from face tables and results, at once and for good.
+    """Remove people, or photos, from face tables and results, at once and for good.
 
     TARGET is a folder of results, its clusters.json, or a face table. Of a result, its face table and decisions are
     cleaned too; of a table, the result beside it. Faces, encodings, folders, montages and names go; the photos
@@ -107,13 +118,14 @@ def command(
     """
     if quiet:
         logging.getLogger("facecluster").setLevel(logging.ERROR)
-    if (person is None) == (photo is None):
-        raise UsageError("give --person or --photo, one of them")
+    if not persons and not globs:
+        raise UsageError("give --person or --photo")
     from facecluster.output.forget import forget_in_result, forget_in_table
 
     with ExitStack() as stack:
-        results, tables = _open(targets, person, stack)
-        target = _target(results, tables, person, photo)
+        results, tables = _open(targets, persons, stack)
+        target = _target(results, tables, persons, globs)
+        marks = _marks(results, target)
         cleaned_tables = {path: forget_in_table(table, target) for path, table in tables.items()}
         cleaned_results = [
             forget_in_result(o.result, target, cleaned_tables[o.tables[0]][0] if o.tables else None)
@@ -123,26 +135,30 @@ def command(
         if not any(n_faces or n_photos for _, n_faces, n_photos in cleaned_tables.values()) and not any(
             cleaned.n_faces for cleaned in cleaned_results
         ):
-            raise FaceclusterError(f"{person or photo}: nothing matches; nothing was changed")
+            raise FaceclusterError(f"{', '.join(persons + globs)}: nothing matches; nothing was changed")
         sizes: dict[str, tuple[int, int]] = {}
-        for path, (cleaned_table, n_faces, n_photos) in cleaned_tables.items():
-            paths, wh = tables[path].photos.path.tolist(), tables[path].photos.size.tolist()
+        for table in tables.values():
+            paths, wh = table.photos.path.tolist(), table.photos.size.tolist()
             sizes |= zip(paths, map(tuple, wh), strict=True)
-            _clean_table(path, cleaned_table, n_faces, n_photos, target, report)
-        marks = _clean_decisions(results, target, report)
-        both = zip(results, cleaned_results, strict=True)
-        for opened, cleaned in sorted(both, key=lambda pair: pair[0].person is not None):
-            _clean_result(opened, cleaned, marks, sizes, report)
+        try:
+            for path, (cleaned_table, n_faces, n_photos) in cleaned_tables.items():
+                _clean_table(path, cleaned_table, n_faces, n_photos, target, report)
+            _clean_decisions(results, marks, target, report)
+            both = zip(results, cleaned_results, strict=True)
+            for opened, cleaned in sorted(both, key=lambda pair: bool(pair[0].people)):
+                _clean_result(opened, cleaned, marks, sizes, report)
+        except (FaceclusterError, OSError) as error:
+            raise _unfinished(error, report) from error
     click.echo(json.dumps(asdict(report)))
     if not quiet:
-        click.echo(_summary(report, results), err=True)
+        click.echo(_summary(report, results, tables), err=True)
 
 
 # ------------------------------------------------------------------------------------------------------ what
 
 
 def _open(
-    targets: Iterable[str], person: str | None, stack: ExitStack
+    targets: Iterable[str], persons: tuple[str, ...], stack: ExitStack
 ) -> tuple[list[Opened], dict[Path, FaceTable]]:
     """Read all that is to be cleaned, and keep encode from the tables until `stack` ends.
 
@@ -161,9 +177,9 @@ def _open(
             paths[Path(text).resolve()] = None
             if (Path(text).resolve().parent / CLUSTERS).exists():
                 folders[Path(text).resolve().parent] = None
-    if person is not None and not folders:
+    if persons and not folders:
         raise UsageError(f"{next(iter(paths))}: a face table knows no people; give the RESULT as well")
-    results = [_result(folder, person) for folder in folders]
+    results = [_result(folder, persons) for folder in folders]
     for opened in results:
         paths |= dict.fromkeys(opened.tables)
         if not opened.tables and not paths:
@@ -174,7 +190,7 @@ def _open(
     return results, {path: store.read(path) for path in paths}
 
 
-def _result(folder: Path, person: str | None) -> Opened:
+def _result(folder: Path, persons: Iterable[str]) -> Opened:
     """Read a result, and find out what belongs to it."""
     from facecluster import ledger
     from facecluster.output.lineage import check_ids
@@ -188,17 +204,20 @@ def _result(folder: Path, person: str | None) -> Opened:
             "or into another one, then forget"
         )
     named = result.settings.get("table")
-    if named is not None and not os.path.exists(named):
+    if isinstance(named, str) and not (folder / named).exists():
         _log.warning("%s: its face table %s is not there; where it is now, it is not cleaned", folder, named)
     tables = [
-        Path(path).resolve() for path in (named, folder / TABLE) if path is not None and os.path.exists(path)
+        path.resolve()
+        for path in (table_of(result, folder), folder / TABLE)
+        if path is not None and path.exists()
     ]
-    elsewhere = result.settings.get("decisions_file")
-    decisions = [Path(path).resolve() for path in (elsewhere, folder / ledger.DECISIONS) if path is not None]
+    decisions = [
+        path.resolve() for path in (ledger.file_of(result.settings, folder), folder / ledger.DECISIONS)
+    ]
     return Opened(
         directory=folder,
         result=result,
-        person=None if person is None else _known(result, person),
+        people={text: known for text in persons if (known := _known(result, text)) is not None},
         tables=tuple(dict.fromkeys(tables)),
         decisions=tuple(path for path in dict.fromkeys(decisions) if path.exists()),
         link=result.settings.get("link") or files.link(),
@@ -213,26 +232,33 @@ def _known(result: Result, person: str) -> Person | None:
 
 
 def _target(
-    results: list[Opened], tables: Mapping[Path, FaceTable], person: str | None, photo: str | None
+    results: list[Opened],
+    tables: Mapping[Path, FaceTable],
+    persons: Iterable[str],
+    globs: tuple[str, ...],
 ) -> Target:
     """Say what is to be forgotten.
 
     Raises:
-        FaceclusterError: no result knows the person.
+        FaceclusterError: no result knows a person; with several results, none of the people, as those that know one
+            may have been cleaned already by what was killed half-way.
     """
     from facecluster.identity.decisions import digest_of
-    from facecluster.output.forget import faces_of, photos_of
+    from facecluster.output.forget import matches, target_of
     from facecluster.output.records import columns
 
-    if person is not None:
-        people = [opened.person for opened in results if opened.person is not None]
-        if not people:
-            find_person(results[0].result, person)  # says who is like it
-        first, *others = map(faces_of, ([one] for one in people))
-        by_name = all(one.name is not None and fold(one.name) == fold(person) for one in people)
-        if not by_name and any(first.boxes.keys().isdisjoint(other.boxes) for other in others):
-            raise UsageError(f"{person}: another one in each RESULT; give them one by one, or a name")
-        return faces_of(people)
+    people: list[Person] = []
+    for text in persons:
+        theirs = [opened.people[text] for opened in results if text in opened.people]
+        if not theirs and (len(results) == 1 or not any(opened.people for opened in results)):
+            find_person(results[0].result, text)  # says who is like it
+        if not theirs:
+            _log.warning("%s: no such person in any RESULT; nothing is removed for it", text)
+        first, *others = [{digest_of(face.id) for face in one.faces} for one in theirs] or [set[str]()]
+        by_name = all(one.name is not None and fold(one.name) == fold(text) for one in theirs)
+        if not by_name and any(first.isdisjoint(other) for other in others):
+            raise UsageError(f"{text}: another one in each RESULT; give them one by one, or a name")
+        people += theirs
     faces = [
         (digest_of(face), path)
         for opened in results
@@ -242,7 +268,38 @@ def _target(
     for table in tables.values():
         paths = table.photos.path[table.faces.photo].tolist()
         faces += ((digest_of(face), path) for face, path in zip(table.faces.id.tolist(), paths, strict=True))
-    return photos_of(photo or "", faces)
+    known = {path for _, path in faces}.union(*(table.photos.path.tolist() for table in tables.values()))
+    for glob in globs if len(globs) + len(people) > 1 else ():
+        if not any(matches(path, glob) for path in known):
+            _log.warning("%s: no photo matches; nothing is removed for it", glob)
+    return target_of(people, globs, faces)
+
+
+def _marks(results: Iterable[Opened], target: Target) -> dict[Path, str]:
+    """Say for each folder of a result with decisions what stands for them once they are cleaned.
+
+    Raises:
+        FaceclusterError: a result does not show its decisions, so that it is not known who is who.
+    """
+    from facecluster import ledger
+    from facecluster.identity.decisions import mark
+    from facecluster.output.forget import forget_in_decisions
+
+    marks = {}
+    for opened in results:
+        both = [(file, ledger.read(file)) for file in opened.decisions]  # raises where a line makes no sense
+        for file, decisions in both[:1]:
+            content, _ = forget_in_decisions(file.read_bytes(), target)
+            stay = {json.loads(line)["id"] for line in content.split(b"\n") if line.strip()}
+            cleaned = mark([decision for decision in decisions if decision.id in stay])
+            if (opened.result.settings.get("decisions") or "") not in (mark(decisions), cleaned):
+                raise FaceclusterError(
+                    f"{opened.directory}: its {CLUSTERS} does not show all decisions of {file}, and others may be "
+                    f"forgotten than are meant; run cluster with -o {shlex.quote(str(opened.directory))} first, "
+                    "then forget"
+                )
+            marks[opened.directory] = cleaned
+    return marks
 
 
 # ------------------------------------------------------------------------------------------------------ steps
@@ -258,47 +315,58 @@ def _clean_table(
     from facecluster import store
     from facecluster.pipeline import beside
 
-    report.encodings += n_faces
-    report.photos += n_photos
     journal = beside(path, ".partial")
     if journal.exists():
         content = journal.read_bytes()
-        if target.glob is not None or any(digest.encode() in content for digest in target.boxes):
-            report.removed.append(str(journal))
+        if target.globs or any(digest.encode() in content for digest in target.boxes):
             if not report.dry_run:
                 journal.unlink()
+            report.removed.append(str(journal))
     if n_faces or n_photos:
-        report.rewritten.append(str(path))
         if not report.dry_run:
             store.write(cleaned, path)
+        report.rewritten.append(str(path))
     if not report.dry_run:
         for part in path.parent.glob(store.PART):  # of a process that was killed while it wrote
             part.unlink(missing_ok=True)
+    report.encodings += n_faces
+    report.photos += n_photos
 
 
-def _clean_decisions(results: Iterable[Opened], target: Target, report: Report) -> dict[Path, str]:
-    """Clean the decisions, and give the mark of those of each result that was in step with them."""
-    from facecluster import ledger
-    from facecluster.identity.decisions import mark
+def _clean_decisions(
+    results: Iterable[Opened], marks: Mapping[Path, str], target: Target, report: Report
+) -> None:
+    """Clean the decisions, once each result says that it shows what will be left of its own."""
+    from facecluster.ledger import TORN
     from facecluster.output.forget import forget_in_decisions
+    from facecluster.output.records import to_json
     from facecluster.store import whole_file
 
-    in_step = {
-        opened.directory: opened.decisions[0]
-        for opened in results
-        if opened.decisions
-        and opened.result.settings.get("decisions") == mark(ledger.read(opened.decisions[0]))
-    }
+    for opened in results:
+        result = _marked(opened.result, opened, marks)
+        if result.settings != opened.result.settings and not report.dry_run:
+            folder = open_folder(result, opened.directory, ())
+            folder.write(CLUSTERS, (piece.encode("ascii") for piece in to_json(result)))
     for path in dict.fromkeys(path for opened in results for path in opened.decisions):
-        ledger.read(path)  # raises where a line makes no sense
         content, n_lines = forget_in_decisions(path.read_bytes(), target)
         if n_lines:
-            report.decisions += n_lines
-            report.rewritten.append(str(path))
             if not report.dry_run:
                 with whole_file(path) as file:
                     file.write(content)
-    return {directory: mark(ledger.read(path)) for directory, path in in_step.items()}
+            report.decisions += n_lines
+            report.rewritten.append(str(path))
+        torn = path.with_name(path.name + TORN)  # nobody knows whom it is about
+        if torn.exists():
+            if not report.dry_run:
+                torn.unlink()
+            report.removed.append(str(torn))
+
+
+def _marked(result: Result, opened: Opened, marks: Mapping[Path, str]) -> Result:
+    """Put down which decisions a result shows."""
+    if opened.directory not in marks:
+        return result
+    return replace(result, settings={**result.settings, "decisions": marks[opened.directory]})
 
 
 def _clean_result(
@@ -309,27 +377,25 @@ def _clean_result(
     report: Report,
 ) -> None:
     """Clean a folder of results: the record, folders of photos, montages."""
-    if not cleaned.n_faces and cleaned.result.counts == opened.result.counts:
+    was, result = opened.result, _marked(cleaned.result, opened, marks)
+    if not cleaned.n_faces and result.counts == was.counts and result.absent == was.absent:
         return
     damaged = opened.directory / DAMAGED
     if damaged.exists():
-        report.removed.append(str(damaged))
         if not report.dry_run:
             damaged.unlink()
-    result = cleaned.result
-    if opened.directory in marks:
-        result = replace(result, settings={**result.settings, "decisions": marks[opened.directory]})
+        report.removed.append(str(damaged))
     _count(opened, result, cleaned, report)
-    if report.dry_run:
-        return
-    write_result(
-        result,
-        opened.directory,
-        sizes={**dict.fromkeys(cleaned.photos, (0, 0)), **sizes},
-        link=opened.link,
-        changed=cleaned.changed,
-        forget=cleaned.photos,
-    )
+    if not report.dry_run:
+        write_result(
+            result,
+            opened.directory,
+            sizes={**dict.fromkeys(cleaned.photos, (0, 0)), **sizes},
+            link=opened.link,
+            changed=cleaned.changed,
+            forget=cleaned.photos,
+        )
+    report.rewritten.append(str(opened.directory / CLUSTERS))
 
 
 def _count(opened: Opened, result: Result, cleaned: Cleaned, report: Report) -> None:
@@ -341,10 +407,19 @@ def _count(opened: Opened, result: Result, cleaned: Cleaned, report: Report) -> 
     report.faces += cleaned.n_faces
     report.copies += len(folder.forgotten(layout.photos, cleaned.photos))
     report.montages += sum(folder.has(montage_of(own)) for own in (*gone, *cleaned.changed))
-    report.rewritten.append(str(opened.directory / CLUSTERS))
 
 
-def _summary(report: Report, results: Iterable[Opened]) -> str:
+def _unfinished(error: FaceclusterError | OSError, report: Report) -> FaceclusterError:
+    """Say what was done before a step failed; the same again does the rest."""
+    done = [*report.rewritten, *report.removed]
+    already = f"; cleaned already: {', '.join(done)}" if done else ""
+    kind = type(error) if isinstance(error, FaceclusterError) else OutputError
+    return kind(
+        f"{error}\nnot everything is removed yet{already}. Once that is mended, the same command finishes it"
+    )
+
+
+def _summary(report: Report, results: Iterable[Opened], tables: Iterable[Path]) -> str:
     """Say in a few sentences what went, and what did not."""
     went = [
         (report.faces, "face in results", "faces in results"),
@@ -355,10 +430,16 @@ def _summary(report: Report, results: Iterable[Opened]) -> str:
         (report.decisions, "decision", "decisions"),
     ]
     text = ", ".join(f"{n} {one if n == 1 else many}" for n, one, many in went if n)
-    people = ", ".join(called(opened.person) for opened in results if opened.person is not None)
+    people = ", ".join(dict.fromkeys(called(one) for opened in results for one in opened.people.values()))
     lines = [f"{'would be removed' if report.dry_run else 'removed'}{people and f' of {people}'}: {text}"]
     stay = [path for path in report.people if not report.dry_run and os.path.isdir(path)]
     lines += [f"{path}: holds files that are not facecluster's; they stay" for path in stay]
+    for table in tables:
+        if str(table) in report.rewritten and not any(table.is_relative_to(o.directory) for o in results):
+            lines.append(
+                f"{table}: {'would be' if report.dry_run else 'was'} rewritten; other results made from it are not "
+                "cleaned, give them as well"
+            )
     lines.append(
         "The photos themselves are not touched. While they are there, encode finds these faces again in photos that "
         "its table does not know (any more), and in all of them with --fresh; move them away if it should not."

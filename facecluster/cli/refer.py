@@ -9,9 +9,11 @@ from __future__ import annotations
 import os
 import unicodedata
 from difflib import get_close_matches
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from facecluster.cli.check import printable
+from facecluster.cli.run import TABLE
 from facecluster.errors import FaceclusterError
 
 if TYPE_CHECKING:  # NumPy is loaded when there is work to do
@@ -73,6 +75,20 @@ def find(result: Result, text: str) -> Person | Face:
     if face is None:
         raise FaceclusterError(f"{printable(text)}: no such person or face; {_near(result, text)}")
     return face
+
+
+def table_of(result: Result, directory: Path) -> Path | None:
+    """Find the face table that a result was made from.
+
+    Args:
+        result: it names the table: by a path relative to `directory` where it lies in there, else by an absolute one.
+        directory: where the result lies now; it may have been moved since.
+
+    Returns:
+        The table that is named, else the one beside the result, if that is there; None: neither is.
+    """
+    places = [directory / named] if isinstance(named := result.settings.get("table"), str) else []
+    return next((file for file in (*places, directory / TABLE) if file.is_file()), None)
 
 
 def called(person: Person) -> str:
@@ -147,8 +163,8 @@ def _choose(result: Result, path: str, faces: list[Face], number: int | None, pe
         f"\n  {printable(path)}#{i}  {whose.get(face.id, 'nobody')}, {_where(face)}"
         for i, face in enumerate(faces, start=1)
     )
-    has = "1 face" if len(faces) == 1 else f"{len(faces)} faces"
-    raise FaceclusterError(f"{printable(path)}: {has} of this photo are in the result; say which:{lines}")
+    has = "1 face of this photo is" if len(faces) == 1 else f"{len(faces)} faces of this photo are"
+    raise FaceclusterError(f"{printable(path)}: {has} in the result; say which:{lines}")
 
 
 def _where(face: Face) -> str:

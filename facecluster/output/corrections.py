@@ -12,6 +12,7 @@ from dataclasses import replace
 from facecluster.identity.gate import Limits, Reason
 from facecluster.output.records import (
     SHARP_BOX_PX,
+    Absent,
     AlmostPerson,
     Changes,
     Merged,
@@ -48,7 +49,9 @@ def merge(result: Result, people: Sequence[Person]) -> Correction:
         vanished=tuple(person.id for person in others),
         merged=(Merged(into.id, tuple(person.id for person in people)),),
     )
-    return replace(with_people(result, rest, result.unclustered), changes=changes), frozenset({into.id})
+    absent = (*result.absent, *map(Absent.of, others))
+    corrected = with_people(result, rest, result.unclustered)
+    return replace(corrected, changes=changes, absent=absent), frozenset({into.id})
 
 
 def split(result: Result, person: Person, ids: Collection[str]) -> Correction:
@@ -69,7 +72,7 @@ def split(result: Result, person: Person, ids: Collection[str]) -> Correction:
 
 def move(result: Result, ids: Collection[str], into: Person | None) -> Correction:
     """Give faces to a person, or to nobody; who has no face left is gone."""
-    return _place(result, ids, into, Reason.NO_MATCH)
+    return _place(result, ids, into, Reason.TAKEN_AWAY)
 
 
 def not_a_person(result: Result, ids: Collection[str]) -> Correction:
@@ -82,7 +85,7 @@ def _place(result: Result, ids: Collection[str], into: Person | None, reason: Re
     people: list[Person] = []
     taken: list[PersonFace | UnclusteredFace] = [face for face in result.unclustered if face.id in ids]
     changed = set[str]()
-    vanished = []
+    vanished: list[Person] = []
     for person in result.people:
         stay = [face for face in person.faces if face.id not in ids]
         if len(stay) == len(person.faces) or (into is not None and person.id == into.id):
@@ -93,7 +96,7 @@ def _place(result: Result, ids: Collection[str], into: Person | None, reason: Re
             changed.add(person.id)
             people.append(Person.of(person.id, stay, person.name, person.former))
         else:
-            vanished.append(person.id)
+            vanished.append(person)
     left = [face for face in result.unclustered if face.id not in ids]
     if into is None:
         left += (
@@ -109,7 +112,9 @@ def _place(result: Result, ids: Collection[str], into: Person | None, reason: Re
         changed.add(into.id)
     result, left = _without_almost(result, left, ids)
     corrected = with_people(result, people, left)
-    return replace(corrected, changes=Changes(vanished=tuple(vanished))), frozenset(changed)
+    changes = Changes(vanished=tuple(person.id for person in vanished))
+    absent = (*result.absent, *map(Absent.of, vanished))
+    return replace(corrected, changes=changes, absent=absent), frozenset(changed)
 
 
 def _ordered(result: Result, faces: Iterable[PersonFace]) -> list[PersonFace]:

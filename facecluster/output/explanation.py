@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Literal
 
 import numpy as np
@@ -20,9 +20,12 @@ from facecluster.identity.decisions import (
     Name,
     NotAPerson,
     Split,
+    Spot,
     Spots,
-    digest_of,
+    holder_of,
     in_force,
+    locate,
+    rows_at,
 )
 from facecluster.identity.explain import (
     apart_by,
@@ -785,7 +788,7 @@ def explain_person(known: Known, person: Person, decisions: Sequence[Decision] =
         farthest=farthest,
         neighbour=neighbour,
         bounds=bounds,
-        decisions=_about_person(person, decisions),
+        decisions=_about_person(known, place, decisions),
     )
 
 
@@ -800,35 +803,64 @@ def _pair(
 
 def _about_face(known: Known, row: int, decisions: Sequence[Decision]) -> tuple[Ruling, ...]:
     """Find what was decided about a face or its person, first to last."""
-    face, place = known.records[row], int(known.person[row])
-    members = known.result.people[place].faces if place >= 0 else ()
-    rulings = []
-    for decision in in_force(decisions):
-        match act := decision.act:
-            case Merge() | Name():
-                if _among(_stated(act), members):
-                    rulings.append(Ruling(decision.id, decision.time, _in_words(act), places=False))
-                continue
-            case Move(to=to) if to is not None:
-                follows = _among(to, members)
-            case Split(away=away):
-                follows = place >= 0 and not _among(away, members)
-            case _:
-                follows = place < 0
-        if _among(_stated(act), [face]):
+    place = int(known.person[row])
+    standing = in_force(decisions)
+    found = locate(standing, known.faces)
+    rulings: list[Ruling] = []
+    for decision in standing:
+        act = decision.act
+        rows = rows_at(found, _stated(act))
+        if isinstance(act, Merge | Name):
+            told, follows = _holder(known, rows) == place, False
+        else:
+            told = row in rows
+            follows = told and _follows(known, place, act, found)
+        if told and isinstance(act, Move | Split):  # earlier ones say nothing of the face any more
+            rulings = [replace(ruling, places=False) for ruling in rulings]
+        if told:
             rulings.append(Ruling(decision.id, decision.time, _in_words(act), places=follows))
     return tuple(rulings)
 
 
-def _about_person(person: Person, decisions: Sequence[Decision]) -> tuple[Ruling, ...]:
+def _follows(known: Known, place: int, act: object, found: Mapping[Spot, Sequence[int]]) -> bool:
+    """Say whether a face that an act is about is with the person at `place`, -1 nobody, because of it."""
+    match act:
+        case Move(to=to) if to is not None:
+            return _holder(known, rows_at(found, to)) == place
+        case Split(faces=spots, away=away):
+            rest = _holder(known, rows_at(found, away))
+            if place < 0 or rest == place:
+                return False
+            founders = known.founding(place)
+            n_own = len(np.intersect1d(founders, rows_at(found, spots)))
+            return rest is not None or 2 * n_own > len(
+                founders
+            )  # nobody is there who it could be parted from
+        case _:
+            return place < 0
+
+
+def _about_person(known: Known, place: int, decisions: Sequence[Decision]) -> tuple[Ruling, ...]:
     """Find what was decided about a person or faces of it, or about faces that were taken away from it."""
+    standing = in_force(decisions)
+    found = locate(standing, known.faces)
     rulings = []
-    for decision in in_force(decisions):
+    for decision in standing:
         act = decision.act
-        away: Spots = act.away if isinstance(act, Move | Split) else ()
-        if _among((*_stated(act), *away), person.faces):
+        rows = rows_at(found, _stated(act))
+        if isinstance(act, Merge | Name):
+            told = _holder(known, rows) == place
+        else:
+            left = rows_at(found, act.away) if isinstance(act, Move | Split) else []
+            told = bool((known.person[rows] == place).any()) or _holder(known, left) == place
+        if told:
             rulings.append(Ruling(decision.id, decision.time, _in_words(act), places=False))
     return tuple(rulings)
+
+
+def _holder(known: Known, rows: Sequence[int]) -> int | None:
+    """Find the place of the person who holds most of those of some faces that have a person; None if none has."""
+    return holder_of(known.person, [row for row in rows if known.person[row] >= 0])
 
 
 def _stated(act: object) -> Spots:
@@ -840,18 +872,6 @@ def _stated(act: object) -> Spots:
             return spots
         case _:
             return ()
-
-
-def _among(spots: Spots, faces: Sequence[PersonFace | UnclusteredFace]) -> bool:
-    """Say whether one of the faces is meant."""
-    boxes: dict[str, list[tuple[float, ...]]] = {}
-    for spot in spots:
-        boxes.setdefault(spot.digest, []).append(spot.box)
-    return any(
-        (overlaps(np.array(there), np.array([face.box] * len(there))) >= SAME_FACE_IOU).any()
-        for face in faces
-        if (there := boxes.get(digest_of(face.id)))
-    )
 
 
 def _in_words(act: object) -> str:

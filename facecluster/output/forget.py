@@ -10,7 +10,7 @@ import fnmatch
 import json
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from facecluster.identity.boxes import SAME_FACE_IOU, overlaps
 from facecluster.identity.decisions import digest_of
 from facecluster.output.records import (
+    Absent,
     AlmostPerson,
     Changes,
     Person,
@@ -37,19 +38,19 @@ class Target:
 
     Attributes:
         boxes: (k, 4) boxes of the faces, by digest of their photo's content.
-        glob: of photos, or None; see `matches`.
+        globs: of photos; see `matches`.
         contents: digests of photos of which no copy stays.
         names: of people, case folded.
     """
 
     boxes: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
-    glob: str | None = None
+    globs: tuple[str, ...] = ()
     contents: frozenset[str] = frozenset()
     names: frozenset[str] = frozenset()
 
     def has_photo(self, path: str) -> bool:
         """Say whether a photo goes, with all its faces."""
-        return self.glob is not None and matches(path, self.glob)
+        return any(matches(path, glob) for glob in self.globs)
 
     def has_face(self, digest: str, box: Sequence[float]) -> bool:
         """Say whether a face goes, wherever its photo lies."""
@@ -61,8 +62,14 @@ class Target:
         return bool((overlaps(np.tile(np.array(box), (len(boxes), 1)), boxes) >= SAME_FACE_IOU).any())
 
 
-def faces_of(people: Iterable[Person]) -> Target:
-    """Make a target of all faces of some people."""
+def target_of(people: Iterable[Person], globs: Sequence[str], faces: Iterable[tuple[str, str]]) -> Target:
+    """Make a target of all faces of some people, and of all photos that match.
+
+    Args:
+        people: who is to be forgotten.
+        globs: see `matches`.
+        faces: digest and path of the photos of all faces there are.
+    """
     boxes = defaultdict(list)
     names = set()
     for person in people:
@@ -71,20 +78,11 @@ def faces_of(people: Iterable[Person]) -> Target:
         for face in person.faces:
             boxes[digest_of(face.id)].append(face.box)
     arrays = {digest: np.array(those, dtype=np.float64) for digest, those in boxes.items()}
-    return Target(boxes=arrays, names=frozenset(names))
-
-
-def photos_of(glob: str, faces: Iterable[tuple[str, str]]) -> Target:
-    """Make a target of all photos that match.
-
-    Args:
-        glob: see `matches`.
-        faces: digest and path of the photos of all faces there are.
-    """
+    target = Target(boxes=arrays, globs=tuple(globs), names=frozenset(names))
     go, stay = set[str](), set[str]()
     for digest, path in faces:
-        (go if matches(path, glob) else stay).add(digest)
-    return Target(glob=glob, contents=frozenset(go - stay))
+        (go if target.has_photo(path) else stay).add(digest)
+    return replace(target, contents=frozenset(go - stay))
 
 
 def matches(path: str, glob: str) -> bool:
@@ -155,13 +153,14 @@ def forget_in_result(result: Result, target: Target, table: FaceTable | None) ->
         table: without it already, to count the photos; None: those of the result are reckoned with.
     """
     gone: set[tuple[str, str]] = set()
+    known: set[str] = set()  # ids of the faces that stay
 
     def goes(face: PersonFace | UnclusteredFace) -> bool:
-        out = target.has_photo(face.photo) or (
-            target.glob is None and target.has_face(digest_of(face.id), face.box)
-        )
+        out = target.has_photo(face.photo) or target.has_face(digest_of(face.id), face.box)
         if out:
             gone.add((face.id, face.photo))
+        else:
+            known.add(face.id)
         return out
 
     people, changed, vanished = [], set(), []
@@ -178,7 +177,10 @@ def forget_in_result(result: Result, target: Target, table: FaceTable | None) ->
     almost, place = _almost_without(result.almost, gone)
     left = [face if face.almost is None else replace(face, almost=place.get(face.almost)) for face in left]
     cleaned = replace(
-        with_people(result, people, left), almost=almost, changes=Changes(vanished=tuple(vanished))
+        with_people(result, people, left),
+        almost=almost,
+        changes=Changes(vanished=tuple(vanished)),
+        absent=_absent_without(result.absent, target, known),
     )
     before = {face.photo for person in result.people for face in person.faces}
     before |= {face.photo for face in result.unclustered}
@@ -194,6 +196,20 @@ def forget_in_result(result: Result, target: Target, table: FaceTable | None) ->
     )
     photos = frozenset(photo for _, photo in gone)
     return Cleaned(replace(cleaned, counts=counts), frozenset(changed), len(gone), photos)
+
+
+def _absent_without(absent: Iterable[Absent], target: Target, known: Collection[str]) -> tuple[Absent, ...]:
+    """Take faces out of what is known of people who are absent; one without any is forgotten.
+
+    Their boxes are not known: of a photo with faces to be forgotten, those stay that the result still knows.
+    """
+
+    def stay(face: str) -> bool:
+        digest = digest_of(face)
+        return face in known or not (digest in target.contents or digest in target.boxes)
+
+    left = (replace(one, faces=tuple(filter(stay, one.faces))) for one in absent)
+    return tuple(one for one in left if one.faces)
 
 
 def _statuses(result: Result, bare: Iterable[str], target: Target) -> Counter[str]:

@@ -21,6 +21,7 @@ from facecluster.errors import FaceclusterError
 from facecluster.identity.boxes import SAME_FACE_IOU, overlaps
 from facecluster.identity.changes import Placed
 from facecluster.identity.cluster import Clustering
+from facecluster.identity.decisions import TYPICAL
 from facecluster.identity.gate import Reason, failures, measured
 from facecluster.identity.rules import Rules
 from facecluster.store import settings_record
@@ -168,6 +169,27 @@ class Person:
 
 
 @dataclass(frozen=True)
+class Absent:
+    """Somebody who had an id in this folder and has none now: vanished, merged, or dissolved.
+
+    Attributes:
+        id: nobody else gets it; who holds most of the faces gets it back, see `lineage.inherit`.
+        n_faces: how many faces the person had.
+        faces: ids of up to `TYPICAL` of them, each once: founding ones first, else the most typical first.
+    """
+
+    id: str
+    n_faces: int
+    faces: tuple[str, ...]
+
+    @classmethod
+    def of(cls, person: Person) -> Absent:
+        """Remember a person who is going."""
+        ids = dict.fromkeys(face.id for face in sorted(person.faces, key=lambda face: not face.core))
+        return cls(person.id, person.n_faces, tuple(ids)[:TYPICAL])
+
+
+@dataclass(frozen=True)
 class SamePhoto:
     """How often faces of one photo were placed: a free measure of purity, as two faces are mostly two people.
 
@@ -252,16 +274,18 @@ class Result:
     """All of clusters.json.
 
     Attributes:
-        settings: of the table, of clustering ("cluster"), and of the folder where there is one: "table" is the absolute
-            path of the face table or None, "link" how folders hold photos, "decisions" stands for those that were
-            kept to (see `identity.decisions.mark`), "decisions_file" is the absolute path of theirs, None for the
-            one in the folder. Older results have none of these four.
+        settings: of the table, of clustering ("cluster"), and of the folder where there is one: "table" is the path of
+            the face table, relative to the folder if it lies in there, else absolute, or None; "link" how folders
+            hold photos, "decisions" stands for those that were kept to (see `identity.decisions.mark`),
+            "decisions_file" is the absolute path of theirs, None for the one in the folder. Older results have none
+            of these four, or "table" absolute.
         people: by falling number of faces.
         unclustered: faces without a person.
         counts: see `Counts`.
         almost: the most nearly complete first; stands after `unclustered` in the file.
         next_id: the lowest number that no person of this folder ever had.
         changes: since the earlier result in this folder.
+        absent: who had an id in this folder and has none now, the last to go last.
     """
 
     settings: Mapping[str, Any]
@@ -271,6 +295,7 @@ class Result:
     almost: tuple[AlmostPerson, ...] = ()
     next_id: int = 1
     changes: Changes = Changes()
+    absent: tuple[Absent, ...] = ()
 
 
 def person_id(number: int) -> str:
@@ -336,7 +361,7 @@ def with_people(result: Result, people: Iterable[Person], unclustered: Iterable[
     """Put other people in the place of a result's, and count again.
 
     Args:
-        result: whose settings, photos, almost-people, `next_id` and `changes` stay.
+        result: whose settings, photos, almost-people, `next_id`, `changes` and `absent` stay.
         people: in any order; nobody is without faces.
         unclustered: faces whose `almost` is a place in the almost-people of the result.
 
@@ -434,7 +459,9 @@ def to_json(result: Result) -> Iterator[str]:
         "split": [{"from": split.whole, "into": split.into} for split in result.changes.split],
     }
     yield f'],\n"counts": {_json(vars(result.counts))},\n'
-    yield f'"next_id": {result.next_id},\n"changes": {_json(changes)}}}\n'
+    yield f'"next_id": {result.next_id},\n"changes": {_json(changes)},\n"absent": ['
+    yield from _lines(result.absent)
+    yield "]}\n"
 
 
 def _lines(records: Sequence[object]) -> Iterator[str]:
@@ -488,14 +515,19 @@ def read_result(file: Path) -> Result:
                 "run cluster again"
             )
         people = tuple(_person(person) for person in _is(record["people"], list))
+        absent = tuple(
+            Absent(_is(one["id"], str), _is(one["n_faces"], int), _texts(one["faces"]))
+            for one in _is(record.get("absent", []), list)
+        )
         return Result(
             settings=_is(record["settings"], dict),
             people=people,
             unclustered=tuple(_is(face, UnclusteredFace) for face in _is(record["unclustered"], list)),
             counts=_counts(record["counts"], people),
             almost=tuple(_almost_person(almost) for almost in record.get("almost", [])),
-            next_id=max(_is(record.get("next_id", 1), int), *map(_after, people), 1),
+            next_id=max(_is(record.get("next_id", 1), int), *map(_after, people), *map(_after, absent), 1),
             changes=_changes(record.get("changes", {})),
+            absent=absent,
         )
     except OSError as error:
         raise FaceclusterError(f"{file}: cannot be read: {error.strerror or error}") from error
@@ -547,9 +579,10 @@ def _counts(record: dict[str, Any], people: Iterable[Person]) -> Counts:
     return Counts(**record | {"same_photo": SamePhoto(**known) if known else SamePhoto.of(people)})
 
 
-def _after(person: Person) -> int:
+def _after(person: Person | Absent) -> int:
     """The number after those that a person has and had; 1 for ids of somebody else's making."""
-    numbers = [text.removeprefix("person-") for text in (person.id, *person.former)]
+    former = person.former if isinstance(person, Person) else ()
+    numbers = [text.removeprefix("person-") for text in (person.id, *former)]
     return 1 + max((int(text) for text in numbers if text.isascii() and text.isdigit()), default=0)
 
 
