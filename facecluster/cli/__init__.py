@@ -8,7 +8,8 @@ Ctrl-C                                    facecluster: interrupted         130
 standard output closed by its reader      nothing                          1
 anything else is a mistake of ours        a traceback                      1
 
-A verb that judges ends with exit code 3 where that could be done and something did not pass (check) or differs (diff).
+A verb that judges ends with exit code 3 where that could be done and something did not pass (check), differs (diff),
+is filed wrong (audit) or is not found (search).
 """
 
 from __future__ import annotations
@@ -30,7 +31,11 @@ VERBS = {
     "check": "Say which faces are good enough, and what others lack.",
     "run": "Do both: encode photos, then cluster their faces.",
     "evaluate": "Compare people with labels; show the worst mistakes.",
+    "audit": "Say which faces are filed under the wrong label.",
     "diff": "Say what differs between two results.",
+    "show": "List the people, or the photos that show them.",
+    "search": "Say whom the faces of photos are like.",
+    "list": "Say who is in a result, or in a labelled face table.",
     "explain": "Say why a face is where it is, or what holds a person.",
     "name": "Give a person a name.",
     "merge": "Make one person of two or more.",

@@ -336,7 +336,7 @@ class Layout:
             root = os.path.commonpath([os.path.dirname(path) for path in paths])
         except ValueError:  # on different drives
             root = ""
-        widest = max(_n_cells(_label(path, root)) for path in paths)
+        widest = max(n_cells(_label(path, root)) for path in paths)
         return cls(root, min(max(widest, len("photo")), max(2 * width // 5, 12)), width)
 
     def header(self) -> str:
@@ -354,9 +354,9 @@ class Layout:
             yield self._row(label, str(face.number), "pass" if face.passed else "fail", text)
 
     def _row(self, label: str, number: str, verdict: str, text: str) -> str:
-        while _n_cells(label) > self.photo_width:  # the end of a name tells more than its start
+        while n_cells(label) > self.photo_width:  # the end of a name tells more than its start
             label = "…" + label[2:]
-        start = f"{label}{' ' * (self.photo_width - _n_cells(label))}  {number:>4}  {verdict:<4}  "
+        start = f"{label}{' ' * (self.photo_width - n_cells(label))}  {number:>4}  {verdict:<4}  "
         lines = _wrapped(text, self.width - self.photo_width - 14)
         indent = " " * (self.photo_width + 14)
         if self.width - len(indent) < _LEAST_ROOM and text:  # below, where there is room
@@ -380,7 +380,7 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() or c == "\xa0" else ascii(c)[1:-1] for c in text)
 
 
-def _n_cells(text: str) -> int:
+def n_cells(text: str) -> int:
     """How many cells of a terminal a text takes: East Asian letters take two, combining ones none."""
     return sum(
         0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text

@@ -30,7 +30,7 @@ if TYPE_CHECKING:  # NumPy is loaded when there is work to do
     from facecluster.table import FaceTable
 
 FOLDER = "folder"
-_MAIN = ("largest", "central", "only", "all")
+MAIN = ("largest", "central", "only", "all")
 _BOX = ("left", "top", "right", "bottom")
 _N_LISTED = 3
 """Rows of labels without a face that the summary names."""
@@ -70,7 +70,7 @@ class Labels:
 @click.option(
     "--label-face",
     "which",
-    type=click.Choice(_MAIN),
+    type=click.Choice(MAIN),
     help="The face that carries the label of its photo: the largest, the one nearest to the middle, the only one "
     "(none where there are several), or all.  [default: largest]",
 )
@@ -119,7 +119,7 @@ def command(
         raise UsageError(
             f"--label-face: {labels_from} says itself which faces its labels are of; leave it out"
         )
-    if _is_result(source):
+    if is_result(source):
         if given := _given(ctx):
             raise UsageError(f"{source}: is clustered already; leave {given} out, or give a face table")
         result = read(source)
@@ -127,7 +127,7 @@ def command(
     elif encodings is not None:
         raise UsageError(f"{source}: is taken for a face table; leave -e {encodings} out, or give a result")
     else:
-        table = _read_table(source)
+        table = read_table(source)
         result = _cluster(table, options)
     faces, size, encoding = _columns(result, table)
     if encoding is None and encodings is not None:
@@ -185,7 +185,8 @@ def _given(ctx: click.Context) -> str:
     )
 
 
-def _is_result(source: str) -> bool:
+def is_result(source: str) -> bool:
+    """Say whether a path is taken for a folder of results, or for its record."""
     return os.path.isdir(source) or source.lower().endswith(".json")
 
 
@@ -198,7 +199,8 @@ def _table_of(result: Result, source: str, encodings: str | None) -> FaceTable |
     return None if file is None else store.read(file)
 
 
-def _read_table(source: str) -> FaceTable:
+def read_table(source: str) -> FaceTable:
+    """Read a face table, of standard input where the source is "-"."""
     from facecluster import store
 
     if source == "-" and sys.stdin.isatty():

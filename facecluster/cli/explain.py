@@ -79,7 +79,7 @@ def command(
         check_target(image)
     result = read(source)
     chosen = find(result, what)
-    known, table = _known(result, source, table_file)
+    known, table = known_faces(result, source, table_file)
     explanation: PersonExplanation | FaceExplanation
     decisions = _decisions(result, source)
     if isinstance(chosen, Person):
@@ -103,7 +103,7 @@ def command(
 # --------------------------------------------------------------------------------------------------- reading
 
 
-def _known(result: Result, source: str, table_file: str | None) -> tuple[Known, FaceTable]:
+def known_faces(result: Result, source: str, table_file: str | None) -> tuple[Known, FaceTable]:
     """Read the face table that a result was made from.
 
     Raises:

@@ -1,0 +1,283 @@
+"""`facecluster audit`: faces and their labels in; what is filed wrong, out."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+import click
+
+from facecluster.cli.check import printable
+from facecluster.cli.evaluate import MAIN, is_result, read, read_table
+from facecluster.cli.explain import known_faces
+from facecluster.cli.refer import fold
+from facecluster.cli.search import NAMES, label_faces
+from facecluster.errors import FaceclusterError, UsageError
+
+if TYPE_CHECKING:  # NumPy is loaded when there is work to do
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from facecluster.identity.boxes import Main
+    from facecluster.output.audit import Audit, FiledFace
+    from facecluster.table import Faces, Photos
+
+    Labelled = tuple[Faces, Photos, str, NDArray[np.int64], list[str]]
+
+SOME_WRONG = 3
+"""Exit code where something is filed wrong."""
+
+THRESHOLD = 50.0
+"""Confidence from which on two faces match: as many pairs at that distance are of one person as of two."""
+
+MAX_RESULTS = 5
+
+_N_FACES = 5
+"""Faces of one verdict that the text names, and labels that a message does."""
+
+
+@click.command("audit")
+@click.argument("source", metavar="FILE|RESULT")
+@click.option(
+    "--labels",
+    "labels_from",
+    required=True,
+    metavar="folder|CSV|names",
+    help="Where faces are filed: the folder that a photo lies in, a file as evaluate takes it, or the names given to "
+    "people of RESULT.",
+)
+@click.option(
+    "--label-face",
+    "which",
+    type=click.Choice(MAIN),
+    help="The face that carries the label of its photo: the largest, the one nearest to the middle, the only one "
+    "(none where there are several), or all.  [default: largest]",
+)
+@click.option(
+    "--database",
+    "wanted",
+    multiple=True,
+    metavar="LABEL",
+    help="Look at faces of this label only. May be given often.",
+)
+@click.option(
+    "--cluster-threshold",
+    type=click.FloatRange(0, 100, min_open=True),
+    default=THRESHOLD,
+    show_default=True,
+    help="Confidence that every pair of faces of a group has at least.",
+)
+@click.option(
+    "--max-results",
+    type=click.IntRange(min=0),
+    default=MAX_RESULTS,
+    show_default=True,
+    help="Best matches to tell of each face of a group, at most.",
+)
+@click.option(
+    "--output-threshold",
+    type=click.FloatRange(0, 100),
+    default=THRESHOLD,
+    show_default=True,
+    help="Confidence that a match has at least.",
+)
+@click.option(
+    "--table",
+    "table_file",
+    metavar="FILE",
+    help="Face table that RESULT was made from.  [default: as RESULT says, or faces.npz beside it]",
+)
+@click.option("-j", "--jobs", type=click.IntRange(min=1), help="Threads.  [default: one a core]")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, as a pipe gets it anyway.")
+@click.option("-q", "--quiet", is_flag=True, help="No summary.")
+@click.pass_context
+def command(
+    ctx: click.Context,
+    source: str,
+    labels_from: str,
+    which: Main | None,
+    wanted: Sequence[str],
+    cluster_threshold: float,
+    max_results: int,
+    output_threshold: float,
+    table_file: str | None,
+    jobs: int | None,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Say which faces are filed under the wrong label.
+
+    FILE is a face table (.npz, .pickle, or - for one on standard input), RESULT a folder of results or its
+    clusters.json. Told are faces that look like another label, labels that are one person, and labels that are two;
+    in JSON also the groups in which every pair of faces matches, each face with its best matches. Exit code 0: nothing
+    is filed wrong; 3: something is.
+    """
+    from facecluster.output.audit import make_audit, to_json
+
+    if quiet:
+        logging.getLogger("facecluster").setLevel(logging.ERROR)
+    faces, photos, encoder, label, texts = read_labelled(source, labels_from, which, table_file)
+    if wanted:
+        label = restrict(label, texts, wanted)
+    audit = make_audit(
+        faces,
+        photos,
+        encoder,
+        label,
+        texts,
+        cluster_threshold=cluster_threshold,
+        output_threshold=output_threshold,
+        max_results=max_results,
+        jobs=jobs or -1,
+    )
+    if as_json or not sys.stdout.isatty():
+        sys.stdout.write(to_json(audit))
+    elif not audit.all_right:
+        click.echo("\n".join(report(audit)))
+    if not quiet:
+        click.echo(summary(audit), err=True)
+    if not audit.all_right:
+        ctx.exit(SOME_WRONG)
+
+
+# --------------------------------------------------------------------------------------------------- reading
+
+
+def read_labelled(source: str, labels_from: str, which: Main | None, table_file: str | None) -> Labelled:
+    """Read faces, the photos that they are in, their encoder, and the label of each, -1 none, with the labels' texts.
+
+    Raises:
+        FaceclusterError: something cannot be read, the options do not fit, or no face has a label.
+    """
+    import numpy as np
+
+    if not is_result(source):
+        if labels_from == NAMES:
+            raise UsageError(
+                f"{source}: a face table has no names; give --labels folder or a CSV, or a result"
+            )
+        if table_file is not None:
+            raise UsageError(
+                f"{source}: is taken for a face table; leave --table {table_file} out, or give a result"
+            )
+        table = read_table(source)
+    else:
+        if labels_from == NAMES and which is not None:
+            raise UsageError("--label-face: names are given to faces, not to photos; leave it out")
+        known, table = known_faces(read(source), source, table_file)
+    if labels_from == NAMES:
+        name_of = [person.name for person in known.result.people]
+        texts = sorted({name for name in name_of if name is not None})
+        if not texts:
+            raise FaceclusterError(
+                f"{source}: nobody has a name; give some with facecluster name, or --labels folder or a CSV"
+            )
+        number = {name: i for i, name in enumerate(texts)}
+        of_person = [-1 if name is None else number[name] for name in name_of]
+        return (
+            known.faces,
+            table.photos,
+            table.settings.encoder,
+            np.array([*of_person, -1], dtype=np.int64)[known.person],
+            texts,
+        )
+    label, texts = label_faces(table, source, labels_from, which)
+    return table.faces, table.photos, table.settings.encoder, label, texts
+
+
+def restrict(label: NDArray[np.int64], texts: Sequence[str], wanted: Sequence[str]) -> NDArray[np.int64]:
+    """Take the label from faces of all labels but some.
+
+    Args:
+        label: (n,) number of the label of each face, -1 none.
+        texts: of the labels, by number.
+        wanted: texts of some; where there is none, case and how accents are written do not matter.
+
+    Raises:
+        UsageError: there is no such label.
+    """
+    import numpy as np
+
+    numbers: list[int] = []
+    for text in wanted:
+        found = [i for i, name in enumerate(texts) if name == text]
+        found = found or [i for i, name in enumerate(texts) if fold(name) == fold(text)]
+        if not found:
+            near = get_close_matches(text, texts, n=_N_FACES) or list(texts[:_N_FACES])
+            raise UsageError(
+                f"--database {printable(text)}: no such label; there are {', '.join(map(printable, near))}"
+                + (f", {len(texts) - len(near)} more" if len(texts) > len(near) else "")
+            )
+        numbers += found
+    return np.where(np.isin(label, numbers), label, -1)
+
+
+# --------------------------------------------------------------------------------------------------- telling
+
+
+def report(audit: Audit) -> Iterator[str]:
+    """Write what is filed wrong as a text for people, line by line."""
+    if audit.misfiled:
+        yield "faces that look like another label"
+    for wrong in audit.misfiled:
+        number, others = wrong.n_faces
+        own = "its only face" if wrong.own_distance is None else f"{wrong.own_distance:.2f} from the rest"
+        yield (
+            f"  {printable(wrong.label)} ({_many(number, 'face')}; {own}) looks like {printable(wrong.looks_like)} "
+            f"({_many(others, 'face')}; {wrong.distance:.2f}, confidence {wrong.confidence:.1f}):"
+        )
+        yield from _faces(wrong.faces)
+        yield f"{_face(wrong.beside)}  like this one"
+    if audit.one_person:
+        yield "labels that are one person"
+    for one in audit.one_person:
+        named = (
+            f"{printable(label)} ({_many(n, 'face')})"
+            for label, n in zip(one.labels, one.n_faces, strict=True)
+        )
+        yield f"  {' and '.join(named)}: {one.distance:.2f} apart, confidence {one.confidence:.1f}"
+        yield from _faces(one.faces)
+    if audit.two_people:
+        yield "labels that are two people"
+    for two in audit.two_people:
+        most, other = two.n_faces
+        which = (
+            f"{_many(other, 'face')} beside {most}"
+            if most > other
+            else f"{most} and {other}, nobody can say which"
+        )
+        yield f"  {printable(two.label)}: {which}, {two.distance:.2f} apart, confidence {two.confidence:.1f}"
+        yield from _faces(two.faces)
+        yield f"{_face(two.beside)}  unlike this one"
+
+
+def _faces(faces: Sequence[FiledFace]) -> Iterator[str]:
+    yield from map(_face, faces[:_N_FACES])
+    if len(faces) > _N_FACES:
+        yield f"    ... and {len(faces) - _N_FACES} more"
+
+
+def _face(face: FiledFace) -> str:
+    left, top, right, bottom = (round(side) for side in face.box)
+    return f"    {printable(face.photo)}  [{left}, {top}, {right}, {bottom}]"
+
+
+def summary(audit: Audit) -> str:
+    """Say in two lines how much was compared, and what came of it."""
+    n_misfiled = sum(len(wrong.faces) for wrong in audit.misfiled)
+    n_two = len(audit.two_people)
+    mixed = sum(len(group.labels) > 1 for group in audit.groups)
+    return (
+        f"{_many(audit.faces, 'face')} of {_many(audit.labels, 'label')}, {audit.left_out} left out; "
+        f"{_many(len(audit.groups), 'group')} of two faces or more at confidence {audit.cluster_threshold:g}, "
+        f"{mixed} of several labels\n"
+        f"{_many(n_misfiled, 'face')} filed under another label; {_many(len(audit.one_person), 'pair')} of labels that "
+        f"are one person; {_many(n_two, 'label')} that {'is' if n_two == 1 else 'are'} two"
+    )
+
+
+def _many(number: int, one: str) -> str:
+    return f"{number} {one if number == 1 else one + 's'}"

@@ -1,0 +1,96 @@
+"""`facecluster list`: a face table or a result in; who is in it, out."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from facecluster.cli.check import printable
+from facecluster.cli.evaluate import MAIN, is_result, read, read_table
+from facecluster.cli.search import NAMES, check_labels, label_faces, many
+from facecluster.errors import UsageError
+
+if TYPE_CHECKING:  # NumPy is loaded when there is work to do
+    from facecluster.identity.boxes import Main
+    from facecluster.output.matches import Entry
+
+
+@click.command("list")
+@click.argument("source", metavar="FILE|RESULT")
+@click.option(
+    "--labels",
+    "labels_from",
+    metavar="folder|CSV|names",
+    help="Who is who in a face table: the folder that a photo lies in, or a file as evaluate takes it; or in RESULT, "
+    "only people who have a name.",
+)
+@click.option(
+    "--label-face",
+    "which",
+    type=click.Choice(MAIN),
+    help="The face that carries the label of its photo; see evaluate.  [default: largest]",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print a line of JSON each, as a pipe gets it anyway.")
+@click.option("-q", "--quiet", is_flag=True, help="No summary.")
+def command(source: str, labels_from: str | None, which: Main | None, as_json: bool, quiet: bool) -> None:
+    """Say who is in a result, or in a face table with labels, with how many faces in how many photos.
+
+    RESULT is a folder of results or its clusters.json; FILE a face table (.npz, .pickle, or - for one on standard
+    input), whose labels come from --labels. People come by falling number of faces, labels by the alphabet.
+    """
+    if quiet:
+        logging.getLogger("facecluster").setLevel(logging.ERROR)
+    check_labels(source, labels_from, which)
+    if is_result(source):
+        found, n_others = _of_result(source, named=labels_from == NAMES)
+    elif labels_from is None:
+        raise UsageError(f"{source}: a face table does not say who is who; say it with --labels")
+    else:
+        found, n_others = _of_table(source, labels_from, which)
+    if as_json or not sys.stdout.isatty():
+        sys.stdout.writelines(json.dumps(vars(entry), allow_nan=False) + "\n" for entry in found)
+    else:
+        sys.stdout.writelines(_rows(found))
+    if not quiet:
+        who = many(len(found), "person", "people") if is_result(source) else many(len(found), "label")
+        click.echo(f"{who}; {many(n_others, 'face')} of nobody{' else here' if found else ''}", err=True)
+
+
+def _of_result(source: str, *, named: bool) -> tuple[list[Entry], int]:
+    """The people of a result, and how many faces are not theirs."""
+    from facecluster.output.matches import Entry
+
+    result = read(source)
+    people = [person for person in result.people if person.name is not None or not named]
+    found = [Entry(person.id, person.name, person.n_faces, person.n_photos) for person in people]
+    n_faces = sum(person.n_faces for person in result.people) + len(result.unclustered)
+    return found, n_faces - sum(entry.n_faces for entry in found)
+
+
+def _of_table(source: str, labels_from: str, which: Main | None) -> tuple[list[Entry], int]:
+    """The labels of a face table, and how many faces have none."""
+    import numpy as np
+
+    from facecluster.output.matches import Somebody, entries
+
+    table = read_table(source)
+    label, texts = label_faces(table, source, labels_from, which)
+    found = entries([Somebody(None, text) for text in texts], label.astype(np.int32), table.faces.photo)
+    return found, int(np.count_nonzero(label < 0))
+
+
+def _rows(found: Sequence[Entry]) -> list[str]:
+    """Write a table for a terminal."""
+    has_ids = any(entry.person is not None for entry in found)
+    width = max((len(entry.person or "") for entry in found), default=0)
+    rows = [("faces", "photos", "person", "name")]
+    rows += [(str(e.n_faces), str(e.n_photos), e.person or "", printable(e.name or "")) for e in found]
+    return [
+        f"{faces:>7}  {photos:>7}  {f'{person:<{width}}  ' if has_ids else ''}{name}".rstrip() + "\n"
+        for faces, photos, person, name in rows
+    ]

@@ -1,0 +1,492 @@
+"""`facecluster show`: a result in; who is there, or which photos show whom, out."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from facecluster.cli.check import n_cells, printable
+from facecluster.cli.cluster import CLUSTERS
+from facecluster.cli.evaluate import read
+from facecluster.cli.refer import find_person, fold, table_of
+from facecluster.cli.run import TABLE
+from facecluster.errors import FaceclusterError, TableError, UsageError
+
+if TYPE_CHECKING:  # NumPy is loaded when there is work to do
+    from facecluster.output.imm import Measured
+    from facecluster.output.records import Person, Result
+    from facecluster.output.show import Album, Known, Page, ShownFace, ShownPerson, ShownPhoto
+    from facecluster.table import FaceTable
+
+_log = logging.getLogger(__name__)
+_T = TypeVar("_T")
+
+_SORT_PEOPLE = ("faces", "photos", "name", "id", "first", "last")
+_SORT_PHOTOS = ("time", "path", "faces", "confidence")
+_FALLING = ("faces", "photos", "confidence")
+"""Keys that most come first by."""
+_FORMATS = ("table", "json", "jsonl", "csv", "paths")
+_LEAST_COVER = 20
+"""Cells that the path of a cover gets on a terminal at least."""
+
+
+@dataclass(frozen=True)
+class _Listing:
+    """What is asked for.
+
+    Attributes:
+        sort: one of `_SORT_PEOPLE` or `_SORT_PHOTOS`; None: the first of them.
+        form: one of `_FORMATS`.
+        end: of a path.
+        The others are as on the command line.
+    """
+
+    min_photos: int
+    sort: str | None
+    reverse: bool
+    limit: int | None
+    after: str | None
+    form: str
+    end: str
+    imm: bool
+
+
+@click.command("show")
+@click.argument("source", metavar="RESULT")
+@click.argument("who", metavar="[PERSON]", required=False)
+@click.option("--photo", metavar="PATH", help="List this photo, or the copies of it that RESULT knows.")
+@click.option("--photos", "every", is_flag=True, help="List all photos in which there is a face.")
+@click.option(
+    "--together",
+    nargs=2,
+    multiple=True,
+    metavar="A B",
+    help="List photos that show both people (and PERSON, if given). May be given often.",
+)
+@click.option(
+    "--only",
+    is_flag=True,
+    help="Of these photos, those that show nobody else: no other face, recognised or not, but what not-a-person named.",
+)
+@click.option(
+    "--min-photos", type=click.IntRange(min=1), metavar="N", help="List people in N photos or more."
+)
+@click.option(
+    "--sort",
+    type=click.Choice(list(dict.fromkeys((*_SORT_PEOPLE, *_SORT_PHOTOS)))),
+    help="Of people: faces (most first), photos, name, id, first, last (when they were seen). Of photos: time, path, "
+    "faces, confidence (surest first). What is unknown comes last.  [default: faces of people, time of photos]",
+)
+@click.option("--reverse", is_flag=True, help="The other way round.")
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="List N people or photos at most.")
+@click.option(
+    "--after",
+    metavar="ID|PATH",
+    help="Go on after this person or photo, the last one of the page before: `next` of the JSON.",
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(_FORMATS),
+    help="csv has a row a person, or of photos a row a face; paths are those of the photos that are listed, or of the "
+    "people who are.  [default: table on a terminal, else json]",
+)
+@click.option(
+    "-0", "--null", is_flag=True, help="Print paths with a null character behind each, for xargs -0."
+)
+@click.option("--imm", is_flag=True, help="Print JSON with the field names of Alibaba IMM.")
+@click.option(
+    "--table",
+    "table_file",
+    metavar="FILE",
+    help=f"Face table that tells when photos were taken.  [default: as RESULT says, or {TABLE} beside it]",
+)
+@click.option("-q", "--quiet", is_flag=True, help="No messages but errors.")
+def command(
+    source: str,
+    who: str | None,
+    photo: str | None,
+    every: bool,
+    together: Sequence[tuple[str, str]],
+    only: bool,
+    min_photos: int | None,
+    sort: str | None,
+    reverse: bool,
+    limit: int | None,
+    after: str | None,
+    form: str | None,
+    null: bool,
+    imm: bool,
+    table_file: str | None,
+    quiet: bool,
+) -> None:
+    """Say who is there, and which photos show whom.
+
+    RESULT is a folder of results, or its clusters.json. Without more, all people are listed: how many faces and photos
+    they have, their cover face, when they were first and last seen. With PERSON (an id or a name), --together, --photo
+    or --photos, photos are listed: when each was taken, and all its faces, with whose each is, box, pose, quality, and
+    how sure it is that it is that person's.
+    """
+    from facecluster.output.show import find_photos
+
+    names = [*([] if who is None else [who]), *(name for pair in together for name in pair)]
+    of_photos = bool(names) or every or photo is not None
+    _check_usage(names, photo, every, only, min_photos, sort, of_photos)
+    form = _form(form, null, imm)
+    listing = _Listing(min_photos or 1, sort, reverse, limit, after, form, "\0" if null else "\n", imm)
+    if quiet:
+        logging.getLogger("facecluster").setLevel(logging.ERROR)
+    result = read(source)
+    named = list({person.id: person for person in (find_person(result, name) for name in names)}.values())
+    known, numbers = _known(result, source, table_file, imm=imm)
+    gc.freeze()  # of millions of records none is garbage; looking through them takes longer than all the rest
+    if not of_photos:
+        pieces, page = _people(result, known, listing, numbers, _written(source))
+    else:
+        if photo is not None:
+            paths = _copies(result, known, photo)
+            photos: Album = dict.fromkeys(paths, ()) | dict(find_photos(result, paths=paths))
+        else:
+            photos = find_photos(result, named, only=only)
+        pieces, page = _photos(photos, named, known, listing, numbers)
+    _write(pieces, form)
+    if not page.total and not quiet:
+        click.echo("no photo is like that" if of_photos else "nobody is like that", err=True)
+    if page.next is not None and not quiet:
+        last = printable(page.next)
+        click.echo(f"there are {page.total} in all; the next come with --after {last}", err=True)
+
+
+def _check_usage(
+    names: Sequence[str],
+    photo: str | None,
+    every: bool,
+    only: bool,
+    min_photos: int | None,
+    sort: str | None,
+    of_photos: bool,
+) -> None:
+    """Refuse options that make no sense together."""
+    if bool(names) + every + (photo is not None) > 1:
+        raise UsageError("PERSON or --together, --photo, --photos: give one of the three")
+    if only and not names:
+        raise UsageError("--only: say whom, with PERSON or --together")
+    if min_photos is not None and of_photos:
+        raise UsageError("--min-photos is about people; leave it out where photos are listed")
+    keys, what = (_SORT_PHOTOS, "photos") if of_photos else (_SORT_PEOPLE, "people")
+    if sort is not None and sort not in keys:
+        raise UsageError(f"--sort {sort}: {what} are sorted by {', '.join(keys)}")
+
+
+def _form(form: str | None, null: bool, imm: bool) -> str:
+    """Choose the format; one option may tell it by itself."""
+    if null and form not in (None, "paths"):
+        raise UsageError(f"-0 is about paths; leave --format {form} out")
+    if imm and (null or form not in (None, "json", "jsonl")):
+        raise UsageError(f"--imm is about JSON; leave {'-0' if null else f'--format {form}'} out")
+    if form is not None:
+        return form
+    if null:
+        return "paths"
+    return "table" if sys.stdout.isatty() and not imm else "json"
+
+
+# --------------------------------------------------------------------------------------------------- reading
+
+
+def _table(result: Result, source: str, table_file: str | None) -> FaceTable | None:
+    """Read the face table of a result; None, with a notice, where there is none or it is not of these photos.
+
+    Raises:
+        TableError: the one that the user named cannot be read.
+    """
+    from facecluster import store
+
+    if table_file is not None:
+        return store.read(table_file)
+    missing = "times of photos are not known; give it with --table FILE"
+    file = table_of(result, _file(source).parent)
+    if file is None:
+        _log.warning("%s: its face table is gone; %s", source, missing)
+        return None
+    try:
+        return store.read(file)
+    except TableError as error:
+        _log.warning("%s; %s", error, missing)
+        return None
+
+
+def _known(result: Result, source: str, table_file: str | None, *, imm: bool) -> tuple[Known, Measured]:
+    """Say what the face table of a result knows of photos and, if it is asked for, of faces; the rest is let go."""
+    from facecluster.output.imm import measured
+    from facecluster.output.show import Known
+
+    table = _table(result, source, table_file)
+    if table is None:
+        return Known(None), {}
+    known = Known(table.photos)
+    missing = {face.photo for person in result.people for face in person.faces if known.lacks(face)}
+    if missing:
+        _log.warning(
+            "%s: its face table lacks %s, whose time is not known", source, _many(len(missing), "photo")
+        )
+    return known, measured(table) if imm else {}
+
+
+def _file(source: str) -> Path:
+    """The clusters.json of a result."""
+    return Path(source) / CLUSTERS if os.path.isdir(source) else Path(source)
+
+
+def _written(source: str) -> float:
+    """When a result was written, in seconds since 1970."""
+    return _file(source).stat().st_mtime
+
+
+def _copies(result: Result, known: Known, path: str) -> list[str]:
+    """Find a photo by its path, or by its content wherever it lies.
+
+    Raises:
+        FaceclusterError: neither the result nor its face table has it.
+    """
+    from facecluster.output.show import content
+    from facecluster.photos import digest
+
+    digest_of = known.contents()
+    for person in result.people:
+        digest_of.update((face.photo, content(face)) for face in person.faces)
+    digest_of.update((face.photo, content(face)) for face in result.unclustered)
+    for name in (os.path.abspath(path), os.path.realpath(path)):
+        if name in digest_of:
+            return [name]
+    if not os.path.isfile(path):
+        raise FaceclusterError(f"{printable(path)}: no such photo, in the result or elsewhere")
+    of_file = digest(path)
+    found = [name for name, other in digest_of.items() if other == of_file]
+    if not found:
+        raise FaceclusterError(f"{printable(path)}: no face of this photo is in the result")
+    return found
+
+
+# -------------------------------------------------------------------------------------------------- listing
+
+
+def _people(
+    result: Result, known: Known, listing: _Listing, numbers: Measured, written: float
+) -> tuple[Iterable[str], Page]:
+    """List people; the texts are made as they are asked for."""
+    from facecluster.output import imm, show
+
+    records = {person.id: show.show_person(person, known) for person in result.people}
+    keys = {
+        "faces": lambda person: person.n_faces,
+        "photos": lambda person: person.n_photos,
+        "name": lambda person: None if person.name is None else fold(person.name),
+        "id": lambda person: person.id,
+        "first": lambda person: records[person.id].first_seen,
+        "last": lambda person: records[person.id].last_seen,
+    }
+    sort = listing.sort or _SORT_PEOPLE[0]
+    chosen = [person for person in result.people if person.n_photos >= listing.min_photos]
+    chosen = show.ordered(chosen, keys[sort], falling=(sort in _FALLING) != listing.reverse)
+    after = None if listing.after is None else find_person(result, listing.after).id
+    people, page = _cut(chosen, _id, after, listing)
+    shown = [records[person.id] for person in people]
+    if listing.imm:
+        covers = {person.cover_photo for person in shown if person.cover_photo is not None}
+        photos = show.find_photos(result, paths=covers)
+        clusters = (
+            imm.figure_cluster(
+                person,
+                None if (path := person.cover_photo) is None else show.show_photo(path, photos[path], known),
+                written,
+                numbers,
+            )
+            for person in shown
+        )
+        return _json(imm.page_of(page, "FigureClusters"), "FigureClusters", clusters, listing), page
+    if listing.form == "paths":
+        paths = dict.fromkeys(face.photo for person in people for face in person.faces)
+        return (path + listing.end for path in paths), page
+    if listing.form == "csv":
+        return show.people_csv(shown), page
+    if listing.form == "table":
+        return people_table(shown), page
+    return _json(vars(page), "people", map(show.person_record, shown), listing), page
+
+
+def _photos(
+    photos: Album, named: Sequence[Person], known: Known, listing: _Listing, numbers: Measured
+) -> tuple[Iterable[str], Page]:
+    """List photos; the texts are made as they are asked for."""
+    from facecluster.output import imm, show
+
+    keys = {
+        "time": lambda path: known.time(photos[path][0].face) if photos[path] else None,
+        "path": lambda path: path,
+        "faces": lambda path: len(photos[path]),
+        "confidence": lambda path: show.least_confidence(photos[path], named),
+    }
+    sort = listing.sort or _SORT_PHOTOS[0]
+    chosen = show.ordered(sorted(photos), keys[sort], falling=(sort in _FALLING) != listing.reverse)
+    after = listing.after
+    if after is not None and after not in photos:
+        after = os.path.abspath(after)
+    paths, page = _cut(chosen, str, after, listing)
+    shown = (show.show_photo(path, photos[path], known) for path in paths)
+    if listing.imm:
+        files = (imm.file(photo, numbers) for photo in shown)
+        return _json(imm.page_of(page, "Files"), "Files", files, listing), page
+    if listing.form == "paths":
+        return (path + listing.end for path in paths), page
+    if listing.form == "csv":
+        return show.photos_csv(shown), page
+    people = [show.show_person(person, known) for person in named]
+    if listing.form == "table":
+        return photos_report(people, shown), page
+    head = {"people": [show.person_record(person) for person in people], **vars(page)}
+    return _json(head, "photos", map(show.photo_record, shown), listing), page
+
+
+def _cut(
+    items: Sequence[_T], name: Callable[[_T], str], after: str | None, listing: _Listing
+) -> tuple[Sequence[_T], Page]:
+    """Take the page that was asked for."""
+    from facecluster.output.show import cut
+
+    try:
+        return cut(items, name, after, listing.limit)
+    except LookupError:
+        raise FaceclusterError(
+            f"--after {printable(listing.after or '')}: is not in this listing (any more); start again without --after"
+        ) from None
+
+
+def _id(person: Person) -> str:
+    return person.id
+
+
+def _json(head: Mapping[str, Any], kind: str, records: Iterable[object], listing: _Listing) -> Iterator[str]:
+    from facecluster.output.show import to_json, to_jsonl
+
+    return to_jsonl(records) if listing.form == "jsonl" else to_json(head, kind, records)
+
+
+def _write(pieces: Iterable[str], form: str) -> None:
+    """Print, as text for a terminal; else as bytes, so that any path comes out as it is on the disk."""
+    if form == "table":
+        for piece in pieces:
+            click.echo(piece)
+        return
+    for piece in pieces:
+        sys.stdout.buffer.write(piece.encode("utf-8", "surrogateescape"))
+
+
+# --------------------------------------------------------------------------------------------------- telling
+
+
+def people_table(people: Sequence[ShownPerson]) -> Iterator[str]:
+    """Write a header and a line a person; on a terminal, paths of covers lose their start where there is no room."""
+    rows = [("person", "faces", "photos", "first seen", "last seen", "name", "cover")]
+    rows += [
+        (
+            printable(person.id),
+            str(person.n_faces),
+            str(person.n_photos),
+            _day(person.first_seen),
+            _day(person.last_seen),
+            printable(person.name or "-"),
+            printable(person.cover_photo or "-"),
+        )
+        for person in people
+    ]
+    widths = [max(map(n_cells, column)) for column in zip(*rows, strict=True)][:-1]
+    room = shutil.get_terminal_size()[0] - sum(widths) - 2 * len(widths) if sys.stdout.isatty() else None
+    for *cells, cover in rows:
+        padded = [
+            _pad(cell, width, right=i in (1, 2))
+            for i, (cell, width) in enumerate(zip(cells, widths, strict=True))
+        ]
+        yield "  ".join([*padded, cover if room is None else _end_of(cover, max(room, _LEAST_COVER))])
+
+
+def photos_report(people: Sequence[ShownPerson], photos: Iterable[ShownPhoto]) -> Iterator[str]:
+    """Write a line a person, then a line a photo, and below it one a face."""
+    for person in people:
+        yield _heading(person)
+    if people:
+        yield ""
+    for photo in photos:
+        when = _minute(photo.about.time)
+        why = "" if photo.faces else f"  {photo.about.reason or 'no face'}"
+        yield f"{printable(photo.path)}{f'  {when}' if when else ''}{why}"
+        whose = [_whose(face) for face in photo.faces]
+        width = max(map(n_cells, whose), default=0)
+        for face, text in zip(photo.faces, whose, strict=True):
+            yield f"  #{face.number:<2} {_pad(text, width)}  {_numbers_of(face)}"
+
+
+def _heading(person: ShownPerson) -> str:
+    who = person.id if person.name is None else f"{person.id} ({person.name})"
+    first, last = _day(person.first_seen), _day(person.last_seen)
+    seen = "" if person.first_seen is None else f", {first}" if first == last else f", {first} to {last}"
+    former = f", formerly {', '.join(person.former)}" if person.former else ""
+    cover = "" if person.cover_photo is None else f", cover {person.cover_photo}"
+    return printable(
+        f"{who}: {_many(person.n_faces, 'face')} in {_many(person.n_photos, 'photo')}{seen}{former}{cover}"
+    )
+
+
+def _whose(face: ShownFace) -> str:
+    from facecluster.identity.gate import Reason
+
+    if face.person is not None:
+        return printable(face.person if face.name is None else f"{face.person} ({face.name})")
+    why = next((reason.text for reason in Reason if reason.code == face.reason), face.reason or "")
+    return f"nobody: {printable(why)}"
+
+
+def _numbers_of(face: ShownFace) -> str:
+    left, top, right, bottom = map(round, face.box)
+    parts = [f"{right - left}x{bottom - top} at {left},{top}"]
+    parts += [f"{name} {angle:.0f}°" for name, angle in vars(face.pose).items() if angle is not None]
+    parts += [f"quality {face.quality:.2f}"] if face.quality is not None else []
+    parts += [f"confidence {face.confidence:.2f}"] if face.confidence is not None else []
+    return "  ".join(parts)
+
+
+def _day(time: float | None) -> str:
+    from facecluster.output.show import stamp
+
+    return (stamp(time) or "-")[:10]
+
+
+def _minute(time: float | None) -> str:
+    from facecluster.output.show import stamp
+
+    return (stamp(time) or "")[:16].replace("T", " ")
+
+
+def _pad(text: str, width: int, *, right: bool = False) -> str:
+    blank = " " * (width - n_cells(text))
+    return blank + text if right else text + blank
+
+
+def _end_of(text: str, width: int) -> str:
+    """The end of a path tells more than its start."""
+    while n_cells(text) > width:
+        text = "…" + text[2:]
+    return text
+
+
+def _many(number: int, one: str) -> str:
+    return f"{number} {one if number == 1 else one + 's'}"
