@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import logging
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,3 +19,13 @@ def shared_data() -> Path:
             f"no labelled photos: {folder} is not there, and FACECLUSTER_SHARED names no other folder"
         )
     return folder
+
+
+@pytest.fixture(autouse=True)
+def _as_loud_as_before() -> Iterator[None]:
+    """Take back what --quiet does to the messages of the process."""
+    logger = logging.getLogger("facecluster")
+    level, handlers = logger.level, list(logger.handlers)
+    yield
+    logger.setLevel(level)
+    logger.handlers = handlers
