@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,10 +21,8 @@ def shared_data() -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _as_loud_as_before() -> Iterator[None]:
-    """Take back what --quiet does to the messages of the process."""
+def _messages() -> None:
+    """Take back what the command line of an earlier test did to the messages of the process, as with --quiet."""
     logger = logging.getLogger("facecluster")
-    level, handlers = logger.level, list(logger.handlers)
-    yield
-    logger.setLevel(level)
-    logger.handlers = handlers
+    logger.setLevel(logging.NOTSET)
+    logger.handlers = []
