@@ -30,6 +30,7 @@ VERBS = {
     "cluster": "Group the faces of a table by person.",
     "check": "Say which faces are good enough, and what others lack.",
     "run": "Do both: encode photos, then cluster their faces.",
+    "watch": "Encode and place photos as they arrive, and tell of them.",
     "evaluate": "Compare people with labels; show the worst mistakes.",
     "audit": "Say which faces are filed under the wrong label.",
     "diff": "Say what differs between two results.",

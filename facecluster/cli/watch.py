@@ -1,0 +1,504 @@
+"""`facecluster watch`: photos are encoded and placed as they arrive; one line an event.
+
+The files of RESULT alone say how far a watch came, so that it may be killed anywhere. Each batch of photos goes
+
+    1. watch.journal   gets a record: the faces of clusters.json as it is, and when the batch began
+    2. faces.npz       gets the photos; while they are encoded, faces.npz.partial holds those that are done
+    3. clusters.json   gets their faces, as soon as it is not of the photos and faces of faces.npz
+    4. events          are what clusters.json has and the journal has not; each is printed, and handed to the command,
+                       and then its faces are added to the journal
+    5. watch.journal   is removed
+
+A watch that starts does steps 3 to 5 for what an earlier one left. Killed in 1 or 2, there are no new faces in
+clusters.json yet, and the photos are new to faces.npz, or known to its journal. Killed between 2 and 3, step 3 sees
+it. Killed in or after 3, the journal still has the faces of before. Killed in 4, only the event that was being told
+at that moment can come again: told first and noted then, as an event that is noted first could be lost.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import click
+
+from facecluster.cli.cluster import CLUSTERS, ClusterOptions, cluster_options, cluster_table, decisions_option
+from facecluster.cli.encode import Request, photo_options, progress
+from facecluster.cli.run import TABLE
+from facecluster.errors import FaceclusterError, PhotoError, UsageError
+
+if TYPE_CHECKING:  # NumPy, OpenCV and the networks are loaded when there is work to do
+    from facecluster.journal import Journal
+    from facecluster.output.events import Event, ToldFace
+    from facecluster.output.records import Result
+    from facecluster.table import FaceTable
+
+_log = logging.getLogger(__name__)
+
+JOURNAL = "watch.journal"
+"""In the folder of results, while something is to be told."""
+
+_HEADER = json.dumps({"journal of watch": 1})
+_BATCH = 256
+"""Photos encoded and placed at a time, so that a burst gives events while it is encoded. For a table of 100,000 faces
+to write it, to read it, the journal and the comparison took 0.4, 0.1, 0.8 and 0.5 s, once a batch."""
+_LOOK_S = 60.0
+"""Seconds after which the folders are searched though nothing was reported, as network drives report nothing."""
+_CLOCK_S = 2.0
+"""Seconds by which times of files are rounded, at most (FAT: Microsoft, "File Times")."""
+
+
+class Stamp(NamedTuple):
+    """What changes when a file does."""
+
+    size: int
+    mtime_ns: int
+
+
+class Arrivals:
+    """Which photos of some folders are new, and whole."""
+
+    def __init__(self, folders: Sequence[str], known: Iterable[str], since: float, settle: float) -> None:
+        """Start with what a table knows.
+
+        Args:
+            folders: to search.
+            known: absolute paths of photos that are no arrivals, unless they were changed after `since`.
+            since: seconds since 1970.
+            settle: seconds for which size and time of a file stay the same once it is whole.
+        """
+        self._folders, self._known, self._since, self._settle = folders, set(known), since, settle
+        self._seen: dict[str, Stamp] = {}
+        self._waiting: dict[str, tuple[Stamp, float]] = {}
+        self._lost: set[str] = set()
+
+    def look(self, now: float) -> list[str]:
+        """Search the folders at a time in seconds, of any clock that never goes back.
+
+        Returns:
+            Paths of new photos that are whole, in the order of `photos.find_photos`, until they are `done`.
+        """
+        from facecluster.photos import find_photos
+
+        waiting, whole = {}, []
+        for path in find_photos(self._folders, lost=self._warn):
+            try:
+                status = os.stat(path)
+            except OSError:  # gone again, or a link to what is not there yet
+                continue
+            stamp = Stamp(status.st_size, status.st_mtime_ns)
+            if self._seen.get(path) == stamp:
+                continue
+            changed = max(status.st_mtime, status.st_ctime)
+            if path in self._known and path not in self._seen and changed < self._since - _CLOCK_S:
+                self._seen[path] = stamp
+                continue
+            before, start = self._waiting.get(path, (None, now))
+            waiting[path] = (stamp, start if before == stamp else now)
+            if now - waiting[path][1] >= self._settle:
+                whole.append(path)
+        self._waiting = waiting
+        return whole
+
+    @property
+    def unfinished(self) -> list[str]:
+        """New photos of the last search that are not done."""
+        return list(self._waiting)
+
+    def done(self, paths: Iterable[str]) -> None:
+        """Take note that photos of the last search are dealt with, as they were then."""
+        for path in paths:
+            self._seen[path], _ = self._waiting.pop(path)
+
+    def _warn(self, message: str) -> None:
+        """Say once that a folder cannot be read."""
+        if message not in self._lost:
+            self._lost.add(message)
+            _log.warning(message)
+
+
+@click.command("watch")
+@click.option(
+    "--into",
+    "directory",
+    required=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="RESULT",
+    help=f"Folder of results, as run makes it: keeps {TABLE}, {CLUSTERS} and the rest. People in it stay.",
+)
+@click.option(
+    "--exec",
+    "program",
+    metavar="CMD",
+    help="Run this for every event, without a shell: it gets the event as JSON on standard input, and as "
+    "FACECLUSTER_EVENT, _PERSON, _NAME, _FACE and _PHOTO. Its output goes to standard error.",
+)
+@click.option("--once", is_flag=True, help="Deal with what is new since the last time, and end: for cron.")
+@click.option(
+    "--settle",
+    type=click.FloatRange(min=0),
+    default=2.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="A photo is whole when its size and time have not changed for so long.",
+)
+@photo_options
+@decisions_option
+@cluster_options
+def command(
+    request: Request, options: ClusterOptions, directory: Path, program: str | None, once: bool, settle: float
+) -> None:
+    """Encode and place photos as they arrive in folders, and tell of them.
+
+    PATHS are folders; what is in them already counts as new unless RESULT has it. Each event is a line of JSON:
+    "known", a face of a person of RESULT; "stranger", a face that no person takes; "founded", a new person.
+    """
+    from facecluster import store
+    from facecluster.pipeline import check_output, only_user_of
+
+    folders = _folders(request.paths, directory)
+    arguments = _program(program)
+    if request.quiet:
+        logging.getLogger("facecluster").setLevel(logging.ERROR)
+    file = directory / TABLE
+    check_output(file)
+    with only_user_of(directory / JOURNAL):
+        table = store.read(file) if file.exists() else None
+        _check_source(directory)
+        since = _since(directory)
+
+        def tell(event: Event) -> None:
+            _tell(event, arguments)
+
+        table = deal_with([], table, directory, request, options, tell)
+        known = [] if table is None else table.photos.path.tolist()
+        arrivals = Arrivals(folders, known, since, settle)
+        for _ in _moments(arrivals, settle) if once else _reports(folders, directory, arrivals, settle):
+            while whole := arrivals.look(time.monotonic())[:_BATCH]:
+                table = deal_with(whole, table, directory, request, options, tell)
+                arrivals.done(whole)
+        if arrivals.unfinished:
+            _log.warning(
+                "%d photos came just now, or are still being written: left for the next time",
+                len(arrivals.unfinished),
+            )
+
+
+def deal_with(
+    paths: Sequence[str],
+    table: FaceTable | None,
+    directory: Path,
+    request: Request,
+    options: ClusterOptions,
+    tell: Callable[[Event], None],
+) -> FaceTable | None:
+    """Do the five steps for a batch of photos, and for what an earlier watch left.
+
+    Args:
+        paths: of photos that are whole; none: only what was left.
+        table: what RESULT/faces.npz holds; None: it is not there.
+        directory: RESULT; nobody else may watch into it.
+        request: how to encode.
+        options: how to cluster; always an update where there is a result.
+        tell: called for every event; when it returns, the event is told.
+
+    Returns:
+        What RESULT/faces.npz holds now.
+
+    Raises:
+        FaceclusterError: as encode and cluster raise it.
+    """
+    from facecluster.output.events import events, pack
+
+    file = directory / TABLE
+    with _journal(directory) as journal:
+        told = _recall(journal, directory)
+        if paths:
+            table = _encode(paths, table, file, request)
+        result = _read(directory)
+        if table is not None and (result is None or not _is_of(result, table)):
+            options = replace(options, update=result is not None)
+            result = cluster_table(table, directory, options, source=os.path.abspath(file), jobs=request.jobs)
+        if result is not None:
+            for event in events(told, result):
+                tell(event)
+                journal.append(pack(event.told()))
+        journal.remove()
+    return table
+
+
+def _encode(paths: Sequence[str], table: FaceTable | None, file: Path, request: Request) -> FaceTable | None:
+    """Add photos to the table, where all others stay, and say which of them cannot be read.
+
+    Two more kinds of photos are named to `encode_photos`: those with the content of a new one, whose rows would
+    otherwise pass for the same photo under its earlier name, and one that can be read, without which a batch of
+    broken photos alone would be an error.
+    """
+    from facecluster import pipeline
+    from facecluster.table import UNREADABLE
+
+    digests = {path: _digest(path) for path in paths if os.path.exists(path)}
+    rows: list[tuple[str, str, bool]] = []
+    if table is not None:
+        fine = (table.photos.status != UNREADABLE).tolist()
+        rows = list(zip(table.photos.path.tolist(), table.photos.digest.tolist(), fine, strict=True))
+        for path, digest, can_be_read in rows:
+            if can_be_read and digests.get(path) == digest:
+                del digests[path]  # touched, and still the same
+    if not digests:
+        return table
+    contents = set(digests.values())
+    others = [row for row in rows if row[0] not in digests]
+    copies = [path for path, digest, _ in others if digest in contents and os.path.exists(path)]
+    readable = next((path for path, _, can_be_read in others if can_be_read and os.path.exists(path)), None)
+    paths = list(digests)
+    if readable is None and not any(map(_can_be_read, paths)):
+        _log.warning("no photo that can be read yet: %s", _listed(paths))
+        return table
+    known = dict.fromkeys([*copies, *([] if readable is None else [readable])])
+    with progress(len(known) + len(paths), quiet=request.quiet) as bar:
+        encoded = pipeline.encode_photos(
+            [*known, *paths],
+            pipeline.EncodeOptions(**request.chosen),
+            output=file,
+            jobs=request.jobs,
+            keep_missing=True,
+            advance=bar.update,
+        )
+    photos = encoded.table.photos
+    broken = [
+        f"{path} ({reason})"
+        for path, status, reason in zip(
+            photos.path.tolist(), photos.status.tolist(), photos.reason.tolist(), strict=True
+        )
+        if status == UNREADABLE and path in digests
+    ]
+    _log.info("%d photos arrived or changed, with %d new faces", len(paths), encoded.n_new_faces)
+    if broken:
+        _log.warning("cannot be read: %s", _listed(broken))
+    return encoded.table
+
+
+def _digest(path: str) -> str | None:
+    """The digest of a photo, None where it cannot be read."""
+    from facecluster.photos import digest
+
+    try:
+        return digest(path)
+    except PhotoError:
+        return None
+
+
+def _can_be_read(path: str) -> bool:
+    from facecluster.photos import decode
+
+    try:
+        decode(path)
+    except PhotoError:
+        return False
+    return True
+
+
+def _listed(texts: Sequence[str]) -> str:
+    """Name the first ones and count the rest."""
+    more = f" and {len(texts) - 10} more" if len(texts) > 10 else ""
+    return ", ".join(texts[:10]) + more
+
+
+# ------------------------------------------------------------------------------------------- what RESULT says
+
+
+def _journal(directory: Path) -> Journal:
+    from facecluster.journal import Journal
+
+    return Journal(directory / JOURNAL, _HEADER)
+
+
+def _recall(journal: Journal, directory: Path) -> list[ToldFace]:
+    """Read what was told; where nothing is under way, start with the result as it is.
+
+    The first record is when the batch began, in seconds since 1970, the others are faces.
+    """
+    from facecluster.output.events import faces_of, pack, unpack
+
+    began, *records = [*journal.replay()] or [b""]
+    if not records:
+        result = _read(directory)
+        records = [pack([] if result is None else faces_of(result))]
+        if not began:
+            journal.append(json.dumps(time.time()).encode())
+        journal.append(records[0])
+    return [face for record in records for face in unpack(record)]
+
+
+def _since(directory: Path) -> float:
+    """Say since when a photo that the table knows may have changed unseen, in seconds since 1970.
+
+    That is when the table was written, or, where a watch was killed, when its batch began.
+    """
+    try:
+        since = os.stat(directory / TABLE).st_mtime
+    except FileNotFoundError:
+        return 0.0
+    if os.path.lexists(directory / JOURNAL):
+        with _journal(directory) as journal:
+            for began in [*journal.replay()][:1]:
+                since = min(since, json.loads(began))
+    return since
+
+
+def _read(directory: Path) -> Result | None:
+    """Read clusters.json; None where there is none."""
+    from facecluster.output.records import read_result
+
+    file = directory / CLUSTERS
+    return read_result(file) if os.path.lexists(file) else None
+
+
+def _check_source(directory: Path) -> None:
+    """Refuse a result of another table: its people would go with the first new photo.
+
+    Raises:
+        FaceclusterError: it is one.
+    """
+    result = _read(directory)
+    if result is not None and result.settings.get("table") != TABLE:
+        raise FaceclusterError(
+            f"{directory}: its people are not of its own {TABLE}, but of {result.settings.get('table')}; "
+            "choose a RESULT that run or watch made"
+        )
+
+
+def _is_of(result: Result, table: FaceTable) -> bool:
+    """Whether a result has the photos and faces of a table."""
+    from facecluster.output.records import columns
+
+    placed, faces, photos = columns(result), table.faces, table.photos
+    counts = result.counts
+    statuses = photos.status.tolist()
+    if any(getattr(counts, status) != statuses.count(status) for status in ("ok", "no_face", "unreadable")):
+        return False
+    paths = photos.path[faces.photo].tolist()
+    return sorted(zip(placed.id, placed.photo, strict=True)) == sorted(
+        zip(faces.id.tolist(), paths, strict=True)
+    )
+
+
+# --------------------------------------------------------------------------------------------- when to look
+
+
+def _moments(arrivals: Arrivals, settle: float) -> Iterator[None]:
+    """Look, and where there is something new, again once it should be whole."""
+    yield
+    if arrivals.unfinished:
+        time.sleep(settle)
+        yield
+
+
+def _reports(folders: Collection[str], directory: Path, arrivals: Arrivals, settle: float) -> Iterator[None]:
+    """Look when something happens in the folders, while photos are being written, and now and then.
+
+    What was reported is not used but as a reason to look: the folders themselves are what is true.
+
+    Raises:
+        FaceclusterError: the folders cannot be watched.
+    """
+    import watchfiles
+
+    ours = os.path.join(os.path.realpath(directory), "")
+    looked = -_LOOK_S
+    try:
+        for changes in watchfiles.watch(
+            *folders,
+            watch_filter=lambda _, path: not os.path.realpath(path).startswith(ours),
+            debounce=1000,
+            rust_timeout=max(100, int(settle * 1000)),
+            yield_on_timeout=True,
+            ignore_permission_denied=True,
+        ):
+            now = time.monotonic()
+            if changes or arrivals.unfinished or now - looked >= _LOOK_S:
+                yield
+                looked = now
+    except (
+        OSError,
+        RuntimeError,
+    ) as error:  # RuntimeError: the base of the library's own, which has no public name
+        raise FaceclusterError(
+            f"the folders cannot be watched ({error}); run watch --once from time to time"
+        ) from error
+
+
+# ---------------------------------------------------------------------------------------------------- telling
+
+
+def _tell(event: Event, arguments: Sequence[str]) -> None:
+    """Print an event, and hand it to the command; one that fails is told of on stderr.
+
+    Raises:
+        FaceclusterError: the command cannot be started; the event is told again next time.
+    """
+    from facecluster.output.events import environment, to_json
+
+    line = to_json(event)
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+    if not arguments:
+        return
+    sys.stderr.flush()
+    try:
+        done = subprocess.run(
+            arguments,
+            input=line.encode() + b"\n",
+            stdout=2,  # standard error: standard output is for events alone
+            env={**os.environ, **environment(event)},
+            check=False,
+        )
+    except OSError as error:
+        raise FaceclusterError(f"--exec: {arguments[0]} cannot be run: {error.strerror or error}") from error
+    if done.returncode:
+        _log.warning("%s ended with %d; the event: %s", shlex.join(arguments), done.returncode, line)
+
+
+def _program(program: str | None) -> list[str]:
+    """Split the command as a shell would, without running one.
+
+    Raises:
+        UsageError: it is empty, its quotes are not closed, or there is no such program.
+    """
+    if program is None:
+        return []
+    try:
+        arguments = shlex.split(program)
+    except ValueError as error:
+        raise UsageError(f"--exec: {error}: {program}") from error
+    if not arguments or shutil.which(arguments[0]) is None:
+        raise UsageError(f"--exec: no such program: {program}; name one, with its arguments")
+    return arguments
+
+
+def _folders(paths: Iterable[str], directory: Path) -> list[str]:
+    """The folders to watch.
+
+    Raises:
+        UsageError: one is none, or holds the results itself.
+    """
+    folders = [os.path.abspath(path) for path in paths]
+    for path, folder in zip(paths, folders, strict=True):
+        if path == "-" or not os.path.isdir(folder):
+            raise UsageError(f"{path}: no folder; watch takes folders")
+        if os.path.realpath(folder) == os.path.realpath(directory):
+            raise UsageError(
+                f"{path}: the results would mix with the photos; give another folder with --into"
+            )
+    return folders

@@ -1,0 +1,441 @@
+from __future__ import annotations
+
+import json
+import os
+import queue
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import click.testing
+import pytest
+from PIL import Image
+from tables import make_table, people
+
+from facecluster import store
+from facecluster.cli import main, watch
+from facecluster.cli.cluster import ClusterOptions
+from facecluster.cli.encode import Request
+from facecluster.cli.watch import Arrivals
+from facecluster.output.events import Event, events, faces_of, pack, unpack
+from facecluster.output.records import Result, make_result, read_result
+from facecluster.photos import find_photos
+from facecluster.table import FaceTable
+
+OPTIONS = ("--settle", 0, "--link", "none", "-j", 1)
+N_BURST = 50
+WAIT_S = 240
+"""Until a test gives up; it is over as soon as what it waits for is there."""
+
+
+def run(*arguments: object) -> click.testing.Result:
+    return click.testing.CliRunner().invoke(main, ["watch", *map(str, arguments)])
+
+
+def once(incoming: Path, out: Path, *arguments: object) -> list[dict[str, Any]]:
+    """The events of one pass over a folder."""
+    done = run(incoming, "--into", out, "--once", *OPTIONS, *arguments)
+    assert done.exit_code == 0, done.output
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def told_photos(found: list[dict[str, Any]]) -> list[str]:
+    """Names of the photos of all new faces, sorted."""
+    names = []
+    for event in found:
+        new = [face for face in event["faces"] if face["new"]] if event["event"] == "founded" else [event]
+        names += [Path(face["photo"]).name for face in new]
+    return sorted(names)
+
+
+@pytest.fixture(scope="session")
+def hers(shared_data: Path) -> list[Path]:
+    return [Path(path) for path in find_photos([shared_data / "seed_football129" / "person_2"])]
+
+
+@pytest.fixture(scope="session")
+def his(shared_data: Path) -> Path:
+    return Path(find_photos([shared_data / "seed_football129" / "person_0"])[0])
+
+
+@pytest.fixture
+def incoming(tmp_path: Path) -> Path:
+    (tmp_path / "in").mkdir()
+    return tmp_path / "in"
+
+
+def result_of(table: FaceTable, n: int, tmp_path: Path) -> Result:
+    """Cluster the first n photos of one face each."""
+    from facecluster.cli.cluster import cluster_table
+
+    columns = {name: column[:n] for name, column in vars(table.faces).items()}
+    photos = {name: column[:n] for name, column in vars(table.photos).items()}
+    part = FaceTable(type(table.photos)(**photos), type(table.faces)(**columns), table.settings)
+    return cluster_table(part, tmp_path / "r", ClusterOptions(link="none", update=n > 4))
+
+
+# ------------------------------------------------------------------------------------------------------- events
+
+
+def test_events_are_what_was_not_told(tmp_path: Path) -> None:
+    # three photos of one person and one of a second; then one more of the first, two of the second, one of a third
+    table = make_table(people(3, 4)[[0, 1, 2, 4, 3, 5, 6, 8]])
+    before, after = result_of(table, 4, tmp_path), result_of(table, 8, tmp_path)
+    told = unpack(pack(faces_of(before)))
+    assert told == faces_of(before)
+    found = list(events(told, after))
+    assert [(event.kind, event.faces[0].photo[-7:]) for event in found if event.kind != "founded"] == [
+        ("known", "004.jpg"),
+        ("stranger", "007.jpg"),
+    ]
+    (founded,) = [event for event in found if event.kind == "founded"]
+    assert sorted(zip((face.photo[-7:] for face in founded.faces), founded.fresh, strict=True)) == [
+        ("003.jpg", False), ("005.jpg", True), ("006.jpg", True),
+    ]  # fmt: skip
+    assert [event.kind for event in found] == ["known", "founded", "stranger"]
+
+    for i in range(len(found) + 1):  # cut short anywhere, the rest is left to tell
+        sofar = told + [face for event in found[:i] for face in event.told()]
+        assert list(events(sofar, after)) == found[i:]
+
+
+def test_copy_is_new_beside_a_face_that_was_told_twice(tmp_path: Path) -> None:
+    # photo 3 is a byte-identical copy of photo 0, whose face was told as a stranger, and then with the new person's
+    ids = [f"{number:032x}-0" for number in (1, 2, 3, 1, 5)]
+    table = make_table(people(1, 4)[[0, 1, 2, 0, 3]], id=ids)
+    told = faces_of(result_of(table, 1, tmp_path))
+    (founded,) = events(told, result_of(table, 3, tmp_path))
+    told += founded.told()
+    assert len(told) == 4
+    (known,) = events(told, result_of(table, 4, tmp_path))
+    assert (known.kind, known.faces[0].photo) == ("known", "/photos/003.jpg")
+
+
+def test_nothing_told_and_nobody_there() -> None:
+    import numpy as np
+
+    from facecluster.identity.cluster import cluster_faces
+
+    table = make_table(np.empty((0, 128)))
+    rules = ClusterOptions().rules("sface")
+    assert list(events([], make_result(table, cluster_faces(table, rules), rules))) == []
+
+
+# ----------------------------------------------------------------------------------------------------- arrivals
+
+
+def test_half_written_photo_waits_until_it_is_whole(incoming: Path) -> None:
+    path = incoming / "a.jpg"
+    path.write_bytes(b"half")
+    arrivals = Arrivals([str(incoming)], [], 0, 2)
+    assert arrivals.look(10) == []
+    assert arrivals.look(11.9) == []
+    path.write_bytes(b"half and half")
+    assert arrivals.look(12) == []
+    assert arrivals.look(13.9) == []
+    assert arrivals.look(14) == [str(path)]
+    arrivals.done([str(path)])
+    assert (arrivals.look(20), arrivals.unfinished) == ([], [])
+    path.write_bytes(b"another photo")
+    assert (arrivals.look(21), arrivals.unfinished) == ([], [str(path)])
+
+
+def test_known_photo_arrives_only_where_it_was_changed_since(incoming: Path) -> None:
+    path = incoming / "a.jpg"
+    path.write_bytes(b"photo")
+    changed = os.stat(path).st_ctime
+    assert Arrivals([str(incoming)], [str(path)], changed + 10, 0).look(1) == []
+    assert Arrivals([str(incoming)], [str(path)], changed - 10, 0).look(1) == [str(path)]
+
+
+# ------------------------------------------------------------------------------------------------- a growing folder
+
+
+def test_growing_folder(incoming: Path, tmp_path: Path, hers: list[Path], his: Path) -> None:
+    out = tmp_path / "out"
+    assert once(incoming, out) == []
+    (incoming / "broken.jpg").write_text("no photo")
+    assert once(incoming, out) == []
+
+    shutil.copy(hers[0], incoming / "0.jpg")
+    (stranger,) = once(incoming, out)
+    assert (stranger["event"], Path(stranger["photo"]).name) == ("stranger", "0.jpg")
+    assert once(incoming, out) == []
+
+    for i in range(1, 6):
+        shutil.copy(hers[i], incoming / f"{i}.jpg")
+    (founded,) = once(incoming, out)
+    assert (founded["event"], founded["person"], founded["n_photos"]) == ("founded", "person-0001", 6)
+    assert {Path(face["photo"]).name for face in founded["faces"] if not face["new"]} == {"0.jpg"}
+
+    assert click.testing.CliRunner().invoke(main, ["name", str(out), "person-0001", "Ann"]).exit_code == 0
+    shutil.copy(hers[6], incoming / "6.jpg")
+    shutil.copy(hers[0], incoming / "a copy.jpg")
+    shutil.copy(his, incoming / "his.jpg")
+    found = once(incoming, out)
+    about = {Path(event["photo"]).name: (event["event"], event.get("name")) for event in found}
+    assert about == {
+        "6.jpg": ("known", "Ann"), "a copy.jpg": ("known", "Ann"), "his.jpg": ("stranger", None),
+    }  # fmt: skip
+
+    (incoming / "1.jpg").unlink()  # people stay as they are when photos go
+    assert once(incoming, out) == []
+    table = store.read(out / "faces.npz")
+    assert sorted(Path(path).name for path in table.photos.path.tolist()) == sorted(
+        [*(f"{i}.jpg" for i in range(7)), "a copy.jpg", "broken.jpg", "his.jpg"]
+    )
+    assert [person.n_photos for person in read_result(out / "clusters.json").people] == [8]
+    assert not (out / watch.JOURNAL).exists()
+
+
+def test_touched_photo_changes_nothing(incoming: Path, tmp_path: Path) -> None:
+    tiny(incoming, 1)
+    assert once(incoming, tmp_path / "out") == []
+    before = [(tmp_path / "out" / name).stat().st_mtime_ns for name in ("faces.npz", "clusters.json")]
+    os.utime(incoming / "1.png")
+    assert once(incoming, tmp_path / "out") == []
+    assert before == [(tmp_path / "out" / name).stat().st_mtime_ns for name in ("faces.npz", "clusters.json")]
+
+
+def test_photo_that_cannot_be_read_ends_nothing(incoming: Path, tmp_path: Path) -> None:
+    tiny(incoming, 1)
+    assert once(incoming, tmp_path / "out") == []
+    (incoming / "broken.jpg").write_text("no photo")
+    (incoming / "dangling.jpg").symlink_to(tmp_path / "nowhere")
+    assert once(incoming, tmp_path / "out") == []
+    table = store.read(tmp_path / "out" / "faces.npz")
+    status = {
+        Path(path).name: status for path, status in zip(table.photos.path, table.photos.status, strict=True)
+    }
+    assert status == {"1.png": "no_face", "broken.jpg": "unreadable"}
+
+
+def test_photo_replaced_in_place_is_looked_at_again(
+    incoming: Path, tmp_path: Path, hers: list[Path], his: Path
+) -> None:
+    shutil.copy(hers[0], incoming / "latest.jpg")
+    (first,) = once(incoming, tmp_path / "out")
+    shutil.copy(his, incoming / "latest.jpg")
+    (second,) = once(incoming, tmp_path / "out")
+    assert first["photo"] == second["photo"]
+    assert first["face"] != second["face"]
+    assert len(store.read(tmp_path / "out" / "faces.npz").photos) == 1
+
+
+class Killed(Exception):  # noqa: N818 - no error, but what a kill leaves behind
+    pass
+
+
+def killed(*_: object, **__: object) -> None:
+    raise Killed
+
+
+def killed_after(function: Callable[..., Any]) -> Callable[..., Any]:
+    def wrapper(*arguments: Any, **options: Any) -> Any:
+        function(*arguments, **options)
+        raise Killed
+
+    return wrapper
+
+
+@pytest.fixture
+def batch(incoming: Path, tmp_path: Path, hers: list[Path], his: Path) -> Path:
+    """A result of three photos, and three more in the folder."""
+    for i in range(3):
+        shutil.copy(hers[i], incoming / f"{i}.jpg")
+    assert told_photos(once(incoming, tmp_path / "out")) == ["0.jpg", "1.jpg", "2.jpg"]
+    for i in (3, 4):
+        shutil.copy(hers[i], incoming / f"{i}.jpg")
+    shutil.copy(his, incoming / "his.jpg")
+    return tmp_path / "out"
+
+
+@pytest.mark.parametrize("step", ["encode", "encoded", "cluster", "clustered", "told", "noted"])
+def test_killed_between_any_two_steps(
+    step: str, batch: Path, incoming: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[str] = []
+    tell = watch._tell
+
+    def tell_and_die(event: Event, arguments: list[str]) -> None:
+        if found and step == "noted":  # the first event is told and noted
+            raise Killed
+        tell(event, arguments)
+        found.append(event.kind)
+        if step == "told":  # and not noted
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        if step in ("encode", "encoded"):
+            patch.setattr(watch, "_encode", killed if step == "encode" else killed_after(watch._encode))
+        elif step in ("cluster", "clustered"):
+            hurt = killed if step == "cluster" else killed_after(watch.cluster_table)
+            patch.setattr(watch, "cluster_table", hurt)
+        else:
+            patch.setattr(watch, "_tell", tell_and_die)
+        died = run(incoming, "--into", batch, "--once", *OPTIONS)
+        assert isinstance(died.exception, Killed)
+        before = [json.loads(line) for line in died.stdout.splitlines()]
+    assert (batch / watch.JOURNAL).exists()
+    after = once(incoming, batch)
+    if step == "told":  # the one event that may come twice, and does so as it was
+        assert after[0] == before[0]
+        before = []
+    assert len(before) == (1 if step == "noted" else 0)
+    assert told_photos(before + after) == ["3.jpg", "4.jpg", "his.jpg"]
+    assert sorted(event["event"] for event in before + after) == ["founded", "stranger"]
+    assert not (batch / watch.JOURNAL).exists()
+    assert once(incoming, batch) == []
+
+
+def test_faces_of_another_encode_are_placed_and_told(
+    incoming: Path, tmp_path: Path, hers: list[Path]
+) -> None:
+    shutil.copy(hers[0], incoming / "0.jpg")
+    out = tmp_path / "out"
+    encoded = click.testing.CliRunner().invoke(
+        main, ["encode", str(incoming), "-o", str(out / "faces.npz"), "-q", "-j", "1"]
+    )
+    assert encoded.exit_code == 0
+    assert told_photos(once(incoming, out)) == ["0.jpg"]
+
+
+# -------------------------------------------------------------------------------------------------- a burst
+
+
+def tiny(folder: Path, number: int) -> None:
+    """A picture without a face, all at once under its name, each with another content."""
+    Image.new("RGB", (40, 30), (number % 256, number // 256, 90)).save(folder / f"{number}.part", "PNG")
+    (folder / f"{number}.part").rename(folder / f"{number}.png")
+
+
+def test_burst_in_small_batches(incoming: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch, "_BATCH", 20)
+    for number in range(N_BURST):
+        tiny(incoming, number)
+    assert once(incoming, tmp_path / "out") == []
+    table = store.read(tmp_path / "out" / "faces.npz")
+    assert sorted(Path(path).stem for path in table.photos.path.tolist()) == sorted(map(str, range(N_BURST)))
+    assert read_result(tmp_path / "out" / "clusters.json").counts.no_face == N_BURST
+
+
+# ------------------------------------------------------------------------------------------------- the command
+
+
+def test_command_gets_the_event_without_a_shell(incoming: Path, tmp_path: Path, his: Path) -> None:
+    script = tmp_path / "note.py"
+    script.write_text(
+        "import json, os, sys\n"
+        "names = {key: value for key, value in os.environ.items() if key.startswith('FACECLUSTER_')}\n"
+        "json.dump([sys.argv[1:], json.load(sys.stdin), names], open(sys.argv[1], 'w'))\n"
+        "print('noise')\n"
+        "sys.exit(5)\n"
+    )
+    photo = incoming / "it's; $HOME.jpg"
+    shutil.copy(his, photo)
+    note = tmp_path / "note; a"
+    program = f"'{sys.executable}' '{script}' '{note}' '$HOME' ';' x"
+    done = run(incoming, "--into", tmp_path / "out", "--once", *OPTIONS, "--exec", program)
+    assert done.exit_code == 0
+    (event,) = map(json.loads, done.stdout.splitlines())
+    arguments, given, names = json.loads(note.read_text())
+    assert arguments == [str(note), "$HOME", ";", "x"]
+    assert given == event
+    assert names["FACECLUSTER_EVENT"] == "stranger"
+    assert names["FACECLUSTER_PHOTO"] == str(photo)
+    assert names["FACECLUSTER_FACE"] == event["face"]
+    assert names["FACECLUSTER_PERSON"] == names["FACECLUSTER_NAME"] == ""
+    assert "ended with 5" in done.stderr
+
+
+def test_what_makes_no_sense(incoming: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    for arguments, message in (
+        ([incoming, "--into", incoming], "would mix"),
+        ([tmp_path / "nowhere", "--into", out], "no folder"),
+        (["-", "--into", out], "no folder"),
+        ([incoming, "--into", out, "--exec", "no-such-program-at-all x"], "no such program"),
+        ([incoming, "--into", out, "--exec", "'"], "No closing quotation"),
+    ):
+        done = run(*arguments, "--once")
+        assert done.exit_code == 2, done.output
+        assert message in done.stderr
+    assert not out.exists()
+
+
+def test_result_of_another_table_is_refused(incoming: Path, tmp_path: Path) -> None:
+    result_of(make_table(people(1, 4)), 4, tmp_path)
+    done = run(incoming, "--into", tmp_path / "r", "--once")
+    assert done.exit_code == 1
+    assert "not of its own faces.npz" in done.stderr
+
+
+# ------------------------------------------------------------------------------------------------- the watcher
+
+
+@pytest.fixture
+def watcher(incoming: Path, tmp_path: Path) -> Iterator[Callable[[], str]]:
+    """A watch in a process of its own; a call waits for its next line, of stdout or stderr."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "facecluster", "watch", str(incoming), "--into", str(tmp_path / "out"),
+         "--settle", "0.3", "--link", "none", "-j", "1"],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    lines: queue.Queue[str] = queue.Queue()
+
+    def read() -> None:
+        assert process.stdout is not None
+        for line in process.stdout:
+            lines.put(line)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    yield lambda: lines.get(timeout=WAIT_S)
+    process.kill()
+    process.wait()
+    reader.join()
+
+
+def test_watcher_sees_what_is_there_and_what_comes(
+    watcher: Callable[[], str], incoming: Path, tmp_path: Path, his: Path
+) -> None:
+    def until(part: str) -> str:
+        while part not in (line := watcher()):
+            assert "Traceback" not in line
+        return line
+
+    def n_arrived(line: str) -> int:
+        return int(line.split()[1])
+
+    n_seen = 0
+    for number in range(N_BURST):
+        tiny(incoming, number)
+    while n_seen < N_BURST:
+        n_seen += n_arrived(until("photos arrived"))
+    assert n_seen == N_BURST
+    (incoming / "below").mkdir()
+    shutil.copy(his, incoming / "below" / "his.jpg")
+    event = json.loads(until('"stranger"'))
+    assert event["photo"] == str(incoming / "below" / "his.jpg")
+    table = store.read(tmp_path / "out" / "faces.npz")
+    assert len(set(table.photos.path.tolist())) == len(table.photos) == N_BURST + 1
+
+
+def test_two_watches_into_one_result_are_refused(tmp_path: Path, incoming: Path) -> None:
+    from facecluster.pipeline import only_user_of
+
+    (tmp_path / "out").mkdir()
+    with only_user_of(tmp_path / "out" / watch.JOURNAL):
+        done = run(incoming, "--into", tmp_path / "out", "--once")
+    assert done.exit_code == 1
+    assert "another facecluster" in done.stderr
+
+
+def test_batch_of_nothing(tmp_path: Path) -> None:
+    request = Request((), False, {}, 1, True)
+    assert watch.deal_with([], None, tmp_path, request, ClusterOptions(), lambda event: None) is None
+    assert list(tmp_path.iterdir()) == []
