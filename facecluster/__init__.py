@@ -1,3 +1,67 @@
-"""Photos in, people out: find the faces in folders of photos, and group them by person."""
+"""Photos in, people out: find the faces in folders of photos, and group them by person.
+
+    import facecluster as fc
+
+    table = fc.encode("photos")                # or fc.read("faces.npz"), and fc.write(table, "faces.npz")
+    people = fc.cluster(table)
+    answers = fc.search("door.jpg", people)
+
+All of it is in `facecluster.api`, which is loaded, with NumPy and the networks' libraries, when it is first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from facecluster.api import (
+        Clustering,
+        Evaluation,
+        FaceclusterError,
+        Faces,
+        FaceTable,
+        Match,
+        People,
+        Person,
+        Photos,
+        Query,
+        cluster,
+        encode,
+        evaluate,
+        read,
+        search,
+        write,
+    )
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "Clustering",
+    "Evaluation",
+    "FaceTable",
+    "FaceclusterError",
+    "Faces",
+    "Match",
+    "People",
+    "Person",
+    "Photos",
+    "Query",
+    "cluster",
+    "encode",
+    "evaluate",
+    "read",
+    "search",
+    "write",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load what is asked for: programs that start fast, as `facecluster --help`, do not wait for it."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.api"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -6,12 +6,15 @@ with. Every column is always present; an unknown number is NaN. Shapes and dtype
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from facecluster.errors import FaceclusterError
 
 OK, NO_FACE, UNREADABLE = "ok", "no_face", "unreadable"
 STATUSES = (OK, NO_FACE, UNREADABLE)
@@ -57,6 +60,43 @@ def _check(rows: Any, expected: Mapping[str, tuple[tuple[int, ...], Any]]) -> No
             )
 
 
+_LANDMARKS = ("right_eye", "left_eye", "nose", "mouth_right", "mouth_left")
+_PARTS = {
+    "box": ("left", "top", "right", "bottom"),
+    "landmarks": tuple(f"{point}_{axis}" for point in _LANDMARKS for axis in "xy"),
+    "pose": ("pitch", "yaw", "roll"),
+}
+"""Columns of a data frame, by column of `Faces`, in the order of its numbers."""
+
+
+def _flat(
+    columns: Mapping[str, NDArray[Any]], parts: Mapping[str, tuple[str, ...]]
+) -> dict[str, NDArray[Any]]:
+    """Put a column for each of the parts in the place of columns that have some."""
+    flat: dict[str, NDArray[Any]] = {}
+    for name, column in columns.items():
+        if name in parts:
+            flat |= zip(parts[name], column.reshape(len(column), len(parts[name])).T, strict=True)
+        else:
+            flat[name] = column
+    return flat
+
+
+def _frame(columns: Mapping[str, NDArray[Any]]) -> Any:
+    """Make a pandas.DataFrame.
+
+    Raises:
+        FaceclusterError: pandas is not installed.
+    """
+    try:
+        pandas = importlib.import_module("pandas")
+    except ModuleNotFoundError as error:
+        raise FaceclusterError(
+            f"to_pandas needs pandas, which cannot be loaded ({error}); install it: pip install pandas"
+        ) from error
+    return pandas.DataFrame(columns)
+
+
 @dataclass(frozen=True, eq=False)
 class Photos:
     """One row a photo, in the order in which the photos were given; unreadable and faceless photos too.
@@ -78,6 +118,23 @@ class Photos:
     reason: NDArray[np.str_]
     time: NDArray[np.float64]
     hash: NDArray[np.uint64]
+
+    def to_pandas(self) -> Any:
+        """Give a pandas.DataFrame with one row a photo, also for one without a face; row i is photo i.
+
+        Returns:
+            Columns path, digest, width, height, status, reason, time, hash; see `FaceTable.to_pandas` for time.
+
+        Raises:
+            FaceclusterError: pandas is not installed.
+        """
+        return _frame(self._columns())
+
+    def _columns(self) -> dict[str, NDArray[Any]]:
+        """All of them with one number or text a photo."""
+        columns: dict[str, NDArray[Any]] = dict(vars(self))
+        columns["time"] = (1000 * self.time).round().astype("datetime64[ms]")  # NaN becomes NaT
+        return _flat(columns, {"size": ("width", "height")})
 
     def __post_init__(self) -> None:
         m = len(self.path)
@@ -213,3 +270,30 @@ class FaceTable:
             )
         if np.any(np.diff(photo) < 0):
             raise ValueError("Faces.photo: expected faces in the order of their photos")
+
+    def to_pandas(self) -> Any:
+        """Give a pandas.DataFrame with one row a face, beside it what is known of its photo; row i is face i.
+
+        One frame, so that arrays of faces fit it as they are: `frame["person"] = people.clustering.label`. Photos
+        without a face are not in it; `photos.to_pandas()` has all of them. Encodings are not in it either: they are
+        the rows of `faces.encoding`.
+
+        Returns:
+            Columns id; left, top, right, bottom; score; right_eye_x, right_eye_y, left_eye_x to mouth_left_y; pitch,
+            yaw, roll; quality and its parts; then photo (its row), photo_path, photo_digest, photo_width,
+            photo_height, photo_time, photo_hash. Units are those of `Faces` and `Photos`, but for photo_time: a
+            datetime64 in milliseconds, in UTC or the time of day on the spot, as EXIF has it, NaT where unknown.
+
+        Raises:
+            FaceclusterError: pandas is not installed.
+        """
+        faces = {
+            name: column for name, column in vars(self.faces).items() if name not in ("photo", "encoding")
+        }
+        photo = self.faces.photo
+        photos = {
+            f"photo_{name}": column[photo]
+            for name, column in self.photos._columns().items()
+            if name not in ("status", "reason")  # which say of all of them that they have faces
+        }
+        return _frame(_flat(faces, _PARTS) | {"photo": photo} | photos)

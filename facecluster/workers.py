@@ -9,6 +9,8 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
+import threading
 import traceback
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
@@ -21,6 +23,10 @@ from facecluster.errors import FaceclusterError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+
+_STARTING = threading.Lock()
+"""Held while a process is started, as that changes `__main__`."""
 
 
 @dataclass(frozen=True)
@@ -160,7 +166,7 @@ class _Pool(Generic[Item, Result]):
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         process = context.Process(target=_serve, args=(theirs, *self._task), daemon=True)
-        with _interrupts_held_back():
+        with _interrupts_held_back(), _script_left_alone():
             process.start()
         theirs.close()  # so that ours ends when the process does
         return _Worker(process, ours)
@@ -198,3 +204,20 @@ def _interrupts_held_back() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def _script_left_alone() -> Iterator[None]:
+    """Keep new processes from running the script that calls us once more, each of them, before they start to work.
+
+    multiprocessing does that for functions defined in the script, and tells a new process of it by these two names
+    (`multiprocessing.spawn.get_preparation_data`). Our workers call functions of modules only.
+    """
+    with _STARTING:
+        main = vars(sys.modules["__main__"])
+        before = {name: value for name, value in main.items() if name in ("__file__", "__spec__")}
+        main.update(dict.fromkeys(before))
+        try:
+            yield
+        finally:
+            main.update(before)

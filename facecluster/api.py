@@ -1,0 +1,332 @@
+"""The command line as functions: the same options, defaults and numbers, as arrays and dataclasses in place of files.
+
+    encode(photos) -> FaceTable            read(file) -> FaceTable, write(table, file)
+    cluster(table) -> People               evaluate(people, labels) -> Evaluation
+    search(photos or table, people or table) -> a Query for each face
+
+`import facecluster as fc` has all of it: README, "From Python". Messages for people go to the logger "facecluster".
+What a user can mend is a `FaceclusterError`, whose message says how; a wrong argument is a `ValueError`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facecluster import pipeline
+from facecluster.errors import FaceclusterError
+from facecluster.identity.boxes import main_faces
+from facecluster.identity.changes import Placed
+from facecluster.identity.cluster import Clustering, cluster_faces
+from facecluster.identity.gate import Limits
+from facecluster.identity.rules import Rules, SamePhoto
+from facecluster.output import evaluation, matches
+from facecluster.output.evaluation import Evaluation
+from facecluster.output.explanation import Known
+from facecluster.output.matches import By, Gallery, Match, Query
+from facecluster.output.records import Person, Result, make_result
+from facecluster.photos import find_photos
+from facecluster.pipeline import EncodeOptions
+from facecluster.store import read, write
+from facecluster.table import Faces, FaceTable, Photos
+from facecluster.vision.detect import DETECTORS
+from facecluster.vision.encode import ENCODERS
+
+__all__ = [
+    "Clustering",
+    "Evaluation",
+    "FaceTable",
+    "FaceclusterError",
+    "Faces",
+    "Match",
+    "People",
+    "Person",
+    "Photos",
+    "Query",
+    "cluster",
+    "encode",
+    "evaluate",
+    "read",
+    "search",
+    "write",
+]
+
+Paths: TypeAlias = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
+"""A file or folder, or several."""
+
+_ENCODE = EncodeOptions()
+_LIMITS = Limits()
+
+
+@dataclass(frozen=True, eq=False)
+class People:
+    """Who is who among the faces of a table; `len`, indices and loops go over its people, by falling number of faces.
+
+    Attributes:
+        table: n faces.
+        rules: by which they were clustered.
+        clustering: (n,) arrays, row by row as `table.faces`; label i is `people[i]`.
+        result: the same as records: the people, with their faces and photos, and who is nobody's and why; what
+            clusters.json would hold.
+    """
+
+    table: FaceTable
+    rules: Rules
+    clustering: Clustering
+    result: Result
+
+    def __len__(self) -> int:
+        return len(self.result.people)
+
+    def __iter__(self) -> Iterator[Person]:
+        return iter(self.result.people)
+
+    def __getitem__(self, label: int) -> Person:
+        return self.result.people[label]
+
+
+def encode(
+    photos: Paths,
+    *,
+    output: str | os.PathLike[str] | None = None,
+    detector: str = _ENCODE.detector,
+    encoder: str = _ENCODE.encoder,
+    min_face: float = _ENCODE.min_face,
+    max_side: int | None = _ENCODE.max_side,
+    upsample: int = _ENCODE.upsample,
+    mirror: bool = _ENCODE.mirror,
+    jobs: int = -1,
+    fresh: bool = False,
+    keep_missing: bool = False,
+) -> FaceTable:
+    """Find the faces in photos, as `facecluster encode` does.
+
+    The work is done by `jobs` other processes. They do not run your script again, so it needs no
+    `if __name__ == "__main__"`.
+
+    Args:
+        photos: files and folders, searched as the command line does; all must exist.
+        output: the face table is also written there, .npz or .pickle; what it or an interrupted run already knows
+            is used again. None: only returned.
+        detector: "yunet", or dlib's "cnn" and "hog".
+        encoder: "sface" or "dlib".
+        min_face: smaller faces are left out, in pixels of the photo at full size.
+        max_side: long side of the analysis in pixels; 0 is full size, None the detector's own rule.
+        upsample: how often cnn and hog double the photo first.
+        mirror: encode the mean of a face and its mirror image.
+        jobs: worker processes; -1 is one a core.
+        fresh: use nothing of what `output` holds.
+        keep_missing: keep photos of `output` that are not among these any more.
+
+    Returns:
+        One row of `photos` for each photo, also one without a face or that cannot be read, and of `faces` for each
+        face.
+
+    Raises:
+        UsageError: a path does not exist; or `output` ends otherwise.
+        FaceclusterError: no photos, or none that can be read; `output` was made with other settings, or cannot be
+            written; weights are missing.
+        ValueError: an unknown detector or encoder.
+    """
+    _check("detector", detector, DETECTORS)
+    _check("encoder", encoder, ENCODERS)
+    file = None if output is None else Path(output)
+    if file is not None:
+        pipeline.check_output(file)
+    options = EncodeOptions(
+        detector=detector,
+        encoder=encoder,
+        min_face=min_face,
+        max_side=max_side,
+        upsample=upsample,
+        mirror=mirror,
+    )
+    return pipeline.encode_photos(
+        find_photos(_several(photos)),
+        options,
+        output=file,
+        jobs=jobs,
+        fresh=fresh,
+        keep_missing=keep_missing,
+    ).table
+
+
+def cluster(
+    table: FaceTable,
+    *,
+    min_images: int = _LIMITS.min_images,
+    min_size: float = _LIMITS.min_size_px,
+    max_angle: float = _LIMITS.max_angle_deg,
+    min_quality: float = _LIMITS.min_quality,
+    gate: bool = True,
+    eps: float | None = None,
+    min_samples: int | None = None,
+    same_photo: SamePhoto = "prefer",
+    jobs: int = -1,
+) -> People:
+    """Group the faces of a table by person, as `facecluster cluster` does in a new folder.
+
+    Args:
+        table: n faces.
+        min_images: different photos that a person needs; copies and near-duplicates count once.
+        min_size: a face that founds a person is wider and higher than this, in pixels,
+        max_angle: is turned, tilted and rolled by less than this, in degrees,
+        min_quality: and of better quality, 0..1.
+        gate: whether these three limits hold; False is `--no-gate`.
+        eps: Euclidean distance up to which two faces link; None: by encoder.
+        min_samples: faces within `eps`, itself included, that let a face link others; None is 3.
+        same_photo: may two faces of one photo be one person's: "forbid", "prefer" not to, "allow".
+        jobs: threads; -1 is one a core.
+
+    Raises:
+        TableError: an encoder nobody has chosen radii for.
+        ValueError: an unknown `same_photo`.
+    """
+    _check("same_photo", same_photo, get_args(SamePhoto))
+    rules = Rules.make(
+        table.settings.encoder,
+        limits=Limits(min_images, min_size, max_angle, min_quality),
+        gate=gate,
+        eps=eps,
+        min_samples=min_samples,
+        same_photo=same_photo,
+    )
+    clustering = cluster_faces(table, rules, jobs=jobs)
+    return People(table, rules, clustering, make_result(table, clustering, rules))
+
+
+def search(
+    photos: Paths | FaceTable,
+    among: People | FaceTable,
+    *,
+    by: By | None = None,
+    labels: Sequence[str | None] | None = None,
+    k: int = 5,
+    min_score: float | None = None,
+    largest: bool = False,
+    jobs: int = -1,
+) -> list[Query]:
+    """Say whom faces are like, as `facecluster search` does.
+
+    Args:
+        photos: files and folders, encoded as `among` was, see `encode`; or a face table.
+        among: what is searched.
+        by: "face": single faces; "person": people by all their founding faces, labels by all their faces. None:
+            "person", but "face" in a table without labels.
+        labels: who is who in a face table: (n,) of each face; None or "" nobody.
+        k: matches of a face, at most.
+        min_score: confidence that is enough for a match, 0..100; None: as near as cluster asks for.
+        largest: look only for the largest face of each photo.
+        jobs: worker processes, and threads; -1 is one a core.
+
+    Returns:
+        One for each face that was looked for, and one for each photo without a face, in the order of the photos.
+        `matches` are nearest first, each with `distance`, `confidence` in 0..100 and the nearest face; where there
+        are none, `nearest` says how far the nearest is.
+
+    Raises:
+        TableError: the two were encoded by different networks, or by one nobody has calibrated.
+        FaceclusterError: see `encode`.
+        ValueError: an unknown `by`, or "person" where nobody says who is who; labels for people, or not one for
+            each face; k below 1.
+    """
+    gallery = _gallery(among, labels)
+    nameless = isinstance(among, FaceTable) and labels is None
+    if by is None:
+        by = "face" if nameless else "person"
+    _check("by", by, get_args(By))
+    if by == "person" and nameless:
+        raise ValueError('by: a face table does not say who is who; expected labels, or "face"')
+    if k < 1:
+        raise ValueError(f"k: expected 1 or more, got {k}")
+    queries = _wanted(photos, gallery.table, largest=largest, jobs=jobs)
+    return list(matches.search_tables(gallery, queries, by, k=k, min_score=min_score, jobs=jobs))
+
+
+def evaluate(people: People, labels: Sequence[str | None], *, top: int = 10) -> Evaluation:
+    """Compare people with labels, as `facecluster evaluate` does.
+
+    Args:
+        people: of n faces.
+        labels: (n,) whose each face of `people.table` is; None or "" unknown, and then it does not count.
+        top: merges and splits to tell of, at most.
+
+    Raises:
+        ValueError: not one label for each face, or no face has one.
+    """
+    table, faces = people.table, people.table.faces
+    label, texts = _label(labels, len(faces))
+    if not texts:
+        raise ValueError("labels: expected one that is not empty, got none")
+    placed = Placed(
+        id=faces.id.tolist(),
+        photo=table.photos.path[faces.photo].tolist(),
+        box=faces.box.astype(np.float64),
+        person=people.clustering.label.astype(np.int64),
+        confidence=people.clustering.confidence.astype(np.float64),
+    )
+    return evaluation.evaluate(
+        placed,
+        [person.id for person in people],
+        label,
+        texts,
+        min_faces=people.rules.limits.min_images,
+        number=top,
+        encoding=faces.encoding,
+    )
+
+
+def _gallery(among: People | FaceTable, labels: Sequence[str | None] | None) -> Gallery:
+    """Make of people, or of a table, what can be searched."""
+    if isinstance(among, People):
+        if labels is not None:
+            raise ValueError("labels: people say themselves who is who; expected None")
+        return Gallery.of_result(Known.of(among.result, among.table), among.table)
+    if labels is None:
+        return Gallery.of_table(among)
+    return Gallery.of_table(among, *_label(labels, len(among.faces)))
+
+
+def _wanted(
+    photos: Paths | FaceTable, like: FaceTable, *, largest: bool, jobs: int
+) -> Iterator[tuple[FaceTable, NDArray[np.bool_]]]:
+    """Give tables that were encoded as another one, and which of their faces are looked for."""
+    if isinstance(photos, FaceTable):
+        tables: Iterable[FaceTable] = [photos]
+    else:
+        from facecluster.cli.search import options_of
+
+        paths = find_photos(_several(photos))
+        if not paths:
+            raise FaceclusterError("no photos found; give files, or folders that hold some")
+        tables = pipeline.encode_each(paths, options_of(like.settings), jobs=jobs)
+    for table in tables:
+        matches.check_encoders(like, table)
+        photo, box = table.faces.photo.astype(np.int64), table.faces.box.astype(np.float64)
+        yield table, main_faces(photo, box, "largest" if largest else "all")
+
+
+def _label(labels: Sequence[str | None], n: int) -> tuple[NDArray[np.int64], list[str]]:
+    """Number n labels, -1 none, in the order of their texts, which are given too."""
+    if len(labels) != n:
+        raise ValueError(f"labels: expected one for each of {n} faces, got {len(labels)}")
+    known = [str(label) if label else "" for label in labels]
+    texts = sorted(set(known) - {""})
+    number = {"": -1} | {text: i for i, text in enumerate(texts)}
+    return np.array([number[label] for label in known], dtype=np.int64), texts
+
+
+def _several(paths: Paths) -> list[str | os.PathLike[str]]:
+    """A list of paths, also of a single one."""
+    return [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
+
+
+def _check(name: str, value: str, known: Collection[str]) -> None:
+    if value not in known:
+        raise ValueError(f"{name}: expected one of {', '.join(known)}; got {value!r}")
