@@ -2,7 +2,7 @@
 
     paths -> digests -> what is known already (an earlier table, the journal of an interrupted run), else
                         a worker process: pixels -> faces -> meshes -> poses, quality, encodings
-          -> one table, in the order of the paths
+          -> one table, in the order of the paths, without the faces that fail the check, if there is one
 
 What is known about a photo is kept by the digest of its content: byte-identical photos are analysed once, renamed
 ones not again.
@@ -16,11 +16,12 @@ import importlib.metadata
 import json
 import logging
 import os
-from collections import deque
+import textwrap
+from collections import defaultdict, deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -32,6 +33,7 @@ from numpy.typing import NDArray
 
 from facecluster import __version__, photos, store
 from facecluster.errors import FaceclusterError, OutputError, PhotoError, TableError
+from facecluster.identity.check import PRESETS, find_failures, measure
 from facecluster.journal import Journal
 from facecluster.table import (
     NO_FACE,
@@ -81,6 +83,9 @@ _DIGEST_THREADS = 4
 _DIGESTS_AHEAD = 64
 """Photos that are digested before they are needed: enough to hide a slow disk."""
 
+_REASON_LENGTH = 200
+"""Letters for the faces of a photo that fail the check: every row of the table takes as much as the longest."""
+
 
 @dataclass(frozen=True)
 class EncodeOptions:
@@ -93,6 +98,7 @@ class EncodeOptions:
         max_side: long side of the analysis in pixels; 0 is full size, None the detector's own rule.
         upsample: how often dlib's detectors double the picture first.
         mirror: encode the mean of a face and its mirror image.
+        check: one of `identity.check.PRESETS`, which a face must pass to be in the table; None: all are.
     """
 
     detector: str = "yunet"
@@ -101,9 +107,14 @@ class EncodeOptions:
     max_side: int | None = None
     upsample: int = detect.UPSAMPLE
     mirror: bool = False
+    check: str | None = None
 
     def settings(self) -> Settings:
         """What a table made with these options was made with."""
+        check: dict[str, str] = {}
+        if self.check is not None:
+            limits = ", ".join(f"{name} {limit}" for name, limit in PRESETS[self.check].items())
+            check = {"check": self.check, "check-limits": limits}
         return Settings(
             detector=self.detector,
             encoder=self.encoder,
@@ -113,6 +124,7 @@ class EncodeOptions:
                 "upsample": None if self.detector == "yunet" else self.upsample,
                 "mirror": self.mirror,
                 "quality": QUALITY,
+                **check,
             },
             models={name: models.sha256(name) for name in self.models()},
             versions={"facecluster": __version__} | {name: _version(name) for name in _LIBRARIES},
@@ -130,6 +142,8 @@ class Analysis:
     Attributes:
         size, status, reason, time, hash: as in `table.Photos`.
         faces: (n,) of `FACE`, by descending score.
+        ids: (n,) str, as in `table.Faces`, of faces from a table, where others of the photo were left out or forgotten;
+            None: these are all, and the numbers in their ids go up from 0.
     """
 
     size: tuple[int, int]
@@ -138,6 +152,7 @@ class Analysis:
     time: float
     hash: int
     faces: NDArray[np.void]
+    ids: NDArray[np.str_] | None = None
 
 
 _Row = tuple[str, str, Analysis]
@@ -164,16 +179,20 @@ class Encoded:
     """A table and how it came about.
 
     Attributes:
-        table: one row of photos for each path, in their order; then those kept though they are missing.
+        table: one row of photos for each path, in their order; then those kept though they are missing. Of a table
+            that was added to, first its rows, in their order, then those of new paths.
         n_reused: photos whose content was known from an earlier run.
         n_new_faces: faces that were found now.
-        n_vanished: photos of the earlier table that are not there any more.
+        n_vanished: photos of the earlier table that are not there any more; where it was added to, all that are not
+            among the paths.
+        n_refused: faces that were found now, or in an interrupted run, and are left out because they fail the check.
     """
 
     table: FaceTable
     n_reused: int
     n_new_faces: int
     n_vanished: int
+    n_refused: int
 
 
 def analyse(path: str, options: EncodeOptions) -> Analysis:
@@ -227,6 +246,7 @@ def encode_photos(
     jobs: int = -1,
     fresh: bool = False,
     keep_missing: bool = False,
+    append: bool = False,
     advance: Callable[[], object] = lambda: None,
 ) -> Encoded:
     """Find the faces of photos, and write them as a table.
@@ -243,7 +263,10 @@ def encode_photos(
             run goes on from there. None, or a pipe or device: no earlier table and no such file.
         jobs: worker processes; -1 is one a core.
         fresh: use nothing of an earlier table.
-        keep_missing: keep the rows of the earlier table whose photos are not among `paths` any more, at the end.
+        keep_missing: keep the rows of the earlier table whose photos are not among `paths` any more, at the end. A
+            photo whose content is among them counts as moved.
+        append: add to the earlier table: keep all its rows whose paths are not among `paths`, whatever became of those
+            files, also where the same content is among them; the others are brought up to date in their places.
         advance: called once for each photo that is done.
 
     Raises:
@@ -265,13 +288,18 @@ def encode_photos(
         digests, new = _analyse_new(paths, options, past, jobs, advance)
         rows = _rows(paths, digests, past.known | new)
         here, contents = set(paths), set(digests)
-        vanished = [row for row in past.rows if row[0] not in here and row[1] not in contents]
+        vanished = [row for row in past.rows if row[0] not in here and (append or row[1] not in contents)]
         n_dropped = len(past.known.keys() - contents - {digest for _, digest, _ in past.rows})
         if n_dropped:
             _log.warning(
                 "%d photos that the interrupted run had done are not among these: left out", n_dropped
             )
-        table = _table(rows + vanished if keep_missing else rows, settings)
+        kept = rows + vanished if keep_missing else rows
+        if append:
+            row_of = {row[0]: row for row in rows}
+            kept = [row_of.pop(row[0], row) for row in past.rows]
+            kept += row_of.values()
+        table, n_refused = _admit(_table(kept, settings), options)
         if output is not None:
             store.write(table, output)
         if past.journal is not None:
@@ -281,6 +309,7 @@ def encode_photos(
         n_reused=sum(digest in past.known for _, digest, _ in rows),
         n_new_faces=sum(len(analysis.faces) for analysis in new.values()),
         n_vanished=len(vanished),
+        n_refused=n_refused,
     )
 
 
@@ -309,7 +338,8 @@ def encode_each(paths: Sequence[str], options: EncodeOptions, *, jobs: int = -1)
         for (i, _), outcome in results:
             waiting[i] = ("", _unreadable(_obituary(outcome))) if isinstance(outcome, Died) else outcome
             while n_given in waiting:
-                yield _table([(paths[n_given], *waiting.pop(n_given))], settings)
+                table, _ = _admit(_table([(paths[n_given], *waiting.pop(n_given))], settings), options)
+                yield table
                 n_given += 1
 
 
@@ -508,8 +538,7 @@ def _table(rows: Sequence[_Row], settings: Settings) -> FaceTable:
         Faces(
             photo=np.repeat(np.arange(m, dtype=np.int32), counts),
             id=np.array(
-                [f"{digest}-{i}" for (_, digest, _), n in zip(rows, counts, strict=True) for i in range(n)],
-                dtype=str,
+                [face_id for _, digest, analysis in rows for face_id in _ids(digest, analysis)], dtype=str
             ),
             **{
                 name: np.concatenate([analysis.faces[name] for analysis in analyses]).astype(np.float32)
@@ -518,6 +547,51 @@ def _table(rows: Sequence[_Row], settings: Settings) -> FaceTable:
         ),
         settings,
     )
+
+
+def _ids(digest: str, analysis: Analysis) -> list[str]:
+    """Name the faces of a photo."""
+    if analysis.ids is not None:
+        return [str(face_id) for face_id in analysis.ids.tolist()]
+    return [f"{digest}-{i}" for i in range(len(analysis.faces))]
+
+
+def _admit(table: FaceTable, options: EncodeOptions) -> tuple[FaceTable, int]:
+    """Leave out the faces that fail the check, if there is one, and say so in the rows of their photos.
+
+    A photo that loses its last face has the status of one without faces. Done again, it changes nothing.
+
+    Returns:
+        The table, and how many faces it lost.
+    """
+    photo, failing, failures = table.faces.photo, [], defaultdict(list)
+    if options.check is not None:
+        first = np.searchsorted(photo, photo)
+        for i, failed in enumerate(find_failures(measure(table.faces), PRESETS[options.check])):
+            if failed:
+                failing.append(i)
+                # No-break spaces keep a limit together where the text is cut.
+                text = ", ".join(failure.text.replace(" ", "\xa0") for failure in failed)
+                failures[int(photo[i])].append((i - int(first[i]) + 1, text))
+    if not failing:
+        return table, 0
+    passed = np.ones(len(photo), np.bool_)
+    passed[failing] = False
+    n_found, n_left = (np.bincount(rows, minlength=len(table.photos)) for rows in (photo, photo[passed]))
+    reason, status = table.photos.reason.tolist(), table.photos.status.tolist()
+    for row, told in failures.items():
+        if n_found[row] == 1:
+            text = f"the face fails the check: {told[0][1]}"
+        else:
+            each = "; ".join(f"({number}) {text}" for number, text in told)
+            text = f"{len(told)} of {n_found[row]} faces fail the check: {each}"
+        reason[row] = textwrap.shorten(text, _REASON_LENGTH, placeholder=" ...").replace("\xa0", " ")
+        if n_left[row] == 0:
+            status[row] = NO_FACE
+    columns = {name: column[passed] for name, column in vars(table.faces).items()}
+    columns["id"] = np.array(columns["id"].tolist(), dtype=str)  # as wide as in the same table made at once
+    rows = replace(table.photos, status=np.array(status, dtype=str), reason=np.array(reason, dtype=str))
+    return FaceTable(rows, Faces(**columns), table.settings), len(failing)
 
 
 def _rows_of(table: FaceTable) -> Iterator[_Row]:
@@ -530,8 +604,9 @@ def _rows_of(table: FaceTable) -> Iterator[_Row]:
     for i, (path, digest, size, status, reason, time, bits) in enumerate(
         zip(*(column.tolist() for column in columns), strict=True)
     ):
-        own = faces[bounds[i] : bounds[i + 1]]
-        yield path, digest, Analysis((size[0], size[1]), status, reason, time, bits, own)
+        own = slice(bounds[i], bounds[i + 1])
+        ids = table.faces.id[own]
+        yield path, digest, Analysis((size[0], size[1]), status, reason, time, bits, faces[own], ids)
 
 
 # -------------------------------------------------------------------------------------------- what earlier runs left
@@ -578,7 +653,7 @@ def _read_earlier(output: Path, settings: Settings) -> FaceTable:
         raise FaceclusterError(
             f"{output}: made with other settings, and one table holds only one kind of numbers\n"
             + "\n".join(differences)
-            + "\n  use the same settings; or --fresh, which encodes every photo again; or another -o"
+            + "\n  use the same settings; or another -o; or --fresh, which makes the table anew of these photos"
         )
     return earlier
 
@@ -588,6 +663,8 @@ def _flat(settings: Settings) -> dict[str, object]:
     return {
         "detector": settings.detector or "unknown",
         "encoder": settings.encoder,
+        "check": "none",
+        "check-limits": "none",
         **settings.options,
         **{f"model {name}": digest[:12] for name, digest in settings.models.items()},
     }

@@ -106,7 +106,7 @@ class Photos:
         digest: (m,) str, hex digest of the file's bytes; "" where the file could not be read at all.
         size: (m, 2) int32 width, height in pixels, upright (after EXIF orientation); 0 where unknown.
         status: (m,) str, one of `STATUSES`.
-        reason: (m,) str, why the photo is unreadable, else "".
+        reason: (m,) str, why the photo is unreadable, or which faces were not admitted (`encode --check`); else "".
         time: (m,) float64 seconds since 1970 as EXIF says it was taken, NaN where unknown.
         hash: (m,) uint64 perceptual hash; near-duplicate photos differ in few bits. 0 where unreadable.
     """

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from facecluster import photos, store
 from facecluster.pipeline import EncodeOptions
@@ -64,6 +65,8 @@ def test_help_tells_the_real_defaults() -> None:
         assert re.search(rf"{option}.*?\[default: (.*?)\]", text)[1] == str(default)  # type: ignore[index]
     assert defaults.max_side is None
     assert defaults.mirror is False
+    assert defaults.check is None
+    assert "--check [clustering|passport]" in text
     assert f"[{'|'.join(detect.DETECTORS)}]" in text
     assert f"[{'|'.join(encode.ENCODERS)}]" in text
 
@@ -86,6 +89,59 @@ def test_encode_writes_a_table_and_tells_how_it_went(album: Path, tmp_path: Path
         "2 photos with 1 faces; 0 without a face, 1 unreadable, 1 known from before\n"
         "1 photos of the earlier table are not among these any more: left out (--keep-missing keeps them)\n"
     )
+
+
+def test_photos_are_added_to_a_table(album: Path, tmp_path: Path) -> None:
+    output = tmp_path / "faces.npz"
+    for name, counts in [("a.jpg", "1 photos with 1 faces"), ("b.jpg", "2 photos with 2 faces")]:
+        code, out, err = run("encode", album / name, "-o", output, "--append", "-j", "1")
+        assert (code, out) == (0, b"")
+        assert err.startswith(f"{counts}; 0 without a face, 0 unreadable, 0 known from before\n")
+        (album / name).unlink()
+    assert "\n1 photos of the earlier table are not among these: kept\n" in err
+    assert store.read(output).photos.path.tolist() == [str(album / "a.jpg"), str(album / "b.jpg")]
+    code, _, err = run("encode", album, "-o", output, "--append")
+    assert code == 1
+    assert "cannot read the photo" in err
+    assert len(store.read(output).photos) == 2
+
+
+def test_only_faces_that_pass_the_check_are_kept_and_the_others_told(
+    album: Path, portraits: list[Path], tmp_path: Path
+) -> None:
+    output = tmp_path / "faces.npz"
+    (album / "broken.jpg").unlink()
+    small = album / "small.png"
+    with Image.open(portraits[2]) as photo:
+        photo.reduce(5).save(small)  # the face is narrower than 75 pixels
+    for known, new in ((0, 1), (3, 0)):
+        code, out, err = run("encode", album, "-o", output, "--check", "clustering", "-j", "1")
+        assert (code, out) == (0, b""), err
+        lines = err.splitlines()
+        assert lines[0] == f"3 photos with 2 faces; 1 without a face, 0 unreadable, {known} known from before"
+        assert lines[1] == (
+            f"{new} new faces fail the check clustering: left out; the table has 1 photos with such faces, "
+            "1 of them with no other"
+        )
+        assert re.match(
+            rf"  left out: {re.escape(str(small))}: the face fails the check: width \d\S+ < 75", lines[2]
+        )
+        assert len(lines) == 4
+    code, _, err = run("encode", album, "-o", output)
+    assert code == 1
+    assert "check: clustering there, none now" in err
+    code, _, err = run("encode", small, "-o", tmp_path / "other.npz", "--check", "clustering", "-q")
+    assert (code, err) == (0, "")
+
+
+def test_all_photos_with_faces_that_fail_are_named_on_request(album: Path, tmp_path: Path) -> None:
+    with Image.open(album / "a.jpg") as photo:
+        for i in range(12):
+            photo.reduce(5).save(album / f"{i}.png")
+    for flags, n_named in (([], 10), (["-v"], 12)):
+        _, _, err = run("encode", album, "-o", tmp_path / "f.npz", "--check", "clustering", "-j", "1", *flags)
+        assert err.count("  left out: ") == n_named
+        assert ("... and 2 more (-v names all)" in err) == (not flags)
 
 
 def test_the_flags_of_the_older_script_work(album: Path, tmp_path: Path) -> None:
@@ -127,6 +183,9 @@ def test_standard_output_gets_what_the_file_gets(album: Path, tmp_path: Path) ->
         ([".", "-o", "faces.txt"], "ends in .npz or .pickle"),
         ([".", "-o", "faces.npz", "-0"], "give - for it"),
         ([".", "-o", "faces.npz", "--fresh", "--keep-missing"], "give one of them"),
+        ([".", "-o", "faces.npz", "--fresh", "--append"], "what --append keeps; give one of them"),
+        ([".", "-o", "-", "--append"], "give a file with -o"),
+        ([".", "-o", "faces.npz", "--check", "none"], "'none' is not one of"),
         ([".", "-o", "faces.npz", "--detector", "eye"], "'eye' is not one of"),
         ([".", "-o", "faces.npz", "--min-face", "-1"], "not in the range"),
     ],
@@ -235,6 +294,15 @@ def test_run_finds_people_and_a_second_run_does_not_encode_its_results(
     assert code == 0, err
     assert again == out
     assert "8 photos with 8 faces; 0 without a face, 0 unreadable, 8 known from before" in err
+
+
+def test_run_adds_photos_and_checks_them(portraits: list[Path], tmp_path: Path) -> None:
+    people = tmp_path / "people"
+    for some, n_photos in ((portraits[:4], 4), (portraits[4:], 8)):
+        code, out, err = run("run", *some, "-o", people, "--append", "--check", "clustering", "--json")
+        assert code == 0, err
+        assert json.loads(out)["counts"]["photos"] == n_photos
+        assert "new faces fail the check clustering" in err
 
 
 def test_run_refuses_to_mix_results_and_photos(album: Path, tmp_path: Path) -> None:

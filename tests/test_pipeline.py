@@ -14,9 +14,11 @@ import filelock
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
+from tables import assert_same, make_table
 
 from facecluster import photos, pipeline, store
 from facecluster.errors import FaceclusterError, OutputError, TableError, UsageError
+from facecluster.identity.check import PRESETS, Limit
 from facecluster.journal import Journal
 from facecluster.pipeline import Encoded, EncodeOptions, encode_photos
 from facecluster.table import NO_FACE, OK, UNREADABLE, Faces, Photos
@@ -59,9 +61,12 @@ def run(
     jobs: int = 1,
     fresh: bool = False,
     keep_missing: bool = False,
+    append: bool = False,
 ) -> Encoded:
     paths = photos.find_photos([album]) if isinstance(album, Path) else album
-    return encode_photos(paths, options, output=output, jobs=jobs, fresh=fresh, keep_missing=keep_missing)
+    return encode_photos(
+        paths, options, output=output, jobs=jobs, fresh=fresh, keep_missing=keep_missing, append=append
+    )
 
 
 def encoded_names(encoded: Encoded) -> list[str]:
@@ -224,6 +229,169 @@ def test_missing_photos_are_kept_on_request_as_they_were(album: Path, tmp_path: 
     dropped = run(album, output)
     assert dropped.n_vanished == 3
     assert len(dropped.table.photos) == len(kept.table.photos) - 3
+
+
+def test_photos_added_to_a_table_leave_its_rows_where_and_as_they_are(album: Path, tmp_path: Path) -> None:
+    output = tmp_path / "faces.npz"
+    first = [str(album / name) for name in ("photo-1.jpg", "photo-0.jpg", "broken.jpg", "no face.png")]
+    one = run(first, output, append=True)  # there is none yet
+    assert (one.table.photos.path.tolist(), one.n_vanished) == (first, 0)
+    for name in ("photo-1.jpg", "no face.png"):
+        (album / name).unlink()
+
+    second = [str(album / name) for name in ("photo-2.jpg", "copy of 0.jpg")]
+    two = run(second, output, append=True)
+    assert two.table.photos.path.tolist() == first + second
+    assert (two.n_reused, two.n_vanished) == (1, 4)  # the copy is known, and its original stays too
+    for name, column in vars(one.table.photos).items():
+        assert np.array_equal(getattr(two.table.photos, name)[:4], column, equal_nan=name == "time"), name
+    for name, column in vars(one.table.faces).items():
+        before = getattr(two.table.faces, name)[: len(one.table.faces)]
+        assert np.array_equal(before, column, equal_nan=column.dtype.kind == "f"), name
+
+    written = output.read_bytes()
+    assert run(second, output, append=True).n_new_faces == 0
+    assert output.read_bytes() == written
+    shutil.copy(album / "photo-3.jpg", album / "photo-0.jpg")  # changed: brought up to date in its place
+    three = run([str(album / "photo-4.jpg"), first[1]], output, append=True).table.photos
+    assert three.path.tolist() == [*first, *second, str(album / "photo-4.jpg")]
+    assert three.digest[1] == photos.digest(album / "photo-3.jpg") != two.table.photos.digest[1]
+
+
+def test_a_photo_that_cannot_be_read_is_added_with_its_reason(album: Path, tmp_path: Path) -> None:
+    output = tmp_path / "faces.npz"
+    run([str(album / "photo-1.jpg")], output)
+    before = output.read_bytes()
+    with pytest.raises(FaceclusterError, match="cannot read the photo"):
+        run([str(album / "broken.jpg")], output, append=True)
+    assert output.read_bytes() == before
+    added = run([str(album / "broken.jpg"), str(album / "photo-2.jpg")], output, append=True)
+    assert added.table.photos.status.tolist() == [OK, UNREADABLE, OK]
+
+
+def test_photos_are_added_only_to_a_table_with_the_same_settings(album: Path, tmp_path: Path) -> None:
+    output, checked = tmp_path / "faces.npz", EncodeOptions(check="passport")
+    run([str(album / "photo-1.jpg")], output)
+    before = output.read_bytes()
+    with pytest.raises(
+        FaceclusterError, match=r"\n  check: none there, passport now\n(?s:.*)another -o"
+    ) as caught:
+        run([str(album / "photo-2.jpg")], output, options=checked, append=True)
+    assert "check-limits: none there, pitch -15..15, yaw -10..10," in str(caught.value)
+    assert output.read_bytes() == before
+    run([str(album / "photo-1.jpg")], output, options=checked, fresh=True)
+    for other, name in ((DEFAULTS, "none"), (EncodeOptions(check="clustering"), "clustering")):
+        with pytest.raises(FaceclusterError, match=f"check: passport there, {name} now"):
+            run([str(album / "photo-2.jpg")], output, options=other, append=True)
+
+
+def test_a_check_whose_limits_were_others_is_another_check(
+    album: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths, output, options = [str(album / "photo-1.jpg")], tmp_path / "faces.npz", EncodeOptions(check="mine")
+    monkeypatch.setitem(PRESETS, "mine", {"width": Limit(low=10)})  # type: ignore[arg-type]
+    run(paths, output, options=options)
+    monkeypatch.setitem(PRESETS, "mine", {"width": Limit(low=20)})  # type: ignore[arg-type]
+    with pytest.raises(FaceclusterError, match=r"check-limits: width 10\.\. there, width 20\.\. now"):
+        run(paths, output, options=options)
+
+
+def test_faces_that_fail_the_check_are_left_out_and_their_photos_say_why() -> None:
+    table = make_table(
+        np.eye(128)[:6],
+        photo=[0, 0, 0, 1, 3, 4],
+        photos={"status": [OK, OK, NO_FACE, OK, OK]},
+        pose=[[0, 0, 0], [0, 34.25, -31], [0, 30, 0], [0, 0, 0], [np.nan, 0, 0], [0, -29, 0]],
+    )
+    original = make_table(
+        np.eye(128)[:6],
+        photo=[0, 0, 0, 1, 3, 4],
+        photos={"status": [OK, OK, NO_FACE, OK, OK]},
+        pose=table.faces.pose,
+    )
+    options = EncodeOptions(check="clustering")
+    admitted, n_refused = pipeline._admit(table, options)
+    assert n_refused == 3
+    assert admitted.faces.id.tolist() == ["face0000", "face0003", "face0005"]  # the names they had
+    assert admitted.faces.photo.tolist() == [0, 1, 4]
+    assert admitted.photos.status.tolist() == [OK, OK, NO_FACE, NO_FACE, OK]
+    assert admitted.photos.reason.tolist() == [
+        "2 of 3 faces fail the check: (2) yaw 34.2 > 30, roll -31 < -30; (3) yaw 30 is not < 30",
+        "",
+        "",
+        "the face fails the check: pitch unknown",
+        "",
+    ]
+    assert_same(table, original)
+    again, n_refused = pipeline._admit(admitted, options)
+    assert n_refused == 0
+    assert again is admitted
+    assert pipeline._admit(table, DEFAULTS) == (table, 0)
+
+
+def test_a_table_without_faces_or_photos_passes_any_check() -> None:
+    for table in (make_table([]), make_table([], paths=["/a.jpg"], photos={"status": [NO_FACE]})):
+        assert pipeline._admit(table, EncodeOptions(check="passport")) == (table, 0)
+
+
+def test_all_faces_may_fail_and_the_status_is_not_cut_short() -> None:
+    table = make_table(np.eye(128)[:30], photo=[0] * 30, quality=np.zeros(30))
+    assert table.photos.status.dtype == "<U2"
+    admitted, n_refused = pipeline._admit(table, EncodeOptions(check="clustering"))
+    assert (len(admitted.faces), n_refused) == (0, 30)
+    (status,), (reason,) = admitted.photos.status.tolist(), admitted.photos.reason.tolist()
+    assert status == NO_FACE
+    assert reason.startswith("30 of 30 faces fail the check: (1) quality 0 < 0.8; (2) quality 0 < 0.8;")
+    assert reason.endswith(" ...")
+    assert len(reason) <= 200
+
+
+@pytest.mark.parametrize("suffix", ["npz", "pickle"])
+def test_checked_tables_keep_what_they_know_and_the_names_of_faces(
+    suffix: str, crowd: Path, album: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    every = run([str(crowd)]).table.faces
+    lower = every.score < every.score[0]
+    assert 2 <= lower.sum() < len(every)
+    limits = {"score": Limit(high=float(every.score[0]), strict=True)}
+    monkeypatch.setitem(PRESETS, "lower", limits)  # type: ignore[arg-type]
+    options, output, fresh = EncodeOptions(check="lower"), tmp_path / f"a.{suffix}", tmp_path / f"b.{suffix}"
+    first = [str(crowd), str(album / "photo-1.jpg")]
+    one = run(first, output, options=options)
+    assert one.table.faces.id.tolist() == every.id[lower].tolist()
+    assert one.n_refused == one.n_new_faces - lower.sum() > 1
+    assert one.table.photos.status.tolist() == [OK, NO_FACE]
+    assert one.table.photos.reason[0].startswith("1 of 3 faces fail the check: (1) score ")
+    assert one.table.photos.reason[1].startswith("the face fails the check: score ")
+
+    again = run(first, output, options=options)
+    if suffix == "npz":  # the pickle has no rows for photos without a face, and looks for one again
+        assert (again.n_reused, again.n_new_faces, again.n_refused) == (2, 0, 0)
+        assert_same(again.table, one.table)
+    assert again.table.faces.id.tolist() == one.table.faces.id.tolist()
+    more = [*first, str(album / "photo-2.jpg"), str(album / "copy of 0.jpg")]
+    run(more[2:], output, options=options, append=True)
+    run(more, fresh, options=options)
+    assert output.read_bytes() == fresh.read_bytes()
+
+
+def test_faces_keep_their_names_where_others_of_their_photo_were_taken_out(
+    crowd: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "faces.npz"
+    table = run([str(crowd)], output).table
+    less = dataclasses.replace(
+        table, faces=Faces(**{name: column[1:] for name, column in vars(table.faces).items()})
+    )
+    store.write(less, output)  # as forget does
+    assert run([str(crowd)], output).table.faces.id.tolist() == table.faces.id[1:].tolist()
+
+
+def test_photos_encoded_one_at_a_time_are_checked_too(crowd: Path) -> None:
+    options = EncodeOptions(check="passport")
+    (alone,) = pipeline.encode_each([str(crowd)], options, jobs=1)
+    assert_same(alone, run([str(crowd)], options=options).table)
+    assert "fail" in alone.photos.reason[0]
 
 
 def test_unreadable_photos_are_tried_again(album: Path, originals: list[Path], tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from facecluster.errors import UsageError
+from facecluster.identity.check import PRESETS
 
 if TYPE_CHECKING:  # OpenCV, NumPy and the networks are loaded when there is work to do
     from tqdm import tqdm
@@ -25,7 +26,7 @@ if TYPE_CHECKING:  # OpenCV, NumPy and the networks are loaded when there is wor
 _log = logging.getLogger(__name__)
 
 _N_LISTED = 10
-"""Unreadable photos that the summary names."""
+"""Unreadable photos, and others with faces that fail the check, that the summary names."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +39,8 @@ class Request:
         chosen: fields of `pipeline.EncodeOptions` that were given.
         jobs: worker processes; -1 is one a core.
         quiet: neither progress nor summary.
-        fresh, keep_missing: see `pipeline.encode_photos`.
-        verbose: name every unreadable photo.
+        fresh, keep_missing, append: see `pipeline.encode_photos`.
+        verbose: name every unreadable photo, and every other with faces that fail the check.
     """
 
     paths: tuple[str, ...]
@@ -49,6 +50,7 @@ class Request:
     quiet: bool
     fresh: bool = False
     keep_missing: bool = False
+    append: bool = False
     verbose: bool = False
 
 
@@ -115,7 +117,22 @@ _OUTPUT = [
     click.option(
         "--keep-missing", is_flag=True, help="Keep photos of the output that are not there any more."
     ),
-    click.option("-v", "--verbose", is_flag=True, help="Name every unreadable photo."),
+    click.option(
+        "--append",
+        is_flag=True,
+        help="Add PATHS to the photos of the output, which all stay, there any more or not.",
+    ),
+    click.option(
+        "--check",
+        type=click.Choice([name for name in PRESETS if name != "none"]),
+        help="Keep only faces that pass (see check: its presets), and say why the others do not.",
+    ),
+    click.option(
+        "-v",
+        "--verbose",
+        is_flag=True,
+        help="Name every unreadable photo, and every one with faces that fail --check.",
+    ),
 ]
 
 
@@ -164,11 +181,23 @@ def encode_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(function)
     def with_options(
-        *, request: Request, fresh: bool, keep_missing: bool, verbose: bool, **others: Any
+        *,
+        request: Request,
+        fresh: bool,
+        keep_missing: bool,
+        append: bool,
+        check: str | None,
+        verbose: bool,
+        **others: Any,
     ) -> Any:
-        if fresh and keep_missing:
-            raise UsageError("--fresh forgets what --keep-missing keeps; give one of them")
-        request = replace(request, fresh=fresh, keep_missing=keep_missing, verbose=verbose)
+        if fresh and (keep_missing or append):
+            raise UsageError(
+                f"--fresh forgets what --{'append' if append else 'keep-missing'} keeps; give one of them"
+            )
+        chosen = request.chosen if check is None else {**request.chosen, "check": check}
+        request = replace(
+            request, chosen=chosen, fresh=fresh, keep_missing=keep_missing, append=append, verbose=verbose
+        )
         return function(request=request, **others)
 
     for option in reversed(_OUTPUT):
@@ -196,6 +225,10 @@ def command(request: Request, output: str) -> None:
     if output == "-":
         from facecluster import store
 
+        if request.append:
+            raise UsageError(
+                "--append adds to a face table, and standard output is none; give a file with -o"
+            )
         if sys.stdout.isatty():
             raise UsageError("standard output is a terminal; give a file with -o, or pipe it on")
         store.write(encode(request, None), sys.stdout.buffer)
@@ -229,6 +262,7 @@ def encode(request: Request, output: Path | None) -> FaceTable:
             jobs=request.jobs,
             fresh=request.fresh,
             keep_missing=request.keep_missing,
+            append=request.append,
             advance=bar.update,
         )
     if not request.quiet:
@@ -274,21 +308,36 @@ def _listed(*, null: bool) -> list[str]:
 
 
 def summary(encoded: Encoded, seconds: float, request: Request, output: Path | None) -> str:
-    """Say in a few lines what was found, what could not be read, and how long it took."""
+    """Say in a few lines what was found, what could not be read or fails the check, and how long it took."""
     from facecluster.table import NO_FACE, UNREADABLE
 
     photos, n_faces = encoded.table.photos, len(encoded.table.faces)
-    unreadable = (photos.status == UNREADABLE).nonzero()[0].tolist()
-    n_without = int((photos.status == NO_FACE).sum())
-    counts = f"{n_without} without a face, {len(unreadable)} unreadable, {encoded.n_reused} known from before"
+    unreadable = photos.status == UNREADABLE
+    faceless = photos.status == NO_FACE
+    counts = f"{faceless.sum()} without a face, {unreadable.sum()} unreadable, {encoded.n_reused} known from before"
     lines = [f"{len(photos)} photos with {n_faces} faces; {counts}"]
     if encoded.n_vanished:
-        fate = "kept" if request.keep_missing else "left out (--keep-missing keeps them)"
-        lines.append(f"{encoded.n_vanished} photos of the earlier table are not among these any more: {fate}")
-    shown = unreadable if request.verbose else unreadable[:_N_LISTED]
-    lines += [f"  unreadable: {photos.path[i]}: {photos.reason[i]}" for i in shown]
-    if len(shown) < len(unreadable):
-        lines.append(f"  ... and {len(unreadable) - len(shown)} more (-v names all)")
+        fate = "not among these any more: left out (--keep-missing keeps them)"
+        if request.append:
+            fate = "not among these: kept"
+        elif request.keep_missing:
+            fate = "not among these any more: kept"
+        lines.append(f"{encoded.n_vanished} photos of the earlier table are {fate}")
+
+    def tell(what: str, rows: list[int]) -> None:
+        shown = rows if request.verbose else rows[:_N_LISTED]
+        lines.extend(f"  {what}: {photos.path[i]}: {photos.reason[i]}" for i in shown)
+        if len(shown) < len(rows):
+            lines.append(f"  ... and {len(rows) - len(shown)} more (-v names all)")
+
+    tell("unreadable", unreadable.nonzero()[0].tolist())
+    if "check" in request.chosen:
+        refused = ~unreadable & (photos.reason != "")
+        lines.append(
+            f"{encoded.n_refused} new faces fail the check {request.chosen['check']}: left out; the table has "
+            f"{refused.sum()} photos with such faces, {(refused & faceless).sum()} of them with no other"
+        )
+        tell("left out", refused.nonzero()[0].tolist())
     rate = f", {encoded.n_new_faces / seconds:.1f} new faces a second" if encoded.n_new_faces else ""
     lines.append(f"{'' if output is None else f'{output}: '}{seconds:.1f} s{rate}")
     return "\n".join(lines)
