@@ -24,7 +24,7 @@ from facecluster.identity.gate import Reason, judge
 from facecluster.identity.groups import Groups, distance_to, renumber, rows_of
 from facecluster.identity.join import join
 from facecluster.identity.merge import merge, near_pairs
-from facecluster.identity.neighbours import Parts, squares
+from facecluster.identity.neighbours import Parts
 from facecluster.identity.rules import Radii, Reach, Rules
 from facecluster.identity.same_photo import Rivals, Shown
 from facecluster.identity.split import split, take_out
@@ -311,19 +311,12 @@ def _add_founded(
     label[rows] = label.max(initial=-1) + 1 + number
     label = renumber(label, case.rank, by_size=False)
     groups, founded = Groups.of(case.encoding, label), np.unique(label[rows])
-    near = [_squared(groups, one) <= case.reach.radius**2 for one in founded.tolist()]
+    near = [groups.squared_between(one) <= case.reach.radius**2 for one in founded.tolist()]
     chosen = (label >= 0) & np.any(near, axis=0)[label]
     some = np.full(len(label), -1, dtype=np.int32)
     some[chosen] = np.unique(label[chosen], return_inverse=True)[1]
     label[chosen] = len(groups.count) + case.merge(some, jobs)[chosen]
     return label
-
-
-def _squared(groups: Groups, one: int) -> NDArray[np.float64]:
-    """Give the (p,) mean squared distances between the members of one group and those of all."""
-    variance = groups.variance()
-    squared: NDArray[np.float64] = squares(groups.centre - groups.centre[one]) + variance + variance[one]
-    return squared
 
 
 def _person_told(label: NDArray[np.int32], together: NDArray[np.int32]) -> NDArray[np.int32]:

@@ -164,12 +164,7 @@ def from_groups(encoding: NDArray[np.float32], groups: Groups, own: int = -1) ->
 
 
 def between_groups(groups: Groups, own: int) -> NDArray[np.float64]:
-    """Give the root mean square distance between members of one group and members of each -> (p,); of itself infinite.
-
-    |centre - centre'|² + variance + variance' is the mean of all squared distances (FACTS.md, "DBSCAN on all of LFW").
-    """
-    variance = groups.variance()
-    squared = squares(groups.centre - groups.centre[own]) + variance + variance[own]
-    apart: NDArray[np.float64] = np.sqrt(squared)
+    """Give the (p,) root mean square distances between members of one group and of each; of itself infinite."""
+    apart: NDArray[np.float64] = np.sqrt(groups.squared_between(own))
     apart[own] = np.inf
     return apart

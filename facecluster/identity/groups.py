@@ -70,6 +70,15 @@ class Groups:
         """Give the (p,) mean squared distances of the members of each to one encoding (128,)."""
         return squares(self.centre - x) + self.variance()
 
+    def squared_between(self, own: int) -> NDArray[np.float64]:
+        """Give the (p,) mean squared distances between the members of one group and those of each.
+
+        |centre - centre'|² + variance + variance' (FACTS.md, "DBSCAN on all of LFW").
+        """
+        variance = self.variance()
+        squared: NDArray[np.float64] = squares(self.centre - self.centre[own]) + variance + variance[own]
+        return squared
+
     def spread(self) -> NDArray[np.float64]:
         """Give the (p,) root mean square distance of two members of each; 0 where there is one."""
         variance = self.variance()

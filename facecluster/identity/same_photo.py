@@ -40,9 +40,11 @@ class Rivals:
     def __init__(self, table: FaceTable, rules: Rules) -> None:
         faces = table.faces
         self._encoding, self._box, self._rules = faces.encoding, faces.box, rules
-        digest = table.photos.digest[faces.photo]
-        content = np.where(digest == "", np.char.add("row ", faces.photo.astype(np.str_)), digest)
-        self.photo: NDArray[np.intp] = np.unique(content, return_inverse=True)[1].reshape(-1)
+        digest = table.photos.digest
+        content = np.unique(digest, return_inverse=True)[1].reshape(-1)
+        unknown = np.flatnonzero(digest == "")
+        content[unknown] = len(digest) + unknown
+        self.photo: NDArray[np.intp] = np.unique(content[faces.photo], return_inverse=True)[1].reshape(-1)
         """(n,) number of the photo of each face; copies of a photo are one."""
         self._order = np.argsort(self.photo, kind="stable")
         self._start = (
