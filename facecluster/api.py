@@ -300,12 +300,10 @@ def _wanted(
     if isinstance(photos, FaceTable):
         tables: Iterable[FaceTable] = [photos]
     else:
-        from facecluster.cli.search import options_of
-
         paths = find_photos(_several(photos))
         if not paths:
             raise FaceclusterError("no photos found; give files, or folders that hold some")
-        tables = pipeline.encode_each(paths, options_of(like.settings), jobs=jobs)
+        tables = pipeline.encode_each(paths, pipeline.options_of(like.settings), jobs=jobs)
     for table in tables:
         matches.check_encoders(like, table)
         photo, box = table.faces.photo.astype(np.int64), table.faces.box.astype(np.float64)

@@ -135,6 +135,26 @@ class EncodeOptions:
         return ("mesh", *_MODELS[self.detector], *_MODELS[self.encoder])
 
 
+def options_of(settings: Settings) -> EncodeOptions:
+    """Give the options that a table was made with; the default of what it does not say.
+
+    Raises:
+        TableError: its detector or encoder is not known here.
+    """
+    usual, given = EncodeOptions(), settings.options
+    if settings.detector and settings.detector not in detect.DETECTORS:
+        raise TableError(f"its detector {settings.detector!r} is not known here; run encode again")
+    upsample = given.get("upsample")
+    return EncodeOptions(
+        detector=settings.detector or usual.detector,
+        encoder=settings.encoder,
+        min_face=float(given.get("min-face", usual.min_face) or 0),
+        max_side=given.get("max-side"),  # type: ignore[arg-type]
+        upsample=usual.upsample if upsample is None else int(upsample),
+        mirror=bool(given.get("mirror", usual.mirror)),
+    )
+
+
 @dataclass(frozen=True, eq=False)
 class Analysis:
     """All that is known about one photo by its content.

@@ -16,7 +16,8 @@ LAYERS = [
     {"photos", "vision", "table"},
     {"store", "unpickle", "journal", "workers", "pipeline", "identity", "ledger"},
     {"output"},
-    {"cli", "api"},
+    {"api"},
+    {"cli"},
     {"__main__"},
 ]
 LEVEL = {unit: level for level, units in enumerate(LAYERS) for unit in units}

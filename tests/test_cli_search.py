@@ -15,10 +15,9 @@ from test_explain import at, result_of
 
 from facecluster import store
 from facecluster.cli import main
-from facecluster.cli.search import options_of
 from facecluster.errors import TableError
 from facecluster.output.records import to_json
-from facecluster.pipeline import EncodeOptions
+from facecluster.pipeline import EncodeOptions, options_of
 from facecluster.table import FaceTable, Settings
 
 POINTS = (0, 0.1, 0.2, 0.6, 5, 5.1, 5.2, 9)

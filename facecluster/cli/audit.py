@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 import click
 
 from facecluster.cli.check import printable
-from facecluster.cli.evaluate import MAIN, is_result, read, read_table
+from facecluster.cli.evaluate import is_result, label_face_option, read, read_table
 from facecluster.cli.explain import known_faces
 from facecluster.cli.refer import fold
 from facecluster.cli.search import NAMES, label_faces
 from facecluster.errors import FaceclusterError, UsageError
+from facecluster.output.words import many
 
 if TYPE_CHECKING:  # NumPy is loaded when there is work to do
     import numpy as np
@@ -49,13 +50,7 @@ _N_FACES = 5
     help="Where faces are filed: the folder that a photo lies in, a file as evaluate takes it, or the names given to "
     "people of RESULT.",
 )
-@click.option(
-    "--label-face",
-    "which",
-    type=click.Choice(MAIN),
-    help="The face that carries the label of its photo: the largest, the one nearest to the middle, the only one "
-    "(none where there are several), or all.  [default: largest]",
-)
+@label_face_option
 @click.option(
     "--database",
     "wanted",
@@ -226,8 +221,8 @@ def report(audit: Audit) -> Iterator[str]:
         number, others = wrong.n_faces
         own = "its only face" if wrong.own_distance is None else f"{wrong.own_distance:.2f} from the rest"
         yield (
-            f"  {printable(wrong.label)} ({_many(number, 'face')}; {own}) looks like {printable(wrong.looks_like)} "
-            f"({_many(others, 'face')}; {wrong.distance:.2f}, confidence {wrong.confidence:.1f}):"
+            f"  {printable(wrong.label)} ({many(number, 'face')}; {own}) looks like {printable(wrong.looks_like)} "
+            f"({many(others, 'face')}; {wrong.distance:.2f}, confidence {wrong.confidence:.1f}):"
         )
         yield from _faces(wrong.faces)
         yield f"{_face(wrong.beside)}  like this one"
@@ -235,7 +230,7 @@ def report(audit: Audit) -> Iterator[str]:
         yield "labels that are one person"
     for one in audit.one_person:
         named = (
-            f"{printable(label)} ({_many(n, 'face')})"
+            f"{printable(label)} ({many(n, 'face')})"
             for label, n in zip(one.labels, one.n_faces, strict=True)
         )
         yield f"  {' and '.join(named)}: {one.distance:.2f} apart, confidence {one.confidence:.1f}"
@@ -245,7 +240,7 @@ def report(audit: Audit) -> Iterator[str]:
     for two in audit.two_people:
         most, other = two.n_faces
         which = (
-            f"{_many(other, 'face')} beside {most}"
+            f"{many(other, 'face')} beside {most}"
             if most > other
             else f"{most} and {other}, nobody can say which"
         )
@@ -271,13 +266,9 @@ def summary(audit: Audit) -> str:
     n_two = len(audit.two_people)
     mixed = sum(len(group.labels) > 1 for group in audit.groups)
     return (
-        f"{_many(audit.faces, 'face')} of {_many(audit.labels, 'label')}, {audit.left_out} left out; "
-        f"{_many(len(audit.groups), 'group')} of two faces or more at confidence {audit.cluster_threshold:g}, "
+        f"{many(audit.faces, 'face')} of {many(audit.labels, 'label')}, {audit.left_out} left out; "
+        f"{many(len(audit.groups), 'group')} of two faces or more at confidence {audit.cluster_threshold:g}, "
         f"{mixed} of several labels\n"
-        f"{_many(n_misfiled, 'face')} filed under another label; {_many(len(audit.one_person), 'pair')} of labels that "
-        f"are one person; {_many(n_two, 'label')} that {'is' if n_two == 1 else 'are'} two"
+        f"{many(n_misfiled, 'face')} filed under another label; {many(len(audit.one_person), 'pair')} of labels that "
+        f"are one person; {many(n_two, 'label')} that {'is' if n_two == 1 else 'are'} two"
     )
-
-
-def _many(number: int, one: str) -> str:
-    return f"{number} {one if number == 1 else one + 's'}"

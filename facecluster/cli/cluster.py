@@ -18,6 +18,7 @@ import click
 
 from facecluster.errors import FaceclusterError, UsageError
 from facecluster.identity.gate import Limits, Reason
+from facecluster.output.words import many
 
 if TYPE_CHECKING:  # NumPy and OpenCV are loaded when there is work to do
     from facecluster.identity.decisions import Namesakes
@@ -451,7 +452,7 @@ def write_result(
         whose = ("a file", "has it") if layout.evaded == 1 else ("files", "have theirs")
         _log.warning(
             "%s got another name, as %s of yours in %s %s",
-            _many(layout.evaded, "photo"), whose[0], directory, whose[1],
+            many(layout.evaded, "photo"), whose[0], directory, whose[1],
         )  # fmt: skip
     entries = folder.prepare(layout.files, layout.photos, link, keep=layout.kept, forget=forget)
     n_placed = folder.place(_track(entries, "photos", progress))
@@ -459,7 +460,7 @@ def write_result(
         n_gone = len(layout.photos) - n_placed
         are = "is" if n_gone == 1 else "are"
         _log.warning(
-            "%s %s gone or cannot be read, and %s missing in the folders", _many(n_gone, "photo"), are, are
+            "%s %s gone or cannot be read, and %s missing in the folders", many(n_gone, "photo"), are, are
         )
     n_without = 0
     for person, montage in _montages(_track(layout.remade, "montages", progress), sizes, threads):
@@ -470,7 +471,7 @@ def write_result(
     if n_without:
         _log.warning(
             "%s %s no montage, as none of their photos can be read",
-            _many(n_without, "person", "people"),
+            many(n_without, "person", "people"),
             "has" if n_without == 1 else "have",
         )
     folder.write(CLUSTERS, (piece.encode("ascii") for piece in to_json(result)))
@@ -579,13 +580,13 @@ def summary(result: Result, directory: Path, options: ClusterOptions) -> str:
     """Say in a few lines what was found, what was left out and why, and where the pictures are."""
     counts = result.counts
     lines = [
-        f"{_many(counts.photos, 'photo')}: {counts.no_face} without a face, {counts.unreadable} unreadable",
-        f"{_many(counts.people, 'person', 'people')} with {counts.clustered} of {_many(counts.faces, 'face')}",
+        f"{many(counts.photos, 'photo')}: {counts.no_face} without a face, {counts.unreadable} unreadable",
+        f"{many(counts.people, 'person', 'people')} with {counts.clustered} of {many(counts.faces, 'face')}",
     ]
     if counts.same_photo.photos:
         shared = counts.same_photo
         lines.append(
-            f"{shared.twice} of {_many(shared.photos, 'photo')} with several of them have one person twice"
+            f"{shared.twice} of {many(shared.photos, 'photo')} with several of them have one person twice"
         )
     if update := result.settings.get("update"):
         lines += _about_update(update)
@@ -595,7 +596,7 @@ def summary(result: Result, directory: Path, options: ClusterOptions) -> str:
     left = sorted(counts.unclustered.items(), key=lambda item: -item[1])
     if left:
         n_left = sum(counts.unclustered.values())
-        lines.append(f"{_many(n_left, 'face')} {'is' if n_left == 1 else 'are'} left out:")
+        lines.append(f"{many(n_left, 'face')} {'is' if n_left == 1 else 'are'} left out:")
         lines += [f"  {number:>7}  {Reason[code.upper()].text}" for code, number in left]
     lines += [f"almost a person: {_almost(almost)}" for almost in result.almost[:_N_ALMOST]]
     if len(result.almost) > _N_ALMOST:
@@ -611,7 +612,7 @@ def summary(result: Result, directory: Path, options: ClusterOptions) -> str:
         )
     elif not counts.people:
         lines.append(
-            f"Nobody was found: no one is in {_many(options.limits.min_images, 'photo', 'different photos')} with "
+            f"Nobody was found: no one is in {many(options.limits.min_images, 'photo', 'different photos')} with "
             "faces that are alike and good enough. "
             "See --min-images, --min-size, --max-angle, --min-quality, --no-gate, --eps."
         )
@@ -623,7 +624,7 @@ def summary(result: Result, directory: Path, options: ClusterOptions) -> str:
 def _about_update(update: Mapping[str, Any]) -> list[str]:
     """Say how the result differs from one of a full run."""
     several = f" in {update['updates']} updates" if update["updates"] > 1 else ""
-    placed = f"an update: {_many(update['new_faces'], 'new face')}{several} since all faces were clustered; "
+    placed = f"an update: {many(update['new_faces'], 'new face')}{several} since all faces were clustered; "
     lines = [placed + "earlier people stay as they were. Without --update everybody is looked at again."]
     if pairs := update["would_merge"]:
         named = _some([f"{one} with {other}" for one, other in pairs], _N_ALMOST)
@@ -651,7 +652,7 @@ def _almost(almost: AlmostPerson) -> str:
     names = [_name(photo) for photo in counting]
     lacking = [f"{_name(photo)} {_lacking(lacks)}" for photo, lacks in others.items()]
     n_needed = almost.n_photos_needed - almost.n_photos
-    there = f"{almost.n_photos} of {_many(almost.n_photos_needed, 'photo')} ({_some(names, _N_PHOTOS)})"
+    there = f"{almost.n_photos} of {many(almost.n_photos_needed, 'photo')} ({_some(names, _N_PHOTOS)})"
     return "; ".join([there, _some(lacking, min(n_needed, _N_PHOTOS), "; ")] if lacking else [there])
 
 
@@ -702,8 +703,3 @@ def _beyond(value: float, limit: float, digits: int) -> str:
 def _name(photo: str) -> str:
     """The file's name, printable whatever its bytes."""
     return os.fsencode(os.path.basename(photo)).decode("utf-8", "backslashreplace")
-
-
-def _many(number: int, one: str, many: str | None = None) -> str:
-    """Count in words: "1 photo", "2 photos"."""
-    return f"{number} {one if number == 1 else many or one + 's'}"

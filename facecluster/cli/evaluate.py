@@ -18,6 +18,7 @@ from click.core import ParameterSource
 from facecluster.cli.check import printable
 from facecluster.cli.cluster import CLUSTERS, ClusterOptions, cluster_options, warn_if_outdated
 from facecluster.errors import FaceclusterError, UsageError
+from facecluster.output.words import many
 
 if TYPE_CHECKING:  # NumPy is loaded when there is work to do
     import numpy as np
@@ -57,6 +58,16 @@ class Labels:
     boxes: list[tuple[float, ...]] = field(default_factory=list)
 
 
+label_face_option = click.option(
+    "--label-face",
+    "which",
+    type=click.Choice(MAIN),
+    help="The face that carries the label of its photo: the largest, the one nearest to the middle, the only one "
+    "(none where there are several), or all.  [default: largest]",
+)
+"""For verbs that read labels of photos; the command gets it as `which`."""
+
+
 @click.command("evaluate")
 @click.argument("source", metavar="FILE|DIR")
 @click.option(
@@ -67,13 +78,7 @@ class Labels:
     help="Who is who: the folder that a photo lies in, or a file with a header and the columns photo,label or "
     "photo,left,top,right,bottom,label or face,label.",
 )
-@click.option(
-    "--label-face",
-    "which",
-    type=click.Choice(MAIN),
-    help="The face that carries the label of its photo: the largest, the one nearest to the middle, the only one "
-    "(none where there are several), or all.  [default: largest]",
-)
+@label_face_option
 @click.option(
     "-e",
     "--encodings",
@@ -446,20 +451,18 @@ def _share(part: int, whole: int) -> float:
 def _summary(evaluation: Evaluation, labels_from: str, labels: Labels | None, unused: Sequence[int]) -> str:
     """Say what was compared with what, and what could not be."""
     e = evaluation
-    scored = f"{_many(e.faces, 'face')} of {_many(e.labels, 'label')} scored, {e.faces - e.placed} without a person"
-    lines = [f"{scored}; {_many(e.unlabelled, 'face')} without a label left out"]
+    scored = (
+        f"{many(e.faces, 'face')} of {many(e.labels, 'label')} scored, {e.faces - e.placed} without a person"
+    )
+    lines = [f"{scored}; {many(e.unlabelled, 'face')} without a label left out"]
     if labels is not None and unused:
         lines.append(
-            f"{labels_from}: no face for {len(unused)} of {_many(len(labels.names), 'label')}, among them:"
+            f"{labels_from}: no face for {len(unused)} of {many(len(labels.names), 'label')}, among them:"
         )
         lines += [
             f"  line {labels.lines[row]}: {printable(labels.names[row])}" for row in list(unused)[:_N_LISTED]
         ]
     return "\n".join(lines)
-
-
-def _many(number: int, one: str) -> str:
-    return f"{number} {one if number == 1 else one + 's'}"
 
 
 # The results have no folder here that photos could get into.

@@ -19,6 +19,7 @@ from facecluster.cli.evaluate import read
 from facecluster.cli.refer import find, table_of
 from facecluster.cli.run import TABLE
 from facecluster.errors import FaceclusterError, TableError
+from facecluster.output.words import many
 
 if TYPE_CHECKING:  # NumPy and OpenCV are loaded when there is work to do
     from facecluster.identity.decisions import Decision
@@ -136,7 +137,7 @@ def known_faces(result: Result, source: str, table_file: str | None) -> tuple[Kn
         _log.warning(
             "%s: has %s that %s does not know; cluster again to have them placed",
             file,
-            _many(known.n_newer, "face"),
+            many(known.n_newer, "face"),
             source,
         )
     return known, table
@@ -187,7 +188,7 @@ def _picture(explanation: FaceExplanation | PersonExplanation, table: FaceTable)
         title = f"Weakest link of {called(explanation)}: {pair.distance:.2f} apart"
         faces = zip(pair.faces, sides, strict=True)
         return printable(title), [
-            tile(face, f"on this side: {_many(n, 'founding face')}") for face, n in faces
+            tile(face, f"on this side: {many(n, 'founding face')}") for face, n in faces
         ]
     mine = "left out" if explanation.person is None else called(explanation.person)
     tiles = [tile(explanation, "this face")]
@@ -275,7 +276,7 @@ def _other(other: NearPerson) -> Iterator[str]:
     from facecluster.output.explanation import called
 
     already = f"; in this photo already: {other.in_photo}" if other.in_photo else ""
-    yield f"  {other.distance:.3f}  {called(other)}, {_many(other.n_founding, 'founding face')}{already}"
+    yield f"  {other.distance:.3f}  {called(other)}, {many(other.n_founding, 'founding face')}{already}"
     for near in other.nearest:
         yield f"         nearest {near.distance:.3f}  {near.id}  {near.photo}"
 
@@ -285,7 +286,7 @@ def person_report(e: PersonExplanation) -> Iterator[str]:
     from facecluster.output.explanation import called
 
     bounds = e.bounds
-    yield f"{called(e)}: {_many(e.n_faces, 'face')} in {_many(e.n_photos, 'photo')}, {e.n_founding} of them founding"
+    yield f"{called(e)}: {many(e.n_faces, 'face')} in {many(e.n_photos, 'photo')}, {e.n_founding} of them founding"
     yield from map(_ruling, e.decisions)
     yield ""
     if e.links is None or e.weakest is None or e.farthest is None:
@@ -315,7 +316,7 @@ def person_report(e: PersonExplanation) -> Iterator[str]:
     else:
         other = e.neighbour
         yield (
-            f"nearest        {other.distance:.3f}  {called(other)}, {_many(other.n_founding, 'founding face')}: root "
+            f"nearest        {other.distance:.3f}  {called(other)}, {many(other.n_founding, 'founding face')}: root "
             "mean square distance between theirs and these"
         )
         if other.within is not None:
@@ -344,8 +345,3 @@ def _fit(lines: Iterator[str]) -> Iterator[str]:
         yield from textwrap.wrap(
             line, width, subsequent_indent=" " * (indent + 2 * bool(indent)), break_on_hyphens=False
         )
-
-
-def _many(number: int, one: str) -> str:
-    """Count in words: "1 face", "2 faces"."""
-    return f"{number} {one if number == 1 else one + 's'}"

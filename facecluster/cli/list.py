@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 import click
 
 from facecluster.cli.check import printable
-from facecluster.cli.evaluate import MAIN, is_result, read, read_table
-from facecluster.cli.search import NAMES, check_labels, label_faces, many
+from facecluster.cli.evaluate import is_result, label_face_option, read, read_table
+from facecluster.cli.search import NAMES, check_labels, label_faces, labels_option
 from facecluster.errors import UsageError
+from facecluster.output.words import many
 
 if TYPE_CHECKING:  # NumPy is loaded when there is work to do
     from facecluster.identity.boxes import Main
@@ -22,19 +23,8 @@ if TYPE_CHECKING:  # NumPy is loaded when there is work to do
 
 @click.command("list")
 @click.argument("source", metavar="FILE|RESULT")
-@click.option(
-    "--labels",
-    "labels_from",
-    metavar="folder|CSV|names",
-    help="Who is who in a face table: the folder that a photo lies in, or a file as evaluate takes it; or in RESULT, "
-    "only people who have a name.",
-)
-@click.option(
-    "--label-face",
-    "which",
-    type=click.Choice(MAIN),
-    help="The face that carries the label of its photo; see evaluate.  [default: largest]",
-)
+@labels_option
+@label_face_option
 @click.option("--json", "as_json", is_flag=True, help="Print a line of JSON each, as a pipe gets it anyway.")
 @click.option("-q", "--quiet", is_flag=True, help="No summary.")
 def command(source: str, labels_from: str | None, which: Main | None, as_json: bool, quiet: bool) -> None:

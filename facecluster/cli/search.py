@@ -14,11 +14,20 @@ import click
 
 from facecluster.cli.check import printable
 from facecluster.cli.encode import Request, find, progress
-from facecluster.cli.evaluate import FOLDER, MAIN, attach, is_result, read, read_labels, read_table
+from facecluster.cli.evaluate import (
+    FOLDER,
+    attach,
+    is_result,
+    label_face_option,
+    read,
+    read_labels,
+    read_table,
+)
 from facecluster.cli.explain import known_faces
 from facecluster.cli.refer import find_face
 from facecluster.cli.run import TABLE
 from facecluster.errors import FaceclusterError, TableError, UsageError
+from facecluster.output.words import many
 
 if TYPE_CHECKING:  # NumPy and the networks are loaded when there is work to do
     import numpy as np
@@ -26,8 +35,7 @@ if TYPE_CHECKING:  # NumPy and the networks are loaded when there is work to do
 
     from facecluster.identity.boxes import Main
     from facecluster.output.matches import Gallery, Match, Query
-    from facecluster.pipeline import EncodeOptions
-    from facecluster.table import FaceTable, Settings
+    from facecluster.table import FaceTable
 
     Wanted = tuple[FaceTable, NDArray[np.bool_]]
 
@@ -38,6 +46,16 @@ NOBODY = 3
 
 NAMES = "names"
 """Labels that are the names somebody gave to people."""
+
+
+labels_option = click.option(
+    "--labels",
+    "labels_from",
+    metavar="folder|CSV|names",
+    help="Who is who in a face table: the folder that a photo lies in, or a file as evaluate takes it; or in RESULT, "
+    "only people who have a name.",
+)
+"""For verbs that look into a database of known faces; the command gets it as `labels_from`."""
 
 
 @click.command("search")
@@ -65,19 +83,8 @@ NAMES = "names"
     help="Find single faces, or people by all their founding faces, labels by all their faces.  [default: person, "
     "but face in a table without --labels]",
 )
-@click.option(
-    "--labels",
-    "labels_from",
-    metavar="folder|CSV|names",
-    help="Who is who in a face table: the folder that a photo lies in, or a file as evaluate takes it; or in RESULT, "
-    "only people who have a name.",
-)
-@click.option(
-    "--label-face",
-    "which",
-    type=click.Choice(MAIN),
-    help="The face that carries the label of its photo; see evaluate.  [default: largest]",
-)
+@labels_option
+@label_face_option
 @click.option(
     "-k",
     "number",
@@ -306,6 +313,8 @@ def _photos(
     from facecluster.pipeline import encode_each
 
     settings = gallery.table.settings
+    from facecluster.pipeline import options_of
+
     options = options_of(settings)
     if not settings.detector:
         _log.warning(
@@ -323,29 +332,6 @@ def _photos(
             yield table, _wanted(table, largest=largest)
 
     return tables(), len(paths)
-
-
-def options_of(settings: Settings) -> EncodeOptions:
-    """Give the options that a table was made with; the default of what it does not say.
-
-    Raises:
-        TableError: its detector or encoder is not known here.
-    """
-    from facecluster.pipeline import EncodeOptions
-    from facecluster.vision.detect import DETECTORS
-
-    usual, given = EncodeOptions(), settings.options
-    if settings.detector and settings.detector not in DETECTORS:
-        raise TableError(f"its detector {settings.detector!r} is not known here; run encode again")
-    upsample = given.get("upsample")
-    return EncodeOptions(
-        detector=settings.detector or usual.detector,
-        encoder=settings.encoder,
-        min_face=float(given.get("min-face", usual.min_face) or 0),
-        max_side=given.get("max-side"),  # type: ignore[arg-type]
-        upsample=usual.upsample if upsample is None else int(upsample),
-        mirror=bool(given.get("mirror", usual.mirror)),
-    )
 
 
 def _face_of(source: str, text: str, gallery: Gallery) -> tuple[Gallery, Iterator[Wanted], int]:
@@ -434,8 +420,3 @@ def _whose(match: Match) -> str:
     if match.n_faces == 1:
         return f"{who}  {face}" if who else face
     return f"{who}  {match.n_faces} faces, the nearest {face}"
-
-
-def many(number: int, one: str, several: str | None = None) -> str:
-    """Count in words: "1 face", "2 faces"."""
-    return f"{number} {one if number == 1 else several or one + 's'}"

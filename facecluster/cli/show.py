@@ -20,6 +20,7 @@ from facecluster.cli.evaluate import read
 from facecluster.cli.refer import find_person, fold, table_of
 from facecluster.cli.run import TABLE
 from facecluster.errors import FaceclusterError, TableError, UsageError
+from facecluster.output.words import many
 
 if TYPE_CHECKING:  # NumPy is loaded when there is work to do
     from facecluster.output.imm import Measured
@@ -237,7 +238,7 @@ def _known(result: Result, source: str, table_file: str | None, *, imm: bool) ->
     missing = {face.photo for person in result.people for face in person.faces if known.lacks(face)}
     if missing:
         _log.warning(
-            "%s: its face table lacks %s, whose time is not known", source, _many(len(missing), "photo")
+            "%s: its face table lacks %s, whose time is not known", source, many(len(missing), "photo")
         )
     return known, measured(table) if imm else {}
 
@@ -442,7 +443,7 @@ def _heading(person: ShownPerson) -> str:
     former = f", formerly {', '.join(person.former)}" if person.former else ""
     cover = "" if person.cover_photo is None else f", cover {person.cover_photo}"
     return printable(
-        f"{who}: {_many(person.n_faces, 'face')} in {_many(person.n_photos, 'photo')}{seen}{former}{cover}"
+        f"{who}: {many(person.n_faces, 'face')} in {many(person.n_photos, 'photo')}{seen}{former}{cover}"
     )
 
 
@@ -486,7 +487,3 @@ def _end_of(text: str, width: int) -> str:
     while n_cells(text) > width:
         text = "…" + text[2:]
     return text
-
-
-def _many(number: int, one: str) -> str:
-    return f"{number} {one if number == 1 else one + 's'}"

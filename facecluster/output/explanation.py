@@ -39,6 +39,7 @@ from facecluster.identity.gate import Limits, Reason, failures, judge, measured
 from facecluster.identity.groups import Groups
 from facecluster.identity.rules import Radii, Reach
 from facecluster.output.records import Box, Person, PersonFace, Result, UnclusteredFace, columns, plain
+from facecluster.output.words import many
 from facecluster.store import settings_record
 from facecluster.table import Faces, FaceTable
 
@@ -598,13 +599,13 @@ def _why_placed(
     away = close_to(own.distance, own.within)
     if core:
         text = (
-            f"{start}. {n_links} of the {_many(own.n_founding, 'other founding face')} are within {bounds.eps:g}, "
+            f"{start}. {n_links} of the {many(own.n_founding, 'other founding face')} are within {bounds.eps:g}, "
             f"where two faces may link; the root mean square of all distances is {away}."
         )
     else:
         within = "within" if own.distance <= own.within else "which is further than"
         text = (
-            f"{start}: its {_many(own.n_founding, 'founding face')} are {away} away, as root mean square, {within} "
+            f"{start}: its {many(own.n_founding, 'founding face')} are {away} away, as root mean square, {within} "
             f"the joining radius of {_radius(own)}."
         )
     if not others:
@@ -702,7 +703,7 @@ def _remedies(
         remedies.append(f"to found a person with others, it would have to pass the limits it fails{among}")
     elif more or face.reason == Reason.TOO_FEW_PHOTOS.code:
         remedies.append(
-            f"add good photos of the same person: {_many(bounds.limits.min_images, 'different photo')} whose faces are "
+            f"add good photos of the same person: {many(bounds.limits.min_images, 'different photo')} whose faces are "
             "alike make one"
         )
     return remedies
@@ -881,11 +882,11 @@ def _in_words(act: object) -> str:
         case Merge(people=people):
             return f"{' and '.join(people)} merged"
         case Split(person=person, faces=spots):
-            return f"{_many(len(spots), 'face')} split from {person}"
+            return f"{many(len(spots), 'face')} split from {person}"
         case Move(person=person, into=into, faces=spots):
-            return f"{_many(len(spots), 'face')} moved from {person or 'nobody'} to {into or 'nobody'}"
+            return f"{many(len(spots), 'face')} moved from {person or 'nobody'} to {into or 'nobody'}"
         case NotAPerson(person=person, faces=spots):
-            return f"{person or _many(len(spots), 'face')} said to be no person"
+            return f"{person or many(len(spots), 'face')} said to be no person"
         case _:
             return str(act)
 
@@ -907,8 +908,3 @@ def close_to(value: float, limit: float, digits: int = 2) -> str:
 
 def _are(number: int, one: str) -> str:
     return f"{'is' if number == 1 else 'are'} {number or 'no'} {one if number == 1 else one + 's'}"
-
-
-def _many(number: int, one: str) -> str:
-    """Count in words: "1 face", "2 faces"."""
-    return f"{number} {one if number == 1 else one + 's'}"
