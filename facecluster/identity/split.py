@@ -16,11 +16,13 @@ from facecluster.identity.same_photo import Rivals, Shown, against
 DISTINCT = 1.45
 """Two halves that photos show together are two people if the mean squared distance between the faces of the one and the
 other is this many times that within them. Of the people of the fit half of `lfw_dev` with eight photos or more, cut in
-halves, it is 1.43 at most (dlib: 1.54, and 1.37 for 95 %); of any two of them put together, 1.84 at least (2.00)."""
+halves, it is 1.43 at most (dlib: 1.54, and 1.37 for 95 %); of any two of them put together, 1.84 at least (2.00)
+(`benchmarks/halves.py`)."""
 
 COPY = 0.6
-"""... and a face is from the shot of another only if it is nearer to that than this part of the median distance to the
-faces of its group: where all of them are very near, none is a copy. In `lfw_dev` a copy is at 0.4, give or take."""
+"""A face is from the shot of another only if it is nearer to that than this part of its median distance to the faces of
+the group: where all of them are very near, none is a copy. Set by hand, between what copies are at (0.3 to 0.45 of the
+joining radius, `benchmarks/copies.py`) and what a person's faces are at."""
 
 _ROUNDS = 10
 """Of moving the faces to the nearer half; two people's halves do not change after a few."""
