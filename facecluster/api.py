@@ -10,6 +10,7 @@ What a user can mend is a `FaceclusterError`, whose message says how; a wrong ar
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -118,7 +119,7 @@ def encode(
         encoder: "sface" or "dlib".
         min_face: smaller faces are left out, in pixels of the photo at full size.
         max_side: long side of the analysis in pixels; 0 is full size, None the detector's own rule.
-        upsample: how often cnn and hog double the photo first.
+        upsample: how often cnn and hog double the photo first, 0 to 4 times.
         mirror: encode the mean of a face and its mirror image.
         jobs: worker processes; -1 is one a core.
         fresh: use nothing of what `output` holds.
@@ -132,10 +133,14 @@ def encode(
         UsageError: a path does not exist; or `output` ends otherwise.
         FaceclusterError: no photos, or none that can be read; `output` was made with other settings, or cannot be
             written; weights are missing.
-        ValueError: an unknown detector or encoder.
+        ValueError: an unknown detector or encoder, or a number out of its range.
     """
     _check("detector", detector, DETECTORS)
     _check("encoder", encoder, ENCODERS)
+    _check_range("min_face", min_face, 0)
+    _check_range("max_side", max_side, 0)
+    _check_range("upsample", upsample, 0, 4)
+    _check_range("jobs", jobs, -1)
     file = None if output is None else Path(output)
     if file is not None:
         pipeline.check_output(file)
@@ -186,9 +191,17 @@ def cluster(
 
     Raises:
         TableError: an encoder nobody has chosen radii for.
-        ValueError: an unknown `same_photo`.
+        ValueError: an unknown `same_photo`, or a number out of its range.
     """
     _check("same_photo", same_photo, get_args(SamePhoto))
+    _check_range("min_images", min_images, 1)
+    _check_range("min_size", min_size, 0)
+    _check_range("max_angle", max_angle, 0)
+    _check_range("min_quality", min_quality, 0, 1)
+    if eps is not None and not eps > 0:
+        raise ValueError(f"eps: expected more than 0, got {eps}")
+    _check_range("min_samples", min_samples, 1)
+    _check_range("jobs", jobs, -1)
     rules = Rules.make(
         table.settings.encoder,
         limits=Limits(min_images, min_size, max_angle, min_quality),
@@ -234,8 +247,11 @@ def search(
         TableError: the two were encoded by different networks, or by one nobody has calibrated.
         FaceclusterError: see `encode`.
         ValueError: an unknown `by`, or "person" where nobody says who is who; labels for people, or not one for
-            each face; k below 1.
+            each face; a number out of its range.
     """
+    _check_range("k", k, 1)
+    _check_range("min_score", min_score, 0, 100)
+    _check_range("jobs", jobs, -1)
     gallery = _gallery(among, labels)
     nameless = isinstance(among, FaceTable) and labels is None
     if by is None:
@@ -243,8 +259,6 @@ def search(
     _check("by", by, get_args(By))
     if by == "person" and nameless:
         raise ValueError('by: a face table does not say who is who; expected labels, or "face"')
-    if k < 1:
-        raise ValueError(f"k: expected 1 or more, got {k}")
     queries = _wanted(photos, gallery.table, largest=largest, jobs=jobs)
     return list(matches.search_tables(gallery, queries, by, k=k, min_score=min_score, jobs=jobs))
 
@@ -258,8 +272,9 @@ def evaluate(people: People, labels: Sequence[str | None], *, top: int = 10) -> 
         top: merges and splits to tell of, at most.
 
     Raises:
-        ValueError: not one label for each face, or no face has one.
+        ValueError: not one label for each face, or no face has one; `top` below 0.
     """
+    _check_range("top", top, 0)
     table, faces = people.table, people.table.faces
     label, texts = _label(labels, len(faces))
     if not texts:
@@ -328,3 +343,10 @@ def _several(paths: Paths) -> list[str | os.PathLike[str]]:
 def _check(name: str, value: str, known: Collection[str]) -> None:
     if value not in known:
         raise ValueError(f"{name}: expected one of {', '.join(known)}; got {value!r}")
+
+
+def _check_range(name: str, value: float | None, low: float, high: float = math.inf) -> None:
+    """Refuse a number that is not low..high, NaN too; None stands for a default."""
+    if value is not None and not low <= value <= high:
+        bounds = f"{low} or more" if high == math.inf else f"{low} to {high}"
+        raise ValueError(f"{name}: expected {bounds}, got {value}")

@@ -200,6 +200,42 @@ def test_wrong_arguments_say_what_is_expected() -> None:
         fc.evaluate(fc.cluster(table), [None] * 9)
 
 
+@pytest.mark.parametrize(
+    ("name", "renamed"),
+    [
+        ("encode", {}),
+        ("cluster", {}),
+        ("search", {"number": "k"}),
+        ("evaluate", {"number": "top"}),
+    ],
+)
+def test_ranges_and_choices_are_those_of_the_command_line(name: str, renamed: dict[str, str]) -> None:
+    table = two_people()
+    given = {
+        "encode": ("photos",), "cluster": (table,), "search": (table, table), "evaluate": (fc.cluster(table), "ab")
+    }[name]  # fmt: skip
+    command = main.get_command(click.Context(main), name)
+    assert command is not None
+    function, tried = getattr(fc, name), []
+    for option in command.params:
+        argument, kind = renamed.get(str(option.name), str(option.name)), option.type
+        if argument not in inspect.signature(function).parameters:
+            continue
+        wrong: list[object] = ["x"] if isinstance(kind, click.Choice) else []
+        if isinstance(kind, (click.IntRange, click.FloatRange)):
+            if kind.min is not None:
+                wrong.append(kind.min if kind.min_open else kind.min - 1)
+            if kind.max is not None:
+                wrong.append(kind.max + 1)
+            if isinstance(kind, click.FloatRange):
+                wrong.append(float("nan"))
+        for value in wrong:
+            with pytest.raises(ValueError, match=rf"^{argument}: expected .* got "):
+                function(*given, **{argument: value})
+        tried += [argument] * bool(wrong)
+    assert len(tried) >= {"encode": 6, "cluster": 8, "search": 4, "evaluate": 1}[name], tried
+
+
 def test_what_a_user_can_mend_is_said(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="nowhere: No such file or directory; give files or folders"):
         fc.encode(tmp_path / "nowhere")

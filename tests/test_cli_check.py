@@ -344,6 +344,16 @@ def test_table_of_a_terminal_fits_its_width() -> None:
     assert all(row.count("\n") == 1 for row in rows)
 
 
+def test_table_tells_why_a_photo_has_no_face_left() -> None:
+    why = "the face fails the check: yaw 34.2 > 10"
+    about = {"status": [NO_FACE, NO_FACE, UNREADABLE], "reason": ["", why, "no photo"]}
+    paths = [f"/photos/{i}.jpg" for i in range(3)]
+    table = make_table(np.empty((0, 128)), paths=paths, photos=about)
+    layout = Layout.make(paths, 100)
+    rows = [row for photo in check_photos(table, PRESETS["passport"]) for row in layout.rows(photo)]
+    assert [row.split("fail", 1)[1].strip() for row in rows] == ["no face", why, "no photo"]
+
+
 def test_names_cannot_move_the_cursor() -> None:
     assert printable("a\x1b[2Jb\nc\udcff é日") == "a\\x1b[2Jb\\nc\\udcff é日"
 

@@ -266,6 +266,16 @@ def test_a_terminal_gets_lines(result: Path, query: Path) -> None:
     assert "2 found" in stderr
 
 
+def test_a_terminal_is_told_why_a_photo_has_no_face_left(result: Path, tmp_path: Path) -> None:
+    why = "the face fails the check: yaw 34.2 > 10"
+    paths = ["/new/sea.jpg", "/new/aside.jpg", "/new/broken.jpg"]
+    about = {"status": ["no_face", "no_face", "unreadable"], "reason": ["", why, "no photo"]}
+    store.write(make_table(np.empty((0, 128)), paths=paths, photos=about), tmp_path / "query.npz")
+    code, shown, _ = on_terminal("search", "--faces", tmp_path / "query.npz", "--in", result)
+    assert code == 3
+    assert shown.splitlines() == [paths[0], "  no face", paths[1], f"  {why}", paths[2], "  no photo"]
+
+
 # ---------------------------------------------------------------------------------------------------- photos
 
 

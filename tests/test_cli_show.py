@@ -4,6 +4,8 @@ import csv
 import json
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,9 @@ from test_show import IDS, LABEL, NAMES, REASONS, make
 from facecluster import store
 from facecluster.cli import main
 from facecluster.cli.evaluate import read_labels
+from facecluster.cli.show import _FORMATS, photos_report
 from facecluster.output.records import to_json
+from facecluster.output.show import About, ShownPhoto
 from facecluster.photos import digest
 
 
@@ -228,6 +232,46 @@ def test_paths_that_are_no_text_come_out_as_they_are(folder: Path, tmp_path: Pat
     assert os.fsencode(odd) in found.stdout_bytes
     assert names(shown(folder, "person-0001", "--only")) == "\udcff"
     assert run(folder, "person-0001", "--only", "--imm").exit_code == 0
+
+
+def test_paths_and_names_that_are_no_text_are_listed_in_every_format(folder: Path, tmp_path: Path) -> None:
+    clusters = folder / "clusters.json"
+    text = clusters.read_text().replace(f"{tmp_path}/", f"{tmp_path}/\\udcff")
+    clusters.write_text(text.replace('"Anna"', '"Anna \\udcfe"'))
+    for arguments in ([], ["--photos"], ["person-0002"], ["--photo", tmp_path / "\udcffa.jpg"]):
+        for options in (["-0"], ["--imm"], *(["--format", form] for form in _FORMATS)):
+            found = run(folder, *arguments, *options, "-q")
+            assert (found.exit_code, found.stderr) == (0, ""), (arguments, options)
+            as_bytes = options[-1] in ("-0", "paths", "csv")
+            path = os.fsencode(tmp_path) + (b"/\xffa.jpg" if as_bytes else rb"/\udcffa.jpg")
+            assert path in found.stdout_bytes, (arguments, options)
+
+
+def test_what_no_bytes_stand_for_is_escaped(folder: Path, tmp_path: Path) -> None:
+    # as names of files and people may have it that come from another system
+    clusters = folder / "clusters.json"
+    clusters.write_text(clusters.read_text().replace(f"{tmp_path}/b.jpg", f"{tmp_path}/\\ud800.jpg"))
+    for options in (["--format", "paths"], ["-0"], ["--format", "csv"]):
+        assert os.fsencode(tmp_path) + rb"/\ud800.jpg" in run(folder, "--photos", *options).stdout_bytes
+    clusters.write_text(clusters.read_text().replace('"Anna"', '"Anna \\ud800"'))
+    assert rb"Anna \ud800" in run(folder, "--format", "csv").stdout_bytes
+
+
+def test_paths_that_the_locale_cannot_write_come_out_in_utf8(folder: Path, tmp_path: Path) -> None:
+    clusters = folder / "clusters.json"
+    clusters.write_text(clusters.read_text().replace(f"{tmp_path}/b.jpg", f"{tmp_path}/\\u00e9.jpg"))
+    # Python takes names for ASCII then.
+    plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    for form in ("paths", "csv"):
+        command = [sys.executable, "-m", "facecluster", "show", folder, "--photos", "--format", form]
+        found = subprocess.run(command, capture_output=True, env={**os.environ, **plain}, check=True)
+        assert f"{tmp_path}/é.jpg".encode() in found.stdout
+
+
+def test_reason_of_a_photo_cannot_move_the_cursor() -> None:
+    about = About(status="unreadable", reason="no\x1b[2J photo \udcff")
+    (line,) = photos_report([], [ShownPhoto("/a.jpg", about, ())])
+    assert line == "/a.jpg  no\\x1b[2J photo \\udcff"
 
 
 def test_imm_answers_both_queries(folder: Path, tmp_path: Path) -> None:

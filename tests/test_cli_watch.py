@@ -304,6 +304,81 @@ def test_faces_of_another_encode_are_placed_and_told(
     assert told_photos(once(incoming, out)) == ["0.jpg"]
 
 
+def test_renamed_photo_is_nothing_new_and_a_copy_is(incoming: Path, tmp_path: Path, his: Path) -> None:
+    shutil.copy(his, incoming / "first.jpg")
+    assert told_photos(once(incoming, tmp_path / "out")) == ["first.jpg"]
+    (incoming / "first.jpg").rename(incoming / "second.jpg")
+    assert once(incoming, tmp_path / "out") == []
+    shutil.copy(his, incoming / "third.jpg")
+    assert told_photos(once(incoming, tmp_path / "out")) == ["third.jpg"]
+    table = store.read(tmp_path / "out" / "faces.npz")
+    assert sorted(Path(path).name for path in table.photos.path.tolist()) == ["second.jpg", "third.jpg"]
+
+
+def test_check_of_the_table_holds_for_what_arrives(incoming: Path, tmp_path: Path, hers: list[Path]) -> None:
+    out = tmp_path / "out"
+    shutil.copy(hers[1], incoming / "1.jpg")
+    encoded = click.testing.CliRunner().invoke(
+        main, ["encode", str(incoming), "-o", str(out / "faces.npz"), "--check", "passport", "-q", "-j", "1"]
+    )
+    assert encoded.exit_code == 0
+    assert told_photos(once(incoming, out)) == ["1.jpg"]
+    shutil.copy(hers[0], incoming / "aside.jpg")
+    shutil.copy(hers[14], incoming / "14.jpg")
+    done = run(incoming, "--into", out, "--once", *OPTIONS)
+    assert done.exit_code == 0, done.output
+    assert told_photos([json.loads(line) for line in done.stdout.splitlines()]) == ["14.jpg"]
+    aside = incoming / "aside.jpg"
+    assert (
+        f"faces left out by --check passport of the table: {aside} (the face fails the check: yaw"
+        in done.stderr
+    )
+    table = store.read(out / "faces.npz")
+    assert dict(zip(table.photos.path.tolist(), table.photos.status.tolist(), strict=True)) == {
+        str(incoming / "1.jpg"): "ok", str(incoming / "14.jpg"): "ok", str(aside): "no_face",
+    }  # fmt: skip
+
+
+@pytest.fixture
+def deadly(incoming: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A photo that ends every worker process that decodes it, as a mistake in a C library does."""
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "sitecustomize.py").write_text(
+        "import os, sys\n"
+        "if '--multiprocessing-fork' in sys.argv:\n"
+        "    from facecluster import photos\n"
+        "    decode = photos.decode\n"
+        "    photos.decode = lambda path: os._exit(139) if 'deadly' in path else decode(path)\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "site"))
+    tiny(incoming, 1)
+    return (incoming / "1.png").rename(incoming / "deadly.png")
+
+
+def test_photo_that_ends_the_process_that_decodes_it_ends_nothing(
+    deadly: Path, incoming: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    (incoming / "broken.jpg").write_text("no photo")
+    done = run(incoming, "--into", out, "--once", *OPTIONS)
+    assert (done.exit_code, done.stdout) == (0, ""), done.output
+    assert f"no photo that can be read yet: {incoming / 'broken.jpg'}, {deadly}" in done.stderr
+    assert not (out / "faces.npz").exists()
+
+    tiny(incoming, 2)
+    done = run(incoming, "--into", out, "--once", *OPTIONS)
+    assert (done.exit_code, done.stdout) == (0, ""), done.output
+    assert "worker process crashed on it" in done.stderr
+
+    (incoming / "2.png").unlink()  # now nothing that the table has can be read any more
+    shutil.copy(deadly, incoming / "another deadly.png")
+    with (incoming / "another deadly.png").open("ab") as file:
+        file.write(b"with another content")
+    done = run(incoming, "--into", out, "--once", *OPTIONS)
+    assert done.exit_code == 0, done.output
+    assert "no photo that can be read yet" in done.stderr
+
+
 # -------------------------------------------------------------------------------------------------- a burst
 
 

@@ -347,7 +347,7 @@ class Layout:
         """Write a line or more a face; one without a face where there is none."""
         label = _label(photo.path, self.root)
         if not photo.faces:
-            yield self._row(label, "-", "fail", "no face" if photo.status == "no_face" else photo.reason)
+            yield self._row(label, "-", "fail", photo.reason or "no face")
         for face in photo.faces:
             # No-break spaces keep a limit on one line.
             text = ", ".join(failure.text.replace(" ", "\xa0") for failure in face.failures)

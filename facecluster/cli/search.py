@@ -399,7 +399,7 @@ def _lines(query: Query) -> Iterable[str]:
     if query.matches:
         return
     if query.face is None:
-        yield f"  {'no face' if query.status == 'no_face' else printable(query.reason)}\n"
+        yield f"  {printable(query.reason) or 'no face'}\n"
     elif query.nearest is None:
         yield "  no one: nobody to compare it with\n"
     else:

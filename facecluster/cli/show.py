@@ -8,6 +8,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -389,7 +390,17 @@ def _write(pieces: Iterable[str], form: str) -> None:
             click.echo(piece)
         return
     for piece in pieces:
-        sys.stdout.buffer.write(piece.encode("utf-8", "surrogateescape"))
+        sys.stdout.buffer.write(_bytes(piece, path=form == "paths"))
+
+
+def _bytes(text: str, *, path: bool) -> bytes:
+    """Encode a path as the disk has it, other text in UTF-8; what no bytes of this system stand for is escaped."""
+    if path:
+        with suppress(UnicodeEncodeError):
+            return os.fsencode(text)
+    with suppress(UnicodeEncodeError):
+        return text.encode("utf-8", "surrogateescape")
+    return text.encode("utf-8", "backslashreplace")
 
 
 # --------------------------------------------------------------------------------------------------- telling
@@ -428,7 +439,7 @@ def photos_report(people: Sequence[ShownPerson], photos: Iterable[ShownPhoto]) -
         yield ""
     for photo in photos:
         when = _minute(photo.about.time)
-        why = "" if photo.faces else f"  {photo.about.reason or 'no face'}"
+        why = "" if photo.faces else f"  {printable(photo.about.reason or 'no face')}"
         yield f"{printable(photo.path)}{f'  {when}' if when else ''}{why}"
         whose = [_whose(face) for face in photo.faces]
         width = max(map(n_cells, whose), default=0)

@@ -41,6 +41,7 @@ if TYPE_CHECKING:  # NumPy, OpenCV and the networks are loaded when there is wor
     from facecluster.journal import Journal
     from facecluster.output.events import Event, ToldFace
     from facecluster.output.records import Result
+    from facecluster.pipeline import EncodeOptions
     from facecluster.table import FaceTable
 
 _log = logging.getLogger(__name__)
@@ -161,7 +162,8 @@ def command(
     """Encode and place photos as they arrive in folders, and tell of them.
 
     PATHS are folders; what is in them already counts as new unless RESULT has it. Each event is a line of JSON:
-    "known", a face of a person of RESULT; "stranger", a face that no person takes; "founded", a new person.
+    "known", a face of a person of RESULT; "stranger", a face that no person takes; "founded", a new person. A RESULT
+    that was made with --check takes only faces that pass it.
     """
     from facecluster import store
     from facecluster.pipeline import check_output, only_user_of
@@ -238,15 +240,19 @@ def deal_with(
 
 
 def _encode(paths: Sequence[str], table: FaceTable | None, file: Path, request: Request) -> FaceTable | None:
-    """Add photos to the table, where all others stay, and say which of them cannot be read.
+    """Add photos to the table, where all others stay, and say which of them cannot be read, or fail its check.
 
     Two more kinds of photos are named to `encode_photos`: those with the content of a new one, whose rows would
     otherwise pass for the same photo under its earlier name, and one that can be read, without which a batch of
-    broken photos alone would be an error.
+    broken photos alone would be an error. (Its `append` would spare the former, but keep a renamed photo under both
+    names, so that its faces were told again.)
     """
     from facecluster import pipeline
+    from facecluster.identity.check import PRESETS
     from facecluster.table import UNREADABLE
 
+    check = None if table is None else table.settings.options.get("check")
+    options = pipeline.EncodeOptions(**{**request.chosen, "check": check if check in PRESETS else None})
     digests = {path: _digest(path) for path in paths if os.path.exists(path)}
     rows: list[tuple[str, str, bool]] = []
     if table is not None:
@@ -260,32 +266,37 @@ def _encode(paths: Sequence[str], table: FaceTable | None, file: Path, request: 
     contents = set(digests.values())
     others = [row for row in rows if row[0] not in digests]
     copies = [path for path, digest, _ in others if digest in contents and os.path.exists(path)]
-    readable = next((path for path, _, can_be_read in others if can_be_read and os.path.exists(path)), None)
+    readable = next((path for path, digest, ok in others if ok and _digest(path) == digest), None)
     paths = list(digests)
-    if readable is None and not any(map(_can_be_read, paths)):
+    known = dict.fromkeys([*copies, *([] if readable is None else [readable])])
+    try:
+        with progress(len(known) + len(paths), quiet=request.quiet) as bar:
+            encoded = pipeline.encode_photos(
+                [*known, *paths],
+                options,
+                output=file,
+                jobs=request.jobs,
+                keep_missing=True,
+                advance=bar.update,
+            )
+    except FaceclusterError:
+        if readable is not None or _any_can_be_read(paths, options, request.jobs):
+            raise
         _log.warning("no photo that can be read yet: %s", _listed(paths))
         return table
-    known = dict.fromkeys([*copies, *([] if readable is None else [readable])])
-    with progress(len(known) + len(paths), quiet=request.quiet) as bar:
-        encoded = pipeline.encode_photos(
-            [*known, *paths],
-            pipeline.EncodeOptions(**request.chosen),
-            output=file,
-            jobs=request.jobs,
-            keep_missing=True,
-            advance=bar.update,
-        )
     photos = encoded.table.photos
-    broken = [
-        f"{path} ({reason})"
-        for path, status, reason in zip(
-            photos.path.tolist(), photos.status.tolist(), photos.reason.tolist(), strict=True
-        )
-        if status == UNREADABLE and path in digests
-    ]
+    broken: list[str] = []
+    refused: list[str] = []
+    for path, status, reason in zip(
+        photos.path.tolist(), photos.status.tolist(), photos.reason.tolist(), strict=True
+    ):
+        if reason and path in digests:
+            (broken if status == UNREADABLE else refused).append(f"{path} ({reason})")
     _log.info("%d photos arrived or changed, with %d new faces", len(paths), encoded.n_new_faces)
     if broken:
         _log.warning("cannot be read: %s", _listed(broken))
+    if refused:
+        _log.warning("faces left out by --check %s of the table: %s", check, _listed(refused))
     return encoded.table
 
 
@@ -299,14 +310,12 @@ def _digest(path: str) -> str | None:
         return None
 
 
-def _can_be_read(path: str) -> bool:
-    from facecluster.photos import decode
+def _any_can_be_read(paths: Sequence[str], options: EncodeOptions, jobs: int) -> bool:
+    """Find out in other processes, as a photo may end the one that decodes it."""
+    from facecluster.pipeline import encode_each
+    from facecluster.table import UNREADABLE
 
-    try:
-        decode(path)
-    except PhotoError:
-        return False
-    return True
+    return any(table.photos.status[0] != UNREADABLE for table in encode_each(paths, options, jobs=jobs))
 
 
 def _listed(texts: Sequence[str]) -> str:
