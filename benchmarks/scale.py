@@ -32,7 +32,7 @@ from facecluster.identity.dbscan import dbscan
 from facecluster.identity.earlier import Earlier
 from facecluster.identity.neighbours import TILE, WAITING, _near
 from facecluster.identity.rules import MIN_SAMPLES, Rules
-from facecluster.table import OK, QUALITY, QUALITY_PARTS, Faces, FaceTable, Photos, Settings
+from facecluster.table import MEASURED, OK, QUALITY, Faces, FaceTable, Photos, Settings
 
 MEAN = 0.292
 BETWEEN = (0.161, 0.120, 0.094, 0.074, 0.056, 0.041, 0.025, 0.007)
@@ -129,7 +129,7 @@ def make_table(encoding, dlib):
         landmarks=np.full((n, 5, 2), 150, dtype=np.float32),
         pose=np.zeros((n, 3), dtype=np.float32),
         quality=column,
-        **dict.fromkeys(QUALITY_PARTS, column),
+        **dict.fromkeys(MEASURED, column),
         encoding=encoding,
     )
     return FaceTable(photos, faces, Settings("yunet", "dlib" if dlib else "sface", {"quality": QUALITY}))

@@ -36,8 +36,6 @@ from facecluster.photos import find_photos
 from facecluster.pipeline import EncodeOptions
 from facecluster.store import read, write
 from facecluster.table import Faces, FaceTable, Photos
-from facecluster.vision.detect import DETECTORS
-from facecluster.vision.encode import ENCODERS
 
 __all__ = [
     "Clustering",
@@ -102,6 +100,7 @@ def encode(
     max_side: int | None = _ENCODE.max_side,
     upsample: int = _ENCODE.upsample,
     mirror: bool = _ENCODE.mirror,
+    attributes: bool = _ENCODE.attributes,
     jobs: int = -1,
     fresh: bool = False,
     keep_missing: bool = False,
@@ -121,6 +120,7 @@ def encode(
         max_side: long side of the analysis in pixels; 0 is full size, None the detector's own rule.
         upsample: how often cnn and hog double the photo first, 0 to 4 times.
         mirror: encode the mean of a face and its mirror image.
+        attributes: estimate age and apparent gender, too: guesses, see the README.
         jobs: worker processes; -1 is one a core.
         fresh: use nothing of what `output` holds.
         keep_missing: keep photos of `output` that are not among these any more.
@@ -135,8 +135,6 @@ def encode(
             written; weights are missing.
         ValueError: an unknown detector or encoder, or a number out of its range.
     """
-    _check("detector", detector, DETECTORS)
-    _check("encoder", encoder, ENCODERS)
     _check_range("min_face", min_face, 0)
     _check_range("max_side", max_side, 0)
     _check_range("upsample", upsample, 0, 4)
@@ -151,6 +149,7 @@ def encode(
         max_side=max_side,
         upsample=upsample,
         mirror=mirror,
+        attributes=attributes,
     )
     return pipeline.encode_photos(
         find_photos(_several(photos)),

@@ -1,7 +1,7 @@
 """Photos -> FaceTable: the order of the stages, in parallel, resumable, and only for photos that are new.
 
     paths -> digests -> what is known already (an earlier table, the journal of an interrupted run), else
-                        a worker process: pixels -> faces -> meshes -> poses, quality, encodings
+                        a worker process: pixels -> faces -> meshes -> poses, quality, encodings, attributes
           -> one table, in the order of the paths, without the faces that fail the check, if there is one
 
 What is known about a photo is kept by the digest of its content: byte-identical photos are analysed once, renamed
@@ -36,17 +36,18 @@ from facecluster.errors import FaceclusterError, OutputError, PhotoError, TableE
 from facecluster.identity.check import PRESETS, find_failures, measure
 from facecluster.journal import Journal
 from facecluster.table import (
+    ATTRIBUTES,
+    MEASURED,
     NO_FACE,
     OK,
     QUALITY,
-    QUALITY_PARTS,
     UNREADABLE,
     Faces,
     FaceTable,
     Photos,
     Settings,
 )
-from facecluster.vision import detect, encode, mesh, models, parts, pose, quality
+from facecluster.vision import attributes, detect, encode, mesh, models, parts, pose, quality
 from facecluster.workers import Died, n_cores, work
 
 _log = logging.getLogger(__name__)
@@ -60,7 +61,7 @@ FACE = np.dtype(
         ("pose", "<f4", 3),
         ("quality", "<f4"),
     ]
-    + [(part, "<f4") for part in QUALITY_PARTS]
+    + [(name, "<f4") for name in MEASURED]
     + [("encoding", "<f4", 128)]
 )
 """A row of `table.Faces` without the columns that depend on where its photo stands in the table."""
@@ -72,7 +73,7 @@ _MODELS = {
     "sface": ("sface",),
     "dlib": ("dlib-resnet", "dlib-5point"),
 }
-"""Weight files by detector and encoder; the mesh's is always needed."""
+"""Weight files by detector and encoder; the mesh's is always needed, those of `attributes.MODELS` on request."""
 
 _LIBRARIES = ("numpy", "Pillow", "pillow-heif", "opencv-python-headless", "onnxruntime", "dlib-bin")
 """Which do the arithmetic."""
@@ -98,6 +99,7 @@ class EncodeOptions:
         max_side: long side of the analysis in pixels; 0 is full size, None the detector's own rule.
         upsample: how often dlib's detectors double the picture first.
         mirror: encode the mean of a face and its mirror image.
+        attributes: estimate age and gender, see `vision.attributes`.
         check: one of `identity.check.PRESETS`, which a face must pass to be in the table; None: all are.
     """
 
@@ -107,7 +109,20 @@ class EncodeOptions:
     max_side: int | None = None
     upsample: int = detect.UPSAMPLE
     mirror: bool = False
+    attributes: bool = False
     check: str | None = None
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for a choice that is none."""
+        for name, known in (
+            ("detector", detect.DETECTORS),
+            ("encoder", encode.ENCODERS),
+            ("check", (None, *PRESETS)),
+        ):
+            if getattr(self, name) not in known:
+                raise ValueError(
+                    f"{name}: expected one of {', '.join(map(str, known))}, got {getattr(self, name)!r}"
+                )
 
     def settings(self) -> Settings:
         """What a table made with these options was made with."""
@@ -124,6 +139,7 @@ class EncodeOptions:
                 "upsample": None if self.detector == "yunet" else self.upsample,
                 "mirror": self.mirror,
                 "quality": QUALITY,
+                **({"attributes": True} if self.attributes else {}),
                 **check,
             },
             models={name: models.sha256(name) for name in self.models()},
@@ -132,18 +148,25 @@ class EncodeOptions:
 
     def models(self) -> tuple[str, ...]:
         """Names of the weight files that are needed."""
-        return ("mesh", *_MODELS[self.detector], *_MODELS[self.encoder])
+        wanted = attributes.MODELS if self.attributes else ()
+        return ("mesh", *_MODELS[self.detector], *_MODELS[self.encoder], *wanted)
 
 
 def options_of(settings: Settings) -> EncodeOptions:
-    """Give the options that a table was made with; the default of what it does not say.
+    """Give the options that find and encode faces as those of a table; the default of what it does not say.
+
+    What else a table may have, a check and attributes, is not among them.
 
     Raises:
         TableError: its detector or encoder is not known here.
     """
     usual, given = EncodeOptions(), settings.options
-    if settings.detector and settings.detector not in detect.DETECTORS:
-        raise TableError(f"its detector {settings.detector!r} is not known here; run encode again")
+    for what, name, known in (
+        ("detector", settings.detector or usual.detector, detect.DETECTORS),
+        ("encoder", settings.encoder, encode.ENCODERS),
+    ):
+        if name not in known:
+            raise TableError(f"its {what} {name!r} is not known here; run encode again")
     upsample = given.get("upsample")
     return EncodeOptions(
         detector=settings.detector or usual.detector,
@@ -241,8 +264,11 @@ def analyse(path: str, options: EncodeOptions) -> Analysis:
     faces["score"] = found.score
     faces["landmarks"] = landmarks / photo.scale
     faces["pose"] = angles
-    for part, column in vars(measured).items():
-        faces[part] = column
+    for name in ATTRIBUTES:
+        faces[name] = np.nan
+    estimated = vars(attributes.estimate(pixels, meshes.points)) if options.attributes else {}
+    for name, column in (vars(measured) | estimated).items():
+        faces[name] = column
     encoded = encode.encode_faces(
         pixels,
         found.box,
@@ -685,6 +711,7 @@ def _flat(settings: Settings) -> dict[str, object]:
         "encoder": settings.encoder,
         "check": "none",
         "check-limits": "none",
+        "attributes": "none",
         **settings.options,
         **{f"model {name}": digest[:12] for name, digest in settings.models.items()},
     }

@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 
 from facecluster import unpickle
 from facecluster.errors import OutputError, TableError, UsageError
-from facecluster.table import OK, QUALITY_PARTS, Faces, FaceTable, Photos, Settings
+from facecluster.table import MEASURED, OK, Faces, FaceTable, Photos, Settings
 
 FORMAT = 1
 """Of the face table, in both kinds of file. Readers accept this and older ones."""
@@ -48,7 +48,7 @@ PART = ".facecluster-*.part"
 def read(source: str | Path | BinaryIO) -> FaceTable:
     """Read a face table.
 
-    A part of quality that an older facecluster did not measure is NaN; a column that is not known here is left out.
+    A number that an older facecluster did not measure is NaN; a column that is not known here is left out.
 
     Args:
         source: a path, or a binary stream, which need not be seekable.
@@ -204,12 +204,12 @@ def _read_npz(file: BinaryIO, name: str) -> FaceTable:
             face_columns = {
                 field: column(key)
                 for field, key in _FACE_COLUMNS.items()
-                if field not in QUALITY_PARTS or f"{key}.npy" in members
+                if field not in MEASURED or f"{key}.npy" in members
             }
             unknown = np.full(face_columns["photo"].shape, np.nan, np.float32)
             return _sound(
                 Photos(**{field: column(key) for field, key in _PHOTO_COLUMNS.items()}),
-                Faces(**dict.fromkeys(QUALITY_PARTS, unknown) | face_columns),
+                Faces(**dict.fromkeys(MEASURED, unknown) | face_columns),
                 _settings(str(column("settings")[()])),
             )
     except KeyError as error:
@@ -337,7 +337,7 @@ def _rows(table: FaceTable) -> list[dict[str, Any]]:
             "box": tuple(faces.box[i].tolist()),
             "score": float(faces.score[i]),
             "landmarks": faces.landmarks[i].astype(np.float64),
-            **{part: float(getattr(faces, part)[i]) for part in QUALITY_PARTS},
+            **{name: float(getattr(faces, name)[i]) for name in MEASURED},
             "photo": of_photo[photo],
             "settings": settings,
             "format": FORMAT,
@@ -407,7 +407,7 @@ def _faces(rows: list[dict[str, Any]], photo: NDArray[np.int32], paths: list[str
         "landmarks": np.full((n, 5, 2), np.nan, np.float32),
         "pose": np.full((n, 3), np.nan, np.float32),
         "encoding": np.full((n, 128), np.nan, np.float32),
-    } | {part: np.full(n, np.nan, np.float32) for part in ("score", "quality", *QUALITY_PARTS)}
+    } | {part: np.full(n, np.nan, np.float32) for part in ("score", "quality", *MEASURED)}
     ids, ordinal = [], 0
     for i, row in enumerate(rows):
         top, right, bottom, left = _numbers(row["loc"], (4,)).tolist()

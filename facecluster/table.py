@@ -44,6 +44,11 @@ QUALITY_PARTS = (
 """The columns of `Faces` that are measured on a face, in the order of `Faces`: `vision.parts.Parts` defines each, and
 `vision.encode.Encodings` distinctness."""
 
+ATTRIBUTES = ("age", "age_sd", "male")
+"""The columns of `Faces` that are NaN unless `encode --attributes` asked: see `vision.attributes.Attributes`."""
+
+MEASURED = (*QUALITY_PARTS, *ATTRIBUTES)
+"""The columns of `Faces` with one number a face, unknown in a file that has none of them."""
 
 QUALITY = 2
 """Which formulas of pose, quality and its parts: raised by a change of them, so that no table mixes two kinds."""
@@ -176,6 +181,8 @@ class Faces:
         quality: (n,) float32 in 0..1, higher is more usable.
         presence to occlusion_face_line: (n,) float32, the parts of quality: see `facecluster.vision.parts.Parts`;
             of distinctness, `facecluster.vision.encode.Encodings`.
+        age, age_sd, male: (n,) float32 years, years, and 0..1: see `facecluster.vision.attributes.Attributes`; NaN
+            where nobody asked.
         encoding: (n, 128) float32.
     """
 
@@ -206,6 +213,9 @@ class Faces:
     occlusion_nose: NDArray[np.float32]
     occlusion_mouth: NDArray[np.float32]
     occlusion_face_line: NDArray[np.float32]
+    age: NDArray[np.float32]
+    age_sd: NDArray[np.float32]
+    male: NDArray[np.float32]
     encoding: NDArray[np.float32]
 
     def __post_init__(self) -> None:
@@ -280,9 +290,9 @@ class FaceTable:
 
         Returns:
             Columns id; left, top, right, bottom; score; right_eye_x, right_eye_y, left_eye_x to mouth_left_y; pitch,
-            yaw, roll; quality and its parts; then photo (its row), photo_path, photo_digest, photo_width,
-            photo_height, photo_time, photo_hash. Units are those of `Faces` and `Photos`, but for photo_time: a
-            datetime64 in milliseconds, in UTC or the time of day on the spot, as EXIF has it, NaT where unknown.
+            yaw, roll; quality and its parts; age, age_sd, male; then photo (its row), photo_path, photo_digest,
+            photo_width, photo_height, photo_time, photo_hash. Units are those of `Faces` and `Photos`, but for
+            photo_time: a datetime64 in milliseconds, in UTC or the time of day on the spot, as EXIF has it, NaT where unknown.
 
         Raises:
             FaceclusterError: pandas is not installed.

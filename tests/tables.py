@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from facecluster.table import OK, QUALITY, QUALITY_PARTS, Faces, FaceTable, Photos, Settings
+from facecluster.table import ATTRIBUTES, OK, QUALITY, QUALITY_PARTS, Faces, FaceTable, Photos, Settings
 
 
 def make_photos(paths: Sequence[str], **columns: Any) -> Photos:
@@ -44,6 +44,7 @@ def make_faces(encoding: Any, *, photo: Sequence[int] | None = None, **columns: 
         "pose": np.zeros((n, 3)),
         "quality": np.full(n, 0.9),
         **{part: np.full(n, 0.5) for part in QUALITY_PARTS},
+        **{name: np.full(n, np.nan) for name in ATTRIBUTES},
         "encoding": encoding,
     } | columns
     dtypes = {"photo": np.int32, "id": str}

@@ -87,6 +87,7 @@ def test_all_people_are_listed(folder: Path, tmp_path: Path) -> None:
         "last_photo": str(tmp_path / "e.jpg"),
         "span_days": 731,
         "n_dated": 3,
+        "attributes": None,
     }
     assert shown(folder / "clusters.json") == record
 

@@ -288,8 +288,8 @@ def test_photos_are_added_only_to_a_table_with_the_same_settings(album: Path, tm
 def test_a_check_whose_limits_were_others_is_another_check(
     album: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    paths, output, options = [str(album / "photo-1.jpg")], tmp_path / "faces.npz", EncodeOptions(check="mine")
     monkeypatch.setitem(PRESETS, "mine", {"width": Limit(low=10)})  # type: ignore[arg-type]
+    paths, output, options = [str(album / "photo-1.jpg")], tmp_path / "faces.npz", EncodeOptions(check="mine")
     run(paths, output, options=options)
     monkeypatch.setitem(PRESETS, "mine", {"width": Limit(low=20)})  # type: ignore[arg-type]
     with pytest.raises(FaceclusterError, match=r"check-limits: width 10\.\. there, width 20\.\. now"):

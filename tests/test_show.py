@@ -147,7 +147,7 @@ def test_confidence_of_a_photo_is_the_least_of_those_who_are_asked_for() -> None
 def test_person_is_seen_from_the_first_to_the_last_photo_that_has_a_time(
     result: Result, table: FaceTable
 ) -> None:
-    shown = show_person(result.people[0], Known(table.photos))
+    shown = show_person(result.people[0], Known(table))
     assert (stamp(shown.first_seen), shown.first_photo) == ("2001-01-01T00:00:00Z", "/p/a.jpg")
     assert (stamp(shown.last_seen), shown.last_photo) == ("2003-01-01T00:00:00Z", "/p/c.jpg")
     assert (shown.span_days, shown.n_dated, shown.n_photos) == (730, 3, 4)
@@ -165,14 +165,14 @@ def test_without_a_table_no_time_is_known(result: Result) -> None:
 
 
 def test_photo_that_was_renamed_since_is_known_by_its_content(result: Result) -> None:
-    renamed = Known(make([f"/new/{name}.jpg" for name in NAMES]).photos)
+    renamed = Known(make([f"/new/{name}.jpg" for name in NAMES]))
     assert show_person(result.people[0], renamed).n_dated == 3
     photo = show_photo("/p/a.jpg", find_photos(result)["/p/a.jpg"], renamed)
     assert (stamp(photo.about.time), photo.about.size) == ("2001-01-01T00:00:00Z", (1000, 800))
 
 
 def test_json_of_a_photo_says_whose_each_face_is(result: Result, table: FaceTable) -> None:
-    record = photo_record(show_photo("/p/c.jpg", find_photos(result)["/p/c.jpg"], Known(table.photos)))
+    record = photo_record(show_photo("/p/c.jpg", find_photos(result)["/p/c.jpg"], Known(table)))
     assert {key: record[key] for key in ("path", "status", "time", "size", "n_faces", "people")} == {
         "path": "/p/c.jpg",
         "status": "ok",
@@ -215,7 +215,7 @@ def test_json_of_nothing_is_json() -> None:
 
 
 def test_csv_has_a_row_a_person_and_a_row_a_face(result: Result, table: FaceTable) -> None:
-    known, photos = Known(table.photos), find_photos(result)
+    known, photos = Known(table), find_photos(result)
     rows = list(csv.DictReader(people_csv(show_person(person, known) for person in result.people)))
     assert [(row["id"], row["n_faces"], row["first_seen"][:4]) for row in rows] == [
         ("person-0001", "4", "2001"),
@@ -235,7 +235,7 @@ def test_csv_has_a_row_a_person_and_a_row_a_face(result: Result, table: FaceTabl
 
 
 def test_photo_has_the_field_names_of_imm(result: Result, table: FaceTable) -> None:
-    photo = show_photo("/p/a.jpg", find_photos(result)["/p/a.jpg"], Known(table.photos))
+    photo = show_photo("/p/a.jpg", find_photos(result)["/p/a.jpg"], Known(table))
     file = imm.file(photo, imm.measured(table))
     assert file | {"Figures": [], "ObjectId": ""} == {
         "ObjectType": "file",
@@ -265,7 +265,7 @@ def test_photo_has_the_field_names_of_imm(result: Result, table: FaceTable) -> N
 
 
 def test_face_without_a_person_has_the_reserved_id_of_imm(result: Result, table: FaceTable) -> None:
-    photo = show_photo("/p/c.jpg", find_photos(result)["/p/c.jpg"], Known(table.photos))
+    photo = show_photo("/p/c.jpg", find_photos(result)["/p/c.jpg"], Known(table))
     figure = imm.file(photo, imm.measured(table))["Figures"][1]
     assert figure["FigureClusterId"] == "figure-cluster-id-independent"
     assert "FigureClusterConfidence" not in figure
@@ -273,7 +273,7 @@ def test_face_without_a_person_has_the_reserved_id_of_imm(result: Result, table:
 
 
 def test_person_has_the_field_names_of_imm(result: Result, table: FaceTable) -> None:
-    known = Known(table.photos)
+    known = Known(table)
     cover = show_photo("/p/a.jpg", find_photos(result)["/p/a.jpg"], known)
     cluster = imm.figure_cluster(show_person(result.people[0], known), cover, 0.0, {})
     assert cluster | {"Cover": {}} == {

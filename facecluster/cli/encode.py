@@ -128,6 +128,11 @@ _OUTPUT = [
         help="Keep only faces that pass (see check: its presets), and say why the others do not.",
     ),
     click.option(
+        "--attributes",
+        is_flag=True,
+        help="Also estimate how old each face looks, and its apparent gender: guesses, see the README.",
+    ),
+    click.option(
         "-v",
         "--verbose",
         is_flag=True,
@@ -187,6 +192,7 @@ def encode_options(function: Callable[..., Any]) -> Callable[..., Any]:
         keep_missing: bool,
         append: bool,
         check: str | None,
+        attributes: bool,
         verbose: bool,
         **others: Any,
     ) -> Any:
@@ -194,7 +200,8 @@ def encode_options(function: Callable[..., Any]) -> Callable[..., Any]:
             raise UsageError(
                 f"--fresh forgets what --{'append' if append else 'keep-missing'} keeps; give one of them"
             )
-        chosen = request.chosen if check is None else {**request.chosen, "check": check}
+        wanted = {"check": check, "attributes": attributes or None}
+        chosen = {**request.chosen, **{name: value for name, value in wanted.items() if value is not None}}
         request = replace(
             request, chosen=chosen, fresh=fresh, keep_missing=keep_missing, append=append, verbose=verbose
         )

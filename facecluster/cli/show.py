@@ -24,6 +24,7 @@ from facecluster.errors import FaceclusterError, TableError, UsageError
 from facecluster.output.words import many
 
 if TYPE_CHECKING:  # NumPy is loaded when there is work to do
+    from facecluster.output.attributes import Attributes, PersonAttributes
     from facecluster.output.imm import Measured
     from facecluster.output.records import Person, Result
     from facecluster.output.show import Album, Known, Page, ShownFace, ShownPerson, ShownPhoto
@@ -110,7 +111,7 @@ class _Listing:
     "--table",
     "table_file",
     metavar="FILE",
-    help=f"Face table that tells when photos were taken.  [default: as RESULT says, or {TABLE} beside it]",
+    help=f"Face table that has the times of photos, and attributes.  [default: as RESULT says, or {TABLE} beside it]",
 )
 @click.option("-q", "--quiet", is_flag=True, help="No messages but errors.")
 def command(
@@ -235,7 +236,7 @@ def _known(result: Result, source: str, table_file: str | None, *, imm: bool) ->
     table = _table(result, source, table_file)
     if table is None:
         return Known(None), {}
-    known = Known(table.photos)
+    known = Known(table)
     missing = {face.photo for person in result.people for face in person.faces if known.lacks(face)}
     if missing:
         _log.warning(
@@ -408,18 +409,22 @@ def _bytes(text: str, *, path: bool) -> bytes:
 
 def people_table(people: Sequence[ShownPerson]) -> Iterator[str]:
     """Write a header and a line a person; on a terminal, paths of covers lose their start where there is no room."""
-    rows = [("person", "faces", "photos", "first seen", "last seen", "name", "cover")]
-    rows += [
-        (
-            printable(person.id),
-            str(person.n_faces),
-            str(person.n_photos),
-            _day(person.first_seen),
-            _day(person.last_seen),
-            printable(person.name or "-"),
-            printable(person.cover_photo or "-"),
-        )
-        for person in people
+    looks = any(person.attributes is not None for person in people)
+    rows = [
+        ("person", "faces", "photos", "first seen", "last seen", *["age, looks"] * looks, "name", "cover"),
+        *(
+            (
+                printable(person.id),
+                str(person.n_faces),
+                str(person.n_photos),
+                _day(person.first_seen),
+                _day(person.last_seen),
+                *[_age_of(person.attributes)] * looks,
+                printable(person.name or "-"),
+                printable(person.cover_photo or "-"),
+            )
+            for person in people
+        ),
     ]
     widths = [max(map(n_cells, column)) for column in zip(*rows, strict=True)][:-1]
     room = shutil.get_terminal_size()[0] - sum(widths) - 2 * len(widths) if sys.stdout.isatty() else None
@@ -453,8 +458,9 @@ def _heading(person: ShownPerson) -> str:
     seen = "" if person.first_seen is None else f", {first}" if first == last else f", {first} to {last}"
     former = f", formerly {', '.join(person.former)}" if person.former else ""
     cover = "" if person.cover_photo is None else f", cover {person.cover_photo}"
+    looks = "" if person.attributes is None else f", age {_age_of(person.attributes)}"
     return printable(
-        f"{who}: {many(person.n_faces, 'face')} in {many(person.n_photos, 'photo')}{seen}{former}{cover}"
+        f"{who}: {many(person.n_faces, 'face')} in {many(person.n_photos, 'photo')}{seen}{looks}{former}{cover}"
     )
 
 
@@ -473,7 +479,28 @@ def _numbers_of(face: ShownFace) -> str:
     parts += [f"{name} {angle:.0f}°" for name, angle in vars(face.pose).items() if angle is not None]
     parts += [f"quality {face.quality:.2f}"] if face.quality is not None else []
     parts += [f"confidence {face.confidence:.2f}"] if face.confidence is not None else []
-    return "  ".join(parts)
+    return "  ".join(parts + _looks_of(face.attributes))
+
+
+def _looks_of(known: Attributes | None) -> list[str]:
+    """Say how somebody looks, and how sure that is."""
+    if known is None:
+        return []
+    parts = [] if known.age is None else [f"age {known.age:.0f} ± {known.age_sd:.0f}"]
+    parts += [] if known.gender is None else [f"{known.gender} {known.gender_confidence:.2f}"]
+    for what, is_open, confidence in (
+        ("mouth", known.mouth_open, known.mouth_open_confidence),
+        ("eyes", known.eyes_open, known.eyes_open_confidence),
+    ):
+        parts += [] if is_open is None else [f"{what} {'open' if is_open else 'closed'} {confidence:.2f}"]
+    return parts
+
+
+def _age_of(known: PersonAttributes | None) -> str:
+    """Say the average, least and greatest age, and the gender."""
+    if known is None:
+        return "-"
+    return f"{known.age_average:.0f} ({known.age_min:.0f}-{known.age_max:.0f}) {known.gender}"
 
 
 def _day(time: float | None) -> str:

@@ -251,8 +251,10 @@ def _encode(paths: Sequence[str], table: FaceTable | None, file: Path, request: 
     from facecluster.identity.check import PRESETS
     from facecluster.table import UNREADABLE
 
-    check = None if table is None else table.settings.options.get("check")
-    options = pipeline.EncodeOptions(**{**request.chosen, "check": check if check in PRESETS else None})
+    made_with = {} if table is None else table.settings.options
+    check = made_with.get("check")
+    kept = {"check": check if check in PRESETS else None, "attributes": bool(made_with.get("attributes"))}
+    options = pipeline.EncodeOptions(**{**request.chosen, **kept})
     digests = {path: _digest(path) for path in paths if os.path.exists(path)}
     rows: list[tuple[str, str, bool]] = []
     if table is not None:

