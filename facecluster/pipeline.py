@@ -120,9 +120,8 @@ class EncodeOptions:
             ("check", (None, *PRESETS)),
         ):
             if getattr(self, name) not in known:
-                raise ValueError(
-                    f"{name}: expected one of {', '.join(map(str, known))}, got {getattr(self, name)!r}"
-                )
+                choices = ", ".join(map(str, known))
+                raise ValueError(f"{name}: expected one of {choices}; got {getattr(self, name)!r}")
 
     def settings(self) -> Settings:
         """What a table made with these options was made with."""

@@ -292,7 +292,8 @@ class FaceTable:
             Columns id; left, top, right, bottom; score; right_eye_x, right_eye_y, left_eye_x to mouth_left_y; pitch,
             yaw, roll; quality and its parts; age, age_sd, male; then photo (its row), photo_path, photo_digest,
             photo_width, photo_height, photo_time, photo_hash. Units are those of `Faces` and `Photos`, but for
-            photo_time: a datetime64 in milliseconds, in UTC or the time of day on the spot, as EXIF has it, NaT where unknown.
+            photo_time: a datetime64 in milliseconds, in UTC or the time of day on the spot, as EXIF has it, NaT where
+            unknown.
 
         Raises:
             FaceclusterError: pandas is not installed.

@@ -87,7 +87,7 @@ def test_npz_has_the_columns_of_the_design_and_opens_without_pickle(tmp_path: Pa
             "presence", "distinctness", "sharpness", "brightness", "contrast", "under_exposure", "over_exposure",
             "eyes_open", "mouth_open", "inter_eye_px", "size_px", "size", "centre", "completeness",
             "occlusion", "occlusion_eyes", "occlusion_brows", "occlusion_nose", "occlusion_mouth",
-            "occlusion_face_line", "encoding",
+            "occlusion_face_line", "age", "age_sd", "male", "encoding",
         ]  # fmt: skip
         assert npz["format"] == 1
         assert npz["photo_size"].dtype == npz["face_photo"].dtype == np.int32
