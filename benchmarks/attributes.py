@@ -36,6 +36,7 @@ DLIB_SHAPE = np.array(
 )  # fmt: skip
 """Mean places of dlib's five points in a face of side 1: get_face_chip_details, image_transforms/interpolation.h."""
 FACTORS = (0.95, 1.0, 1.05, 1.1)
+OFTEN = 10
 AGES = (0, 20, 30, 40, 50, 60, 70, 100)
 
 
@@ -150,14 +151,21 @@ def report_people(faces, half, title):
     of = {key: values[half] for key, values in faces.items()}
     error = of["estimate"] - of["age"]
     package = of["package"][:, 0] - of["age"]
-    each = [error[of["person"] == person].mean() for person in np.unique(of["person"])]
+    of_person = [error[of["person"] == person] for person in np.unique(of["person"])]
+    each = [errors.mean() for errors in of_person]
+    spread = [(errors.min(), errors.max()) for errors in of_person if len(errors) >= OFTEN]
+    low, high = np.mean(spread, axis=0)
     right = (of["male"] >= 0.5) == of["is_man"]
     package_right = (of["package"][:, 1] >= 0.5) == of["is_man"]
     print(f"\n{title}: {len(each)} people, {len(error)} photos")
     print(
         f"  age: off by {np.abs(error).mean():.2f} years on average (package's way {np.abs(package).mean():.2f}), "
-        f"half by less than {np.median(np.abs(error)):.1f}; bias {error.mean():+.1f}; a person's mean is off "
+        f"half by under {np.median(np.abs(error)):.1f}; bias {error.mean():+.1f}; a person's mean is off "
         f"by {np.abs(each).mean():.2f}"
+    )
+    print(
+        f"    of {len(spread)} people with {OFTEN} photos or more, the least is off by {low:+.0f}, the greatest by "
+        f"{high:+.0f}"
     )
     print(
         f"    within one age_sd {np.mean(np.abs(error) < of['sd']):.3f}, two {np.mean(np.abs(error) < 2 * of['sd']):.3f}"
