@@ -167,9 +167,10 @@ def report_people(faces, half, title):
         f"    of {len(spread)} people with {OFTEN} photos or more, the least is off by {low:+.0f}, the greatest by "
         f"{high:+.0f}"
     )
+    sizes = np.abs(error)
     print(
-        f"    within one age_sd {np.mean(np.abs(error) < of['sd']):.3f}, two {np.mean(np.abs(error) < 2 * of['sd']):.3f}"
-        f" (a normal error: 0.683, 0.954); within {AGE_WITHIN} years {np.mean(np.abs(error) <= AGE_WITHIN):.3f}"
+        f"    within one age_sd {np.mean(sizes < of['sd']):.3f}, two {np.mean(sizes < 2 * of['sd']):.3f} (a normal "
+        f"error: 0.683, 0.954); within {AGE_WITHIN} years {np.mean(sizes <= AGE_WITHIN):.3f}"
     )
     for low, high in pairwise(AGES):
         aged = (of["age"] >= low) & (of["age"] < high)
