@@ -50,7 +50,7 @@ ATTRIBUTES = ("age", "age_sd", "male")
 MEASURED = (*QUALITY_PARTS, *ATTRIBUTES)
 """The columns of `Faces` with one number a face, unknown in a file that has none of them."""
 
-QUALITY = 2
+QUALITY = 3
 """Which formulas of pose, quality and its parts: raised by a change of them, so that no table mixes two kinds."""
 
 
