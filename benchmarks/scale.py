@@ -119,6 +119,7 @@ def make_table(encoding, dlib):
         reason=np.full(n, ""),
         time=np.full(n, np.nan),
         hash=np.random.default_rng(5).integers(1, 2**63, n).astype(np.uint64),
+        lost=np.zeros(n, dtype=np.uint8),
     )
     column = np.full(n, 0.9, dtype=np.float32)  # one array for all: they are only read
     faces = Faces(

@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 import resource
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -82,7 +83,7 @@ def identification(table):
     of_face[rows[known]] = label[known]
     counts = of_face >= 0
     whole = Gallery.of_table(table, of_face, texts.tolist())
-    gallery = Gallery(table, whole.people, whole.owner, counts, whole.reach)
+    gallery = replace(whole, counts=counts)
     probes, who = table.faces.encoding[rows[last]], label[last]
     several = count[who] > 1
     answers = [matches for matches, _ in search(gallery, probes, "person", k=1)]

@@ -23,7 +23,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
@@ -32,7 +32,19 @@ from numpy.typing import NDArray
 
 from facecluster import unpickle
 from facecluster.errors import OutputError, TableError, UsageError
-from facecluster.table import MEASURED, OK, Faces, FaceTable, Photos, Settings
+from facecluster.table import (
+    LOST,
+    LOST_CENTRAL,
+    LOST_LARGEST,
+    MEASURED,
+    OK,
+    UNREADABLE,
+    Faces,
+    FaceTable,
+    Photos,
+    Settings,
+    gaps,
+)
 
 FORMAT = 1
 """Of the face table, in both kinds of file. Readers accept this and older ones."""
@@ -48,7 +60,8 @@ PART = ".facecluster-*.part"
 def read(source: str | Path | BinaryIO) -> FaceTable:
     """Read a face table.
 
-    A number that an older facecluster did not measure is NaN; a column that is not known here is left out.
+    A number that an older facecluster did not measure is NaN; a column that is not known here is left out. Where it is
+    not said which faces of a photo are lost, and some may be, all kinds are assumed (`table.Photos.lost`).
 
     Args:
         source: a path, or a binary stream, which need not be seekable.
@@ -207,11 +220,20 @@ def _read_npz(file: BinaryIO, name: str) -> FaceTable:
                 if field not in MEASURED or f"{key}.npy" in members
             }
             unknown = np.full(face_columns["photo"].shape, np.nan, np.float32)
-            return _sound(
-                Photos(**{field: column(key) for field, key in _PHOTO_COLUMNS.items()}),
+            photo_columns = {
+                field: column(key)
+                for field, key in _PHOTO_COLUMNS.items()
+                if field != "lost" or f"{key}.npy" in members
+            }
+            none = np.zeros(photo_columns["path"].shape, np.uint8)
+            table = _sound(
+                Photos(**{"lost": none} | photo_columns),
                 Faces(**dict.fromkeys(MEASURED, unknown) | face_columns),
                 _settings(str(column("settings")[()])),
             )
+        if "lost" in photo_columns:
+            return table
+        return _suspected(table, (table.photos.status != UNREADABLE) & (table.photos.reason != ""))
     except KeyError as error:
         raise TableError(
             f"{name}: not a face table, or damaged: {error.args[0]}; run encode again"
@@ -240,6 +262,18 @@ def _sound(photos: Photos, faces: Faces, settings: Settings) -> FaceTable:
     if not np.isfinite(faces.box).all():
         raise ValueError("a face without a box")
     return FaceTable(photos, faces, settings)
+
+
+def _suspected(table: FaceTable, suspects: NDArray[np.bool_]) -> FaceTable:
+    """Say that the main face of a photo may be lost where others are, in a table that does not know.
+
+    Args:
+        table: m photos.
+        suspects: (m,) photos of which other columns say that faces are not there.
+    """
+    missing = suspects | gaps(table.faces.photo, table.faces.id.tolist(), len(table.photos))
+    lost = np.where(missing, LOST | LOST_LARGEST | LOST_CENTRAL, 0).astype(np.uint8)
+    return replace(table, photos=replace(table.photos, lost=lost))
 
 
 def _settings(text: str) -> Settings:
@@ -311,12 +345,13 @@ def _rows(table: FaceTable) -> list[dict[str, Any]]:
     photos, faces, settings = table.photos, table.faces, _settings_text(table.settings)
     paths = photos.path.tolist()
     of_photo = [
-        {"digest": digest, "size": tuple(size), "time": time, "hash": bits}
-        for digest, size, time, bits in zip(
+        {"digest": digest, "size": tuple(size), "time": time, "hash": bits, "lost": lost}
+        for digest, size, time, bits, lost in zip(
             photos.digest.tolist(),
             photos.size.tolist(),
             photos.time.tolist(),
             photos.hash.tolist(),
+            photos.lost.tolist(),
             strict=True,
         )
     ]
@@ -360,11 +395,11 @@ def _from_rows(rows: list[dict[str, Any]], name: str) -> FaceTable:
         order = np.argsort(photo, kind="stable")
         rows, photo = [rows[i] for i in order], photo[order]
         first = np.unique(photo, return_index=True)[1].tolist()
-        return _sound(
-            _photos(list(index), [rows[i].get("photo", {}) for i in first]),
-            _faces(rows, photo, list(index)),
-            _one_settings(rows),
-        )
+        known = [rows[i].get("photo", {}) for i in first]
+        table = _sound(_photos(list(index), known), _faces(rows, photo, list(index)), _one_settings(rows))
+        if all("lost" in photo for photo in known):
+            return table
+        return _suspected(table, np.full(len(known), "check" in table.settings.options))
     except KeyError as error:
         raise TableError(f"{name}: a face without {error}; run encode again") from error
     except (ValueError, TypeError, AttributeError, OverflowError) as error:
@@ -397,6 +432,7 @@ def _photos(paths: list[str], known: list[dict[str, Any]]) -> Photos:
         reason=np.full(m, ""),
         time=np.array([photo.get("time", np.nan) for photo in known], dtype=np.float64),
         hash=np.array([photo.get("hash", 0) for photo in known], dtype=np.uint64),
+        lost=np.array([photo.get("lost", 0) for photo in known], dtype=np.uint8),
     )
 
 

@@ -7,7 +7,7 @@ with. Every column is always present; an unknown number is NaN. Shapes and dtype
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -18,6 +18,10 @@ from facecluster.errors import FaceclusterError
 
 OK, NO_FACE, UNREADABLE = "ok", "no_face", "unreadable"
 STATUSES = (OK, NO_FACE, UNREADABLE)
+
+LOST, LOST_LARGEST, LOST_CENTRAL = 1, 2, 4
+"""What `Photos.lost` is made of: faces of the photo are not in the table; the largest of all is one of them; the one
+nearest to its middle is."""
 
 QUALITY_PARTS = (
     "presence",
@@ -114,6 +118,10 @@ class Photos:
         reason: (m,) str, why the photo is unreadable, or which faces were not admitted (`encode --check`); else "".
         time: (m,) float64 seconds since 1970 as EXIF says it was taken, NaN where unknown.
         hash: (m,) uint64 perceptual hash; near-duplicate photos differ in few bits. 0 where unreadable.
+        lost: (m,) uint8, which faces that were found in the photo are not in the table, because they were not admitted
+            (`encode --check`) or are forgotten: 0 none, else `LOST`, with `LOST_LARGEST` and `LOST_CENTRAL` added.
+            Who the photo is about, by its folder say, need not be among the others. Of an older table that does not
+            know, all three where faces may be missing: see `gaps`.
     """
 
     path: NDArray[np.str_]
@@ -123,6 +131,7 @@ class Photos:
     reason: NDArray[np.str_]
     time: NDArray[np.float64]
     hash: NDArray[np.uint64]
+    lost: NDArray[np.uint8]
 
     def to_pandas(self) -> Any:
         """Give a pandas.DataFrame with one row a photo, also for one without a face; row i is photo i.
@@ -138,6 +147,7 @@ class Photos:
     def _columns(self) -> dict[str, NDArray[Any]]:
         """All of them with one number or text a photo."""
         columns: dict[str, NDArray[Any]] = dict(vars(self))
+        del columns["lost"]
         columns["time"] = (1000 * self.time).round().astype("datetime64[ms]")  # NaN becomes NaT
         return _flat(columns, {"size": ("width", "height")})
 
@@ -154,6 +164,7 @@ class Photos:
                 "reason": text,
                 "time": ((m,), np.float64),
                 "hash": ((m,), np.uint64),
+                "lost": ((m,), np.uint8),
             },
         )
         unknown = set(np.unique(self.status).tolist()) - set(STATUSES)
@@ -233,6 +244,25 @@ class Faces:
 
     def __len__(self) -> int:
         return len(self.photo)
+
+
+def gaps(photo: NDArray[np.integer], ids: Sequence[str], n_photos: int) -> NDArray[np.bool_]:
+    """Say which photos lack a face, as far as the numbers in the ids of the others tell: the last ones are not missed.
+
+    Args:
+        photo: (n,) number of each face's photo.
+        ids: n, as in `Faces`; those that do not end in a number tell nothing.
+        n_photos: how many there are.
+
+    Returns:
+        (n_photos,)
+    """
+    ends = [text.rpartition("-")[1:] for text in ids]
+    number = np.array([int(end) if dash and end.isdecimal() else -1 for dash, end in ends], dtype=np.float64)
+    last = np.full(n_photos, -1.0)
+    np.maximum.at(last, photo, number)
+    missing: NDArray[np.bool_] = last >= np.bincount(photo, minlength=n_photos)
+    return missing
 
 
 @dataclass(frozen=True)

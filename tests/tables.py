@@ -21,8 +21,9 @@ def make_photos(paths: Sequence[str], **columns: Any) -> Photos:
         "reason": [""] * m,
         "time": np.full(m, np.nan),
         "hash": np.random.default_rng(5).integers(1, 2**63, m),
+        "lost": np.zeros(m),
     }
-    dtypes = {"size": np.int32, "time": np.float64, "hash": np.uint64}
+    dtypes = {"size": np.int32, "time": np.float64, "hash": np.uint64, "lost": np.uint8}
     values = {
         key: np.array(value, dtype=dtypes.get(key, str))
         for key, value in ({"path": list(paths)} | defaults | columns).items()

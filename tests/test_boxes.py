@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from facecluster.identity import boxes
-from facecluster.identity.boxes import main_faces, match_boxes, overlaps
+from facecluster.identity.boxes import lose_faces, main_faces, match_boxes, overlaps
+from facecluster.table import LOST, LOST_CENTRAL, LOST_LARGEST
 
 
 def array(*rows: tuple[float, float, float, float]) -> np.ndarray:
@@ -79,3 +80,30 @@ def test_main_faces_by_hand() -> None:
     assert main_faces(numbers(), array(), "largest").tolist() == []
     with pytest.raises(ValueError, match="sizes"):
         main_faces(photo, box, "central")
+
+
+def test_nobody_takes_the_place_of_a_main_face_that_is_lost() -> None:
+    # as above; photo 1 loses its only face, photo 2 none
+    photo = numbers(0, 0, 1, 2)
+    box = array((0, 0, 40, 40), (45, 45, 55, 55), (10, 10, 20, 20), (10, 10, 20, 20))
+    size, before = np.full((3, 2), 100, np.int32), np.zeros(3, np.uint8)
+    for gone, lost in (
+        ([True, False, True, False], LOST | LOST_LARGEST),
+        ([False, True, True, False], LOST | LOST_CENTRAL),
+        ([True, True, True, False], LOST | LOST_LARGEST | LOST_CENTRAL),
+    ):
+        after = lose_faces(photo, box, np.array(gone), size, before)
+        assert after.tolist() == [lost, LOST | LOST_LARGEST | LOST_CENTRAL, 0]
+    after = lose_faces(photo, box, np.array([True, False, False, False]), size, before)
+    left, of = np.array([1, 2, 3]), np.array([0, 1, 2])
+    for which, expected in (
+        ("largest", [False, True, True]),
+        ("central", [True, True, True]),
+        ("only", [False, True, True]),
+        ("all", [True, True, True]),
+    ):
+        main = main_faces(photo[left], box[left], which, size[of], after[of])  # type: ignore[arg-type]
+        assert main.tolist() == expected
+    again = lose_faces(photo[left], box[left], np.array([True, False, False]), size, after)
+    assert again.tolist() == [LOST | LOST_LARGEST | LOST_CENTRAL, 0, 0]
+    assert before.tolist() == [0, 0, 0]

@@ -86,19 +86,22 @@ def test_encode_writes_a_table_and_tells_how_it_went(album: Path, tmp_path: Path
     code, out, err = run("encode", album, "-o", "faces.npz", "-j", "1", cwd=tmp_path)
     assert (code, out) == (0, b"")
     assert err.startswith(
-        "2 photos with 1 faces; 0 without a face, 1 unreadable, 1 known from before\n"
-        "1 photos of the earlier table are not among these any more: left out (--keep-missing keeps them)\n"
+        "2 photos with 1 face; 0 without a face, 1 unreadable, 1 known from before\n"
+        "1 photo of the earlier table is not among these any more: left out (--keep-missing keeps them)\n"
     )
 
 
 def test_photos_are_added_to_a_table(album: Path, tmp_path: Path) -> None:
     output = tmp_path / "faces.npz"
-    for name, counts in [("a.jpg", "1 photos with 1 faces"), ("b.jpg", "2 photos with 2 faces")]:
+    for name in ("a.jpg", "b.jpg"):
         code, out, err = run("encode", album / name, "-o", output, "--append", "-j", "1")
         assert (code, out) == (0, b"")
-        assert err.startswith(f"{counts}; 0 without a face, 0 unreadable, 0 known from before\n")
+        assert err.startswith("1 photo with 1 face; 0 without a face, 0 unreadable, 0 known from before\n")
         (album / name).unlink()
-    assert "\n1 photos of the earlier table are not among these: kept\n" in err
+    assert (
+        "\n1 photo of the earlier table is not among these: kept; the table has 2 photos with 2 faces\n"
+        in err
+    )
     assert store.read(output).photos.path.tolist() == [str(album / "a.jpg"), str(album / "b.jpg")]
     code, _, err = run("encode", album, "-o", output, "--append")
     assert code == 1
@@ -119,9 +122,10 @@ def test_only_faces_that_pass_the_check_are_kept_and_the_others_told(
         assert (code, out) == (0, b""), err
         lines = err.splitlines()
         assert lines[0] == f"3 photos with 2 faces; 1 without a face, 0 unreadable, {known} known from before"
-        assert lines[1] == (
-            f"{new} new faces fail the check clustering: left out; the table has 1 photos with such faces, "
-            "1 of them with no other"
+        fail = "1 new face fails" if new else "0 new faces fail"
+        assert (
+            lines[1]
+            == f"{fail} the check clustering: left out; of these photos 1 has such faces, 1 no others"
         )
         assert re.match(
             rf"  left out: {re.escape(str(small))}: the face fails the check: width \d\S+ < 75", lines[2]
@@ -132,6 +136,54 @@ def test_only_faces_that_pass_the_check_are_kept_and_the_others_told(
     assert "check: clustering there, none now" in err
     code, _, err = run("encode", small, "-o", tmp_path / "other.npz", "--check", "clustering", "-q")
     assert (code, err) == (0, "")
+
+
+def test_only_what_is_added_now_is_told(album: Path, portraits: list[Path], tmp_path: Path) -> None:
+    output = tmp_path / "faces.npz"
+    with Image.open(portraits[2]) as photo:
+        for i in range(2):
+            photo.reduce(5 + i).save(album / f"small {i}.png")
+    arguments = ["-o", output, "--append", "--check", "clustering", "-j", "1"]
+    _, _, err = run("encode", album, *arguments)
+    assert (err.count("unreadable:"), err.count("left out:")) == (1, 2)
+    again = tmp_path / "again.png"
+    shutil.copy(album / "small 0.png", again)
+    _, _, err = run("encode", again, *arguments)
+    lines = err.splitlines()
+    assert lines[0] == "1 photo with 0 faces; 1 without a face, 0 unreadable, 1 known from before"
+    assert lines[1].endswith("not among these: kept; the table has 6 photos with 2 faces")
+    assert lines[2].startswith("0 new faces fail the check clustering")
+    assert lines[2].endswith("of these photos 1 has such faces, 1 no others")
+    assert lines[3].startswith(f"  left out: {again}: ")
+    assert len(lines) == 5
+
+
+@pytest.mark.parametrize("flags", [[], ["--append"]])
+def test_photos_whose_content_changed_are_named(
+    flags: list[str], album: Path, portraits: list[Path], tmp_path: Path
+) -> None:
+    output = tmp_path / "faces.npz"
+    run("encode", album, "-o", output, "-j", "1")
+    shutil.copy(portraits[4], album / "b.jpg")
+    _, _, err = run("encode", album, "-o", output, "-j", "1", *flags)
+    assert (
+        f"\n1 photo has other content now, or none: earlier faces are gone\n  replaced: {album / 'b.jpg'}\n"
+    ) in err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such names")
+def test_names_that_would_move_the_cursor_are_escaped(album: Path, tmp_path: Path) -> None:
+    (album / "broken.jpg").rename(album / "\x1b[2J\nnew.jpg")
+    _, _, err = run("encode", album, "-o", tmp_path / "faces.npz", "-j", "1")
+    assert "\x1b" not in err
+    assert r"\x1b[2J\nnew.jpg: " in err
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="no folder that takes no files")
+def test_folder_that_takes_no_files_is_told(album: Path) -> None:
+    code, _, err = run("encode", album, "-o", "/proc/x.npz")
+    assert code == 1
+    assert "/proc/x.npz: cannot be written" in err
 
 
 def test_all_photos_with_faces_that_fail_are_named_on_request(album: Path, tmp_path: Path) -> None:
@@ -188,6 +240,8 @@ def test_standard_output_gets_what_the_file_gets(album: Path, tmp_path: Path) ->
         ([".", "-o", "faces.npz", "--check", "none"], "'none' is not one of"),
         ([".", "-o", "faces.npz", "--detector", "eye"], "'eye' is not one of"),
         ([".", "-o", "faces.npz", "--min-face", "-1"], "not in the range"),
+        ([".", "-o", "faces.npz", "--min-face", "nan"], "nan is no finite number"),
+        ([".", "-o", "faces.npz", "--min-face", "inf"], "inf is no finite number"),
     ],
 )
 def test_wrong_usage_is_told(arguments: list[str], message: str, tmp_path: Path) -> None:

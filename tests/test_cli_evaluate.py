@@ -412,3 +412,20 @@ def test_labelled_faces_and_scores_are_those_of_the_benchmark(tmp_path: Path) ->
     assert record["pairwise"] == pytest.approx({**vars(pairs), "f": pairs.f})
     assert record["bcubed"] == pytest.approx({**vars(bcubed), "f": bcubed.f})
     assert record["purity"] == pytest.approx(metrics.purity(names, label[rows]))
+
+
+def test_face_of_a_photo_that_lost_others_is_not_labelled(tmp_path: Path) -> None:
+    # each photo has lost its first face; the last one's record says that it was a smaller one
+    ids = [f"{i:032x}-{int(i > 2)}" for i in range(6)]
+    paths = [f"/photos/{'anna' if i < 3 else 'bert'}/{i}.jpg" for i in range(6)]
+    lost = [0, 0, 0, 7, 7, 1]
+    store.write(make_table(people(2, 3), paths=paths, id=ids, photos={"lost": lost}), tmp_path / "faces.npz")
+    told = scores(tmp_path / "faces.npz", "--labels", "folder")
+    assert (told["faces"], told["unlabelled"]) == (4, 2)
+    arguments = ["cluster", str(tmp_path / "faces.npz"), "-o", str(tmp_path / "out"), "--link", "none", "-q"]
+    assert CliRunner().invoke(main, arguments).exit_code == 0
+    told = scores(tmp_path / "out", "--labels", "folder")
+    assert (told["faces"], told["unlabelled"]) == (4, 2)
+    (tmp_path / "faces.npz").unlink()  # now only the ids tell
+    told = scores(tmp_path / "out", "--labels", "folder")
+    assert (told["faces"], told["unlabelled"]) == (3, 3)

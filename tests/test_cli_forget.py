@@ -110,6 +110,7 @@ def test_person_is_gone_from_result_and_table(out: Path, table: FaceTable, tmp_p
         "dry_run": False, "people": [str(out / "person-0001")], "faces": 5, "encodings": 5, "photos": 0, "copies": 5,
         "montages": 1, "decisions": 0, "removed": [],
         "rewritten": [str(out / "faces.npz"), str(out / "clusters.json")],
+        "face_ids": list(dict.fromkeys(table.faces.id[[0, 1, 2, 4, 9]].tolist())), "photo_paths": [],
     }  # fmt: skip
     assert "removed of person-0001 (Ann): 5 faces in results, 5 encodings" in result.stderr
     assert "photos themselves are not touched" in result.stderr
@@ -291,9 +292,14 @@ def test_table_alone_knows_no_people_but_photos(table: FaceTable, tmp_path: Path
     store.write(table, tmp_path / "faces.npz")
     result = forget(tmp_path / "faces.npz", "--person", "Ann")
     assert result.exit_code == 2
-    assert "faces.npz: a face table knows no people; give the RESULT as well" in result.stderr
+    assert (
+        "faces.npz: a face table knows no people; give the RESULT as well, or --label NAME with --labels folder or a "
+        "CSV, or --photo"
+    ) in result.stderr
     result = forget(tmp_path / "faces.npz", "--photo", "4.png")
     assert json.loads(result.stdout)["encodings"] == 1
+    assert json.loads(result.stdout)["photo_paths"] == [str(tmp_path / "photos" / "4.png")]
+    assert json.loads(result.stdout)["face_ids"] == [f"{14:032x}-0"]
     assert len(store.read(tmp_path / "faces.npz").photos) == 8
 
 
@@ -410,12 +416,18 @@ def test_older_result_keeps_its_kind_of_link(table: FaceTable, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("arguments", "exit_code", "message"),
     [
-        (["out"], 2, "give --person or --photo"),
+        (["out"], 2, "give --person, --photo or --label"),
+        (["out", "--label", "Ann"], 2, "--label is one of --labels; give that too"),
+        (["out", "--photo", "*", "--labels", "folder"], 2, "--labels is about --label"),
+        (["out", "--photo", "*", "--label-face", "all"], 2, "--label-face is about --label"),
+        (["out", "--person", "Ann", "--label", "Ann", "--labels", "folder"], 2, "forget one, then the other"),
+        (["out", "--label", "foto", "--labels", "folder"], 1, "foto: no face has this label; perhaps photos"),
+        (["nowhere", "--person", "Ann"], 1, "nowhere: no such file or directory"),
         (["out", "--person", "Ann", "--person", "Carl"], 1, "Carl: no such person"),
         (["--person", "Ann"], 2, "TARGET"),
         (["out", "--person", "Carl"], 1, "Carl: no such person"),
         (["photos", "--person", "Ann"], 1, "holds no clusters.json"),
-        (["none.npz", "--photo", "*"], 1, "none.npz: cannot be read"),
+        (["none.npz", "--photo", "*"], 1, "none.npz: no such file or directory"),
         (["text.txt", "--photo", "*"], 2, "a face table's name ends in .npz or .pickle"),
     ],
 )
@@ -440,15 +452,148 @@ def test_record_that_is_not_ours_is_told_before_anything_is_done(out: Path) -> N
     assert snapshot(out) == before
 
 
-def test_table_that_is_not_there_is_told(table: FaceTable, tmp_path: Path) -> None:
+def test_result_whose_table_was_moved_is_cleaned_with_it_only(table: FaceTable, tmp_path: Path) -> None:
+    out, moved = tmp_path / "out", tmp_path / "moved.npz"
+    cluster_table(table, out, source=str(tmp_path / "gone.npz"))
+    other = replace(table, faces=replace(table.faces, id=np.char.add("f", table.faces.id)))
+    store.write(other, tmp_path / "other.npz")
+    before = snapshot(tmp_path)
+    for given in ([], [tmp_path / "other.npz"]):
+        for flags in ([], ["-q"], ["-n"]):
+            result = forget(out, *given, "--person", "person-0001", *flags)
+            assert (result.exit_code, result.stdout) == (1, "")
+            assert f"{out}: its face table {tmp_path / 'gone.npz'} is not there" in result.stderr
+            assert "give it as well, or say --table-gone" in result.stderr
+    assert snapshot(tmp_path) == before
+    store.write(table, moved)
+    result = forget(out, moved, "--person", "person-0001")
+    assert result.exit_code == 0, result.stderr
+    assert "is not there" not in result.stderr
+    assert len(store.read(moved).faces) == 5
+
+
+def test_killed_half_way_the_moved_table_is_known_again(table: FaceTable, tmp_path: Path) -> None:
+    out, moved = tmp_path / "out", tmp_path / "moved.npz"
+    cluster_table(table, out, source=str(tmp_path / "gone.npz"))
+    store.write(table, moved)
+    record_before = (out / "clusters.json").read_bytes()
+    result = forget(out, moved, "--person", "person-0001", "--photo", "?.png", "-n")
+    assert result.exit_code == 0, result.stderr
+    forget(out, moved, "--person", "person-0001")
+    (out / "clusters.json").write_bytes(record_before)  # the table is clean already, the result not yet
+    result = forget(out, moved, "--person", "person-0001", "-n")
+    assert result.exit_code == 0, result.stderr
+
+
+def test_table_that_is_gone_for_good(table: FaceTable, tmp_path: Path) -> None:
     cluster_table(table, tmp_path / "out", source=str(tmp_path / "gone.npz"))
-    result = forget(tmp_path / "out", "--person", "person-0001")
-    assert result.exit_code == 0
-    assert f"its face table {tmp_path / 'gone.npz'} is not there" in result.stderr
+    result = forget(tmp_path / "out", "--person", "person-0001", "--table-gone")
+    assert result.exit_code == 0, result.stderr
     assert record(tmp_path / "out")["counts"]["ok"] == 5
-    cluster_table(table, tmp_path / "piped")
-    result = forget(tmp_path / "piped", "--person", "person-0001")
-    assert "its face table is not known; give it as well" in result.stderr
+
+
+def test_table_that_came_through_a_pipe_is_told_also_when_quiet(table: FaceTable, tmp_path: Path) -> None:
+    out = tmp_path / "piped"
+    for flags in ([], ["-q"]):
+        cluster_table(table, out)
+        result = forget(out, "--person", "person-0001", *flags)
+        assert result.exit_code == 0
+        assert "was made from a face table on standard input" in result.stderr
+        shutil.rmtree(out)
+    cluster_table(table, out)
+    store.write(table, tmp_path / "kept.npz")
+    result = forget(out, tmp_path / "kept.npz", "--person", "person-0001", "-q")
+    assert (result.exit_code, result.stderr) == (0, "")
+
+
+def test_bystander_does_not_get_the_label_of_who_is_forgotten(out: Path, table: FaceTable) -> None:
+    # Ann's faces in 2 and 3 become small: Bob is the main one there
+    assert forget(out, "--person", "Ann").exit_code == 0
+    cleaned = store.read(out / "faces.npz").photos
+    assert cleaned.lost.tolist() == [7, 7, 3, 3, 0, 0, 0, 0, 7]  # Bob, on the right, is nearer to the middle
+    shown = CliRunner().invoke(main, ["list", str(out / "faces.npz"), "--labels", "folder"])
+    assert [json.loads(line)["n_faces"] for line in shown.stdout.splitlines()] == [3]  # 4, 5, 6
+    assert "the main faces of 2 photos are not in the table (any more)" in shown.stderr
+    shown = CliRunner().invoke(
+        main, ["list", str(out / "faces.npz"), "--labels", "folder", "--label-face", "central"]
+    )
+    assert [json.loads(line)["n_faces"] for line in shown.stdout.splitlines()] == [5]
+
+
+def test_label_of_who_is_not_forgotten_stays(out: Path) -> None:
+    forget(out, "--person", "Bob")
+    assert store.read(out / "faces.npz").photos.lost.tolist() == [0, 0, 5, 5, 7, 7, 0, 0, 0]
+    shown = CliRunner().invoke(main, ["list", str(out / "faces.npz"), "--labels", "folder"])
+    assert [json.loads(line)["n_faces"] for line in shown.stdout.splitlines()] == [6]
+    assert "main face" not in shown.stderr
+
+
+def test_label_of_a_table(table: FaceTable, tmp_path: Path) -> None:
+    paths = [f"/known/{'Ann' if i in (0, 1, 2, 3, 8) else 'Bob'}/{i}.png" for i in range(9)]
+    known = replace(table, photos=replace(table.photos, path=np.array(paths)))
+    store.write(known, tmp_path / "known.npz")
+    dry = forget(tmp_path / "known.npz", "--label", "ann", "--labels", "folder", "-n")
+    ann = table.faces.id[[0, 1, 2, 4, 9]].tolist()
+    assert json.loads(dry.stdout)["face_ids"] == list(dict.fromkeys(ann))
+    assert len(store.read(tmp_path / "known.npz").faces) == 10
+    result = forget(tmp_path / "known.npz", "--label", "ann", "--labels", "folder")
+    assert (json.loads(result.stdout)["encodings"], json.loads(result.stdout)["photos"]) == (5, 0)
+    shown = CliRunner().invoke(main, ["list", str(tmp_path / "known.npz"), "--labels", "folder"])
+    assert [json.loads(line)["name"] for line in shown.stdout.splitlines()] == ["Bob"]
+    labels = tmp_path / "labels.csv"
+    labels.write_text(f"face,label\n{table.faces.id[5]},Bob\n{table.faces.id[8]},Eve\n")
+    result = forget(tmp_path / "known.npz", "--label", "Bob", "--label", "Eve", "--labels", labels)
+    assert json.loads(result.stdout)["face_ids"] == [table.faces.id[5], table.faces.id[8]]
+
+
+def test_label_may_be_of_one_of_two_tables(table: FaceTable, tmp_path: Path) -> None:
+    other = replace(table.faces, id=np.char.add("f", table.faces.id))
+    store.write(table, tmp_path / "one.npz")
+    store.write(replace(table, faces=other), tmp_path / "other.npz")
+    (tmp_path / "l.csv").write_text(f"face,label\n{table.faces.id[8]},Eve\n")
+    arguments = [
+        tmp_path / "other.npz",
+        tmp_path / "one.npz",
+        "--label",
+        "Eve",
+        "--labels",
+        tmp_path / "l.csv",
+    ]
+    result = forget(*arguments)
+    assert json.loads(result.stdout)["face_ids"] == [table.faces.id[8]], result.stderr
+    assert "Eve: no face has this label; nothing was changed" in forget(*arguments).stderr
+
+
+def test_label_goes_from_the_result_beside_the_table_too_also_when_killed_half_way(
+    out: Path, table: FaceTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labels = tmp_path / "labels.csv"
+    labels.write_text("face,label\n" + "".join(f"{table.faces.id[i]},A\n" for i in (0, 1, 2, 4)))
+    arguments = [out / "faces.npz", "--label", "A", "--labels", labels]
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "write", lambda *_: (_ for _ in ()).throw(OSError(errno.ENOSPC, "full")))
+        assert forget(*arguments).exit_code == 1
+    assert forget(*arguments).exit_code == 0
+    ann_is_nowhere(out, table)
+
+
+def test_name_of_a_photo_is_not_taken_for_a_pattern(out: Path, table: FaceTable, tmp_path: Path) -> None:
+    paths = table.photos.path.tolist()
+    paths[0] = str(tmp_path / "photos" / "a[1].png")
+    paths[1] = str(tmp_path / "photos" / "a1.png")
+    store.write(replace(table, photos=replace(table.photos, path=np.array(paths))), tmp_path / "f.npz")
+    for glob, gone in (
+        ("a[1].png", paths[:1]),
+        (paths[0], paths[:1]),
+        ("a1.png", paths[1:2]),
+        ("a[12].png", paths[1:2]),
+    ):
+        result = forget(tmp_path / "f.npz", "--photo", glob, "-n")
+        assert json.loads(result.stdout)["photo_paths"] == gone
+    assert forget(tmp_path / "f.npz", "--photo", paths[0]).exit_code == 0
+    Path(paths[0]).touch()
+    result = forget(tmp_path / "f.npz", "--photo", paths[0])  # again: it is no pattern now, either
+    assert (result.exit_code, "nothing matches" in result.stderr) == (1, True)
 
 
 def test_several_people_and_photos_go_at_once(out: Path, caplog: pytest.LogCaptureFixture) -> None:

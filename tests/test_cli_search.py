@@ -18,7 +18,7 @@ from facecluster.cli import main
 from facecluster.errors import TableError
 from facecluster.output.records import to_json
 from facecluster.pipeline import EncodeOptions, options_of
-from facecluster.table import FaceTable, Settings
+from facecluster.table import LOST, LOST_CENTRAL, LOST_LARGEST, FaceTable, Settings
 
 POINTS = (0, 0.1, 0.2, 0.6, 5, 5.1, 5.2, 9)
 FACE = [f"{i:032x}-0" for i in range(8)]
@@ -220,6 +220,8 @@ def test_encoders_that_differ_are_an_error(query: Path, tmp_path: Path) -> None:
         (["--faces", "{query}", "--label-face", "all"], "--label-face is about --labels"),
         (["--faces", "{query}", "--table", "x.npz"], "leave --table x.npz out"),
         (["a.jpg", "-0"], "-0 is about the list"),
+        (["--faces", "{query}", "--min-score", "nan"], "nan is no finite number"),
+        (["--faces", "{query}", "--labels", ""], "--labels is empty"),
     ],
 )
 def test_arguments_that_make_no_sense(file: Path, query: Path, arguments: list[str], message: str) -> None:
@@ -230,7 +232,8 @@ def test_a_result_has_no_other_labels(result: Path, query: Path) -> None:
     assert "says itself who is who" in error(
         2, "search", "--faces", query, "--in", result, "--labels", "folder"
     )
-    assert "says itself who is who" in error(2, "list", result, "--labels", "folder")
+    assert "leave --labels out (or names)" in error(2, "list", result, "--labels", "folder")
+    assert "leave --label-face out" in error(2, "list", result, "--label-face", "all")
 
 
 def test_one_standard_input_is_not_two(query: Path) -> None:
@@ -328,6 +331,61 @@ def test_list_people_of_a_result(result: Path) -> None:
     named = run("list", result, "--labels", "names", "-q")
     assert [json.loads(line)["name"] for line in named.stdout.splitlines()] == ["Anna Berg"]
     assert named.stderr == ""
+    named = run("list", result, "--labels", "names")
+    assert named.stderr == "1 person; 3 faces of people without a name, 1 of nobody\n"
+
+
+def test_names_that_nobody_has(
+    table: FaceTable, query: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    made = result_of(table, [0, 0, 0, 0, 1, 1, 1, -1], [0, 1, 2, 4, 5, 6])
+    (tmp_path / "clusters.json").write_text("".join(to_json(made)))
+    store.write(table, tmp_path / "faces.npz")
+    told = run("list", tmp_path, "--labels", "names")
+    assert (told.exit_code, told.stdout) == (0, "")
+    assert "nobody in it has a name; facecluster name" in caplog.text
+    assert "0 people; 7 faces of people without a name, 1 of nobody" in told.stderr
+    caplog.clear()
+    found("--faces", query, "--in", tmp_path, "--labels", "names", code=3)
+    assert "nobody in it has a name; facecluster name" in caplog.text
+
+
+def test_files_that_are_not_there(query: Path) -> None:
+    for arguments in (["list", "nope"], ["list", "nope", "--labels", "folder"]):
+        assert "nope: no such file or directory" in error(1, *arguments)
+    assert "nope: no such file or directory" in error(1, "search", "--in", "nope", "--faces", query)
+
+
+def test_bystander_does_not_get_the_label_of_a_face_that_was_not_admitted(
+    query: Path, tmp_path: Path
+) -> None:
+    # two faces in each photo: the larger one is lost in the first, the other one in the second
+    known = make_table(at(0, 5), paths=["/known/Gere/1.jpg", "/known/Malan/2.jpg"], id=["a-1", "b-0"],
+                       photos={"lost": [LOST | LOST_LARGEST, LOST | LOST_CENTRAL]})  # fmt: skip
+    file = tmp_path / "known.npz"
+    store.write(known, file)
+    gere, malan, _ = found("--faces", query, "--in", file, "--labels", "folder")
+    assert gere["matches"] == []
+    assert malan["matches"][0]["name"] == "Malan"
+    told = run("list", file, "--labels", "folder")
+    assert [json.loads(line)["name"] for line in told.stdout.splitlines()] == ["Malan"]
+    assert "the main face of 1 photo is not in the table (any more)" in told.stderr
+    assert "/known/Gere/1.jpg" in told.stderr
+    told = run("list", file, "--labels", "folder", "--label-face", "central")
+    assert [json.loads(line)["name"] for line in told.stdout.splitlines()] == ["Gere"]
+    message = error(1, "list", file, "--labels", "folder", "--label-face", "only")
+    assert "none of its labels is of a face" in message
+    assert "the main faces of 2 photos are not in the table" in message
+    assert len(run("list", file, "--labels", "folder", "--label-face", "all").stdout.splitlines()) == 2
+
+
+def test_an_older_table_with_a_gap_gives_no_label(query: Path, tmp_path: Path) -> None:
+    known = make_table(at(0, 5), paths=["/known/Gere/1.jpg", "/known/Malan/2.jpg"], id=["a-1", "b-0"])
+    store.write(known, tmp_path / "known.npz")
+    with np.load(tmp_path / "known.npz") as npz:
+        np.savez(tmp_path / "old.npz", **{key: npz[key] for key in npz if key != "photo_lost"})
+    told = run("list", tmp_path / "old.npz", "--labels", "folder")
+    assert [json.loads(line)["name"] for line in told.stdout.splitlines()] == ["Malan"]
 
 
 def test_list_labels_of_a_table(file: Path) -> None:

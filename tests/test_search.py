@@ -365,3 +365,26 @@ def test_entries_count_faces_and_photos() -> None:
     assert [(e.name, e.n_faces, e.n_photos) for e in entries(who, owner, photo)] == [
         ("anna", 3, 2), ("bert", 1, 1), ("carl", 0, 0)
     ]  # fmt: skip
+
+
+def test_somebody_merged_of_two_looks_is_found_by_either() -> None:
+    # two people 3 apart, of whom one was made, where 2 are one's; and another one
+    table = make_table(at(0, 0.1, 0.2, 3, 3.1, 3.2, 9, 9.1, 9.2))
+    result = result_of(table, [0, 0, 0, 0, 0, 0, 1, 1, 1], list(range(9)))
+    whole = Gallery.of_result(Known.of(result, table), table)
+    assert (len(whole.groups), whole.n_people) == (2, 2)
+    query = at(0.1, 3.1, 9.1, 6)
+    nobody = (None, "person-0001")
+    assert found(whole, query, by="person") == [nobody, nobody, ("person-0002",), (None, "person-0002")]
+    merged = replace(result.people[0], former=("person-0007",))
+    made = replace(result, people=(merged, *result.people[1:]))
+    parts = Gallery.of_result(Known.of(made, table), table)
+    assert (len(parts.groups), parts.n_people, parts.most_parts) == (3, 2, 2)
+    assert found(parts, query, by="person") == [
+        ("person-0001",), ("person-0001",), ("person-0002",), (None, "person-0001"),
+    ]  # fmt: skip
+    ((every, _),) = search(parts, query[:1], "person", k=5, min_score=0)
+    assert [(match.person, match.n_faces) for match in every] == [("person-0001", 3), ("person-0002", 3)]
+    ((one, _), (other, _)) = search(parts, query[:2], "person", k=1)
+    assert one[0].distance == pytest.approx(other[0].distance, abs=1e-5)
+    assert found(parts.without(str(table.faces.id[4])), at(3.1), by="person") == [("person-0001",)]

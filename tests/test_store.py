@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tracemalloc
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,7 @@ def full_table() -> FaceTable:
             "digest": ["a" * 64, "b" * 64, "c" * 64, "d" * 64, ""],
             "time": [0.5, np.nan, 1e9, -1, np.nan],
             "hash": [2**64 - 1, 1, 2, 3, 0],
+            "lost": [0, 3, 7, 1, 0],
         },
         pose=pose,
         quality=[0.1, np.nan, 0.3, 0.4, 0.8],
@@ -83,6 +85,7 @@ def test_npz_has_the_columns_of_the_design_and_opens_without_pickle(tmp_path: Pa
         assert list(npz) == [
             "format", "settings",
             "photo_path", "photo_digest", "photo_size", "photo_status", "photo_reason", "photo_time", "photo_hash",
+            "photo_lost",
             "face_photo", "face_id", "box", "score", "landmarks", "pose", "quality",
             "presence", "distinctness", "sharpness", "brightness", "contrast", "under_exposure", "over_exposure",
             "eyes_open", "mouth_open", "inter_eye_px", "size_px", "size", "centre", "completeness",
@@ -120,6 +123,46 @@ def rewritten(path: Path, **columns: Any) -> Path:
         arrays = {key: value for key, value in ({**npz} | columns).items() if value is not None}
     np.savez(path, **arrays)
     return path
+
+
+def lacking(tmp_path: Path, *, kind: str) -> FaceTable:
+    """A table of an older facecluster, which does not know whether faces are lost: read again."""
+    table = make_table(
+        people(7, 1),
+        photo=[0, 0, 1, 2, 2, 3, 3],
+        id=["a-0", "a-1", "b-1", "c-0", "c-2", "d-0", "d-1"],
+        photos={
+            "reason": ["", "", "", "1 of 3 faces fails", "no photo"],
+            "status": [OK, OK, OK, OK, UNREADABLE],
+        },
+        paths=[f"/{name}.jpg" for name in "abcde"],
+    )
+    file = tmp_path / f"f.{kind}"
+    store.write(table, file)
+    if kind == "npz":
+        rewritten(file, photo_lost=None)
+    else:
+        rows = pickle.loads(file.read_bytes())
+        for row in rows:
+            row["photo"].pop("lost", None)
+        file.write_bytes(pickle.dumps(rows))
+    return store.read(file)
+
+
+def test_where_faces_may_be_lost_they_are_taken_for_the_main_ones(tmp_path: Path) -> None:
+    assert lacking(tmp_path, kind="npz").photos.lost.tolist() == [0, 7, 7, 7, 0]
+    assert lacking(tmp_path, kind="pickle").photos.lost.tolist() == [0, 7, 7, 0]
+
+
+def test_photos_of_an_older_pickle_that_was_checked_may_all_lack_faces(tmp_path: Path) -> None:
+    table = lacking(tmp_path, kind="npz")
+    table = replace(table, settings=replace(table.settings, options={"check": "clustering"}))
+    store.write(table, tmp_path / "f.pickle")
+    rows = pickle.loads((tmp_path / "f.pickle").read_bytes())
+    for row in rows:
+        row["photo"].pop("lost", None)
+    (tmp_path / "f.pickle").write_bytes(pickle.dumps(rows))
+    assert store.read(tmp_path / "f.pickle").photos.lost.tolist() == [7, 7, 7, 7]
 
 
 @pytest.mark.parametrize(

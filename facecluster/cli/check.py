@@ -25,6 +25,7 @@ from facecluster.cli.cluster import CLUSTERS, warn_if_outdated
 from facecluster.cli.encode import Request, find, photo_options, progress
 from facecluster.errors import FaceclusterError, OutputError, PhotoError, UsageError
 from facecluster.identity.check import PRESETS, Limit, measure, names
+from facecluster.output.words import printable as printable  # noqa: PLC0414 - others take it from here
 
 if TYPE_CHECKING:  # NumPy, OpenCV and the networks are loaded when there is work to do
     from facecluster.output.verdicts import CheckedPhoto
@@ -373,11 +374,6 @@ def _wrapped(text: str, width: int) -> list[str]:
 
 def _label(path: str, root: str) -> str:
     return printable(os.path.relpath(path, root) if root else path)
-
-
-def printable(text: str) -> str:
-    """Escape what would move the cursor, or is no text."""
-    return "".join(c if c.isprintable() or c == "\xa0" else ascii(c)[1:-1] for c in text)
 
 
 def n_cells(text: str) -> int:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from facecluster.cli.number import FloatRange
 from facecluster.errors import FaceclusterError, UsageError
 from facecluster.identity.gate import Limits, Reason
 from facecluster.output.words import many
@@ -108,21 +109,21 @@ def cluster_options(function: Callable[..., Any]) -> Callable[..., Any]:
             ),
             click.option(
                 "--min-size",
-                type=click.FloatRange(min=0),
+                type=FloatRange(min=0),
                 default=limits.min_size_px,
                 show_default=True,
                 help="A face that founds a person is wider and higher than this, in pixels.",
             ),
             click.option(
                 "--max-angle",
-                type=click.FloatRange(min=0),
+                type=FloatRange(min=0),
                 default=limits.max_angle_deg,
                 show_default=True,
                 help="... and is turned, tilted and rolled by less than this, in degrees.",
             ),
             click.option(
                 "--min-quality",
-                type=click.FloatRange(0, 1),
+                type=FloatRange(0, 1),
                 default=limits.min_quality,
                 show_default=True,
                 help="... and is of better quality than this.",
@@ -132,7 +133,7 @@ def cluster_options(function: Callable[..., Any]) -> Callable[..., Any]:
             ),
             click.option(
                 "--eps",
-                type=click.FloatRange(min=0, min_open=True),
+                type=FloatRange(min=0, min_open=True),
                 help="Distance up to which two faces link.  [default: by encoder]",
             ),
             click.option(

@@ -14,10 +14,14 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from facecluster.cli.number import FloatRange
 from facecluster.errors import UsageError
 from facecluster.identity.check import PRESETS
+from facecluster.output.words import many, printable
 
 if TYPE_CHECKING:  # OpenCV, NumPy and the networks are loaded when there is work to do
+    import numpy as np
+    from numpy.typing import NDArray
     from tqdm import tqdm
 
     from facecluster.pipeline import Encoded
@@ -26,7 +30,7 @@ if TYPE_CHECKING:  # OpenCV, NumPy and the networks are loaded when there is wor
 _log = logging.getLogger(__name__)
 
 _N_LISTED = 10
-"""Unreadable photos, and others with faces that fail the check, that the summary names."""
+"""Unreadable photos, others that are replaced, or with faces that fail the check, that the summary names."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +74,7 @@ _CHOICES = [
     ),
     click.option(
         "--min-face",
-        type=click.FloatRange(min=0),
+        type=FloatRange(min=0),
         metavar="PIXELS",
         help="Leave out faces smaller than this in the photo.  [default: 24]",
     ),
@@ -315,36 +319,61 @@ def _listed(*, null: bool) -> list[str]:
 
 
 def summary(encoded: Encoded, seconds: float, request: Request, output: Path | None) -> str:
-    """Say in a few lines what was found, what could not be read or fails the check, and how long it took."""
+    """Say in a few lines what was found, what could not be read or fails the check, and how long it took.
+
+    All but the earlier photos' number is about those that were asked for.
+    """
+    import numpy as np
+
     from facecluster.table import NO_FACE, UNREADABLE
 
-    photos, n_faces = encoded.table.photos, len(encoded.table.faces)
-    unreadable = photos.status == UNREADABLE
-    faceless = photos.status == NO_FACE
+    table, asked = encoded.table, encoded.asked
+    photos, faces = table.photos, asked[table.faces.photo]
+    unreadable = asked & (photos.status == UNREADABLE)
+    faceless = asked & (photos.status == NO_FACE)
     counts = f"{faceless.sum()} without a face, {unreadable.sum()} unreadable, {encoded.n_reused} known from before"
-    lines = [f"{len(photos)} photos with {n_faces} faces; {counts}"]
+    n_asked, n_found = int(np.count_nonzero(asked)), int(np.count_nonzero(faces))
+    lines = [f"{many(n_asked, 'photo')} with {many(n_found, 'face')}; {counts}"]
     if encoded.n_vanished:
-        fate = "not among these any more: left out (--keep-missing keeps them)"
+        earlier = f"{many(encoded.n_vanished, 'photo')} of the earlier table {_are(encoded.n_vanished)} not among these"
+        kept = f": kept; the table has {many(len(photos), 'photo')} with {many(len(table.faces), 'face')}"
         if request.append:
-            fate = "not among these: kept"
+            fate = kept
         elif request.keep_missing:
-            fate = "not among these any more: kept"
-        lines.append(f"{encoded.n_vanished} photos of the earlier table are {fate}")
+            fate = f" any more{kept}"
+        else:
+            fate = " any more: left out (--keep-missing keeps them)"
+        lines.append(earlier + fate)
 
-    def tell(what: str, rows: list[int]) -> None:
-        shown = rows if request.verbose else rows[:_N_LISTED]
-        lines.extend(f"  {what}: {photos.path[i]}: {photos.reason[i]}" for i in shown)
-        if len(shown) < len(rows):
-            lines.append(f"  ... and {len(rows) - len(shown)} more (-v names all)")
+    def tell(texts: list[str]) -> None:
+        shown = texts if request.verbose else texts[:_N_LISTED]
+        lines.extend(f"  {printable(text)}" for text in shown)
+        if len(shown) < len(texts):
+            lines.append(f"  ... and {len(texts) - len(shown)} more (-v names all)")
 
-    tell("unreadable", unreadable.nonzero()[0].tolist())
-    if "check" in request.chosen:
-        refused = ~unreadable & (photos.reason != "")
+    def why(what: str, rows: NDArray[np.bool_]) -> list[str]:
+        return [f"{what}: {photos.path[i]}: {photos.reason[i]}" for i in rows.nonzero()[0].tolist()]
+
+    if encoded.replaced:
+        n = len(encoded.replaced)
         lines.append(
-            f"{encoded.n_refused} new faces fail the check {request.chosen['check']}: left out; the table has "
-            f"{refused.sum()} photos with such faces, {(refused & faceless).sum()} of them with no other"
+            f"{many(n, 'photo')} {'has' if n == 1 else 'have'} other content now, or none: earlier faces are gone"
         )
-        tell("left out", refused.nonzero()[0].tolist())
+        tell([f"replaced: {path}" for path in encoded.replaced])
+    tell(why("unreadable", unreadable))
+    if "check" in request.chosen:
+        refused = asked & (photos.status != UNREADABLE) & (photos.reason != "")
+        n, n_refused = encoded.n_refused, int(refused.sum())
+        lines.append(
+            f"{many(n, 'new face')} {'fails' if n == 1 else 'fail'} the check {request.chosen['check']}: left out; "
+            f"of these photos {n_refused} {'has' if n_refused == 1 else 'have'} such faces, "
+            f"{(refused & faceless).sum()} no others"
+        )
+        tell(why("left out", refused))
     rate = f", {encoded.n_new_faces / seconds:.1f} new faces a second" if encoded.n_new_faces else ""
     lines.append(f"{'' if output is None else f'{output}: '}{seconds:.1f} s{rate}")
     return "\n".join(lines)
+
+
+def _are(number: int) -> str:
+    return "is" if number == 1 else "are"

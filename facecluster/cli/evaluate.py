@@ -15,10 +15,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 from click.core import ParameterSource
 
-from facecluster.cli.check import printable
 from facecluster.cli.cluster import CLUSTERS, ClusterOptions, cluster_options, warn_if_outdated
 from facecluster.errors import FaceclusterError, UsageError
-from facecluster.output.words import many
+from facecluster.output.words import many, printable
 
 if TYPE_CHECKING:  # NumPy is loaded when there is work to do
     import numpy as np
@@ -119,11 +118,7 @@ def command(
 
     if quiet:
         logging.getLogger("facecluster").setLevel(logging.ERROR)
-    labels = None if labels_from == FOLDER else read_labels(Path(labels_from))
-    if which is not None and labels is not None and labels.kind != "photo":
-        raise UsageError(
-            f"--label-face: {labels_from} says itself which faces its labels are of; leave it out"
-        )
+    labels = find_labels(labels_from, which)
     if is_result(source):
         if given := _given(ctx):
             raise UsageError(f"{source}: is clustered already; leave {given} out, or give a face table")
@@ -134,16 +129,20 @@ def command(
     else:
         table = read_table(source)
         result = _cluster(table, options)
-    faces, size, encoding = _columns(result, table)
-    if encoding is None and encodings is not None:
+    faces, rows = _columns(result, table)
+    if rows is None and encodings is not None:
         raise FaceclusterError(
             f"{encodings}: lacks faces of {source}; give the face table that it was made from"
         )
+    size = lost = encoding = None
+    if table is not None and rows is not None:
+        photo, encoding = table.faces.photo[rows], table.faces.encoding[rows]
+        size, lost = table.photos.size[photo], table.photos.lost[photo]
     if size is None and which == "central":
         raise FaceclusterError(
             "--label-face central: a result does not say how large its photos are; give their face table with -e"
         )
-    label, texts, unused = attach(labels, faces, which or "largest", size)
+    label, texts, unused = attach(labels, faces, which or "largest", size, lost)
     if not len(label) or label.max() < 0:
         raise FaceclusterError(_no_overlap(labels_from, labels, source, faces))
     evaluation = evaluate(
@@ -235,23 +234,41 @@ def _min_images(result: Result) -> int:
             return Limits().min_images
 
 
-def _columns(
-    result: Result, table: FaceTable | None
-) -> tuple[Placed, NDArray[np.int32] | None, NDArray[np.float32] | None]:
-    """The faces of a result; (n, 2) sizes of their photos and (n, 128) encodings, where the table has all of them."""
+def _columns(result: Result, table: FaceTable | None) -> tuple[Placed, NDArray[np.intp] | None]:
+    """The faces of a result, and the row of each in the table, where that has all of them."""
     import numpy as np
 
     from facecluster.output.records import columns
 
     faces = columns(result)
     if table is None:
-        return faces, None, None
+        return faces, None
     paths = table.photos.path[table.faces.photo].tolist()
     row_of = {name: row for row, name in enumerate(zip(paths, table.faces.id.tolist(), strict=True))}
     rows = np.array([row_of.get(name, -1) for name in zip(faces.photo, faces.id, strict=True)], dtype=np.intp)
-    if (rows < 0).any():
-        return faces, None, None
-    return faces, table.photos.size[table.faces.photo[rows]], table.faces.encoding[rows]
+    return faces, None if (rows < 0).any() else rows
+
+
+def find_labels(labels_from: str, which: Main | None) -> Labels | None:
+    """Read the labels that --labels says; None: they are folders.
+
+    Args:
+        labels_from: `FOLDER`, or a file.
+        which: what --label-face says.
+
+    Raises:
+        FaceclusterError: there is no such file, or it says itself which faces its labels are of.
+    """
+    if labels_from == FOLDER:
+        return None
+    if not labels_from:
+        raise UsageError(f"--labels is empty; give {FOLDER}, or a file")
+    labels = read_labels(Path(labels_from))
+    if which is not None and labels.kind != "photo":
+        raise UsageError(
+            f"--label-face: {labels_from} says itself which faces its labels are of; leave it out"
+        )
+    return labels
 
 
 def read_labels(file: Path) -> Labels:
@@ -324,7 +341,11 @@ def _box(texts: Sequence[str], where: str) -> tuple[float, ...]:
 
 
 def attach(
-    labels: Labels | None, faces: Placed, which: Main, size: NDArray[np.int32] | None = None
+    labels: Labels | None,
+    faces: Placed,
+    which: Main,
+    size: NDArray[np.int32] | None = None,
+    lost: NDArray[np.uint8] | None = None,
 ) -> tuple[NDArray[np.int64], list[str], list[int]]:
     """Say which label each face has.
 
@@ -333,6 +354,8 @@ def attach(
         faces: n faces.
         which: of a photo carries its label.
         size: (n, 2) of each face's photo, for "central".
+        lost: (n,) `table.Photos.lost` of each face's photo; None: where the ids have gaps, the face of the label may be
+            lost. Nobody else gets that label.
 
     Returns:
         (n,) number of each face's label, -1 none; the labels' texts, sorted; and the rows of `labels` that no face
@@ -341,6 +364,7 @@ def attach(
     import numpy as np
 
     from facecluster.identity.boxes import main_faces, match_boxes
+    from facecluster.table import LOST, LOST_CENTRAL, LOST_LARGEST, gaps
 
     number: dict[str, int] = {}
     photo = np.array([number.setdefault(path, len(number)) for path in faces.photo], dtype=np.int64)
@@ -358,7 +382,10 @@ def attach(
         there = set(faces.id)
         unused = [row for row, name in enumerate(labels.names) if name not in there]
     else:
-        main = np.flatnonzero(main_faces(photo, faces.box, which, size)).tolist()
+        if lost is None:
+            missing = gaps(photo, faces.id, len(number))[photo]
+            lost = np.where(missing, LOST | LOST_LARGEST | LOST_CENTRAL, 0).astype(np.uint8)
+        main = np.flatnonzero(main_faces(photo, faces.box, which, size, lost)).tolist()
         if labels is None:
             text = {i: os.path.basename(os.path.dirname(faces.photo[i])) for i in main}
         else:

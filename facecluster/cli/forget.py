@@ -3,9 +3,10 @@
     interrupted encode ─▶ face tables ─▶ decisions ─▶ results, the ones that know the person last
 
 A result is the last to change, and in its folder clusters.json is, so that what was killed half-way finds the same
-faces when it is run again, and finishes. Only which decisions it shows is put down in it before these change, so that
-it is known to be in step with them at any time. Every file is whole, old or new, at any time; the old bytes have no
-name any more once the new ones have, but what a disk, its snapshots and backups keep is beyond this.
+faces when it is run again, and finishes; of a label, the tables are, which know it. Only which decisions it shows is
+put down in a result before these change, so that it is known to be in step with them at any time. Every file is whole,
+old or new, at any time; the old bytes have no name any more once the new ones have, but what a disk, its snapshots and
+backups keep is beyond this.
 """
 
 from __future__ import annotations
@@ -16,22 +17,26 @@ import os
 import shlex
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from facecluster.cli.cluster import CLUSTERS, DAMAGED, lay_out, montage_of, open_folder, write_result
-from facecluster.cli.evaluate import read
+from facecluster.cli.evaluate import FOLDER, find_labels, label_face_option, read
 from facecluster.cli.refer import called, find_person, fold, table_of
 from facecluster.cli.run import TABLE
+from facecluster.cli.search import attach_to
 from facecluster.errors import FaceclusterError, OutputError, UsageError
+from facecluster.output.words import printable
 
 if TYPE_CHECKING:  # NumPy is loaded when there is work to do
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
+    from facecluster.identity.boxes import Main
     from facecluster.output.folders import Link
-    from facecluster.output.forget import Cleaned, Target
+    from facecluster.output.forget import Cleaned, CleanedTable, Target
     from facecluster.output.records import Person, Result
     from facecluster.table import FaceTable
 
@@ -74,6 +79,8 @@ class Report:
         decisions: lines that went or changed.
         rewritten: files.
         removed: files, but for copies and montages.
+        face_ids: of the faces and encodings, each once.
+        photo_paths: of the photos.
     """
 
     dry_run: bool
@@ -86,6 +93,8 @@ class Report:
     decisions: int = 0
     rewritten: list[str] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
+    face_ids: list[str] = field(default_factory=list)
+    photo_paths: list[str] = field(default_factory=list)
 
 
 @click.command("forget")
@@ -102,51 +111,100 @@ class Report:
     "globs",
     multiple=True,
     metavar="GLOB",
-    help="Photos whose path matches, or whose name does if there is no slash in GLOB: '*.png', 'trip/*'. May be given "
-    "several times.",
+    help="Photos whose path matches, or whose name does if there is no slash in GLOB: '*.png', 'trip/*'; only the one "
+    "that is called so, where one is. May be given several times.",
+)
+@click.option(
+    "--label",
+    "names",
+    multiple=True,
+    metavar="NAME",
+    help="The faces of a table that have this label, by --labels. May be given several times.",
+)
+@click.option(
+    "--labels",
+    "labels_from",
+    metavar="folder|CSV",
+    help="Who is who in a face table: the folder that a photo lies in, or a file as evaluate takes it.",
+)
+@label_face_option
+@click.option(
+    "--table-gone",
+    is_flag=True,
+    help="The face table of a RESULT, which is not where it was, is nowhere any more.",
 )
 @click.option("-n", "--dry-run", is_flag=True, help="Only say what would go.")
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing on stderr but errors.")
 def command(
-    targets: tuple[str, ...], persons: tuple[str, ...], globs: tuple[str, ...], dry_run: bool, quiet: bool
+    targets: tuple[str, ...],
+    persons: tuple[str, ...],
+    globs: tuple[str, ...],
+    names: tuple[str, ...],
+    labels_from: str | None,
+    which: Main | None,
+    table_gone: bool,
+    dry_run: bool,
+    quiet: bool,
 ) -> None:
     """Remove people, or photos, from face tables and results, at once and for good.
 
     TARGET is a folder of results, its clusters.json, or a face table. Of a result, its face table and decisions are
-    cleaned too; of a table, the result beside it. Faces, encodings, folders, montages and names go; the photos
-    themselves stay where they are. What was removed is printed as JSON.
+    cleaned too (give the table as well if it was moved); of a table, the result beside it. Faces, encodings, folders,
+    montages and names go; the photos themselves stay where they are. What was removed is printed as JSON.
     """
     if quiet:
         logging.getLogger("facecluster").setLevel(logging.ERROR)
-    if not persons and not globs:
-        raise UsageError("give --person or --photo")
+    if not persons and not globs and not names:
+        raise UsageError("give --person, --photo or --label")
+    if names and labels_from is None:
+        raise UsageError("--label is one of --labels; give that too")
+    if names and persons:
+        raise UsageError("--label and --person: forget one, then the other")
+    if not names and (labels_from is not None or which is not None):
+        raise UsageError(
+            f"{'--label-face' if labels_from is None else '--labels'} is about --label; give that too"
+        )
     from facecluster.output.forget import forget_in_result, forget_in_table
 
     with ExitStack() as stack:
         results, tables = _open(targets, persons, stack)
-        target = _target(results, tables, persons, globs)
+        labelled = _labelled(tables, names, labels_from or FOLDER, which)
+        target = _target(results, tables, persons, globs, labelled)
         marks = _marks(results, target)
+        _check_tables(results, tables, target, gone=table_gone)
         cleaned_tables = {path: forget_in_table(table, target) for path, table in tables.items()}
         cleaned_results = [
-            forget_in_result(o.result, target, cleaned_tables[o.tables[0]][0] if o.tables else None)
+            forget_in_result(o.result, target, cleaned_tables[o.tables[0]].table if o.tables else None)
             for o in results
         ]
-        report = Report(dry_run)
-        if not any(n_faces or n_photos for _, n_faces, n_photos in cleaned_tables.values()) and not any(
-            cleaned.n_faces for cleaned in cleaned_results
-        ):
-            raise FaceclusterError(f"{', '.join(persons + globs)}: nothing matches; nothing was changed")
+        report = Report(dry_run, photo_paths=sorted(target.photos))
+        report.face_ids = list(
+            dict.fromkeys(
+                face
+                for faces in [
+                    *(cleaned.faces for cleaned in cleaned_tables.values()),
+                    *(cleaned.faces for cleaned in cleaned_results),
+                ]
+                for face in faces
+            )
+        )
+        if not report.face_ids and not report.photo_paths:
+            raise FaceclusterError(
+                f"{', '.join(persons + globs + names)}: nothing matches; nothing was changed"
+            )
         sizes: dict[str, tuple[int, int]] = {}
         for table in tables.values():
             paths, wh = table.photos.path.tolist(), table.photos.size.tolist()
             sizes |= zip(paths, map(tuple, wh), strict=True)
         try:
-            for path, (cleaned_table, n_faces, n_photos) in cleaned_tables.items():
-                _clean_table(path, cleaned_table, n_faces, n_photos, target, report)
+            if not names:
+                _clean_tables(cleaned_tables, target, report, globs=bool(globs))
             _clean_decisions(results, marks, target, report)
-            both = zip(results, cleaned_results, strict=True)
-            for opened, cleaned in sorted(both, key=lambda pair: bool(pair[0].people)):
+            pairs = zip(results, cleaned_results, strict=True)
+            for opened, cleaned in sorted(pairs, key=lambda pair: bool(pair[0].people)):
                 _clean_result(opened, cleaned, marks, sizes, report)
+            if names:  # which the tables know
+                _clean_tables(cleaned_tables, target, report, globs=bool(globs))
         except (FaceclusterError, OSError) as error:
             raise _unfinished(error, report) from error
     click.echo(json.dumps(asdict(report)))
@@ -171,6 +229,8 @@ def _open(
     folders: dict[Path, None] = {}
     paths: dict[Path, None] = {}
     for text in targets:
+        if not os.path.exists(text):
+            raise FaceclusterError(f"{text}: no such file or directory")
         if os.path.isdir(text) or os.path.basename(text) == CLUSTERS:
             folders[Path(text if os.path.isdir(text) else os.path.dirname(text)).resolve()] = None
         else:
@@ -178,12 +238,13 @@ def _open(
             if (Path(text).resolve().parent / CLUSTERS).exists():
                 folders[Path(text).resolve().parent] = None
     if persons and not folders:
-        raise UsageError(f"{next(iter(paths))}: a face table knows no people; give the RESULT as well")
+        raise UsageError(
+            f"{next(iter(paths))}: a face table knows no people; give the RESULT as well, or --label NAME with "
+            "--labels folder or a CSV, or --photo"
+        )
     results = [_result(folder, persons) for folder in folders]
     for opened in results:
         paths |= dict.fromkeys(opened.tables)
-        if not opened.tables and not paths:
-            _log.warning("%s: its face table is not known; give it as well", opened.directory)
     for path in paths:
         store.format_of(path)
         stack.enter_context(only_user_of(path))
@@ -203,9 +264,6 @@ def _result(folder: Path, persons: Iterable[str]) -> Opened:
             f"{folder / CLUSTERS}: not written here by facecluster, or changed since; run cluster into this folder, "
             "or into another one, then forget"
         )
-    named = result.settings.get("table")
-    if isinstance(named, str) and not (folder / named).exists():
-        _log.warning("%s: its face table %s is not there; where it is now, it is not cleaned", folder, named)
     tables = [
         path.resolve()
         for path in (table_of(result, folder), folder / TABLE)
@@ -231,11 +289,100 @@ def _known(result: Result, person: str) -> Person | None:
         return None
 
 
+def _labelled(
+    tables: Mapping[Path, FaceTable], names: Iterable[str], labels_from: str, which: Main | None
+) -> list[tuple[str, list[float]]]:
+    """Find the faces of some labels: digest of the photo, and box.
+
+    Raises:
+        FaceclusterError: no face has one of the labels; there is no table.
+    """
+    import numpy as np
+
+    from facecluster.identity.decisions import digest_of
+
+    wanted = {fold(name): name for name in names}
+    if not wanted:
+        return []
+    if not tables:
+        raise UsageError("--label is about a face table; give that")
+    found: list[tuple[str, list[float]]] = []
+    there: dict[str, str] = {}
+    labels = find_labels(labels_from, which)
+    for table in tables.values():
+        label, texts, _ = attach_to(table, labels, which)
+        there |= {fold(text): text for text in texts}
+        chosen = [number for number, text in enumerate(texts) if fold(text) in wanted]
+        rows = np.flatnonzero(np.isin(label, chosen))
+        found += zip(
+            map(digest_of, table.faces.id[rows].tolist()), table.faces.box[rows].tolist(), strict=True
+        )
+    for key in wanted.keys() - there.keys():
+        near = [there[like] for like in get_close_matches(key, there)]
+        perhaps = f"; perhaps {', '.join(map(printable, near))}" if near else ""
+        raise FaceclusterError(
+            f"{printable(wanted[key])}: no face has this label{perhaps}; nothing was changed"
+        )
+    return found
+
+
+def _check_tables(
+    results: Iterable[Opened], tables: Mapping[Path, FaceTable], target: Target, *, gone: bool
+) -> None:
+    """Make sure that the face table of each result is cleaned.
+
+    A table that was moved is known by the faces that stay: it has all that the result has.
+
+    Args:
+        results: to be cleaned.
+        tables: that will be.
+        target: what is to be forgotten.
+        gone: a table that is not among them is nowhere, the user says.
+
+    Raises:
+        FaceclusterError: the table of a result was moved, and is not among them.
+    """
+    for opened in results:
+        named = opened.result.settings.get("table")
+        if isinstance(named, str) and (opened.directory / named).exists():
+            continue
+        if any(_is_of(table, opened.result, target) for table in tables.values()):
+            continue
+        if not isinstance(named, str):
+            _log.error(
+                "%s: was made from a face table on standard input; if that is kept somewhere, it is not cleaned: "
+                "give it as well",
+                opened.directory,
+            )
+        elif not gone:
+            raise FaceclusterError(
+                f"{opened.directory}: its face table {named} is not there, and encodings would stay wherever it is; "
+                "give it as well, or say --table-gone if it is nowhere any more. Nothing was changed"
+            )
+
+
+def _is_of(table: FaceTable, result: Result, target: Target) -> bool:
+    """Say whether a table is, as far as can be told, the one that a result was made from."""
+    from facecluster.identity.decisions import digest_of
+    from facecluster.output.records import columns
+
+    placed = columns(result)
+    stay = {
+        face
+        for face, photo, box in zip(placed.id, placed.photo, placed.box, strict=True)
+        if not target.has_photo(photo) and not target.has_face(digest_of(face), box)
+    }
+    if stay:
+        return stay <= set(table.faces.id.tolist())
+    return not set(table.photos.path.tolist()).isdisjoint(placed.photo)
+
+
 def _target(
     results: list[Opened],
     tables: Mapping[Path, FaceTable],
     persons: Iterable[str],
     globs: tuple[str, ...],
+    labelled: Sequence[tuple[str, Sequence[float]]],
 ) -> Target:
     """Say what is to be forgotten.
 
@@ -244,7 +391,7 @@ def _target(
             may have been cleaned already by what was killed half-way.
     """
     from facecluster.identity.decisions import digest_of
-    from facecluster.output.forget import matches, target_of
+    from facecluster.output.forget import find_photos, target_of
     from facecluster.output.records import columns
 
     people: list[Person] = []
@@ -269,10 +416,13 @@ def _target(
         paths = table.photos.path[table.faces.photo].tolist()
         faces += ((digest_of(face), path) for face, path in zip(table.faces.id.tolist(), paths, strict=True))
     known = {path for _, path in faces}.union(*(table.photos.path.tolist() for table in tables.values()))
-    for glob in globs if len(globs) + len(people) > 1 else ():
-        if not any(matches(path, glob) for path in known):
+    photos = set[str]()
+    for glob in globs:
+        found = find_photos(known, glob)
+        photos |= found
+        if not found and (len(globs) > 1 or people or labelled):
             _log.warning("%s: no photo matches; nothing is removed for it", glob)
-    return target_of(people, globs, faces)
+    return target_of(people, photos, faces, labelled)
 
 
 def _marks(results: Iterable[Opened], target: Target) -> dict[Path, str]:
@@ -305,9 +455,14 @@ def _marks(results: Iterable[Opened], target: Target) -> dict[Path, str]:
 # ------------------------------------------------------------------------------------------------------ steps
 
 
-def _clean_table(
-    path: Path, cleaned: FaceTable, n_faces: int, n_photos: int, target: Target, report: Report
+def _clean_tables(
+    tables: Mapping[Path, CleanedTable], target: Target, report: Report, *, globs: bool
 ) -> None:
+    for path, cleaned in tables.items():
+        _clean_table(path, cleaned, target, report, globs=globs)
+
+
+def _clean_table(path: Path, cleaned: CleanedTable, target: Target, report: Report, *, globs: bool) -> None:
     """Write a table that lost faces or photos, and drop what an interrupted encode keeps, unless it is about others.
 
     An interrupted encode knows photos by content only: any of those may match a glob.
@@ -318,19 +473,19 @@ def _clean_table(
     journal = beside(path, ".partial")
     if journal.exists():
         content = journal.read_bytes()
-        if target.globs or any(digest.encode() in content for digest in target.boxes):
+        if globs or any(digest.encode() in content for digest in target.boxes):
             if not report.dry_run:
                 journal.unlink()
             report.removed.append(str(journal))
-    if n_faces or n_photos:
+    if cleaned.faces or cleaned.photos:
         if not report.dry_run:
-            store.write(cleaned, path)
+            store.write(cleaned.table, path)
         report.rewritten.append(str(path))
     if not report.dry_run:
         for part in path.parent.glob(store.PART):  # of a process that was killed while it wrote
             part.unlink(missing_ok=True)
-    report.encodings += n_faces
-    report.photos += n_photos
+    report.encodings += len(cleaned.faces)
+    report.photos += len(cleaned.photos)
 
 
 def _clean_decisions(
@@ -378,7 +533,7 @@ def _clean_result(
 ) -> None:
     """Clean a folder of results: the record, folders of photos, montages."""
     was, result = opened.result, _marked(cleaned.result, opened, marks)
-    if not cleaned.n_faces and result.counts == was.counts and result.absent == was.absent:
+    if not cleaned.faces and result.counts == was.counts and result.absent == was.absent:
         return
     damaged = opened.directory / DAMAGED
     if damaged.exists():
@@ -404,7 +559,7 @@ def _count(opened: Opened, result: Result, cleaned: Cleaned, report: Report) -> 
     layout = lay_out(result, folder, link=opened.link, changed=cleaned.changed)
     gone = result.changes.vanished
     report.people += [str(opened.directory / own) for own in gone]
-    report.faces += cleaned.n_faces
+    report.faces += len(cleaned.faces)
     report.copies += len(folder.forgotten(layout.photos, cleaned.photos))
     report.montages += sum(folder.has(montage_of(own)) for own in (*gone, *cleaned.changed))
 

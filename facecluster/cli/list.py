@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from facecluster.cli.check import printable
 from facecluster.cli.evaluate import is_result, label_face_option, read, read_table
-from facecluster.cli.search import NAMES, check_labels, label_faces, labels_option
+from facecluster.cli.search import NAMES, check_labels, check_names, label_faces, labels_option
 from facecluster.errors import UsageError
-from facecluster.output.words import many
+from facecluster.output.words import many, printable
 
 if TYPE_CHECKING:  # NumPy is loaded when there is work to do
     from facecluster.identity.boxes import Main
@@ -37,33 +36,37 @@ def command(source: str, labels_from: str | None, which: Main | None, as_json: b
         logging.getLogger("facecluster").setLevel(logging.ERROR)
     check_labels(source, labels_from, which)
     if is_result(source):
-        found, n_others = _of_result(source, named=labels_from == NAMES)
+        found, others = _of_result(source, named=labels_from == NAMES)
     elif labels_from is None:
         raise UsageError(f"{source}: a face table does not say who is who; say it with --labels")
     else:
-        found, n_others = _of_table(source, labels_from, which)
+        found, others = _of_table(source, labels_from, which)
     if as_json or not sys.stdout.isatty():
         sys.stdout.writelines(json.dumps(vars(entry), allow_nan=False) + "\n" for entry in found)
     else:
         sys.stdout.writelines(_rows(found))
     if not quiet:
         who = many(len(found), "person", "people") if is_result(source) else many(len(found), "label")
-        click.echo(f"{who}; {many(n_others, 'face')} of nobody{' else here' if found else ''}", err=True)
+        click.echo(f"{who}; {others}", err=True)
 
 
-def _of_result(source: str, *, named: bool) -> tuple[list[Entry], int]:
-    """The people of a result, and how many faces are not theirs."""
+def _of_result(source: str, *, named: bool) -> tuple[list[Entry], str]:
+    """The people of a result, and words for the faces that are not theirs."""
     from facecluster.output.matches import Entry
 
     result = read(source)
     people = [person for person in result.people if person.name is not None or not named]
     found = [Entry(person.id, person.name, person.n_faces, person.n_photos) for person in people]
-    n_faces = sum(person.n_faces for person in result.people) + len(result.unclustered)
-    return found, n_faces - sum(entry.n_faces for entry in found)
+    others = _of_nobody(len(result.unclustered), found)
+    if named:
+        check_names(result, source)
+        n_unnamed = sum(person.n_faces for person in result.people if person.name is None)
+        others = f"{many(n_unnamed, 'face')} of people without a name, {len(result.unclustered)} of nobody"
+    return found, others
 
 
-def _of_table(source: str, labels_from: str, which: Main | None) -> tuple[list[Entry], int]:
-    """The labels of a face table, and how many faces have none."""
+def _of_table(source: str, labels_from: str, which: Main | None) -> tuple[list[Entry], str]:
+    """The labels of a face table, and words for the faces that have none."""
     import numpy as np
 
     from facecluster.output.matches import Somebody, entries
@@ -71,7 +74,11 @@ def _of_table(source: str, labels_from: str, which: Main | None) -> tuple[list[E
     table = read_table(source)
     label, texts = label_faces(table, source, labels_from, which)
     found = entries([Somebody(None, text) for text in texts], label.astype(np.int32), table.faces.photo)
-    return found, int(np.count_nonzero(label < 0))
+    return found, _of_nobody(int(np.count_nonzero(label < 0)), found)
+
+
+def _of_nobody(number: int, found: Sequence[Entry]) -> str:
+    return f"{many(number, 'face')} of nobody{' else here' if found else ''}"
 
 
 def _rows(found: Sequence[Entry]) -> list[str]:

@@ -12,9 +12,9 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from facecluster.cli.check import printable
 from facecluster.cli.run import TABLE
 from facecluster.errors import FaceclusterError
+from facecluster.output.words import printable
 
 if TYPE_CHECKING:  # NumPy is loaded when there is work to do
     from facecluster.output.records import Person, PersonFace, Result, UnclusteredFace

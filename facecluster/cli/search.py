@@ -3,38 +3,39 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import click
 
-from facecluster.cli.check import printable
 from facecluster.cli.encode import Request, find, progress
 from facecluster.cli.evaluate import (
-    FOLDER,
     attach,
+    find_labels,
     is_result,
     label_face_option,
     read,
-    read_labels,
     read_table,
 )
 from facecluster.cli.explain import known_faces
+from facecluster.cli.number import FloatRange
 from facecluster.cli.refer import find_face
 from facecluster.cli.run import TABLE
 from facecluster.errors import FaceclusterError, TableError, UsageError
-from facecluster.output.words import many
+from facecluster.output.words import many, printable
 
 if TYPE_CHECKING:  # NumPy and the networks are loaded when there is work to do
     import numpy as np
     from numpy.typing import NDArray
 
+    from facecluster.cli.evaluate import Labels
     from facecluster.identity.boxes import Main
     from facecluster.output.matches import Gallery, Match, Query
+    from facecluster.output.records import Result
     from facecluster.table import FaceTable
 
     Wanted = tuple[FaceTable, NDArray[np.bool_]]
@@ -95,7 +96,7 @@ labels_option = click.option(
 )
 @click.option(
     "--min-score",
-    type=click.FloatRange(0, 100),
+    type=FloatRange(0, 100),
     metavar="PERCENT",
     help="Confidence that is enough for a match; 0 takes everybody.  [default: as near as cluster asks for]",
 )
@@ -216,7 +217,10 @@ def read_gallery(
 
     check_labels(source, labels_from, which)
     if is_result(source):
-        known, table = known_faces(read(source), source, table_file)
+        result = read(source)
+        if labels_from == NAMES:
+            check_names(result, source)
+        known, table = known_faces(result, source, table_file)
         return Gallery.of_result(known, table, named=labels_from == NAMES), True
     if table_file is not None:
         raise UsageError(
@@ -238,14 +242,21 @@ def check_labels(source: str, labels_from: str | None, which: Main | None) -> No
     Raises:
         UsageError: they do not.
     """
+    if source != "-" and not os.path.exists(source):
+        raise FaceclusterError(f"{source}: no such file or directory")
     if is_result(source) and (labels_from not in (None, NAMES) or which is not None):
-        raise UsageError(
-            f"{source}: says itself who is who; leave --labels out (or names), or give its face table"
-        )
+        leave = "--label-face out" if labels_from in (None, NAMES) else "--labels out (or names)"
+        raise UsageError(f"{source}: says itself who is who; leave {leave}, or give its face table")
     if not is_result(source) and labels_from == NAMES:
         raise UsageError(f"{source}: a face table has no names; give --labels folder or a CSV, or a result")
     if which is not None and labels_from is None:
         raise UsageError("--label-face is about --labels; give that too")
+
+
+def check_names(result: Result, source: str) -> None:
+    """Say so where nobody of a result has a name."""
+    if not any(person.name is not None for person in result.people):
+        _log.warning("%s: nobody in it has a name; facecluster name %s PERSON NAME gives one", source, source)
 
 
 def label_faces(
@@ -258,24 +269,28 @@ def label_faces(
     """
     import numpy as np
 
-    from facecluster.identity.changes import Placed
+    from facecluster.identity.boxes import main_is_lost
 
-    labels = None if labels_from == FOLDER else read_labels(Path(labels_from))
-    if which is not None and labels is not None and labels.kind != "photo":
-        raise UsageError(
-            f"--label-face: {labels_from} says itself which faces its labels are of; leave it out"
+    labels = find_labels(labels_from, which)
+    label, texts, unused = attach_to(table, labels, which)
+    photo = table.faces.photo
+    why = ""
+    if labels is None or labels.kind == "photo":
+        bare = np.unique(photo[main_is_lost(table.photos.lost[photo], which or "largest")])
+        if len(bare):
+            whose = (
+                "the main face of 1 photo is"
+                if len(bare) == 1
+                else f"the main faces of {len(bare)} photos are"
+            )
+            where = printable(str(table.photos.path[bare[0]])) + (" ..." if len(bare) > 1 else "")
+            why = f"{whose} not in the table (any more), and nobody else there gets the label: {where}"
+    if len(photo) and not texts:
+        raise FaceclusterError(
+            f"{labels_from}: none of its labels is of a face of {source}{why and f': {why}'}"
         )
-    n = len(table.faces)
-    faces = Placed(
-        id=table.faces.id.tolist(),
-        photo=table.photos.path[table.faces.photo].tolist(),
-        box=table.faces.box.astype(np.float64),
-        person=np.full(n, -1),
-        confidence=np.full(n, np.nan),
-    )
-    label, texts, unused = attach(labels, faces, which or "largest", table.photos.size[table.faces.photo])
-    if n and not texts:
-        raise FaceclusterError(f"{labels_from}: none of its labels is of a face of {source}")
+    if why:
+        _log.warning("%s: %s", source, why)
     if labels is not None and unused:
         row = unused[0]
         _log.warning(
@@ -283,6 +298,25 @@ def label_faces(
             labels_from, len(unused), len(labels.names), labels.lines[row], printable(labels.names[row]),
         )  # fmt: skip
     return label, texts
+
+
+def attach_to(
+    table: FaceTable, labels: Labels | None, which: Main | None
+) -> tuple[NDArray[np.int64], list[str], list[int]]:
+    """Say which label each face of a table has, as `evaluate.attach` does."""
+    import numpy as np
+
+    from facecluster.identity.changes import Placed
+
+    photo, n = table.faces.photo, len(table.faces)
+    faces = Placed(
+        id=table.faces.id.tolist(),
+        photo=table.photos.path[photo].tolist(),
+        box=table.faces.box.astype(np.float64),
+        person=np.full(n, -1),
+        confidence=np.full(n, np.nan),
+    )
+    return attach(labels, faces, which or "largest", table.photos.size[photo], table.photos.lost[photo])
 
 
 # --------------------------------------------------------------------------------------------------- queries
@@ -380,13 +414,11 @@ class Tally:
 
     def summary(self, gallery: Gallery, by: str) -> str:
         """Say in a line or two what was found among what."""
-        among = (
-            many(len(gallery.groups), "person", "people") if by == "person" else many(len(gallery), "face")
-        )
+        among = many(gallery.n_people, "person", "people") if by == "person" else many(len(gallery), "face")
         asked = f"{many(self.faces, 'face')} in {many(len(self.photos), 'photo')} looked for among {among}"
         lines = [f"{asked}: {self.found} found, {self.faces - self.found} of no one here"]
         if self.no_face or self.unreadable:
-            lines.append(f"{self.no_face} photos without a face, {self.unreadable} unreadable")
+            lines.append(f"{many(self.no_face, 'photo')} without a face, {self.unreadable} unreadable")
         return "\n".join(lines)
 
 

@@ -7,12 +7,17 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from facecluster.table import LOST, LOST_CENTRAL, LOST_LARGEST
+
 SAME_FACE_IOU = 0.5
 """Boxes of one photo that overlap at least as much are of the same face: the PASCAL VOC criterion (Everingham et al.,
 The PASCAL Visual Object Classes challenge, 2010, section 4.2)."""
 
 Main = Literal["largest", "central", "only", "all"]
 """Which face of a photo it is about."""
+
+_LOST: dict[Main, int] = {"largest": LOST_LARGEST, "central": LOST_CENTRAL, "only": LOST}
+"""What `table.Photos.lost` has in a photo that has no main face any more."""
 
 _BLOCK = 2**20
 """Pairs of boxes that are compared at a time."""
@@ -68,7 +73,11 @@ def match_boxes(
 
 
 def main_faces(
-    photo: NDArray[np.int64], box: NDArray[np.float64], which: Main, size: NDArray[np.int32] | None = None
+    photo: NDArray[np.int64],
+    box: NDArray[np.float64],
+    which: Main,
+    size: NDArray[np.int32] | None = None,
+    lost: NDArray[np.uint8] | None = None,
 ) -> NDArray[np.bool_]:
     """Say which faces are the main ones of their photos.
 
@@ -78,12 +87,18 @@ def main_faces(
         which: the largest; the one whose middle is nearest to the photo's ("central", distances along x and y
             added); the only one, none where there are several; or all. The first where two are equal.
         size: (n, 2) width and height of each face's photo, for "central".
+        lost: (n,) `table.Photos.lost` of each face's photo: where its main face is gone, nobody takes its place. None:
+            these are all faces of the photos.
 
     Returns:
         (n,)
     """
     if which == "all":
         return np.ones(len(photo), dtype=np.bool_)
+    if lost is not None:
+        main = main_faces(photo, box, which, size)
+        main[main_is_lost(lost, which)] = False
+        return main
     first, number = np.unique(photo, return_index=True, return_counts=True)[1:]
     main = np.zeros(len(photo), dtype=np.bool_)
     if which == "only":
@@ -98,6 +113,38 @@ def main_faces(
     order = np.lexsort((rank, photo))
     main[order[np.diff(photo[order], prepend=-1) > 0]] = True
     return main
+
+
+def main_is_lost(lost: NDArray[np.uint8], which: Main) -> NDArray[np.bool_]:
+    """Say of which photos the main face is not there any more, by their `table.Photos.lost`."""
+    gone: NDArray[np.bool_] = (lost & _LOST.get(which, 0)) > 0
+    return gone
+
+
+def lose_faces(
+    photo: NDArray[np.int64],
+    box: NDArray[np.float64],
+    gone: NDArray[np.bool_],
+    size: NDArray[np.int32],
+    lost: NDArray[np.uint8],
+) -> NDArray[np.uint8]:
+    """Note which photos lose faces, and whether these are their main ones.
+
+    Args:
+        photo: (n,) number of each face's photo, of all faces that are there before.
+        box: (n, 4) left, top, right, bottom in pixels of it.
+        gone: (n,) which faces go.
+        size: (m, 2) width and height of the photos.
+        lost: (m,) `table.Photos.lost` before.
+
+    Returns:
+        (m,) the same afterwards.
+    """
+    after = lost.copy()
+    after[photo[gone]] |= LOST
+    for which in ("largest", "central"):
+        after[photo[gone & main_faces(photo, box, which, size[photo])]] |= _LOST[which]
+    return after
 
 
 def _areas(box: NDArray[np.floating]) -> NDArray[np.float64]:

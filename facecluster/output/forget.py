@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from facecluster.identity.boxes import SAME_FACE_IOU, overlaps
+from facecluster.identity.boxes import SAME_FACE_IOU, lose_faces, overlaps
 from facecluster.identity.decisions import digest_of
 from facecluster.output.records import (
     Absent,
@@ -38,19 +38,19 @@ class Target:
 
     Attributes:
         boxes: (k, 4) boxes of the faces, by digest of their photo's content.
-        globs: of photos; see `matches`.
+        photos: paths.
         contents: digests of photos of which no copy stays.
         names: of people, case folded.
     """
 
     boxes: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
-    globs: tuple[str, ...] = ()
+    photos: frozenset[str] = frozenset()
     contents: frozenset[str] = frozenset()
     names: frozenset[str] = frozenset()
 
     def has_photo(self, path: str) -> bool:
         """Say whether a photo goes, with all its faces."""
-        return any(matches(path, glob) for glob in self.globs)
+        return path in self.photos
 
     def has_face(self, digest: str, box: Sequence[float]) -> bool:
         """Say whether a face goes, wherever its photo lies."""
@@ -62,48 +62,75 @@ class Target:
         return bool((overlaps(np.tile(np.array(box), (len(boxes), 1)), boxes) >= SAME_FACE_IOU).any())
 
 
-def target_of(people: Iterable[Person], globs: Sequence[str], faces: Iterable[tuple[str, str]]) -> Target:
-    """Make a target of all faces of some people, and of all photos that match.
+def target_of(
+    people: Iterable[Person],
+    photos: Collection[str],
+    faces: Iterable[tuple[str, str]],
+    labelled: Iterable[tuple[str, Sequence[float]]] = (),
+) -> Target:
+    """Make a target of all faces of some people, of all of some photos, and of others.
 
     Args:
         people: who is to be forgotten.
-        globs: see `matches`.
+        photos: paths, see `find_photos`.
         faces: digest and path of the photos of all faces there are.
+        labelled: digest of the photo, and box, of the others.
     """
     boxes = defaultdict(list)
     names = set()
+    for digest, box in labelled:
+        boxes[digest].append(box)
     for person in people:
         if person.name is not None:
             names.add(person.name.casefold())
         for face in person.faces:
             boxes[digest_of(face.id)].append(face.box)
     arrays = {digest: np.array(those, dtype=np.float64) for digest, those in boxes.items()}
-    target = Target(boxes=arrays, globs=tuple(globs), names=frozenset(names))
+    target = Target(boxes=arrays, photos=frozenset(photos), names=frozenset(names))
     go, stay = set[str](), set[str]()
     for digest, path in faces:
         (go if target.has_photo(path) else stay).add(digest)
     return replace(target, contents=frozenset(go - stay))
 
 
-def matches(path: str, glob: str) -> bool:
-    """Match a photo's absolute path, or its name alone where the glob has no slash.
+def find_photos(paths: Iterable[str], glob: str) -> set[str]:
+    """Find the photos that are meant by an absolute path, or by a name alone where there is no slash.
 
-    A glob may be relative to the current folder. The path or name itself always matches, whatever is in it.
+    Args:
+        paths: absolute.
+        glob: a path may be relative to the current folder. It is a pattern, unless it is a photo's name or path as it
+            is: "a[1].jpg" is that photo, and "a1.jpg" only where there is none called so.
     """
-    if os.sep not in glob and "/" not in glob:
-        path = os.path.basename(path)
-        return path == glob or fnmatch.fnmatch(path, glob)
+    name_only = os.sep not in glob and "/" not in glob
     absolute = os.path.abspath(glob)
-    return path == absolute or fnmatch.fnmatch(path, glob) or fnmatch.fnmatch(path, absolute)
+    of = {path: os.path.basename(path) if name_only else path for path in paths}
+    exact = {path for path, text in of.items() if text == (glob if name_only else absolute)}
+    if exact or os.path.isfile(glob):
+        return exact
+    patterns = [glob] if name_only else [glob, absolute]
+    return {path for path, text in of.items() if any(fnmatch.fnmatch(text, pattern) for pattern in patterns)}
 
 
-def forget_in_table(table: FaceTable, target: Target) -> tuple[FaceTable, int, int]:
+@dataclass(frozen=True, eq=False)
+class CleanedTable:
+    """A face table without what is forgotten.
+
+    Attributes:
+        table: as it is now.
+        faces: ids of those that are gone, one for each row.
+        photos: paths of those that are gone.
+    """
+
+    table: FaceTable
+    faces: tuple[str, ...]
+    photos: tuple[str, ...]
+
+
+def forget_in_table(table: FaceTable, target: Target) -> CleanedTable:
     """Take faces, or photos with their faces, out of a table.
 
-    A photo that loses its last face, and stays, has the status of one without faces.
-
-    Returns:
-        The table, and how many faces and photos it lost.
+    A photo that loses its last face, and stays, has the status of one without faces; whether it loses its main face is
+    put down, so that nobody else takes that one's place.
     """
     faces, photos = table.faces, table.photos
     out = np.array([target.has_photo(path) for path in photos.path.tolist()], dtype=np.bool_)
@@ -113,18 +140,20 @@ def forget_in_table(table: FaceTable, target: Target) -> tuple[FaceTable, int, i
         gone[row] = gone[row] or (
             digests[row] in target.boxes and target.has_face(digests[row], faces.box[row])
         )
+    box = faces.box.astype(np.float64)
+    lost = lose_faces(faces.photo.astype(np.int64), box, gone, photos.size, photos.lost)
     left = np.bincount(faces.photo[~gone], minlength=len(photos))
     bare = (left == 0) & (np.bincount(faces.photo[gone], minlength=len(photos)) > 0)
     status = np.where(bare & (photos.status == OK), NO_FACE, photos.status)
     number = np.cumsum(~out) - 1
     columns = {name: column[~gone] for name, column in vars(faces).items()}
-    rows = {name: column[~out] for name, column in vars(replace(photos, status=status)).items()}
+    rows = {name: column[~out] for name, column in vars(replace(photos, status=status, lost=lost)).items()}
     cleaned = replace(
         table,
         photos=replace(photos, **rows),
         faces=replace(faces, **columns | {"photo": number[columns["photo"]].astype(np.int32)}),
     )
-    return cleaned, int(np.count_nonzero(gone)), int(np.count_nonzero(out))
+    return CleanedTable(cleaned, tuple(faces.id[gone].tolist()), tuple(photos.path[out].tolist()))
 
 
 @dataclass(frozen=True)
@@ -134,13 +163,13 @@ class Cleaned:
     Attributes:
         result: as it is now; `changes` says who is gone.
         changed: ids of people who lost some of their faces.
-        n_faces: how many are gone, placed or not.
+        faces: ids of those that are gone, placed or not; of copies of a photo, each one's.
         photos: absolute paths of the photos of those.
     """
 
     result: Result
     changed: frozenset[str]
-    n_faces: int
+    faces: tuple[str, ...]
     photos: frozenset[str]
 
 
@@ -194,8 +223,12 @@ def forget_in_result(result: Result, target: Target, table: FaceTable | None) ->
         no_face=statuses[NO_FACE],
         unreadable=statuses[UNREADABLE],
     )
-    photos = frozenset(photo for _, photo in gone)
-    return Cleaned(replace(cleaned, counts=counts), frozenset(changed), len(gone), photos)
+    return Cleaned(
+        replace(cleaned, counts=counts),
+        frozenset(changed),
+        tuple(sorted(face for face, _ in gone)),
+        frozenset(photo for _, photo in gone),
+    )
 
 
 def _absent_without(absent: Iterable[Absent], target: Target, known: Collection[str]) -> tuple[Absent, ...]:

@@ -16,10 +16,12 @@ from numpy.typing import NDArray
 from facecluster.errors import TableError
 from facecluster.identity.groups import Groups
 from facecluster.identity.rules import Reach, Rules
+from facecluster.identity.same_photo import Rivals
 from facecluster.identity.search import BATCH, Targets, confidence, find_nearest, nearest_of
+from facecluster.identity.split import split
 from facecluster.output.explanation import Known
 from facecluster.output.records import Box, plain
-from facecluster.table import Faces, FaceTable
+from facecluster.table import Faces, FaceTable, Photos
 
 By = Literal["face", "person"]
 """What a search finds: single faces, or people with all their faces."""
@@ -51,6 +53,8 @@ class Gallery:
         people: whose faces they are.
         owner: (n,) int32 place in `people`, -1 nobody's.
         counts: (n,) bool, whether the distance to a person looks at this one of its faces.
+        part: (n,) int32, of looks of a person that are too far apart for a mean over all of them, which one this is;
+            the nearest part counts. 0 everywhere where there is one.
         reach: how near is near enough.
     """
 
@@ -58,6 +62,7 @@ class Gallery:
     people: tuple[Somebody, ...]
     owner: NDArray[np.int32]
     counts: NDArray[np.bool_]
+    part: NDArray[np.int32]
     reach: Reach
 
     @classmethod
@@ -77,7 +82,8 @@ class Gallery:
         owner = np.full(len(table.faces), -1) if label is None else label
         reach = Rules.make(table.settings.encoder).radii.reach(len(table.faces))
         people = tuple(Somebody(None, text) for text in texts)
-        return cls(table, people, owner.astype(np.int32), _known(table.faces), reach)
+        one = np.zeros(len(owner), dtype=np.int32)
+        return cls(table, people, owner.astype(np.int32), _known(table.faces), one, reach)
 
     @classmethod
     def of_result(cls, known: Known, table: FaceTable, *, named: bool = False) -> Gallery:
@@ -87,6 +93,8 @@ class Gallery:
             known: the result.
             table: that it was made from; faces that the result does not know are left out.
             named: faces of people without a name are nobody's.
+
+        Somebody may have put together people whom clustering would not: they are searched part by part.
         """
         people = [Somebody(person.id, person.name) for person in known.result.people]
         owner = known.person.astype(np.int32)
@@ -98,8 +106,11 @@ class Gallery:
         ids = known.faces.id
         order = np.lexsort((ids, np.char.str_len(ids), known.faces.photo))  # as they were in the table
         reach = Reach(known.bounds.join, known.bounds.caution)
-        part = replace(table, faces=_take(known.faces, order))
-        return cls(part, tuple(people), owner[order], counts[order], reach)
+        owner, counts = owner[order], counts[order]
+        whole = replace(table, faces=_take(known.faces, order))
+        merged = np.array([bool(person.former) for person in known.result.people] + [False])
+        part = _parts(whole, np.flatnonzero(counts & merged[owner]), owner, reach)
+        return cls(whole, tuple(people), owner, counts, part, reach)
 
     def __len__(self) -> int:
         return len(self.owner)
@@ -108,7 +119,9 @@ class Gallery:
         """Leave a face out, with its copies in copies of its photo."""
         kept = np.flatnonzero(self.table.faces.id != face_id)
         table = replace(self.table, faces=_take(self.table.faces, kept))
-        return Gallery(table, self.people, self.owner[kept], self.counts[kept], self.reach)
+        return replace(
+            self, table=table, owner=self.owner[kept], counts=self.counts[kept], part=self.part[kept]
+        )
 
     def within(self, n: int) -> float:
         """Give the distance at which a face belongs to a person of n faces, or is one person's with a single one."""
@@ -122,15 +135,16 @@ class Gallery:
 
     @cached_property
     def _order(self) -> NDArray[np.intp]:
-        """Rows of the faces that count, person after person."""
+        """Rows of the faces that count, person after person, part after part."""
         rows = np.flatnonzero(self.counts & (self.owner >= 0))
-        return rows[np.argsort(self.owner[rows], kind="stable")]
+        return rows[np.lexsort((self.part[rows], self.owner[rows]))]
 
     @cached_property
     def _starts(self) -> NDArray[np.intp]:
-        """(p + 1,) where in `_order` each person's faces begin, and where the last one's end."""
-        owner = self.owner[self._order]
-        starts: NDArray[np.intp] = np.append(np.flatnonzero(np.diff(owner, prepend=-1)), len(owner))
+        """(p + 1,) where in `_order` the faces of each group begin, and where the last one's end."""
+        owner, part = self.owner[self._order], self.part[self._order]
+        first = (np.diff(owner, prepend=-1) > 0) | (np.diff(part, prepend=0) != 0)
+        starts: NDArray[np.intp] = np.append(np.flatnonzero(first), len(owner))
         return starts
 
     def members(self, number: int) -> NDArray[np.intp]:
@@ -140,10 +154,47 @@ class Gallery:
 
     @cached_property
     def groups(self) -> Targets:
-        """The faces that count of each person who has some, in the order of `people`."""
+        """The faces that count of each person who has some, in the order of `people`, of each part by itself."""
         label = np.full(len(self), -1, dtype=np.int32)
         label[self._order] = np.repeat(np.arange(len(self._starts) - 1), np.diff(self._starts))
         return Targets.of_groups(Groups.of(self.table.faces.encoding, label))
+
+    @cached_property
+    def n_people(self) -> int:
+        """How many people have faces that count."""
+        return len(np.unique(self.owner[self._order]))
+
+    @cached_property
+    def most_parts(self) -> int:
+        """Of how many groups a person is at most."""
+        owner = self.owner[self._order[self._starts[:-1]]]
+        return max(1, int(np.bincount(owner, minlength=1).max()))
+
+
+def _parts(
+    table: FaceTable, rows: NDArray[np.intp], owner: NDArray[np.int32], reach: Reach
+) -> NDArray[np.int32]:
+    """Split people as clustering does, but for what photos say who show a person twice.
+
+    Args:
+        table: n faces.
+        rows: of the faces of people who may be split.
+        owner: (n,) whose they are.
+        reach: how near parts must be to be one.
+
+    Returns:
+        (n,) number of each one's part; 0 for other faces.
+    """
+    part = np.zeros(len(owner), dtype=np.int32)
+    if len(rows):
+        photo, places = np.unique(table.faces.photo[rows], return_inverse=True)
+        photos = Photos(**{name: column[photo] for name, column in vars(table.photos).items()})
+        faces = replace(_take(table.faces, rows), photo=places.astype(np.int32))
+        rules = Rules.make(table.settings.encoder, same_photo="allow")
+        rivals = Rivals(FaceTable(photos, faces, table.settings), rules)
+        label = np.unique(owner[rows], return_inverse=True)[1].astype(np.int32)
+        part[rows] = split(faces.encoding, label, reach, rivals, rules)
+    return part
 
 
 def _take(faces: Faces, rows: NDArray[np.intp]) -> Faces:
@@ -174,7 +225,8 @@ class Match:
 
     Attributes:
         person, name: see `Somebody`; both None for a face of nobody.
-        n_faces: that were looked at; 1 in a search for faces.
+        n_faces: that were looked at; 1 in a search for faces. Of somebody who was put together of people who do not
+            look alike, those of the nearest one.
         distance: to the face; to a person, root mean square over these faces.
         within: at which distance it is accepted.
         confidence: 0..100, see `identity.search.CALIBRATION`.
@@ -283,7 +335,7 @@ def search(
         Of each, what `Query.matches` and `Query.nearest` are.
     """
     targets = gallery.groups if by == "person" else gallery.faces
-    number = min(k + _SPARE if by == "person" else k, max(len(targets), 1))
+    number = min((k + _SPARE) * gallery.most_parts if by == "person" else k, max(len(targets), 1))
     for start in range(0, len(encoding), BATCH):
         batch = encoding[start : start + BATCH]
         nearest = find_nearest(batch, targets, number, jobs=jobs)
@@ -293,8 +345,18 @@ def search(
         ):
             candidates = [_Candidate(gallery, by, *of) for of in zip(*columns, strict=True) if of[0] >= 0]
             accepted = [candidate for candidate in candidates if candidate.accepted(min_score)]
+            if by == "person":
+                accepted = _nearest_parts(accepted)
             nobody = candidates[0].match(x) if candidates and not accepted else None
             yield tuple(candidate.match(x) for candidate in accepted[:k]), nobody
+
+
+def _nearest_parts(candidates: Iterable[_Candidate]) -> list[_Candidate]:
+    """Leave the first of each person."""
+    of: dict[int, _Candidate] = {}
+    for candidate in candidates:
+        of.setdefault(candidate.owner, candidate)
+    return list(of.values())
 
 
 @dataclass(frozen=True)
@@ -310,6 +372,10 @@ class _Candidate:
     @property
     def members(self) -> NDArray[np.intp]:
         return self.gallery.members(self.target) if self.by == "person" else np.array([self.target])
+
+    @property
+    def owner(self) -> int:
+        return int(self.gallery.owner[self.members[0]])
 
     def accepted(self, min_score: float | None) -> bool:
         if min_score is not None:
