@@ -17,7 +17,7 @@ import json
 import logging
 import os
 import textwrap
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager, suppress
@@ -33,6 +33,7 @@ from numpy.typing import NDArray
 
 from facecluster import __version__, photos, store
 from facecluster.errors import FaceclusterError, OutputError, PhotoError, TableError
+from facecluster.identity.boxes import lose_faces
 from facecluster.identity.check import PRESETS, find_failures, measure
 from facecluster.journal import Journal
 from facecluster.table import (
@@ -182,7 +183,7 @@ class Analysis:
     """All that is known about one photo by its content.
 
     Attributes:
-        size, status, reason, time, hash: as in `table.Photos`.
+        size, status, reason, time, hash, lost: as in `table.Photos`.
         faces: (n,) of `FACE`, by descending score.
         ids: (n,) str, as in `table.Faces`, of faces from a table, where others of the photo were left out or forgotten;
             None: these are all, and the numbers in their ids go up from 0.
@@ -195,6 +196,7 @@ class Analysis:
     hash: int
     faces: NDArray[np.void]
     ids: NDArray[np.str_] | None = None
+    lost: int = 0
 
 
 _Row = tuple[str, str, Analysis]
@@ -228,6 +230,9 @@ class Encoded:
         n_vanished: photos of the earlier table that are not there any more; where it was added to, all that are not
             among the paths.
         n_refused: faces that were found now, or in an interrupted run, and are left out because they fail the check.
+        asked: (m,) bool, which rows of photos are of the paths.
+        replaced: paths whose faces in the earlier table are not in this one any more: the file has other content now,
+            or is not there.
     """
 
     table: FaceTable
@@ -235,6 +240,8 @@ class Encoded:
     n_new_faces: int
     n_vanished: int
     n_refused: int
+    asked: NDArray[np.bool_]
+    replaced: tuple[str, ...]
 
 
 def analyse(path: str, options: EncodeOptions) -> Analysis:
@@ -292,6 +299,7 @@ def encode_photos(
     fresh: bool = False,
     keep_missing: bool = False,
     append: bool = False,
+    arriving: bool = False,
     advance: Callable[[], object] = lambda: None,
 ) -> Encoded:
     """Find the faces of photos, and write them as a table.
@@ -312,6 +320,9 @@ def encode_photos(
             photo whose content is among them counts as moved.
         append: add to the earlier table: keep all its rows whose paths are not among `paths`, whatever became of those
             files, also where the same content is among them; the others are brought up to date in their places.
+        arriving: with `append`, for folders that are watched: for each path that has a content newly, the row of one
+            photo of that content that is not there any more goes, as it was renamed; and paths none of which can be
+            read are no error.
         advance: called once for each photo that is done.
 
     Raises:
@@ -331,7 +342,7 @@ def encode_photos(
             if not _is_stream(output):
                 past = _recall(output, settings, fresh, stack)
         digests, new = _analyse_new(paths, options, past, jobs, advance)
-        rows = _rows(paths, digests, past.known | new)
+        rows = _rows(paths, digests, past.known | new, or_none=arriving)
         here, contents = set(paths), set(digests)
         vanished = [row for row in past.rows if row[0] not in here and (append or row[1] not in contents)]
         n_dropped = len(past.known.keys() - contents - {digest for _, digest, _ in past.rows})
@@ -342,7 +353,8 @@ def encode_photos(
         kept = rows + vanished if keep_missing else rows
         if append:
             row_of = {row[0]: row for row in rows}
-            kept = [row_of.pop(row[0], row) for row in past.rows]
+            renamed = _renamed(past.rows, rows) if arriving else set()
+            kept = [row_of.pop(row[0], row) for row in past.rows if row[0] not in renamed]
             kept += row_of.values()
         table, n_refused = _admit(_table(kept, settings), options)
         if output is not None:
@@ -355,6 +367,19 @@ def encode_photos(
         n_new_faces=sum(len(analysis.faces) for analysis in new.values()),
         n_vanished=len(vanished),
         n_refused=n_refused,
+        asked=np.array([path in here for path, _, _ in kept], dtype=np.bool_),
+        replaced=_replaced(past.rows, kept),
+    )
+
+
+def _replaced(before: Iterable[_Row], after: Iterable[_Row]) -> tuple[str, ...]:
+    """Find the paths that are still there, but whose faces are not."""
+    digest_of = {path: digest for path, digest, _ in after}
+    contents = set(digest_of.values())
+    return tuple(
+        path
+        for path, digest, analysis in before
+        if len(analysis.faces) and path in digest_of and digest not in contents
     )
 
 
@@ -544,12 +569,16 @@ def _obituary(died: Died) -> str:
 
 
 def _rows(
-    paths: Sequence[str], digests: Sequence[str | PhotoError], analyses: Mapping[str, Analysis]
+    paths: Sequence[str],
+    digests: Sequence[str | PhotoError],
+    analyses: Mapping[str, Analysis],
+    *,
+    or_none: bool = False,
 ) -> list[_Row]:
     """Put together what is known about each path.
 
     Raises:
-        FaceclusterError: none of them can be read.
+        FaceclusterError: none of them can be read, unless `or_none` allows that.
     """
     rows = [
         (path, "", _unreadable(str(digest)))
@@ -557,12 +586,24 @@ def _rows(
         else (path, digest, analyses[digest])
         for path, digest in zip(paths, digests, strict=True)
     ]
-    if all(analysis.status == UNREADABLE for _, _, analysis in rows):
+    if not or_none and all(analysis.status == UNREADABLE for _, _, analysis in rows):
         reasons = [f"\n  {path}: {analysis.reason}" for path, _, analysis in rows]
         more = f"\n  ... and {len(rows) - 10} more" if len(rows) > 10 else ""
         which = "the photo" if len(rows) == 1 else f"any of the {len(rows)} photos"
         raise FaceclusterError(f"cannot read {which}:{''.join(reasons[:10])}{more}")
     return rows
+
+
+def _renamed(earlier: Sequence[_Row], rows: Sequence[_Row]) -> set[str]:
+    """Paths of earlier photos that are gone: for each path that has a content newly, one of that content at most."""
+    before = {path: digest for path, digest, _ in earlier}
+    new = Counter(digest for path, digest, _ in rows if digest and before.get(path) != digest)
+    gone = set()
+    for path, digest in before.items():
+        if new[digest] and not os.path.exists(path):
+            new[digest] -= 1
+            gone.add(path)
+    return gone
 
 
 def _table(rows: Sequence[_Row], settings: Settings) -> FaceTable:
@@ -579,6 +620,7 @@ def _table(rows: Sequence[_Row], settings: Settings) -> FaceTable:
             reason=np.array([analysis.reason for analysis in analyses], dtype=str),
             time=np.array([analysis.time for analysis in analyses], dtype=np.float64),
             hash=np.array([analysis.hash for analysis in analyses], dtype=np.uint64),
+            lost=np.array([analysis.lost for analysis in analyses], dtype=np.uint8),
         ),
         Faces(
             photo=np.repeat(np.arange(m, dtype=np.int32), counts),
@@ -633,9 +675,18 @@ def _admit(table: FaceTable, options: EncodeOptions) -> tuple[FaceTable, int]:
         reason[row] = textwrap.shorten(text, _REASON_LENGTH, placeholder=" ...").replace("\xa0", " ")
         if n_left[row] == 0:
             status[row] = NO_FACE
+    lost = lose_faces(
+        photo.astype(np.int64),
+        table.faces.box.astype(np.float64),
+        ~passed,
+        table.photos.size,
+        table.photos.lost,
+    )
     columns = {name: column[passed] for name, column in vars(table.faces).items()}
     columns["id"] = np.array(columns["id"].tolist(), dtype=str)  # as wide as in the same table made at once
-    rows = replace(table.photos, status=np.array(status, dtype=str), reason=np.array(reason, dtype=str))
+    rows = replace(
+        table.photos, status=np.array(status, dtype=str), reason=np.array(reason, dtype=str), lost=lost
+    )
     return FaceTable(rows, Faces(**columns), table.settings), len(failing)
 
 
@@ -645,13 +696,22 @@ def _rows_of(table: FaceTable) -> Iterator[_Row]:
     for name in FACE.fields or ():
         faces[name] = getattr(table.faces, name)
     bounds = np.searchsorted(table.faces.photo, np.arange(len(photo) + 1))
-    columns = (photo.path, photo.digest, photo.size, photo.status, photo.reason, photo.time, photo.hash)
-    for i, (path, digest, size, status, reason, time, bits) in enumerate(
+    columns = (
+        photo.path,
+        photo.digest,
+        photo.size,
+        photo.status,
+        photo.reason,
+        photo.time,
+        photo.hash,
+        photo.lost,
+    )
+    for i, (path, digest, size, status, reason, time, bits, lost) in enumerate(
         zip(*(column.tolist() for column in columns), strict=True)
     ):
         own = slice(bounds[i], bounds[i + 1])
         ids = table.faces.id[own]
-        yield path, digest, Analysis((size[0], size[1]), status, reason, time, bits, faces[own], ids)
+        yield path, digest, Analysis((size[0], size[1]), status, reason, time, bits, faces[own], ids, lost)
 
 
 # -------------------------------------------------------------------------------------------- what earlier runs left
@@ -751,6 +811,8 @@ def only_user_of(output: Path) -> Iterator[None]:
     try:
         lock.acquire(timeout=0)
     except filelock.Timeout as error:
+        if not path.exists():  # some folders take no files, but do not say so
+            raise store.cannot_write(output, OSError(errno.EACCES, "")) from error
         raise OutputError(
             f"{output}: another facecluster is at work on it; wait until it is done, or choose another -o"
         ) from error

@@ -101,6 +101,34 @@ def test_tells_groups_and_their_matches(file: Path) -> None:
     assert all(match["confidence"] > 99 for match in first["matches"])
 
 
+def test_face_of_no_group_has_matches_too(file: Path) -> None:
+    record = audited(file, "--labels", "folder", "--output-threshold", 0, "--max-results", 2)
+    (alone,) = record["alone"]
+    assert (alone["id"], alone["label"], len(alone["matches"])) == ("face0016", "dora", 2)
+    assert [
+        face["id"] for face in audited(file, "--labels", "folder", "--cluster-threshold", 100)["alone"]
+    ] == [f"face{i:04d}" for i in range(17)]
+    (none,) = audited(file, "--labels", "folder")["alone"]
+    assert none["matches"] == []
+    near = audited(file, "--labels", "folder", "--cluster-threshold", 100)["alone"][0]["matches"]
+    assert {match["id"] for match in near} == {"face0001", "face0002", "face0003"}
+
+
+def test_label_of_many_people_counts_once(file: Path) -> None:
+    file.with_name("labels.csv").write_text("face,label\n" + "".join(f"face{i:04d},all\n" for i in range(17)))
+    found = run(file, "--labels", file.with_name("labels.csv"))
+    assert len(json.loads(found.stdout)["two_people"]) > 1
+    assert "; 1 label that is two people or more" in found.stderr
+
+
+def test_why_faces_are_left_out(tmp_path: Path) -> None:
+    table = make_table(people(2, 2), photo=[0, 0, 1, 1], paths=["/photos/ann/1.jpg", "/photos/ann/2.jpg"])
+    store.write(table, tmp_path / "faces.npz")
+    found = run(tmp_path / "faces.npz", "--labels", "folder", "--label-face", "central")
+    assert "2 left out: 2 not the central face of their photo (--label-face all" in found.stderr
+    assert ", 0 left out; " in run(tmp_path / "faces.npz", "--labels", "folder", "--label-face", "all").stderr
+
+
 def test_limits_of_matches(file: Path) -> None:
     def most(*options: object) -> int:
         groups = audited(file, "--labels", "folder", *options)["groups"]
@@ -126,7 +154,8 @@ def test_nothing_wrong_is_exit_code_0(file: Path) -> None:
     assert found.exit_code == 0
     record = json.loads(found.stdout)
     assert (record["faces"], record["labels"], record["left_out"]) == (5, 2, 12)
-    assert "5 faces of 2 labels, 12 left out; 2 groups" in found.stderr
+    assert record["why_left_out"] == {"other_label": 12}
+    assert "5 faces of 2 labels, 12 left out: 12 of other labels; 2 groups" in found.stderr
     assert "0 faces filed under another label" in found.stderr
 
 
@@ -178,6 +207,8 @@ def test_folders_of_a_result(result: Path, file: Path) -> None:
         (["--labels", "folder", "--table", "x.npz"], "leave --table x.npz out"),
         ([], "Missing option '--labels'"),
         (["--labels", "folder", "--cluster-threshold", "0"], "0<x<=100"),
+        (["--labels", "folder", "--cluster-threshold", "nan"], "nan is no finite number"),
+        (["--labels", "folder", "--output-threshold", "nan"], "nan is no finite number"),
         (["--labels", "folder", "--max-results", "-1"], "x>=0"),
     ],
 )
@@ -198,6 +229,9 @@ def test_face_without_an_encoding_is_left_out(table: FaceTable) -> None:
     table.faces.encoding[0] = np.nan
     record = audit_of(table, [0, 0, *[-1] * 15], ["anna"])
     assert (record.faces, record.left_out, record.all_right) == (1, 16, True)
+    assert record.why_left_out == {"no_label": 15, "no_encoding": 1}
+    assert "1 face of 1 label, 16 left out: 15 without a label, 1 without an encoding; " in summary(record)
+    assert "16 left out: 15 of no one, 1 w" in summary(record, "of no one")
 
 
 def test_quiet_says_nothing_on_stderr(file: Path) -> None:
@@ -222,5 +256,5 @@ def test_report_by_hand(table: FaceTable) -> None:
     assert len(lines) == 12
     assert summary(record).splitlines() == [
         "17 faces of 5 labels, 0 left out; 4 groups of two faces or more at confidence 50, 2 of several labels",
-        "1 face filed under another label; 1 pair of labels that are one person; 1 label that is two",
+        "1 face filed under another label; 1 pair of labels that are one person; 1 label that is two people or more",
     ]

@@ -28,7 +28,7 @@ from facecluster.table import FaceTable
 
 OPTIONS = ("--settle", 0, "--link", "none", "-j", 1)
 N_BURST = 50
-WAIT_S = 240
+WAIT_S = 120
 """Until a test gives up; it is over as soon as what it waits for is there."""
 
 
@@ -150,6 +150,28 @@ def test_known_photo_arrives_only_where_it_was_changed_since(incoming: Path) -> 
     changed = os.stat(path).st_ctime
     assert Arrivals([str(incoming)], [str(path)], changed + 10, 0).look(1) == []
     assert Arrivals([str(incoming)], [str(path)], changed - 10, 0).look(1) == [str(path)]
+
+
+def test_folder_that_is_gone_is_told_once_and_taken_up_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folders = [tmp_path / name for name in ("one", "two")]
+    for folder in folders:
+        folder.mkdir()
+        (folder / "a.jpg").write_bytes(b"photo")
+    arrivals = Arrivals([str(folder) for folder in folders], [], 0, 0)
+    arrivals.done(arrivals.look(1))
+    shutil.rmtree(folders[1])
+    (folders[0] / "b.jpg").write_bytes(b"photo")
+    assert [arrivals.look(now) for now in (2, 3)] == [[str(folders[0] / "b.jpg")]] * 2
+    (message,) = caplog.messages
+    assert message.startswith(f"{folders[1]}: not there any more")
+    folders[1].mkdir()
+    (folders[1] / "c.jpg").write_bytes(b"photo")
+    assert arrivals.look(4) == [str(folders[0] / "b.jpg"), str(folders[1] / "c.jpg")]
+    shutil.rmtree(folders[1])
+    arrivals.look(5)
+    assert caplog.messages == [message, message]
 
 
 # ------------------------------------------------------------------------------------------------- a growing folder
@@ -315,6 +337,70 @@ def test_renamed_photo_is_nothing_new_and_a_copy_is(incoming: Path, tmp_path: Pa
     assert sorted(Path(path).name for path in table.photos.path.tolist()) == ["second.jpg", "third.jpg"]
 
 
+def names_in(out: Path) -> list[str]:
+    """Names of the photos of the table, in its order; the result has the same photos and faces."""
+    table = store.read(out / "faces.npz")
+    result = read_result(out / "clusters.json")
+    assert sorted(face.photo for face in faces_of(result)) == sorted(
+        table.photos.path[table.faces.photo].tolist()
+    )
+    assert result.counts.photos == len(table.photos)
+    return [Path(path).name for path in table.photos.path.tolist()]
+
+
+def test_copies_stay_and_are_told_once(incoming: Path, tmp_path: Path, hers: list[Path], his: Path) -> None:
+    out = tmp_path / "out"
+    for i in range(4):
+        shutil.copy(hers[i], incoming / f"{i}.jpg")
+    assert told_photos(once(incoming, out)) == ["0.jpg", "1.jpg", "2.jpg", "3.jpg"]
+    shutil.copy(hers[0], incoming / "copy.jpg")
+    assert told_photos(once(incoming, out)) == ["copy.jpg"]
+    for i in range(4, 6):
+        shutil.copy(hers[i], incoming / f"{i}.jpg")
+        assert told_photos(once(incoming, out)) == [f"{i}.jpg"]
+        assert once(incoming, out) == []
+    assert sorted(names_in(out)) == ["0.jpg", "1.jpg", "2.jpg", "3.jpg", "4.jpg", "5.jpg", "copy.jpg"]
+
+
+def test_of_copies_that_are_gone_one_is_renamed_and_the_other_stays(
+    incoming: Path, tmp_path: Path, his: Path
+) -> None:
+    out = tmp_path / "out"
+    for name in ("a.jpg", "b.jpg"):
+        shutil.copy(his, incoming / name)
+    assert told_photos(once(incoming, out)) == ["a.jpg", "b.jpg"]
+    (incoming / "b.jpg").unlink()
+    (incoming / "a.jpg").rename(incoming / "c.jpg")
+    assert once(incoming, out) == []
+    assert sorted(names_in(out)) == ["b.jpg", "c.jpg"]
+    (incoming / "c.jpg").rename(incoming / "d.jpg")
+    assert once(incoming, out) == []
+    assert len(names_in(out)) == 2
+    shutil.copy(his, incoming / "e.jpg")
+    shutil.copy(
+        his, incoming / "f.jpg"
+    )  # one takes the place of the last that is gone, the other is one more
+    assert len(once(incoming, out)) == 1
+    assert sorted(names_in(out)) == ["d.jpg", "e.jpg", "f.jpg"]
+
+
+def test_photo_that_is_renamed_back_is_in_the_table_under_its_name(
+    incoming: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny(incoming, 1)
+
+    def looks(*_: object) -> Iterator[None]:
+        yield
+        (incoming / "1.png").rename(incoming / "2.png")
+        yield
+        (incoming / "2.png").rename(incoming / "1.png")
+        yield
+
+    monkeypatch.setattr(watch, "_reports", looks)
+    assert run(incoming, "--into", tmp_path / "out", *OPTIONS).exit_code == 0
+    assert names_in(tmp_path / "out") == ["1.png"]
+
+
 def test_check_of_the_table_holds_for_what_arrives(incoming: Path, tmp_path: Path, hers: list[Path]) -> None:
     out = tmp_path / "out"
     shutil.copy(hers[1], incoming / "1.jpg")
@@ -362,21 +448,20 @@ def test_photo_that_ends_the_process_that_decodes_it_ends_nothing(
     (incoming / "broken.jpg").write_text("no photo")
     done = run(incoming, "--into", out, "--once", *OPTIONS)
     assert (done.exit_code, done.stdout) == (0, ""), done.output
-    assert f"no photo that can be read yet: {incoming / 'broken.jpg'}, {deadly}" in done.stderr
-    assert not (out / "faces.npz").exists()
+    assert f"cannot be read: {incoming / 'broken.jpg'} (" in done.stderr
+    assert f"{deadly} (a worker process crashed on it" in done.stderr
 
     tiny(incoming, 2)
-    done = run(incoming, "--into", out, "--once", *OPTIONS)
-    assert (done.exit_code, done.stdout) == (0, ""), done.output
-    assert "worker process crashed on it" in done.stderr
-
+    assert once(incoming, out) == []
     (incoming / "2.png").unlink()  # now nothing that the table has can be read any more
     shutil.copy(deadly, incoming / "another deadly.png")
     with (incoming / "another deadly.png").open("ab") as file:
         file.write(b"with another content")
-    done = run(incoming, "--into", out, "--once", *OPTIONS)
-    assert done.exit_code == 0, done.output
-    assert "no photo that can be read yet" in done.stderr
+    assert once(incoming, out) == []
+    photos = store.read(out / "faces.npz").photos
+    assert {Path(path).name: status for path, status in zip(photos.path, photos.status, strict=True)} == {
+        "2.png": "no_face", "broken.jpg": "unreadable", "deadly.png": "unreadable", "another deadly.png": "unreadable"
+    }  # fmt: skip
 
 
 # -------------------------------------------------------------------------------------------------- a burst
@@ -396,6 +481,22 @@ def test_burst_in_small_batches(incoming: Path, tmp_path: Path, monkeypatch: pyt
     table = store.read(tmp_path / "out" / "faces.npz")
     assert sorted(Path(path).stem for path in table.photos.path.tolist()) == sorted(map(str, range(N_BURST)))
     assert read_result(tmp_path / "out" / "clusters.json").counts.no_face == N_BURST
+
+
+def test_burst_with_copies_loses_and_doubles_nothing(
+    incoming: Path, tmp_path: Path, hers: list[Path], his: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "_BATCH", 16)
+    for number in range(40):
+        shutil.copy(his if number % 3 else hers[number % 2], incoming / f"{number}.jpg")
+        tiny(incoming, number % 30)
+        if number % 2:
+            shutil.copy(incoming / f"{number % 30}.png", incoming / f"copy of {number}.png")
+    found = once(incoming, tmp_path / "out")
+    everything = sorted(path.name for path in incoming.iterdir())
+    assert told_photos(found) == [name for name in everything if name.endswith("jpg")]
+    assert sorted(names_in(tmp_path / "out")) == everything
+    assert once(incoming, tmp_path / "out") == []
 
 
 # ------------------------------------------------------------------------------------------------- the command
@@ -435,11 +536,28 @@ def test_what_makes_no_sense(incoming: Path, tmp_path: Path) -> None:
         (["-", "--into", out], "no folder"),
         ([incoming, "--into", out, "--exec", "no-such-program-at-all x"], "no such program"),
         ([incoming, "--into", out, "--exec", "'"], "No closing quotation"),
+        (["--into", out], "which folders? Give one or more"),
+        ([incoming, "-0", "--into", out], "No such option"),
+        ([incoming, "--into", out, "--settle", "nan"], "no finite number"),
+        ([incoming, "--into", out, "--settle", "inf"], "no finite number"),
     ):
         done = run(*arguments, "--once")
         assert done.exit_code == 2, done.output
         assert message in done.stderr
     assert not out.exists()
+
+
+def test_faces_that_a_killed_watch_found_are_counted(
+    incoming: Path, tmp_path: Path, his: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from facecluster import pipeline
+
+    shutil.copy(his, incoming / "his.jpg")
+    with monkeypatch.context() as patch:
+        patch.setattr(pipeline, "_table", killed)
+        assert isinstance(run(incoming, "--into", tmp_path / "out", "--once", *OPTIONS).exception, Killed)
+    done = run(incoming, "--into", tmp_path / "out", "--once", *OPTIONS)
+    assert "1 photo arrived or changed, with 1 face\n" in done.stderr
 
 
 def test_result_of_another_table_is_refused(incoming: Path, tmp_path: Path) -> None:
@@ -475,14 +593,15 @@ def watcher(incoming: Path, tmp_path: Path) -> Iterator[Callable[[], str]]:
     reader.join()
 
 
+def until(watcher: Callable[[], str], part: str) -> str:
+    while part not in (line := watcher()):
+        assert "Traceback" not in line
+    return line
+
+
 def test_watcher_sees_what_is_there_and_what_comes(
     watcher: Callable[[], str], incoming: Path, tmp_path: Path, his: Path
 ) -> None:
-    def until(part: str) -> str:
-        while part not in (line := watcher()):
-            assert "Traceback" not in line
-        return line
-
     def n_arrived(line: str) -> int:
         return int(line.split()[1])
 
@@ -490,14 +609,45 @@ def test_watcher_sees_what_is_there_and_what_comes(
     for number in range(N_BURST):
         tiny(incoming, number)
     while n_seen < N_BURST:
-        n_seen += n_arrived(until("photos arrived"))
+        n_seen += n_arrived(until(watcher, "arrived"))
     assert n_seen == N_BURST
     (incoming / "below").mkdir()
     shutil.copy(his, incoming / "below" / "his.jpg")
-    event = json.loads(until('"stranger"'))
+    event = json.loads(until(watcher, '"stranger"'))
     assert event["photo"] == str(incoming / "below" / "his.jpg")
     table = store.read(tmp_path / "out" / "faces.npz")
     assert len(set(table.photos.path.tolist())) == len(table.photos) == N_BURST + 1
+
+
+def test_watcher_goes_on_beside_a_name_that_is_no_utf8(
+    watcher: Callable[[], str], incoming: Path, tmp_path: Path
+) -> None:
+    tiny(incoming, 1)
+    until(watcher, "1 photo arrived")
+    odd = os.fsencode(incoming) + b"/caf\xe9.png"
+    shutil.copy(incoming / "1.png", odd)
+    assert "searched instead" in until(watcher, "does not report")
+    until(watcher, "1 photo arrived")
+    tiny(incoming, 2)
+    until(watcher, "1 photo arrived")
+    assert store.read(tmp_path / "out" / "faces.npz").photos.path.tolist() == [
+        str(incoming / "1.png"), os.fsdecode(odd), str(incoming / "2.png")
+    ]  # fmt: skip
+
+
+def test_watcher_takes_up_a_folder_that_was_made_anew(watcher: Callable[[], str], incoming: Path) -> None:
+    tiny(incoming, 1)
+    until(watcher, "1 photo arrived")
+    for number in (2, 4):
+        shutil.rmtree(incoming)
+        until(watcher, "not there any more")
+        incoming.mkdir()
+        tiny(incoming, number)
+        until(watcher, "1 photo arrived")
+        shutil.rmtree(incoming)
+        incoming.mkdir()  # before anybody looks
+        tiny(incoming, number + 1)
+        until(watcher, "1 photo arrived")
 
 
 def test_two_watches_into_one_result_are_refused(tmp_path: Path, incoming: Path) -> None:

@@ -21,7 +21,17 @@ from facecluster.errors import FaceclusterError, OutputError, TableError, UsageE
 from facecluster.identity.check import PRESETS, Limit
 from facecluster.journal import Journal
 from facecluster.pipeline import Encoded, EncodeOptions, encode_photos
-from facecluster.table import NO_FACE, OK, UNREADABLE, Faces, Photos
+from facecluster.table import (
+    LOST,
+    LOST_CENTRAL,
+    LOST_LARGEST,
+    NO_FACE,
+    OK,
+    QUALITY,
+    UNREADABLE,
+    Faces,
+    Photos,
+)
 from facecluster.vision import detect, encode
 from facecluster.workers import Died
 
@@ -211,6 +221,23 @@ def test_a_grown_folder_gives_what_a_fresh_run_gives(suffix: str, album: Path, t
     assert output.read_bytes() == fresh.read_bytes()
 
 
+@pytest.mark.parametrize("append", [False, True])
+def test_photos_with_other_content_now_are_told(append: bool, album: Path, tmp_path: Path) -> None:
+    output = tmp_path / "faces.npz"
+    names = ["photo-0.jpg", "copy of 0.jpg", "photo-1.jpg", "photo-2.jpg", "photo-3.jpg", "no face.png"]
+    first = [str(album / name) for name in names]
+    assert run(first, output).replaced == ()
+    shutil.copy(album / "photo-5.jpg", album / "photo-0.jpg")  # as it was, it is still the copy
+    shutil.copy(album / "photo-4.jpg", album / "photo-1.jpg")
+    (album / "photo-2.jpg").rename(album / "photo-7.jpg")
+    (album / "photo-3.jpg").write_text("no photo")
+    shutil.copy(album / "photo-4.jpg", album / "no face.png")  # had none
+    moved = [*first, str(album / "photo-7.jpg")]
+    encoded = run(moved if not append else [*moved[2:], moved[0]], output, append=append)
+    assert [os.path.basename(path) for path in encoded.replaced] == ["photo-1.jpg", "photo-3.jpg"]
+    assert encoded.asked.tolist() == [not append or path != first[1] for path in moved]
+
+
 def test_missing_photos_are_kept_on_request_as_they_were(album: Path, tmp_path: Path) -> None:
     output = tmp_path / "faces.npz"
     before = run(album, output).table
@@ -302,12 +329,14 @@ def test_faces_that_fail_the_check_are_left_out_and_their_photos_say_why() -> No
         photo=[0, 0, 0, 1, 3, 4],
         photos={"status": [OK, OK, NO_FACE, OK, OK]},
         pose=[[0, 0, 0], [0, 34.25, -31], [0, 30, 0], [0, 0, 0], [np.nan, 0, 0], [0, -29, 0]],
+        box=[[0, 0, 100, 100], [0, 0, 150, 150], [450, 350, 550, 450], *[[0, 0, 100, 100]] * 3],
     )
     original = make_table(
         np.eye(128)[:6],
         photo=[0, 0, 0, 1, 3, 4],
         photos={"status": [OK, OK, NO_FACE, OK, OK]},
         pose=table.faces.pose,
+        box=table.faces.box,
     )
     options = EncodeOptions(check="clustering")
     admitted, n_refused = pipeline._admit(table, options)
@@ -322,6 +351,7 @@ def test_faces_that_fail_the_check_are_left_out_and_their_photos_say_why() -> No
         "the face fails the check: pitch unknown",
         "",
     ]
+    assert admitted.photos.lost.tolist() == [LOST | LOST_LARGEST | LOST_CENTRAL, 0, 0, 7, 0]
     assert_same(table, original)
     again, n_refused = pipeline._admit(admitted, options)
     assert n_refused == 0
@@ -571,7 +601,7 @@ def test_a_table_whose_quality_was_measured_by_other_formulas_is_refused(album: 
         dataclasses.replace(table, settings=dataclasses.replace(table.settings, options=older)), output
     )
     with pytest.raises(
-        FaceclusterError, match=r"other settings.*\n  quality: unknown there, 2 now\n.*--fresh"
+        FaceclusterError, match=rf"other settings.*\n  quality: unknown there, {QUALITY} now\n.*--fresh"
     ):
         run(paths, output)
     assert run(paths, output, fresh=True).n_reused == 0

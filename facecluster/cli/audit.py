@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from facecluster.cli.check import printable
-from facecluster.cli.evaluate import is_result, label_face_option, read, read_table
+from facecluster.cli.evaluate import FOLDER, is_result, label_face_option, read, read_table
 from facecluster.cli.explain import known_faces
+from facecluster.cli.number import FloatRange
 from facecluster.cli.refer import fold
 from facecluster.cli.search import NAMES, label_faces
 from facecluster.errors import FaceclusterError, UsageError
-from facecluster.output.words import many
+from facecluster.output.words import many, printable
 
 if TYPE_CHECKING:  # NumPy is loaded when there is work to do
     import numpy as np
@@ -60,7 +60,7 @@ _N_FACES = 5
 )
 @click.option(
     "--cluster-threshold",
-    type=click.FloatRange(0, 100, min_open=True),
+    type=FloatRange(0, 100, min_open=True),
     default=THRESHOLD,
     show_default=True,
     help="Confidence that every pair of faces of a group has at least.",
@@ -70,11 +70,11 @@ _N_FACES = 5
     type=click.IntRange(min=0),
     default=MAX_RESULTS,
     show_default=True,
-    help="Best matches to tell of each face of a group, at most.",
+    help="Best matches to tell of each face, at most.",
 )
 @click.option(
     "--output-threshold",
-    type=click.FloatRange(0, 100),
+    type=FloatRange(0, 100),
     default=THRESHOLD,
     show_default=True,
     help="Confidence that a match has at least.",
@@ -107,8 +107,8 @@ def command(
 
     FILE is a face table (.npz, .pickle, or - for one on standard input), RESULT a folder of results or its
     clusters.json. Told are faces that look like another label, labels that are one person, and labels that are two;
-    in JSON also the groups in which every pair of faces matches, each face with its best matches. Exit code 0: nothing
-    is filed wrong; 3: something is.
+    in JSON also the groups in which every pair of faces matches, and the faces of none; each face with its best
+    matches. Exit code 0: nothing is filed wrong; 3: something is.
     """
     from facecluster.output.audit import make_audit, to_json
 
@@ -133,7 +133,14 @@ def command(
     elif not audit.all_right:
         click.echo("\n".join(report(audit)))
     if not quiet:
-        click.echo(summary(audit), err=True)
+        unlabelled = "without a label"
+        if labels_from == NAMES:
+            unlabelled = "of nobody with a name"
+        elif labels_from == FOLDER and which != "all":
+            unlabelled = (
+                f"not the {which or 'largest'} face of their photo (--label-face all takes every face)"
+            )
+        click.echo(summary(audit, unlabelled), err=True)
     if not audit.all_right:
         ctx.exit(SOME_WRONG)
 
@@ -184,7 +191,7 @@ def read_labelled(source: str, labels_from: str, which: Main | None, table_file:
 
 
 def restrict(label: NDArray[np.int64], texts: Sequence[str], wanted: Sequence[str]) -> NDArray[np.int64]:
-    """Take the label from faces of all labels but some.
+    """Mark the faces of all labels but some with `output.audit.OTHER_LABEL`.
 
     Args:
         label: (n,) number of the label of each face, -1 none.
@@ -195,6 +202,8 @@ def restrict(label: NDArray[np.int64], texts: Sequence[str], wanted: Sequence[st
         UsageError: there is no such label.
     """
     import numpy as np
+
+    from facecluster.output.audit import OTHER_LABEL
 
     numbers: list[int] = []
     for text in wanted:
@@ -207,7 +216,7 @@ def restrict(label: NDArray[np.int64], texts: Sequence[str], wanted: Sequence[st
                 + (f", {len(texts) - len(near)} more" if len(texts) > len(near) else "")
             )
         numbers += found
-    return np.where(np.isin(label, numbers), label, -1)
+    return np.where(np.isin(label, numbers) | (label < 0), label, OTHER_LABEL)
 
 
 # --------------------------------------------------------------------------------------------------- telling
@@ -260,15 +269,17 @@ def _face(face: FiledFace) -> str:
     return f"    {printable(face.photo)}  [{left}, {top}, {right}, {bottom}]"
 
 
-def summary(audit: Audit) -> str:
-    """Say in two lines how much was compared, and what came of it."""
+def summary(audit: Audit, unlabelled: str = "without a label") -> str:
+    """Say in two lines how much was compared, and what came of it; `unlabelled` is what faces without a label are."""
+    told = {"no_label": unlabelled, "other_label": "of other labels", "no_encoding": "without an encoding"}
+    why = ", ".join(f"{number} {told[reason]}" for reason, number in audit.why_left_out.items())
     n_misfiled = sum(len(wrong.faces) for wrong in audit.misfiled)
-    n_two = len(audit.two_people)
+    n_two = len({two.label for two in audit.two_people})
     mixed = sum(len(group.labels) > 1 for group in audit.groups)
     return (
-        f"{many(audit.faces, 'face')} of {many(audit.labels, 'label')}, {audit.left_out} left out; "
+        f"{many(audit.faces, 'face')} of {many(audit.labels, 'label')}, {audit.left_out} left out{why and f': {why}'}; "
         f"{many(len(audit.groups), 'group')} of two faces or more at confidence {audit.cluster_threshold:g}, "
         f"{mixed} of several labels\n"
         f"{many(n_misfiled, 'face')} filed under another label; {many(len(audit.one_person), 'pair')} of labels that "
-        f"are one person; {many(n_two, 'label')} that {'is' if n_two == 1 else 'are'} two"
+        f"are one person; {many(n_two, 'label')} that {'is' if n_two == 1 else 'are'} two people or more"
     )

@@ -17,6 +17,7 @@ at that moment can come again: told first and noted then, as an event that is no
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 import os
@@ -26,22 +27,24 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
 from facecluster.cli.cluster import CLUSTERS, ClusterOptions, cluster_options, cluster_table, decisions_option
 from facecluster.cli.encode import Request, photo_options, progress
+from facecluster.cli.number import FloatRange
 from facecluster.cli.run import TABLE
 from facecluster.errors import FaceclusterError, PhotoError, UsageError
+from facecluster.output.words import many
 
 if TYPE_CHECKING:  # NumPy, OpenCV and the networks are loaded when there is work to do
     from facecluster.journal import Journal
     from facecluster.output.events import Event, ToldFace
     from facecluster.output.records import Result
-    from facecluster.pipeline import EncodeOptions
     from facecluster.table import FaceTable
 
 _log = logging.getLogger(__name__)
@@ -55,6 +58,8 @@ _BATCH = 256
 to write it, to read it, the journal and the comparison took 0.4, 0.1, 0.8 and 0.5 s, once a batch."""
 _LOOK_S = 60.0
 """Seconds after which the folders are searched though nothing was reported, as network drives report nothing."""
+_RETRY_S = 2.0
+"""Seconds until the system is asked for reports again that it could not give."""
 _CLOCK_S = 2.0
 """Seconds by which times of files are rounded, at most (FAT: Microsoft, "File Times")."""
 
@@ -81,7 +86,7 @@ class Arrivals:
         self._folders, self._known, self._since, self._settle = folders, set(known), since, settle
         self._seen: dict[str, Stamp] = {}
         self._waiting: dict[str, tuple[Stamp, float]] = {}
-        self._lost: set[str] = set()
+        self._lost: list[str] = []
 
     def look(self, now: float) -> list[str]:
         """Search the folders at a time in seconds, of any clock that never goes back.
@@ -92,7 +97,18 @@ class Arrivals:
         from facecluster.photos import find_photos
 
         waiting, whole = {}, []
-        for path in find_photos(self._folders, lost=self._warn):
+        there = [folder for folder in self._folders if os.path.isdir(folder)]
+        lost = [
+            f"{folder}: not there any more; it is watched again once it is back"
+            for folder in self._folders
+            if folder not in there
+        ]
+        found = find_photos((), listed=there, lost=lost.append)
+        for message in lost:
+            if message not in self._lost:
+                _log.warning(message)
+        self._lost = lost
+        for path in found:
             try:
                 status = os.stat(path)
             except OSError:  # gone again, or a link to what is not there yet
@@ -121,11 +137,26 @@ class Arrivals:
         for path in paths:
             self._seen[path], _ = self._waiting.pop(path)
 
-    def _warn(self, message: str) -> None:
-        """Say once that a folder cannot be read."""
-        if message not in self._lost:
-            self._lost.add(message)
-            _log.warning(message)
+    def forget(self, paths: Iterable[str]) -> None:
+        """Take note that a table does not know photos any more, which are new if they come back."""
+        for path in paths:
+            self._seen.pop(path, None)
+            self._known.discard(path)
+
+
+def _folder_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add `photo_options` without the one that is about a list of names."""
+    with_options: Any = photo_options(function)
+
+    @functools.wraps(with_options)
+    def with_folders(*, paths: tuple[str, ...], dataset: str | None, **others: Any) -> Any:
+        if not paths and dataset is None:
+            raise UsageError("which folders? Give one or more")
+        return with_options(paths=paths, dataset=dataset, null=False, **others)
+
+    decorated: Any = with_folders
+    decorated.__click_params__ = [option for option in with_options.__click_params__ if option.name != "null"]
+    return with_folders
 
 
 @click.command("watch")
@@ -147,13 +178,13 @@ class Arrivals:
 @click.option("--once", is_flag=True, help="Deal with what is new since the last time, and end: for cron.")
 @click.option(
     "--settle",
-    type=click.FloatRange(min=0),
+    type=FloatRange(min=0),
     default=2.0,
     show_default=True,
     metavar="SECONDS",
     help="A photo is whole when its size and time have not changed for so long.",
 )
-@photo_options
+@_folder_options
 @decisions_option
 @cluster_options
 def command(
@@ -183,12 +214,13 @@ def command(
             _tell(event, arguments)
 
         table = deal_with([], table, directory, request, options, tell)
-        known = [] if table is None else table.photos.path.tolist()
+        known = _paths(table)
         arrivals = Arrivals(folders, known, since, settle)
         for _ in _moments(arrivals, settle) if once else _reports(folders, directory, arrivals, settle):
             while whole := arrivals.look(time.monotonic())[:_BATCH]:
                 table = deal_with(whole, table, directory, request, options, tell)
                 arrivals.done(whole)
+                arrivals.forget(known - (known := _paths(table)))
         if arrivals.unfinished:
             _log.warning(
                 "%d photos came just now, or are still being written: left for the next time",
@@ -240,13 +272,9 @@ def deal_with(
 
 
 def _encode(paths: Sequence[str], table: FaceTable | None, file: Path, request: Request) -> FaceTable | None:
-    """Add photos to the table, where all others stay, and say which of them cannot be read, or fail its check.
+    """Add photos to the table, where all others stay, and say which of them cannot be read, or fail its check."""
+    import numpy as np
 
-    Two more kinds of photos are named to `encode_photos`: those with the content of a new one, whose rows would
-    otherwise pass for the same photo under its earlier name, and one that can be read, without which a batch of
-    broken photos alone would be an error. (Its `append` would spare the former, but keep a renamed photo under both
-    names, so that its faces were told again.)
-    """
     from facecluster import pipeline
     from facecluster.identity.check import PRESETS
     from facecluster.table import UNREADABLE
@@ -255,51 +283,42 @@ def _encode(paths: Sequence[str], table: FaceTable | None, file: Path, request: 
     check = made_with.get("check")
     kept = {"check": check if check in PRESETS else None, "attributes": bool(made_with.get("attributes"))}
     options = pipeline.EncodeOptions(**{**request.chosen, **kept})
-    digests = {path: _digest(path) for path in paths if os.path.exists(path)}
-    rows: list[tuple[str, str, bool]] = []
+    digests = {}
     if table is not None:
-        fine = (table.photos.status != UNREADABLE).tolist()
-        rows = list(zip(table.photos.path.tolist(), table.photos.digest.tolist(), fine, strict=True))
-        for path, digest, can_be_read in rows:
-            if can_be_read and digests.get(path) == digest:
-                del digests[path]  # touched, and still the same
-    if not digests:
+        fine = table.photos.status != UNREADABLE
+        digests = dict(zip(table.photos.path[fine].tolist(), table.photos.digest[fine].tolist(), strict=True))
+    new = [path for path in paths if os.path.exists(path)]
+    new = [path for path in new if path not in digests or digests[path] != _digest(path)]  # else only touched
+    if not new:
         return table
-    contents = set(digests.values())
-    others = [row for row in rows if row[0] not in digests]
-    copies = [path for path, digest, _ in others if digest in contents and os.path.exists(path)]
-    readable = next((path for path, digest, ok in others if ok and _digest(path) == digest), None)
-    paths = list(digests)
-    known = dict.fromkeys([*copies, *([] if readable is None else [readable])])
-    try:
-        with progress(len(known) + len(paths), quiet=request.quiet) as bar:
-            encoded = pipeline.encode_photos(
-                [*known, *paths],
-                options,
-                output=file,
-                jobs=request.jobs,
-                keep_missing=True,
-                advance=bar.update,
-            )
-    except FaceclusterError:
-        if readable is not None or _any_can_be_read(paths, options, request.jobs):
-            raise
-        _log.warning("no photo that can be read yet: %s", _listed(paths))
-        return table
-    photos = encoded.table.photos
+    with progress(len(new), quiet=request.quiet) as bar:
+        encoded = pipeline.encode_photos(
+            new,
+            options,
+            output=file,
+            jobs=request.jobs,
+            append=True,
+            arriving=True,
+            advance=bar.update,
+        ).table
+    photos = encoded.photos
+    arrived = np.isin(photos.path, new)
+    n_faces = int(np.count_nonzero(arrived[encoded.faces.photo]))
+    _log.info("%s arrived or changed, with %s", many(len(new), "photo"), many(n_faces, "face"))
     broken: list[str] = []
     refused: list[str] = []
-    for path, status, reason in zip(
-        photos.path.tolist(), photos.status.tolist(), photos.reason.tolist(), strict=True
-    ):
-        if reason and path in digests:
-            (broken if status == UNREADABLE else refused).append(f"{path} ({reason})")
-    _log.info("%d photos arrived or changed, with %d new faces", len(paths), encoded.n_new_faces)
+    for row in np.flatnonzero(arrived & (photos.reason != "")).tolist():
+        told = broken if photos.status[row] == UNREADABLE else refused
+        told.append(f"{photos.path[row]} ({photos.reason[row]})")
     if broken:
         _log.warning("cannot be read: %s", _listed(broken))
     if refused:
         _log.warning("faces left out by --check %s of the table: %s", check, _listed(refused))
-    return encoded.table
+    return encoded
+
+
+def _paths(table: FaceTable | None) -> set[str]:
+    return set() if table is None else set(table.photos.path.tolist())
 
 
 def _digest(path: str) -> str | None:
@@ -310,14 +329,6 @@ def _digest(path: str) -> str | None:
         return digest(path)
     except PhotoError:
         return None
-
-
-def _any_can_be_read(paths: Sequence[str], options: EncodeOptions, jobs: int) -> bool:
-    """Find out in other processes, as a photo may end the one that decodes it."""
-    from facecluster.pipeline import encode_each
-    from facecluster.table import UNREADABLE
-
-    return any(table.photos.status[0] != UNREADABLE for table in encode_each(paths, options, jobs=jobs))
 
 
 def _listed(texts: Sequence[str]) -> str:
@@ -419,35 +430,49 @@ def _moments(arrivals: Arrivals, settle: float) -> Iterator[None]:
 def _reports(folders: Collection[str], directory: Path, arrivals: Arrivals, settle: float) -> Iterator[None]:
     """Look when something happens in the folders, while photos are being written, and now and then.
 
-    What was reported is not used but as a reason to look: the folders themselves are what is true.
-
-    Raises:
-        FaceclusterError: the folders cannot be watched.
+    What was reported is not used but as a reason to look: the folders themselves are what is true. Where reports end,
+    as for a name that is no UTF-8 or a folder that was replaced, they are asked for anew, with a look in between.
     """
     import watchfiles
 
     ours = os.path.join(os.path.realpath(directory), "")
-    looked = -_LOOK_S
-    try:
-        for changes in watchfiles.watch(
-            *folders,
-            watch_filter=lambda _, path: not os.path.realpath(path).startswith(ours),
-            debounce=1000,
-            rust_timeout=max(100, int(settle * 1000)),
-            yield_on_timeout=True,
-            ignore_permission_denied=True,
-        ):
-            now = time.monotonic()
-            if changes or arrivals.unfinished or now - looked >= _LOOK_S:
-                yield
-                looked = now
-    except (
-        OSError,
-        RuntimeError,
-    ) as error:  # RuntimeError: the base of the library's own, which has no public name
-        raise FaceclusterError(
-            f"the folders cannot be watched ({error}); run watch --once from time to time"
-        ) from error
+    warned = False
+    while True:
+        watched, looked = _which(folders), -_LOOK_S
+        try:
+            for changes in watchfiles.watch(
+                *watched,
+                watch_filter=lambda _, path: not os.path.realpath(path).startswith(ours),
+                debounce=1000,
+                rust_timeout=max(100, int(settle * 1000)),
+                yield_on_timeout=True,
+                ignore_permission_denied=True,
+            ):
+                now = time.monotonic()
+                if changes or arrivals.unfinished or now - looked >= _LOOK_S:
+                    yield
+                    looked = now
+                if _which(folders) != watched or any(path in watched for _, path in changes):
+                    break
+        except (OSError, RuntimeError, UnicodeError) as error:
+            # RuntimeError is the base of the library's own, which has no public name.
+            if not warned:
+                _log.warning(
+                    "the system does not report all changes (%s): the folders are searched instead", error
+                )
+            warned = True
+            time.sleep(max(settle, _RETRY_S))
+            yield
+
+
+def _which(folders: Iterable[str]) -> dict[str, tuple[int, int]]:
+    """The folders that are there, and what tells them from others of the same name."""
+    found = {}
+    for folder in folders:
+        with suppress(OSError):
+            status = os.stat(folder)
+            found[folder] = (status.st_dev, status.st_ino)
+    return found
 
 
 # ---------------------------------------------------------------------------------------------------- telling

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +17,9 @@ from facecluster.identity.metrics import near_pair
 from facecluster.identity.search import Targets, confidence, find_nearest
 from facecluster.output.records import Box
 from facecluster.table import Faces, Photos
+
+NO_LABEL, OTHER_LABEL = -1, -2
+"""In place of the number of a label: there is none, or one that is not looked at."""
 
 
 @dataclass(frozen=True)
@@ -106,8 +109,8 @@ class Match:
 
 
 @dataclass(frozen=True)
-class GroupFace:
-    """A face of a group; `matches` are the most like it in or outside of the group, nearest first."""
+class ComparedFace:
+    """A face; `matches` are the most like it of all that were compared, nearest first."""
 
     id: str
     photo: str
@@ -121,31 +124,35 @@ class Group:
     """Two or more faces of which every pair matches; `labels` says how many are of each, most first."""
 
     labels: Mapping[str, int]
-    faces: tuple[GroupFace, ...]
+    faces: tuple[ComparedFace, ...]
 
 
 @dataclass(frozen=True)
 class Audit:
-    """What is filed wrong, and the groups.
+    """What is filed wrong, and the groups. Each face that was compared is in one of them, or alone.
 
     Attributes:
         faces: that were compared: those with a label, if asked for of some labels only.
         labels: different ones.
-        left_out: faces without a label, of another label than was asked for, or without an encoding.
+        left_out: faces that were not compared.
+        why_left_out: how many of them have "no_label", "other_label" (than was asked for), or "no_encoding".
         cluster_threshold, output_threshold: confidences of groups and of matches, 0..100.
         misfiled, one_person, two_people: see there; by label.
         groups: the largest first.
+        alone: faces of no group.
     """
 
     faces: int
     labels: int
     left_out: int
+    why_left_out: Mapping[str, int]
     cluster_threshold: float
     output_threshold: float
     misfiled: tuple[Misfiled, ...]
     one_person: tuple[OnePerson, ...]
     two_people: tuple[TwoPeople, ...]
     groups: tuple[Group, ...]
+    alone: tuple[ComparedFace, ...]
 
     @property
     def all_right(self) -> bool:
@@ -171,19 +178,25 @@ def make_audit(
         faces: n faces.
         photos: that they are in.
         encoder: of the encodings.
-        label: (n,) number of the label of each face; -1: it is left out.
+        label: (n,) number of the label of each face; `NO_LABEL` or `OTHER_LABEL`: it is left out.
         labels: texts, by number.
         cluster_threshold: confidence 0..100 that every pair of a group has at least.
         output_threshold: ... that a match has at least.
         max_results: matches of a face, at most; 0 is none.
         jobs: threads; None is one, -1 all cores.
     """
+    why = {
+        "no_label": label == NO_LABEL,
+        "other_label": label == OTHER_LABEL,
+        "no_encoding": (label >= 0) & ~np.isfinite(faces.encoding).all(axis=1),
+    }
     kept = np.flatnonzero((label >= 0) & np.isfinite(faces.encoding).all(axis=1))
     used, label = np.unique(label[kept], return_inverse=True)
     label, names = label.reshape(-1).astype(np.int64), [labels[number] for number in used.tolist()]
     encoding = faces.encoding[kept]
     size = np.bincount(label, minlength=len(names)).tolist()
     group = audit.complete_groups(encoding, audit.radius_at(cluster_threshold, encoder), jobs=jobs)
+    groups, alone = _groups(group), np.flatnonzero(np.bincount(group)[group] == 1)
     found = audit.judge(encoding, label, group, audit.bounds_of(encoder, len(kept)), jobs=jobs)
 
     def face(row: int) -> FiledFace:
@@ -199,10 +212,26 @@ def make_audit(
     def worth(distance: float) -> float:
         return round(float(confidence(distance, encoder)), 2)
 
+    matches = _matches(encoding, encoder, output_threshold, max_results, jobs)
+
+    def compared(rows: NDArray[np.intp]) -> tuple[ComparedFace, ...]:
+        return tuple(
+            ComparedFace(
+                one.id, one.photo, one.box, one.label, tuple(match(*found) for found in matches(row))
+            )
+            for row in rows.tolist()
+            for one in [face(row)]
+        )
+
+    def match(row: int, distance: float, worth: float) -> Match:
+        other = face(row)
+        return Match(other.id, other.photo, other.label, round(distance, 4), round(worth, 2))
+
     return Audit(
         faces=len(kept),
         labels=len(names),
         left_out=len(faces) - len(kept),
+        why_left_out={reason: n for reason, rows in why.items() if (n := int(np.count_nonzero(rows)))},
         cluster_threshold=cluster_threshold,
         output_threshold=output_threshold,
         misfiled=tuple(
@@ -239,71 +268,35 @@ def make_audit(
             )
             for two in found.two_people
         ),
-        groups=_groups(group, encoding, encoder, face, output_threshold, max_results, jobs),
+        groups=tuple(
+            Group(dict(Counter(names[label[row]] for row in rows).most_common()), compared(rows))
+            for rows in groups
+        ),
+        alone=compared(alone),
     )
 
 
-def _groups(
-    group: NDArray[np.int32],
-    encoding: NDArray[np.float32],
-    encoder: str,
-    face: Callable[[int], FiledFace],
-    threshold: float,
-    number: int,
-    jobs: int | None,
-) -> tuple[Group, ...]:
-    """Make records of the groups of two or more, the largest first, each face with its matches."""
-    groups = sorted(
-        (rows for rows in rows_of(group) if len(rows) > 1), key=lambda rows: (-len(rows), rows[0])
-    )
-    if not groups:
-        return ()
-    asked = np.concatenate(groups)
-    matches = _matches(encoding, asked, encoder, threshold, number, jobs)
-    records = []
-    for rows in groups:
-        of = [face(row) for row in rows.tolist()]
-        labels = Counter(one.label for one in of)
-        found = (
-            tuple(
-                Match((other := face(row)).id, other.photo, other.label, round(distance, 4), round(worth, 2))
-                for row, distance, worth in matches[int(mine)]
-            )
-            for mine in rows
-        )
-        records.append(
-            Group(
-                dict(labels.most_common()),
-                tuple(
-                    GroupFace(one.id, one.photo, one.box, one.label, theirs)
-                    for one, theirs in zip(of, found, strict=True)
-                ),
-            )
-        )
-    return tuple(records)
+def _groups(group: NDArray[np.int32]) -> list[NDArray[np.intp]]:
+    """Rows of the groups of two or more, the largest first."""
+    return sorted((rows for rows in rows_of(group) if len(rows) > 1), key=lambda rows: (-len(rows), rows[0]))
 
 
 def _matches(
-    encoding: NDArray[np.float32],
-    asked: NDArray[np.intp],
-    encoder: str,
-    threshold: float,
-    number: int,
-    jobs: int | None,
-) -> dict[int, list[tuple[int, float, float]]]:
-    """Find the rows that are most like each of some, how far they are, and the confidence of that; nearest first."""
-    if number == 0:
-        return {row: [] for row in asked.tolist()}
-    found = find_nearest(encoding[asked], Targets.of_faces(encoding), number + 1, jobs=jobs)
+    encoding: NDArray[np.float32], encoder: str, threshold: float, number: int, jobs: int | None
+) -> Callable[[int], Iterator[tuple[int, float, float]]]:
+    """Find the rows that are most like each, how far they are, and the confidence of that; nearest first."""
+    if number == 0 or len(encoding) == 0:
+        return lambda row: iter(())
+    found = find_nearest(encoding, Targets.of_faces(encoding), number + 1, jobs=jobs)
     worth = confidence(found.distance, encoder)
-    keep = (found.row >= 0) & (found.row != asked[:, None]) & (worth >= threshold)
-    return {
-        mine: [
-            (int(found.row[i, j]), float(found.distance[i, j]), float(worth[i, j]))
-            for j in np.flatnonzero(keep[i])[:number].tolist()
-        ]
-        for i, mine in enumerate(asked.tolist())
-    }
+    keep = (found.row >= 0) & (found.row != np.arange(len(encoding))[:, None]) & (worth >= threshold)
+
+    def of(row: int) -> Iterator[tuple[int, float, float]]:
+        places = np.flatnonzero(keep[row])[:number]
+        columns = found.row[row, places], found.distance[row, places], worth[row, places]
+        return zip(*(column.tolist() for column in columns), strict=True)
+
+    return of
 
 
 def to_json(record: Audit) -> str:
