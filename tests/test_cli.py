@@ -141,7 +141,16 @@ def test_models_lists_every_weight_file() -> None:
     assert (done.returncode, done.stderr) == (0, "")
     header, *rows = [re.split(r"  +", line) for line in done.stdout.splitlines()]
     assert header == ["NAME", "FILE", "LICENCE", "SIZE", "SOURCE", "STATE"]
-    assert [row[0] for row in rows] == ["yunet", "sface", "mesh", "dlib-resnet", "dlib-mmod", "dlib-5point"]
+    assert [row[0] for row in rows] == [
+        "yunet",
+        "sface",
+        "mesh",
+        "dlib-resnet",
+        "dlib-mmod",
+        "dlib-5point",
+        "age",
+        "gender",
+    ]
     assert all(len(row) == len(header) for row in rows)
 
 

@@ -20,10 +20,11 @@ from tables import make_table
 
 from facecluster import photos, store
 from facecluster.cli import main
-from facecluster.cli.check import Layout, chosen_limits, printable
+from facecluster.cli.check import Layout, chosen_limits
 from facecluster.errors import UsageError
 from facecluster.identity.check import PRESETS, Limit, names
 from facecluster.output.verdicts import check_photos
+from facecluster.output.words import printable
 from facecluster.table import NO_FACE, OK, QUALITY_PARTS, UNREADABLE, FaceTable
 
 PROGRAM = [sys.executable, "-m", "facecluster"]

@@ -17,7 +17,8 @@ from tables import make_table, people
 
 from facecluster import store
 from facecluster.cli import main
-from facecluster.cli.cluster import ClusterOptions, cluster_table, write_result
+from facecluster.cli.cluster import ClusterOptions, cluster_table
+from facecluster.cli.results import write_result
 from facecluster.errors import FaceclusterError
 from facecluster.identity.gate import Limits
 from facecluster.output.folders import ResultFolder

@@ -15,7 +15,8 @@ from tables import make_table, people
 
 from facecluster import ledger, store
 from facecluster.cli import main
-from facecluster.cli.cluster import ClusterOptions, cluster_table, write_result
+from facecluster.cli.cluster import ClusterOptions, cluster_table
+from facecluster.cli.results import write_result
 from facecluster.identity.decisions import mark
 from facecluster.output import folders
 from facecluster.output.folders import ResultFolder

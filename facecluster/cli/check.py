@@ -21,11 +21,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from facecluster.cli.cluster import CLUSTERS, warn_if_outdated
+from facecluster.cli.cluster import warn_if_outdated
 from facecluster.cli.encode import Request, find, photo_options, progress
+from facecluster.cli.results import CLUSTERS
 from facecluster.errors import FaceclusterError, OutputError, PhotoError, UsageError
 from facecluster.identity.check import PRESETS, Limit, measure, names
-from facecluster.output.words import printable as printable  # noqa: PLC0414 - others take it from here
+from facecluster.output.words import printable
 
 if TYPE_CHECKING:  # NumPy, OpenCV and the networks are loaded when there is work to do
     from facecluster.output.verdicts import CheckedPhoto

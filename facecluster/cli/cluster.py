@@ -8,8 +8,7 @@ import logging
 import os
 import shlex
 import sys
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -17,30 +16,24 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from facecluster.cli.number import FloatRange
+from facecluster.cli.results import CLUSTERS, write_result
+from facecluster.cli.summary import print_result, summary
 from facecluster.errors import FaceclusterError, UsageError
-from facecluster.identity.gate import Limits, Reason
-from facecluster.output.words import many
+from facecluster.identity.gate import Limits
 
 if TYPE_CHECKING:  # NumPy and OpenCV are loaded when there is work to do
     from facecluster.identity.decisions import Namesakes
     from facecluster.identity.rules import Rules, SamePhoto
-    from facecluster.output.folders import Link, ResultFolder
-    from facecluster.output.records import AlmostPerson, Lack, Person, Result
+    from facecluster.output.folders import Link
+    from facecluster.output.records import Result
     from facecluster.table import FaceTable
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
-CLUSTERS = "clusters.json"
 DAMAGED = "clusters.damaged.json"
 """What becomes of a record that cannot be read."""
 _LINKS = ("copy", "hardlink", "symlink", "none")
-_BLOCK = 64
-"""Montages that may wait for being written."""
-_N_ALMOST = 10
-"""Almost-people that the summary tells of."""
-_N_PHOTOS = 3
-"""Photos of one that it names, of those that count and of the others."""
 
 
 @dataclass(frozen=True)
@@ -411,228 +404,6 @@ def _warn_of_namesakes(result: Result, directory: Path, pair: Namesakes) -> None
     )  # fmt: skip
 
 
-def write_result(
-    result: Result,
-    directory: Path,
-    *,
-    sizes: Mapping[str, tuple[int, int]],
-    link: Link,
-    jobs: int = -1,
-    progress: bool = False,
-    changed: Collection[str] | None = None,
-    forget: Collection[str] = (),
-) -> None:
-    """Write the folders of photos, the montages, and clusters.json.
-
-    The record comes last: where this is cut short, the earlier one is still there, and the same again does all of it.
-
-    Args:
-        result: who is who.
-        directory: gets them; made if it is not there. Only what facecluster put there is replaced or removed.
-        sizes: width, height of photos at full size by path; 0, 0 where unknown, as for a path that is not in it.
-            None of these photos is ever removed, nor one with a face in the result.
-        link: how the folders hold photos; "none": there are no folders.
-        jobs: threads; -1 is one a core.
-        progress: show a bar on stderr where that is a terminal.
-        changed: ids of the people whose montage is made anew; the others' stay where they are as we left them. None:
-            all are made anew.
-        forget: photos of whom no copy stays where the result has none, though the original may be gone.
-
-    Raises:
-        OutputError: the folder cannot be written, or holds files of the user's under names that are needed.
-        FaceclusterError: the ids in the result are none.
-    """
-    from facecluster.output.lineage import check_ids
-    from facecluster.output.records import to_json
-
-    check_ids(result)
-    threads = jobs if jobs > 0 else os.cpu_count() or 1
-    folder = open_folder(result, directory, sizes)
-    layout = lay_out(result, folder, link=link, changed=changed)
-    if layout.evaded:
-        whose = ("a file", "has it") if layout.evaded == 1 else ("files", "have theirs")
-        _log.warning(
-            "%s got another name, as %s of yours in %s %s",
-            many(layout.evaded, "photo"), whose[0], directory, whose[1],
-        )  # fmt: skip
-    entries = folder.prepare(layout.files, layout.photos, link, keep=layout.kept, forget=forget)
-    n_placed = folder.place(_track(entries, "photos", progress))
-    if n_placed < len(layout.photos):
-        n_gone = len(layout.photos) - n_placed
-        are = "is" if n_gone == 1 else "are"
-        _log.warning(
-            "%s %s gone or cannot be read, and %s missing in the folders", many(n_gone, "photo"), are, are
-        )
-    n_without = 0
-    for person, montage in _montages(_track(layout.remade, "montages", progress), sizes, threads):
-        if montage is None:
-            n_without += 1
-        else:
-            folder.write(montage_of(person.id), [montage])
-    if n_without:
-        _log.warning(
-            "%s %s no montage, as none of their photos can be read",
-            many(n_without, "person", "people"),
-            "has" if n_without == 1 else "have",
-        )
-    folder.write(CLUSTERS, (piece.encode("ascii") for piece in to_json(result)))
-
-
-def montage_of(person: str) -> str:
-    """Name a person's montage, by id."""
-    return f"{person}_montage.jpg"
-
-
-@dataclass(frozen=True)
-class Layout:
-    """What of a result goes where in its folder.
-
-    Attributes:
-        photos: the original by path in the folder.
-        evaded: how many of them got another name than their own, because of a file of the user's.
-        remade: people whose montage is made.
-        files: names of what is written.
-        kept: names of what stays as it is until then.
-    """
-
-    photos: Mapping[str, str]
-    evaded: int
-    remade: tuple[Person, ...]
-    files: tuple[str, ...]
-    kept: frozenset[str]
-
-
-def open_folder(result: Result, directory: Path, others: Iterable[str]) -> ResultFolder:
-    """Open the folder of a result, in which neither its photos nor `others` are removed."""
-    from facecluster.output.folders import ResultFolder
-
-    placed = (face.photo for person in result.people for face in person.faces)
-    return ResultFolder(directory, {*others, *placed, *(face.photo for face in result.unclustered)})
-
-
-def lay_out(result: Result, folder: ResultFolder, *, link: Link, changed: Collection[str] | None) -> Layout:
-    """Say what of a result goes where; see `write_result`."""
-    from facecluster.output.folders import plan
-
-    photos, evaded = plan(result, folder.foreign()) if link != "none" else ({}, 0)
-    remade = tuple(
-        person
-        for person in result.people
-        if changed is None or person.id in changed or not folder.has(montage_of(person.id))
-    )
-    files = (*(montage_of(person.id) for person in remade), CLUSTERS)
-    kept = {CLUSTERS, *(montage_of(person.id) for person in result.people)} - set(files[:-1])
-    return Layout(photos, evaded, remade, files, frozenset(kept))
-
-
-def _montages(
-    people: Iterable[Person], sizes: Mapping[str, tuple[int, int]], threads: int
-) -> Iterator[tuple[Person, bytes | None]]:
-    """Make montages in several threads (decoding is nearly all of it), a bounded number ahead of their use."""
-    from collections import deque
-
-    from facecluster.output.montage import make_montage
-
-    pool = ThreadPoolExecutor(threads)
-    try:
-        waiting = deque[Any]()
-        for person in people:
-            waiting.append((person, pool.submit(make_montage, person, sizes)))
-            if len(waiting) >= _BLOCK:
-                done, montage = waiting.popleft()
-                yield done, montage.result()
-        for done, montage in waiting:
-            yield done, montage.result()
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _track(items: Sequence[_T], what: str, progress: bool) -> Iterable[_T]:
-    """Show how far it is, where somebody looks."""
-    from tqdm import tqdm
-
-    bar: Iterable[_T] = tqdm(items, desc=what, unit="", leave=False, disable=None if progress else True)
-    return bar
-
-
-def print_result(result: Result, *, as_json: bool) -> None:
-    """Print the people on stdout: one a line, with names if somebody has one, or as clusters.json has them."""
-    from facecluster.output.records import to_json
-
-    if as_json:
-        for piece in to_json(result):
-            sys.stdout.write(piece)
-        return
-    rows = [("person", "faces", "photos", "name", "cover")]
-    for person in result.people:
-        name, cover = (
-            os.fsencode(text).decode("utf-8", "backslashreplace")
-            for text in (person.name or "-", person.faces[0].photo)
-        )
-        rows.append((person.id, str(person.n_faces), str(person.n_photos), name, cover))
-    widths = [max(len(row[column]) for row in rows) for column in range(4)]
-    named = any(person.name is not None for person in result.people)
-    for own, faces, photos, name, cover in rows if result.people else []:
-        called = f"  {name:<{widths[3]}}" if named else ""
-        click.echo(f"{own:<{widths[0]}}  {faces:>{widths[1]}}  {photos:>{widths[2]}}{called}  {cover}")
-
-
-def summary(result: Result, directory: Path, options: ClusterOptions) -> str:
-    """Say in a few lines what was found, what was left out and why, and where the pictures are."""
-    counts = result.counts
-    lines = [
-        f"{many(counts.photos, 'photo')}: {counts.no_face} without a face, {counts.unreadable} unreadable",
-        f"{many(counts.people, 'person', 'people')} with {counts.clustered} of {many(counts.faces, 'face')}",
-    ]
-    if counts.same_photo.photos:
-        shared = counts.same_photo
-        lines.append(
-            f"{shared.twice} of {many(shared.photos, 'photo')} with several of them have one person twice"
-        )
-    if update := result.settings.get("update"):
-        lines += _about_update(update)
-    changes = {kind: len(those) for kind, those in vars(result.changes).items() if those}
-    if changes:
-        lines.append("since the earlier result: " + ", ".join(f"{n} {kind}" for kind, n in changes.items()))
-    left = sorted(counts.unclustered.items(), key=lambda item: -item[1])
-    if left:
-        n_left = sum(counts.unclustered.values())
-        lines.append(f"{many(n_left, 'face')} {'is' if n_left == 1 else 'are'} left out:")
-        lines += [f"  {number:>7}  {Reason[code.upper()].text}" for code, number in left]
-    lines += [f"almost a person: {_almost(almost)}" for almost in result.almost[:_N_ALMOST]]
-    if len(result.almost) > _N_ALMOST:
-        lines.append(f"... and {len(result.almost) - _N_ALMOST} more in {CLUSTERS}")
-    unknown = sum(counts.unclustered.get(r.code, 0) for r in (Reason.NO_POSE, Reason.NO_QUALITY))
-    small = counts.unclustered.get(Reason.TOO_SMALL.code, 0)
-    if not counts.faces:
-        lines.append("Nobody was found: there is no face in the table.")
-    elif not counts.people and options.gate and unknown and unknown + small == counts.faces:
-        lines.append(
-            "Nobody was found: the table says nothing of pose and quality, as those of older programs. "
-            "Run encode again, or let every face count with --no-gate."
-        )
-    elif not counts.people:
-        lines.append(
-            f"Nobody was found: no one is in {many(options.limits.min_images, 'photo', 'different photos')} with "
-            "faces that are alike and good enough. "
-            "See --min-images, --min-size, --max-angle, --min-quality, --no-gate, --eps."
-        )
-    what = CLUSTERS if options.link == "none" else f"{CLUSTERS}, folders of photos"
-    lines.append(f"{directory}: {what}" + (", a montage of each person" if counts.people else ""))
-    return "\n".join(lines)
-
-
-def _about_update(update: Mapping[str, Any]) -> list[str]:
-    """Say how the result differs from one of a full run."""
-    several = f" in {update['updates']} updates" if update["updates"] > 1 else ""
-    placed = f"an update: {many(update['new_faces'], 'new face')}{several} since all faces were clustered; "
-    lines = [placed + "earlier people stay as they were. Without --update everybody is looked at again."]
-    if pairs := update["would_merge"]:
-        named = _some([f"{one} with {other}" for one, other in pairs], _N_ALMOST)
-        lines.append(f"a full run would merge {named}")
-    return lines
-
-
 def warn_if_outdated(table: FaceTable, name: str) -> None:
     """Say that pose and quality of a table mean something else than today."""
     known = table.faces.quality == table.faces.quality
@@ -641,66 +412,3 @@ def warn_if_outdated(table: FaceTable, name: str) -> None:
             "%s: an older facecluster measured pose and quality by other formulas; encode --fresh measures them anew",
             name,
         )
-
-
-def _almost(almost: AlmostPerson) -> str:
-    """Say what is there and what is missing: "2 of 3 photos (a.jpg, b.jpg); c.jpg fails yaw 34° (limit 30°)"."""
-    counting = {face.photo: None for face in almost.faces if not face.missing}
-    others: dict[str, Sequence[Lack]] = {}
-    for face in almost.faces:
-        if face.photo not in counting:
-            others.setdefault(face.photo, face.missing)
-    names = [_name(photo) for photo in counting]
-    lacking = [f"{_name(photo)} {_lacking(lacks)}" for photo, lacks in others.items()]
-    n_needed = almost.n_photos_needed - almost.n_photos
-    there = f"{almost.n_photos} of {many(almost.n_photos_needed, 'photo')} ({_some(names, _N_PHOTOS)})"
-    return "; ".join([there, _some(lacking, min(n_needed, _N_PHOTOS), "; ")] if lacking else [there])
-
-
-def _some(texts: Sequence[str], number: int, separator: str = ", ") -> str:
-    """Name the first ones and count the rest."""
-    rest = [f"{len(texts) - number} more"] if len(texts) > number else []
-    return separator.join([*texts[:number], *rest])
-
-
-def _lacking(lacks: Sequence[Lack]) -> str:
-    """Put into words what a face lacks: the numbers that fail, and what is not known."""
-    fails, others = [], []
-    for lack in lacks:
-        reason = Reason[lack.reason.upper()]
-        if lack.value is not None and lack.limit is not None:
-            name, unit, digits = _MEASURES[reason]
-            fails.append(
-                f"{name} {_beyond(lack.value, lack.limit, digits)}{unit} (limit {lack.limit:g}{unit})"
-            )
-        else:
-            others.append(_UNMEASURED[reason])
-    return ", ".join([f"fails {' and '.join(fails)}", *others] if fails else others)
-
-
-_MEASURES = {
-    Reason.TOO_SMALL: ("size", " px", 0),
-    Reason.PITCH: ("pitch", "°", 0),
-    Reason.YAW: ("yaw", "°", 0),
-    Reason.ROLL: ("roll", "°", 0),
-    Reason.LOW_QUALITY: ("quality", "", 2),
-}
-"""Name, unit and decimals of the number that a limit looks at."""
-_UNMEASURED = {
-    Reason.NO_POSE: "has an unknown pose",
-    Reason.NO_QUALITY: "has an unknown quality",
-    Reason.NEAR_DUPLICATE: "is a near-duplicate of another photo (counts once)",
-}
-
-
-def _beyond(value: float, limit: float, digits: int) -> str:
-    """Round a number, without sign, to so many decimals, or to as many as show that it is not on its limit."""
-    value = abs(value)
-    while round(value, digits) == limit != value and digits < 6:
-        digits += 1
-    return f"{value:.{digits}f}"
-
-
-def _name(photo: str) -> str:
-    """The file's name, printable whatever its bytes."""
-    return os.fsencode(os.path.basename(photo)).decode("utf-8", "backslashreplace")

@@ -18,12 +18,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from facecluster.cli.check import printable
-from facecluster.cli.cluster import CLUSTERS, ClusterOptions, cluster_table, write_result
+from facecluster.cli.cluster import ClusterOptions, cluster_table
 from facecluster.cli.evaluate import read
 from facecluster.cli.refer import called, find, find_face, find_person, fold, table_of
+from facecluster.cli.results import CLUSTERS, write_result
 from facecluster.errors import FaceclusterError, OutputError, UsageError
 from facecluster.identity.gate import Limits
+from facecluster.output.words import printable
 
 if TYPE_CHECKING:  # NumPy is loaded when there is work to do
     from facecluster.cli.refer import Face

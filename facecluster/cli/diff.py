@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from facecluster.cli.check import printable
 from facecluster.cli.evaluate import read
+from facecluster.output.words import printable
 
 if TYPE_CHECKING:  # NumPy is loaded when there is work to do
     from facecluster.identity.changes import Placed

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 from click.core import ParameterSource
 
-from facecluster.cli.cluster import CLUSTERS, ClusterOptions, cluster_options, warn_if_outdated
+from facecluster.cli.cluster import ClusterOptions, cluster_options, warn_if_outdated
+from facecluster.cli.results import CLUSTERS
 from facecluster.errors import FaceclusterError, UsageError
 from facecluster.output.words import many, printable
 

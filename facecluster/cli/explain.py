@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from facecluster.cli.check import printable
 from facecluster.cli.evaluate import read
 from facecluster.cli.refer import find, table_of
 from facecluster.cli.run import TABLE
 from facecluster.errors import FaceclusterError, TableError
-from facecluster.output.words import many
+from facecluster.output.words import many, printable
 
 if TYPE_CHECKING:  # NumPy and OpenCV are loaded when there is work to do
     from facecluster.identity.decisions import Decision

@@ -23,9 +23,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from facecluster.cli.cluster import CLUSTERS, DAMAGED, lay_out, montage_of, open_folder, write_result
+from facecluster.cli.cluster import DAMAGED
 from facecluster.cli.evaluate import FOLDER, find_labels, label_face_option, read
 from facecluster.cli.refer import called, find_person, fold, table_of
+from facecluster.cli.results import CLUSTERS, lay_out, montage_of, open_folder, write_result
 from facecluster.cli.run import TABLE
 from facecluster.cli.search import attach_to
 from facecluster.errors import FaceclusterError, OutputError, UsageError

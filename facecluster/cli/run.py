@@ -12,11 +12,10 @@ from facecluster.cli.cluster import (
     cluster_options,
     cluster_table,
     decisions_option,
-    print_result,
-    summary,
     update_option,
 )
 from facecluster.cli.encode import Request, encode, encode_options
+from facecluster.cli.summary import print_result, summary
 from facecluster.errors import UsageError
 
 TABLE = "faces.npz"

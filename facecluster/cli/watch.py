@@ -34,9 +34,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from facecluster.cli.cluster import CLUSTERS, ClusterOptions, cluster_options, cluster_table, decisions_option
+from facecluster.cli.cluster import ClusterOptions, cluster_options, cluster_table, decisions_option
 from facecluster.cli.encode import Request, photo_options, progress
 from facecluster.cli.number import FloatRange
+from facecluster.cli.results import CLUSTERS
 from facecluster.cli.run import TABLE
 from facecluster.errors import FaceclusterError, PhotoError, UsageError
 from facecluster.output.words import many

@@ -28,9 +28,10 @@ CHIP_SIZE = 64
 """Side of the crop that the network for age takes; that for gender takes half of it."""
 
 CHIP_POINTS = np.array([[13.0, 17.7], [24.8, 18.4], [39.2, 18.4], [51.0, 17.7], [32.0, 37.1]])
-"""Where the corners of the eyes, from left to right, and the base of the nose lie in the crop: on average, left and right made equal, as in
-dlib's own chip (five points, padding 0.2), and 5 % further out. On the fit half of `known_people.csv` the error of
-the age is 7.46 years so, 7.58 without the 5 %, 7.79 with dlib's points and chip (`benchmarks/attributes.py`)."""
+"""Where the corners of the eyes, from left to right, and the base of the nose lie in the crop: as in dlib's own chip
+(five points, padding 0.2) on average, left and right made equal, and 5 % further out. On the fit half of
+`known_people.csv` the error of the age is 7.46 years so, 7.59 without the 5 %, 7.79 with dlib's points and chip
+(`benchmarks/attributes.py`)."""
 
 _NOSE_BASE = 2
 _VERTICES = (*RIGHT_EYE, *LEFT_EYE, _NOSE_BASE)

@@ -1,0 +1,157 @@
+"""Say what a result holds: the people on standard output, a summary for standard error."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from facecluster.cli.results import CLUSTERS
+from facecluster.identity.gate import Reason
+from facecluster.output.words import many, printable
+
+if TYPE_CHECKING:
+    from facecluster.cli.cluster import ClusterOptions
+    from facecluster.output.records import AlmostPerson, Lack, Result
+
+_N_ALMOST = 10
+"""Almost-people that the summary tells of."""
+_N_PHOTOS = 3
+"""Photos of one that it names, of those that count and of the others."""
+
+
+def print_result(result: Result, *, as_json: bool) -> None:
+    """Print the people on stdout: one a line, with names if somebody has one, or as clusters.json has them."""
+    from facecluster.output.records import to_json
+
+    if as_json:
+        for piece in to_json(result):
+            sys.stdout.write(piece)
+        return
+    rows = [("person", "faces", "photos", "name", "cover")]
+    for person in result.people:
+        name, cover = printable(person.name or "-"), printable(person.faces[0].photo)
+        rows.append((person.id, str(person.n_faces), str(person.n_photos), name, cover))
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    named = any(person.name is not None for person in result.people)
+    for own, faces, photos, name, cover in rows if result.people else []:
+        called = f"  {name:<{widths[3]}}" if named else ""
+        click.echo(f"{own:<{widths[0]}}  {faces:>{widths[1]}}  {photos:>{widths[2]}}{called}  {cover}")
+
+
+def summary(result: Result, directory: Path, options: ClusterOptions) -> str:
+    """Say in a few lines what was found, what was left out and why, and where the pictures are."""
+    counts = result.counts
+    lines = [
+        f"{many(counts.photos, 'photo')}: {counts.no_face} without a face, {counts.unreadable} unreadable",
+        f"{many(counts.people, 'person', 'people')} with {counts.clustered} of {many(counts.faces, 'face')}",
+    ]
+    if counts.same_photo.photos:
+        shared = counts.same_photo
+        lines.append(
+            f"{shared.twice} of {many(shared.photos, 'photo')} with several of them have one person twice"
+        )
+    if update := result.settings.get("update"):
+        lines += _about_update(update)
+    changes = {kind: len(those) for kind, those in vars(result.changes).items() if those}
+    if changes:
+        lines.append("since the earlier result: " + ", ".join(f"{n} {kind}" for kind, n in changes.items()))
+    left = sorted(counts.unclustered.items(), key=lambda item: -item[1])
+    if left:
+        n_left = sum(counts.unclustered.values())
+        lines.append(f"{many(n_left, 'face')} {'is' if n_left == 1 else 'are'} left out:")
+        lines += [f"  {number:>7}  {Reason[code.upper()].text}" for code, number in left]
+    lines += [f"almost a person: {_almost(almost)}" for almost in result.almost[:_N_ALMOST]]
+    if len(result.almost) > _N_ALMOST:
+        lines.append(f"... and {len(result.almost) - _N_ALMOST} more in {CLUSTERS}")
+    unknown = sum(counts.unclustered.get(r.code, 0) for r in (Reason.NO_POSE, Reason.NO_QUALITY))
+    small = counts.unclustered.get(Reason.TOO_SMALL.code, 0)
+    if not counts.faces:
+        lines.append("Nobody was found: there is no face in the table.")
+    elif not counts.people and options.gate and unknown and unknown + small == counts.faces:
+        lines.append(
+            "Nobody was found: the table says nothing of pose and quality, as those of older programs. "
+            "Run encode again, or let every face count with --no-gate."
+        )
+    elif not counts.people:
+        lines.append(
+            f"Nobody was found: no one is in {many(options.limits.min_images, 'photo', 'different photos')} with "
+            "faces that are alike and good enough. "
+            "See --min-images, --min-size, --max-angle, --min-quality, --no-gate, --eps."
+        )
+    what = CLUSTERS if options.link == "none" else f"{CLUSTERS}, folders of photos"
+    lines.append(f"{directory}: {what}" + (", a montage of each person" if counts.people else ""))
+    return "\n".join(lines)
+
+
+def _about_update(update: Mapping[str, Any]) -> list[str]:
+    """Say how the result differs from one of a full run."""
+    several = f" in {update['updates']} updates" if update["updates"] > 1 else ""
+    placed = f"an update: {many(update['new_faces'], 'new face')}{several} since all faces were clustered; "
+    lines = [placed + "earlier people stay as they were. Without --update everybody is looked at again."]
+    if pairs := update["would_merge"]:
+        named = _some([f"{one} with {other}" for one, other in pairs], _N_ALMOST)
+        lines.append(f"a full run would merge {named}")
+    return lines
+
+
+def _almost(almost: AlmostPerson) -> str:
+    """Say what is there and what is missing: "2 of 3 photos (a.jpg, b.jpg); c.jpg fails yaw 34° (limit 30°)"."""
+    counting = {face.photo: None for face in almost.faces if not face.missing}
+    others: dict[str, Sequence[Lack]] = {}
+    for face in almost.faces:
+        if face.photo not in counting:
+            others.setdefault(face.photo, face.missing)
+    names = [printable(os.path.basename(photo)) for photo in counting]
+    lacking = [f"{printable(os.path.basename(photo))} {_lacking(lacks)}" for photo, lacks in others.items()]
+    n_needed = almost.n_photos_needed - almost.n_photos
+    there = f"{almost.n_photos} of {many(almost.n_photos_needed, 'photo')} ({_some(names, _N_PHOTOS)})"
+    return "; ".join([there, _some(lacking, min(n_needed, _N_PHOTOS), "; ")] if lacking else [there])
+
+
+def _some(texts: Sequence[str], number: int, separator: str = ", ") -> str:
+    """Name the first ones and count the rest."""
+    rest = [f"{len(texts) - number} more"] if len(texts) > number else []
+    return separator.join([*texts[:number], *rest])
+
+
+def _lacking(lacks: Sequence[Lack]) -> str:
+    """Put into words what a face lacks: the numbers that fail, and what is not known."""
+    fails, others = [], []
+    for lack in lacks:
+        reason = Reason[lack.reason.upper()]
+        if lack.value is not None and lack.limit is not None:
+            name, unit, digits = _MEASURES[reason]
+            fails.append(
+                f"{name} {_beyond(lack.value, lack.limit, digits)}{unit} (limit {lack.limit:g}{unit})"
+            )
+        else:
+            others.append(_UNMEASURED[reason])
+    return ", ".join([f"fails {' and '.join(fails)}", *others] if fails else others)
+
+
+_MEASURES = {
+    Reason.TOO_SMALL: ("size", " px", 0),
+    Reason.PITCH: ("pitch", "°", 0),
+    Reason.YAW: ("yaw", "°", 0),
+    Reason.ROLL: ("roll", "°", 0),
+    Reason.LOW_QUALITY: ("quality", "", 2),
+}
+"""Name, unit and decimals of the number that a limit looks at."""
+_UNMEASURED = {
+    Reason.NO_POSE: "has an unknown pose",
+    Reason.NO_QUALITY: "has an unknown quality",
+    Reason.NEAR_DUPLICATE: "is a near-duplicate of another photo (counts once)",
+}
+
+
+def _beyond(value: float, limit: float, digits: int) -> str:
+    """Round a number, without sign, to so many decimals, or to as many as show that it is not on its limit."""
+    value = abs(value)
+    while round(value, digits) == limit != value and digits < 6:
+        digits += 1
+    return f"{value:.{digits}f}"
