@@ -348,7 +348,7 @@ def encode_photos(
         n_dropped = len(past.known.keys() - contents - {digest for _, digest, _ in past.rows})
         if n_dropped:
             _log.warning(
-                "%d photos that the interrupted run had done are not among these: left out", n_dropped
+                "left out of what the interrupted run had done, as not among these photos: %d", n_dropped
             )
         kept = rows + vanished if keep_missing else rows
         if append:
@@ -732,7 +732,7 @@ def _recall(output: Path, settings: Settings, fresh: bool, stack: ExitStack) -> 
     )
     interrupted = dict(map(_unpack, journal.replay()))
     if interrupted:
-        _log.info("going on with an interrupted run, which had done %d photos", len(interrupted))
+        _log.info("going on with an interrupted run; photos done: %d", len(interrupted))
     known = {digest: analysis for _, digest, analysis in rows if analysis.status != UNREADABLE}
     return _Past(rows, known | interrupted, journal)
 
@@ -747,7 +747,9 @@ def _read_earlier(output: Path, settings: Settings) -> FaceTable:
     try:
         earlier = store.read(output)
     except TableError as error:
-        raise type(error)(f"{error}\n  --fresh replaces the file; another -o leaves it alone") from error
+        raise type(error)(
+            f"{error}\n  encode --fresh replaces the file; another output leaves it alone"
+        ) from error
     differences = [
         f"  {name}: {before.get(name, 'unknown')} there, {now.get(name, 'none')} now"
         for before, now in [(_flat(earlier.settings), _flat(settings))]
@@ -758,7 +760,7 @@ def _read_earlier(output: Path, settings: Settings) -> FaceTable:
         raise FaceclusterError(
             f"{output}: made with other settings, and one table holds only one kind of numbers\n"
             + "\n".join(differences)
-            + "\n  use the same settings; or another -o; or --fresh, which makes the table anew of these photos"
+            + "\n  use the same settings, or another output; encode --fresh makes the table anew of these photos"
         )
     return earlier
 
@@ -814,7 +816,7 @@ def only_user_of(output: Path) -> Iterator[None]:
         if not path.exists():  # some folders take no files, but do not say so
             raise store.cannot_write(output, OSError(errno.EACCES, "")) from error
         raise OutputError(
-            f"{output}: another facecluster is at work on it; wait until it is done, or choose another -o"
+            f"{output}: another facecluster is at work on it; wait until it is done, or choose another output"
         ) from error
     except OSError as error:
         raise store.cannot_write(path, error) from error

@@ -294,13 +294,17 @@ class Settings:
         return (self.detector, self.encoder, dict(self.options), dict(self.models))
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class FaceTable:
     """Photos, the faces found in them, and the settings of the run."""
 
     photos: Photos
     faces: Faces
     settings: Settings
+
+    def __repr__(self) -> str:
+        """Give the counts, not the arrays."""
+        return f"FaceTable(photos={len(self.photos)}, faces={len(self.faces)}, encoder={self.settings.encoder!r})"
 
     def __post_init__(self) -> None:
         photo = self.faces.photo

@@ -301,7 +301,7 @@ def test_photos_are_added_only_to_a_table_with_the_same_settings(album: Path, tm
     run([str(album / "photo-1.jpg")], output)
     before = output.read_bytes()
     with pytest.raises(
-        FaceclusterError, match=r"\n  check: none there, passport now\n(?s:.*)another -o"
+        FaceclusterError, match=r"\n  check: none there, passport now\n(?s:.*)another output"
     ) as caught:
         run([str(album / "photo-2.jpg")], output, options=checked, append=True)
     assert "check-limits: none there, pitch -15..15, yaw -10..10," in str(caught.value)
@@ -523,7 +523,7 @@ def test_what_an_interrupted_run_did_of_other_photos_is_dropped_with_a_notice(
         list(journal.replay())
         journal.append(pipeline._pack("of another photo", analysis))
     run([str(album / "photo-1.jpg")], output)
-    assert "1 photos that the interrupted run had done are not among these" in caplog.text
+    assert "left out of what the interrupted run had done, as not among these photos: 1" in caplog.text
 
 
 def test_a_fresh_run_goes_on_only_with_what_a_fresh_run_left() -> None:
