@@ -3,7 +3,7 @@
     import facecluster as fc
 
     table = fc.encode("photos")                # or fc.read("faces.npz"), and fc.write(table, "faces.npz")
-    people = fc.cluster(table)
+    people = fc.cluster(table)                 # or fc.read_people("results"), as facecluster run left them
     answers = fc.search("door.jpg", people)
 
 All of it is in `facecluster.api`, which is loaded, with NumPy and the networks' libraries, when it is first used.
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         encode,
         evaluate,
         read,
+        read_people,
         search,
         write,
     )
@@ -51,6 +52,7 @@ __all__ = [
     "encode",
     "evaluate",
     "read",
+    "read_people",
     "search",
     "write",
 ]
@@ -64,4 +66,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted([*__all__, "__version__"])

@@ -1,40 +1,47 @@
 """The command line as functions: the same options, defaults and numbers, as arrays and dataclasses in place of files.
 
     encode(photos) -> FaceTable            read(file) -> FaceTable, write(table, file)
-    cluster(table) -> People               evaluate(people, labels) -> Evaluation
+    cluster(table) -> People               read_people(folder of results) -> People, with their ids and names
+    evaluate(people, labels) -> Evaluation
     search(photos or table, people or table) -> a Query for each face
 
+Only the command line keeps folders of results: ids that last, decisions and names, and so `cluster --update` and watch.
+
 `import facecluster as fc` has all of it: README, "From Python". Messages for people go to the logger "facecluster".
-What a user can mend is a `FaceclusterError`, whose message says how; a wrong argument is a `ValueError`.
+What a user can mend is a `FaceclusterError`, whose message says how; a wrong argument is a `ValueError`, or a
+`TypeError`.
 """
 
 from __future__ import annotations
 
+import logging
 import math
 import os
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence, Sized
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TypeAlias, get_args
+from typing import Any, BinaryIO, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from facecluster import pipeline
-from facecluster.errors import FaceclusterError
+from facecluster import pipeline, store
+from facecluster.errors import FaceclusterError, TableError
 from facecluster.identity.boxes import main_faces
 from facecluster.identity.changes import Placed
 from facecluster.identity.cluster import Clustering, cluster_faces
 from facecluster.identity.gate import Limits
-from facecluster.identity.rules import Rules, SamePhoto
+from facecluster.identity.rules import Radii, Rules, SamePhoto
 from facecluster.output import evaluation, matches
 from facecluster.output.evaluation import Evaluation
-from facecluster.output.explanation import Known
+from facecluster.output.known import Known
+from facecluster.output.lineage import check_ids, recall
 from facecluster.output.matches import By, Gallery, Match, Query
-from facecluster.output.records import Person, Result, make_result
+from facecluster.output.places import CLUSTERS, TABLE, table_of
+from facecluster.output.records import Person, Result, make_result, read_result
+from facecluster.output.words import many
 from facecluster.photos import find_photos
 from facecluster.pipeline import EncodeOptions
-from facecluster.store import read, write
 from facecluster.table import Faces, FaceTable, Photos
 
 __all__ = [
@@ -52,18 +59,27 @@ __all__ = [
     "encode",
     "evaluate",
     "read",
+    "read_people",
     "search",
     "write",
 ]
 
-Paths: TypeAlias = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
+OnePath: TypeAlias = str | os.PathLike[str]
+Paths: TypeAlias = OnePath | Iterable[OnePath]
 """A file or folder, or several."""
+Labels: TypeAlias = Sequence[Hashable]
+"""Texts or anything else that is somebody's: None, "" and NaN (pandas' missing) are nobody's; 0 and -1 are labels."""
+
+_log = logging.getLogger(__name__)
+
+_A_TABLE = "a FaceTable, as encode and read give it"
+_PEOPLE = "People, as cluster and read_people give them"
 
 _ENCODE = EncodeOptions()
 _LIMITS = Limits()
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class People:
     """Who is who among the faces of a table; `len`, indices and loops go over its people, by falling number of faces.
 
@@ -89,6 +105,88 @@ class People:
     def __getitem__(self, label: int) -> Person:
         return self.result.people[label]
 
+    def __repr__(self) -> str:
+        n_placed = np.count_nonzero(self.clustering.label >= 0)
+        return f"People: {many(len(self), 'person', 'people')}, {n_placed} of {many(len(self.table.faces), 'face')}"
+
+
+def read(file: OnePath | BinaryIO) -> FaceTable:
+    """Read a face table; see `store.read`.
+
+    Args:
+        file: a path, or a binary stream, which need not be seekable.
+
+    Raises:
+        TableError: no such file, not a face table, damaged, or written by a newer format.
+    """
+    return store.read(_file("file", file, "read"))
+
+
+def write(table: FaceTable, file: OnePath | BinaryIO) -> None:
+    """Write a face table, all of it or nothing.
+
+    Args:
+        table: what to write.
+        file: a path that ends in .npz or .pickle, or a binary stream, which gets npz and need not be seekable.
+
+    Raises:
+        UsageError: the path ends otherwise.
+        OutputError: disk full, no permission, no such folder.
+    """
+    _check_type("table", table, FaceTable, _A_TABLE)
+    store.write(table, _file("file", file, "write"))
+
+
+def read_people(result: OnePath, table: FaceTable | OnePath | None = None) -> People:
+    """Read people as `facecluster cluster`, run or watch left them, with the ids and names that they have there.
+
+    Args:
+        result: a folder of results, or its clusters.json.
+        table: the face table that it was made from, or its file; None: as it says, or faces.npz beside it.
+
+    Returns:
+        `clustering.distance` is NaN, as results do not have it. Faces that the result does not know are nobody's.
+
+    Raises:
+        TableError: the table is gone, or is not the one that the result was made from.
+        FaceclusterError: no such result, damaged, or written by a newer format.
+    """
+    _check_type("result", result, (str, os.PathLike), "a path")
+    source = Path(result)
+    file = source / CLUSTERS if source.is_dir() else source
+    found = read_result(file)
+    check_ids(found)
+    if not isinstance(table, FaceTable):
+        if table is None:
+            table = table_of(found, file.parent) or file.parent / TABLE
+        table = read(table)
+    try:
+        n_newer = Known.of(found, table).n_newer
+    except TableError as error:
+        raise TableError(
+            f"{file}: was made from another face table: {error}; give that one, or cluster again"
+        ) from error
+    if n_newer:
+        _log.warning(
+            "%s: its face table has %s that it does not know; cluster again", file, many(n_newer, "face")
+        )
+    known, used = recall(found, table), found.settings["cluster"]
+    rules = Rules(
+        Radii(**_of_fields(Radii, used["radii"])),
+        Limits(**_of_fields(Limits, used["limits"])),
+        **_of_fields(Rules, {key: value for key, value in used.items() if key not in ("radii", "limits")}),
+    )
+    nothing = np.full(len(table.faces), np.nan, dtype=np.float32)
+    clustering = Clustering(
+        known.person.astype(np.int32), known.core, nothing, known.confidence, known.reason, known.almost
+    )
+    return People(table, rules, clustering, found)
+
+
+def _of_fields(kind: Any, record: Mapping[str, Any]) -> dict[str, Any]:
+    """What a record says of the fields of a dataclass; an older one may say more."""
+    return {field.name: record[field.name] for field in fields(kind) if field.name in record}
+
 
 def encode(
     photos: Paths,
@@ -101,9 +199,11 @@ def encode(
     upsample: int = _ENCODE.upsample,
     mirror: bool = _ENCODE.mirror,
     attributes: bool = _ENCODE.attributes,
+    check: str | None = _ENCODE.check,
     jobs: int = -1,
     fresh: bool = False,
     keep_missing: bool = False,
+    append: bool = False,
 ) -> FaceTable:
     """Find the faces in photos, as `facecluster encode` does.
 
@@ -121,9 +221,11 @@ def encode(
         upsample: how often cnn and hog double the photo first, 0 to 4 times.
         mirror: encode the mean of a face and its mirror image.
         attributes: estimate age and apparent gender, too: guesses, see the README.
+        check: keep only faces that pass: "clustering" or "passport", see `facecluster check`; None: all.
         jobs: worker processes; -1 is one a core.
         fresh: use nothing of what `output` holds.
         keep_missing: keep photos of `output` that are not among these any more.
+        append: add to the photos of `output`, which all stay.
 
     Returns:
         One row of `photos` for each photo, also one without a face or that cannot be read, and of `faces` for each
@@ -133,12 +235,17 @@ def encode(
         UsageError: a path does not exist; or `output` ends otherwise.
         FaceclusterError: no photos, or none that can be read; `output` was made with other settings, or cannot be
             written; weights are missing.
-        ValueError: an unknown detector or encoder, or a number out of its range.
+        ValueError: an unknown detector, encoder or check, a number out of its range, or what makes no sense together.
     """
+    paths = _several(photos, "paths of photos and folders")
     _check_range("min_face", min_face, 0)
     _check_range("max_side", max_side, 0)
     _check_range("upsample", upsample, 0, 4)
     _check_range("jobs", jobs, -1)
+    if fresh and (keep_missing or append):
+        raise ValueError("fresh: forgets what append and keep_missing keep; expected one of them")
+    if append and output is None:
+        raise ValueError("append: adds to a face table; expected an output")
     file = None if output is None else Path(output)
     if file is not None:
         pipeline.check_output(file)
@@ -150,14 +257,16 @@ def encode(
         upsample=upsample,
         mirror=mirror,
         attributes=attributes,
+        check=check,
     )
     return pipeline.encode_photos(
-        find_photos(_several(photos)),
+        find_photos(paths),
         options,
         output=file,
         jobs=jobs,
         fresh=fresh,
         keep_missing=keep_missing,
+        append=append,
     ).table
 
 
@@ -192,6 +301,7 @@ def cluster(
         TableError: an encoder nobody has chosen radii for.
         ValueError: an unknown `same_photo`, or a number out of its range.
     """
+    _check_type("table", table, FaceTable, _A_TABLE)
     _check("same_photo", same_photo, get_args(SamePhoto))
     _check_range("min_images", min_images, 1)
     _check_range("min_size", min_size, 0)
@@ -218,7 +328,7 @@ def search(
     among: People | FaceTable,
     *,
     by: By | None = None,
-    labels: Sequence[str | None] | None = None,
+    labels: Labels | None = None,
     k: int = 5,
     min_score: float | None = None,
     largest: bool = False,
@@ -231,7 +341,7 @@ def search(
         among: what is searched.
         by: "face": single faces; "person": people by all their founding faces, labels by all their faces. None:
             "person", but "face" in a table without labels.
-        labels: who is who in a face table: (n,) of each face; None or "" nobody.
+        labels: who is who in a face table: (n,) of each face, see `Labels`.
         k: matches of a face, at most.
         min_score: confidence that is enough for a match, 0..100; None: as near as cluster asks for.
         largest: look only for the largest face of each photo.
@@ -248,6 +358,9 @@ def search(
         ValueError: an unknown `by`, or "person" where nobody says who is who; labels for people, or not one for
             each face; a number out of its range.
     """
+    _check_type("among", among, (People, FaceTable), f"{_PEOPLE}, or {_A_TABLE}")
+    if not isinstance(photos, FaceTable):
+        photos = _several(photos, f"paths of photos and folders, or {_A_TABLE}")
     _check_range("k", k, 1)
     _check_range("min_score", min_score, 0, 100)
     _check_range("jobs", jobs, -1)
@@ -262,17 +375,18 @@ def search(
     return list(matches.search_tables(gallery, queries, by, k=k, min_score=min_score, jobs=jobs))
 
 
-def evaluate(people: People, labels: Sequence[str | None], *, top: int = 10) -> Evaluation:
+def evaluate(people: People, labels: Labels, *, top: int = 10) -> Evaluation:
     """Compare people with labels, as `facecluster evaluate` does.
 
     Args:
         people: of n faces.
-        labels: (n,) whose each face of `people.table` is; None or "" unknown, and then it does not count.
+        labels: (n,) whose each face of `people.table` is, see `Labels`; a face of nobody does not count.
         top: merges and splits to tell of, at most.
 
     Raises:
         ValueError: not one label for each face, or no face has one; `top` below 0.
     """
+    _check_type("people", people, People, _PEOPLE)
     _check_range("top", top, 0)
     table, faces = people.table, people.table.faces
     label, texts = _label(labels, len(faces))
@@ -296,7 +410,7 @@ def evaluate(people: People, labels: Sequence[str | None], *, top: int = 10) -> 
     )
 
 
-def _gallery(among: People | FaceTable, labels: Sequence[str | None] | None) -> Gallery:
+def _gallery(among: People | FaceTable, labels: Labels | None) -> Gallery:
     """Make of people, or of a table, what can be searched."""
     if isinstance(among, People):
         if labels is not None:
@@ -308,13 +422,13 @@ def _gallery(among: People | FaceTable, labels: Sequence[str | None] | None) -> 
 
 
 def _wanted(
-    photos: Paths | FaceTable, like: FaceTable, *, largest: bool, jobs: int
+    photos: Sequence[OnePath] | FaceTable, like: FaceTable, *, largest: bool, jobs: int
 ) -> Iterator[tuple[FaceTable, NDArray[np.bool_]]]:
     """Give tables that were encoded as another one, and which of their faces are looked for."""
     if isinstance(photos, FaceTable):
         tables: Iterable[FaceTable] = [photos]
     else:
-        paths = find_photos(_several(photos))
+        paths = find_photos(photos)
         if not paths:
             raise FaceclusterError("no photos found; give files, or folders that hold some")
         tables = pipeline.encode_each(paths, pipeline.options_of(like.settings), jobs=jobs)
@@ -324,19 +438,47 @@ def _wanted(
         yield table, main_faces(photo, box, "largest" if largest else "all")
 
 
-def _label(labels: Sequence[str | None], n: int) -> tuple[NDArray[np.int64], list[str]]:
+def _label(labels: Labels, n: int) -> tuple[NDArray[np.int64], list[str]]:
     """Number n labels, -1 none, in the order of their texts, which are given too."""
+    _check_type("labels", labels, Sized, f"one for each of {n} faces")
     if len(labels) != n:
         raise ValueError(f"labels: expected one for each of {n} faces, got {len(labels)}")
-    known = [str(label) if label else "" for label in labels]
-    texts = sorted(set(known) - {""})
-    number = {"": -1} | {text: i for i, text in enumerate(texts)}
-    return np.array([number[label] for label in known], dtype=np.int64), texts
+    known = sorted({label for label in labels if not _is_missing(label)}, key=str)
+    number = {label: i for i, label in enumerate(known)}
+    return np.array([number.get(label, -1) for label in labels], dtype=np.int64), [*map(str, known)]
 
 
-def _several(paths: Paths) -> list[str | os.PathLike[str]]:
+def _is_missing(label: Hashable) -> bool:
+    """Whether a label is None, "" or NaN: what is not equal to itself, or, as pandas' NA, will not say."""
+    if label is None or isinstance(label, str):
+        return not label
+    try:
+        return bool(label != label)
+    except TypeError:
+        return True
+
+
+def _several(paths: Paths, expected: str) -> list[OnePath]:
     """A list of paths, also of a single one."""
-    return [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
+    one = isinstance(paths, (str, bytes, os.PathLike)) or not isinstance(paths, Iterable)
+    given: list[Any] = [paths] if one else list(paths)  # type: ignore[arg-type]
+    for path in given:
+        _check_type("photos", path, (str, os.PathLike), expected)
+    return given
+
+
+def _file(name: str, file: OnePath | BinaryIO, does: str) -> str | BinaryIO:
+    """A path as text, or a stream as it is."""
+    if isinstance(file, (str, os.PathLike)):
+        return os.fspath(file)
+    if not callable(getattr(file, does, None)):
+        raise TypeError(f"{name}: expected a path, or a binary stream; got {type(file).__name__}")
+    return file
+
+
+def _check_type(name: str, value: object, kinds: Any, expected: str) -> None:
+    if not isinstance(value, kinds):
+        raise TypeError(f"{name}: expected {expected}; got {type(value).__name__}")
 
 
 def _check(name: str, value: str, known: Collection[str]) -> None:

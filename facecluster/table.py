@@ -304,7 +304,8 @@ class FaceTable:
 
     def __repr__(self) -> str:
         """Give the counts, not the arrays."""
-        return f"FaceTable(photos={len(self.photos)}, faces={len(self.faces)}, encoder={self.settings.encoder!r})"
+        photos, faces = len(self.photos), len(self.faces)
+        return f"FaceTable: {faces} face{'s' * (faces != 1)} in {photos} photo{'s' * (photos != 1)}"
 
     def __post_init__(self) -> None:
         photo = self.faces.photo

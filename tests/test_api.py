@@ -175,6 +175,85 @@ def test_the_largest_face_of_each_photo_is_enough() -> None:
     assert answer.face == 2
 
 
+def test_labels_may_be_anything_and_what_is_missing_is_nobody() -> None:
+    table = two_people()
+    found = fc.cluster(table)
+    nobody = [None, "", float("nan"), np.float32("nan"), np.datetime64("NaT")]
+    numbered = fc.evaluate(found, [0, 0, 0, 0, 0, 1, 1, 1, 1])
+    assert (numbered.unlabelled, numbered.purity) == (0, 1.0)
+    assert numbered == fc.evaluate(found, np.array([0, 0, 0, 0, 0, 1, 1, 1, 1]))
+    assert fc.evaluate(found, [*nobody, 0, (1, 2), 0, frozenset()]).unlabelled == 5
+    assert fc.evaluate(found, [*nobody, 0, 0, 0, 0]).labels == 1
+    answers = fc.search(make_table(people(2, 1, spread=0)), table, labels=[0] * 5 + [None, 7, 7, np.nan])
+    assert [[match.name for match in answer.matches] for answer in answers] == [["0"], ["7"]]
+    with pytest.raises(TypeError, match="unhashable"):
+        fc.evaluate(found, [[]] * 9)  # type: ignore[list-item]
+
+
+def test_what_pandas_takes_for_missing_is_nobody() -> None:
+    pandas = pytest.importorskip("pandas")
+    found = fc.cluster(two_people())
+    for missing in (pandas.NA, pandas.NaT, np.nan):
+        labels = pandas.Series(["a"] * 5 + [missing] * 4, dtype=object)
+        assert (fc.evaluate(found, labels).labels, fc.evaluate(found, labels).unlabelled) == (1, 4)
+
+
+# ------------------------------------------------------------------------------------------------ people on the disk
+
+
+def results(table: fc.FaceTable, folder: Path) -> Path:
+    """A folder of results, whose first person has a name."""
+    fc.write(table, folder / "faces.npz")
+    for arguments in (
+        ["cluster", folder / "faces.npz", "-o", folder, "--link", "none", "--max-angle", "20", "-q"],
+        ["name", folder, "person-0001", "Anna"],
+    ):
+        assert CliRunner().invoke(main, list(map(str, arguments))).exit_code == 0
+    return folder
+
+
+def test_people_are_read_with_their_names(tmp_path: Path) -> None:
+    table = two_people()
+    folder = results(table, tmp_path)
+    made = fc.cluster(table, max_angle=20)
+    for read in (fc.read_people(folder), fc.read_people(folder / "clusters.json", folder / "faces.npz")):
+        assert [(person.id, person.name) for person in read] == [
+            ("person-0001", "Anna"),
+            ("person-0002", None),
+        ]
+        assert read.rules == made.rules
+        assert_same(read.table, table)
+        for column in ("label", "core", "confidence", "reason"):
+            one, other = getattr(read.clustering, column), getattr(made.clustering, column)
+            assert one.dtype == other.dtype
+            assert np.allclose(one, other, equal_nan=True, atol=1e-4)
+        assert np.isnan(read.clustering.distance).all()
+    answers = fc.search(table, fc.read_people(folder, table))
+    assert [answer.matches[0].name for answer in answers] == ["Anna"] * 5 + [None] * 4
+    assert fc.evaluate(read, [0] * 5 + [1] * 4).purity == 1
+
+
+def test_people_without_their_table_are_an_error(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folder = results(two_people(), tmp_path)
+    with pytest.raises(TableError, match=r"clusters\.json: was made from another face table: it lacks"):
+        fc.read_people(folder, make_table(people(1, 5)))
+    more = make_table(people(3, 5)[:11])
+    assert fc.read_people(folder, more).clustering.label.tolist() == [0] * 5 + [1] * 4 + [-1] * 2
+    assert "its face table has 2 faces that it does not know" in caplog.text
+    (folder / "faces.npz").unlink()
+    with pytest.raises(TableError, match=r"faces\.npz: cannot be read"):
+        fc.read_people(folder)
+    with pytest.raises(fc.FaceclusterError, match=r"clusters\.json: cannot be read"):
+        fc.read_people(tmp_path / "nowhere" / "clusters.json")
+
+
+def test_people_are_shown_in_short() -> None:
+    assert repr(fc.cluster(two_people())) == "People: 2 people, 9 of 9 faces"
+    assert repr(two_people()) == "FaceTable: 9 faces in 9 photos"
+    assert repr(make_table(people(1, 1))) == "FaceTable: 1 face in 1 photo"
+    assert repr(fc.cluster(make_table(people(1, 1)))) == "People: 0 people, 0 of 1 face"
+
+
 # --------------------------------------------------------------------------------------------------------- errors
 
 
@@ -198,6 +277,52 @@ def test_wrong_arguments_say_what_is_expected() -> None:
         fc.search(table, fc.cluster(table), labels=["Anna"] * 9)
     with pytest.raises(ValueError, match="not empty, got none"):
         fc.evaluate(fc.cluster(table), [None] * 9)
+
+
+def test_wrong_types_say_what_is_expected(tmp_path: Path) -> None:
+    table = two_people()
+    found = fc.cluster(table)
+    for function, arguments, message in (
+        (fc.cluster, ("faces.npz",), "table: expected a FaceTable, as encode and read give it; got str"),
+        (fc.cluster, (found,), "table: expected a FaceTable, .*; got People"),
+        (fc.search, ("door.jpg", "people"), "among: expected People, as .*, or a FaceTable, .*; got str"),
+        (
+            fc.search,
+            (found, found),
+            "photos: expected paths of photos and folders, or a FaceTable.*; got Person",
+        ),
+        (fc.search, (None, found), "photos: expected paths .*; got NoneType"),
+        (fc.evaluate, (table, ["a"] * 9), "people: expected People, as .*; got FaceTable"),
+        (fc.evaluate, (found, None), "labels: expected one for each of 9 faces; got NoneType"),
+        (fc.encode, (None,), "photos: expected paths of photos and folders; got NoneType"),
+        (fc.encode, (b"photos",), "photos: expected .*; got bytes"),
+        (fc.encode, ([1],), "photos: expected .*; got int"),
+        (fc.write, (None, tmp_path / "faces.npz"), "table: expected a FaceTable, .*; got NoneType"),
+        (fc.write, (table, None), "file: expected a path, or a binary stream; got NoneType"),
+        (fc.read, (None,), "file: expected a path, or a binary stream; got NoneType"),
+        (fc.read_people, (table,), "result: expected a path; got FaceTable"),
+        (fc.read_people, (results(table, tmp_path), found), "file: expected a path, .*; got People"),
+    ):
+        with pytest.raises(TypeError, match=f"^{message}$"):
+            function(*arguments)  # type: ignore[operator]
+
+
+def test_what_is_added_to_needs_a_file() -> None:
+    with pytest.raises(ValueError, match="append: adds to a face table; expected an output"):
+        fc.encode("photos", append=True)
+    for what in ("append", "keep_missing"):
+        with pytest.raises(ValueError, match="fresh: forgets"):
+            fc.encode("photos", output="faces.npz", fresh=True, **{what: True})
+
+
+def test_photos_are_added_to_a_table_and_their_faces_checked(folder: Path) -> None:
+    first = fc.encode("photos", output="faces.npz", jobs=1, check="passport")
+    assert first.settings.options["check"] == "passport"
+    assert 0 < len(first.faces) < len(fc.encode("photos", jobs=1).faces)
+    both = fc.encode("door.jpg", output="faces.npz", jobs=1, check="passport", append=True)
+    assert [len(first.photos), len(both.photos)] == [10, 11]
+    with pytest.raises(ValueError, match="check: expected one of None, clustering, passport"):
+        fc.encode("photos", check="good")
 
 
 @pytest.mark.parametrize(
@@ -251,7 +376,7 @@ def test_what_a_user_can_mend_is_said(tmp_path: Path) -> None:
 
 def test_an_unknown_name_is_an_attribute_error() -> None:
     assert not hasattr(fc, "enode")
-    assert set(fc.__all__) <= set(dir(fc))
+    assert sorted([*fc.__all__, "__version__"]) == dir(fc)
     assert all(hasattr(fc, name) for name in fc.__all__)
 
 

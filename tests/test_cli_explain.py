@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -170,6 +171,15 @@ def test_table_with_other_faces_is_told(result: Path, tmp_path: Path) -> None:
     assert "run cluster again" in message
     store.write(make_table(at(0, 1), encoder="dlib"), result / "faces.npz")
     assert "its encoder is dlib, not sface" in error(1, result, FACE[6])
+
+
+def test_photos_of_the_table_may_have_got_other_names(result: Path, table: FaceTable, tmp_path: Path) -> None:
+    before = explained(result, FACE[6])
+    paths = [f"/elsewhere/{i}.jpg" for i in range(len(table.photos))]
+    paths[1] = str(table.photos.path[1])
+    moved = replace(table, photos=replace(table.photos, path=np.array(paths)))
+    store.write(moved, tmp_path / "moved.npz")
+    assert explained(result, FACE[6], "--table", tmp_path / "moved.npz") == before
 
 
 def test_faces_that_the_result_does_not_know_are_told(result: Path, table: FaceTable, tmp_path: Path) -> None:

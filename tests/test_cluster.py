@@ -60,6 +60,12 @@ def test_one_face_is_nobody() -> None:
     assert np.isnan(found.confidence).all()
 
 
+def test_clusterings_are_shown_in_short() -> None:
+    found = cluster_faces(make_table(np.vstack([people(2, 4), people(3, 1, seed=3)[2:]])), RULES)
+    assert repr(found) == "Clustering: 2 people, 8 of 9 faces"
+    assert repr(cluster_faces(make_table(people(1, 1)), RULES)) == "Clustering: 0 people, 0 of 1 face"
+
+
 def test_nobody_is_founded_on_two_photos() -> None:
     found = cluster_faces(make_table(people(1, 3), photo=[0, 0, 1]), RULES)
     assert found.reason.tolist() == [Reason.TOO_FEW_PHOTOS] * 3

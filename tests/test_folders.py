@@ -6,7 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
+from PIL import Image
+from tables import make_table, people
 
+from facecluster import store
+from facecluster.cli import main
 from facecluster.errors import OutputError
 from facecluster.output import folders
 from facecluster.output.folders import Link, ResultFolder, plan
@@ -283,6 +288,64 @@ def test_last_copy_of_a_photo_is_not_removed(
     (photos / "x/a.jpg").write_text("it is back")
     write(root, result_of([photos / "y/a.jpg"]), link)
     assert {p.name: p.read_text() for p in (root / "person-0001").iterdir()} == {"a.jpg": "y/a.jpg"}
+
+
+@pytest.mark.parametrize("link", LINKS)
+@pytest.mark.parametrize("name", ["renamed.png", "sub/-dash.png", "sub/renamed.png"])
+def test_renamed_photo_is_there_once(
+    name: str, link: Link, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder, out, file = tmp_path / "photos", tmp_path / "out", tmp_path / "faces.npz"
+    (folder / "sub").mkdir(parents=True)
+    for number, photo in enumerate(["-dash.png", "1.png", "2.png"]):
+        Image.new("RGB", (400, 400), (number, 0, 0)).save(folder / photo)
+
+    def cluster(first: str) -> list[str]:
+        paths = [str(folder / photo) for photo in (first, "1.png", "2.png")]
+        store.write(make_table(people(1, 3), paths=paths, photos={"size": [[400, 400]] * 3}), str(file))
+        done = CliRunner().invoke(main, ["cluster", str(file), "-o", str(out), "--link", link])
+        assert done.exit_code == 0, done.output
+        return sorted(photo.name for photo in (out / "person-0001").iterdir())
+
+    before = cluster("-dash.png")
+    assert before == ["-dash.png", "1.png", "2.png"]
+    (folder / "-dash.png").rename(folder / name)
+    for _ in range(2):
+        assert cluster(name) == sorted([Path(name).name, "1.png", "2.png"])
+    assert caplog.messages == []
+    (folder / name).rename(folder / "-dash.png")
+    assert cluster("-dash.png") == before
+    assert snapshot(folder).keys() == {"-dash.png", "1.png", "2.png"}
+
+
+@pytest.mark.parametrize("link", ["copy", "hardlink"])
+def test_copy_of_a_photo_that_was_edited_under_a_new_name_is_kept(
+    link: Link, photos: Path, tmp_path: Path
+) -> None:
+    write(tmp_path / "out", result_of([photos / "x/a.jpg"]), link)
+    (photos / "x/a.jpg").unlink()
+    (photos / "x/new.jpg").write_text("X/A.JPG")  # of the same size
+    for _ in range(2):
+        write(tmp_path / "out", result_of([photos / "x/new.jpg"]), link)
+        assert {p.name: p.read_text() for p in (tmp_path / "out/person-0001").iterdir()} == {
+            "a.jpg": "x/a.jpg",
+            "new.jpg": "X/A.JPG",
+        }
+
+
+@pytest.mark.parametrize("link", ["copy", "hardlink"])
+def test_copies_are_kept_where_what_is_left_of_the_photo_leads_to_them(
+    link: Link, photos: Path, tmp_path: Path
+) -> None:
+    root, photo = tmp_path / "out", photos / "x/a.jpg"
+    write(root, result_of([photo], [photo]), link)
+    photo.unlink()
+    copies = [root / f"person-000{i}" / "a.jpg" for i in (1, 2)]
+    links = [photos / f"link-{i}.jpg" for i in (1, 2)]
+    for new, copy in zip(links, copies, strict=True):
+        new.symlink_to(copy)
+    write(root, result_of(links), link)
+    assert [copy.read_text() for copy in copies] == ["x/a.jpg"] * 2
 
 
 def test_folder_that_was_replaced_by_a_link_to_originals_is_not_touched(photos: Path, tmp_path: Path) -> None:

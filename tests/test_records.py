@@ -292,6 +292,16 @@ def test_people_that_were_changed_are_counted_again(rich: Result) -> None:
     assert alone == rich.people[0]
 
 
+def test_results_and_people_are_shown_in_short() -> None:
+    result = result_of(make_table(np.vstack([people(1, 4), people(2, 1, seed=3)[1:]])))
+    (person,) = result.people
+    assert repr(result) == "Result: 1 person, 4 of 5 faces"
+    assert repr(result_of(make_table(people(1, 1)))) == "Result: 0 people, 0 of 1 face"
+    assert repr(person) == "Person: person-0001, 4 faces in 4 photos"
+    lone = Person.of("person-0003", person.faces[:1], "Anna\nBerg")
+    assert repr(lone) == r"Person: person-0003 (Anna\nBerg), 1 face in 1 photo"
+
+
 def test_layout_and_unknown_fields_do_not_matter(rich: Result, tmp_path: Path) -> None:
     record = parsed(rich)
     record["new"] = record["people"][0]["new"] = record["people"][0]["faces"][0]["new"] = 7

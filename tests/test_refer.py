@@ -7,8 +7,9 @@ import pytest
 from tables import make_table, people
 
 from facecluster.cli.cluster import ClusterOptions, cluster_table
-from facecluster.cli.refer import find_face, table_of
+from facecluster.cli.refer import find_face
 from facecluster.errors import FaceclusterError
+from facecluster.output.places import table_of
 from facecluster.output.records import Result
 
 

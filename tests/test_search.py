@@ -18,7 +18,7 @@ from facecluster.identity import search as module
 from facecluster.identity.groups import Groups
 from facecluster.identity.rules import DEFAULTS
 from facecluster.identity.search import CALIBRATION, Targets, confidence, find_nearest, nearest_of
-from facecluster.output.explanation import Known
+from facecluster.output.known import Known
 from facecluster.output.matches import (
     Gallery,
     Match,

@@ -3,6 +3,9 @@ from __future__ import annotations
 import csv
 import json
 import math
+import os
+import subprocess
+import sys
 from datetime import datetime, timezone
 
 import numpy as np
@@ -262,6 +265,23 @@ def test_photo_has_the_field_names_of_imm(result: Result, table: FaceTable) -> N
         "HeadPose": {"Pitch": 1, "Yaw": 2, "Roll": 3},
     }
     assert {"Sharpness", "HeadPose"} & file["Figures"][1].keys() == set()  # unknown, so not there
+
+
+def test_photo_of_any_name_has_fields_of_imm() -> None:
+    for name in ("/p/caf\xe9.jpg", "/p/\udce9.jpg", "/p/\ud800.jpg"):
+        photo = show_photo(name, (), Known(make([*PATHS[:5], name])))
+        file = imm.file(photo, {})
+        assert (file["Filename"], file["URI"][:10]) == (name, "file:///p/")
+
+
+def test_photo_of_any_name_has_fields_of_imm_where_names_are_ascii() -> None:
+    code = (
+        "import sys; from facecluster.output import imm, words; assert sys.getfilesystemencoding() == 'ascii';"
+        "print(imm._uri('/p/caf\\xe9.jpg'), words.as_bytes('/p/caf\\xe9.jpg', path=True).hex())"
+    )
+    plain = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = subprocess.run([sys.executable, "-c", code], env=plain, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["file:///p/caf%C3%A9.jpg", "/p/café.jpg".encode().hex()]
 
 
 def test_face_without_a_person_has_the_reserved_id_of_imm(result: Result, table: FaceTable) -> None:

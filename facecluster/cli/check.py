@@ -23,9 +23,9 @@ import click
 
 from facecluster.cli.cluster import warn_if_outdated
 from facecluster.cli.encode import Request, find, photo_options, progress
-from facecluster.cli.results import CLUSTERS
 from facecluster.errors import FaceclusterError, OutputError, PhotoError, UsageError
 from facecluster.identity.check import PRESETS, Limit, measure, names
+from facecluster.output.places import CLUSTERS
 from facecluster.output.words import printable
 
 if TYPE_CHECKING:  # NumPy, OpenCV and the networks are loaded when there is work to do

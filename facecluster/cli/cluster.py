@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from facecluster.cli.number import FloatRange
-from facecluster.cli.results import CLUSTERS, write_result
+from facecluster.cli.results import write_result
 from facecluster.cli.summary import print_result, summary
 from facecluster.errors import FaceclusterError, UsageError
 from facecluster.identity.gate import Limits
+from facecluster.output.places import CLUSTERS
 
 if TYPE_CHECKING:  # NumPy and OpenCV are loaded when there is work to do
     from facecluster.identity.decisions import Namesakes

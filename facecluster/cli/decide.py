@@ -20,10 +20,11 @@ import click
 
 from facecluster.cli.cluster import ClusterOptions, cluster_table
 from facecluster.cli.evaluate import read
-from facecluster.cli.refer import called, find, find_face, find_person, fold, table_of
-from facecluster.cli.results import CLUSTERS, write_result
+from facecluster.cli.refer import called, find, find_face, find_person, fold
+from facecluster.cli.results import write_result
 from facecluster.errors import FaceclusterError, OutputError, UsageError
 from facecluster.identity.gate import Limits
+from facecluster.output.places import CLUSTERS, table_of
 from facecluster.output.words import printable
 
 if TYPE_CHECKING:  # NumPy is loaded when there is work to do

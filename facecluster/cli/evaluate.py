@@ -16,8 +16,8 @@ import click
 from click.core import ParameterSource
 
 from facecluster.cli.cluster import ClusterOptions, cluster_options, warn_if_outdated
-from facecluster.cli.results import CLUSTERS
 from facecluster.errors import FaceclusterError, UsageError
+from facecluster.output.places import CLUSTERS, table_of
 from facecluster.output.words import many, printable
 
 if TYPE_CHECKING:  # NumPy is loaded when there is work to do
@@ -198,7 +198,6 @@ def is_result(source: str) -> bool:
 def _table_of(result: Result, source: str, encodings: str | None) -> FaceTable | None:
     """The face table that was named, else the one that the result was made from, else the one beside it."""
     from facecluster import store
-    from facecluster.cli.refer import table_of
 
     file = encodings or table_of(result, Path(source) if os.path.isdir(source) else Path(source).parent)
     return None if file is None else store.read(file)

@@ -15,23 +15,22 @@ from typing import TYPE_CHECKING
 import click
 
 from facecluster.cli.evaluate import read
-from facecluster.cli.refer import find, table_of
-from facecluster.cli.run import TABLE
+from facecluster.cli.refer import find
 from facecluster.errors import FaceclusterError, TableError
+from facecluster.output.places import TABLE, table_of
 from facecluster.output.words import many, printable
 
 if TYPE_CHECKING:  # NumPy and OpenCV are loaded when there is work to do
     from facecluster.identity.decisions import Decision
     from facecluster.output.explanation import (
-        End,
         FaceExplanation,
         FacePair,
         Gate,
-        Known,
         NearPerson,
         PersonExplanation,
         Ruling,
     )
+    from facecluster.output.known import End, Known
     from facecluster.output.records import Result
     from facecluster.output.side_by_side import Tile
     from facecluster.table import FaceTable
@@ -69,7 +68,9 @@ def command(
     left out, how it missed. Of a person: its founding faces, how far apart they are, the weakest link between them,
     and the nearest other person. The rules are those that RESULT was made by.
     """
-    from facecluster.output.explanation import explain_face, explain_person, to_json
+    from facecluster.output.explain_face import explain_face
+    from facecluster.output.explain_person import explain_person
+    from facecluster.output.explanation import to_json
     from facecluster.output.records import Person
     from facecluster.output.side_by_side import check_target
 
@@ -110,7 +111,7 @@ def known_faces(result: Result, source: str, table_file: str | None) -> tuple[Kn
         TableError: it is gone, or another one is in its place; the message says what to do.
     """
     from facecluster import store
-    from facecluster.output.explanation import Known, bounds_of
+    from facecluster.output.known import Known, bounds_of
 
     try:
         bounds_of(result)
@@ -168,7 +169,7 @@ def _picture(explanation: FaceExplanation | PersonExplanation, table: FaceTable)
     Raises:
         FaceclusterError: there is no pair to draw.
     """
-    from facecluster.output.explanation import called
+    from facecluster.output.explain_words import called
     from facecluster.output.side_by_side import Tile
 
     size = dict(zip(table.photos.path.tolist(), map(tuple, table.photos.size.tolist()), strict=True))
@@ -215,7 +216,7 @@ def _draw(image: Path, tiles: Sequence[Tile], title: str) -> None:
 
 def face_report(e: FaceExplanation, source: str) -> Iterator[str]:
     """Write why a face of the result `source` is where it is as a text for people, a line a paragraph."""
-    from facecluster.output.explanation import called
+    from facecluster.output.explain_words import called
 
     yield f"face {e.id}"
     yield f"  {_place(e)}"
@@ -263,7 +264,7 @@ def _ruling(ruling: Ruling) -> str:
 
 
 def _limit(limit: Gate) -> str:
-    from facecluster.output.explanation import measure
+    from facecluster.output.explain_words import measure
 
     value = measure(limit)
     side = "over" if limit.name in ("size", "quality") else "within ±"
@@ -272,7 +273,7 @@ def _limit(limit: Gate) -> str:
 
 
 def _other(other: NearPerson) -> Iterator[str]:
-    from facecluster.output.explanation import called
+    from facecluster.output.explain_words import called
 
     already = f"; in this photo already: {other.in_photo}" if other.in_photo else ""
     yield f"  {other.distance:.3f}  {called(other)}, {many(other.n_founding, 'founding face')}{already}"
@@ -282,7 +283,7 @@ def _other(other: NearPerson) -> Iterator[str]:
 
 def person_report(e: PersonExplanation) -> Iterator[str]:
     """Write what holds a person together as a text for people, a line a paragraph."""
-    from facecluster.output.explanation import called
+    from facecluster.output.explain_words import called
 
     bounds = e.bounds
     yield f"{called(e)}: {many(e.n_faces, 'face')} in {many(e.n_photos, 'photo')}, {e.n_founding} of them founding"

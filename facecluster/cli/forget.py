@@ -25,11 +25,11 @@ import click
 
 from facecluster.cli.cluster import DAMAGED
 from facecluster.cli.evaluate import FOLDER, find_labels, label_face_option, read
-from facecluster.cli.refer import called, find_person, fold, table_of
-from facecluster.cli.results import CLUSTERS, lay_out, montage_of, open_folder, write_result
-from facecluster.cli.run import TABLE
+from facecluster.cli.refer import called, find_person, fold
+from facecluster.cli.results import lay_out, montage_of, open_folder, write_result
 from facecluster.cli.search import attach_to
 from facecluster.errors import FaceclusterError, OutputError, UsageError
+from facecluster.output.places import CLUSTERS, TABLE, table_of
 from facecluster.output.words import printable
 
 if TYPE_CHECKING:  # NumPy is loaded when there is work to do

@@ -9,10 +9,8 @@ from __future__ import annotations
 import os
 import unicodedata
 from difflib import get_close_matches
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from facecluster.cli.run import TABLE
 from facecluster.errors import FaceclusterError
 from facecluster.output.words import printable
 
@@ -75,20 +73,6 @@ def find(result: Result, text: str) -> Person | Face:
     if face is None:
         raise FaceclusterError(f"{printable(text)}: no such person or face; {_near(result, text)}")
     return face
-
-
-def table_of(result: Result, directory: Path) -> Path | None:
-    """Find the face table that a result was made from.
-
-    Args:
-        result: it names the table: by a path relative to `directory` where it lies in there, else by an absolute one.
-        directory: where the result lies now; it may have been moved since.
-
-    Returns:
-        The table that is named, else the one beside the result, if that is there; None: neither is.
-    """
-    places = [directory / named] if isinstance(named := result.settings.get("table"), str) else []
-    return next((file for file in (*places, directory / TABLE) if file.is_file()), None)
 
 
 def called(person: Person) -> str:

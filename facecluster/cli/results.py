@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from facecluster.output.places import CLUSTERS
 from facecluster.output.words import many
 
 if TYPE_CHECKING:  # NumPy and OpenCV are loaded when there is work to do
@@ -19,7 +20,6 @@ if TYPE_CHECKING:  # NumPy and OpenCV are loaded when there is work to do
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
-CLUSTERS = "clusters.json"
 _BLOCK = 64
 """Montages that may wait for being written."""
 

@@ -17,9 +17,7 @@ from facecluster.cli.cluster import (
 from facecluster.cli.encode import Request, encode, encode_options
 from facecluster.cli.summary import print_result, summary
 from facecluster.errors import UsageError
-
-TABLE = "faces.npz"
-"""The face table, in the folder of results."""
+from facecluster.output.places import TABLE
 
 
 @click.command("run")

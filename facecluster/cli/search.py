@@ -24,8 +24,8 @@ from facecluster.cli.evaluate import (
 from facecluster.cli.explain import known_faces
 from facecluster.cli.number import FloatRange
 from facecluster.cli.refer import find_face
-from facecluster.cli.run import TABLE
 from facecluster.errors import FaceclusterError, TableError, UsageError
+from facecluster.output.places import TABLE
 from facecluster.output.words import many, printable
 
 if TYPE_CHECKING:  # NumPy and the networks are loaded when there is work to do

@@ -8,20 +8,18 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from facecluster.cli.check import n_cells, printable
-from facecluster.cli.cluster import CLUSTERS
+from facecluster.cli.check import n_cells
 from facecluster.cli.evaluate import read
-from facecluster.cli.refer import find_person, fold, table_of
-from facecluster.cli.run import TABLE
+from facecluster.cli.refer import find_person, fold
 from facecluster.errors import FaceclusterError, TableError, UsageError
-from facecluster.output.words import many
+from facecluster.output.places import CLUSTERS, TABLE, table_of
+from facecluster.output.words import as_bytes, many, printable
 
 if TYPE_CHECKING:  # NumPy is loaded when there is work to do
     from facecluster.output.attributes import Attributes, PersonAttributes
@@ -391,17 +389,7 @@ def _write(pieces: Iterable[str], form: str) -> None:
             click.echo(piece)
         return
     for piece in pieces:
-        sys.stdout.buffer.write(_bytes(piece, path=form == "paths"))
-
-
-def _bytes(text: str, *, path: bool) -> bytes:
-    """Encode a path as the disk has it, other text in UTF-8; what no bytes of this system stand for is escaped."""
-    if path:
-        with suppress(UnicodeEncodeError):
-            return os.fsencode(text)
-    with suppress(UnicodeEncodeError):
-        return text.encode("utf-8", "surrogateescape")
-    return text.encode("utf-8", "backslashreplace")
+        sys.stdout.buffer.write(as_bytes(piece, path=form == "paths"))
 
 
 # --------------------------------------------------------------------------------------------------- telling

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from facecluster.cli.results import CLUSTERS
 from facecluster.identity.gate import Reason
+from facecluster.output.places import CLUSTERS
 from facecluster.output.words import many, printable
 
 if TYPE_CHECKING:

@@ -37,9 +37,8 @@ import click
 from facecluster.cli.cluster import ClusterOptions, cluster_options, cluster_table, decisions_option
 from facecluster.cli.encode import Request, photo_options, progress
 from facecluster.cli.number import FloatRange
-from facecluster.cli.results import CLUSTERS
-from facecluster.cli.run import TABLE
 from facecluster.errors import FaceclusterError, PhotoError, UsageError
+from facecluster.output.places import CLUSTERS, TABLE
 from facecluster.output.words import many
 
 if TYPE_CHECKING:  # NumPy, OpenCV and the networks are loaded when there is work to do

@@ -31,7 +31,7 @@ from facecluster.identity.split import split, take_out
 from facecluster.table import FaceTable
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Clustering:
     """Who each of n faces is. People are numbered by falling number of faces.
 
@@ -57,6 +57,11 @@ class Clustering:
     def n_people(self) -> int:
         """How many people there are."""
         return int(self.label.max(initial=-1)) + 1
+
+    def __repr__(self) -> str:
+        n_people, n_faces = self.n_people, len(self.label)
+        people, faces = "person" if n_people == 1 else "people", "face" if n_faces == 1 else "faces"
+        return f"Clustering: {n_people} {people}, {np.count_nonzero(self.label >= 0)} of {n_faces} {faces}"
 
 
 def cluster_faces(

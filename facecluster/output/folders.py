@@ -18,6 +18,7 @@ import stat
 import unicodedata
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import BinaryIO, Literal
@@ -89,12 +90,15 @@ class ResultFolder:
             listed = self._read_list()
             self._remove_parts(listed)
             unchanged = [entry for entry in listed if self._is_unchanged(entry)]
-            protected = self._inside(originals)
+            originals = frozenset(originals)
+            self._originals = self._inside(originals)
         except OSError as error:
             raise cannot_write(root, error) from error
-        self._own = {entry.path: entry for entry in unchanged if _is_expendable(entry, protected)}
+        ours = [entry for entry in unchanged if entry.path not in self._originals]
+        last = {entry for entry in ours if _is_last(entry)}
+        last -= self._moved(last, originals)
+        self._own = {entry.path: entry for entry in ours if entry not in last}
         self._kept = [entry for entry in unchanged if entry.path not in self._own]
-        self._originals = protected
 
     def has(self, name: str) -> bool:
         """Say whether there is a file of ours of this name, as we left it."""
@@ -298,6 +302,20 @@ class ResultFolder:
         except (FileNotFoundError, NotADirectoryError):
             return False
 
+    def _moved(self, copies: Collection[Entry], originals: Iterable[str]) -> set[Entry]:
+        """Those of some copies whose content an original outside of this folder has, as after it was renamed."""
+        alike = {copy.size: list[str]() for copy in copies}
+        for original in originals if copies else ():
+            with suppress(OSError):
+                size = os.stat(original).st_size
+                if size in alike and not Path(os.path.realpath(original)).is_relative_to(self.root):
+                    alike[size].append(original)
+        return {
+            copy
+            for copy in copies
+            if any(_is_another(self.root / copy.path, original) for original in alike[copy.size])
+        }
+
     def _inside(self, originals: Iterable[str]) -> set[str]:
         """The originals that lie in this folder, as paths of entries."""
         real = {folder: folder.resolve() for folder in {Path(original).parent for original in originals}}
@@ -430,11 +448,19 @@ def _is_inside(path: str) -> bool:
     return len(parts) <= 2 and all(part not in ("", ".", "..") and "\\" not in part for part in parts)
 
 
-def _is_expendable(entry: Entry, originals: set[str]) -> bool:
-    """Say whether nothing is lost with it: never an original, nor the last copy of a photo whose original is gone."""
-    if entry.path in originals:
+def _is_last(entry: Entry) -> bool:
+    """Say whether it may be the last copy of a photo, as its original is not where it was."""
+    return entry.kind in ("copy", "hardlink") and not Path(entry.source).is_file()
+
+
+def _is_another(path: Path, original: str) -> bool:
+    """Say whether an original has the content of a copy, and is still there when the copy is removed."""
+    try:
+        if path.samefile(original):
+            return path.stat().st_nlink > 1
+        return filecmp.cmp(path, original, shallow=False)
+    except OSError:
         return False
-    return entry.kind in ("file", "symlink") or Path(entry.source).is_file()
 
 
 def _has_content(path: Path, entry: Entry) -> bool:

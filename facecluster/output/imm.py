@@ -30,12 +30,15 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import PurePath
 from typing import Any, TypeAlias
+from urllib.parse import quote_from_bytes
 
 from facecluster.output.attributes import Attributes, PersonAttributes
 from facecluster.output.records import Pose, plain
 from facecluster.output.show import Page, ShownFace, ShownPerson, ShownPhoto, stamp
+from facecluster.output.words import as_bytes
 from facecluster.table import FaceTable
 
 INDEPENDENT = "figure-cluster-id-independent"
@@ -87,13 +90,13 @@ def file(photo: ShownPhoto, numbers: Measured, only: str | None = None) -> dict[
         numbers: see `Measured`.
         only: id of the one face to tell; None: all.
     """
-    about, path = photo.about, os.fsencode(photo.path)
+    about = photo.about
     width, height = about.size or (None, None)
     return _known(
         {
             "ObjectType": "file",
-            "ObjectId": hashlib.blake2b(path, digest_size=16).hexdigest(),
-            "URI": PurePath(os.path.abspath(photo.path)).as_uri(),
+            "ObjectId": hashlib.blake2b(as_bytes(photo.path, path=True), digest_size=16).hexdigest(),
+            "URI": _uri(os.path.abspath(photo.path)),
             "Filename": photo.path,
             "MediaType": "image",
             "FileHash": about.digest,
@@ -104,6 +107,13 @@ def file(photo: ShownPhoto, numbers: Measured, only: str | None = None) -> dict[
             "Figures": [figure(face, numbers) for face in photo.faces if only in (None, face.id)],
         }
     )
+
+
+def _uri(path: str) -> str:
+    """Write an absolute path as file://, also where this system has no bytes for it."""
+    with suppress(UnicodeEncodeError):
+        return PurePath(path).as_uri()
+    return "file://" + quote_from_bytes(as_bytes(path, path=True))
 
 
 def figure(face: ShownFace, numbers: Measured) -> dict[str, Any]:

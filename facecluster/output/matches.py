@@ -19,7 +19,7 @@ from facecluster.identity.rules import Reach, Rules
 from facecluster.identity.same_photo import Rivals
 from facecluster.identity.search import BATCH, Targets, confidence, find_nearest, nearest_of
 from facecluster.identity.split import split
-from facecluster.output.explanation import Known
+from facecluster.output.known import Known
 from facecluster.output.records import Box, plain
 from facecluster.table import Faces, FaceTable, Photos
 

@@ -24,6 +24,7 @@ from facecluster.identity.cluster import Clustering
 from facecluster.identity.decisions import TYPICAL
 from facecluster.identity.gate import Reason, failures, measured
 from facecluster.identity.rules import Rules
+from facecluster.output.words import many, printable
 from facecluster.store import settings_record
 from facecluster.table import NO_FACE, OK, UNREADABLE, FaceTable
 
@@ -136,7 +137,7 @@ class AlmostPerson:
     faces: tuple[AlmostFace, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Person:
     """One person.
 
@@ -158,6 +159,10 @@ class Person:
     cover: str
     faces: tuple[PersonFace, ...]
     former: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        who = self.id if self.name is None else f"{self.id} ({printable(self.name)})"
+        return f"Person: {who}, {many(self.n_faces, 'face')} in {many(self.n_photos, 'photo')}"
 
     @classmethod
     def of(
@@ -269,7 +274,7 @@ class Changes:
     split: tuple[Split, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Result:
     """All of clusters.json.
 
@@ -296,6 +301,11 @@ class Result:
     next_id: int = 1
     changes: Changes = Changes()
     absent: tuple[Absent, ...] = ()
+
+    def __repr__(self) -> str:
+        counts = self.counts
+        n_people, n_faces = many(counts.people, "person", "people"), many(counts.faces, "face")
+        return f"Result: {n_people}, {counts.clustered} of {n_faces}"
 
 
 def person_id(number: int) -> str:

@@ -1,6 +1,9 @@
-"""Numbers and texts as people read them, the same everywhere."""
+"""Numbers and texts as people and pipes get them, the same everywhere."""
 
 from __future__ import annotations
+
+import os
+from contextlib import suppress
 
 
 def many(number: int, one: str, several: str | None = None) -> str:
@@ -11,3 +14,13 @@ def many(number: int, one: str, several: str | None = None) -> str:
 def printable(text: str) -> str:
     """Escape what would move the cursor, or is no text."""
     return "".join(c if c.isprintable() or c == "\xa0" else ascii(c)[1:-1] for c in text)
+
+
+def as_bytes(text: str, *, path: bool) -> bytes:
+    """Encode a path as the disk has it, other text in UTF-8; what no bytes of this system stand for is escaped."""
+    if path:
+        with suppress(UnicodeEncodeError):
+            return os.fsencode(text)
+    with suppress(UnicodeEncodeError):
+        return text.encode("utf-8", "surrogateescape")
+    return text.encode("utf-8", "backslashreplace")
