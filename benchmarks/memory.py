@@ -15,6 +15,7 @@ from labelled import SHARED
 from PIL import Image
 
 from facecluster import pipeline
+from facecluster.options import EncodeOptions
 
 
 def main():
@@ -46,12 +47,12 @@ def run_in_worker(paths, detector):
     """Analyse photos one after another in a process of their own, prepared as the workers of encode are."""
     import multiprocessing
 
-    with multiprocessing.get_context("spawn").Pool(1, initializer=pipeline._prepare_worker) as pool:
+    with multiprocessing.get_context("spawn").Pool(1, initializer=pipeline.prepare_worker) as pool:
         return [pool.apply(analyse, (path, detector)) for path in paths]
 
 
 def analyse(path, detector):
-    found = pipeline.analyse(path, pipeline.EncodeOptions(detector=detector))
+    found = pipeline.analyse(path, EncodeOptions(detector=detector))
     # Not ru_maxrss, which a new process inherits from the one that started it.
     peak = next(
         line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")

@@ -26,12 +26,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facecluster import pipeline, store
+from facecluster.claim import check_output
 from facecluster.errors import FaceclusterError, TableError
 from facecluster.identity.boxes import main_faces
 from facecluster.identity.changes import Placed
 from facecluster.identity.cluster import Clustering, cluster_faces
 from facecluster.identity.gate import Limits
 from facecluster.identity.rules import Radii, Rules, SamePhoto
+from facecluster.options import EncodeOptions, options_of
 from facecluster.output import evaluation, matches
 from facecluster.output.evaluation import Evaluation
 from facecluster.output.known import Known
@@ -41,7 +43,6 @@ from facecluster.output.places import CLUSTERS, TABLE, table_of
 from facecluster.output.records import Person, Result, make_result, read_result
 from facecluster.output.words import many
 from facecluster.photos import find_photos
-from facecluster.pipeline import EncodeOptions
 from facecluster.table import Faces, FaceTable, Photos
 
 __all__ = [
@@ -248,7 +249,7 @@ def encode(
         raise ValueError("append: adds to a face table; expected an output")
     file = None if output is None else Path(output)
     if file is not None:
-        pipeline.check_output(file)
+        check_output(file)
     options = EncodeOptions(
         detector=detector,
         encoder=encoder,
@@ -431,7 +432,7 @@ def _wanted(
         paths = find_photos(photos)
         if not paths:
             raise FaceclusterError("no photos found; give files, or folders that hold some")
-        tables = pipeline.encode_each(paths, pipeline.options_of(like.settings), jobs=jobs)
+        tables = pipeline.encode_each(paths, options_of(like.settings), jobs=jobs)
     for table in tables:
         matches.check_encoders(like, table)
         photo, box = table.faces.photo.astype(np.int64), table.faces.box.astype(np.float64)

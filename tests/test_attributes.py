@@ -16,14 +16,14 @@ import pytest
 from tables import make_table, people
 from test_explain import result_of
 
-from facecluster import pipeline, store
+from facecluster import store
 from facecluster.cli import main
+from facecluster.options import EncodeOptions, options_of
 from facecluster.output import imm
 from facecluster.output.attributes import Attributes, Looks, PersonAttributes
 from facecluster.output.records import to_json
 from facecluster.output.show import Known, find_photos, show_person, show_photo
 from facecluster.photos import decode
-from facecluster.pipeline import EncodeOptions
 from facecluster.table import ATTRIBUTES, FaceTable
 from facecluster.vision import attributes, detect, mesh
 
@@ -137,7 +137,7 @@ def test_only_who_asks_gets_attributes(shared_data: Path, tmp_path: Path) -> Non
 
 
 def test_photos_that_are_searched_for_are_encoded_without(table: FaceTable) -> None:
-    assert pipeline.options_of(EncodeOptions(attributes=True).settings()) == EncodeOptions()
+    assert options_of(EncodeOptions(attributes=True).settings()) == EncodeOptions()
 
 
 def test_attributes_outlast_the_files(table: FaceTable, tmp_path: Path) -> None:

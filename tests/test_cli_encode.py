@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from facecluster import photos, store
-from facecluster.pipeline import EncodeOptions
+from facecluster.options import EncodeOptions
 from facecluster.vision import detect, encode
 
 PROGRAM = [sys.executable, "-m", "facecluster"]

@@ -15,10 +15,8 @@ from test_explain import at, result_of
 
 from facecluster import store
 from facecluster.cli import main
-from facecluster.errors import TableError
 from facecluster.output.records import to_json
-from facecluster.pipeline import EncodeOptions, options_of
-from facecluster.table import LOST, LOST_CENTRAL, LOST_LARGEST, FaceTable, Settings
+from facecluster.table import LOST, LOST_CENTRAL, LOST_LARGEST, FaceTable
 
 POINTS = (0, 0.1, 0.2, 0.6, 5, 5.1, 5.2, 9)
 FACE = [f"{i:032x}-0" for i in range(8)]
@@ -280,24 +278,6 @@ def test_a_terminal_is_told_why_a_photo_has_no_face_left(result: Path, tmp_path:
 
 
 # ---------------------------------------------------------------------------------------------------- photos
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        EncodeOptions(),
-        EncodeOptions(min_face=0, max_side=0, mirror=True),
-        EncodeOptions("hog", "dlib", min_face=50, upsample=2),
-    ],
-)
-def test_photos_are_encoded_as_the_table_was(options: EncodeOptions) -> None:
-    assert options_of(options.settings()) == options
-
-
-def test_a_table_that_does_not_say_how_it_was_made_gets_the_defaults() -> None:
-    assert options_of(Settings("", "dlib")) == EncodeOptions(encoder="dlib")
-    with pytest.raises(TableError, match="detector 'other' is not known"):
-        options_of(Settings("other", "dlib"))
 
 
 def test_photos_are_found_in_a_table_of_them(shared_data: Path, tmp_path: Path) -> None:

@@ -554,7 +554,7 @@ def test_faces_that_a_killed_watch_found_are_counted(
 
     shutil.copy(his, incoming / "his.jpg")
     with monkeypatch.context() as patch:
-        patch.setattr(pipeline, "_table", killed)
+        patch.setattr(pipeline, "make_table", killed)
         assert isinstance(run(incoming, "--into", tmp_path / "out", "--once", *OPTIONS).exception, Killed)
     done = run(incoming, "--into", tmp_path / "out", "--once", *OPTIONS)
     assert "1 photo arrived or changed, with 1 face\n" in done.stderr
@@ -651,7 +651,7 @@ def test_watcher_takes_up_a_folder_that_was_made_anew(watcher: Callable[[], str]
 
 
 def test_two_watches_into_one_result_are_refused(tmp_path: Path, incoming: Path) -> None:
-    from facecluster.pipeline import only_user_of
+    from facecluster.claim import only_user_of
 
     (tmp_path / "out").mkdir()
     with only_user_of(tmp_path / "out" / watch.JOURNAL):

@@ -14,17 +14,16 @@ import filelock
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
-from tables import assert_same, make_table
+from tables import assert_same
 
-from facecluster import photos, pipeline, store
+from facecluster import past, photos, pipeline, store
+from facecluster.analysis import FACE, Analysis, pack
 from facecluster.errors import FaceclusterError, OutputError, TableError, UsageError
 from facecluster.identity.check import PRESETS, Limit
 from facecluster.journal import Journal
-from facecluster.pipeline import Encoded, EncodeOptions, encode_photos
+from facecluster.options import EncodeOptions
+from facecluster.pipeline import Encoded, encode_photos
 from facecluster.table import (
-    LOST,
-    LOST_CENTRAL,
-    LOST_LARGEST,
     NO_FACE,
     OK,
     QUALITY,
@@ -323,59 +322,6 @@ def test_a_check_whose_limits_were_others_is_another_check(
         run(paths, output, options=options)
 
 
-def test_faces_that_fail_the_check_are_left_out_and_their_photos_say_why() -> None:
-    table = make_table(
-        np.eye(128)[:6],
-        photo=[0, 0, 0, 1, 3, 4],
-        photos={"status": [OK, OK, NO_FACE, OK, OK]},
-        pose=[[0, 0, 0], [0, 34.25, -31], [0, 30, 0], [0, 0, 0], [np.nan, 0, 0], [0, -29, 0]],
-        box=[[0, 0, 100, 100], [0, 0, 150, 150], [450, 350, 550, 450], *[[0, 0, 100, 100]] * 3],
-    )
-    original = make_table(
-        np.eye(128)[:6],
-        photo=[0, 0, 0, 1, 3, 4],
-        photos={"status": [OK, OK, NO_FACE, OK, OK]},
-        pose=table.faces.pose,
-        box=table.faces.box,
-    )
-    options = EncodeOptions(check="clustering")
-    admitted, n_refused = pipeline._admit(table, options)
-    assert n_refused == 3
-    assert admitted.faces.id.tolist() == ["face0000", "face0003", "face0005"]  # the names they had
-    assert admitted.faces.photo.tolist() == [0, 1, 4]
-    assert admitted.photos.status.tolist() == [OK, OK, NO_FACE, NO_FACE, OK]
-    assert admitted.photos.reason.tolist() == [
-        "2 of 3 faces fail the check: (2) yaw 34.2 > 30, roll -31 < -30; (3) yaw 30 is not < 30",
-        "",
-        "",
-        "the face fails the check: pitch unknown",
-        "",
-    ]
-    assert admitted.photos.lost.tolist() == [LOST | LOST_LARGEST | LOST_CENTRAL, 0, 0, 7, 0]
-    assert_same(table, original)
-    again, n_refused = pipeline._admit(admitted, options)
-    assert n_refused == 0
-    assert again is admitted
-    assert pipeline._admit(table, DEFAULTS) == (table, 0)
-
-
-def test_a_table_without_faces_or_photos_passes_any_check() -> None:
-    for table in (make_table([]), make_table([], paths=["/a.jpg"], photos={"status": [NO_FACE]})):
-        assert pipeline._admit(table, EncodeOptions(check="passport")) == (table, 0)
-
-
-def test_all_faces_may_fail_and_the_status_is_not_cut_short() -> None:
-    table = make_table(np.eye(128)[:30], photo=[0] * 30, quality=np.zeros(30))
-    assert table.photos.status.dtype == "<U2"
-    admitted, n_refused = pipeline._admit(table, EncodeOptions(check="clustering"))
-    assert (len(admitted.faces), n_refused) == (0, 30)
-    (status,), (reason,) = admitted.photos.status.tolist(), admitted.photos.reason.tolist()
-    assert status == NO_FACE
-    assert reason.startswith("30 of 30 faces fail the check: (1) quality 0 < 0.8; (2) quality 0 < 0.8;")
-    assert reason.endswith(" ...")
-    assert len(reason) <= 200
-
-
 @pytest.mark.parametrize("suffix", ["npz", "pickle"])
 def test_checked_tables_keep_what_they_know_and_the_names_of_faces(
     suffix: str, crowd: Path, album: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -501,7 +447,7 @@ def test_what_other_settings_left_is_refused_and_stays_unless_fresh(album: Path,
     output, partial = tmp_path / "faces.npz", tmp_path / "faces.npz.partial"
     with Journal(
         partial,
-        *pipeline._journal_headers(EncodeOptions(mirror=True).settings(), False),
+        *past._journal_headers(EncodeOptions(mirror=True).settings(), fresh=False),
     ) as journal:
         list(journal.replay())
         journal.append(b"anything")
@@ -517,39 +463,13 @@ def test_what_an_interrupted_run_did_of_other_photos_is_dropped_with_a_notice(
     album: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     output = tmp_path / "faces.npz"
-    analysis = pipeline.Analysis((3, 4), OK, "", np.nan, 1, np.zeros(1, pipeline.FACE))
-    headers = pipeline._journal_headers(EncodeOptions().settings(), False)
+    analysis = Analysis((3, 4), OK, "", np.nan, 1, np.zeros(1, FACE))
+    headers = past._journal_headers(EncodeOptions().settings(), fresh=False)
     with Journal(tmp_path / "faces.npz.partial", *headers) as journal:
         list(journal.replay())
-        journal.append(pipeline._pack("of another photo", analysis))
+        journal.append(pack("of another photo", analysis))
     run([str(album / "photo-1.jpg")], output)
     assert "left out of what the interrupted run had done, as not among these photos: 1" in caplog.text
-
-
-def test_a_fresh_run_goes_on_only_with_what_a_fresh_run_left() -> None:
-    settings = EncodeOptions().settings()
-    fresh, usual = (pipeline._journal_headers(settings, kind) for kind in (True, False))
-    assert len(fresh) == 1
-    assert len(usual) == 2
-    assert usual[1] == fresh[0] != usual[0]
-
-
-def test_results_survive_the_journal() -> None:
-    faces = np.zeros(2, pipeline.FACE)
-    faces["encoding"] = np.arange(256).reshape(2, 128)
-    faces["pose"] = np.nan
-    for own in (faces, faces[:0]):
-        analysis = pipeline.Analysis((3, 4), OK, "", 1.25, 2**64 - 1, own)
-        digest, back = pipeline._unpack(pipeline._pack("d" * 32, analysis))
-        assert (digest, back.size, back.status, back.reason, back.time, back.hash) == (
-            "d" * 32,
-            (3, 4),
-            OK,
-            "",
-            1.25,
-            2**64 - 1,
-        )
-        assert back.faces.tobytes() == own.tobytes()
 
 
 def test_a_death_becomes_a_reason() -> None:
@@ -648,14 +568,3 @@ def test_a_pipe_gets_the_table_and_no_side_file(album: Path, tmp_path: Path) -> 
     (tmp_path / "read.npz").write_bytes(data)
     assert len(store.read(tmp_path / "read.npz").faces) == len(encoded.table.faces)
     assert not list(tmp_path.glob("faces.npz.*"))
-
-
-def test_every_choice_has_its_weights() -> None:
-    assert set(pipeline._MODELS) == {*detect.DETECTORS, *encode.ENCODERS}
-    assert set(EncodeOptions().settings().models) == {"mesh", "yunet", "sface"}
-    assert set(EncodeOptions("cnn", "dlib").settings().models) == {
-        "mesh",
-        "dlib-mmod",
-        "dlib-resnet",
-        "dlib-5point",
-    }

@@ -168,7 +168,8 @@ def _tables(
     if not files and request.paths == ("-",) and _is_table_piped():
         files = ["-"]
     if not files:
-        from facecluster.pipeline import EncodeOptions, encode_each
+        from facecluster.options import EncodeOptions
+        from facecluster.pipeline import encode_each
 
         def lost(message: str) -> None:
             _log.warning(message)

@@ -40,7 +40,7 @@ class Request:
     Attributes:
         paths: files, folders, "-" for a list on standard input.
         null: names of that list end with NUL, not with a line end.
-        chosen: fields of `pipeline.EncodeOptions` that were given.
+        chosen: fields of `options.EncodeOptions` that were given.
         jobs: worker processes; -1 is one a core.
         quiet: neither progress nor summary.
         fresh, keep_missing, append: see `pipeline.encode_photos`.
@@ -99,7 +99,7 @@ _CHOICES = [
         help="Encode each face and its mirror image, and keep the mean: slower, a little more accurate.",
     ),
 ]
-"""The fields of `pipeline.EncodeOptions`, which has the defaults; a test compares them with the help."""
+"""The fields of `options.EncodeOptions`, which has the defaults; a test compares them with the help."""
 
 _PHOTOS = [
     click.argument("paths", nargs=-1, metavar="[PATHS]..."),
@@ -257,18 +257,20 @@ def encode(request: Request, output: Path | None) -> FaceTable:
     Raises:
         FaceclusterError: as `pipeline.encode_photos` and `photos.find_photos` raise it.
     """
-    from facecluster import pipeline
+    from facecluster.claim import check_output
+    from facecluster.options import EncodeOptions
+    from facecluster.pipeline import encode_photos
 
     start = time.monotonic()
     if request.quiet:
         logging.getLogger("facecluster").setLevel(logging.ERROR)
     if output is not None:
-        pipeline.check_output(output)
+        check_output(output)
     paths = find(request)
     with progress(len(paths), quiet=request.quiet) as bar:
-        encoded = pipeline.encode_photos(
+        encoded = encode_photos(
             paths,
-            pipeline.EncodeOptions(**request.chosen),
+            EncodeOptions(**request.chosen),
             output=output,
             jobs=request.jobs,
             fresh=request.fresh,

@@ -225,7 +225,7 @@ def _open(
         FaceclusterError: something cannot be read, is not ours to replace, or is being encoded.
     """
     from facecluster import store
-    from facecluster.pipeline import only_user_of
+    from facecluster.claim import only_user_of
 
     folders: dict[Path, None] = {}
     paths: dict[Path, None] = {}
@@ -469,7 +469,7 @@ def _clean_table(path: Path, cleaned: CleanedTable, target: Target, report: Repo
     An interrupted encode knows photos by content only: any of those may match a glob.
     """
     from facecluster import store
-    from facecluster.pipeline import beside
+    from facecluster.claim import beside
 
     journal = beside(path, ".partial")
     if journal.exists():

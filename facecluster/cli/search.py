@@ -343,12 +343,11 @@ def _photos(
     Raises:
         FaceclusterError: there are none; the gallery was encoded in a way that is gone.
     """
+    from facecluster.options import options_of
     from facecluster.output.matches import check_encoders
     from facecluster.pipeline import encode_each
 
     settings = gallery.table.settings
-    from facecluster.pipeline import options_of
-
     options = options_of(settings)
     if not settings.detector:
         _log.warning(

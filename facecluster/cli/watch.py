@@ -197,7 +197,7 @@ def command(
     that was made with --check takes only faces that pass it.
     """
     from facecluster import store
-    from facecluster.pipeline import check_output, only_user_of
+    from facecluster.claim import check_output, only_user_of
 
     folders = _folders(request.paths, directory)
     arguments = _program(program)
@@ -275,14 +275,15 @@ def _encode(paths: Sequence[str], table: FaceTable | None, file: Path, request: 
     """Add photos to the table, where all others stay, and say which of them cannot be read, or fail its check."""
     import numpy as np
 
-    from facecluster import pipeline
     from facecluster.identity.check import PRESETS
+    from facecluster.options import EncodeOptions
+    from facecluster.pipeline import encode_photos
     from facecluster.table import UNREADABLE
 
     made_with = {} if table is None else table.settings.options
     check = made_with.get("check")
     kept = {"check": check if check in PRESETS else None, "attributes": bool(made_with.get("attributes"))}
-    options = pipeline.EncodeOptions(**{**request.chosen, **kept})
+    options = EncodeOptions(**{**request.chosen, **kept})
     digests = {}
     if table is not None:
         fine = table.photos.status != UNREADABLE
@@ -292,7 +293,7 @@ def _encode(paths: Sequence[str], table: FaceTable | None, file: Path, request: 
     if not new:
         return table
     with progress(len(new), quiet=request.quiet) as bar:
-        encoded = pipeline.encode_photos(
+        encoded = encode_photos(
             new,
             options,
             output=file,
