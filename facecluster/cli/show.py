@@ -214,7 +214,7 @@ def _table(result: Result, source: str, table_file: str | None) -> FaceTable | N
 
     if table_file is not None:
         return store.read(table_file)
-    missing = "times of photos are not known; give it with --table FILE"
+    missing = "times of photos, and attributes of faces, are not known; give it with --table FILE"
     file = table_of(result, _file(source).parent)
     if file is None:
         _log.warning("%s: its face table is gone; %s", source, missing)
@@ -238,7 +238,9 @@ def _known(result: Result, source: str, table_file: str | None, *, imm: bool) ->
     missing = {face.photo for person in result.people for face in person.faces if known.lacks(face)}
     if missing:
         _log.warning(
-            "%s: its face table lacks %s, whose time is not known", source, many(len(missing), "photo")
+            "%s: its face table lacks %s, of which times and attributes are not known",
+            source,
+            many(len(missing), "photo"),
         )
     return known, measured(table) if imm else {}
 
