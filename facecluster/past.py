@@ -6,7 +6,7 @@ import json
 import logging
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,11 @@ from facecluster.journal import Journal
 from facecluster.table import UNREADABLE, FaceTable, Settings
 
 _log = logging.getLogger(__name__)
+
+_FLAGS = ("attributes", "mirror")
+"""Options without a value."""
+_WORDS = {"check-limits": "limits of --check", "quality": "formulas of the quality (not an option)"}
+"""What settings are called that are no option of their own."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,32 +106,61 @@ def _read_earlier(output: Path, settings: Settings) -> FaceTable:
         raise type(error)(
             f"{error}\n  encode --fresh replaces the file; another output leaves it alone"
         ) from error
-    differences = [
-        f"  {name}: {before.get(name, 'unknown')} there, {now.get(name, 'none')} now"
-        for before, now in [(_flat(earlier.settings), _flat(settings))]
-        for name in sorted(before.keys() | now.keys())
-        if before.get(name, "") != now.get(name, "")
-    ]
+    differences = _differences(earlier.settings, settings)
     if differences:
         raise FaceclusterError(
             f"{output}: made with other settings, and one table holds only one kind of numbers\n"
-            + "\n".join(differences)
-            + "\n  use the same settings, or another output; encode --fresh makes the table anew of these photos"
+            + "".join(f"  {line}\n" for line in differences)
+            + "  use the same settings, or another output; encode --fresh makes the table anew of these photos"
         )
     return earlier
 
 
-def _flat(settings: Settings) -> dict[str, object]:
-    """All that changes the numbers, by a name for each."""
+def _differences(before: Settings, now: Settings) -> list[str]:
+    """Say in the words of the command line what changes the numbers, option by option.
+
+    What follows from an option that is told is left out: weight files that only one of them needs, and how often a
+    detector of dlib doubles the photo where the other is none.
+    """
+    there, here = _options(before), _options(now)
+    told = {name: _value(name, there, here) for name in sorted(there.keys() | here.keys())}
+    if there["detector"] != here["detector"] and None in (there.get("upsample"), here.get("upsample")):
+        told["upsample"] = None
+    lines = [f"{_WORDS.get(name, f'--{name}')}: {values}" for name, values in told.items() if values]
+    both = before.models.keys() & now.models.keys()
+    for name in sorted(both if lines else before.models.keys() | now.models.keys()):
+        was, is_now = (settings.models.get(name, "none")[:12] for settings in (before, now))
+        if was != is_now:
+            lines.append(f"weights {name} (see facecluster models): {was} there, {is_now} now")
+    return lines
+
+
+def _options(settings: Settings) -> dict[str, object]:
+    """All that changes the numbers, but for weight files, by the name of its option."""
     return {
         "detector": settings.detector or "unknown",
         "encoder": settings.encoder,
-        "check": "none",
-        "check-limits": "none",
-        "attributes": "none",
+        "check": None,
+        "check-limits": None,
+        "attributes": False,
         **settings.options,
-        **{f"model {name}": digest[:12] for name, digest in settings.models.items()},
     }
+
+
+def _value(name: str, there: Mapping[str, object], here: Mapping[str, object]) -> str | None:
+    """Say what an option was and is; None where that is the same."""
+    if name in there and name in here and there[name] == here[name]:
+        return None
+    was, is_now = (_word(name, options[name]) if name in options else "unknown" for options in (there, here))
+    return f"{was} there, {is_now} now"
+
+
+def _word(name: str, value: object) -> str:
+    if name in _FLAGS:
+        return "given" if value else "not given"
+    if value is None:
+        return "none"
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _journal_headers(settings: Settings, *, fresh: bool) -> list[str]:

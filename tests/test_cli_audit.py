@@ -258,3 +258,21 @@ def test_report_by_hand(table: FaceTable) -> None:
         "17 faces of 5 labels, 0 left out; 4 groups of two faces or more at confidence 50, 2 of several labels",
         "1 face filed under another label; 1 pair of labels that are one person; 1 label that is two people or more",
     ]
+
+
+def test_bystanders_of_a_lost_face_have_a_reason_of_their_own(tmp_path: Path) -> None:
+    # photo 0 shows two faces, the second a smaller one; photo 6 lost its largest face, a bystander is left
+    paths = [f"/p/{who}/{i}.jpg" for who in "ab" for i in range(3)] + ["/p/b/6.jpg"]
+    box = [[0, 0, 100, 100], [200, 0, 250, 50], *[[0, 0, 100, 100]] * 6]
+    encoding = people(2, 4)[[0, 7, 1, 2, 3, 4, 5, 6]]
+    columns: dict[str, Any] = {"paths": paths, "box": box, "photos": {"lost": [0] * 6 + [3]}}
+    store.write(make_table(encoding, photo=[0, 0, 1, 2, 3, 4, 5, 6], **columns), tmp_path / "faces.npz")
+    done = run(tmp_path / "faces.npz", "--labels", "folder")
+    assert json.loads(done.stdout)["why_left_out"] == {"no_label": 1, "lost_label": 1}
+    assert (
+        "2 left out: 1 not the largest face of their photo (--label-face all takes every face), "
+        "1 in photos whose largest face is not in the table (any more)"
+    ) in done.stderr
+    record = audited(tmp_path / "faces.npz", "--labels", "folder", "--database", "a")
+    assert record["why_left_out"] == {"no_label": 1, "other_label": 3, "lost_label": 1}
+    assert audited(tmp_path / "faces.npz", "--labels", "folder", "--label-face", "all")["left_out"] == 0

@@ -429,3 +429,25 @@ def test_face_of_a_photo_that_lost_others_is_not_labelled(tmp_path: Path) -> Non
     (tmp_path / "faces.npz").unlink()  # now only the ids tell
     told = scores(tmp_path / "out", "--labels", "folder")
     assert (told["faces"], told["unlabelled"]) == (3, 3)
+
+
+def test_photos_whose_main_face_is_lost_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    paths = [f"/p/{who}/{i}.jpg" for who in "ab" for i in range(3)]
+    ids = ["0-0", "1-0", "2-0", "3-1", "4-1", "5-0"]
+    columns: dict[str, Any] = {"paths": paths, "id": ids, "photos": {"lost": [0, 0, 0, 7, 7, 1]}}
+    store.write(make_table(people(2, 3), **columns), tmp_path / "faces.npz")
+    cluster = ["cluster", str(tmp_path / "faces.npz"), "-o", str(tmp_path / "out"), "--link", "none", "-q"]
+    assert CliRunner().invoke(main, cluster).exit_code == 0
+    why = "the main faces of 2 photos are not in the table (any more), and nobody else there gets the label: /p/b/0.jpg"
+    for source in (tmp_path / "faces.npz", tmp_path / "out"):
+        caplog.clear()
+        scores(source, "--labels", "folder")
+        assert f"{source}: {why} ..." in caplog.text
+        caplog.clear()
+        scores(source, "--labels", "folder", "--label-face", "all")
+        assert "main face" not in caplog.text
+    (tmp_path / "faces.npz").unlink()
+    scores(tmp_path / "out", "--labels", "folder")
+    assert f"{tmp_path / 'out'}: {why} ..." in caplog.text, "the ids of the result say so too"
+    labels = write(tmp_path / "l.csv", "photo,label", f"{paths[3]},b")
+    assert f": {why}" in run(tmp_path / "out", "--labels", labels).stderr

@@ -3,6 +3,8 @@ from __future__ import annotations
 import errno
 import json
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -597,11 +599,15 @@ def test_name_of_a_photo_is_not_taken_for_a_pattern(out: Path, table: FaceTable,
     assert (result.exit_code, "nothing matches" in result.stderr) == (1, True)
 
 
-def test_several_people_and_photos_go_at_once(out: Path, caplog: pytest.LogCaptureFixture) -> None:
-    dry = forget(out, "--photo", "0.png", "--photo", "7.png", "--photo", "nothing*", "-n")
+def test_several_people_and_photos_go_at_once(out: Path) -> None:
+    dry = forget(out, "--photo", "0.png", "--photo", "7.png", "-n")
     assert json.loads(dry.stdout)["photos"] == 2
-    assert "nothing*: no photo matches; nothing is removed for it" in caplog.text
+    for others in (["--photo", "0.png"], ["--person", "Ann"]):
+        refused = forget(out, *others, "--photo", "nothing*")
+        assert (refused.exit_code, refused.stdout) == (1, "")
+        assert "nothing*: no photo matches; nothing was changed" in refused.stderr
     dry = forget(out, "--person", "Bob", "--photo", "6.png", "-n")
+    assert "would be removed of person-0002 (Bob) and of 1 photo (--photo): 5 faces" in dry.stderr
     assert (json.loads(dry.stdout)["faces"], json.loads(dry.stdout)["photos"]) == (5, 1)
     done = forget(out, "--person", "Bob", "--person", "Ann")
     assert json.loads(done.stdout)["people"] == [str(out / "person-0001"), str(out / "person-0002")]
@@ -700,3 +706,156 @@ def test_undone_merge_of_a_result_without_its_table_must_be_shown_first(out: Pat
     assert result.exit_code == 1
     assert "does not show all decisions" in result.stderr
     assert snapshot(out) == before
+
+
+def absent(out: Path) -> None:
+    """Name Ann anew by a decision, and cluster so that nobody is found."""
+    name = ["name", str(out), "person-0001", "Anna Berg"]
+    cluster = ["cluster", str(out / "faces.npz"), "-o", str(out), "--min-images", "20", "-q"]
+    for arguments in (name, cluster):
+        assert CliRunner().invoke(main, arguments).exit_code == 0
+    assert not record(out)["people"]
+    assert [one["id"] for one in record(out)["absent"]] == ["person-0001", "person-0002"]
+
+
+@pytest.mark.parametrize("who", ["anna berg", "person-0001"])
+def test_somebody_absent_goes_too(
+    who: str, out: Path, table: FaceTable, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    absent(out)
+    result = forget(out, "--person", who)
+    assert result.exit_code == 0, result.output
+    report = json.loads(result.stdout)
+    assert (report["faces"], report["encodings"], report["decisions"]) == (5, 5, 1)
+    assert report["people"] == [str(out / "person-0001")]
+    assert "removed of person-0001 (Anna Berg): 5 faces in results" in result.stderr
+    assert "perhaps not all" not in caplog.text
+    ann_is_nowhere(out, table)
+    left = (out / "clusters.json").read_text() + (out / "decisions.jsonl").read_text()
+    assert not any(
+        text in left for text in ("Anna", "person-0001", *table.faces.id[[0, 1, 2, 4, 9]].tolist())
+    )
+    assert [one["id"] for one in record(out)["absent"]] == ["person-0002"]
+    cluster_table(store.read(out / "faces.npz"), out, source=str(out / "faces.npz"))
+    assert [(p["id"], p["n_faces"]) for p in record(out)["people"]] == [("person-0002", 4)]
+    assert "no such person" in forget(out, "--person", who).stderr
+
+
+@pytest.mark.parametrize("who", ["Anna Berg", "person-0001"])
+@pytest.mark.parametrize("at", range(7))
+def test_somebody_absent_goes_also_when_killed_half_way(
+    who: str, at: int, out: Path, table: FaceTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    absent(out)
+    n_written = 0
+    whole_file = store.whole_file
+
+    def die(path: Path, **others: Any) -> Any:
+        nonlocal n_written
+        n_written += 1
+        if n_written > at:
+            raise KeyboardInterrupt
+        return whole_file(path, **others)
+
+    with monkeypatch.context() as patch:
+        for module in (store, folders):
+            patch.setattr(module, "whole_file", die)
+        killed = forget(out, "--person", who).exit_code == 130
+    assert killed == (at < n_written)
+    if killed:
+        again = forget(out, "--person", who)
+        assert again.exit_code == 0, again.output
+    ann_is_nowhere(out, table)
+    assert "Anna" not in (out / "decisions.jsonl").read_text()
+    assert [one["id"] for one in record(out)["absent"]] == ["person-0002"]
+
+
+def test_of_somebody_absent_only_so_many_faces_are_known(out: Path, caplog: pytest.LogCaptureFixture) -> None:
+    absent(out)
+    result = read_result(out / "clusters.json")
+    others = (replace(result.absent[0], n_faces=40), result.absent[1])
+    write_result(replace(result, absent=others), out, sizes={}, link="copy", changed=())
+    assert json.loads(forget(out, "--person", "person-0001", "-q").stdout)["encodings"] == 5
+    assert "person-0001: is absent in" in caplog.text
+    assert "perhaps not all faces are known, only 5: others stay; run cluster again" in caplog.text
+
+
+def test_somebody_absent_whose_faces_are_somebody_elses_now(out: Path, table: FaceTable) -> None:
+    for done in (["name", out, "person-0002", "Anna Berg"], ["name", out, "person-0002", "Bob"]):
+        assert CliRunner().invoke(main, [*map(str, done)]).exit_code == 0
+    before = snapshot(out)
+    result = forget(out, "--person", "Anna Berg")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert (
+        "Anna Berg: is absent, and most of the faces are those of person-0002 now; nothing" in result.stderr
+    )
+    assert snapshot(out) == before
+
+
+def test_what_decisions_took_from_somebody_absent_stays(out: Path, table: FaceTable) -> None:
+    ids = table.faces.id.tolist()
+    assert CliRunner().invoke(main, ["name", str(out), "person-0001", "Anna Berg"]).exit_code == 0
+    for done in (["move", out, ids[0], "nobody"], ["not-a-person", out, ids[1]]):
+        assert CliRunner().invoke(main, [*map(str, done)]).exit_code == 0
+    cluster = ["cluster", str(out / "faces.npz"), "-o", str(out), "--min-images", "20", "-q"]
+    assert CliRunner().invoke(main, cluster).exit_code == 0
+    assert forget(out, "--person", "Anna Berg").exit_code == 0
+    assert {ids[0], ids[1]} <= set(store.read(out / "faces.npz").faces.id.tolist())
+    assert "Anna" not in (out / "decisions.jsonl").read_text()
+
+
+def test_pickle_without_rows_for_bare_photos_is_told(table: FaceTable, tmp_path: Path) -> None:
+    labels = tmp_path / "labels.csv"
+    labels.write_text(f"face,label\n{table.faces.id[0]},A\n{table.faces.id[2]},A\n")  # photo 0 has no other
+    told = "faces.pickle: a pickle has no rows for photos without a face, as 1 photo would be after this"
+    for name in ("faces.pickle", "faces.npz"):
+        store.write(table, tmp_path / name)
+        shown = forget(tmp_path / name, "--label", "A", "--labels", labels, "-n").stderr
+        assert (told in shown) == (name == "faces.pickle")
+        assert "has no rows" not in forget(tmp_path / name, "--photo", "0.png", "-n").stderr
+
+
+def test_report_that_cannot_be_written_is_told_as_such(out: Path, table: FaceTable) -> None:
+    for flags, done in ((["-n"], "nothing was changed"), ([], "everything was removed")):
+        program = [sys.executable, "-m", "facecluster", "forget", str(out), "--person", "Ann", *flags]
+        with open("/dev/full", "w") as full:
+            told = subprocess.run(program, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+        assert told.returncode == 1
+        assert "of person-0001 (Ann): 5 faces in results, 5 encodings" in told.stderr
+        assert told.stderr.endswith("only the report could not be written: No space left on device\n")
+        assert done in told.stderr
+        assert "Exception" not in told.stderr
+    ann_is_nowhere(out, table)
+
+
+@pytest.mark.parametrize("rows", [[], [3, 5, 6, 7, 8], [0, 1]])
+@pytest.mark.parametrize("suffix", ["npz", "pickle"])
+def test_table_that_is_another_one_is_as_if_gone(
+    rows: list[int], suffix: str, table: FaceTable, tmp_path: Path
+) -> None:
+    # a table of other photos; one that has all but Ann, and never had her; one without Bob
+    out, file = tmp_path / "out", tmp_path / f"f.{suffix}"
+    cluster_table(table, out, source=str(file))
+    photos = sorted({int(table.faces.photo[row]) for row in rows})
+    place = {photo: i for i, photo in enumerate(photos)}
+    columns = {name: column[rows] for name, column in vars(table.faces).items()}
+    columns["photo"] = np.array([place[int(photo)] for photo in columns["photo"]], dtype=np.int32)
+    other = replace(
+        table,
+        photos=type(table.photos)(**{name: column[photos] for name, column in vars(table.photos).items()}),
+        faces=replace(table.faces, **columns),
+    )
+    if not rows:
+        other = make_table(people(2, 2), paths=["/other/1", "/other/2"], photo=[0, 0, 1, 1])
+    store.write(other, file)
+    before = snapshot(tmp_path)
+    result = forget(out, "--person", "person-0001")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert f"{file} is not the face table that it was made from (it lacks" in result.stderr
+    assert f"say --table-gone if it is nowhere any more, or run cluster with -o {out} first" in result.stderr
+    assert snapshot(tmp_path) == before
+    store.write(table, tmp_path / "real.npz")
+    assert forget(out, tmp_path / "real.npz", "--person", "person-0001", "-n").exit_code == 0
+    result = forget(out, "--person", "person-0001", "--table-gone")
+    assert result.exit_code == 0, result.output
+    assert record(out)["counts"]["photos"] == 9

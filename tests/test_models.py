@@ -65,8 +65,12 @@ def test_corrupt_cached_file_is_never_used(cache: Path, tiny: models.Weights, co
     cache.mkdir()
     (cache / "tiny.onnx").write_bytes(content)
     assert models.state("tiny") == models.State("corrupt", cache / "tiny.onnx")
-    with pytest.raises(ModelError):
+    with pytest.raises(ModelError) as caught:
         models.path("tiny")
+    message = str(caught.value)
+    assert message.startswith("tiny.onnx: these weights (tiny) are damaged here; the file was to be replaced")
+    assert "not here" not in message
+    assert f"{cache / 'tiny.onnx'} (damaged)\n" in message
 
 
 def test_cached_file_stands_in_for_a_corrupt_installed_one(

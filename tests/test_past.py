@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from facecluster import past
 from facecluster.analysis import FACE, Analysis, Row
 from facecluster.options import EncodeOptions
-from facecluster.table import OK
+from facecluster.table import OK, Settings
 
 
 def row(path: str | Path, digest: str, n_faces: int = 1) -> Row:
@@ -42,3 +44,29 @@ def test_a_path_is_replaced_if_its_content_is_nowhere_and_had_faces() -> None:
     after = [row("/1", "x"), row("/2", "y"), row("/3", "z"), row("/5", "b")]
     assert past.replaced(before, after) == ("/1",)
     assert past.replaced([], after) == past.replaced(before, before) == ()
+
+
+@pytest.mark.parametrize(
+    ("there", "now", "lines"),
+    [
+        (EncodeOptions(), EncodeOptions(), []),
+        (EncodeOptions(attributes=True), EncodeOptions(), ["--attributes: given there, not given now"]),
+        (EncodeOptions(), EncodeOptions(mirror=True), ["--mirror: not given there, given now"]),
+        (EncodeOptions(), EncodeOptions(encoder="dlib"), ["--encoder: sface there, dlib now"]),
+        (EncodeOptions(detector="hog"), EncodeOptions(), ["--detector: hog there, yunet now"]),
+        (EncodeOptions(min_face=24), EncodeOptions(max_side=640), ["--max-side: none there, 640 now"]),
+    ],
+)
+def test_differences_are_told_by_option_without_what_follows_from_them(
+    there: EncodeOptions, now: EncodeOptions, lines: list[str]
+) -> None:
+    assert past._differences(there.settings(), now.settings()) == lines
+
+
+def test_other_weights_are_told_where_no_option_says_why() -> None:
+    now = EncodeOptions().settings()
+    there = replace(now, models={**now.models, "sface": "0123456789abcdef"})
+    (line,) = past._differences(there, now)
+    assert line.startswith("weights sface (see facecluster models): 0123456789ab there, ")
+    assert len(past._differences(replace(now, models={}), now)) == len(now.models)
+    assert "--detector: unknown there, yunet now" in past._differences(Settings("", "dlib"), now)

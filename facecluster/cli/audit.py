@@ -140,7 +140,7 @@ def command(
             unlabelled = (
                 f"not the {which or 'largest'} face of their photo (--label-face all takes every face)"
             )
-        click.echo(summary(audit, unlabelled), err=True)
+        click.echo(summary(audit, unlabelled, which or "largest"), err=True)
     if not audit.all_right:
         ctx.exit(SOME_WRONG)
 
@@ -149,12 +149,18 @@ def command(
 
 
 def read_labelled(source: str, labels_from: str, which: Main | None, table_file: str | None) -> Labelled:
-    """Read faces, the photos that they are in, their encoder, and the label of each, -1 none, with the labels' texts.
+    """Read faces, the photos that they are in, their encoder, and the label of each, with the labels' texts.
+
+    The label is a number, or `output.audit.NO_LABEL`, or for the others in a photo whose folder is the label of a face
+    that is gone, `LOST_LABEL`.
 
     Raises:
         FaceclusterError: something cannot be read, the options do not fit, or no face has a label.
     """
     import numpy as np
+
+    from facecluster.identity.boxes import main_is_lost
+    from facecluster.output.audit import LOST_LABEL
 
     if not is_result(source):
         if labels_from == NAMES:
@@ -187,6 +193,9 @@ def read_labelled(source: str, labels_from: str, which: Main | None, table_file:
             texts,
         )
     label, texts = label_faces(table, source, labels_from, which)
+    if labels_from == FOLDER:
+        bare = main_is_lost(table.photos.lost[table.faces.photo], which or "largest")
+        label = np.where(bare & (label < 0), LOST_LABEL, label)
     return table.faces, table.photos, table.settings.encoder, label, texts
 
 
@@ -269,9 +278,20 @@ def _face(face: FiledFace) -> str:
     return f"    {printable(face.photo)}  [{left}, {top}, {right}, {bottom}]"
 
 
-def summary(audit: Audit, unlabelled: str = "without a label") -> str:
-    """Say in two lines how much was compared, and what came of it; `unlabelled` is what faces without a label are."""
-    told = {"no_label": unlabelled, "other_label": "of other labels", "no_encoding": "without an encoding"}
+def summary(audit: Audit, unlabelled: str = "without a label", which: Main = "largest") -> str:
+    """Say in two lines how much was compared, and what came of it.
+
+    Args:
+        audit: what was found.
+        unlabelled: what faces without a label are.
+        which: face of a photo carries its label.
+    """
+    told = {
+        "no_label": unlabelled,
+        "other_label": "of other labels",
+        "lost_label": f"in photos whose {which} face is not in the table (any more)",
+        "no_encoding": "without an encoding",
+    }
     why = ", ".join(f"{number} {told[reason]}" for reason, number in audit.why_left_out.items())
     n_misfiled = sum(len(wrong.faces) for wrong in audit.misfiled)
     n_two = len({two.label for two in audit.two_people})

