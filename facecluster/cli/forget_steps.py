@@ -52,6 +52,7 @@ class Report:
 
 
 def clean_tables(tables: Mapping[Path, CleanedTable], target: Target, report: Report, *, globs: bool) -> None:
+    """Write the tables that lost something; `globs`: photos were chosen by patterns. See `_clean_table`."""
     for path, cleaned in tables.items():
         _clean_table(path, cleaned, target, report, globs=globs)
 
