@@ -16,11 +16,12 @@ from __future__ import annotations
 
 import logging
 import math
+import numbers
 import os
-from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence, Sized
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence, Set, Sized
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, BinaryIO, TypeAlias, get_args
+from typing import Any, BinaryIO, TypeAlias, TypeVar, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,7 +70,12 @@ OnePath: TypeAlias = str | os.PathLike[str]
 Paths: TypeAlias = OnePath | Iterable[OnePath]
 """A file or folder, or several."""
 Labels: TypeAlias = Sequence[Hashable]
-"""Texts or anything else that is somebody's: None, "" and NaN (pandas' missing) are nobody's; 0 and -1 are labels."""
+"""Texts or anything else that is somebody's: None, "" and NaN (pandas' missing) are nobody's; 0 and -1 are labels.
+
+They stand in the order of `table.faces`. A pandas Series must have the index 0, 1, 2 ...
+"""
+
+_N = TypeVar("_N", int, float)
 
 _log = logging.getLogger(__name__)
 
@@ -233,16 +239,20 @@ def encode(
         face.
 
     Raises:
-        UsageError: a path does not exist; or `output` ends otherwise.
+        UsageError: a path does not exist, or is an empty name; or `output` ends otherwise.
         FaceclusterError: no photos, or none that can be read; `output` was made with other settings, or cannot be
             written; weights are missing.
         ValueError: an unknown detector, encoder or check, a number out of its range, or what makes no sense together.
+        TypeError: no number where one is expected, no whole one, or neither True nor False.
     """
     paths = _several(photos, "paths of photos and folders")
-    _check_range("min_face", min_face, 0)
-    _check_range("max_side", max_side, 0)
-    _check_range("upsample", upsample, 0, 4)
-    _check_range("jobs", jobs, -1)
+    if output is not None:
+        _check_type("output", output, (str, os.PathLike), "a path")
+    min_face = _number("min_face", min_face, float, 0)
+    max_side = None if max_side is None else _number("max_side", max_side, int, 0)
+    upsample = _number("upsample", upsample, int, 0, 4)
+    jobs = _number("jobs", jobs, int, -1)
+    _check_flags(mirror=mirror, attributes=attributes, fresh=fresh, keep_missing=keep_missing, append=append)
     if fresh and (keep_missing or append):
         raise ValueError("fresh: forgets what append and keep_missing keep; expected one of them")
     if append and output is None:
@@ -256,8 +266,8 @@ def encode(
         min_face=min_face,
         max_side=max_side,
         upsample=upsample,
-        mirror=mirror,
-        attributes=attributes,
+        mirror=bool(mirror),
+        attributes=bool(attributes),
         check=check,
     )
     return pipeline.encode_photos(
@@ -301,21 +311,24 @@ def cluster(
     Raises:
         TableError: an encoder nobody has chosen radii for.
         ValueError: an unknown `same_photo`, or a number out of its range.
+        TypeError: no number where one is expected, no whole one, or neither True nor False.
     """
     _check_type("table", table, FaceTable, _A_TABLE)
     _check("same_photo", same_photo, get_args(SamePhoto))
-    _check_range("min_images", min_images, 1)
-    _check_range("min_size", min_size, 0)
-    _check_range("max_angle", max_angle, 0)
-    _check_range("min_quality", min_quality, 0, 1)
-    if eps is not None and not eps > 0:
-        raise ValueError(f"eps: expected more than 0, got {eps}")
-    _check_range("min_samples", min_samples, 1)
-    _check_range("jobs", jobs, -1)
+    limits = Limits(
+        _number("min_images", min_images, int, 1),
+        _number("min_size", min_size, float, 0),
+        _number("max_angle", max_angle, float, 0),
+        _number("min_quality", min_quality, float, 0, 1),
+    )
+    eps = None if eps is None else _number("eps", eps, float, 0, above=True)
+    min_samples = None if min_samples is None else _number("min_samples", min_samples, int, 1)
+    jobs = _number("jobs", jobs, int, -1)
+    _check_flags(gate=gate)
     rules = Rules.make(
         table.settings.encoder,
-        limits=Limits(min_images, min_size, max_angle, min_quality),
-        gate=gate,
+        limits=limits,
+        gate=bool(gate),
         eps=eps,
         min_samples=min_samples,
         same_photo=same_photo,
@@ -357,14 +370,16 @@ def search(
         TableError: the two were encoded by different networks, or by one nobody has calibrated.
         FaceclusterError: see `encode`.
         ValueError: an unknown `by`, or "person" where nobody says who is who; labels for people, or not one for
-            each face; a number out of its range.
+            each face, or no face has one; a number out of its range.
+        TypeError: no number where one is expected, no whole one, or neither True nor False.
     """
     _check_type("among", among, (People, FaceTable), f"{_PEOPLE}, or {_A_TABLE}")
     if not isinstance(photos, FaceTable):
         photos = _several(photos, f"paths of photos and folders, or {_A_TABLE}")
-    _check_range("k", k, 1)
-    _check_range("min_score", min_score, 0, 100)
-    _check_range("jobs", jobs, -1)
+    k = _number("k", k, int, 1)
+    min_score = None if min_score is None else _number("min_score", min_score, float, 0, 100)
+    jobs = _number("jobs", jobs, int, -1)
+    _check_flags(largest=largest)
     gallery = _gallery(among, labels)
     nameless = isinstance(among, FaceTable) and labels is None
     if by is None:
@@ -388,11 +403,9 @@ def evaluate(people: People, labels: Labels, *, top: int = 10) -> Evaluation:
         ValueError: not one label for each face, or no face has one; `top` below 0.
     """
     _check_type("people", people, People, _PEOPLE)
-    _check_range("top", top, 0)
+    top = _number("top", top, int, 0)
     table, faces = people.table, people.table.faces
     label, texts = _label(labels, len(faces))
-    if not texts:
-        raise ValueError("labels: expected one that is not empty, got none")
     placed = Placed(
         id=faces.id.tolist(),
         photo=table.photos.path[faces.photo].tolist(),
@@ -441,10 +454,21 @@ def _wanted(
 
 def _label(labels: Labels, n: int) -> tuple[NDArray[np.int64], list[str]]:
     """Number n labels, -1 none, in the order of their texts, which are given too."""
-    _check_type("labels", labels, Sized, f"one for each of {n} faces")
+    expected = f"one for each of {n} faces"
+    _check_type("labels", labels, Sized, expected)
+    if isinstance(labels, (str, Mapping, Set)):
+        raise TypeError(f"labels: expected {expected}, in their order; got {type(labels).__name__}")
     if len(labels) != n:
-        raise ValueError(f"labels: expected one for each of {n} faces, got {len(labels)}")
+        raise ValueError(f"labels: expected {expected}, got {len(labels)}")
+    index = getattr(labels, "index", None)  # of lists it is a method, of a pandas Series what it is sorted by
+    if not callable(index) and index is not None and list(index) != list(range(n)):
+        raise ValueError(
+            f"labels: expected {expected}, in their order, got a {type(labels).__name__} whose index "
+            f"is not 0 to {n - 1}; sort it as table.faces, and give its .to_numpy()"
+        )
     known = sorted({label for label in labels if not _is_missing(label)}, key=str)
+    if not known:
+        raise ValueError("labels: expected one that is not empty, got none")
     number = {label: i for i, label in enumerate(known)}
     return np.array([number.get(label, -1) for label in labels], dtype=np.int64), [*map(str, known)]
 
@@ -461,7 +485,8 @@ def _is_missing(label: Hashable) -> bool:
 
 def _several(paths: Paths, expected: str) -> list[OnePath]:
     """A list of paths, also of a single one."""
-    one = isinstance(paths, (str, bytes, os.PathLike)) or not isinstance(paths, Iterable)
+    # The keys of a mapping may be anything but paths.
+    one = isinstance(paths, (str, bytes, os.PathLike, Mapping)) or not isinstance(paths, Iterable)
     given: list[Any] = [paths] if one else list(paths)  # type: ignore[arg-type]
     for path in given:
         _check_type("photos", path, (str, os.PathLike), expected)
@@ -487,8 +512,34 @@ def _check(name: str, value: str, known: Collection[str]) -> None:
         raise ValueError(f"{name}: expected one of {', '.join(known)}; got {value!r}")
 
 
-def _check_range(name: str, value: float | None, low: float, high: float = math.inf) -> None:
-    """Refuse a number that is not low..high, NaN too; None stands for a default."""
-    if value is not None and not low <= value <= high:
-        bounds = f"{low} or more" if high == math.inf else f"{low} to {high}"
-        raise ValueError(f"{name}: expected {bounds}, got {value}")
+def _check_flags(**flags: object) -> None:
+    for name, flag in flags.items():
+        _check_type(name, flag, (bool, np.bool_), "True or False")
+
+
+def _number(
+    name: str,
+    value: Any,
+    kind: Callable[[Any], _N],
+    low: float,
+    high: float = math.inf,
+    *,
+    above: bool = False,
+) -> _N:
+    """Give a number as one of Python's own; refuse what is none, a bool too, and what is not low..high, NaN too.
+
+    Args:
+        name: of the parameter.
+        value: what was given for it.
+        kind: int, or float, for which whole numbers will do.
+        low: the least.
+        high: the most.
+        above: more than `low` is needed.
+    """
+    kinds: Any = numbers.Integral if kind is int else numbers.Real
+    if isinstance(value, bool) or not isinstance(value, kinds):
+        raise TypeError(f"{name}: expected a {'whole ' if kind is int else ''}number; got {value!r}")
+    if not low <= value <= high or (above and value == low):
+        least = f"more than {low}" if above else f"{low} or more"
+        raise ValueError(f"{name}: expected {least if high == math.inf else f'{low} to {high}'}, got {value}")
+    return kind(value)

@@ -114,9 +114,9 @@ def find_photos(
         Absolute paths, with links not resolved; names that are no UTF-8 as `os.fsdecode` gives them.
 
     Raises:
-        UsageError: one of `paths` does not exist.
+        UsageError: one of `paths` does not exist, or is an empty name.
     """
-    given = [os.path.abspath(path) for path in paths]
+    given = [os.path.abspath(check_name(path)) for path in paths]
     try:
         for path in given:
             os.stat(path)
@@ -132,6 +132,17 @@ def find_photos(
                 reached.add(real)
                 found.append(candidate)
     return found
+
+
+def check_name(path: str | os.PathLike[str]) -> str | os.PathLike[str]:
+    """Give a path back, but refuse an empty one, which the system takes for the current folder.
+
+    Raises:
+        UsageError: it is empty.
+    """
+    if not os.fspath(path):
+        raise UsageError("an empty name; is a variable unset?")
+    return path
 
 
 def _walk(

@@ -150,13 +150,15 @@ def encode_photos(
         append: add to the earlier table: keep all its rows whose paths are not among `paths`, whatever became of those
             files, also where the same content is among them; the others are brought up to date in their places.
         arriving: with `append`, for folders that are watched: for each path that has a content newly, the row of one
-            photo of that content that is not there any more goes, as it was renamed; and paths none of which can be
-            read are no error.
+            photo of that content that is not there any more goes, as it was renamed; paths that are gone before they
+            are read get no row, nor do copies that were to be read there; and paths none of which can be read are
+            no error.
         advance: called once for each photo that is done.
 
     Raises:
         OutputError: the output cannot be written, or another process is writing it.
         ModelError: weights are missing.
+        PhotoError: with `arriving`, all of them are gone before they are read; the earlier table stays as it is.
         FaceclusterError: no photos, or none that can be read; the earlier table was made with other settings.
     """
     if not paths:
@@ -169,6 +171,8 @@ def encode_photos(
     with recall(output, settings, fresh=fresh) as past:
         digests, new = _analyse_new(paths, options, past, jobs, advance)
         rows = _rows(paths, digests, past.known | new, or_none=arriving)
+        if arriving:
+            rows = _still_there(rows)
         here, contents = set(paths), set(digests)
         vanished = [row for row in past.rows if row[0] not in here and (append or row[1] not in contents)]
         n_dropped = len(past.known.keys() - contents - {digest for _, digest, _ in past.rows})
@@ -285,6 +289,21 @@ def _rows(
         which = "the photo" if len(rows) == 1 else f"any of the {len(rows)} photos"
         raise FaceclusterError(f"cannot read {which}:{''.join(reasons[:10])}{more}")
     return rows
+
+
+def _still_there(rows: Sequence[Row]) -> list[Row]:
+    """Leave out the photos that were gone before they were read, and copies of them that were to be read there.
+
+    Raises:
+        PhotoError: that are all.
+    """
+    broken = {path for path, _, analysis in rows if analysis.status == UNREADABLE}
+    gone = {path for path in broken if not os.path.exists(path)}
+    contents = {digest for path, digest, _ in rows if path in gone and digest}
+    left = [row for row in rows if row[0] not in gone and not (row[0] in broken and row[1] in contents)]
+    if not left:
+        raise PhotoError("these photos are not there any more")
+    return left
 
 
 class _Digests:

@@ -75,7 +75,9 @@ def read(source: str | Path | BinaryIO) -> FaceTable:
             with Path(source).open("rb") as file:
                 return _read(file, str(source))
         except OSError as error:
-            raise TableError(f"{source}: cannot be read: {error.strerror or error}") from error
+            raise TableError(
+                f"{source or 'an empty name'}: cannot be read: {error.strerror or error}"
+            ) from error
     return _read(source, str(getattr(source, "name", "standard input")))
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import doctest
 import inspect
 import json
+import re
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import click
@@ -296,6 +298,7 @@ def test_wrong_types_say_what_is_expected(tmp_path: Path) -> None:
         (fc.evaluate, (found, None), "labels: expected one for each of 9 faces; got NoneType"),
         (fc.encode, (None,), "photos: expected paths of photos and folders; got NoneType"),
         (fc.encode, (b"photos",), "photos: expected .*; got bytes"),
+        (partial(fc.encode, output=1), ("photos",), "output: expected a path; got int"),
         (fc.encode, ([1],), "photos: expected .*; got int"),
         (fc.write, (None, tmp_path / "faces.npz"), "table: expected a FaceTable, .*; got NoneType"),
         (fc.write, (table, None), "file: expected a path, or a binary stream; got NoneType"),
@@ -305,6 +308,83 @@ def test_wrong_types_say_what_is_expected(tmp_path: Path) -> None:
     ):
         with pytest.raises(TypeError, match=f"^{message}$"):
             function(*arguments)  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(
+    ("function", "numbers", "whole", "flags", "none"),
+    [
+        (
+            "encode",
+            ["min_face"],
+            ["max_side", "upsample", "jobs"],
+            ["mirror", "attributes", "fresh", "keep_missing", "append"],
+            ["max_side"],
+        ),
+        (
+            "cluster",
+            ["min_size", "max_angle", "min_quality", "eps"],
+            ["min_images", "min_samples", "jobs"],
+            ["gate"],
+            ["eps", "min_samples"],
+        ),
+        ("search", ["min_score"], ["k", "jobs"], ["largest"], ["min_score"]),
+        ("evaluate", [], ["top"], [], []),
+    ],
+)
+def test_what_is_no_number_or_no_flag_is_named(
+    function: str, numbers: list[str], whole: list[str], flags: list[str], none: list[str]
+) -> None:
+    table = two_people()
+    given = {
+        "encode": ("photos",), "cluster": (table,), "search": (table, table), "evaluate": (fc.cluster(table), [1] * 9)
+    }[function]  # fmt: skip
+    parameters = inspect.signature(getattr(fc, function)).parameters.values()
+    of_kind = [p.name for p in parameters if re.search("int|float|bool", str(p.annotation))]
+    assert sorted(numbers + whole + flags) == sorted(of_kind)
+    for names, wrong, expected in (
+        (numbers, ["a", True, None, [1], 1j], "a number"),
+        (whole, ["3", True, None, 2.5, 3.0], "a whole number"),
+        (flags, [None, 1, "yes"], "True or False"),
+    ):
+        for name in names:
+            for value in wrong:
+                if value is not None or name not in none:
+                    with pytest.raises(TypeError, match=rf"^{name}: expected {expected}; got "):
+                        getattr(fc, function)(*given, **{name: value})
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    table = two_people()
+    found = fc.cluster(
+        table, min_images=np.int64(3), min_size=np.float32(75), eps=np.float64(1), gate=np.bool_(True)
+    )
+    assert json.loads("".join(to_json(found.result)))["settings"]["cluster"]["limits"]["min_images"] == 3
+    assert len(fc.search(table, found, k=np.int8(1), min_score=np.float32(50))) == 9
+
+
+def test_what_has_no_order_or_another_one_is_refused() -> None:
+    table = two_people()
+    for paths in ({"a": 1}, {"photos": "faces.npz"}):
+        with pytest.raises(TypeError, match=r"^photos: expected paths of photos and folders; got dict$"):
+            fc.encode(paths)
+    for labels in ({str(i): "a" for i in range(9)}, set(range(9)), "aaaaabbbb"):
+        with pytest.raises(
+            TypeError, match=r"^labels: expected one for each of 9 faces, in their order; got "
+        ):
+            fc.search(table, table, labels=labels)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"^labels: expected one that is not empty, got none$"):
+        fc.search(table, table, labels=[None] * 9)
+
+
+def test_series_in_another_order_is_refused() -> None:
+    pandas = pytest.importorskip("pandas")
+    found = fc.cluster(two_people())
+    labels = pandas.Series(["a"] * 5 + ["b"] * 4)
+    assert fc.evaluate(found, labels).purity == 1
+    for other in (labels[::-1], labels.set_axis(found.table.faces.id), labels.set_axis(range(1, 10))):
+        with pytest.raises(ValueError, match=r"got a Series whose index is not 0 to 8; .* \.to_numpy\(\)$"):
+            fc.evaluate(found, other)
+        assert fc.evaluate(found, other.to_numpy()).labels == 2
 
 
 def test_what_is_added_to_needs_a_file() -> None:
@@ -362,6 +442,11 @@ def test_ranges_and_choices_are_those_of_the_command_line(name: str, renamed: di
 
 
 def test_what_a_user_can_mend_is_said(tmp_path: Path) -> None:
+    for nameless in ("", [tmp_path, ""]):
+        with pytest.raises(UsageError, match=r"^an empty name; is a variable unset"):
+            fc.encode(nameless)
+    with pytest.raises(TableError, match=r"^an empty name: cannot be read"):
+        fc.read("")
     with pytest.raises(UsageError, match="nowhere: No such file or directory; give files or folders"):
         fc.encode(tmp_path / "nowhere")
     with pytest.raises(fc.FaceclusterError, match="no photos found"):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import json
+import logging
 import os
 import re
 import shlex
@@ -100,6 +101,20 @@ def test_errors_of_a_verb_become_messages_and_exit_codes(
     assert (result.exit_code, result.output) == (exit_code, message)
 
 
+def test_names_in_messages_cannot_move_the_cursor(monkeypatch: pytest.MonkeyPatch) -> None:
+    @click.command()
+    def fail() -> None:
+        logging.getLogger("facecluster.x").warning("%s: odd\nbut there", "a\x1b[1m\r\udce9")
+        raise FaceclusterError("b\x1b[1m\x9b.npz: broken;\n  mend it")
+
+    monkeypatch.setitem(cli.VERBS, "fail", "Fail.")
+    monkeypatch.setitem(sys.modules, "facecluster.cli.fail", SimpleNamespace(command=fail))  # type: ignore[arg-type]
+    assert CliRunner().invoke(cli.main, ["fail"]).output == (
+        "facecluster: a\\x1b[1m\\r\\udce9: odd\nbut there\n"
+        "facecluster: error: b\\x1b[1m\\x9b.npz: broken;\n  mend it\n"
+    )
+
+
 def test_a_mistake_of_ours_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     @click.command()
     def fail() -> None:
@@ -168,3 +183,18 @@ def test_models_fetch_without_an_index_fails_with_a_message(tmp_path: Path) -> N
     assert (done.returncode, done.stdout) == (1, "")
     assert "facecluster: error: face_detection_yunet_2023mar_int8bq.onnx: these weights" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["run", ".", "-o", ""], ["cluster", "faces.npz", "-o", ""], ["watch", ".", "--into", ""], ["show", ""],
+     ["explain", "", "a.jpg"], ["evaluate", "", "--labels", "folder"]],
+)  # fmt: skip
+def test_empty_name_is_not_the_current_folder(
+    arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = CliRunner().invoke(cli.main, arguments)
+    assert found.exit_code == 2
+    assert "is a variable unset?" in found.stderr
+    assert not list(tmp_path.iterdir())

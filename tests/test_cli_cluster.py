@@ -47,6 +47,18 @@ def file(table: FaceTable, tmp_path: Path) -> Path:
     return tmp_path / "faces.npz"
 
 
+@pytest.mark.parametrize("verb", ["cluster", "run"])
+def test_name_of_the_folder_cannot_move_the_cursor(verb: str, file: Path, tmp_path: Path) -> None:
+    out = tmp_path / "x\n\x1b[31mred"
+    given = file if verb == "cluster" else tmp_path / "photos"
+    result = CliRunner().invoke(main, [verb, str(given), "-o", str(out), "--link", "none", "-j", "1"])
+    assert result.exit_code == 0, result.output
+    shown = f"{tmp_path}/x\\n\\x1b[31mred"
+    assert f"\n{shown}: clusters.json" in result.stderr
+    assert f"\n{shown}/faces.npz: " in result.stderr or verb == "cluster"
+    assert "\x1b" not in result.stderr
+
+
 def test_people_on_stdout_summary_on_stderr_pictures_in_the_folder(file: Path, tmp_path: Path) -> None:
     result = run(file, "-o", tmp_path / "out")
     assert result.exit_code == 0, result.output

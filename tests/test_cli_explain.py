@@ -253,7 +253,13 @@ def test_photo_that_is_gone_is_grey_and_told(result: Path, tmp_path: Path) -> No
     for photo in tmp_path.glob("photo*.png"):
         photo.unlink()
     picture.unlink()
-    assert "none of the photos can be shown" in error(1, result, FACE[6], "--image", picture)
+    without = run(result, FACE[6])
+    found = run(result, FACE[6], "--image", picture)
+    assert (found.exit_code, found.stdout) == (1, without.stdout)
+    assert (
+        f"error: {picture}: there is no picture, as none of the photos can be shown ({tmp_path / 'photo6.png'}: "
+        "no such file or directory); if they were moved, run encode" in found.stderr
+    )
     assert not picture.exists()
 
 
@@ -262,12 +268,16 @@ def test_files_of_the_user_are_not_replaced(result: Path, tmp_path: Path) -> Non
     assert "is no picture of explain's" in error(1, result, FACE[0], "--image", tmp_path / "photo0.png")
     assert (tmp_path / "photo0.png").read_bytes() == before
     assert "a picture's name ends in" in error(2, result, FACE[0], "--image", tmp_path / "a.txt")
-    assert "is not a folder" in error(1, result, FACE[0], "--image", tmp_path / "no" / "a.png")
+    found = run(result, FACE[0], "--image", tmp_path / "no" / "a.png")
+    assert (found.exit_code, found.stdout) == (1, run(result, FACE[0]).stdout)
+    assert "is not a folder" in found.stderr
 
 
 def test_person_of_one_founding_face_has_no_picture(table: FaceTable, result: Path, tmp_path: Path) -> None:
     (result / "clusters.json").write_text("".join(to_json(result_of(table, [0] + [-1] * 7, [0]))))
-    assert "no link to be drawn" in error(1, result, "person-0001", "--image", tmp_path / "a.png")
+    found = run(result, "person-0001", "--image", tmp_path / "a.png")
+    assert (found.exit_code, found.stdout) == (1, run(result, "person-0001").stdout)
+    assert "no link to be drawn" in found.stderr
 
 
 def test_real_photos_are_explained(shared_data: Path, tmp_path: Path) -> None:

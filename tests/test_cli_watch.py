@@ -16,11 +16,12 @@ import pytest
 from PIL import Image
 from tables import make_table, people
 
-from facecluster import store
+from facecluster import pipeline, store
 from facecluster.cli import main, watch
 from facecluster.cli.cluster import ClusterOptions
 from facecluster.cli.encode import Request
 from facecluster.cli.watch import Arrivals
+from facecluster.errors import PhotoError
 from facecluster.output.events import Event, events, faces_of, pack, unpack
 from facecluster.output.records import Result, make_result, read_result
 from facecluster.photos import find_photos
@@ -401,6 +402,103 @@ def test_photo_that_is_renamed_back_is_in_the_table_under_its_name(
     assert names_in(tmp_path / "out") == ["1.png"]
 
 
+def moving(monkeypatch: pytest.MonkeyPatch, old: Path, new: Path | None, *, digested: bool) -> None:
+    """Have a photo renamed, or removed, once: just before its content is digested, or just after that."""
+    digest, left = pipeline._digest, [str(old)]
+
+    def digest_and_move(path: str) -> str | PhotoError:
+        found = digest(path)
+        if path in left:
+            left.clear()
+            old.unlink() if new is None else old.rename(new)
+        return found if digested else digest(path)
+
+    monkeypatch.setattr(pipeline, "_digest", digest_and_move)
+
+
+@pytest.mark.parametrize("digested", [False, True])
+@pytest.mark.parametrize("others", [0, 1])
+def test_photo_that_is_gone_before_it_is_read_is_none(
+    digested: bool, others: int, incoming: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    for number in range(others + 1):
+        tiny(incoming, number)
+    moving(monkeypatch, incoming / "0.png", None, digested=digested)
+    done = run(incoming, "--into", out, "--once", *OPTIONS)
+    assert (done.exit_code, done.stdout) == (0, "")
+    assert done.stderr == ("facecluster: 1 photo arrived or changed, with 0 faces\n" if others else "")
+    assert (out / "faces.npz").exists() == bool(others)
+    assert not others or names_in(out) == ["1.png"]
+    assert not list(out.glob("*.partial")) + list(out.glob("*.journal"))
+
+
+@pytest.mark.parametrize("digested", [False, True])
+def test_photo_that_is_renamed_before_it_is_read_arrives_under_its_name(
+    digested: bool, incoming: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(2):
+        tiny(incoming, number)
+    shutil.copy(incoming / "0.png", incoming / "copy.png")
+    moving(monkeypatch, incoming / "0.png", incoming / "2.png", digested=digested)
+    done = run(incoming, "--into", tmp_path / "out", "--once", *OPTIONS)
+    assert (done.exit_code, done.stdout) == (0, "")
+    assert "cannot be read" not in done.stderr
+    assert sorted(names_in(tmp_path / "out")) == ["1.png", "2.png", "copy.png"]
+    assert read_result(tmp_path / "out" / "clusters.json").counts.unreadable == 0
+
+
+def test_photo_that_was_gone_before_it_was_read_is_new_when_it_is_back(
+    incoming: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny(incoming, 1)
+    away = tmp_path / "away.png"
+
+    def looks(*_: object) -> Iterator[None]:
+        yield
+        away.rename(incoming / "1.png")
+        yield
+
+    moving(monkeypatch, incoming / "1.png", away, digested=False)
+    monkeypatch.setattr(watch, "_reports", looks)
+    assert run(incoming, "--into", tmp_path / "out", *OPTIONS).exit_code == 0
+    assert names_in(tmp_path / "out") == ["1.png"]
+    assert read_result(tmp_path / "out" / "clusters.json").counts.no_face == 1
+
+
+def test_names_that_others_have_now_are_no_arrivals(incoming: Path, tmp_path: Path) -> None:
+    (incoming / "sub").mkdir()
+    for number in range(3):
+        tiny(incoming / "sub", number)
+    assert once(incoming, tmp_path / "out") == []
+    (incoming / "sub").rename(incoming / "sub2")
+    moved = run(incoming, "--into", tmp_path / "out", "--once", *OPTIONS)
+    assert moved.stderr == "facecluster: 3 photos have another name now\n"
+
+    for old, new in (("0", "x"), ("1", "0"), ("x", "1")):
+        (incoming / "sub2" / f"{old}.png").rename(incoming / "sub2" / f"{new}.png")
+    swapped = run(incoming, "--into", tmp_path / "out", "--once", *OPTIONS)
+    assert swapped.stderr == "facecluster: 2 photos have another name now\n"
+
+    (incoming / "sub2" / "0.png").rename(incoming / "0.png")
+    tiny(incoming, 7)
+    shutil.copy(incoming / "sub2" / "1.png", incoming / "copy.png")
+    both = run(incoming, "--into", tmp_path / "out", "--once", *OPTIONS)
+    assert both.stderr == (
+        "facecluster: 2 photos arrived or changed, with 0 faces\nfacecluster: 1 photo has another name now\n"
+    )
+
+
+def test_settings_are_those_of_the_table_though_nothing_is_new(incoming: Path, tmp_path: Path) -> None:
+    tiny(incoming, 1)
+    assert once(incoming, tmp_path / "out") == []
+    done = run(incoming, "--into", tmp_path / "out", "--once", *OPTIONS, "--encoder", "dlib")
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert "made with other settings" in done.stderr
+    assert "encoder: sface there, dlib now" in done.stderr
+    assert once(incoming, tmp_path / "out", "--encoder", "sface") == []
+
+
 def test_check_of_the_table_holds_for_what_arrives(incoming: Path, tmp_path: Path, hers: list[Path]) -> None:
     out = tmp_path / "out"
     shutil.copy(hers[1], incoming / "1.jpg")
@@ -534,6 +632,7 @@ def test_what_makes_no_sense(incoming: Path, tmp_path: Path) -> None:
         ([incoming, "--into", incoming], "would mix"),
         ([tmp_path / "nowhere", "--into", out], "no folder"),
         (["-", "--into", out], "no folder"),
+        (["", "--into", out], "an empty name; is a variable unset?"),
         ([incoming, "--into", out, "--exec", "no-such-program-at-all x"], "no such program"),
         ([incoming, "--into", out, "--exec", "'"], "No closing quotation"),
         (["--into", out], "which folders? Give one or more"),
@@ -550,8 +649,6 @@ def test_what_makes_no_sense(incoming: Path, tmp_path: Path) -> None:
 def test_faces_that_a_killed_watch_found_are_counted(
     incoming: Path, tmp_path: Path, his: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from facecluster import pipeline
-
     shutil.copy(his, incoming / "his.jpg")
     with monkeypatch.context() as patch:
         patch.setattr(pipeline, "make_table", killed)

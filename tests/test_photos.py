@@ -134,6 +134,14 @@ def test_an_argument_that_does_not_exist_is_wrong_usage(tmp_path: Path) -> None:
         photos.find_photos([tmp_path, tmp_path / "no.jpg"])
 
 
+def test_an_empty_name_is_not_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a.jpg").touch()
+    with pytest.raises(UsageError, match=r"^an empty name; is a variable unset"):
+        photos.find_photos(["a.jpg", ""])
+    assert photos.find_photos([Path()]) == [str(tmp_path / "a.jpg")]
+
+
 def test_a_listed_file_need_not_exist(tmp_path: Path) -> None:
     assert photos.find_photos([], listed=[tmp_path / "no.jpg"]) == [str(tmp_path / "no.jpg")]
 

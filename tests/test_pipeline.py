@@ -300,10 +300,10 @@ def test_photos_are_added_only_to_a_table_with_the_same_settings(album: Path, tm
     run([str(album / "photo-1.jpg")], output)
     before = output.read_bytes()
     with pytest.raises(
-        FaceclusterError, match=r"\n  check: none there, passport now\n(?s:.*)another output"
+        FaceclusterError, match=r"\n  --check: none there, passport now\n(?s:.*)another output"
     ) as caught:
         run([str(album / "photo-2.jpg")], output, options=checked, append=True)
-    assert "check-limits: none there, pitch -15..15, yaw -10..10," in str(caught.value)
+    assert "limits of --check: none there, pitch -15..15, yaw -10..10," in str(caught.value)
     assert output.read_bytes() == before
     run([str(album / "photo-1.jpg")], output, options=checked, fresh=True)
     for other, name in ((DEFAULTS, "none"), (EncodeOptions(check="clustering"), "clustering")):
@@ -318,7 +318,7 @@ def test_a_check_whose_limits_were_others_is_another_check(
     paths, output, options = [str(album / "photo-1.jpg")], tmp_path / "faces.npz", EncodeOptions(check="mine")
     run(paths, output, options=options)
     monkeypatch.setitem(PRESETS, "mine", {"width": Limit(low=20)})  # type: ignore[arg-type]
-    with pytest.raises(FaceclusterError, match=r"check-limits: width 10\.\. there, width 20\.\. now"):
+    with pytest.raises(FaceclusterError, match=r"limits of --check: width 10\.\. there, width 20\.\. now"):
         run(paths, output, options=options)
 
 
@@ -504,8 +504,8 @@ def test_other_settings_are_refused_and_named(album: Path, tmp_path: Path) -> No
     with pytest.raises(FaceclusterError, match=r"other settings") as caught:
         run(paths, output, options=other)
     message = str(caught.value)
-    assert "  encoder: sface there, dlib now\n" in message
-    assert "  min-face: 24.0 there, 30 now\n" in message
+    assert "  --encoder: sface there, dlib now\n" in message
+    assert "  --min-face: 24 there, 30 now\n" in message
     assert "--fresh" in message
     assert "upsample" not in message
     assert output.read_bytes() == before
@@ -521,7 +521,8 @@ def test_a_table_whose_quality_was_measured_by_other_formulas_is_refused(album: 
         dataclasses.replace(table, settings=dataclasses.replace(table.settings, options=older)), output
     )
     with pytest.raises(
-        FaceclusterError, match=rf"other settings.*\n  quality: unknown there, {QUALITY} now\n.*--fresh"
+        FaceclusterError,
+        match=rf"other settings.*\n  formulas of the quality .*: unknown there, {QUALITY} now\n.*--fresh",
     ):
         run(paths, output)
     assert run(paths, output, fresh=True).n_reused == 0

@@ -7,7 +7,7 @@ import pytest
 from tables import make_table, people
 
 from facecluster.cli.cluster import ClusterOptions, cluster_table
-from facecluster.cli.refer import find_face
+from facecluster.cli.refer import find, find_face, find_person
 from facecluster.errors import FaceclusterError
 from facecluster.output.places import table_of
 from facecluster.output.records import Result
@@ -54,7 +54,24 @@ def test_table_is_found_beside_a_result_that_was_moved(
 
 
 def test_number_of_a_face_that_is_not_there_is_told(result: Result) -> None:
-    with pytest.raises(
-        FaceclusterError, match=r"000\.jpg: 1 face of this photo is in the result; say which:"
-    ):
-        find_face(result, "/photos/000.jpg#7")
+    for number in ("7", "0", "x", ""):
+        for find_it in (find, find_face):
+            with pytest.raises(
+                FaceclusterError, match=r"000\.jpg: 1 face of this photo is in the result; say which:"
+            ):
+                find_it(result, f"/photos/000.jpg#{number}")
+    with pytest.raises(FaceclusterError, match="#9: no such person or face"):
+        find(result, "#9")
+
+
+def test_person_of_the_number_is_whom_somebody_may_mean(tmp_path: Path) -> None:
+    result = cluster_table(make_table(people(21, 3)), tmp_path / "many", ClusterOptions(link="none"))
+    named = replace(result, people=(replace(result.people[0], name="Anna"), *result.people[1:]))
+    for text in ("person-1", "Person 1", "person1", "1", "person-00001"):
+        with pytest.raises(
+            FaceclusterError, match=rf"^{text}: no such person; perhaps person-0001 \(Anna\)$"
+        ):
+            find_person(named, text)
+    for text, near in (("person-22", r"perhaps person-00\d\d, "), ("9" * 5000, "there are person-0001")):
+        with pytest.raises(FaceclusterError, match=rf"no such person; {near}"):
+            find_person(named, text)

@@ -18,12 +18,16 @@ import errno
 import importlib
 import os
 import sys
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from facecluster import __version__
 from facecluster.errors import FaceclusterError
+from facecluster.output.words import printable
+
+if TYPE_CHECKING:
+    from logging import LogRecord
 
 VERBS = {
     "encode": "Find the faces in photos and write them to a face table.",
@@ -95,8 +99,19 @@ class _Verbs(click.Group):
 
 def _end(ctx: click.Context, message: str, exit_code: int) -> NoReturn:
     """End the program with a message."""
-    click.echo(f"facecluster: {message}", err=True)
+    click.echo(f"facecluster: {_shown(message)}", err=True)
     ctx.exit(exit_code)
+
+
+def _shown(message: str) -> str:
+    """Escape what would move the cursor, as names of files can, but for line ends, as our own messages have some."""
+    return "\n".join(map(printable, message.split("\n")))
+
+
+def _show(record: LogRecord) -> bool:
+    """Escape the same in what is logged."""
+    record.msg, record.args = _shown(record.getMessage()), None
+    return True
 
 
 @click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
@@ -115,6 +130,7 @@ def main() -> None:
 
     logger = logging.getLogger("facecluster")
     handler = logging.StreamHandler()
+    handler.addFilter(_show)
     handler.setFormatter(logging.Formatter("facecluster: %(message)s"))
     logger.handlers = [handler]
     logger.setLevel(logging.INFO)

@@ -12,7 +12,7 @@ import click
 
 from facecluster.cli.evaluate import FOLDER, is_result, label_face_option, read, read_table
 from facecluster.cli.explain import known_faces
-from facecluster.cli.number import FloatRange
+from facecluster.cli.parameters import FloatRange
 from facecluster.cli.refer import fold
 from facecluster.cli.search import NAMES, label_faces
 from facecluster.errors import FaceclusterError, UsageError

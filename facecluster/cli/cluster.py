@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from facecluster.cli.number import FloatRange
+from facecluster.cli.parameters import FloatRange, Folder
 from facecluster.cli.results import write_result
 from facecluster.cli.summary import print_result, summary
 from facecluster.errors import FaceclusterError, UsageError
@@ -180,7 +180,7 @@ update_option = click.option(
     "-o",
     "--output",
     required=True,
-    type=click.Path(file_okay=False, path_type=Path),
+    type=Folder(),
     metavar="DIR",
     help="Folder for the results. Only what facecluster put there before is replaced.",
 )

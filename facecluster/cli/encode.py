@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from facecluster.cli.number import FloatRange
+from facecluster.cli.parameters import FloatRange
 from facecluster.errors import UsageError
 from facecluster.identity.check import PRESETS
 from facecluster.output.words import many, printable
@@ -373,7 +373,7 @@ def summary(encoded: Encoded, seconds: float, request: Request, output: Path | N
         )
         tell(why("left out", refused))
     rate = f", {encoded.n_new_faces / seconds:.1f} new faces a second" if encoded.n_new_faces else ""
-    lines.append(f"{'' if output is None else f'{output}: '}{seconds:.1f} s{rate}")
+    lines.append(f"{'' if output is None else f'{printable(str(output))}: '}{seconds:.1f} s{rate}")
     return "\n".join(lines)
 
 

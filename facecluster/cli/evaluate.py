@@ -176,9 +176,16 @@ def command(
 
 
 def read(source: str) -> Result:
-    """Read a result, from its folder or its clusters.json."""
+    """Read a result, from its folder or its clusters.json.
+
+    Raises:
+        UsageError: an empty name.
+        FaceclusterError: as `records.read_result` raises it.
+    """
     from facecluster.output.records import read_result
 
+    if not source:
+        raise UsageError("an empty name; is a variable unset?")
     path = Path(source)
     if not path.is_dir():
         return read_result(path)

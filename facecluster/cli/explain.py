@@ -66,7 +66,8 @@ def command(
 
     Of a face: the limits of the gate, how far its person's founding faces are, the runner-up, and of a face that was
     left out, how it missed. Of a person: its founding faces, how far apart they are, the weakest link between them,
-    and the nearest other person. The rules are those that RESULT was made by.
+    and the nearest other person. The rules are those that RESULT was made by. A picture that cannot be made is an
+    error, told after the explanation.
     """
     from facecluster.output.explain_face import explain_face
     from facecluster.output.explain_person import explain_person
@@ -87,9 +88,6 @@ def command(
         explanation = explain_person(known, chosen, decisions)
     else:
         explanation = explain_face(known, chosen, decisions)
-    if image is not None:
-        title, tiles = _picture(explanation, table)
-        _draw(image, tiles, title)
     if as_json or not sys.stdout.isatty():
         sys.stdout.write(to_json(explanation))
     else:
@@ -97,8 +95,11 @@ def command(
             person_report(explanation) if explanation.kind == "person" else face_report(explanation, source)
         )
         click.echo("\n".join(_fit(lines)))
-    if image is not None and not quiet:
-        click.echo(f"{image}: {title}", err=True)
+    if image is not None:
+        title, tiles = _picture(explanation, table)
+        _draw(image, tiles, title)
+        if not quiet:
+            click.echo(f"{printable(str(image))}: {title}", err=True)
 
 
 # --------------------------------------------------------------------------------------------------- reading
@@ -200,12 +201,20 @@ def _picture(explanation: FaceExplanation | PersonExplanation, table: FaceTable)
 
 
 def _draw(image: Path, tiles: Sequence[Tile], title: str) -> None:
-    """Make the picture, if any of the photos can be read."""
+    """Make the picture, if any of the photos can be read.
+
+    Raises:
+        FaceclusterError: none can; nothing is written.
+    """
     from facecluster.output.side_by_side import side_by_side, write_picture
 
     pixels, missing = side_by_side(tiles, title)
     if len(missing) == len(tiles):
-        raise FaceclusterError(f"{image}: none of the photos can be shown: {missing[0][0]}: {missing[0][1]}")
+        photo, why = missing[0]
+        raise FaceclusterError(
+            f"{image}: there is no picture, as none of the photos can be shown ({photo}: {why}); if they were "
+            "moved, run encode with the folder where they are now, and cluster again"
+        )
     for photo, why in missing:
         _log.warning("%s: cannot be shown: %s", printable(photo), why)
     write_picture(image, pixels)

@@ -7,6 +7,7 @@ FACE     a face's id or the start of it; a photo in which one face was found; or
 from __future__ import annotations
 
 import os
+import re
 import unicodedata
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, TypeAlias
@@ -24,6 +25,8 @@ SHORTEST = 6
 
 _N_NEAR = 5
 """People that a message names."""
+_NUMBER = re.compile(r"(?:person)?[-_ #]*(\d{1,9})", re.ASCII)
+"""What may be meant for a person's number."""
 
 
 def find_person(result: Result, text: str) -> Person:
@@ -99,9 +102,9 @@ def _face(result: Result, text: str, person: Person | None) -> Face | None:
         return found[0]
     path, number = text, None
     of_photo = _of_photo(result, text)
-    if not of_photo and text.rpartition("#")[2].isdecimal():
+    if not of_photo and "#" in text:
         path, _, digits = text.rpartition("#")
-        number, of_photo = int(digits), _of_photo(result, path)
+        number, of_photo = int(digits) if digits.isdecimal() else 0, _of_photo(result, path)
     if of_photo:
         return _choose(result, path, of_photo, number, person)
     starting = {
@@ -160,6 +163,12 @@ def _near(result: Result, text: str) -> str:
     """Name those whose id or name is like a text."""
     if not result.people:
         return "nobody is in the result"
+    if written := _NUMBER.fullmatch(fold(text)):
+        same = [
+            p for p in result.people if (own := _NUMBER.fullmatch(p.id)) and int(own[1]) == int(written[1])
+        ]
+        if same:
+            return f"perhaps {_some([called(person) for person in same])}"
     known = {fold(text): called(p) for p in result.people for text in (p.id, p.name) if text}
     near = dict.fromkeys(known[like] for like in get_close_matches(fold(text), known, n=_N_NEAR))
     if near:

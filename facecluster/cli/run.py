@@ -15,6 +15,7 @@ from facecluster.cli.cluster import (
     update_option,
 )
 from facecluster.cli.encode import Request, encode, encode_options
+from facecluster.cli.parameters import Folder
 from facecluster.cli.summary import print_result, summary
 from facecluster.errors import UsageError
 from facecluster.output.places import TABLE
@@ -25,7 +26,7 @@ from facecluster.output.places import TABLE
     "-o",
     "--output",
     required=True,
-    type=click.Path(file_okay=False, path_type=Path),
+    type=Folder(),
     metavar="DIR",
     help=f"Folder for the results. It keeps {TABLE}, so that the next run looks at new photos only.",
 )

@@ -23,7 +23,7 @@ from facecluster.cli.evaluate import (
     read_table,
 )
 from facecluster.cli.explain import known_faces
-from facecluster.cli.number import FloatRange
+from facecluster.cli.parameters import FloatRange
 from facecluster.cli.refer import find_face
 from facecluster.errors import FaceclusterError, TableError, UsageError
 from facecluster.output.places import TABLE

@@ -84,7 +84,9 @@ def summary(result: Result, directory: Path, options: ClusterOptions) -> str:
             "See --min-images, --min-size, --max-angle, --min-quality, --no-gate, --eps."
         )
     what = CLUSTERS if options.link == "none" else f"{CLUSTERS}, folders of photos"
-    lines.append(f"{directory}: {what}" + (", a montage of each person" if counts.people else ""))
+    lines.append(
+        f"{printable(str(directory))}: {what}" + (", a montage of each person" if counts.people else "")
+    )
     return "\n".join(lines)
 
 

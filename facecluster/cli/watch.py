@@ -26,6 +26,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -36,13 +37,14 @@ import click
 
 from facecluster.cli.cluster import ClusterOptions, cluster_options, cluster_table, decisions_option
 from facecluster.cli.encode import Request, photo_options, progress
-from facecluster.cli.number import FloatRange
+from facecluster.cli.parameters import FloatRange, Folder
 from facecluster.errors import FaceclusterError, PhotoError, UsageError
 from facecluster.output.places import CLUSTERS, TABLE
 from facecluster.output.words import many
 
 if TYPE_CHECKING:  # NumPy, OpenCV and the networks are loaded when there is work to do
     from facecluster.journal import Journal
+    from facecluster.options import EncodeOptions
     from facecluster.output.events import Event, ToldFace
     from facecluster.output.records import Result
     from facecluster.table import FaceTable
@@ -164,7 +166,7 @@ def _folder_options(function: Callable[..., Any]) -> Callable[..., Any]:
     "--into",
     "directory",
     required=True,
-    type=click.Path(file_okay=False, path_type=Path),
+    type=Folder(),
     metavar="RESULT",
     help=f"Folder of results, as run makes it: keeps {TABLE}, {CLUSTERS} and the rest. People in it stay.",
 )
@@ -208,6 +210,7 @@ def command(
     with only_user_of(directory / JOURNAL):
         table = store.read(file) if file.exists() else None
         _check_source(directory)
+        _check_settings(file, _encoding(table, request))
         since = _since(directory)
 
         def tell(event: Event) -> None:
@@ -221,6 +224,7 @@ def command(
                 table = deal_with(whole, table, directory, request, options, tell)
                 arrivals.done(whole)
                 arrivals.forget(known - (known := _paths(table)))
+                arrivals.forget([path for path in whole if path not in known or not os.path.exists(path)])
         if arrivals.unfinished:
             _log.warning(
                 "%d photos came just now, or are still being written: left for the next time",
@@ -275,15 +279,10 @@ def _encode(paths: Sequence[str], table: FaceTable | None, file: Path, request: 
     """Add photos to the table, where all others stay, and say which of them cannot be read, or fail its check."""
     import numpy as np
 
-    from facecluster.identity.check import PRESETS
-    from facecluster.options import EncodeOptions
     from facecluster.pipeline import encode_photos
     from facecluster.table import UNREADABLE
 
-    made_with = {} if table is None else table.settings.options
-    check = made_with.get("check")
-    kept = {"check": check if check in PRESETS else None, "attributes": bool(made_with.get("attributes"))}
-    options = EncodeOptions(**{**request.chosen, **kept})
+    options = _encoding(table, request)
     digests = {}
     if table is not None:
         fine = table.photos.status != UNREADABLE
@@ -292,20 +291,22 @@ def _encode(paths: Sequence[str], table: FaceTable | None, file: Path, request: 
     new = [path for path in new if path not in digests or digests[path] != _digest(path)]  # else only touched
     if not new:
         return table
-    with progress(len(new), quiet=request.quiet) as bar:
-        encoded = encode_photos(
-            new,
-            options,
-            output=file,
-            jobs=request.jobs,
-            append=True,
-            arriving=True,
-            advance=bar.update,
-        ).table
+    try:
+        with progress(len(new), quiet=request.quiet) as bar:
+            encoded = encode_photos(
+                new,
+                options,
+                output=file,
+                jobs=request.jobs,
+                append=True,
+                arriving=True,
+                advance=bar.update,
+            ).table
+    except PhotoError:  # all of them are gone again
+        return table
+    _say_what_arrived(table, encoded)
     photos = encoded.photos
     arrived = np.isin(photos.path, new)
-    n_faces = int(np.count_nonzero(arrived[encoded.faces.photo]))
-    _log.info("%s arrived or changed, with %s", many(len(new), "photo"), many(n_faces, "face"))
     broken: list[str] = []
     refused: list[str] = []
     for row in np.flatnonzero(arrived & (photos.reason != "")).tolist():
@@ -314,8 +315,47 @@ def _encode(paths: Sequence[str], table: FaceTable | None, file: Path, request: 
     if broken:
         _log.warning("cannot be read: %s", _listed(broken))
     if refused:
-        _log.warning("faces left out by --check %s of the table: %s", check, _listed(refused))
+        _log.warning("faces left out by --check %s of the table: %s", options.check, _listed(refused))
     return encoded
+
+
+def _encoding(table: FaceTable | None, request: Request) -> EncodeOptions:
+    """How arriving photos are encoded: as the user says, with the check and the attributes of the table."""
+    from facecluster.identity.check import PRESETS
+    from facecluster.options import EncodeOptions
+
+    made_with = {} if table is None else table.settings.options
+    check = made_with.get("check")
+    kept = {"check": check if check in PRESETS else None, "attributes": bool(made_with.get("attributes"))}
+    return EncodeOptions(**{**request.chosen, **kept})
+
+
+def _say_what_arrived(before: FaceTable | None, after: FaceTable) -> None:
+    """Count the contents and copies that the table has newly, and apart from them photos that got other names."""
+    import numpy as np
+
+    known, now = _contents(before), _contents(after)
+    new = Counter(now.values()) - Counter(known.values())
+    n_faces = np.bincount(after.faces.photo, minlength=len(after.photos)).tolist()
+    faces_of = dict(zip(now.values(), n_faces, strict=True))
+    n_new = new.total()
+    n_renamed = sum(known.get(path) != content for path, content in now.items()) - n_new
+    if n_new:
+        n = sum(times * faces_of[content] for content, times in new.items())
+        _log.info("%s arrived or changed, with %s", many(n_new, "photo"), many(n, "face"))
+    if n_renamed:
+        _log.info("%s %s another name now", many(n_renamed, "photo"), "has" if n_renamed == 1 else "have")
+
+
+def _contents(table: FaceTable | None) -> dict[str, str]:
+    """The content of each photo, by path: its digest, or its path where nobody could read it."""
+    if table is None:
+        return {}
+    photos = table.photos
+    return {
+        path: digest or path
+        for path, digest in zip(photos.path.tolist(), photos.digest.tolist(), strict=True)
+    }
 
 
 def _paths(table: FaceTable | None) -> set[str]:
@@ -400,6 +440,19 @@ def _check_source(directory: Path) -> None:
             f"{directory}: its people are not of its own {TABLE}, but of {result.settings.get('table')}; "
             "choose a RESULT that run or watch made"
         )
+
+
+def _check_settings(file: Path, options: EncodeOptions) -> None:
+    """Refuse settings that are not those of the table, or of an interrupted run, before there is anything to encode.
+
+    Raises:
+        FaceclusterError: as encode raises it.
+    """
+    from facecluster.past import recall
+
+    if file.exists():
+        with recall(file, options.settings(), fresh=False):
+            pass
 
 
 def _is_of(result: Result, table: FaceTable) -> bool:
@@ -528,9 +581,11 @@ def _folders(paths: Iterable[str], directory: Path) -> list[str]:
     """The folders to watch.
 
     Raises:
-        UsageError: one is none, or holds the results itself.
+        UsageError: one is an empty name or no folder, or holds the results itself.
     """
-    folders = [os.path.abspath(path) for path in paths]
+    from facecluster.photos import check_name
+
+    folders = [os.path.abspath(check_name(path)) for path in paths]
     for path, folder in zip(paths, folders, strict=True):
         if path == "-" or not os.path.isdir(folder):
             raise UsageError(f"{path}: no folder; watch takes folders")
