@@ -188,7 +188,7 @@ def test_models_fetch_without_an_index_fails_with_a_message(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     "arguments",
     [["run", ".", "-o", ""], ["cluster", "faces.npz", "-o", ""], ["watch", ".", "--into", ""], ["show", ""],
-     ["explain", "", "a.jpg"], ["evaluate", "", "--labels", "folder"]],
+     ["explain", "", "a.jpg"], ["show", "", "Anna"]],
 )  # fmt: skip
 def test_empty_name_is_not_the_current_folder(
     arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
