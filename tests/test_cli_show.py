@@ -18,7 +18,7 @@ from test_show import IDS, LABEL, NAMES, REASONS, make
 
 from facecluster import store
 from facecluster.cli import main
-from facecluster.cli.evaluate import read_labels
+from facecluster.cli.labels import read_labels
 from facecluster.cli.show import _FORMATS, photos_report
 from facecluster.output.records import to_json
 from facecluster.output.show import About, ShownPhoto

@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from facecluster.cli.evaluate import FOLDER, is_result, label_face_option, read, read_table
-from facecluster.cli.explain import known_faces
+from facecluster.cli.labels import FOLDER, NAMES, label_face_option, label_faces
 from facecluster.cli.parameters import FloatRange
 from facecluster.cli.refer import fold
-from facecluster.cli.search import NAMES, label_faces
+from facecluster.cli.sources import is_result, known_faces, read, read_table, refuse_table, table_option
 from facecluster.errors import FaceclusterError, UsageError
 from facecluster.output.words import many, printable
 
@@ -79,12 +78,7 @@ _N_FACES = 5
     show_default=True,
     help="Confidence that a match has at least.",
 )
-@click.option(
-    "--table",
-    "table_file",
-    metavar="FILE",
-    help="Face table that RESULT was made from.  [default: as RESULT says, or faces.npz beside it]",
-)
+@table_option
 @click.option("-j", "--jobs", type=click.IntRange(min=1), help="Threads.  [default: one a core]")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, as a pipe gets it anyway.")
 @click.option("-q", "--quiet", is_flag=True, help="No summary.")
@@ -167,10 +161,7 @@ def read_labelled(source: str, labels_from: str, which: Main | None, table_file:
             raise UsageError(
                 f"{source}: a face table has no names; give --labels folder or a CSV, or a result"
             )
-        if table_file is not None:
-            raise UsageError(
-                f"{source}: is taken for a face table; leave --table {table_file} out, or give a result"
-            )
+        refuse_table(source, table_file)
         table = read_table(source)
     else:
         if labels_from == NAMES and which is not None:

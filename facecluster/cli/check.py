@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from facecluster.cli.cluster import warn_if_outdated
 from facecluster.cli.encode import Request, find, photo_options, progress
+from facecluster.cli.sources import warn_if_outdated
 from facecluster.errors import FaceclusterError, OutputError, PhotoError, UsageError
 from facecluster.identity.check import PRESETS, Limit, measure, names
 from facecluster.output.places import CLUSTERS

@@ -17,6 +17,7 @@ import click
 
 from facecluster.cli.parameters import FloatRange, Folder
 from facecluster.cli.results import write_result
+from facecluster.cli.sources import warn_if_outdated
 from facecluster.cli.summary import print_result, summary
 from facecluster.errors import FaceclusterError, UsageError
 from facecluster.identity.gate import Limits
@@ -403,13 +404,3 @@ def _warn_of_namesakes(result: Result, directory: Path, pair: Namesakes) -> None
         "merge them, facecluster merge %s %s %s, or give %s another: facecluster name %s %s NAME",
         first, second.id, lines, where, first, second.id, first, where, first,
     )  # fmt: skip
-
-
-def warn_if_outdated(table: FaceTable, name: str) -> None:
-    """Say that pose and quality of a table mean something else than today."""
-    known = table.faces.quality == table.faces.quality
-    if table.settings.outdated and known.any():
-        _log.warning(
-            "%s: an older facecluster measured pose and quality by other formulas; encode --fresh measures them anew",
-            name,
-        )

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from facecluster.cli.cluster import ClusterOptions, cluster_table
-from facecluster.cli.evaluate import read
 from facecluster.cli.refer import called, find, find_face, find_person, fold
 from facecluster.cli.results import write_result
+from facecluster.cli.sources import folder_of, read
 from facecluster.errors import FaceclusterError, OutputError, UsageError
 from facecluster.identity.gate import Limits
 from facecluster.output.places import CLUSTERS, table_of
@@ -77,7 +77,7 @@ class Opened:
             raise FaceclusterError(
                 f"{source}: an older facecluster made it; run cluster again, then correct it"
             )
-        directory = Path(source) if os.path.isdir(source) else Path(source).parent
+        directory = folder_of(source)
         file = ledger.file_of(result.settings, directory)
         return cls(source, result, directory, file, ledger.read(file), quiet)
 

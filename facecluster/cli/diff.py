@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from facecluster.cli.evaluate import read
+from facecluster.cli.sources import read
 from facecluster.output.words import printable
 
 if TYPE_CHECKING:  # NumPy is loaded when there is work to do

@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from facecluster.cli.evaluate import read
 from facecluster.cli.refer import find
-from facecluster.errors import FaceclusterError, TableError
-from facecluster.output.places import TABLE, table_of
+from facecluster.cli.sources import folder_of, known_faces, read, table_option
+from facecluster.errors import FaceclusterError
 from facecluster.output.words import many, printable
 
 if TYPE_CHECKING:  # NumPy and OpenCV are loaded when there is work to do
@@ -30,7 +29,7 @@ if TYPE_CHECKING:  # NumPy and OpenCV are loaded when there is work to do
         PersonExplanation,
         Ruling,
     )
-    from facecluster.output.known import End, Known
+    from facecluster.output.known import End
     from facecluster.output.records import Result
     from facecluster.output.side_by_side import Tile
     from facecluster.table import FaceTable
@@ -41,12 +40,7 @@ _log = logging.getLogger(__name__)
 @click.command("explain")
 @click.argument("source", metavar="RESULT")
 @click.argument("what", metavar="FACE|PERSON")
-@click.option(
-    "--table",
-    "table_file",
-    metavar="FILE",
-    help=f"Face table that RESULT was made from.  [default: as RESULT says, or {TABLE} beside it]",
-)
+@table_option
 @click.option(
     "--image",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -105,60 +99,16 @@ def command(
 # --------------------------------------------------------------------------------------------------- reading
 
 
-def known_faces(result: Result, source: str, table_file: str | None) -> tuple[Known, FaceTable]:
-    """Read the face table that a result was made from.
-
-    Raises:
-        TableError: it is gone, or another one is in its place; the message says what to do.
-    """
-    from facecluster import store
-    from facecluster.output.known import Known, bounds_of
-
-    try:
-        bounds_of(result)
-    except TableError as error:
-        raise TableError(f"{source}: {error}") from error
-    file = table_file or table_of(result, _folder(source))
-    if file is None:
-        beside = str(_folder(source) / TABLE)
-        named = [place for place in (result.settings.get("table"), beside) if isinstance(place, str)]
-        raise TableError(
-            f"{source}: its face table is gone ({' and '.join(dict.fromkeys(named))}), and distances cannot be told "
-            "without; give it with --table FILE, or run encode and cluster again"
-        )
-    table = store.read(file)
-    try:
-        known = Known.of(result, table)
-    except TableError as error:
-        raise TableError(
-            f"{file}: not the face table that {source} was made from: {error}; give that one with --table FILE, or "
-            "run cluster again"
-        ) from error
-    if known.n_newer:
-        _log.warning(
-            "%s: has %s that %s does not know; cluster again to have them placed",
-            file,
-            many(known.n_newer, "face"),
-            source,
-        )
-    return known, table
-
-
 def _decisions(result: Result, source: str) -> list[Decision]:
     """Read what somebody decided about a result."""
     from facecluster import ledger
     from facecluster.identity.decisions import mark
 
-    file = ledger.file_of(result.settings, _folder(source))
+    file = ledger.file_of(result.settings, folder_of(source))
     decisions = ledger.read(file)
     if mark(decisions) != (result.settings.get("decisions") or ""):
         _log.warning("%s: %s does not show all of these decisions; run cluster again", file, source)
     return decisions
-
-
-def _folder(source: str) -> Path:
-    """The folder of a result."""
-    return Path(source) if os.path.isdir(source) else Path(source).parent
 
 
 # -------------------------------------------------------------------------------------------------- pictures

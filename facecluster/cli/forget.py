@@ -23,7 +23,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from facecluster.cli.evaluate import FOLDER, label_face_option
 from facecluster.cli.forget_steps import Report, clean_decisions, clean_result, clean_tables
 from facecluster.cli.forget_targets import (
     Opened,
@@ -34,6 +33,7 @@ from facecluster.cli.forget_targets import (
     open_targets,
     target_of_all,
 )
+from facecluster.cli.labels import FOLDER, label_face_option
 from facecluster.cli.refer import called
 from facecluster.errors import FaceclusterError, OutputError, UsageError
 from facecluster.output.words import many

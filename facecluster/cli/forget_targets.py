@@ -12,10 +12,10 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from facecluster.cli.evaluate import find_labels, read
+from facecluster.cli.labels import attach_to, find_labels
 from facecluster.cli.refer import find_person, fold
 from facecluster.cli.results import open_folder
-from facecluster.cli.search import attach_to
+from facecluster.cli.sources import read
 from facecluster.errors import FaceclusterError, OutputError, UsageError
 from facecluster.output.places import CLUSTERS, TABLE, table_of
 from facecluster.output.words import printable

@@ -10,8 +10,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from facecluster.cli.evaluate import is_result, label_face_option, read, read_table
-from facecluster.cli.search import NAMES, check_labels, check_names, label_faces, labels_option
+from facecluster.cli.labels import (
+    NAMES,
+    check_labels,
+    check_names,
+    label_face_option,
+    label_faces,
+    labels_option,
+)
+from facecluster.cli.sources import is_result, read, read_table
 from facecluster.errors import UsageError
 from facecluster.output.words import many, printable
 

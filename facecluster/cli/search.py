@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
@@ -13,30 +12,26 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from facecluster.cli.encode import Request, find, progress
-from facecluster.cli.evaluate import (
-    attach,
-    bare_photos,
-    find_labels,
-    is_result,
+from facecluster.cli.labels import (
+    NAMES,
+    check_labels,
+    check_names,
     label_face_option,
-    read,
-    read_table,
+    label_faces,
+    labels_option,
 )
-from facecluster.cli.explain import known_faces
 from facecluster.cli.parameters import FloatRange
 from facecluster.cli.refer import find_face
+from facecluster.cli.sources import is_result, known_faces, read, read_table, refuse_table, table_option
 from facecluster.errors import FaceclusterError, TableError, UsageError
-from facecluster.output.places import TABLE
 from facecluster.output.words import many, printable
 
 if TYPE_CHECKING:  # NumPy and the networks are loaded when there is work to do
     import numpy as np
     from numpy.typing import NDArray
 
-    from facecluster.cli.evaluate import Labels
     from facecluster.identity.boxes import Main
     from facecluster.output.matches import Gallery, Match, Query
-    from facecluster.output.records import Result
     from facecluster.table import FaceTable
 
     Wanted = tuple[FaceTable, NDArray[np.bool_]]
@@ -45,19 +40,6 @@ _log = logging.getLogger(__name__)
 
 NOBODY = 3
 """Exit code where no face is like anybody's."""
-
-NAMES = "names"
-"""Labels that are the names somebody gave to people."""
-
-
-labels_option = click.option(
-    "--labels",
-    "labels_from",
-    metavar="folder|CSV|names",
-    help="Who is who in a face table: the folder that a photo lies in, or a file as evaluate takes it; or in RESULT, "
-    "only people who have a name.",
-)
-"""For verbs that look into a database of known faces; the command gets it as `labels_from`."""
 
 
 @click.command("search")
@@ -102,12 +84,7 @@ labels_option = click.option(
     help="Confidence that is enough for a match; 0 takes everybody.  [default: as near as cluster asks for]",
 )
 @click.option("--largest", is_flag=True, help="Look only for the largest face of each photo.")
-@click.option(
-    "--table",
-    "table_file",
-    metavar="FILE",
-    help=f"Face table that RESULT was made from.  [default: as RESULT says, or {TABLE} beside it]",
-)
+@table_option
 @click.option("-0", "--null", is_flag=True, help="Names on standard input end with NUL (find -print0).")
 @click.option(
     "-j", "--jobs", type=click.IntRange(min=-1), default=-1, help="Worker processes.  [default: one a core]"
@@ -223,10 +200,7 @@ def read_gallery(
             check_names(result, source)
         known, table = known_faces(result, source, table_file)
         return Gallery.of_result(known, table, named=labels_from == NAMES), True
-    if table_file is not None:
-        raise UsageError(
-            f"{source}: is taken for a face table; leave --table {table_file} out, or give a result"
-        )
+    refuse_table(source, table_file)
     table = read_table(source)
     try:
         if labels_from is None:
@@ -235,75 +209,6 @@ def read_gallery(
         return Gallery.of_table(table, label, texts), True
     except TableError as error:
         raise TableError(f"{source}: {error}") from error
-
-
-def check_labels(source: str, labels_from: str | None, which: Main | None) -> None:
-    """Make sure that labels fit what they are of.
-
-    Raises:
-        UsageError: they do not.
-    """
-    if source != "-" and not os.path.exists(source):
-        raise FaceclusterError(f"{source}: no such file or directory")
-    if is_result(source) and (labels_from not in (None, NAMES) or which is not None):
-        leave = "--label-face out" if labels_from in (None, NAMES) else "--labels out (or names)"
-        raise UsageError(f"{source}: says itself who is who; leave {leave}, or give its face table")
-    if not is_result(source) and labels_from == NAMES:
-        raise UsageError(f"{source}: a face table has no names; give --labels folder or a CSV, or a result")
-    if which is not None and labels_from is None:
-        raise UsageError("--label-face is about --labels; give that too")
-
-
-def check_names(result: Result, source: str) -> None:
-    """Say so where nobody of a result has a name."""
-    if not any(person.name is not None for person in result.people):
-        _log.warning("%s: nobody in it has a name; facecluster name %s PERSON NAME gives one", source, source)
-
-
-def label_faces(
-    table: FaceTable, source: str, labels_from: str, which: Main | None
-) -> tuple[NDArray[np.int64], list[str]]:
-    """Say which label each face of a table has, -1 none, and what the labels are; see `evaluate.attach`.
-
-    Raises:
-        FaceclusterError: the labels cannot be read, or are of other faces.
-    """
-    labels = find_labels(labels_from, which)
-    label, texts, unused = attach_to(table, labels, which)
-    photo = table.faces.photo
-    why = bare_photos(table.photos.path[photo].tolist(), table.photos.lost[photo], labels, which)
-    if len(photo) and not texts:
-        raise FaceclusterError(
-            f"{labels_from}: none of its labels is of a face of {source}{why and f': {why}'}"
-        )
-    if why:
-        _log.warning("%s: %s", source, why)
-    if labels is not None and unused:
-        row = unused[0]
-        _log.warning(
-            "%s: no face for %d of %d labels, the first in line %d: %s",
-            labels_from, len(unused), len(labels.names), labels.lines[row], printable(labels.names[row]),
-        )  # fmt: skip
-    return label, texts
-
-
-def attach_to(
-    table: FaceTable, labels: Labels | None, which: Main | None
-) -> tuple[NDArray[np.int64], list[str], list[int]]:
-    """Say which label each face of a table has, as `evaluate.attach` does."""
-    import numpy as np
-
-    from facecluster.identity.changes import Placed
-
-    photo, n = table.faces.photo, len(table.faces)
-    faces = Placed(
-        id=table.faces.id.tolist(),
-        photo=table.photos.path[photo].tolist(),
-        box=table.faces.box.astype(np.float64),
-        person=np.full(n, -1),
-        confidence=np.full(n, np.nan),
-    )
-    return attach(labels, faces, which or "largest", table.photos.size[photo], table.photos.lost[photo])
 
 
 # --------------------------------------------------------------------------------------------------- queries

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from facecluster.cli.check import n_cells
-from facecluster.cli.evaluate import read
 from facecluster.cli.refer import find_person, fold
+from facecluster.cli.sources import folder_of, read
 from facecluster.errors import FaceclusterError, TableError, UsageError
 from facecluster.output.places import CLUSTERS, TABLE, table_of
 from facecluster.output.words import as_bytes, many, printable
@@ -215,7 +215,7 @@ def _table(result: Result, source: str, table_file: str | None) -> FaceTable | N
     if table_file is not None:
         return store.read(table_file)
     missing = "times of photos, and attributes of faces, are not known; give it with --table FILE"
-    file = table_of(result, _file(source).parent)
+    file = table_of(result, folder_of(source))
     if file is None:
         _log.warning("%s: its face table is gone; %s", source, missing)
         return None

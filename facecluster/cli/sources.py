@@ -1,0 +1,131 @@
+"""FILE and RESULT, as verbs take them: a face table, a folder of results or its record, and the table of a result."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from facecluster.errors import FaceclusterError, TableError, UsageError
+from facecluster.output.places import CLUSTERS, TABLE, table_of
+from facecluster.output.words import many
+
+if TYPE_CHECKING:  # NumPy is loaded when there is work to do
+    from facecluster.output.known import Known
+    from facecluster.output.records import Result
+    from facecluster.table import FaceTable
+
+_log = logging.getLogger(__name__)
+
+table_option = click.option(
+    "--table",
+    "table_file",
+    metavar="FILE",
+    help=f"Face table that RESULT was made from.  [default: as RESULT says, or {TABLE} beside it]",
+)
+"""For verbs that need the numbers of a result's faces; the command gets it as `table_file`."""
+
+
+def folder_of(source: str) -> Path:
+    """Give the folder of a result that is named by it, or by its record."""
+    return Path(source) if os.path.isdir(source) else Path(source).parent
+
+
+def is_result(source: str) -> bool:
+    """Say whether a path is taken for a folder of results, or for its record."""
+    return os.path.isdir(source) or source.lower().endswith(".json")
+
+
+def read(source: str) -> Result:
+    """Read a result, from its folder or its clusters.json.
+
+    Raises:
+        UsageError: an empty name.
+        FaceclusterError: as `records.read_result` raises it.
+    """
+    from facecluster.output.records import read_result
+
+    if not source:
+        raise UsageError("an empty name; is a variable unset?")
+    path = Path(source)
+    if not path.is_dir():
+        return read_result(path)
+    if not (path / CLUSTERS).exists():
+        raise FaceclusterError(f"{source}: holds no {CLUSTERS}; give a folder that cluster or run wrote")
+    return read_result(path / CLUSTERS)
+
+
+def read_table(source: str) -> FaceTable:
+    """Read a face table, of standard input where the source is "-"."""
+    from facecluster import store
+
+    if source == "-" and sys.stdin.isatty():
+        raise UsageError("standard input is a terminal; pipe a face table in, or give FILE")
+    table = store.read(sys.stdin.buffer if source == "-" else source)
+    warn_if_outdated(table, "standard input" if source == "-" else source)
+    return table
+
+
+def refuse_table(source: str, table_file: str | None) -> None:
+    """Make sure that no face table is named beside one.
+
+    Raises:
+        UsageError: it is.
+    """
+    if table_file is not None:
+        raise UsageError(
+            f"{source}: is taken for a face table; leave --table {table_file} out, or give a result"
+        )
+
+
+def known_faces(result: Result, source: str, table_file: str | None) -> tuple[Known, FaceTable]:
+    """Read the face table that a result was made from.
+
+    Raises:
+        TableError: it is gone, or another one is in its place; the message says what to do.
+    """
+    from facecluster import store
+    from facecluster.output.known import Known, bounds_of
+
+    try:
+        bounds_of(result)
+    except TableError as error:
+        raise TableError(f"{source}: {error}") from error
+    file = table_file or table_of(result, folder_of(source))
+    if file is None:
+        beside = str(folder_of(source) / TABLE)
+        named = [place for place in (result.settings.get("table"), beside) if isinstance(place, str)]
+        raise TableError(
+            f"{source}: its face table is gone ({' and '.join(dict.fromkeys(named))}), and distances cannot be told "
+            "without; give it with --table FILE, or run encode and cluster again"
+        )
+    table = store.read(file)
+    try:
+        known = Known.of(result, table)
+    except TableError as error:
+        raise TableError(
+            f"{file}: not the face table that {source} was made from: {error}; give that one with --table FILE, or "
+            "run cluster again"
+        ) from error
+    if known.n_newer:
+        _log.warning(
+            "%s: has %s that %s does not know; cluster again to have them placed",
+            file,
+            many(known.n_newer, "face"),
+            source,
+        )
+    return known, table
+
+
+def warn_if_outdated(table: FaceTable, name: str) -> None:
+    """Say that pose and quality of a table mean something else than today."""
+    known = table.faces.quality == table.faces.quality
+    if table.settings.outdated and known.any():
+        _log.warning(
+            "%s: an older facecluster measured pose and quality by other formulas; encode --fresh measures them anew",
+            name,
+        )
