@@ -106,14 +106,28 @@ def _read_earlier(output: Path, settings: Settings) -> FaceTable:
         raise type(error)(
             f"{error}\n  encode --fresh replaces the file; another output leaves it alone"
         ) from error
-    differences = _differences(earlier.settings, settings)
+    check_settings(output, earlier.settings, settings)
+    return earlier
+
+
+def check_settings(output: Path, before: Settings, now: Settings) -> None:
+    """Make sure that a table may be added to.
+
+    Args:
+        output: its file, for the message.
+        before: what it was made with.
+        now: what is to be added.
+
+    Raises:
+        FaceclusterError: they differ; the message says in what.
+    """
+    differences = _differences(before, now)
     if differences:
         raise FaceclusterError(
             f"{output}: made with other settings, and one table holds only one kind of numbers\n"
             + "".join(f"  {line}\n" for line in differences)
             + "  use the same settings, or another output; encode --fresh makes the table anew of these photos"
         )
-    return earlier
 
 
 def _differences(before: Settings, now: Settings) -> list[str]:

@@ -200,6 +200,7 @@ def command(
     """
     from facecluster import store
     from facecluster.claim import check_output, only_user_of
+    from facecluster.past import check_settings
 
     folders = _folders(request.paths, directory)
     arguments = _program(program)
@@ -210,7 +211,8 @@ def command(
     with only_user_of(directory / JOURNAL):
         table = store.read(file) if file.exists() else None
         _check_source(directory)
-        _check_settings(file, _encoding(table, request))
+        if table is not None:  # before there is anything to encode
+            check_settings(file, table.settings, _encoding(table, request).settings())
         since = _since(directory)
 
         def tell(event: Event) -> None:
@@ -440,19 +442,6 @@ def _check_source(directory: Path) -> None:
             f"{directory}: its people are not of its own {TABLE}, but of {result.settings.get('table')}; "
             "choose a RESULT that run or watch made"
         )
-
-
-def _check_settings(file: Path, options: EncodeOptions) -> None:
-    """Refuse settings that are not those of the table, or of an interrupted run, before there is anything to encode.
-
-    Raises:
-        FaceclusterError: as encode raises it.
-    """
-    from facecluster.past import recall
-
-    if file.exists():
-        with recall(file, options.settings(), fresh=False):
-            pass
 
 
 def _is_of(result: Result, table: FaceTable) -> bool:
