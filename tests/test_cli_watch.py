@@ -18,9 +18,9 @@ from tables import make_table, people
 
 from facecluster import pipeline, store
 from facecluster.cli import main, watch
+from facecluster.cli.arrivals import Arrivals
 from facecluster.cli.cluster import ClusterOptions
 from facecluster.cli.encode import Request
-from facecluster.cli.watch import Arrivals
 from facecluster.errors import PhotoError
 from facecluster.output.events import Event, events, faces_of, pack, unpack
 from facecluster.output.records import Result, make_result, read_result
