@@ -10,7 +10,7 @@ at most (Linux).
 
 --table takes the labelled faces of a table of all of `lfw_dev`. Known are all photos but one of everyone with several;
 those who are looked for are the photos that were left out, and everyone of one photo, who is no one. Counted are the
-first matches with all defaults.
+first matches with all defaults. Then the same of people as cluster finds them, and of these merged in pairs.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 import resource
 import time
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,9 +28,14 @@ from lfw import half_of, labelled_faces
 from scale import documented, make_people
 
 from facecluster import store
+from facecluster.identity.cluster import cluster_faces
 from facecluster.identity.groups import Groups
+from facecluster.identity.rules import Rules
 from facecluster.identity.search import BATCH, Targets, find_nearest
+from facecluster.output.known import Known
 from facecluster.output.matches import Gallery, search
+from facecluster.output.records import Person, make_result
+from facecluster.table import Faces
 
 N_TIMES = 15
 
@@ -96,6 +102,45 @@ def identification(table):
     )
 
 
+def of_merged_people(table):
+    """Count who is found of people merged in pairs by hand: two looks far apart, as those of a child and an adult."""
+    rows, names = labelled_faces(table)
+    _, label, count = np.unique(names, return_inverse=True, return_counts=True)
+    last = np.zeros(len(rows), dtype=bool)
+    last[len(rows) - 1 - np.unique(label[::-1], return_index=True)[1]] = True
+    keep = np.zeros(len(table.faces), dtype=bool)
+    keep[rows[~last]] = True
+    kept = replace(table, faces=Faces(**{name: column[keep] for name, column in vars(table.faces).items()}))
+    rules = Rules.make(table.settings.encoder)
+    result = make_result(kept, cluster_faces(kept, rules), rules)
+    name_of_face = dict(zip(table.faces.id[rows].tolist(), names.tolist(), strict=True))
+    name_of = {
+        person.id: Counter(name_of_face.get(face.id, "") for face in person.faces).most_common(1)[0][0]
+        for person in result.people
+    }
+    pairs = list(zip(result.people[::2], result.people[1::2], strict=False))
+    merged = tuple(Person.of(a.id, [*a.faces, *b.faces], former=(b.id,)) for a, b in pairs)
+    those = {person.id: {name_of[person.id]} for pair in pairs for person in pair}
+    whose = {a.id: {name_of[a.id], name_of[b.id]} for a, b in pairs}
+    wanted, strangers = np.isin(names[last], list(set().union(*those.values()))), count[label[last]] == 1
+    for title, people, theirs in (
+        ("apart", tuple(person for pair in pairs for person in pair), those),
+        ("merged, by all their faces", tuple(replace(person, former=()) for person in merged), whose),
+        ("merged, by their parts", merged, whose),
+    ):
+        gallery = Gallery.of_result(Known.of(replace(result, people=people), kept), kept)
+        answers = [found for found, _ in search(gallery, table.faces.encoding[rows[last]], "person", k=1)]
+        first = [found[0].person if found else None for found in answers]
+        right = np.array(
+            [who in theirs and name in theirs[who] for who, name in zip(first, names[last], strict=True)]
+        )
+        told = np.array([who is not None for who in first])
+        print(
+            f"{title}: of one more photo of {wanted.sum()} people {right[wanted].mean():.4f} are found; of "
+            f"{strangers.sum()} strangers {told[strangers].sum()} are taken for somebody"
+        )
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--faces", type=int, default=1_000_000)
@@ -105,7 +150,9 @@ def main():
     chosen = parser.parse_args()
     print(machine(), flush=True)
     if chosen.table:
-        identification(half_of(store.read(chosen.table), chosen.half == "fit"))
+        table = half_of(store.read(chosen.table), chosen.half == "fit")
+        identification(table)
+        of_merged_people(table)
     else:
         speed(chosen.faces, chosen.jobs)
 

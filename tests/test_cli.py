@@ -15,6 +15,7 @@ from typing import Any
 import click
 import pytest
 from click.testing import CliRunner
+from commands import PROGRAM
 
 from facecluster import __version__, cli
 from facecluster.errors import FaceclusterError, ModelError, UsageError
@@ -32,7 +33,6 @@ HEAVY = {
     "tqdm",
     "tflite",
 }
-PROGRAM = [sys.executable, "-m", "facecluster"]
 
 
 def run(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
+from commands import PROGRAM
 from PIL import Image
 from tables import make_table
 
@@ -26,8 +27,6 @@ from facecluster.identity.check import PRESETS, Limit, names
 from facecluster.output.verdicts import check_photos
 from facecluster.output.words import printable
 from facecluster.table import NO_FACE, OK, QUALITY_PARTS, UNREADABLE, FaceTable
-
-PROGRAM = [sys.executable, "-m", "facecluster"]
 
 
 def run(*arguments: object, stdin: bytes | None = None) -> Result:

@@ -9,9 +9,9 @@ from typing import Any
 import click.testing
 import numpy as np
 import pytest
+from commands import on_terminal
 from hypothesis import given
 from hypothesis import strategies as st
-from test_cli_evaluate import on_terminal
 
 from facecluster.cli import main
 from facecluster.cli.diff import Changes, Who, compare, report

@@ -13,13 +13,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from commands import PROGRAM
 from PIL import Image
 
 from facecluster import photos, store
 from facecluster.options import EncodeOptions
 from facecluster.vision import detect, encode
-
-PROGRAM = [sys.executable, "-m", "facecluster"]
 
 
 def run(*arguments: str | Path, stdin: bytes = b"", cwd: Path | None = None) -> tuple[int, bytes, str]:

@@ -2,8 +2,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,14 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
+from commands import on_terminal
 from tables import make_table, people
 
 from facecluster import store
 from facecluster.cli import main
 from facecluster.identity import metrics
 from facecluster.table import FaceTable
-
-PROGRAM = [sys.executable, "-m", "facecluster"]
 
 
 def run(*arguments: object, stdin: bytes | None = None) -> Result:
@@ -321,26 +318,6 @@ def test_quiet_says_nothing(file: Path) -> None:
 
 
 # -------------------------------------------------------------------------------------------------- a terminal
-
-
-def on_terminal(*arguments: object) -> tuple[int, str, str]:
-    """Exit code, what the terminal shows, and standard error."""
-    pty = pytest.importorskip("pty", reason="no terminals to be had on this system")
-    leader, terminal = pty.openpty()
-    with subprocess.Popen(
-        [*PROGRAM, *map(str, arguments)], stdout=terminal, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL
-    ) as process:
-        os.close(terminal)
-        shown = b""
-        try:
-            while some := os.read(leader, 4096):
-                shown += some
-        except OSError:  # Linux tells so that the other end is closed
-            pass
-        assert process.stderr is not None
-        stderr = process.stderr.read().decode()
-    os.close(leader)
-    return process.returncode, shown.decode().replace("\r\n", "\n"), stderr
 
 
 def test_a_terminal_gets_a_text(file: Path) -> None:

@@ -3,15 +3,16 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click.testing
 import numpy as np
 import pytest
+from commands import on_terminal, refused
 from PIL import Image
 from tables import make_table
-from test_cli_evaluate import on_terminal
 from test_explain import CORE, LABEL, at, result_of, spot
 
 from facecluster import ledger, store
@@ -37,10 +38,7 @@ def explained(*arguments: object) -> dict[str, Any]:
     return record
 
 
-def error(code: int, *arguments: object) -> str:
-    found = run(*arguments)
-    assert (found.exit_code, found.stdout) == (code, "")
-    return found.stderr
+error = partial(refused, run)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,8 @@ import click.testing
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from commands import on_terminal, refused
 from tables import make_table
-from test_cli_evaluate import on_terminal
 from test_explain import at, result_of
 
 from facecluster import store
@@ -32,10 +33,7 @@ def found(*arguments: object, code: int = 0, stdin: bytes | None = None) -> list
     return [json.loads(line) for line in result.stdout.splitlines()]
 
 
-def error(code: int, *arguments: object) -> str:
-    result = run(*arguments)
-    assert (result.exit_code, result.stdout) == (code, "")
-    return result.stderr
+error = partial(refused, run)
 
 
 @pytest.fixture

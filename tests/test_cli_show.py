@@ -6,13 +6,14 @@ import os
 import shutil
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click.testing
 import pytest
+from commands import on_terminal, refused
 from tables import make_table, people
-from test_cli_evaluate import on_terminal
 from test_explain import result_of
 from test_show import IDS, LABEL, NAMES, REASONS, make
 
@@ -36,10 +37,7 @@ def shown(*arguments: object) -> dict[str, Any]:
     return record
 
 
-def error(code: int, *arguments: object) -> str:
-    found = run(*arguments)
-    assert (found.exit_code, found.stdout) == (code, "")
-    return found.stderr
+error = partial(refused, run)
 
 
 def ids(record: dict[str, Any]) -> list[str]:

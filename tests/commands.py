@@ -1,0 +1,40 @@
+"""Ways to run the command line in tests."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+
+import click.testing
+import pytest
+
+PROGRAM = [sys.executable, "-m", "facecluster"]
+
+
+def on_terminal(*arguments: object) -> tuple[int, str, str]:
+    """Exit code, what the terminal shows, and standard error."""
+    pty = pytest.importorskip("pty", reason="no terminals to be had on this system")
+    leader, terminal = pty.openpty()
+    with subprocess.Popen(
+        [*PROGRAM, *map(str, arguments)], stdout=terminal, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL
+    ) as process:
+        os.close(terminal)
+        shown = b""
+        try:
+            while some := os.read(leader, 4096):
+                shown += some
+        except OSError:  # Linux tells so that the other end is closed
+            pass
+        assert process.stderr is not None
+        stderr = process.stderr.read().decode()
+    os.close(leader)
+    return process.returncode, shown.decode().replace("\r\n", "\n"), stderr
+
+
+def refused(run: Callable[..., click.testing.Result], code: int, *arguments: object) -> str:
+    """What a command says that ends with a code, and prints nothing."""
+    found = run(*arguments)
+    assert (found.exit_code, found.stdout) == (code, "")
+    return found.stderr
