@@ -397,7 +397,7 @@ def test_photo_that_is_renamed_back_is_in_the_table_under_its_name(
         (incoming / "2.png").rename(incoming / "1.png")
         yield
 
-    monkeypatch.setattr(watch, "_reports", looks)
+    monkeypatch.setattr(watch, "reports", looks)
     assert run(incoming, "--into", tmp_path / "out", *OPTIONS).exit_code == 0
     assert names_in(tmp_path / "out") == ["1.png"]
 
@@ -460,7 +460,7 @@ def test_photo_that_was_gone_before_it_was_read_is_new_when_it_is_back(
         yield
 
     moving(monkeypatch, incoming / "1.png", away, digested=False)
-    monkeypatch.setattr(watch, "_reports", looks)
+    monkeypatch.setattr(watch, "reports", looks)
     assert run(incoming, "--into", tmp_path / "out", *OPTIONS).exit_code == 0
     assert names_in(tmp_path / "out") == ["1.png"]
     assert read_result(tmp_path / "out" / "clusters.json").counts.no_face == 1
