@@ -18,7 +18,7 @@ import numpy as np
 from labelled import SHARED, in_fit_half, machine
 from lfw import facecluster, labelled_faces
 
-from facecluster import store
+from facecluster.formats import face_table
 from facecluster.identity import cluster
 from facecluster.identity.gate import Reason, judge
 from facecluster.identity.rules import Rules
@@ -79,7 +79,7 @@ def main():
     with tempfile.TemporaryDirectory() as scratch:
         file, names = Path(scratch, "faces.npz"), "\0".join(map(str, folders))
         facecluster("encode", "-", "-0", "-o", file, "--encoder", chosen.encoder, input=names.encode())
-        table = store.read(file)
+        table = face_table.read(file)
     rules = Rules.make(chosen.encoder)
     report(table, rules)
     measure_time(table, rules)

@@ -24,7 +24,7 @@ import numpy as np
 from labelled import SHARED, central, in_fit_half, machine
 
 from facecluster import photos
-from facecluster.output.attributes import AGE_WITHIN, OPEN_MOUTH, OPEN_MOUTH_POWER
+from facecluster.render.attributes import AGE_WITHIN, OPEN_MOUTH, OPEN_MOUTH_POWER
 from facecluster.vision import attributes, crops, detect, encode, mesh, parts
 
 FOLDER = SHARED / "lfw_dev"

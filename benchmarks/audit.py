@@ -29,8 +29,8 @@ import numpy as np
 from labelled import SHARED, in_fit_half, machine
 from lfw import encode, half_of, labelled_faces
 
-from facecluster import store
 from facecluster.cli.audit import THRESHOLD
+from facecluster.formats import face_table
 from facecluster.identity.audit import BOUNDS, Misfiled, OnePerson, complete_groups, judge, radius_at
 from facecluster.identity.rules import Reach
 
@@ -151,7 +151,7 @@ def main():
     chosen = parser.parse_args()
     fit = chosen.sweep or chosen.half == "fit"
     if chosen.table:
-        table = store.read(chosen.table)
+        table = face_table.read(chosen.table)
     else:
         folders = sorted((SHARED / "lfw_dev").iterdir())
         table = encode([f for f in folders if in_fit_half(f.name) == fit], chosen.encoder)

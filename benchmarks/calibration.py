@@ -25,7 +25,7 @@ from labelled import SHARED, in_fit_half, machine
 from lfw import encode, labelled_faces
 from sklearn.isotonic import IsotonicRegression
 
-from facecluster import store
+from facecluster.formats import face_table
 from facecluster.identity.neighbours import squared_distances
 from facecluster.identity.search import CALIBRATION, confidence
 
@@ -128,7 +128,7 @@ def main():
     parser.add_argument("--table", type=Path)
     chosen = parser.parse_args()
     table = (
-        store.read(chosen.table)
+        face_table.read(chosen.table)
         if chosen.table
         else encode(sorted((SHARED / "lfw_dev").iterdir()), chosen.encoder)
     )

@@ -20,7 +20,7 @@ import numpy as np
 from labelled import SHARED, in_fit_half, machine
 from lfw import labelled_faces
 
-from facecluster import store
+from facecluster.formats import face_table
 from facecluster.identity.evidence import SAME_MOMENT, SAME_SCENE_BITS, SAME_SHOT
 from facecluster.identity.rules import DEFAULTS
 
@@ -61,7 +61,7 @@ def encode(folders, encoder, table_file):
         encoder,
     ]
     subprocess.run(command, check=True, input=names)
-    table = store.read(table_file)
+    table = face_table.read(table_file)
     rows, _ = labelled_faces(table)
     return table, rows
 

@@ -15,7 +15,7 @@ import numpy as np
 from labelled import in_fit_half, machine
 from lfw import labelled_faces
 
-from facecluster import store
+from facecluster.formats import face_table
 from facecluster.identity.groups import Groups
 from facecluster.identity.split import _ROUNDS, _longest, _within
 
@@ -39,7 +39,7 @@ def main():
     parser.add_argument("table")
     parser.add_argument("--half", choices=("fit", "reporting"), default="fit")
     chosen = parser.parse_args()
-    table = store.read(chosen.table)
+    table = face_table.read(chosen.table)
     rows, names = labelled_faces(table)
     wanted = np.array([in_fit_half(name) == (chosen.half == "fit") for name in names])
     rows, names = rows[wanted], names[wanted]

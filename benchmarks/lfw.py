@@ -29,7 +29,7 @@ from pathlib import Path
 import numpy as np
 from labelled import SHARED, in_fit_half, machine
 
-from facecluster import store
+from facecluster.formats import face_table
 from facecluster.identity import metrics
 from facecluster.identity.cluster import cluster_faces
 from facecluster.identity.gate import Limits
@@ -95,7 +95,7 @@ def encode(folders, encoder):
         ]
         subprocess.run(command, check=True, input=names.encode())
         print(f"encode {time.perf_counter() - start:.0f} s", flush=True)
-        return store.read(table_file)
+        return face_table.read(table_file)
 
 
 def add_strangers(table, n):
@@ -168,7 +168,7 @@ def main():
     fit = chosen.sweep or chosen.half == "fit"
     print(machine(), flush=True)
     if chosen.table:
-        table = store.read(chosen.table)
+        table = face_table.read(chosen.table)
     else:
         folders = sorted((SHARED / "lfw_dev").iterdir())
         wanted = [f for f in folders if chosen.strangers or in_fit_half(f.name) == fit]

@@ -14,7 +14,7 @@ from pathlib import Path
 from labelled import SHARED
 from PIL import Image
 
-from facecluster import pipeline
+from facecluster.encoding import pipeline
 from facecluster.options import EncodeOptions
 
 

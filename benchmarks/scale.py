@@ -25,7 +25,7 @@ from pathlib import Path
 import numpy as np
 from labelled import in_fit_half, machine
 
-from facecluster import store
+from facecluster.formats import face_table
 from facecluster.identity import metrics
 from facecluster.identity.cluster import cluster_faces, would_merge
 from facecluster.identity.dbscan import dbscan
@@ -238,7 +238,7 @@ def main():
     if chosen.costs:
         print_costs()
         return
-    numbers = statistics_of(store.read(chosen.table)) if chosen.table else documented()
+    numbers = statistics_of(face_table.read(chosen.table)) if chosen.table else documented()
     if chosen.faces:
         case = (chosen.faces, chosen.faces // 50, numbers, chosen.dlib, chosen.jobs)
         run("cluster", *case)

@@ -27,14 +27,15 @@ from labelled import machine
 from lfw import half_of, labelled_faces
 from scale import documented, make_people
 
-from facecluster import store
+from facecluster.formats import face_table
 from facecluster.identity.cluster import cluster_faces
 from facecluster.identity.groups import Groups
 from facecluster.identity.rules import Rules
 from facecluster.identity.search import BATCH, Targets, find_nearest
-from facecluster.output.known import Known
-from facecluster.output.matches import Gallery, search
-from facecluster.output.records import Person, make_result
+from facecluster.joined import Known
+from facecluster.library.build import make_result
+from facecluster.render.matches import Gallery, search
+from facecluster.result import Person
 from facecluster.table import Faces
 
 N_TIMES = 15
@@ -150,7 +151,7 @@ def main():
     chosen = parser.parse_args()
     print(machine(), flush=True)
     if chosen.table:
-        table = half_of(store.read(chosen.table), chosen.half == "fit")
+        table = half_of(face_table.read(chosen.table), chosen.half == "fit")
         identification(table)
         of_merged_people(table)
     else:

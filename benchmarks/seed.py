@@ -15,7 +15,7 @@ import numpy as np
 from labelled import SHARED, machine, overlap
 from lfw import facecluster
 
-from facecluster import store
+from facecluster.formats import face_table
 
 
 def main():
@@ -27,7 +27,7 @@ def main():
         start = time.perf_counter()
         facecluster("encode", SHARED / "seed_football129", "-o", table_file, "-d", "cnn", "--encoder", "dlib")
         seconds = time.perf_counter() - start
-        table = store.read(table_file)
+        table = face_table.read(table_file)
     names = np.array([Path(path).name for path in table.photos.path[table.faces.photo]])
     ious, distances = [], []
     for file, box, encoding in zip(files, boxes, encodings, strict=True):

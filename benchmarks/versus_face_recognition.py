@@ -23,7 +23,8 @@ from detectors import labelled_boxes
 from labelled import SHARED, machine, overlap
 from lfw import facecluster
 
-from facecluster import photos, store
+from facecluster import photos
+from facecluster.formats import face_table
 from facecluster.vision import models
 
 
@@ -42,7 +43,7 @@ def main():
         start = time.perf_counter()
         facecluster("encode", SHARED / "wider_dev", "-o", table_file)
         ours = (time.perf_counter() - start) / len(boxes)
-        table = store.read(table_file)
+        table = face_table.read(table_file)
 
     paths = [str(Path(path).relative_to(SHARED / "wider_dev")) for path in table.photos.path]
     right = n_labelled = 0

@@ -26,25 +26,28 @@ from typing import Any, BinaryIO, TypeAlias, TypeVar, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from facecluster import pipeline, store
-from facecluster.claim import check_output
+from facecluster.encoding import pipeline
 from facecluster.errors import FaceclusterError, TableError
+from facecluster.formats import face_table
+from facecluster.formats.clusters_json import read_result
+from facecluster.formats.face_table import check_output
 from facecluster.identity.boxes import main_faces
 from facecluster.identity.changes import Placed
 from facecluster.identity.cluster import Clustering, cluster_faces
 from facecluster.identity.gate import Limits
 from facecluster.identity.rules import Radii, Rules, SamePhoto
+from facecluster.joined import Known
+from facecluster.library.build import make_result
+from facecluster.library.layout import CLUSTERS, TABLE, table_of
+from facecluster.library.lineage import check_ids, recall
 from facecluster.options import EncodeOptions, options_of
-from facecluster.output import evaluation, matches
-from facecluster.output.evaluation import Evaluation
-from facecluster.output.known import Known
-from facecluster.output.lineage import check_ids, recall
-from facecluster.output.matches import By, Gallery, Match, Query
-from facecluster.output.places import CLUSTERS, TABLE, table_of
-from facecluster.output.records import Person, Result, make_result, read_result
-from facecluster.output.words import many
 from facecluster.photos import find_photos
+from facecluster.render import evaluation, matches
+from facecluster.render.evaluation import Evaluation
+from facecluster.render.matches import By, Gallery, Match, Query
+from facecluster.result import Person, Result
 from facecluster.table import Faces, FaceTable, Photos
+from facecluster.text import many
 
 __all__ = [
     "Clustering",
@@ -118,7 +121,7 @@ class People:
 
 
 def read(file: OnePath | BinaryIO) -> FaceTable:
-    """Read a face table; see `store.read`.
+    """Read a face table; see `face_table.read`.
 
     Args:
         file: a path, or a binary stream, which need not be seekable.
@@ -126,7 +129,7 @@ def read(file: OnePath | BinaryIO) -> FaceTable:
     Raises:
         TableError: no such file, not a face table, damaged, or written by a newer format.
     """
-    return store.read(_file("file", file, "read"))
+    return face_table.read(_file("file", file, "read"))
 
 
 def write(table: FaceTable, file: OnePath | BinaryIO) -> None:
@@ -141,7 +144,7 @@ def write(table: FaceTable, file: OnePath | BinaryIO) -> None:
         OutputError: disk full, no permission, no such folder.
     """
     _check_type("table", table, FaceTable, _A_TABLE)
-    store.write(table, _file("file", file, "write"))
+    face_table.write(table, _file("file", file, "write"))
 
 
 def read_people(result: OnePath, table: FaceTable | OnePath | None = None) -> People:

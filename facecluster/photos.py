@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
+from facecluster.durable.own_files import RESULT_MARKER
 from facecluster.errors import PhotoError, UsageError
 
 EXTENSIONS = frozenset(
@@ -28,9 +29,6 @@ EXTENSIONS = frozenset(
     | {".heic", ".heif", ".hif", ".avif"}
 )
 """What a photo in a folder is called, in lower case. A file that is named itself is tried whatever it is called."""
-
-RESULT_MARKER = ".facecluster-files.jsonl"
-"""The file that marks a folder of results; such a folder is not searched for photos unless it is named itself."""
 
 MAX_PIXELS = 50_000_000
 """Photos of more pixels than this are decoded reduced: at 50 megapixels a worker stays well under 1 GB."""

@@ -294,6 +294,17 @@ class Settings:
         return (self.detector, self.encoder, dict(self.options), dict(self.models))
 
 
+def settings_record(settings: Settings) -> dict[str, Any]:
+    """The settings as JSON has them."""
+    return {
+        "detector": settings.detector,
+        "encoder": settings.encoder,
+        "options": dict(settings.options),
+        "models": dict(settings.models),
+        "versions": dict(settings.versions),
+    }
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class FaceTable:
     """Photos, the faces found in them, and the settings of the run."""

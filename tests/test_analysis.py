@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import tables
 
-from facecluster.analysis import FACE, Analysis, make_table, pack, rows_of, unpack, unreadable
+from facecluster.encoding.analysis import FACE, Analysis, make_table, pack, rows_of, unpack, unreadable
 from facecluster.table import NO_FACE, OK, UNREADABLE
 
 

@@ -13,7 +13,7 @@ from tables import make_table
 from facecluster import photos
 from facecluster.errors import PhotoError
 from facecluster.identity.check import PRESETS, Limit
-from facecluster.output.annotate import (
+from facecluster.render.annotate import (
     AXES,
     FAIL,
     LONGEST_PX,
@@ -23,7 +23,7 @@ from facecluster.output.annotate import (
     make_picture,
     name_pictures,
 )
-from facecluster.output.verdicts import CheckedPhoto, check_photos
+from facecluster.render.verdicts import CheckedPhoto, check_photos
 from facecluster.table import NO_FACE
 
 GREY = 128

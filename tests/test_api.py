@@ -20,7 +20,7 @@ from tables import assert_same, make_table, people
 import facecluster as fc
 from facecluster.cli import main
 from facecluster.errors import TableError, UsageError
-from facecluster.output.records import to_json
+from facecluster.formats.clusters_json import to_json
 from facecluster.photos import find_photos
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -11,14 +11,14 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "facecluster"
 LAYERS = [
-    {"errors"},
-    {"packages"},
-    {"photos", "vision", "table"},
-    {"store", "unpickle", "journal", "ledger", "claim", "workers", "identity"},
-    {"options", "analysis"},
-    {"past"},
-    {"pipeline"},
-    {"output"},
+    {"errors", "text"},
+    {"durable", "packages", "workers"},
+    {"photos", "table"},
+    {"vision", "identity"},
+    {"options", "result"},
+    {"formats", "joined"},
+    {"encoding", "render"},
+    {"library"},
     {"api"},
     {"cli"},
     {"__main__"},
@@ -88,7 +88,7 @@ def test_no_two_units_import_each_other() -> None:
 def test_vision_and_identity_do_not_know_each_other() -> None:
     for path in FILES:
         if unit_of(path) == "identity":
-            assert units(path) <= {"identity", "errors", "table"}, path
+            assert units(path) <= {"identity", "errors", "table", "text"}, path
         if unit_of(path) == "vision":
             assert "identity" not in units(path), path
 
@@ -101,7 +101,7 @@ def test_vision_and_identity_do_not_know_each_other() -> None:
         ("onnx", {"vision"}),
         ("onnxruntime", {"vision"}),
         ("tflite", {"vision"}),
-        ("imutils", {"output"}),
+        ("imutils", {"render"}),
         ("sklearn", {"identity"}),
         ("scipy", {"identity"}),
         ("face_recognition_models", set()),

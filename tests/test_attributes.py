@@ -16,14 +16,14 @@ import pytest
 from tables import make_table, people
 from test_explain import result_of
 
-from facecluster import store
 from facecluster.cli import main
+from facecluster.formats import face_table
+from facecluster.formats.clusters_json import to_json
 from facecluster.options import EncodeOptions, options_of
-from facecluster.output import imm
-from facecluster.output.attributes import Attributes, Looks, PersonAttributes
-from facecluster.output.records import to_json
-from facecluster.output.show import Known, find_photos, show_person, show_photo
 from facecluster.photos import decode
+from facecluster.render import imm
+from facecluster.render.attributes import Attributes, Looks, PersonAttributes
+from facecluster.render.show import Known, find_photos, show_person, show_photo
 from facecluster.table import ATTRIBUTES, FaceTable
 from facecluster.vision import attributes, detect, mesh
 
@@ -122,7 +122,7 @@ def test_only_who_asks_gets_attributes(shared_data: Path, tmp_path: Path) -> Non
     plain, asked = tmp_path / "plain.npz", tmp_path / "asked.npz"
     assert run("encode", photo, "-o", plain).exit_code == 0
     assert run("encode", photo, "-o", asked, "--attributes").exit_code == 0
-    without, with_them = store.read(plain), store.read(asked)
+    without, with_them = face_table.read(plain), face_table.read(asked)
     assert "attributes" not in without.settings.options
     assert not {"age", "gender"} & without.settings.models.keys()
     assert all(np.isnan(getattr(without.faces, name)).all() for name in ATTRIBUTES)
@@ -142,8 +142,8 @@ def test_photos_that_are_searched_for_are_encoded_without(table: FaceTable) -> N
 
 def test_attributes_outlast_the_files(table: FaceTable, tmp_path: Path) -> None:
     for name in ("a.npz", "a.pickle"):
-        store.write(table, tmp_path / name)
-        read = store.read(tmp_path / name)
+        face_table.write(table, tmp_path / name)
+        read = face_table.read(tmp_path / name)
         for column in ATTRIBUTES:
             np.testing.assert_array_equal(getattr(read.faces, column), getattr(table.faces, column))
 
@@ -210,7 +210,7 @@ def test_field_names_of_imm(table: FaceTable) -> None:
 def folder(table: FaceTable, tmp_path: Path) -> Path:
     result = result_of(table, [0, 0, 0, 0, -1], core=[0, 1, 2], reasons={4: "low_quality"})
     (tmp_path / "clusters.json").write_text("".join(to_json(result)))
-    store.write(table, tmp_path / "faces.npz")
+    face_table.write(table, tmp_path / "faces.npz")
     return tmp_path
 
 
@@ -238,7 +238,7 @@ def test_show_tells_attributes_in_every_format(folder: Path) -> None:
 
 def test_show_says_nothing_of_looks_that_nobody_asked_for(folder: Path, table: FaceTable) -> None:
     plain = replace(table, settings=make_table(people(1, 5)).settings)
-    store.write(plain, folder / "faces.npz")
+    face_table.write(plain, folder / "faces.npz")
     [person] = json.loads(run("show", folder).stdout)["people"]
     assert person["attributes"] is None
     assert "looks" not in run("show", folder, "--format", "table").stdout

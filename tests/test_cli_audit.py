@@ -9,10 +9,10 @@ import pytest
 from click.testing import CliRunner, Result
 from tables import make_table, people
 
-from facecluster import store
 from facecluster.cli import main
 from facecluster.cli.audit import report, summary
-from facecluster.output.audit import Audit, make_audit
+from facecluster.formats import face_table
+from facecluster.render.audit import Audit, make_audit
 from facecluster.table import FaceTable
 
 
@@ -40,7 +40,7 @@ def table(tmp_path: Path) -> FaceTable:
 
 @pytest.fixture
 def file(table: FaceTable, tmp_path: Path) -> Path:
-    store.write(table, tmp_path / "faces.npz")
+    face_table.write(table, tmp_path / "faces.npz")
     return tmp_path / "faces.npz"
 
 
@@ -123,7 +123,7 @@ def test_label_of_many_people_counts_once(file: Path) -> None:
 
 def test_why_faces_are_left_out(tmp_path: Path) -> None:
     table = make_table(people(2, 2), photo=[0, 0, 1, 1], paths=["/photos/ann/1.jpg", "/photos/ann/2.jpg"])
-    store.write(table, tmp_path / "faces.npz")
+    face_table.write(table, tmp_path / "faces.npz")
     found = run(tmp_path / "faces.npz", "--labels", "folder", "--label-face", "central")
     assert "2 left out: 2 not the central face of their photo (--label-face all" in found.stderr
     assert ", 0 left out; " in run(tmp_path / "faces.npz", "--labels", "folder", "--label-face", "all").stderr
@@ -220,7 +220,7 @@ def test_options_that_make_no_sense(file: Path, options: list[str], message: str
 
 
 def test_empty_table(tmp_path: Path) -> None:
-    store.write(make_table([]), tmp_path / "empty.npz")
+    face_table.write(make_table([]), tmp_path / "empty.npz")
     record = audited(tmp_path / "empty.npz", "--labels", "folder")
     assert (record["all_right"], record["faces"], record["groups"]) == (True, 0, [])
 
@@ -266,7 +266,7 @@ def test_bystanders_of_a_lost_face_have_a_reason_of_their_own(tmp_path: Path) ->
     box = [[0, 0, 100, 100], [200, 0, 250, 50], *[[0, 0, 100, 100]] * 6]
     encoding = people(2, 4)[[0, 7, 1, 2, 3, 4, 5, 6]]
     columns: dict[str, Any] = {"paths": paths, "box": box, "photos": {"lost": [0] * 6 + [3]}}
-    store.write(make_table(encoding, photo=[0, 0, 1, 2, 3, 4, 5, 6], **columns), tmp_path / "faces.npz")
+    face_table.write(make_table(encoding, photo=[0, 0, 1, 2, 3, 4, 5, 6], **columns), tmp_path / "faces.npz")
     done = run(tmp_path / "faces.npz", "--labels", "folder")
     assert json.loads(done.stdout)["why_left_out"] == {"no_label": 1, "lost_label": 1}
     assert (

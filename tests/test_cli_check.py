@@ -19,14 +19,15 @@ from commands import PROGRAM
 from PIL import Image
 from tables import make_table
 
-from facecluster import photos, store
+from facecluster import photos
 from facecluster.cli import main
 from facecluster.cli.check import Layout, chosen_limits
 from facecluster.errors import UsageError
+from facecluster.formats import face_table
 from facecluster.identity.check import PRESETS, Limit, names
-from facecluster.output.verdicts import check_photos
-from facecluster.output.words import printable
+from facecluster.render.verdicts import check_photos
 from facecluster.table import NO_FACE, OK, QUALITY_PARTS, UNREADABLE, FaceTable
+from facecluster.text import printable
 
 
 def run(*arguments: object, stdin: bytes | None = None) -> Result:
@@ -63,14 +64,14 @@ def table(tmp_path: Path) -> FaceTable:
 
 @pytest.fixture
 def file(table: FaceTable, tmp_path: Path) -> Path:
-    store.write(table, tmp_path / "faces.npz")
+    face_table.write(table, tmp_path / "faces.npz")
     return tmp_path / "faces.npz"
 
 
 @pytest.fixture
 def good(tmp_path: Path) -> Path:
     """A table whose faces all pass."""
-    store.write(make_table(np.ones((2, 128))), tmp_path / "good.npz")
+    face_table.write(make_table(np.ones((2, 128))), tmp_path / "good.npz")
     return tmp_path / "good.npz"
 
 
@@ -138,7 +139,7 @@ def test_all_pass(good: Path) -> None:
 
 @pytest.mark.parametrize("status", [NO_FACE, UNREADABLE])
 def test_photo_without_a_face_does_not_pass(status: str, tmp_path: Path) -> None:
-    store.write(make_table([], paths=["/a.jpg"], photos={"status": [status]}), tmp_path / "faces.npz")
+    face_table.write(make_table([], paths=["/a.jpg"], photos={"status": [status]}), tmp_path / "faces.npz")
     result = run(tmp_path / "faces.npz", "--preset", "none")
     assert result.exit_code == 3
     assert lines(result.stdout)[0]["status"] == status
@@ -235,7 +236,7 @@ def test_mistakes_are_messages(
     monkeypatch.chdir(good.parent)
     Path("text.npz").write_text("hello")
     Path("folder").mkdir()
-    store.write(make_table([]), "empty.npz")
+    face_table.write(make_table([]), "empty.npz")
     result = run(*arguments)
     assert (result.exit_code, result.stdout) == (exit_code, "")
     assert message in result.stderr
@@ -314,7 +315,7 @@ def test_originals_in_the_folder_of_pictures_are_not_replaced(tmp_path: Path) ->
     path = tmp_path / "a.jpg"
     Image.new("RGB", (400, 400)).save(path)
     before = path.read_bytes()
-    store.write(
+    face_table.write(
         make_table(np.ones((1, 128)), paths=[str(path)], photos={"size": [[400, 400]], "digest": [""]}),
         tmp_path / "f.npz",
     )
@@ -401,7 +402,7 @@ def test_terminal_gets_a_table_and_json_on_request(file: Path) -> None:
 
 
 def test_reader_that_closes_the_pipe_ends_the_program_quietly(tmp_path: Path) -> None:
-    store.write(make_table(np.ones((500, 128))), tmp_path / "faces.npz")
+    face_table.write(make_table(np.ones((500, 128))), tmp_path / "faces.npz")
     reader, writer = os.pipe()
     os.close(reader)
     done = subprocess.run(
@@ -486,7 +487,7 @@ def test_photos_and_their_table_give_the_same(album: Path, tmp_path: Path) -> No
 def test_a_table_is_read_from_a_pipe(file: Path, tmp_path: Path, protocol: int | None) -> None:
     content = file.read_bytes()
     if protocol is not None:
-        store.write(store.read(file), tmp_path / "faces.pickle")
+        face_table.write(face_table.read(file), tmp_path / "faces.pickle")
         content = pickle.dumps(pickle.loads((tmp_path / "faces.pickle").read_bytes()), protocol)
     piped = subprocess.run([*PROGRAM, "check", "-"], input=content, capture_output=True, check=False)
     assert piped.returncode == 3, piped.stderr.decode()

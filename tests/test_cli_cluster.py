@@ -15,13 +15,18 @@ from click.testing import CliRunner, Result
 from PIL import Image
 from tables import make_table, people
 
-from facecluster import store
 from facecluster.cli import main
-from facecluster.cli.cluster import ClusterOptions, cluster_table
-from facecluster.cli.results import write_result
+from facecluster.durable.own_files import ResultFolder
 from facecluster.errors import FaceclusterError
+from facecluster.formats import face_table
 from facecluster.identity.gate import Limits
-from facecluster.output.folders import ResultFolder
+from facecluster.library.build import (
+    cluster_table,
+)
+from facecluster.library.folders import write_result
+from facecluster.library.settings import (
+    ClusterOptions,
+)
 from facecluster.table import FaceTable
 
 
@@ -43,7 +48,7 @@ def table(tmp_path: Path) -> FaceTable:
 
 @pytest.fixture
 def file(table: FaceTable, tmp_path: Path) -> Path:
-    store.write(table, tmp_path / "faces.npz")
+    face_table.write(table, tmp_path / "faces.npz")
     return tmp_path / "faces.npz"
 
 
@@ -190,7 +195,7 @@ def test_undo_gives_the_ids_back(
     out = tmp_path / "out"
     out.mkdir()
     named = replace(table, faces=replace(table.faces, id=np.char.add(table.photos.digest, "-0")))
-    store.write(named, out / "faces.npz")
+    face_table.write(named, out / "faces.npz")
     cluster_table(named, out, ClusterOptions(link="none"), source=str(out / "faces.npz"))
     before = (out / "clusters.json").read_bytes()
     for arguments in (decision, ["undo", "out"]):
@@ -412,7 +417,7 @@ def test_nobody_is_an_answer_that_says_why(file: Path, tmp_path: Path) -> None:
     assert result.stdout == ""
     assert "8  too small" in result.stderr
     assert "no one is in 3 different photos" in result.stderr
-    store.write(make_table([]), tmp_path / "empty.npz")
+    face_table.write(make_table([]), tmp_path / "empty.npz")
     result = run(tmp_path / "empty.npz", "-o", tmp_path / "out")
     assert result.exit_code == 0
     assert "there is no face in the table" in result.stderr
@@ -453,7 +458,7 @@ def test_almost_a_person_says_what_is_missing(
     columns: dict[str, object], missing: str, tmp_path: Path
 ) -> None:
     paths = ["/p/a.jpg", "/p/b.jpg", "/p/c.jpg"]
-    store.write(make_table(people(1, 3), paths=paths, **columns), tmp_path / "faces.npz")  # type: ignore[arg-type]
+    face_table.write(make_table(people(1, 3), paths=paths, **columns), tmp_path / "faces.npz")  # type: ignore[arg-type]
     result = run(tmp_path / "faces.npz", "-o", tmp_path / "out", "--link", "none")
     assert (result.exit_code, result.stdout) == (0, "")
     assert almost_lines(result) == [f"almost a person: 2 of 3 photos (a.jpg, b.jpg); {missing}"]
@@ -471,7 +476,7 @@ def test_two_good_photos_are_almost_a_person(file: Path, tmp_path: Path) -> None
 
 def test_only_as_many_faces_are_named_as_a_person_needs(tmp_path: Path) -> None:
     table = make_table(people(1, 6), quality=[0.9, 0.75, 0.5, 0.79, 0.1, 0.2])
-    store.write(table, tmp_path / "faces.npz")
+    face_table.write(table, tmp_path / "faces.npz")
     result = run(tmp_path / "faces.npz", "-o", tmp_path / "out", "--link", "none")
     assert almost_lines(result) == [
         (
@@ -484,7 +489,7 @@ def test_only_as_many_faces_are_named_as_a_person_needs(tmp_path: Path) -> None:
 
 
 def test_ten_almost_people_are_told_and_the_rest_counted(tmp_path: Path) -> None:
-    store.write(make_table(people(12, 2)), tmp_path / "faces.npz")
+    face_table.write(make_table(people(12, 2)), tmp_path / "faces.npz")
     result = run(tmp_path / "faces.npz", "-o", tmp_path / "out", "--link", "none", "--json")
     lines = almost_lines(result)
     assert len(lines) == 11
@@ -503,7 +508,7 @@ def test_ten_almost_people_are_told_and_the_rest_counted(tmp_path: Path) -> None
     ],
 )
 def test_one_is_singular(n_faces: int, options: tuple[object, ...], lines: list[str], tmp_path: Path) -> None:
-    store.write(make_table(people(1, n_faces)), tmp_path / "faces.npz")
+    face_table.write(make_table(people(1, n_faces)), tmp_path / "faces.npz")
     result = run(tmp_path / "faces.npz", "-o", tmp_path / "out", "--link", "none", *options)
     assert result.exit_code == 0, result.output
     for line in lines:
@@ -514,7 +519,7 @@ def test_warnings_count_one_in_the_singular(tmp_path: Path) -> None:
     Image.new("RGB", (400, 400)).save(tmp_path / "a.png")
     here, gone = str(tmp_path / "a.png"), str(tmp_path / "gone.png")
     table = make_table(people(2, 1), paths=[here, gone], photos={"size": [[400, 400]] * 2})
-    store.write(table, tmp_path / "faces.npz")
+    face_table.write(table, tmp_path / "faces.npz")
     (tmp_path / "out" / "person-0001").mkdir(parents=True)
     (tmp_path / "out" / "person-0001" / "a.png").write_text("mine")
     result = run(tmp_path / "faces.npz", "-o", tmp_path / "out", "--min-images", 1)
@@ -660,8 +665,8 @@ def grown(table: FaceTable, tmp_path: Path) -> tuple[Path, Path]:
         Image.new("RGB", (400, 400), (10, 200, 10)).save(path)
     encoding = people(3, 4)[[0, 1, 2, 4, 5, 6, 7, 8, 9, 10, 11, 3]]
     full = make_table(encoding, paths=paths, photos={"size": [[400, 400]] * 12})
-    store.write(first(full, 7), tmp_path / "before.npz")
-    store.write(full, tmp_path / "after.npz")
+    face_table.write(first(full, 7), tmp_path / "before.npz")
+    face_table.write(full, tmp_path / "after.npz")
     assert run(tmp_path / "before.npz", "-o", tmp_path / "out").exit_code == 0
     return tmp_path / "out", tmp_path / "after.npz"
 

@@ -11,12 +11,18 @@ from click.testing import CliRunner
 from PIL import Image
 from tables import make_table, people
 
-from facecluster import store
 from facecluster.cli import decide, main
-from facecluster.cli.cluster import ClusterOptions, cluster_table
-from facecluster.output import corrections
-from facecluster.output.records import AlmostFace, AlmostPerson, Person, Result, read_result
+from facecluster.formats import face_table
+from facecluster.formats.clusters_json import read_result
+from facecluster.library import correct
+from facecluster.library.build import (
+    cluster_table,
+)
+from facecluster.library.settings import (
+    ClusterOptions,
+)
 from facecluster.photos import digest
+from facecluster.result import AlmostFace, AlmostPerson, Person, Result
 from facecluster.table import Faces
 
 
@@ -55,7 +61,7 @@ def out(tmp_path: Path) -> Path:
         id=[f"{digest(paths[p])}-{o}" for p, o in zip(photo, ordinal, strict=True)],
         box=[[x, 200, x + 100, 300] for x in left],
     )
-    store.write(table, tmp_path / "faces.npz")
+    face_table.write(table, tmp_path / "faces.npz")
     cluster(tmp_path)
     return tmp_path / "out"
 
@@ -64,7 +70,7 @@ def cluster(folder: Path) -> Result:
     """Group the faces anew."""
     file = str(folder / "faces.npz")
     return cluster_table(
-        store.read(file), folder / "out", ClusterOptions(link="symlink"), source=file, jobs=1
+        face_table.read(file), folder / "out", ClusterOptions(link="symlink"), source=file, jobs=1
     )
 
 
@@ -433,9 +439,9 @@ def test_undo_that_cannot_write_the_result_says_that_the_decision_stays(out: Pat
 def test_undo_tells_when_the_face_table_is_another_since(out: Path) -> None:
     done("merge", out, "person-0001", "person-0002")
     file = out.parent / "faces.npz"
-    table = store.read(file)
+    table = face_table.read(file)
     kept = Faces(**{name: column[:-1] for name, column in vars(table.faces).items()})
-    store.write(replace(table, faces=kept), file)
+    face_table.write(replace(table, faces=kept), file)
     assert "14 faces grouped anew, 3 people (there were 15 faces before" in done("undo", out).stderr
 
 
@@ -456,11 +462,11 @@ def test_faces_are_neither_lost_nor_doubled_and_counts_are_right(result: Result,
     one, two, three = result.people
     ids = {face.id for face in three.faces} | {result.unclustered[0].id}
     corrected, changed = {
-        "merge": lambda: corrections.merge(result, [three, one]),
-        "split": lambda: corrections.split(result, one, [one.faces[1].id]),
-        "move": lambda: corrections.move(result, ids, two),
-        "nobody": lambda: corrections.move(result, ids, None),
-        "not a person": lambda: corrections.not_a_person(result, ids),
+        "merge": lambda: correct.merge(result, [three, one]),
+        "split": lambda: correct.split(result, one, [one.faces[1].id]),
+        "move": lambda: correct.move(result, ids, two),
+        "nobody": lambda: correct.move(result, ids, None),
+        "not a person": lambda: correct.not_a_person(result, ids),
     }[verb]()
 
     def all_ids(of: Result) -> list[str]:
@@ -484,18 +490,18 @@ def test_faces_are_neither_lost_nor_doubled_and_counts_are_right(result: Result,
 
 def test_almost_person_loses_the_faces_that_somebody_gets(result: Result) -> None:
     face = result.unclustered[0]
-    corrected, _ = corrections.move(result, {face.id}, result.people[0])
+    corrected, _ = correct.move(result, {face.id}, result.people[0])
     assert corrected.almost == ()
     assert [left.almost for left in corrected.unclustered] == [None]
-    untouched, _ = corrections.move(result, {result.people[0].faces[0].id}, None)
+    untouched, _ = correct.move(result, {result.people[0].faces[0].id}, None)
     assert untouched.almost == result.almost
     assert [left.almost for left in untouched.unclustered][:2] == [0, 0]
 
 
 def test_correcting_leaves_the_result_as_it_was(result: Result) -> None:
     copy = replace(result)
-    corrections.merge(result, result.people)
-    corrections.not_a_person(result, {result.people[0].faces[0].id})
+    correct.merge(result, result.people)
+    correct.not_a_person(result, {result.people[0].faces[0].id})
     assert result == copy
 
 

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from facecluster.cli import main
 from facecluster.cli.diff import Changes, Who, compare, report
+from facecluster.formats.clusters_json import to_json
 from facecluster.identity.changes import Placed
-from facecluster.output.records import Box, Counts, Person, PersonFace, Pose, Result, UnclusteredFace, to_json
+from facecluster.result import Box, Counts, Person, PersonFace, Pose, Result, UnclusteredFace
 
 EVERYTHING = (
     "grown",

@@ -16,7 +16,8 @@ import pytest
 from commands import PROGRAM
 from PIL import Image
 
-from facecluster import photos, store
+from facecluster import photos
+from facecluster.formats import face_table
 from facecluster.options import EncodeOptions
 from facecluster.vision import detect, encode
 
@@ -78,7 +79,7 @@ def test_encode_writes_a_table_and_tells_how_it_went(album: Path, tmp_path: Path
     assert lines[1].startswith(f"  unreadable: {album / 'broken.jpg'}: no photo")
     assert re.fullmatch(r"faces\.npz: \d+\.\d s, \d+\.\d new faces a second", lines[2])
     assert len(lines) == 3
-    assert len(store.read(tmp_path / "faces.npz").faces) == 2
+    assert len(face_table.read(tmp_path / "faces.npz").faces) == 2
     assert sorted(path.name for path in tmp_path.iterdir()) == ["album", "faces.npz"]
 
     (album / "b.jpg").unlink()
@@ -101,11 +102,11 @@ def test_photos_are_added_to_a_table(album: Path, tmp_path: Path) -> None:
         "\n1 photo of the earlier table is not among these: kept; the table has 2 photos with 2 faces\n"
         in err
     )
-    assert store.read(output).photos.path.tolist() == [str(album / "a.jpg"), str(album / "b.jpg")]
+    assert face_table.read(output).photos.path.tolist() == [str(album / "a.jpg"), str(album / "b.jpg")]
     code, _, err = run("encode", album, "-o", output, "--append")
     assert code == 1
     assert "cannot read the photo" in err
-    assert len(store.read(output).photos) == 2
+    assert len(face_table.read(output).photos) == 2
 
 
 def test_only_faces_that_pass_the_check_are_kept_and_the_others_told(
@@ -198,7 +199,7 @@ def test_all_photos_with_faces_that_fail_are_named_on_request(album: Path, tmp_p
 def test_the_flags_of_the_older_script_work(album: Path, tmp_path: Path) -> None:
     code, out, err = run("encode", "-i", album, "-e", tmp_path / "faces.pickle", "-d", "hog", "-q")
     assert (code, out, err) == (0, b"", "")
-    table = store.read(tmp_path / "faces.pickle")
+    table = face_table.read(tmp_path / "faces.pickle")
     assert table.settings.detector == "hog"
     assert len(table.faces) == 2
 
@@ -209,7 +210,7 @@ def test_a_list_on_standard_input_goes_through_to_standard_output(album: Path) -
         stdin = separator.join(os.fsencode(name) for name in names) + separator
         code, out, err = run("encode", "-", "-o", "-", "-j", "1", *flags, stdin=stdin)
         assert code == 0, err
-        table = store.read(io.BytesIO(out))
+        table = face_table.read(io.BytesIO(out))
         assert table.photos.path.tolist() == [str(name) for name in names]
         assert table.photos.reason.tolist() == ["", "no such file or directory"]
         assert len(table.faces) == 1

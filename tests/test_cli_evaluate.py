@@ -12,8 +12,8 @@ from click.testing import CliRunner, Result
 from commands import on_terminal
 from tables import make_table, people
 
-from facecluster import store
 from facecluster.cli import main
+from facecluster.formats import face_table
 from facecluster.identity import metrics
 from facecluster.table import FaceTable
 
@@ -43,7 +43,7 @@ def table(tmp_path: Path) -> FaceTable:
 
 @pytest.fixture
 def file(table: FaceTable, tmp_path: Path) -> Path:
-    store.write(table, tmp_path / "faces.npz")
+    face_table.write(table, tmp_path / "faces.npz")
     return tmp_path / "faces.npz"
 
 
@@ -120,7 +120,7 @@ def test_face_table_beside_the_result_is_used(result: Path, file: Path) -> None:
     (result / "faces.npz").write_bytes(file.read_bytes())
     assert scores(result, "--labels", "folder")["merges"][0]["distance"] is not None
     assert scores(result / "clusters.json", "--labels", "folder")["merges"][0]["distance"] is not None
-    store.write(make_table(people(1, 3)), result / "faces.npz")  # of something else
+    face_table.write(make_table(people(1, 3)), result / "faces.npz")  # of something else
     assert scores(result, "--labels", "folder")["merges"][0]["distance"] is None
 
 
@@ -144,7 +144,7 @@ def test_a_face_table_is_clustered_first(file: Path, result: Path) -> None:
 
 def test_perfect_result_gives_one(tmp_path: Path) -> None:
     paths = [f"/p/{name}/{i}.jpg" for i, name in enumerate("aaaabbbbcccc")]
-    store.write(make_table(people(3, 4), paths=paths), tmp_path / "faces.npz")
+    face_table.write(make_table(people(3, 4), paths=paths), tmp_path / "faces.npz")
     record = scores(tmp_path / "faces.npz", "--labels", "folder")
     for score in ("pairwise", "bcubed"):
         assert record[score] == {"precision": 1, "recall": 1, "f": 1}
@@ -166,7 +166,7 @@ def crowd(tmp_path: Path) -> Path:
         paths=[str(tmp_path / f"{name}.jpg") for name in "wxyz"],
         box=boxes,
     )
-    store.write(table, tmp_path / "crowd.npz")
+    face_table.write(table, tmp_path / "crowd.npz")
     return tmp_path / "crowd.npz"
 
 
@@ -236,14 +236,14 @@ def test_labels_of_boxes(crowd: Path, tmp_path: Path) -> None:
 
 def test_copies_of_a_photo_share_the_label_of_their_face(tmp_path: Path) -> None:
     table = make_table(people(1, 3), id=["aa-0", "aa-0", "bb-0"])
-    store.write(table, tmp_path / "faces.npz")
+    face_table.write(table, tmp_path / "faces.npz")
     labels = write(tmp_path / "l.csv", "face,label", "aa-0,anna")
     assert scores(tmp_path / "faces.npz", "--labels", labels)["faces"] == 2
 
 
 def test_names_that_are_no_text(tmp_path: Path) -> None:
     paths = [f"/p/\udcff\x1b[31m/{i}.jpg" for i in range(4)]
-    store.write(make_table(people(1, 4), paths=paths), tmp_path / "faces.npz")
+    face_table.write(make_table(people(1, 4), paths=paths), tmp_path / "faces.npz")
     (tmp_path / "l.csv").write_bytes(
         b"photo,label\n" + b"".join(b"/p/\xff\x1b[31m/%d.jpg,\xfe%d\n" % (i, i // 2) for i in range(4))
     )
@@ -301,11 +301,11 @@ def test_what_cannot_be_done_is_told(file: Path, result: Path, tmp_path: Path) -
     assert "is taken for a face table" in error(2, file, "--labels", "folder", "-e", file)
     assert "give their face table" in error(1, result, "--labels", "folder", "--label-face", "central")
     other = tmp_path / "other.npz"
-    store.write(make_table(people(1, 3)), other)
+    face_table.write(make_table(people(1, 3)), other)
     assert "lacks faces of" in error(1, result, "--labels", "folder", "-e", other)
     labels = write(tmp_path / "l.csv", "face,label", "face0000,a")
     assert "leave it out" in error(2, file, "--labels", labels, "--label-face", "all")
-    store.write(make_table([]), other)
+    face_table.write(make_table([]), other)
     assert "there are no faces to evaluate" in error(1, other, "--labels", "folder")
     (tmp_path / "list.txt").write_text("a.jpg")
     assert "not a face table" in error(1, tmp_path / "list.txt", "--labels", "folder")
@@ -344,7 +344,7 @@ def test_unknown_numbers_are_a_dash_on_a_terminal(file: Path) -> None:
 
 def test_a_terminal_gets_no_control_characters(tmp_path: Path) -> None:
     paths = [f"/p/\x1b[3{i // 2}m/{i}.jpg" for i in range(4)]
-    store.write(make_table(people(1, 4), paths=paths), tmp_path / "faces.npz")
+    face_table.write(make_table(people(1, 4), paths=paths), tmp_path / "faces.npz")
     shown = on_terminal("evaluate", tmp_path / "faces.npz", "--labels", "folder")[1]
     assert "worst merges" in shown
     assert "\x1b" not in shown
@@ -375,7 +375,7 @@ def test_labelled_faces_and_scores_are_those_of_the_benchmark(tmp_path: Path) ->
         paths=[f"/p/{name}/{i}.jpg" for i, name in enumerate(rng.choice(list("abcdefg"), 40))],
         box=np.hstack([corner, corner + rng.integers(80, 300, (n, 2))]),
     )
-    store.write(table, tmp_path / "faces.npz")
+    face_table.write(table, tmp_path / "faces.npz")
     out = tmp_path / "out"
     arguments = ["cluster", str(tmp_path / "faces.npz"), "-o", str(out), "--link", "none", "-q"]
     assert CliRunner().invoke(main, arguments).exit_code == 0
@@ -396,7 +396,9 @@ def test_face_of_a_photo_that_lost_others_is_not_labelled(tmp_path: Path) -> Non
     ids = [f"{i:032x}-{int(i > 2)}" for i in range(6)]
     paths = [f"/photos/{'anna' if i < 3 else 'bert'}/{i}.jpg" for i in range(6)]
     lost = [0, 0, 0, 7, 7, 1]
-    store.write(make_table(people(2, 3), paths=paths, id=ids, photos={"lost": lost}), tmp_path / "faces.npz")
+    face_table.write(
+        make_table(people(2, 3), paths=paths, id=ids, photos={"lost": lost}), tmp_path / "faces.npz"
+    )
     told = scores(tmp_path / "faces.npz", "--labels", "folder")
     assert (told["faces"], told["unlabelled"]) == (4, 2)
     arguments = ["cluster", str(tmp_path / "faces.npz"), "-o", str(tmp_path / "out"), "--link", "none", "-q"]
@@ -412,7 +414,7 @@ def test_photos_whose_main_face_is_lost_are_told(tmp_path: Path, caplog: pytest.
     paths = [f"/p/{who}/{i}.jpg" for who in "ab" for i in range(3)]
     ids = ["0-0", "1-0", "2-0", "3-1", "4-1", "5-0"]
     columns: dict[str, Any] = {"paths": paths, "id": ids, "photos": {"lost": [0, 0, 0, 7, 7, 1]}}
-    store.write(make_table(people(2, 3), **columns), tmp_path / "faces.npz")
+    face_table.write(make_table(people(2, 3), **columns), tmp_path / "faces.npz")
     cluster = ["cluster", str(tmp_path / "faces.npz"), "-o", str(tmp_path / "out"), "--link", "none", "-q"]
     assert CliRunner().invoke(main, cluster).exit_code == 0
     why = "the main faces of 2 photos are not in the table (any more), and nobody else there gets the label: /p/b/0.jpg"

@@ -15,11 +15,12 @@ from PIL import Image
 from tables import make_table
 from test_explain import CORE, LABEL, at, result_of, spot
 
-from facecluster import ledger, store
 from facecluster.cli import main
+from facecluster.formats import decisions_jsonl, face_table
+from facecluster.formats.clusters_json import to_json
 from facecluster.identity.decisions import Move, mark
-from facecluster.output.records import Box, to_json
-from facecluster.output.side_by_side import SIDE_PX, Tile, side_by_side
+from facecluster.render.side_by_side import SIDE_PX, Tile, side_by_side
+from facecluster.result import Box
 from facecluster.table import FaceTable
 
 COLOURS = np.random.default_rng(1).integers(40, 216, (8, 3))
@@ -59,7 +60,7 @@ def result(table: FaceTable, tmp_path: Path) -> Path:
     folder = tmp_path / "r"
     folder.mkdir()
     (folder / "clusters.json").write_text("".join(to_json(result_of(table, [*LABEL, 0, -1], CORE))))
-    store.write(table, folder / "faces.npz")
+    face_table.write(table, folder / "faces.npz")
     return folder
 
 
@@ -130,8 +131,8 @@ def test_a_terminal_gets_a_text_of_a_person(result: Path) -> None:
 
 def test_decisions_beside_the_result_are_told(result: Path, table: FaceTable) -> None:
     spots = [spot(table, row) for row in range(8)]
-    decision = ledger.decide(Move(None, "person-0001", (spots[6],), tuple(spots[:3]), ()), [])
-    ledger.append(result / ledger.DECISIONS, decision)
+    decision = decisions_jsonl.decide(Move(None, "person-0001", (spots[6],), tuple(spots[:3]), ()), [])
+    decisions_jsonl.append(result / decisions_jsonl.DECISIONS, decision)
     assert "does not show all of these decisions" in run(result, FACE[6]).stderr
     record = json.loads((result / "clusters.json").read_text())
     record["settings"]["decisions"] = mark([decision])
@@ -163,11 +164,11 @@ def test_table_that_the_result_names_is_used(result: Path, table: FaceTable, tmp
 
 def test_table_with_other_faces_is_told(result: Path, tmp_path: Path) -> None:
     other = tmp_path / "other.npz"
-    store.write(make_table(at(0, 1)), other)
+    face_table.write(make_table(at(0, 1)), other)
     message = error(1, result, FACE[6], "--table", other)
     assert f"{other}: not the face table that {result} was made from: it lacks 8 of the 8 faces" in message
     assert "run cluster again" in message
-    store.write(make_table(at(0, 1), encoder="dlib"), result / "faces.npz")
+    face_table.write(make_table(at(0, 1), encoder="dlib"), result / "faces.npz")
     assert "its encoder is dlib, not sface" in error(1, result, FACE[6])
 
 
@@ -176,13 +177,13 @@ def test_photos_of_the_table_may_have_got_other_names(result: Path, table: FaceT
     paths = [f"/elsewhere/{i}.jpg" for i in range(len(table.photos))]
     paths[1] = str(table.photos.path[1])
     moved = replace(table, photos=replace(table.photos, path=np.array(paths)))
-    store.write(moved, tmp_path / "moved.npz")
+    face_table.write(moved, tmp_path / "moved.npz")
     assert explained(result, FACE[6], "--table", tmp_path / "moved.npz") == before
 
 
 def test_faces_that_the_result_does_not_know_are_told(result: Path, table: FaceTable, tmp_path: Path) -> None:
     paths = [*table.photos.path, "/new.jpg"]
-    store.write(make_table(at(*POINTS, 9), paths=paths, id=[*FACE, "new"]), result / "faces.npz")
+    face_table.write(make_table(at(*POINTS, 9), paths=paths, id=[*FACE, "new"]), result / "faces.npz")
     found = run(result, FACE[6])
     assert found.exit_code == 0
     assert f"faces.npz: has 1 face that {result} does not know" in found.stderr

@@ -15,14 +15,20 @@ from click.testing import CliRunner, Result
 from PIL import Image
 from tables import make_table, people
 
-from facecluster import ledger, store
 from facecluster.cli import main
-from facecluster.cli.cluster import ClusterOptions, cluster_table
-from facecluster.cli.results import write_result
+from facecluster.durable import own_files
+from facecluster.durable.own_files import ResultFolder
+from facecluster.formats import decisions_jsonl, face_table
+from facecluster.formats.clusters_json import read_result
 from facecluster.identity.decisions import mark
-from facecluster.output import folders
-from facecluster.output.folders import ResultFolder
-from facecluster.output.records import Absent, read_result
+from facecluster.library.build import (
+    cluster_table,
+)
+from facecluster.library.folders import write_result
+from facecluster.library.settings import (
+    ClusterOptions,
+)
+from facecluster.result import Absent
 from facecluster.table import NO_FACE, OK, FaceTable
 
 
@@ -71,7 +77,7 @@ def out(table: FaceTable, tmp_path: Path) -> Path:
     """A folder of results: person-0001 is Ann, with five faces, person-0002 Bob."""
     out = tmp_path / "out"
     out.mkdir()
-    store.write(table, out / "faces.npz")
+    face_table.write(table, out / "faces.npz")
     result = cluster_table(table, out, source=str(out / "faces.npz"))
     assert [(p.id, p.n_faces) for p in result.people] == [("person-0001", 5), ("person-0002", 4)]
     named = tuple(replace(p, name=name) for p, name in zip(result.people, ("Ann", "Bob"), strict=True))
@@ -133,7 +139,7 @@ def test_person_is_gone_from_result_and_table(out: Path, table: FaceTable, tmp_p
         "photos": 9, "ok": 5, "no_face": 4, "unreadable": 0, "faces": 5, "people": 1, "clustered": 4,
         "unclustered": {"no_match": 1}, "same_photo": {"photos": 0, "twice": 0},
     }  # fmt: skip
-    cleaned = store.read(out / "faces.npz")
+    cleaned = face_table.read(out / "faces.npz")
     assert cleaned.faces.id.tolist() == table.faces.id[[3, 5, 6, 7, 8]].tolist()
     assert cleaned.photos.path.tolist() == table.photos.path.tolist()
     assert cleaned.photos.status.tolist() == [NO_FACE, NO_FACE, OK, OK, OK, OK, OK, NO_FACE, NO_FACE]
@@ -144,7 +150,7 @@ def test_person_is_gone_from_result_and_table(out: Path, table: FaceTable, tmp_p
 
 def test_cluster_again_finds_the_others_as_they_were(out: Path) -> None:
     forget(out, "--person", "person-0001")
-    cluster_table(store.read(out / "faces.npz"), out, source=str(out / "faces.npz"))
+    cluster_table(face_table.read(out / "faces.npz"), out, source=str(out / "faces.npz"))
     assert [(p["id"], p["name"], p["n_faces"]) for p in record(out)["people"]] == [("person-0002", "Bob", 4)]
     assert record(out)["changes"] == {"appeared": [], "vanished": [], "merged": [], "split": []}
 
@@ -171,7 +177,7 @@ def test_photos_by_name(out: Path, table: FaceTable, tmp_path: Path) -> None:
     report = json.loads(result.stdout)
     assert (report["faces"], report["encodings"], report["photos"], report["copies"]) == (5, 5, 4, 5)
     assert report["montages"] == 2
-    cleaned = store.read(out / "faces.npz")
+    cleaned = face_table.read(out / "faces.npz")
     assert [Path(p).name for p in cleaned.photos.path.tolist()] == [
         "0.png",
         "1.png",
@@ -243,7 +249,7 @@ def decisions(out: Path, table: FaceTable) -> Path:
     text = [json.dumps({"time": time, **line}) for line, time in zip(lines, times, strict=False)]
     file = out / "decisions.jsonl"
     file.write_text("\n".join([*text, '{"id": "aaaaaaac", "ti']))
-    shows(out, mark(ledger.read(file)))
+    shows(out, mark(decisions_jsonl.read(file)))
     return file
 
 
@@ -292,7 +298,7 @@ def test_table_beside_a_result_is_enough(out: Path, table: FaceTable) -> None:
 
 
 def test_table_alone_knows_no_people_but_photos(table: FaceTable, tmp_path: Path) -> None:
-    store.write(table, tmp_path / "faces.npz")
+    face_table.write(table, tmp_path / "faces.npz")
     result = forget(tmp_path / "faces.npz", "--person", "Ann")
     assert result.exit_code == 2
     assert (
@@ -303,21 +309,25 @@ def test_table_alone_knows_no_people_but_photos(table: FaceTable, tmp_path: Path
     assert json.loads(result.stdout)["encodings"] == 1
     assert json.loads(result.stdout)["photo_paths"] == [str(tmp_path / "photos" / "4.png")]
     assert json.loads(result.stdout)["face_ids"] == [f"{14:032x}-0"]
-    assert len(store.read(tmp_path / "faces.npz").photos) == 8
+    assert len(face_table.read(tmp_path / "faces.npz").photos) == 8
 
 
 def test_other_tables_and_results_of_the_same_photos(out: Path, table: FaceTable, tmp_path: Path) -> None:
     # a pickle whose faces another detector numbered and framed otherwise; and people of other ids
     ids = [f"{face}7" for face in table.faces.id.tolist()]
     other = replace(table, faces=replace(table.faces, id=np.array(ids), box=table.faces.box + np.float32(8)))
-    store.write(other, tmp_path / "other.pickle")
+    face_table.write(other, tmp_path / "other.pickle")
     cluster_table(
         other, tmp_path / "more", ClusterOptions(link="none"), source=str(tmp_path / "other.pickle")
     )
     result = forget(out, tmp_path / "more" / "clusters.json", "--person", "Ann")
     assert result.exit_code == 0, result.output
     assert json.loads(result.stdout)["encodings"] == 10
-    assert len(store.read(tmp_path / "other.pickle").faces) == len(store.read(out / "faces.npz").faces) == 5
+    assert (
+        len(face_table.read(tmp_path / "other.pickle").faces)
+        == len(face_table.read(out / "faces.npz").faces)
+        == 5
+    )
     assert [p["n_faces"] for p in record(tmp_path / "more")["people"]] == [4]
     assert not (tmp_path / "more" / "person-0001_montage.jpg").exists()
 
@@ -348,7 +358,7 @@ def test_encoded_copy_is_an_original_that_stays(out: Path, table: FaceTable) -> 
     moved = replace(table, photos=replace(table.photos, path=paths))
     for path in where:
         Path(path).unlink()
-    store.write(moved, out / "faces.npz")
+    face_table.write(moved, out / "faces.npz")
     cluster_table(moved, out, source=str(out / "faces.npz"))
     result = forget(out, "--photo", "[01].png")
     assert result.exit_code == 0, result.output
@@ -395,7 +405,7 @@ def test_unfinished_and_damaged_files_go_too(out: Path) -> None:
 
 def test_almost_people_lose_them(tmp_path: Path) -> None:
     table = make_table(people(2, 2), photos={"digest": list("abcd")}, id=["a-0", "b-0", "c-0", "d-0"])
-    store.write(table, tmp_path / "faces.npz")
+    face_table.write(table, tmp_path / "faces.npz")
     cluster_table(table, tmp_path / "out", ClusterOptions(link="none"), source=str(tmp_path / "faces.npz"))
     assert len(record(tmp_path / "out")["almost"]) == 2
     assert forget(tmp_path / "out", "--photo", "/photos/001.jpg").exit_code == 0
@@ -405,7 +415,7 @@ def test_almost_people_lose_them(tmp_path: Path) -> None:
 
 
 def test_older_result_keeps_its_kind_of_link(table: FaceTable, tmp_path: Path) -> None:
-    store.write(table, tmp_path / "faces.npz")
+    face_table.write(table, tmp_path / "faces.npz")
     result = cluster_table(table, tmp_path / "out", ClusterOptions(link="symlink"))
     settings = {
         k: v for k, v in result.settings.items() if k not in ("link", "table", "decisions", "decisions_file")
@@ -459,7 +469,7 @@ def test_result_whose_table_was_moved_is_cleaned_with_it_only(table: FaceTable, 
     out, moved = tmp_path / "out", tmp_path / "moved.npz"
     cluster_table(table, out, source=str(tmp_path / "gone.npz"))
     other = replace(table, faces=replace(table.faces, id=np.char.add("f", table.faces.id)))
-    store.write(other, tmp_path / "other.npz")
+    face_table.write(other, tmp_path / "other.npz")
     before = snapshot(tmp_path)
     for given in ([], [tmp_path / "other.npz"]):
         for flags in ([], ["-q"], ["-n"]):
@@ -468,17 +478,17 @@ def test_result_whose_table_was_moved_is_cleaned_with_it_only(table: FaceTable, 
             assert f"{out}: its face table {tmp_path / 'gone.npz'} is not there" in result.stderr
             assert "give it as well, or say --table-gone" in result.stderr
     assert snapshot(tmp_path) == before
-    store.write(table, moved)
+    face_table.write(table, moved)
     result = forget(out, moved, "--person", "person-0001")
     assert result.exit_code == 0, result.stderr
     assert "is not there" not in result.stderr
-    assert len(store.read(moved).faces) == 5
+    assert len(face_table.read(moved).faces) == 5
 
 
 def test_killed_half_way_the_moved_table_is_known_again(table: FaceTable, tmp_path: Path) -> None:
     out, moved = tmp_path / "out", tmp_path / "moved.npz"
     cluster_table(table, out, source=str(tmp_path / "gone.npz"))
-    store.write(table, moved)
+    face_table.write(table, moved)
     record_before = (out / "clusters.json").read_bytes()
     result = forget(out, moved, "--person", "person-0001", "--photo", "?.png", "-n")
     assert result.exit_code == 0, result.stderr
@@ -504,7 +514,7 @@ def test_table_that_came_through_a_pipe_is_told_also_when_quiet(table: FaceTable
         assert "was made from a face table on standard input" in result.stderr
         shutil.rmtree(out)
     cluster_table(table, out)
-    store.write(table, tmp_path / "kept.npz")
+    face_table.write(table, tmp_path / "kept.npz")
     result = forget(out, tmp_path / "kept.npz", "--person", "person-0001", "-q")
     assert (result.exit_code, result.stderr) == (0, "")
 
@@ -512,7 +522,7 @@ def test_table_that_came_through_a_pipe_is_told_also_when_quiet(table: FaceTable
 def test_bystander_does_not_get_the_label_of_who_is_forgotten(out: Path, table: FaceTable) -> None:
     # Ann's faces in 2 and 3 become small: Bob is the main one there
     assert forget(out, "--person", "Ann").exit_code == 0
-    cleaned = store.read(out / "faces.npz").photos
+    cleaned = face_table.read(out / "faces.npz").photos
     assert cleaned.lost.tolist() == [7, 7, 3, 3, 0, 0, 0, 0, 7]  # Bob, on the right, is nearer to the middle
     shown = CliRunner().invoke(main, ["list", str(out / "faces.npz"), "--labels", "folder"])
     assert [json.loads(line)["n_faces"] for line in shown.stdout.splitlines()] == [3]  # 4, 5, 6
@@ -525,7 +535,7 @@ def test_bystander_does_not_get_the_label_of_who_is_forgotten(out: Path, table: 
 
 def test_label_of_who_is_not_forgotten_stays(out: Path) -> None:
     forget(out, "--person", "Bob")
-    assert store.read(out / "faces.npz").photos.lost.tolist() == [0, 0, 5, 5, 7, 7, 0, 0, 0]
+    assert face_table.read(out / "faces.npz").photos.lost.tolist() == [0, 0, 5, 5, 7, 7, 0, 0, 0]
     shown = CliRunner().invoke(main, ["list", str(out / "faces.npz"), "--labels", "folder"])
     assert [json.loads(line)["n_faces"] for line in shown.stdout.splitlines()] == [6]
     assert "main face" not in shown.stderr
@@ -534,11 +544,11 @@ def test_label_of_who_is_not_forgotten_stays(out: Path) -> None:
 def test_label_of_a_table(table: FaceTable, tmp_path: Path) -> None:
     paths = [f"/known/{'Ann' if i in (0, 1, 2, 3, 8) else 'Bob'}/{i}.png" for i in range(9)]
     known = replace(table, photos=replace(table.photos, path=np.array(paths)))
-    store.write(known, tmp_path / "known.npz")
+    face_table.write(known, tmp_path / "known.npz")
     dry = forget(tmp_path / "known.npz", "--label", "ann", "--labels", "folder", "-n")
     ann = table.faces.id[[0, 1, 2, 4, 9]].tolist()
     assert json.loads(dry.stdout)["face_ids"] == list(dict.fromkeys(ann))
-    assert len(store.read(tmp_path / "known.npz").faces) == 10
+    assert len(face_table.read(tmp_path / "known.npz").faces) == 10
     result = forget(tmp_path / "known.npz", "--label", "ann", "--labels", "folder")
     assert (json.loads(result.stdout)["encodings"], json.loads(result.stdout)["photos"]) == (5, 0)
     shown = CliRunner().invoke(main, ["list", str(tmp_path / "known.npz"), "--labels", "folder"])
@@ -551,8 +561,8 @@ def test_label_of_a_table(table: FaceTable, tmp_path: Path) -> None:
 
 def test_label_may_be_of_one_of_two_tables(table: FaceTable, tmp_path: Path) -> None:
     other = replace(table.faces, id=np.char.add("f", table.faces.id))
-    store.write(table, tmp_path / "one.npz")
-    store.write(replace(table, faces=other), tmp_path / "other.npz")
+    face_table.write(table, tmp_path / "one.npz")
+    face_table.write(replace(table, faces=other), tmp_path / "other.npz")
     (tmp_path / "l.csv").write_text(f"face,label\n{table.faces.id[8]},Eve\n")
     arguments = [
         tmp_path / "other.npz",
@@ -574,7 +584,7 @@ def test_label_goes_from_the_result_beside_the_table_too_also_when_killed_half_w
     labels.write_text("face,label\n" + "".join(f"{table.faces.id[i]},A\n" for i in (0, 1, 2, 4)))
     arguments = [out / "faces.npz", "--label", "A", "--labels", labels]
     with monkeypatch.context() as patch:
-        patch.setattr(store, "write", lambda *_: (_ for _ in ()).throw(OSError(errno.ENOSPC, "full")))
+        patch.setattr(face_table, "write", lambda *_: (_ for _ in ()).throw(OSError(errno.ENOSPC, "full")))
         assert forget(*arguments).exit_code == 1
     assert forget(*arguments).exit_code == 0
     ann_is_nowhere(out, table)
@@ -584,7 +594,7 @@ def test_name_of_a_photo_is_not_taken_for_a_pattern(out: Path, table: FaceTable,
     paths = table.photos.path.tolist()
     paths[0] = str(tmp_path / "photos" / "a[1].png")
     paths[1] = str(tmp_path / "photos" / "a1.png")
-    store.write(replace(table, photos=replace(table.photos, path=np.array(paths))), tmp_path / "f.npz")
+    face_table.write(replace(table, photos=replace(table.photos, path=np.array(paths))), tmp_path / "f.npz")
     for glob, gone in (
         ("a[1].png", paths[:1]),
         (paths[0], paths[:1]),
@@ -612,7 +622,7 @@ def test_several_people_and_photos_go_at_once(out: Path) -> None:
     done = forget(out, "--person", "Bob", "--person", "Ann")
     assert json.loads(done.stdout)["people"] == [str(out / "person-0001"), str(out / "person-0002")]
     assert "removed of person-0002 (Bob), person-0001 (Ann): 9 faces" in done.stderr
-    assert store.read(out / "faces.npz").faces.id.tolist() == [f"{16:032x}-0"]
+    assert face_table.read(out / "faces.npz").faces.id.tolist() == [f"{16:032x}-0"]
 
 
 def test_result_that_lags_behind_its_decisions_is_not_cleaned(out: Path, table: FaceTable) -> None:
@@ -636,17 +646,17 @@ def test_failed_step_says_what_was_done_and_the_same_again_finishes(
     settings = {**result.settings, "table": str(tmp_path / "faces.npz")}
     write_result(replace(result, settings=settings), out, sizes={}, link="copy", changed=())
     n_written = 0
-    whole_file = store.whole_file
+    whole_file = face_table.whole_file
 
     def full(path: Path, **others: Any) -> Any:
         nonlocal n_written
         n_written += 1
         if n_written > at:
-            raise store.cannot_write(path, OSError(errno.ENOSPC, "No space left on device"))
+            raise face_table.cannot_write(path, OSError(errno.ENOSPC, "No space left on device"))
         return whole_file(path, **others)
 
     with monkeypatch.context() as patch:
-        for module in (store, folders):
+        for module in (face_table, own_files):
             patch.setattr(module, "whole_file", full)
         failed = forget(out, "--person", "Ann")
     written = [tmp_path / "faces.npz", out / "clusters.json", out / "decisions.jsonl"]
@@ -661,7 +671,7 @@ def test_failed_step_says_what_was_done_and_the_same_again_finishes(
     ann_is_nowhere(out, table)
     assert table.faces.encoding[0].tobytes() not in (tmp_path / "faces.npz").read_bytes()
     assert len((out / "decisions.jsonl").read_text().splitlines()) == 5
-    assert record(out)["settings"]["decisions"] == mark(ledger.read(out / "decisions.jsonl"))
+    assert record(out)["settings"]["decisions"] == mark(decisions_jsonl.read(out / "decisions.jsonl"))
 
 
 def test_copied_folder_has_a_table_of_its_own(out: Path, tmp_path: Path) -> None:
@@ -671,11 +681,11 @@ def test_copied_folder_has_a_table_of_its_own(out: Path, tmp_path: Path) -> None
     assert result.exit_code == 0, result.output
     assert "other results" not in result.stderr
     assert snapshot(out) == before
-    assert len(store.read(tmp_path / "copied" / "faces.npz").faces) == 5
+    assert len(face_table.read(tmp_path / "copied" / "faces.npz").faces) == 5
 
 
 def test_table_outside_the_folder_is_told(table: FaceTable, tmp_path: Path) -> None:
-    store.write(table, tmp_path / "faces.npz")
+    face_table.write(table, tmp_path / "faces.npz")
     for name in ("one", "other"):
         cluster_table(table, tmp_path / name, ClusterOptions(link="none"), source=str(tmp_path / "faces.npz"))
     result = forget(tmp_path / "one", "--person", "person-0001")
@@ -736,7 +746,7 @@ def test_somebody_absent_goes_too(
         text in left for text in ("Anna", "person-0001", *table.faces.id[[0, 1, 2, 4, 9]].tolist())
     )
     assert [one["id"] for one in record(out)["absent"]] == ["person-0002"]
-    cluster_table(store.read(out / "faces.npz"), out, source=str(out / "faces.npz"))
+    cluster_table(face_table.read(out / "faces.npz"), out, source=str(out / "faces.npz"))
     assert [(p["id"], p["n_faces"]) for p in record(out)["people"]] == [("person-0002", 4)]
     assert "no such person" in forget(out, "--person", who).stderr
 
@@ -748,7 +758,7 @@ def test_somebody_absent_goes_also_when_killed_half_way(
 ) -> None:
     absent(out)
     n_written = 0
-    whole_file = store.whole_file
+    whole_file = face_table.whole_file
 
     def die(path: Path, **others: Any) -> Any:
         nonlocal n_written
@@ -758,7 +768,7 @@ def test_somebody_absent_goes_also_when_killed_half_way(
         return whole_file(path, **others)
 
     with monkeypatch.context() as patch:
-        for module in (store, folders):
+        for module in (face_table, own_files):
             patch.setattr(module, "whole_file", die)
         killed = forget(out, "--person", who).exit_code == 130
     assert killed == (at < n_written)
@@ -800,7 +810,7 @@ def test_what_decisions_took_from_somebody_absent_stays(out: Path, table: FaceTa
     cluster = ["cluster", str(out / "faces.npz"), "-o", str(out), "--min-images", "20", "-q"]
     assert CliRunner().invoke(main, cluster).exit_code == 0
     assert forget(out, "--person", "Anna Berg").exit_code == 0
-    assert {ids[0], ids[1]} <= set(store.read(out / "faces.npz").faces.id.tolist())
+    assert {ids[0], ids[1]} <= set(face_table.read(out / "faces.npz").faces.id.tolist())
     assert "Anna" not in (out / "decisions.jsonl").read_text()
 
 
@@ -809,7 +819,7 @@ def test_pickle_without_rows_for_bare_photos_is_told(table: FaceTable, tmp_path:
     labels.write_text(f"face,label\n{table.faces.id[0]},A\n{table.faces.id[2]},A\n")  # photo 0 has no other
     told = "faces.pickle: a pickle has no rows for photos without a face, as 1 photo would be after this"
     for name in ("faces.pickle", "faces.npz"):
-        store.write(table, tmp_path / name)
+        face_table.write(table, tmp_path / name)
         shown = forget(tmp_path / name, "--label", "A", "--labels", labels, "-n").stderr
         assert (told in shown) == (name == "faces.pickle")
         assert "has no rows" not in forget(tmp_path / name, "--photo", "0.png", "-n").stderr
@@ -847,14 +857,14 @@ def test_table_that_is_another_one_is_as_if_gone(
     )
     if not rows:
         other = make_table(people(2, 2), paths=["/other/1", "/other/2"], photo=[0, 0, 1, 1])
-    store.write(other, file)
+    face_table.write(other, file)
     before = snapshot(tmp_path)
     result = forget(out, "--person", "person-0001")
     assert (result.exit_code, result.stdout) == (1, "")
     assert f"{file} is not the face table that it was made from (it lacks" in result.stderr
     assert f"say --table-gone if it is nowhere any more, or run cluster with -o {out} first" in result.stderr
     assert snapshot(tmp_path) == before
-    store.write(table, tmp_path / "real.npz")
+    face_table.write(table, tmp_path / "real.npz")
     assert forget(out, tmp_path / "real.npz", "--person", "person-0001", "-n").exit_code == 0
     result = forget(out, "--person", "person-0001", "--table-gone")
     assert result.exit_code == 0, result.output

@@ -14,9 +14,9 @@ from commands import on_terminal, refused
 from tables import make_table
 from test_explain import at, result_of
 
-from facecluster import store
 from facecluster.cli import main
-from facecluster.output.records import to_json
+from facecluster.formats import face_table
+from facecluster.formats.clusters_json import to_json
 from facecluster.table import LOST, LOST_CENTRAL, LOST_LARGEST, FaceTable
 
 POINTS = (0, 0.1, 0.2, 0.6, 5, 5.1, 5.2, 9)
@@ -45,7 +45,7 @@ def table() -> FaceTable:
 
 @pytest.fixture
 def file(table: FaceTable, tmp_path: Path) -> Path:
-    store.write(table, tmp_path / "faces.npz")
+    face_table.write(table, tmp_path / "faces.npz")
     return tmp_path / "faces.npz"
 
 
@@ -57,7 +57,7 @@ def result(table: FaceTable, tmp_path: Path) -> Path:
     made = result_of(table, [0, 0, 0, 0, 1, 1, 1, -1], [0, 1, 2, 4, 5, 6])
     made = replace(made, people=(replace(made.people[0], name="Anna Berg"), made.people[1]))
     (folder / "clusters.json").write_text("".join(to_json(made)))
-    store.write(table, folder / "faces.npz")
+    face_table.write(table, folder / "faces.npz")
     return folder
 
 
@@ -68,7 +68,7 @@ def query(tmp_path: Path) -> Path:
         at(0.05, 5.3, -7), photo=[0, 1, 1], paths=["/new/a.jpg", "/new/b.jpg"],
         box=[[100, 100, 200, 200], [100, 100, 200, 200], [100, 100, 300, 300]],
     )  # fmt: skip
-    store.write(table, tmp_path / "query.npz")
+    face_table.write(table, tmp_path / "query.npz")
     return tmp_path / "query.npz"
 
 
@@ -176,13 +176,13 @@ def test_a_face_of_the_result_does_not_find_itself(result: Path) -> None:
 
 
 def test_nobody_at_all_is_exit_code_3(result: Path, tmp_path: Path) -> None:
-    store.write(make_table(at(-50)), tmp_path / "stranger.npz")
+    face_table.write(make_table(at(-50)), tmp_path / "stranger.npz")
     (told,) = found("--faces", tmp_path / "stranger.npz", "--in", result, code=3)
     assert told["matches"] == []
 
 
 def test_empty_tables_find_nobody(query: Path, tmp_path: Path) -> None:
-    store.write(make_table(np.empty((0, 128))), tmp_path / "empty.npz")
+    face_table.write(make_table(np.empty((0, 128))), tmp_path / "empty.npz")
     told = found("--faces", query, "--in", tmp_path / "empty.npz", code=3)
     assert [(line["matches"], line["nearest"]) for line in told] == [([], None)] * 3
     assert found("--faces", tmp_path / "empty.npz", "--in", query, code=3) == []
@@ -195,10 +195,10 @@ def test_tables_come_from_pipes(file: Path, query: Path) -> None:
 
 
 def test_encoders_that_differ_are_an_error(query: Path, tmp_path: Path) -> None:
-    store.write(make_table(at(0), encoder="dlib"), tmp_path / "dlib.npz")
+    face_table.write(make_table(at(0), encoder="dlib"), tmp_path / "dlib.npz")
     message = error(1, "search", "--faces", query, "--in", tmp_path / "dlib.npz")
     assert f"{query}: encoded by 'sface', the faces that are searched by 'dlib'" in message
-    store.write(make_table(at(0), encoder="other"), tmp_path / "other.npz")
+    face_table.write(make_table(at(0), encoder="other"), tmp_path / "other.npz")
     assert "other.npz: the faces were encoded by 'other'" in error(
         1, "search", "--faces", query, "--in", tmp_path / "other.npz"
     )
@@ -269,7 +269,7 @@ def test_a_terminal_is_told_why_a_photo_has_no_face_left(result: Path, tmp_path:
     why = "the face fails the check: yaw 34.2 > 10"
     paths = ["/new/sea.jpg", "/new/aside.jpg", "/new/broken.jpg"]
     about = {"status": ["no_face", "no_face", "unreadable"], "reason": ["", why, "no photo"]}
-    store.write(make_table(np.empty((0, 128)), paths=paths, photos=about), tmp_path / "query.npz")
+    face_table.write(make_table(np.empty((0, 128)), paths=paths, photos=about), tmp_path / "query.npz")
     code, shown, _ = on_terminal("search", "--faces", tmp_path / "query.npz", "--in", result)
     assert code == 3
     assert shown.splitlines() == [paths[0], "  no face", paths[1], f"  {why}", paths[2], "  no photo"]
@@ -318,7 +318,7 @@ def test_names_that_nobody_has(
 ) -> None:
     made = result_of(table, [0, 0, 0, 0, 1, 1, 1, -1], [0, 1, 2, 4, 5, 6])
     (tmp_path / "clusters.json").write_text("".join(to_json(made)))
-    store.write(table, tmp_path / "faces.npz")
+    face_table.write(table, tmp_path / "faces.npz")
     told = run("list", tmp_path, "--labels", "names")
     assert (told.exit_code, told.stdout) == (0, "")
     assert "nobody in it has a name; facecluster name" in caplog.text
@@ -341,7 +341,7 @@ def test_bystander_does_not_get_the_label_of_a_face_that_was_not_admitted(
     known = make_table(at(0, 5), paths=["/known/Gere/1.jpg", "/known/Malan/2.jpg"], id=["a-1", "b-0"],
                        photos={"lost": [LOST | LOST_LARGEST, LOST | LOST_CENTRAL]})  # fmt: skip
     file = tmp_path / "known.npz"
-    store.write(known, file)
+    face_table.write(known, file)
     gere, malan, _ = found("--faces", query, "--in", file, "--labels", "folder")
     assert gere["matches"] == []
     assert malan["matches"][0]["name"] == "Malan"
@@ -359,7 +359,7 @@ def test_bystander_does_not_get_the_label_of_a_face_that_was_not_admitted(
 
 def test_an_older_table_with_a_gap_gives_no_label(query: Path, tmp_path: Path) -> None:
     known = make_table(at(0, 5), paths=["/known/Gere/1.jpg", "/known/Malan/2.jpg"], id=["a-1", "b-0"])
-    store.write(known, tmp_path / "known.npz")
+    face_table.write(known, tmp_path / "known.npz")
     with np.load(tmp_path / "known.npz") as npz:
         np.savez(tmp_path / "old.npz", **{key: npz[key] for key in npz if key != "photo_lost"})
     told = run("list", tmp_path / "old.npz", "--labels", "folder")
@@ -377,7 +377,7 @@ def test_list_labels_of_a_table(file: Path) -> None:
 
 
 def test_list_of_an_empty_table(tmp_path: Path) -> None:
-    store.write(make_table(np.empty((0, 128))), tmp_path / "empty.npz")
+    face_table.write(make_table(np.empty((0, 128))), tmp_path / "empty.npz")
     told = run("list", tmp_path / "empty.npz", "--labels", "folder")
     assert (told.exit_code, told.stdout) == (0, "")
     assert told.stderr == "0 labels; 0 faces of nobody\n"

@@ -17,13 +17,15 @@ from tables import make_table, people
 from test_explain import result_of
 from test_show import IDS, LABEL, NAMES, REASONS, make
 
-from facecluster import store
 from facecluster.cli import main
-from facecluster.cli.labels import read_labels
 from facecluster.cli.show import _FORMATS, photos_report
-from facecluster.output.records import to_json
-from facecluster.output.show import About, ShownPhoto
+from facecluster.formats import face_table
+from facecluster.formats.clusters_json import to_json
+from facecluster.formats.labels_csv import (
+    read_labels,
+)
 from facecluster.photos import digest
+from facecluster.render.show import About, ShownPhoto
 
 
 def run(*arguments: object) -> click.testing.Result:
@@ -60,7 +62,7 @@ def folder(tmp_path: Path) -> Path:
     folder = tmp_path / "r"
     folder.mkdir()
     (folder / "clusters.json").write_text(json.dumps(record))
-    store.write(table, folder / "faces.npz")
+    face_table.write(table, folder / "faces.npz")
     return folder
 
 
@@ -344,7 +346,7 @@ def test_without_a_face_table_times_are_null_and_a_notice_tells_so(folder: Path,
 
 
 def test_photos_that_the_face_table_lacks_are_told(folder: Path, tmp_path: Path) -> None:
-    store.write(make_table(people(1, 1), paths=[str(tmp_path / "a.jpg")]), tmp_path / "other.npz")
+    face_table.write(make_table(people(1, 1), paths=[str(tmp_path / "a.jpg")]), tmp_path / "other.npz")
     found = run(folder, "--table", tmp_path / "other.npz")
     assert found.exit_code == 0
     assert "its face table lacks 4 photos" in found.stderr
@@ -391,7 +393,7 @@ def test_whoever_is_not_there_is_an_error(folder: Path, tmp_path: Path) -> None:
 def test_result_of_nobody(tmp_path: Path) -> None:
     table = make()
     (tmp_path / "clusters.json").write_text("".join(to_json(result_of(table, [-1] * 9))))
-    store.write(table, tmp_path / "faces.npz")
+    face_table.write(table, tmp_path / "faces.npz")
     found = run(tmp_path)
     assert (found.exit_code, json.loads(found.stdout)) == (0, {"total": 0, "next": None, "people": []})
     assert names(shown(tmp_path, "--photos")) == "daecb"

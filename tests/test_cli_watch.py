@@ -16,15 +16,21 @@ import pytest
 from PIL import Image
 from tables import make_table, people
 
-from facecluster import pipeline, store
 from facecluster.cli import main, watch
-from facecluster.cli.arrivals import Arrivals
-from facecluster.cli.cluster import ClusterOptions
 from facecluster.cli.encode import Request
+from facecluster.encoding import pipeline
 from facecluster.errors import PhotoError
-from facecluster.output.events import Event, events, faces_of, pack, unpack
-from facecluster.output.records import Result, make_result, read_result
+from facecluster.formats import face_table
+from facecluster.formats.clusters_json import read_result
+from facecluster.library import build
+from facecluster.library.arrivals import Arrivals
+from facecluster.library.build import make_result
+from facecluster.library.settings import (
+    ClusterOptions,
+)
 from facecluster.photos import find_photos
+from facecluster.render.events import Event, events, faces_of, pack, unpack
+from facecluster.result import Result
 from facecluster.table import FaceTable
 
 OPTIONS = ("--settle", 0, "--link", "none", "-j", 1)
@@ -71,7 +77,9 @@ def incoming(tmp_path: Path) -> Path:
 
 def result_of(table: FaceTable, n: int, tmp_path: Path) -> Result:
     """Cluster the first n photos of one face each."""
-    from facecluster.cli.cluster import cluster_table
+    from facecluster.library.build import (
+        cluster_table,
+    )
 
     columns = {name: column[:n] for name, column in vars(table.faces).items()}
     photos = {name: column[:n] for name, column in vars(table.photos).items()}
@@ -207,7 +215,7 @@ def test_growing_folder(incoming: Path, tmp_path: Path, hers: list[Path], his: P
 
     (incoming / "1.jpg").unlink()  # people stay as they are when photos go
     assert once(incoming, out) == []
-    table = store.read(out / "faces.npz")
+    table = face_table.read(out / "faces.npz")
     assert sorted(Path(path).name for path in table.photos.path.tolist()) == sorted(
         [*(f"{i}.jpg" for i in range(7)), "a copy.jpg", "broken.jpg", "his.jpg"]
     )
@@ -230,7 +238,7 @@ def test_photo_that_cannot_be_read_ends_nothing(incoming: Path, tmp_path: Path) 
     (incoming / "broken.jpg").write_text("no photo")
     (incoming / "dangling.jpg").symlink_to(tmp_path / "nowhere")
     assert once(incoming, tmp_path / "out") == []
-    table = store.read(tmp_path / "out" / "faces.npz")
+    table = face_table.read(tmp_path / "out" / "faces.npz")
     status = {
         Path(path).name: status for path, status in zip(table.photos.path, table.photos.status, strict=True)
     }
@@ -246,7 +254,7 @@ def test_photo_replaced_in_place_is_looked_at_again(
     (second,) = once(incoming, tmp_path / "out")
     assert first["photo"] == second["photo"]
     assert first["face"] != second["face"]
-    assert len(store.read(tmp_path / "out" / "faces.npz").photos) == 1
+    assert len(face_table.read(tmp_path / "out" / "faces.npz").photos) == 1
 
 
 class Killed(Exception):  # noqa: N818 - no error, but what a kill leaves behind
@@ -296,8 +304,8 @@ def test_killed_between_any_two_steps(
         if step in ("encode", "encoded"):
             patch.setattr(watch, "_encode", killed if step == "encode" else killed_after(watch._encode))
         elif step in ("cluster", "clustered"):
-            hurt = killed if step == "cluster" else killed_after(watch.cluster_table)
-            patch.setattr(watch, "cluster_table", hurt)
+            hurt = killed if step == "cluster" else killed_after(build.cluster_table)
+            patch.setattr(build, "cluster_table", hurt)
         else:
             patch.setattr(watch, "_tell", tell_and_die)
         died = run(incoming, "--into", batch, "--once", *OPTIONS)
@@ -334,13 +342,13 @@ def test_renamed_photo_is_nothing_new_and_a_copy_is(incoming: Path, tmp_path: Pa
     assert once(incoming, tmp_path / "out") == []
     shutil.copy(his, incoming / "third.jpg")
     assert told_photos(once(incoming, tmp_path / "out")) == ["third.jpg"]
-    table = store.read(tmp_path / "out" / "faces.npz")
+    table = face_table.read(tmp_path / "out" / "faces.npz")
     assert sorted(Path(path).name for path in table.photos.path.tolist()) == ["second.jpg", "third.jpg"]
 
 
 def names_in(out: Path) -> list[str]:
     """Names of the photos of the table, in its order; the result has the same photos and faces."""
-    table = store.read(out / "faces.npz")
+    table = face_table.read(out / "faces.npz")
     result = read_result(out / "clusters.json")
     assert sorted(face.photo for face in faces_of(result)) == sorted(
         table.photos.path[table.faces.photo].tolist()
@@ -517,7 +525,7 @@ def test_check_of_the_table_holds_for_what_arrives(incoming: Path, tmp_path: Pat
         f"faces left out by --check passport of the table: {aside} (the face fails the check: yaw"
         in done.stderr
     )
-    table = store.read(out / "faces.npz")
+    table = face_table.read(out / "faces.npz")
     assert dict(zip(table.photos.path.tolist(), table.photos.status.tolist(), strict=True)) == {
         str(incoming / "1.jpg"): "ok", str(incoming / "14.jpg"): "ok", str(aside): "no_face",
     }  # fmt: skip
@@ -556,7 +564,7 @@ def test_photo_that_ends_the_process_that_decodes_it_ends_nothing(
     with (incoming / "another deadly.png").open("ab") as file:
         file.write(b"with another content")
     assert once(incoming, out) == []
-    photos = store.read(out / "faces.npz").photos
+    photos = face_table.read(out / "faces.npz").photos
     assert {Path(path).name: status for path, status in zip(photos.path, photos.status, strict=True)} == {
         "2.png": "no_face", "broken.jpg": "unreadable", "deadly.png": "unreadable", "another deadly.png": "unreadable"
     }  # fmt: skip
@@ -576,7 +584,7 @@ def test_burst_in_small_batches(incoming: Path, tmp_path: Path, monkeypatch: pyt
     for number in range(N_BURST):
         tiny(incoming, number)
     assert once(incoming, tmp_path / "out") == []
-    table = store.read(tmp_path / "out" / "faces.npz")
+    table = face_table.read(tmp_path / "out" / "faces.npz")
     assert sorted(Path(path).stem for path in table.photos.path.tolist()) == sorted(map(str, range(N_BURST)))
     assert read_result(tmp_path / "out" / "clusters.json").counts.no_face == N_BURST
 
@@ -712,7 +720,7 @@ def test_watcher_sees_what_is_there_and_what_comes(
     shutil.copy(his, incoming / "below" / "his.jpg")
     event = json.loads(until(watcher, '"stranger"'))
     assert event["photo"] == str(incoming / "below" / "his.jpg")
-    table = store.read(tmp_path / "out" / "faces.npz")
+    table = face_table.read(tmp_path / "out" / "faces.npz")
     assert len(set(table.photos.path.tolist())) == len(table.photos) == N_BURST + 1
 
 
@@ -727,7 +735,7 @@ def test_watcher_goes_on_beside_a_name_that_is_no_utf8(
     until(watcher, "1 photo arrived")
     tiny(incoming, 2)
     until(watcher, "1 photo arrived")
-    assert store.read(tmp_path / "out" / "faces.npz").photos.path.tolist() == [
+    assert face_table.read(tmp_path / "out" / "faces.npz").photos.path.tolist() == [
         str(incoming / "1.png"), os.fsdecode(odd), str(incoming / "2.png")
     ]  # fmt: skip
 
@@ -748,7 +756,7 @@ def test_watcher_takes_up_a_folder_that_was_made_anew(watcher: Callable[[], str]
 
 
 def test_two_watches_into_one_result_are_refused(tmp_path: Path, incoming: Path) -> None:
-    from facecluster.claim import only_user_of
+    from facecluster.durable.lock import only_user_of
 
     (tmp_path / "out").mkdir()
     with only_user_of(tmp_path / "out" / watch.JOURNAL):

@@ -10,8 +10,8 @@ import pytest
 from numpy.typing import NDArray
 from tables import make_table
 
-from facecluster import ledger
 from facecluster.errors import FaceclusterError, OutputError
+from facecluster.formats import decisions_jsonl
 from facecluster.identity.decisions import (
     Act,
     Decision,
@@ -437,15 +437,15 @@ def write(path: Path, *acts: Act) -> list[Decision]:
     """Append decisions, one after the other."""
     made: list[Decision] = []
     for act in acts:
-        made.append(ledger.decide(act, made))
-        ledger.append(path, made[-1])
+        made.append(decisions_jsonl.decide(act, made))
+        decisions_jsonl.append(path, made[-1])
     return made
 
 
 def test_decisions_come_back_as_they_were(tmp_path: Path) -> None:
     path = tmp_path / "decisions.jsonl"
     made = write(path, *ACTS)
-    back = ledger.read(path)
+    back = decisions_jsonl.read(path)
     assert [d.act for d in back] == ACTS
     assert [(d.id, d.time, d.text) for d in back] == [(d.id, d.time, d.text) for d in made]
     assert [d.place for d in back] == [f"{path}:{i}" for i in range(1, len(ACTS) + 1)]
@@ -456,7 +456,7 @@ def test_decisions_come_back_as_they_were(tmp_path: Path) -> None:
 
 
 def test_no_file_is_no_decisions(tmp_path: Path) -> None:
-    assert ledger.read(tmp_path / "decisions.jsonl") == []
+    assert decisions_jsonl.read(tmp_path / "decisions.jsonl") == []
 
 
 def test_equal_decisions_have_different_ids(tmp_path: Path) -> None:
@@ -474,13 +474,13 @@ def test_torn_last_line_is_told_left_out_and_kept_elsewhere(
         path.write_bytes(whole[: -cut - 1])
         with caplog.at_level(logging.WARNING):
             caplog.clear()
-            assert [d.act for d in ledger.read(path)] == ACTS[:1]
+            assert [d.act for d in decisions_jsonl.read(path)] == ACTS[:1]
         assert "line 2 is cut short" in caplog.text
     kept = tmp_path / "decisions.jsonl.torn"
     assert not kept.exists()
     torn = path.read_bytes().splitlines()[1]
     write(path, ACTS[3])
-    assert [d.act for d in ledger.read(path)] == [ACTS[0], ACTS[3]]
+    assert [d.act for d in decisions_jsonl.read(path)] == [ACTS[0], ACTS[3]]
     assert kept.read_bytes() == torn + b"\n"
     assert f"what was left of it is in {kept} now" in caplog.text
     path.write_bytes(path.read_bytes() + b"{again")
@@ -502,7 +502,7 @@ def test_lines_are_numbered_and_a_repeated_one_is_the_later(tmp_path: Path) -> N
     write(path, *ACTS[:2])
     first, second = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(second + b"\n" + first + second)
-    assert [(d.act, d.line, d.place) for d in ledger.read(path)] == [
+    assert [(d.act, d.line, d.place) for d in decisions_jsonl.read(path)] == [
         (ACTS[0], 3, f"{path}:3"),
         (ACTS[1], 4, f"{path}:4"),
     ]
@@ -510,20 +510,20 @@ def test_lines_are_numbered_and_a_repeated_one_is_the_later(tmp_path: Path) -> N
 
 def test_decisions_of_a_result_are_in_the_file_it_names_if_that_is_there(tmp_path: Path) -> None:
     own, other = tmp_path / "decisions.jsonl", tmp_path / "other.jsonl"
-    assert ledger.file_of({}, tmp_path) == own
-    assert ledger.file_of({"decisions_file": None}, tmp_path) == own
-    assert ledger.file_of({"decisions_file": str(other)}, tmp_path) == own
+    assert decisions_jsonl.file_of({}, tmp_path) == own
+    assert decisions_jsonl.file_of({"decisions_file": None}, tmp_path) == own
+    assert decisions_jsonl.file_of({"decisions_file": str(other)}, tmp_path) == own
     other.touch()
-    assert ledger.file_of({"decisions_file": str(other)}, tmp_path) == other
+    assert decisions_jsonl.file_of({"decisions_file": str(other)}, tmp_path) == other
 
 
 def test_last_line_without_an_end_counts(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = tmp_path / "decisions.jsonl"
     write(path, ACTS[0])
     path.write_bytes(path.read_bytes().rstrip())
-    assert len(ledger.read(path)) == 1
+    assert len(decisions_jsonl.read(path)) == 1
     write(path, ACTS[2])
-    assert [d.act for d in ledger.read(path)] == [ACTS[0], ACTS[2]]
+    assert [d.act for d in decisions_jsonl.read(path)] == [ACTS[0], ACTS[2]]
     assert not caplog.text
 
 
@@ -533,7 +533,7 @@ def test_file_of_an_editor_is_read(tmp_path: Path) -> None:
     (made,) = write(path, ACTS[0])
     text = json.dumps(json.loads(made.text), ensure_ascii=False)
     path.write_bytes(b"\xef\xbb\xbf\r\n" + text.encode() + b"\r\n\r\n")
-    assert [d.act for d in ledger.read(path)] == [ACTS[0]]
+    assert [d.act for d in decisions_jsonl.read(path)] == [ACTS[0]]
 
 
 def test_files_of_two_computers_may_be_put_together(tmp_path: Path) -> None:
@@ -542,10 +542,10 @@ def test_files_of_two_computers_may_be_put_together(tmp_path: Path) -> None:
     b.write_bytes(a.read_bytes())
     write(a, ACTS[2])
     write(b, ACTS[3])
-    one = ledger.read(a)
+    one = decisions_jsonl.read(a)
     b.write_bytes(b.read_bytes() + a.read_bytes())
-    assert [d.act for d in ledger.read(b)] == [ACTS[0], ACTS[2], ACTS[3]]
-    assert [d.id for d in ledger.read(b)][:2] == [both[0].id, one[1].id]
+    assert [d.act for d in decisions_jsonl.read(b)] == [ACTS[0], ACTS[2], ACTS[3]]
+    assert [d.id for d in decisions_jsonl.read(b)][:2] == [both[0].id, one[1].id]
 
 
 @pytest.mark.parametrize(
@@ -576,7 +576,7 @@ def test_bad_line_is_an_error_that_names_it(tmp_path: Path, line: str, says: str
     (made,) = write(path, ACTS[0])
     path.write_text(f"{made.text}\n{line}\n{made.text}\n")
     with pytest.raises(FaceclusterError) as error:
-        ledger.read(path)
+        decisions_jsonl.read(path)
     assert f"{path}:2: not a decision: " in str(error.value)
     assert says in str(error.value)
     assert line[:40] in str(error.value)
@@ -586,11 +586,11 @@ def test_line_of_a_newer_format_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "decisions.jsonl"
     path.write_text('{"format": 2, "id": "1"}\n')
     with pytest.raises(FaceclusterError, match=r"1: written by format 2, .* upgrade"):
-        ledger.read(path)
+        decisions_jsonl.read(path)
 
 
 def test_file_that_cannot_be_used_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(FaceclusterError, match="cannot be read"):
-        ledger.read(tmp_path)
+        decisions_jsonl.read(tmp_path)
     with pytest.raises(OutputError, match="not a folder"):
         write(tmp_path / "no" / "folder", ACTS[0])

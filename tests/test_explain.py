@@ -27,11 +27,11 @@ from facecluster.identity.explain import (
 )
 from facecluster.identity.gate import Limits
 from facecluster.identity.groups import Groups, nearest_two
-from facecluster.output.explain_face import explain_face
-from facecluster.output.explain_person import explain_person
-from facecluster.output.explanation import FaceExplanation
-from facecluster.output.known import Known
-from facecluster.output.records import (
+from facecluster.joined import Known
+from facecluster.render.explain_face import explain_face
+from facecluster.render.explain_person import explain_person
+from facecluster.render.explanation import FaceExplanation
+from facecluster.result import (
     AlmostPerson,
     Box,
     Counts,
@@ -42,8 +42,7 @@ from facecluster.output.records import (
     UnclusteredFace,
     plain,
 )
-from facecluster.store import settings_record
-from facecluster.table import FaceTable
+from facecluster.table import FaceTable, settings_record
 
 
 def at(*points: float | tuple[float, float]) -> NDArray[np.float32]:

@@ -10,12 +10,13 @@ from click.testing import CliRunner
 from PIL import Image
 from tables import make_table, people
 
-from facecluster import store
 from facecluster.cli import main
+from facecluster.durable import own_files
+from facecluster.durable.own_files import Link, ResultFolder
 from facecluster.errors import OutputError
-from facecluster.output import folders
-from facecluster.output.folders import Link, ResultFolder, plan
-from facecluster.output.records import Box, Counts, Person, PersonFace, Pose, Result, UnclusteredFace
+from facecluster.formats import face_table
+from facecluster.library.folders import _is_of_photos, plan
+from facecluster.result import Box, Counts, Person, PersonFace, Pose, Result, UnclusteredFace
 
 LINKS: tuple[Link, ...] = ("copy", "hardlink", "symlink")
 
@@ -48,7 +49,7 @@ def write(root: Path, result: Result, link: Link = "copy") -> int:
     originals = [face.photo for person in result.people for face in person.faces]
     originals += [face.photo for face in result.unclustered]
     folder = ResultFolder(root, originals)
-    planned, _ = plan(result, folder.foreign())
+    planned, _ = plan(result, folder.foreign(_is_of_photos))
     montages = [f"{person.id}_montage.jpg" for person in result.people]
     entries = folder.prepare(["clusters.json", *montages], planned if link != "none" else {}, link)
     folder.write("clusters.json", [b"{", b"}"])
@@ -302,7 +303,7 @@ def test_renamed_photo_is_there_once(
 
     def cluster(first: str) -> list[str]:
         paths = [str(folder / photo) for photo in (first, "1.png", "2.png")]
-        store.write(make_table(people(1, 3), paths=paths, photos={"size": [[400, 400]] * 3}), str(file))
+        face_table.write(make_table(people(1, 3), paths=paths, photos={"size": [[400, 400]] * 3}), str(file))
         done = CliRunner().invoke(main, ["cluster", str(file), "-o", str(out), "--link", link])
         assert done.exit_code == 0, done.output
         return sorted(photo.name for photo in (out / "person-0001").iterdir())
@@ -392,7 +393,7 @@ def test_killed_run_is_cleaned_up_by_the_next(
 
     with monkeypatch.context() as patch:
         patch.setattr(Path, "unlink", die)  # as after kill -9, the unfinished copy stays
-        patch.setattr(folders.os, "utime", die)
+        patch.setattr(own_files.os, "utime", die)
         with pytest.raises(KeyboardInterrupt):
             write(root, result_of(everything))
     assert any(p.name.endswith(".part") for p in (root / "person-0001").iterdir())
@@ -435,9 +436,9 @@ def test_list_that_names_files_elsewhere_removes_nothing(path: str, photos: Path
     root = tmp_path / "out"
     write(root, result_of([photos / "x/b.jpg"]))
     original = (photos / "x/a.jpg").stat()
-    entry = folders.Entry(path, "file", "", original.st_size, original.st_mtime_ns)
+    entry = own_files.Entry(path, "file", "", original.st_size, original.st_mtime_ns)
     with (root / ".facecluster-files.jsonl").open("ab") as file:
-        file.write(folders._line(vars(entry)))
+        file.write(own_files._line(vars(entry)))
     write(root, result_of())
     assert (photos / "x/a.jpg").exists()
 

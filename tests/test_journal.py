@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from facecluster.durable.journal import Journal
 from facecluster.errors import OutputError
-from facecluster.journal import Journal
 
 RECORDS = [b"first", b"", b"\n third \0" * 1000]
 

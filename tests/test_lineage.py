@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from facecluster.errors import FaceclusterError
-from facecluster.output.lineage import check_ids, inherit, rename
-from facecluster.output.records import (
+from facecluster.library.lineage import check_ids, inherit, rename
+from facecluster.result import (
     Absent,
     Box,
     Changes,

@@ -8,8 +8,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from facecluster.output.montage import TILE_PX, arrange, cut, make_montage, read_tiles
-from facecluster.output.records import Box, Person, PersonFace, Pose
+from facecluster.render.montage import TILE_PX, arrange, cut, make_montage, read_tiles
+from facecluster.result import Box, Person, PersonFace, Pose
 
 COLOURS = np.random.default_rng(0).integers(40, 216, (40, 3))
 

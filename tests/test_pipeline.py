@@ -16,13 +16,15 @@ import pytest
 from PIL import Image, ImageOps
 from tables import assert_same
 
-from facecluster import past, photos, pipeline, store
-from facecluster.analysis import FACE, Analysis, pack
+from facecluster import photos
+from facecluster.durable.journal import Journal
+from facecluster.encoding import pipeline, resume
+from facecluster.encoding.analysis import FACE, Analysis, pack
+from facecluster.encoding.pipeline import Encoded, encode_photos
 from facecluster.errors import FaceclusterError, OutputError, TableError, UsageError
+from facecluster.formats import face_table
 from facecluster.identity.check import PRESETS, Limit
-from facecluster.journal import Journal
 from facecluster.options import EncodeOptions
-from facecluster.pipeline import Encoded, encode_photos
 from facecluster.table import (
     NO_FACE,
     OK,
@@ -359,7 +361,7 @@ def test_faces_keep_their_names_where_others_of_their_photo_were_taken_out(
     less = dataclasses.replace(
         table, faces=Faces(**{name: column[1:] for name, column in vars(table.faces).items()})
     )
-    store.write(less, output)  # as forget does
+    face_table.write(less, output)  # as forget does
     assert run([str(crowd)], output).table.faces.id.tolist() == table.faces.id[1:].tolist()
 
 
@@ -379,7 +381,7 @@ def test_unreadable_photos_are_tried_again(album: Path, originals: list[Path], t
 
 def test_reading_a_table_back_gives_the_same_table(album: Path, tmp_path: Path) -> None:
     written = run(album, tmp_path / "faces.npz").table
-    read = store.read(tmp_path / "faces.npz")
+    read = face_table.read(tmp_path / "faces.npz")
     assert read.settings == written.settings
     for kind, a, b in ((Photos, read.photos, written.photos), (Faces, read.faces, written.faces)):
         for column in dataclasses.fields(kind):
@@ -447,7 +449,7 @@ def test_what_other_settings_left_is_refused_and_stays_unless_fresh(album: Path,
     output, partial = tmp_path / "faces.npz", tmp_path / "faces.npz.partial"
     with Journal(
         partial,
-        *past._journal_headers(EncodeOptions(mirror=True).settings(), fresh=False),
+        *resume._journal_headers(EncodeOptions(mirror=True).settings(), fresh=False),
     ) as journal:
         list(journal.replay())
         journal.append(b"anything")
@@ -464,7 +466,7 @@ def test_what_an_interrupted_run_did_of_other_photos_is_dropped_with_a_notice(
 ) -> None:
     output = tmp_path / "faces.npz"
     analysis = Analysis((3, 4), OK, "", np.nan, 1, np.zeros(1, FACE))
-    headers = past._journal_headers(EncodeOptions().settings(), fresh=False)
+    headers = resume._journal_headers(EncodeOptions().settings(), fresh=False)
     with Journal(tmp_path / "faces.npz.partial", *headers) as journal:
         list(journal.replay())
         journal.append(pack("of another photo", analysis))
@@ -510,14 +512,14 @@ def test_other_settings_are_refused_and_named(album: Path, tmp_path: Path) -> No
     assert "upsample" not in message
     assert output.read_bytes() == before
     assert run(paths, output, options=other, fresh=True).n_reused == 0
-    assert store.read(output).settings.encoder == "dlib"
+    assert face_table.read(output).settings.encoder == "dlib"
 
 
 def test_a_table_whose_quality_was_measured_by_other_formulas_is_refused(album: Path, tmp_path: Path) -> None:
     paths, output = [str(album / "photo-1.jpg")], tmp_path / "faces.npz"
     table = run(paths, output).table
     older = {key: value for key, value in table.settings.options.items() if key != "quality"}
-    store.write(
+    face_table.write(
         dataclasses.replace(table, settings=dataclasses.replace(table.settings, options=older)), output
     )
     with pytest.raises(
@@ -567,5 +569,5 @@ def test_a_pipe_gets_the_table_and_no_side_file(album: Path, tmp_path: Path) -> 
         encoded = run([str(album / "photo-1.jpg")], pipe)
         data, _ = reader.communicate(timeout=20)
     (tmp_path / "read.npz").write_bytes(data)
-    assert len(store.read(tmp_path / "read.npz").faces) == len(encoded.table.faces)
+    assert len(face_table.read(tmp_path / "read.npz").faces) == len(encoded.table.faces)
     assert not list(tmp_path.glob("faces.npz.*"))

@@ -6,11 +6,16 @@ from pathlib import Path
 import pytest
 from tables import make_table, people
 
-from facecluster.cli.cluster import ClusterOptions, cluster_table
-from facecluster.cli.refer import find, find_face, find_person
 from facecluster.errors import FaceclusterError
-from facecluster.output.places import table_of
-from facecluster.output.records import Result
+from facecluster.library.build import (
+    cluster_table,
+)
+from facecluster.library.layout import table_of
+from facecluster.library.refer import find, find_face, find_person
+from facecluster.library.settings import (
+    ClusterOptions,
+)
+from facecluster.result import Result
 
 
 @pytest.fixture

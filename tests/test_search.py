@@ -18,8 +18,8 @@ from facecluster.identity import search as module
 from facecluster.identity.groups import Groups
 from facecluster.identity.rules import DEFAULTS
 from facecluster.identity.search import CALIBRATION, Targets, confidence, find_nearest, nearest_of
-from facecluster.output.known import Known
-from facecluster.output.matches import (
+from facecluster.joined import Known
+from facecluster.render.matches import (
     Gallery,
     Match,
     Query,
@@ -336,7 +336,7 @@ def test_a_record_a_face_and_one_for_each_photo_without() -> None:
 
 
 def test_many_tables_are_searched_together_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("facecluster.output.matches.BATCH", 4)
+    monkeypatch.setattr("facecluster.render.matches.BATCH", 4)
     tables = [
         make_table(at(*[0.2] * n), paths=[f"/{i}-{j}" for j in range(n)])
         for i, n in enumerate([1, 2, 0, 9, 1])

@@ -13,9 +13,8 @@ import pytest
 from tables import make_table, people
 from test_explain import result_of
 
-from facecluster.output import imm
-from facecluster.output.records import Box, Person, PersonFace, Pose, Result, UnclusteredFace
-from facecluster.output.show import (
+from facecluster.render import imm
+from facecluster.render.show import (
     Known,
     Page,
     cut,
@@ -30,6 +29,7 @@ from facecluster.output.show import (
     stamp,
     to_json,
 )
+from facecluster.result import Box, Person, PersonFace, Pose, Result, UnclusteredFace
 from facecluster.table import NO_FACE, OK, FaceTable
 
 PHOTO = [0, 0, 1, 2, 2, 3, 3, 4, 4]

@@ -24,7 +24,7 @@ import click
 
 from facecluster import __version__
 from facecluster.errors import FaceclusterError
-from facecluster.output.words import printable
+from facecluster.text import printable
 
 if TYPE_CHECKING:
     from logging import LogRecord

@@ -10,19 +10,34 @@ from typing import TYPE_CHECKING
 
 import click
 
-from facecluster.cli.labels import FOLDER, NAMES, label_face_option, label_faces
+from facecluster.cli.labels import (
+    label_face_option,
+)
 from facecluster.cli.parameters import FloatRange
-from facecluster.cli.refer import fold
-from facecluster.cli.sources import is_result, known_faces, read, read_table, refuse_table, table_option
+from facecluster.cli.sources import (
+    known_faces,
+    read_table,
+    refuse_table,
+    table_option,
+)
 from facecluster.errors import FaceclusterError, UsageError
-from facecluster.output.words import many, printable
+from facecluster.library.labels import (
+    FOLDER,
+    NAMES,
+    label_faces,
+)
+from facecluster.library.layout import (
+    is_result,
+    read,
+)
+from facecluster.text import fold, many, printable
 
 if TYPE_CHECKING:  # NumPy is loaded when there is work to do
     import numpy as np
     from numpy.typing import NDArray
 
     from facecluster.identity.boxes import Main
-    from facecluster.output.audit import Audit, FiledFace
+    from facecluster.render.audit import Audit, FiledFace
     from facecluster.table import Faces, Photos
 
     Labelled = tuple[Faces, Photos, str, NDArray[np.int64], list[str]]
@@ -104,7 +119,7 @@ def command(
     in JSON also the groups in which every pair of faces matches, and the faces of none; each face with its best
     matches. Exit code 0: nothing is filed wrong; 3: something is.
     """
-    from facecluster.output.audit import make_audit, to_json
+    from facecluster.render.audit import make_audit, to_json
 
     if quiet:
         logging.getLogger("facecluster").setLevel(logging.ERROR)
@@ -154,7 +169,7 @@ def read_labelled(source: str, labels_from: str, which: Main | None, table_file:
     import numpy as np
 
     from facecluster.identity.boxes import main_is_lost
-    from facecluster.output.audit import LOST_LABEL
+    from facecluster.render.audit import LOST_LABEL
 
     if not is_result(source):
         if labels_from == NAMES:
@@ -203,7 +218,7 @@ def restrict(label: NDArray[np.int64], texts: Sequence[str], wanted: Sequence[st
     """
     import numpy as np
 
-    from facecluster.output.audit import OTHER_LABEL
+    from facecluster.render.audit import OTHER_LABEL
 
     numbers: list[int] = []
     for text in wanted:

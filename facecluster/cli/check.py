@@ -22,14 +22,16 @@ from typing import TYPE_CHECKING
 import click
 
 from facecluster.cli.encode import Request, find, photo_options, progress
-from facecluster.cli.sources import warn_if_outdated
+from facecluster.cli.sources import (
+    warn_if_outdated,
+)
 from facecluster.errors import FaceclusterError, OutputError, PhotoError, UsageError
 from facecluster.identity.check import PRESETS, Limit, measure, names
-from facecluster.output.places import CLUSTERS
-from facecluster.output.words import printable
+from facecluster.library.layout import CLUSTERS
+from facecluster.text import printable
 
 if TYPE_CHECKING:  # NumPy, OpenCV and the networks are loaded when there is work to do
-    from facecluster.output.verdicts import CheckedPhoto
+    from facecluster.render.verdicts import CheckedPhoto
     from facecluster.table import FaceTable
 
 _log = logging.getLogger(__name__)
@@ -91,7 +93,7 @@ def command(
     or - for one on standard input), whose numbers are used as they are. An unknown number fails its limit; a photo
     without a face fails. Exit code 0: all pass; 3: some fail.
     """
-    from facecluster.output.verdicts import check_photos, to_json
+    from facecluster.render.verdicts import check_photos, to_json
 
     limits = chosen_limits(preset, given)
     if request.quiet:
@@ -168,8 +170,8 @@ def _tables(
     if not files and request.paths == ("-",) and _is_table_piped():
         files = ["-"]
     if not files:
+        from facecluster.encoding.pipeline import encode_each
         from facecluster.options import EncodeOptions
-        from facecluster.pipeline import encode_each
 
         def lost(message: str) -> None:
             _log.warning(message)
@@ -186,9 +188,9 @@ def _tables(
         raise UsageError(
             f"{files[0]}: its faces are not looked for again; leave {options} out, or give photos"
         )
-    from facecluster import store
+    from facecluster.formats import face_table
 
-    table = store.read(sys.stdin.buffer if files == ["-"] else files[0])
+    table = face_table.read(sys.stdin.buffer if files == ["-"] else files[0])
     if not len(table.photos):
         raise FaceclusterError(f"{files[0]}: there are no photos in this face table")
     warn_if_outdated(table, files[0])
@@ -223,8 +225,8 @@ def _annotated(
     Raises:
         OutputError: the folder cannot be written, or holds files of the user's, or results of cluster.
     """
-    from facecluster.output.annotate import make_picture, name_pictures
-    from facecluster.output.folders import ResultFolder
+    from facecluster.durable.own_files import ResultFolder
+    from facecluster.render.annotate import make_picture, name_pictures
     from facecluster.table import UNREADABLE
 
     if (directory / CLUSTERS).exists():

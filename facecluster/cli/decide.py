@@ -18,20 +18,26 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from facecluster.cli.cluster import ClusterOptions, cluster_table
-from facecluster.cli.refer import called, find, find_face, find_person, fold
-from facecluster.cli.results import write_result
-from facecluster.cli.sources import folder_of, read
 from facecluster.errors import FaceclusterError, OutputError, UsageError
 from facecluster.identity.gate import Limits
-from facecluster.output.places import CLUSTERS, table_of
-from facecluster.output.words import printable
+from facecluster.library.folders import write_result
+from facecluster.library.layout import (
+    CLUSTERS,
+    folder_of,
+    read,
+    table_of,
+)
+from facecluster.library.refer import called, find, find_face, find_person
+from facecluster.library.settings import (
+    ClusterOptions,
+)
+from facecluster.text import fold, printable
 
 if TYPE_CHECKING:  # NumPy is loaded when there is work to do
-    from facecluster.cli.refer import Face
     from facecluster.identity.decisions import Act, Decision, Spots
-    from facecluster.output.corrections import Correction
-    from facecluster.output.records import Person, PersonFace, Result
+    from facecluster.library.correct import Correction
+    from facecluster.library.refer import Face
+    from facecluster.result import Person, PersonFace, Result
 
 _log = logging.getLogger(__name__)
 
@@ -66,7 +72,7 @@ class Opened:
         Raises:
             FaceclusterError: they cannot be read, or an older facecluster wrote the result.
         """
-        from facecluster import ledger
+        from facecluster.formats import decisions_jsonl
 
         if quiet:
             logging.getLogger("facecluster").setLevel(logging.ERROR)
@@ -78,8 +84,8 @@ class Opened:
                 f"{source}: an older facecluster made it; run cluster again, then correct it"
             )
         directory = folder_of(source)
-        file = ledger.file_of(result.settings, directory)
-        return cls(source, result, directory, file, ledger.read(file), quiet)
+        file = decisions_jsonl.file_of(result.settings, directory)
+        return cls(source, result, directory, file, decisions_jsonl.read(file), quiet)
 
     @property
     def in_step(self) -> bool:
@@ -116,7 +122,7 @@ def name(opened: Opened, who: str, called_now: str) -> None:
     person keeps the name when clustered again, as long as most of the faces that this one is known by are together.
     """
     from facecluster.identity.decisions import Name
-    from facecluster.output.corrections import set_names
+    from facecluster.library.correct import set_names
 
     person = find_person(opened.result, who)
     new = _name(called_now)
@@ -141,7 +147,7 @@ def merge(opened: Opened, who: tuple[str, ...]) -> None:
     no name, the next one's is taken. They stay one person when clustered again.
     """
     from facecluster.identity.decisions import Merge
-    from facecluster.output import corrections
+    from facecluster.library import correct
 
     if len(who) < 2:
         raise UsageError("give two people or more, the one whose id and name stays first")
@@ -150,7 +156,7 @@ def merge(opened: Opened, who: tuple[str, ...]) -> None:
         if person.id in (other.id for other in people[:i]):
             raise UsageError(f"{called(person)} is named twice ({printable(who[i])}); give different people")
     act = Merge(tuple(p.id for p in people), tuple(_typical(p) for p in people))
-    corrected, changed = corrections.merge(opened.result, people)
+    corrected, changed = correct.merge(opened.result, people)
     one = next(person for person in corrected.people if person.id == people[0].id)
     all_of_them = " and ".join(called(person) for person in people)
     said = f"{all_of_them} are one person now: {called(one)}, with {_faces(one.n_faces)}"
@@ -168,7 +174,7 @@ def split(opened: Opened, who: str, texts: tuple[str, ...]) -> None:
     faces stay one person, and not PERSON, when clustered again.
     """
     from facecluster.identity.decisions import Split
-    from facecluster.output import corrections
+    from facecluster.library import correct
 
     person = find_person(opened.result, who)
     theirs = {face.id for face in person.faces}
@@ -182,7 +188,7 @@ def split(opened: Opened, who: str, texts: tuple[str, ...]) -> None:
         )
     faces = [face for face in person.faces if face.id in ids]
     act = Split(person.id, _spots(faces), _typical(person, ids))
-    corrected, changed = corrections.split(opened.result, person, ids)
+    corrected, changed = correct.split(opened.result, person, ids)
     (new,) = corrected.changes.appeared
     said = f"{new} is new, with {_faces(len(faces))} of {called(person)}, which keeps {len(person.faces) - len(faces)}"
     _keep(opened, act, (corrected, changed), said)
@@ -199,7 +205,7 @@ def move(opened: Opened, texts: tuple[str, ...], to: str) -> None:
     faces stay with PERSON, and not with those they were taken from, when clustered again.
     """
     from facecluster.identity.decisions import Move
-    from facecluster.output import corrections
+    from facecluster.library import correct
 
     result = opened.result
     into = None if fold(to) == NOBODY else find_person(result, to)
@@ -229,7 +235,7 @@ def move(opened: Opened, texts: tuple[str, ...], to: str) -> None:
     gone = [called(person) for person in origins if all(face.id in ids for face in person.faces)]
     if gone:
         said += f"; {', '.join(gone)} had no other and {'is' if len(gone) == 1 else 'are'} gone"
-    _keep(opened, act, corrections.move(result, ids, into), said)
+    _keep(opened, act, correct.move(result, ids, into), said)
 
 
 @_verb("not-a-person")
@@ -242,8 +248,8 @@ def not_a_person(opened: Opened, texts: tuple[str, ...]) -> None:
     do), or the path of a photo; PHOTO#2 is the second of several faces in it.
     """
     from facecluster.identity.decisions import NotAPerson
-    from facecluster.output import corrections
-    from facecluster.output.records import Person
+    from facecluster.library import correct
+    from facecluster.result import Person
 
     found = [find(opened.result, text) for text in texts]
     people = [it for it in found if isinstance(it, Person)]
@@ -258,7 +264,7 @@ def not_a_person(opened: Opened, texts: tuple[str, ...]) -> None:
         ids = {it.id for it in found}
         act = NotAPerson(None, _spots(face for face in _all_faces(opened.result) if face.id in ids))
         said = f"{_faces(len(ids))} said to be no person's"
-    _keep(opened, act, corrections.not_a_person(opened.result, ids), said)
+    _keep(opened, act, correct.not_a_person(opened.result, ids), said)
 
 
 @_verb("undo")
@@ -270,7 +276,7 @@ def undo(opened: Opened, which: str | None) -> None:
     line in decisions.jsonl. An undo can be undone by its own id. People are grouped anew from the face table for it,
     except where it was about a name.
     """
-    from facecluster import ledger
+    from facecluster.formats import decisions_jsonl
     from facecluster.identity.decisions import Name, Undo, resolve
 
     target = _to_undo(opened, which)
@@ -295,10 +301,10 @@ def undo(opened: Opened, which: str | None) -> None:
             CLUSTERS, why, shlex.quote(str(opened.directory)),
         )  # fmt: skip
         return
-    from facecluster import store
+    from facecluster.formats import face_table
 
-    faces = store.read(os.fspath(table))
-    decision = ledger.decide(Undo(target.id), opened.decisions)
+    faces = face_table.read(os.fspath(table))
+    decision = decisions_jsonl.decide(Undo(target.id), opened.decisions)
     contradiction = None
     try:
         resolve([*opened.decisions, decision], faces.faces)
@@ -306,7 +312,7 @@ def undo(opened: Opened, which: str | None) -> None:
         if counts_again:
             raise
         contradiction = error  # of others, which are taken back one by one
-    ledger.append(opened.ledger, decision)
+    decisions_jsonl.append(opened.ledger, decision)
     _say(opened, decision, what)
     if contradiction is not None:
         _log.warning(
@@ -314,6 +320,8 @@ def undo(opened: Opened, which: str | None) -> None:
         )
         return
     options = _options(opened.result.settings)
+    from facecluster.library.build import cluster_table
+
     try:
         result = cluster_table(
             faces, opened.directory, options, source=os.path.abspath(table), progress=not opened.quiet
@@ -377,11 +385,11 @@ def _keep(
         FaceclusterError: it contradicts an earlier decision; nothing is written then.
         OutputError: it cannot be written.
     """
-    from facecluster import ledger
+    from facecluster.formats import decisions_jsonl
     from facecluster.identity.decisions import mark, resolve
-    from facecluster.output.records import columns
+    from facecluster.result import columns
 
-    decision = ledger.decide(act, opened.decisions)
+    decision = decisions_jsonl.decide(act, opened.decisions)
     decisions = [*opened.decisions, decision]
     if check:
         resolve(decisions, columns(opened.result))
@@ -389,7 +397,7 @@ def _keep(
     result, changed = _renamed(opened.result, decisions) if correction is None else correction
     if in_step and changed is not None:
         result = replace(result, settings={**result.settings, "decisions": mark(decisions)})
-    ledger.append(opened.ledger, decision)
+    decisions_jsonl.append(opened.ledger, decision)
     if changed is not None:
         try:
             link = result.settings["link"]
@@ -416,8 +424,8 @@ def _kept(opened: Opened, decision: Decision, error: OutputError) -> OutputError
 def _renamed(result: Result, decisions: Sequence[Decision]) -> Correction:
     """Give everybody the name that the decisions say."""
     from facecluster.identity.decisions import names
-    from facecluster.output.corrections import set_names
-    from facecluster.output.records import columns
+    from facecluster.library.correct import set_names
+    from facecluster.result import columns
 
     faces = columns(result)
     found = names(decisions, faces, faces.person)

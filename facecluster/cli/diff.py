@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from facecluster.cli.sources import read
-from facecluster.output.words import printable
+from facecluster.library.layout import (
+    read,
+)
+from facecluster.text import printable
 
 if TYPE_CHECKING:  # NumPy is loaded when there is work to do
     from facecluster.identity.changes import Placed
@@ -153,7 +155,7 @@ def command(ctx: click.Context, first: str, second: str, as_json: bool, quiet: b
 
 def _open(source: str) -> tuple[Placed, list[Who]]:
     """Read what is compared of a result."""
-    from facecluster.output.records import columns
+    from facecluster.result import columns
 
     result = read(source)
     return columns(result), [Who(person.id, person.name, len(person.faces)) for person in result.people]

@@ -17,14 +17,14 @@ import click
 from facecluster.cli.parameters import FloatRange
 from facecluster.errors import UsageError
 from facecluster.identity.check import PRESETS
-from facecluster.output.words import many, printable
+from facecluster.text import many, printable
 
 if TYPE_CHECKING:  # OpenCV, NumPy and the networks are loaded when there is work to do
     import numpy as np
     from numpy.typing import NDArray
     from tqdm import tqdm
 
-    from facecluster.pipeline import Encoded
+    from facecluster.encoding.pipeline import Encoded
     from facecluster.table import FaceTable
 
 _log = logging.getLogger(__name__)
@@ -234,7 +234,7 @@ def command(request: Request, output: str) -> None:
     are new to it, by content, are analysed. Interrupted, the same command goes on where it was.
     """
     if output == "-":
-        from facecluster import store
+        from facecluster.formats import face_table
 
         if request.append:
             raise UsageError(
@@ -242,7 +242,7 @@ def command(request: Request, output: str) -> None:
             )
         if sys.stdout.isatty():
             raise UsageError("standard output is a terminal; give a file with -o, or pipe it on")
-        store.write(encode(request, None), sys.stdout.buffer)
+        face_table.write(encode(request, None), sys.stdout.buffer)
         return
     encode(request, Path(output))
 
@@ -257,9 +257,9 @@ def encode(request: Request, output: Path | None) -> FaceTable:
     Raises:
         FaceclusterError: as `pipeline.encode_photos` and `photos.find_photos` raise it.
     """
-    from facecluster.claim import check_output
+    from facecluster.encoding.pipeline import encode_photos
+    from facecluster.formats.face_table import check_output
     from facecluster.options import EncodeOptions
-    from facecluster.pipeline import encode_photos
 
     start = time.monotonic()
     if request.quiet:

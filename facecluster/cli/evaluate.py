@@ -12,12 +12,35 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
-from facecluster.cli.cluster import ClusterOptions, cluster_options
-from facecluster.cli.labels import Labels, attach, bare_photos, find_labels, label_face_option, suspected
-from facecluster.cli.sources import folder_of, is_result, read, read_table
+from facecluster.cli.cluster import (
+    cluster_options,
+)
+from facecluster.cli.labels import (
+    label_face_option,
+)
+from facecluster.cli.sources import (
+    read_table,
+)
 from facecluster.errors import FaceclusterError, UsageError
-from facecluster.output.places import table_of
-from facecluster.output.words import many, printable
+from facecluster.formats.labels_csv import (
+    Labels,
+)
+from facecluster.library.labels import (
+    attach,
+    bare_photos,
+    find_labels,
+    suspected,
+)
+from facecluster.library.layout import (
+    folder_of,
+    is_result,
+    read,
+    table_of,
+)
+from facecluster.library.settings import (
+    ClusterOptions,
+)
+from facecluster.text import many, printable
 
 if TYPE_CHECKING:  # NumPy is loaded when there is work to do
     import numpy as np
@@ -25,8 +48,8 @@ if TYPE_CHECKING:  # NumPy is loaded when there is work to do
 
     from facecluster.identity.boxes import Main
     from facecluster.identity.changes import Placed
-    from facecluster.output.evaluation import Evaluation, LabelledFace
-    from facecluster.output.records import Result
+    from facecluster.render.evaluation import Evaluation, LabelledFace
+    from facecluster.result import Result
     from facecluster.table import FaceTable
 
 _log = logging.getLogger(__name__)
@@ -84,7 +107,7 @@ def command(
     input), which is clustered for it, with the options of cluster. Only labelled faces are scored; one without a
     person counts as a person of its own.
     """
-    from facecluster.output.evaluation import evaluate, to_json
+    from facecluster.render.evaluation import evaluate, to_json
 
     if quiet:
         logging.getLogger("facecluster").setLevel(logging.ERROR)
@@ -154,16 +177,16 @@ def _given(ctx: click.Context) -> str:
 
 def _table_of(result: Result, source: str, encodings: str | None) -> FaceTable | None:
     """The face table that was named, else the one that the result was made from, else the one beside it."""
-    from facecluster import store
+    from facecluster.formats import face_table
 
     file = encodings or table_of(result, folder_of(source))
-    return None if file is None else store.read(file)
+    return None if file is None else face_table.read(file)
 
 
 def _cluster(table: FaceTable, options: ClusterOptions) -> Result:
     """Say who is who, as cluster does, without a file."""
     from facecluster.identity.cluster import cluster_faces
-    from facecluster.output.records import make_result
+    from facecluster.library.build import make_result
 
     rules = options.rules(table.settings.encoder)
     return make_result(table, cluster_faces(table, rules, jobs=os.cpu_count() or 1), rules)
@@ -184,7 +207,7 @@ def _columns(result: Result, table: FaceTable | None) -> tuple[Placed, NDArray[n
     """The faces of a result, and the row of each in the table, where that has all of them."""
     import numpy as np
 
-    from facecluster.output.records import columns
+    from facecluster.result import columns
 
     faces = columns(result)
     if table is None:

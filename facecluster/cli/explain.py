@@ -14,14 +14,22 @@ from typing import TYPE_CHECKING
 
 import click
 
-from facecluster.cli.refer import find
-from facecluster.cli.sources import folder_of, known_faces, read, table_option
+from facecluster.cli.sources import (
+    known_faces,
+    table_option,
+)
 from facecluster.errors import FaceclusterError
-from facecluster.output.words import many, printable
+from facecluster.library.layout import (
+    folder_of,
+    read,
+)
+from facecluster.library.refer import find
+from facecluster.text import many, printable
 
 if TYPE_CHECKING:  # NumPy and OpenCV are loaded when there is work to do
     from facecluster.identity.decisions import Decision
-    from facecluster.output.explanation import (
+    from facecluster.joined import End
+    from facecluster.render.explanation import (
         FaceExplanation,
         FacePair,
         Gate,
@@ -29,9 +37,8 @@ if TYPE_CHECKING:  # NumPy and OpenCV are loaded when there is work to do
         PersonExplanation,
         Ruling,
     )
-    from facecluster.output.known import End
-    from facecluster.output.records import Result
-    from facecluster.output.side_by_side import Tile
+    from facecluster.render.side_by_side import Tile
+    from facecluster.result import Result
     from facecluster.table import FaceTable
 
 _log = logging.getLogger(__name__)
@@ -63,11 +70,11 @@ def command(
     and the nearest other person. The rules are those that RESULT was made by. A picture that cannot be made is an
     error, told after the explanation.
     """
-    from facecluster.output.explain_face import explain_face
-    from facecluster.output.explain_person import explain_person
-    from facecluster.output.explanation import to_json
-    from facecluster.output.records import Person
-    from facecluster.output.side_by_side import check_target
+    from facecluster.render.explain_face import explain_face
+    from facecluster.render.explain_person import explain_person
+    from facecluster.render.explanation import to_json
+    from facecluster.render.side_by_side import check_target
+    from facecluster.result import Person
 
     if quiet:
         logging.getLogger("facecluster").setLevel(logging.ERROR)
@@ -101,11 +108,11 @@ def command(
 
 def _decisions(result: Result, source: str) -> list[Decision]:
     """Read what somebody decided about a result."""
-    from facecluster import ledger
+    from facecluster.formats import decisions_jsonl
     from facecluster.identity.decisions import mark
 
-    file = ledger.file_of(result.settings, folder_of(source))
-    decisions = ledger.read(file)
+    file = decisions_jsonl.file_of(result.settings, folder_of(source))
+    decisions = decisions_jsonl.read(file)
     if mark(decisions) != (result.settings.get("decisions") or ""):
         _log.warning("%s: %s does not show all of these decisions; run cluster again", file, source)
     return decisions
@@ -120,8 +127,8 @@ def _picture(explanation: FaceExplanation | PersonExplanation, table: FaceTable)
     Raises:
         FaceclusterError: there is no pair to draw.
     """
-    from facecluster.output.explain_words import called
-    from facecluster.output.side_by_side import Tile
+    from facecluster.render.explain_words import called
+    from facecluster.render.side_by_side import Tile
 
     size = dict(zip(table.photos.path.tolist(), map(tuple, table.photos.size.tolist()), strict=True))
 
@@ -156,7 +163,7 @@ def _draw(image: Path, tiles: Sequence[Tile], title: str) -> None:
     Raises:
         FaceclusterError: none can; nothing is written.
     """
-    from facecluster.output.side_by_side import side_by_side, write_picture
+    from facecluster.render.side_by_side import side_by_side, write_picture
 
     pixels, missing = side_by_side(tiles, title)
     if len(missing) == len(tiles):
@@ -175,7 +182,7 @@ def _draw(image: Path, tiles: Sequence[Tile], title: str) -> None:
 
 def face_report(e: FaceExplanation, source: str) -> Iterator[str]:
     """Write why a face of the result `source` is where it is as a text for people, a line a paragraph."""
-    from facecluster.output.explain_words import called
+    from facecluster.render.explain_words import called
 
     yield f"face {e.id}"
     yield f"  {_place(e)}"
@@ -223,7 +230,7 @@ def _ruling(ruling: Ruling) -> str:
 
 
 def _limit(limit: Gate) -> str:
-    from facecluster.output.explain_words import measure
+    from facecluster.render.explain_words import measure
 
     value = measure(limit)
     side = "over" if limit.name in ("size", "quality") else "within ±"
@@ -232,7 +239,7 @@ def _limit(limit: Gate) -> str:
 
 
 def _other(other: NearPerson) -> Iterator[str]:
-    from facecluster.output.explain_words import called
+    from facecluster.render.explain_words import called
 
     already = f"; in this photo already: {other.in_photo}" if other.in_photo else ""
     yield f"  {other.distance:.3f}  {called(other)}, {many(other.n_founding, 'founding face')}{already}"
@@ -242,7 +249,7 @@ def _other(other: NearPerson) -> Iterator[str]:
 
 def person_report(e: PersonExplanation) -> Iterator[str]:
     """Write what holds a person together as a text for people, a line a paragraph."""
-    from facecluster.output.explain_words import called
+    from facecluster.render.explain_words import called
 
     bounds = e.bounds
     yield f"{called(e)}: {many(e.n_faces, 'face')} in {many(e.n_photos, 'photo')}, {e.n_founding} of them founding"

@@ -23,8 +23,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from facecluster.cli.forget_steps import Report, clean_decisions, clean_result, clean_tables
-from facecluster.cli.forget_targets import (
+from facecluster.cli.labels import (
+    label_face_option,
+)
+from facecluster.errors import FaceclusterError, OutputError, UsageError
+from facecluster.library.forget_steps import Report, clean_decisions, clean_result, clean_tables
+from facecluster.library.forget_targets import (
     Opened,
     check_tables,
     faces_of_labels,
@@ -33,16 +37,17 @@ from facecluster.cli.forget_targets import (
     open_targets,
     target_of_all,
 )
-from facecluster.cli.labels import FOLDER, label_face_option
-from facecluster.cli.refer import called
-from facecluster.errors import FaceclusterError, OutputError, UsageError
-from facecluster.output.words import many
+from facecluster.library.labels import (
+    FOLDER,
+)
+from facecluster.library.refer import called
+from facecluster.text import many
 
 if TYPE_CHECKING:  # NumPy is loaded when there is work to do
     from collections.abc import Mapping, Sequence
 
     from facecluster.identity.boxes import Main
-    from facecluster.output.forget import CleanedTable
+    from facecluster.library.forget import CleanedTable
 
 
 @click.command("forget")
@@ -112,7 +117,7 @@ def command(
         raise UsageError(
             f"{'--label-face' if labels_from is None else '--labels'} is about --label; give that too"
         )
-    from facecluster.output.forget import forget_in_result, forget_in_table
+    from facecluster.library.forget import forget_in_result, forget_in_table
 
     with ExitStack() as stack:
         results, tables = open_targets(targets, persons, stack)
@@ -186,7 +191,7 @@ def _unfinished(error: FaceclusterError | OSError, report: Report) -> Facecluste
 
 def _summary(report: Report, results: Sequence[Opened], tables: Mapping[Path, CleanedTable]) -> str:
     """Say in a few sentences what went, and what did not."""
-    from facecluster import store
+    from facecluster.formats import face_table
 
     went = [
         (report.faces, "face in results", "faces in results"),
@@ -204,7 +209,7 @@ def _summary(report: Report, results: Sequence[Opened], tables: Mapping[Path, Cl
     stay = [path for path in report.people if not report.dry_run and os.path.isdir(path)]
     lines += [f"{path}: holds files that are not facecluster's; they stay" for path in stay]
     for table, cleaned in tables.items():
-        if cleaned.bare and store.format_of(table) == "pickle":
+        if cleaned.bare and face_table.format_of(table) == "pickle":
             lines.append(
                 f"{table}: a pickle has no rows for photos without a face, as "
                 f"{many(len(cleaned.bare), 'photo')} {'would be' if report.dry_run else 'now'} after this: the next "

@@ -11,20 +11,28 @@ from typing import TYPE_CHECKING
 import click
 
 from facecluster.cli.labels import (
-    NAMES,
     check_labels,
     check_names,
     label_face_option,
-    label_faces,
     labels_option,
 )
-from facecluster.cli.sources import is_result, read, read_table
+from facecluster.cli.sources import (
+    read_table,
+)
 from facecluster.errors import UsageError
-from facecluster.output.words import many, printable
+from facecluster.library.labels import (
+    NAMES,
+    label_faces,
+)
+from facecluster.library.layout import (
+    is_result,
+    read,
+)
+from facecluster.text import many, printable
 
 if TYPE_CHECKING:  # NumPy is loaded when there is work to do
     from facecluster.identity.boxes import Main
-    from facecluster.output.matches import Entry
+    from facecluster.render.matches import Entry
 
 
 @click.command("list")
@@ -59,7 +67,7 @@ def command(source: str, labels_from: str | None, which: Main | None, as_json: b
 
 def _of_result(source: str, *, named: bool) -> tuple[list[Entry], str]:
     """The people of a result, and words for the faces that are not theirs."""
-    from facecluster.output.matches import Entry
+    from facecluster.render.matches import Entry
 
     result = read(source)
     people = [person for person in result.people if person.name is not None or not named]
@@ -76,7 +84,7 @@ def _of_table(source: str, labels_from: str, which: Main | None) -> tuple[list[E
     """The labels of a face table, and words for the faces that have none."""
     import numpy as np
 
-    from facecluster.output.matches import Somebody, entries
+    from facecluster.render.matches import Somebody, entries
 
     table = read_table(source)
     label, texts = label_faces(table, source, labels_from, which)

@@ -8,9 +8,7 @@ from pathlib import Path
 import click
 
 from facecluster.cli.cluster import (
-    ClusterOptions,
     cluster_options,
-    cluster_table,
     decisions_option,
     update_option,
 )
@@ -18,7 +16,10 @@ from facecluster.cli.encode import Request, encode, encode_options
 from facecluster.cli.parameters import Folder
 from facecluster.cli.summary import print_result, summary
 from facecluster.errors import UsageError
-from facecluster.output.places import TABLE
+from facecluster.library.layout import TABLE
+from facecluster.library.settings import (
+    ClusterOptions,
+)
 
 
 @click.command("run")
@@ -41,7 +42,8 @@ def command(request: Request, options: ClusterOptions, output: Path, as_json: bo
     The same as encode PATHS -o DIR/faces.npz and then cluster DIR/faces.npz -o DIR. DIR may lie among the photos:
     results are not searched for photos.
     """
-    from facecluster.store import cannot_write
+    from facecluster.durable.whole_file import cannot_write
+    from facecluster.library.build import cluster_table
 
     for path in request.paths:
         if path != "-" and Path(path).resolve() == output.resolve():

@@ -13,25 +13,36 @@ import click
 
 from facecluster.cli.encode import Request, find, progress
 from facecluster.cli.labels import (
-    NAMES,
     check_labels,
     check_names,
     label_face_option,
-    label_faces,
     labels_option,
 )
 from facecluster.cli.parameters import FloatRange
-from facecluster.cli.refer import find_face
-from facecluster.cli.sources import is_result, known_faces, read, read_table, refuse_table, table_option
+from facecluster.cli.sources import (
+    known_faces,
+    read_table,
+    refuse_table,
+    table_option,
+)
 from facecluster.errors import FaceclusterError, TableError, UsageError
-from facecluster.output.words import many, printable
+from facecluster.library.labels import (
+    NAMES,
+    label_faces,
+)
+from facecluster.library.layout import (
+    is_result,
+    read,
+)
+from facecluster.library.refer import find_face
+from facecluster.text import many, printable
 
 if TYPE_CHECKING:  # NumPy and the networks are loaded when there is work to do
     import numpy as np
     from numpy.typing import NDArray
 
     from facecluster.identity.boxes import Main
-    from facecluster.output.matches import Gallery, Match, Query
+    from facecluster.render.matches import Gallery, Match, Query
     from facecluster.table import FaceTable
 
     Wanted = tuple[FaceTable, NDArray[np.bool_]]
@@ -118,7 +129,7 @@ def command(
     searched. Each match has its distance and a confidence: of as many pairs of faces of one person as of two, how many
     of 100 that far apart are of one. Exit code 0: somebody is found; 3: for no face at all.
     """
-    from facecluster.output.matches import check_encoders, search_tables, to_json
+    from facecluster.render.matches import check_encoders, search_tables, to_json
 
     if quiet:
         logging.getLogger("facecluster").setLevel(logging.ERROR)
@@ -191,7 +202,7 @@ def read_gallery(
     Raises:
         FaceclusterError: it cannot be read, or the options do not fit it.
     """
-    from facecluster.output.matches import Gallery
+    from facecluster.render.matches import Gallery
 
     check_labels(source, labels_from, which)
     if is_result(source):
@@ -235,9 +246,9 @@ def _photos(
     Raises:
         FaceclusterError: there are none; the gallery was encoded in a way that is gone.
     """
+    from facecluster.encoding.pipeline import encode_each
     from facecluster.options import options_of
-    from facecluster.output.matches import check_encoders
-    from facecluster.pipeline import encode_each
+    from facecluster.render.matches import check_encoders
 
     settings = gallery.table.settings
     options = options_of(settings)

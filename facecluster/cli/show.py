@@ -15,17 +15,22 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from facecluster.cli.check import n_cells
-from facecluster.cli.refer import find_person, fold
-from facecluster.cli.sources import folder_of, read
 from facecluster.errors import FaceclusterError, TableError, UsageError
-from facecluster.output.places import CLUSTERS, TABLE, table_of
-from facecluster.output.words import as_bytes, many, printable
+from facecluster.library.layout import (
+    CLUSTERS,
+    TABLE,
+    folder_of,
+    read,
+    table_of,
+)
+from facecluster.library.refer import find_person
+from facecluster.text import as_bytes, fold, many, printable
 
 if TYPE_CHECKING:  # NumPy is loaded when there is work to do
-    from facecluster.output.attributes import Attributes, PersonAttributes
-    from facecluster.output.imm import Measured
-    from facecluster.output.records import Person, Result
-    from facecluster.output.show import Album, Known, Page, ShownFace, ShownPerson, ShownPhoto
+    from facecluster.render.attributes import Attributes, PersonAttributes
+    from facecluster.render.imm import Measured
+    from facecluster.render.show import Album, Known, Page, ShownFace, ShownPerson, ShownPhoto
+    from facecluster.result import Person, Result
     from facecluster.table import FaceTable
 
 _log = logging.getLogger(__name__)
@@ -137,7 +142,7 @@ def command(
     or --photos, photos are listed: when each was taken, and all its faces, with whose each is, box, pose, quality, and
     how sure it is that it is that person's.
     """
-    from facecluster.output.show import find_photos
+    from facecluster.render.show import find_photos
 
     names = [*([] if who is None else [who]), *(name for pair in together for name in pair)]
     of_photos = bool(names) or every or photo is not None
@@ -210,17 +215,17 @@ def _table(result: Result, source: str, table_file: str | None) -> FaceTable | N
     Raises:
         TableError: the one that the user named cannot be read.
     """
-    from facecluster import store
+    from facecluster.formats import face_table
 
     if table_file is not None:
-        return store.read(table_file)
+        return face_table.read(table_file)
     missing = "times of photos, and attributes of faces, are not known; give it with --table FILE"
     file = table_of(result, folder_of(source))
     if file is None:
         _log.warning("%s: its face table is gone; %s", source, missing)
         return None
     try:
-        return store.read(file)
+        return face_table.read(file)
     except TableError as error:
         _log.warning("%s; %s", error, missing)
         return None
@@ -228,8 +233,8 @@ def _table(result: Result, source: str, table_file: str | None) -> FaceTable | N
 
 def _known(result: Result, source: str, table_file: str | None, *, imm: bool) -> tuple[Known, Measured]:
     """Say what the face table of a result knows of photos and, if it is asked for, of faces; the rest is let go."""
-    from facecluster.output.imm import measured
-    from facecluster.output.show import Known
+    from facecluster.render.imm import measured
+    from facecluster.render.show import Known
 
     table = _table(result, source, table_file)
     if table is None:
@@ -261,8 +266,8 @@ def _copies(result: Result, known: Known, path: str) -> list[str]:
     Raises:
         FaceclusterError: neither the result nor its face table has it.
     """
-    from facecluster.output.show import content
     from facecluster.photos import digest
+    from facecluster.render.show import content
 
     digest_of = known.contents()
     for person in result.people:
@@ -287,7 +292,7 @@ def _people(
     result: Result, known: Known, listing: _Listing, numbers: Measured, written: float
 ) -> tuple[Iterable[str], Page]:
     """List people; the texts are made as they are asked for."""
-    from facecluster.output import imm, show
+    from facecluster.render import imm, show
 
     records = {person.id: show.show_person(person, known) for person in result.people}
     keys = {
@@ -331,7 +336,7 @@ def _photos(
     photos: Album, named: Sequence[Person], known: Known, listing: _Listing, numbers: Measured
 ) -> tuple[Iterable[str], Page]:
     """List photos; the texts are made as they are asked for."""
-    from facecluster.output import imm, show
+    from facecluster.render import imm, show
 
     keys = {
         "time": lambda path: known.time(photos[path][0].face) if photos[path] else None,
@@ -364,7 +369,7 @@ def _cut(
     items: Sequence[_T], name: Callable[[_T], str], after: str | None, listing: _Listing
 ) -> tuple[Sequence[_T], Page]:
     """Take the page that was asked for."""
-    from facecluster.output.show import cut
+    from facecluster.render.show import cut
 
     try:
         return cut(items, name, after, listing.limit)
@@ -379,7 +384,7 @@ def _id(person: Person) -> str:
 
 
 def _json(head: Mapping[str, Any], kind: str, records: Iterable[object], listing: _Listing) -> Iterator[str]:
-    from facecluster.output.show import to_json, to_jsonl
+    from facecluster.render.show import to_json, to_jsonl
 
     return to_jsonl(records) if listing.form == "jsonl" else to_json(head, kind, records)
 
@@ -494,13 +499,13 @@ def _age_of(known: PersonAttributes | None) -> str:
 
 
 def _day(time: float | None) -> str:
-    from facecluster.output.show import stamp
+    from facecluster.render.show import stamp
 
     return (stamp(time) or "-")[:10]
 
 
 def _minute(time: float | None) -> str:
-    from facecluster.output.show import stamp
+    from facecluster.render.show import stamp
 
     return (stamp(time) or "")[:16].replace("T", " ")
 

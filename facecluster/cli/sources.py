@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from facecluster.errors import FaceclusterError, TableError, UsageError
-from facecluster.output.places import CLUSTERS, TABLE, table_of
-from facecluster.output.words import many
+from facecluster.errors import TableError, UsageError
+from facecluster.library.layout import TABLE, folder_of, table_of
+from facecluster.text import many
 
 if TYPE_CHECKING:  # NumPy is loaded when there is work to do
-    from facecluster.output.known import Known
-    from facecluster.output.records import Result
+    from facecluster.joined import Known
+    from facecluster.result import Result
     from facecluster.table import FaceTable
 
 _log = logging.getLogger(__name__)
@@ -30,42 +28,13 @@ table_option = click.option(
 """For verbs that need the numbers of a result's faces; the command gets it as `table_file`."""
 
 
-def folder_of(source: str) -> Path:
-    """Give the folder of a result that is named by it, or by its record."""
-    return Path(source) if os.path.isdir(source) else Path(source).parent
-
-
-def is_result(source: str) -> bool:
-    """Say whether a path is taken for a folder of results, or for its record."""
-    return os.path.isdir(source) or source.lower().endswith(".json")
-
-
-def read(source: str) -> Result:
-    """Read a result, from its folder or its clusters.json.
-
-    Raises:
-        UsageError: an empty name.
-        FaceclusterError: as `records.read_result` raises it.
-    """
-    from facecluster.output.records import read_result
-
-    if not source:
-        raise UsageError("an empty name; is a variable unset?")
-    path = Path(source)
-    if not path.is_dir():
-        return read_result(path)
-    if not (path / CLUSTERS).exists():
-        raise FaceclusterError(f"{source}: holds no {CLUSTERS}; give a folder that cluster or run wrote")
-    return read_result(path / CLUSTERS)
-
-
 def read_table(source: str) -> FaceTable:
     """Read a face table, of standard input where the source is "-"."""
-    from facecluster import store
+    from facecluster.formats import face_table
 
     if source == "-" and sys.stdin.isatty():
         raise UsageError("standard input is a terminal; pipe a face table in, or give FILE")
-    table = store.read(sys.stdin.buffer if source == "-" else source)
+    table = face_table.read(sys.stdin.buffer if source == "-" else source)
     warn_if_outdated(table, "standard input" if source == "-" else source)
     return table
 
@@ -88,8 +57,8 @@ def known_faces(result: Result, source: str, table_file: str | None) -> tuple[Kn
     Raises:
         TableError: it is gone, or another one is in its place; the message says what to do.
     """
-    from facecluster import store
-    from facecluster.output.known import Known, bounds_of
+    from facecluster.formats import face_table
+    from facecluster.joined import Known, bounds_of
 
     try:
         bounds_of(result)
@@ -103,7 +72,7 @@ def known_faces(result: Result, source: str, table_file: str | None) -> tuple[Kn
             f"{source}: its face table is gone ({' and '.join(dict.fromkeys(named))}), and distances cannot be told "
             "without; give it with --table FILE, or run encode and cluster again"
         )
-    table = store.read(file)
+    table = face_table.read(file)
     try:
         known = Known.of(result, table)
     except TableError as error:

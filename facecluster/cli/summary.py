@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from facecluster.identity.gate import Reason
-from facecluster.output.places import CLUSTERS
-from facecluster.output.words import many, printable
+from facecluster.library.layout import CLUSTERS
+from facecluster.text import many, printable
 
 if TYPE_CHECKING:
-    from facecluster.cli.cluster import ClusterOptions
-    from facecluster.output.records import AlmostPerson, Lack, Result
+    from facecluster.library.settings import (
+        ClusterOptions,
+    )
+    from facecluster.result import AlmostPerson, Lack, Result
 
 _N_ALMOST = 10
 """Almost-people that the summary tells of."""
@@ -26,7 +28,7 @@ _N_PHOTOS = 3
 
 def print_result(result: Result, *, as_json: bool) -> None:
     """Print the people on stdout: one a line, with names if somebody has one, or as clusters.json has them."""
-    from facecluster.output.records import to_json
+    from facecluster.formats.clusters_json import to_json
 
     if as_json:
         for piece in to_json(result):

@@ -34,19 +34,25 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from facecluster.cli.arrivals import Arrivals, moments, reports
-from facecluster.cli.cluster import ClusterOptions, cluster_options, cluster_table, decisions_option
+from facecluster.cli.cluster import (
+    cluster_options,
+    decisions_option,
+)
 from facecluster.cli.encode import Request, photo_options, progress
 from facecluster.cli.parameters import FloatRange, Folder
 from facecluster.errors import FaceclusterError, PhotoError, UsageError
-from facecluster.output.places import CLUSTERS, TABLE
-from facecluster.output.words import many
+from facecluster.library.arrivals import Arrivals, moments, reports
+from facecluster.library.layout import CLUSTERS, TABLE
+from facecluster.library.settings import (
+    ClusterOptions,
+)
+from facecluster.text import many
 
 if TYPE_CHECKING:  # NumPy, OpenCV and the networks are loaded when there is work to do
-    from facecluster.journal import Journal
+    from facecluster.durable.journal import Journal
     from facecluster.options import EncodeOptions
-    from facecluster.output.events import Event, ToldFace
-    from facecluster.output.records import Result
+    from facecluster.render.events import Event, ToldFace
+    from facecluster.result import Result
     from facecluster.table import FaceTable
 
 _log = logging.getLogger(__name__)
@@ -112,9 +118,10 @@ def command(
     "known", a face of a person of RESULT; "stranger", a face that no person takes; "founded", a new person. A RESULT
     that was made with --check takes only faces that pass it.
     """
-    from facecluster import store
-    from facecluster.claim import check_output, only_user_of
-    from facecluster.past import check_settings
+    from facecluster.durable.lock import only_user_of
+    from facecluster.encoding.resume import check_settings
+    from facecluster.formats import face_table
+    from facecluster.formats.face_table import check_output
 
     folders = _folders(request.paths, directory)
     arguments = _program(program)
@@ -123,7 +130,7 @@ def command(
     file = directory / TABLE
     check_output(file)
     with only_user_of(directory / JOURNAL):
-        table = store.read(file) if file.exists() else None
+        table = face_table.read(file) if file.exists() else None
         _check_source(directory)
         if table is not None:  # before there is anything to encode
             check_settings(file, table.settings, _encoding(table, request).settings())
@@ -172,7 +179,8 @@ def deal_with(
     Raises:
         FaceclusterError: as encode and cluster raise it.
     """
-    from facecluster.output.events import events, pack
+    from facecluster.library.build import cluster_table
+    from facecluster.render.events import events, pack
 
     file = directory / TABLE
     with _journal(directory) as journal:
@@ -195,7 +203,7 @@ def _encode(paths: Sequence[str], table: FaceTable | None, file: Path, request: 
     """Add photos to the table, where all others stay, and say which of them cannot be read, or fail its check."""
     import numpy as np
 
-    from facecluster.pipeline import encode_photos
+    from facecluster.encoding.pipeline import encode_photos
     from facecluster.table import UNREADABLE
 
     options = _encoding(table, request)
@@ -298,7 +306,7 @@ def _listed(texts: Sequence[str]) -> str:
 
 
 def _journal(directory: Path) -> Journal:
-    from facecluster.journal import Journal
+    from facecluster.durable.journal import Journal
 
     return Journal(directory / JOURNAL, _HEADER)
 
@@ -308,7 +316,7 @@ def _recall(journal: Journal, directory: Path) -> list[ToldFace]:
 
     The first record is when the batch began, in seconds since 1970, the others are faces.
     """
-    from facecluster.output.events import faces_of, pack, unpack
+    from facecluster.render.events import faces_of, pack, unpack
 
     began, *records = [*journal.replay()] or [b""]
     if not records:
@@ -338,7 +346,7 @@ def _since(directory: Path) -> float:
 
 def _read(directory: Path) -> Result | None:
     """Read clusters.json; None where there is none."""
-    from facecluster.output.records import read_result
+    from facecluster.formats.clusters_json import read_result
 
     file = directory / CLUSTERS
     return read_result(file) if os.path.lexists(file) else None
@@ -360,7 +368,7 @@ def _check_source(directory: Path) -> None:
 
 def _is_of(result: Result, table: FaceTable) -> bool:
     """Whether a result has the photos and faces of a table."""
-    from facecluster.output.records import columns
+    from facecluster.result import columns
 
     placed, faces, photos = columns(result), table.faces, table.photos
     counts = result.counts
@@ -382,7 +390,7 @@ def _tell(event: Event, arguments: Sequence[str]) -> None:
     Raises:
         FaceclusterError: the command cannot be started; the event is told again next time.
     """
-    from facecluster.output.events import environment, to_json
+    from facecluster.render.events import environment, to_json
 
     line = to_json(event)
     sys.stdout.write(line + "\n")

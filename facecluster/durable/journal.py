@@ -1,0 +1,123 @@
+"""A file of records that grows by one at a time and survives being cut short anywhere.
+
+    header   one line of text, which says what the records are for
+    record   uint32 length, uint32 CRC-32 of the bytes, the bytes; little-endian
+
+A record counts once all of it is in the file; what a killed process or a power cut left of the last one is dropped.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import struct
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO
+
+from facecluster.durable.whole_file import cannot_write
+from facecluster.errors import OutputError
+
+_log = logging.getLogger(__name__)
+
+_FRAME = struct.Struct("<II")
+_LONGEST_HEADER = 1 << 16
+
+
+class Journal:
+    """The file, open for one process; use it in a `with` statement, and `replay` before the first `append`."""
+
+    def __init__(self, path: Path, header: str, *others: str, replace: bool = False) -> None:
+        """Open the file, made if it is not there.
+
+        Args:
+            path: where it is.
+            header: what a new file starts with; one line, without its end.
+            others: further headers whose records count.
+            replace: drop the records under any other header; they are refused otherwise.
+
+        Raises:
+            OutputError: it cannot be opened.
+        """
+        self.path = path
+        self._headers = [line.encode() + b"\n" for line in (header, *others)]
+        self._replace = replace
+        self._empty = True
+        if path.exists() and not path.is_file():
+            raise OutputError(f"{path}: in the way, and no file; move it, or choose another output")
+        try:
+            path.touch()
+            self._file: BinaryIO = path.open("r+b", buffering=0)
+        except OSError as error:
+            raise cannot_write(path, error) from error
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._empty:
+            self.remove()
+        self._file.close()
+
+    def replay(self) -> Iterator[bytes]:
+        """Read the whole records, and make the file ready for more.
+
+        Raises:
+            OutputError: the file cannot be written, or holds the records of a run with other settings.
+        """
+        size = os.fstat(self._file.fileno()).st_size
+        header = self._file.read(_LONGEST_HEADER).partition(b"\n")
+        end = len(header[0]) + 1
+        if header[0] + header[1] in self._headers:
+            self._file.seek(end)
+            while len(frame := self._file.read(_FRAME.size)) == _FRAME.size:
+                length, checksum = _FRAME.unpack(frame)
+                if end + len(frame) + length > size:
+                    break
+                record = self._file.read(length)
+                if zlib.crc32(record) != checksum:
+                    break
+                end += len(frame) + length
+                self._empty = False
+                yield record
+        else:
+            if header[1] and size > end and not self._replace:
+                self._empty = False  # and so it stays
+                raise OutputError(
+                    f"{self.path}: holds what an interrupted run with other settings had done; use its settings to go "
+                    "on from there, --fresh to drop it, or another -o"
+                )
+            end = 0
+        try:
+            self._file.truncate(end)
+            self._file.seek(end)
+        except OSError as error:
+            raise cannot_write(self.path, error) from error
+        if end == 0:
+            self._write(self._headers[0])
+
+    def append(self, record: bytes) -> None:
+        """Add a record; it is safe from the death of this process once this returns.
+
+        Raises:
+            OutputError: the disk is full, or gone.
+        """
+        self._write(_FRAME.pack(len(record), zlib.crc32(record)) + record)
+        self._empty = False
+
+    def remove(self) -> None:
+        """Delete the file; one without records is deleted anyway."""
+        self._file.close()  # Windows deletes no open file
+        self.path.unlink(missing_ok=True)
+
+    def _write(self, data: bytes) -> None:
+        try:
+            written = self._file.write(data)
+            while written < len(data):  # a raw file may take a part, and then says why
+                written += self._file.write(data[written:])
+        except OSError as error:
+            raise cannot_write(self.path, error) from error

@@ -1,0 +1,51 @@
+"""An output before it is written: that it can be, that nobody else writes it, what our files beside it are called."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import filelock
+
+from facecluster.durable.whole_file import cannot_write
+from facecluster.errors import OutputError
+
+
+@contextmanager
+def only_user_of(output: Path) -> Iterator[None]:
+    """Keep other processes from the same output.
+
+    Raises:
+        OutputError: another process has it, or the folder cannot be written.
+    """
+    path = beside(output, ".lock")
+    lock = filelock.FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout as error:
+        if not path.exists():  # some folders take no files, but do not say so
+            raise cannot_write(output, OSError(errno.EACCES, "")) from error
+        raise OutputError(
+            f"{output}: another facecluster is at work on it; wait until it is done, or choose another output"
+        ) from error
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    try:
+        yield
+    finally:
+        if os.name != "nt":
+            path.unlink(missing_ok=True)
+        lock.release()
+
+
+def beside(output: Path, suffix: str) -> Path:
+    """Name the file of ours that stands beside an output."""
+    return output.with_name(output.name + suffix)
+
+
+def is_stream(path: Path) -> bool:
+    """Whether a path is a pipe or a device, which cannot be read again nor renamed."""
+    return path.exists() and not path.is_file() and not path.is_dir()

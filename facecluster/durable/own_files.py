@@ -1,0 +1,468 @@
+"""The folder of results: photos by person, and the care that nothing of the user's is replaced or removed.
+
+A hidden list in the folder, one JSON line a file, says what facecluster put there and how it looked then. A line is
+written before its file, so that the files of a run that was killed are known too. Only what still looks as its line
+says is ever replaced or removed; everything else in the folder is the user's.
+"""
+
+from __future__ import annotations
+
+import errno
+import filecmp
+import hashlib
+import json
+import logging
+import os
+import shutil
+import stat
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import BinaryIO, Literal
+
+from facecluster.durable.whole_file import PART, cannot_write, whole_file
+from facecluster.errors import OutputError, PhotoError
+
+_log = logging.getLogger(__name__)
+
+FORMAT = 1
+"""Of the list of our files."""
+
+RESULT_MARKER = ".facecluster-files.jsonl"
+"""The list of our files. It marks a folder of results, which is not searched for photos unless it is named itself."""
+
+NAME_BYTES = 255
+"""Longest name of a file nearly everywhere."""
+
+Link = Literal["copy", "hardlink", "symlink", "none"]
+"""How a person's folder holds a photo; none: there are no folders of photos."""
+
+
+_MTIME_SLACK_NS = 2_000_000_000
+"""FAT file systems keep times to two seconds."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A file of ours.
+
+    Attributes:
+        path: in the folder of results: a name, or a folder and a name.
+        kind: "file" for what is made here, else how it holds the photo `source`.
+        source: absolute path of the original photo, "" for a file.
+        size: bytes; 0 for a symlink.
+        mtime_ns: time of its last change; 0 for a symlink.
+        digest: sha256 of what is made here, in hex; "" for a photo, and where an older version wrote the line.
+    """
+
+    path: str
+    kind: Literal["file", "copy", "hardlink", "symlink"]
+    source: str
+    size: int
+    mtime_ns: int
+    digest: str = ""
+
+
+class ResultFolder:
+    """A folder in which only our own unchanged files are replaced or removed.
+
+    Use: `foreign` to choose names, `prepare` with everything that will be written, `write` and `place`.
+    """
+
+    def __init__(self, root: Path, originals: Iterable[str]) -> None:
+        """Open the folder, which is made if it is not there.
+
+        Args:
+            root: the folder of results. It may be, hold, or lie in the folder of the photos.
+            originals: photos that are never removed, wherever they lie.
+
+        Raises:
+            OutputError: it cannot be made or read, or a newer facecluster wrote its list.
+        """
+        try:
+            root.mkdir(parents=True, exist_ok=True)
+            self.root = root.resolve()
+            self._list = self.root / RESULT_MARKER
+            listed = self._read_list()
+            self._remove_parts(listed)
+            unchanged = [entry for entry in listed if self._is_unchanged(entry)]
+            originals = frozenset(originals)
+            self._originals = self._inside(originals)
+        except OSError as error:
+            raise cannot_write(root, error) from error
+        ours = [entry for entry in unchanged if entry.path not in self._originals]
+        last = {entry for entry in ours if _is_last(entry)}
+        last -= self._moved(last, originals)
+        self._own = {entry.path: entry for entry in ours if entry not in last}
+        self._kept = [entry for entry in unchanged if entry.path not in self._own]
+
+    def has(self, name: str) -> bool:
+        """Say whether there is a file of ours of this name, as we left it."""
+        return name in self._own
+
+    def link(self) -> Link:
+        """Tell how our folders hold photos, as an older result does not say it."""
+        kinds = {entry.kind for entry in (*self._own.values(), *self._kept)}
+        links: tuple[Link, ...] = (
+            "hardlink",
+            "symlink",
+            "copy",
+        )  # of hard links, some may have become copies
+        return next((link for link in links if link in kinds), "none")
+
+    def foreign(self, of_photos: Callable[[str], bool]) -> dict[str, set[str]]:
+        """Names, by folder of photos, that are not ours to replace.
+
+        Args:
+            of_photos: says of a name whether it is that of a folder of photos.
+
+        Raises:
+            OutputError: the name of such a folder is taken by something else.
+        """
+        names: dict[str, set[str]] = {}
+        for folder in self.root.iterdir():
+            if of_photos(folder.name):
+                if folder.is_symlink():
+                    raise OutputError(
+                        f"{folder}: a link, not a folder of ours; move it away, or choose another folder"
+                    )
+                if folder.is_dir():
+                    inside = {path.name for path in folder.iterdir()}
+                    names[folder.name] = {name for name in inside if f"{folder.name}/{name}" not in self._own}
+        return names
+
+    def prepare(
+        self,
+        files: Iterable[str],
+        photos: Mapping[str, str],
+        link: Link,
+        *,
+        keep: Iterable[str] = (),
+        forget: Collection[str] = (),
+    ) -> list[Entry]:
+        """Remove what earlier runs left and this one will not write again, once it is sure that the rest will fit.
+
+        Args:
+            files: names that `write` will be called with.
+            photos: original by path in this folder, as `plan` gives them.
+            link: how the photos will be held.
+            keep: names of files that stay, until `write` replaces them.
+            forget: originals; a copy of one goes from the folders that `photos` does not have it in, though it may be
+                the last one.
+
+        Returns:
+            The photos that are there, for `place`; missing originals are left out.
+
+        Raises:
+            OutputError: a file of the user's has one of the names, or the disk is too small for the copies.
+        """
+        for name in files:
+            if name not in self._own and os.path.lexists(self.root / name):
+                raise OutputError(
+                    f"{self.root / name}: not written by facecluster, or changed since, so it is not replaced; "
+                    "move it away, or choose another folder"
+                )
+        unwanted = self.forgotten(photos, forget)
+        for entry in unwanted:
+            self._own[entry.path] = entry
+        self._kept = [entry for entry in self._kept if entry.path not in self._own]
+        if self._kept:
+            _log.warning("%d copies are kept in %s as their originals are gone", len(self._kept), self.root)
+        try:
+            planned = self._entries(photos, link)
+            wanted, kept = set(planned), set(keep)
+            stale = [entry for entry in self._own.values() if entry not in wanted and entry.path not in kept]
+            self._check_space(planned, stale)
+            for entry in stale:
+                (self.root / entry.path).unlink()
+                del self._own[entry.path]
+            for folder in {PurePath(entry.path).parent for entry in stale} - {PurePath()}:
+                _remove_if_empty(self.root / folder)
+            with whole_file(self._list) as file:
+                file.write(_line({"format": FORMAT}))
+                file.writelines(_line(vars(entry)) for entry in (*self._own.values(), *self._kept))
+        except OSError as error:
+            raise cannot_write(self.root, error) from error
+        return planned
+
+    def forgotten(self, photos: Mapping[str, str], forget: Collection[str]) -> list[Entry]:
+        """Find the copies and links of photos that are to be forgotten, as `prepare` removes them.
+
+        Args:
+            photos: original by path in this folder, of all that stay.
+            forget: originals.
+        """
+        stay = {(PurePath(path).parent, source) for path, source in photos.items()}
+        return [
+            entry
+            for entry in (*self._own.values(), *self._kept)
+            if entry.source in forget
+            and entry.path not in self._originals
+            and (PurePath(entry.path).parent, entry.source) not in stay
+        ]
+
+    def write(self, name: str, chunks: Iterable[bytes]) -> None:
+        """Write a file of ours, whole or not at all.
+
+        Raises:
+            OutputError: disk full, no permission.
+        """
+        with whole_file(self.root / name, ready=lambda part: self._note_file(name, part)) as file:
+            file.writelines(chunks)
+
+    def place(self, entries: Iterable[Entry]) -> int:
+        """Put photos into their folders, and say how many are there; those of an earlier run are left as they are.
+
+        Raises:
+            OutputError: disk full, no permission.
+        """
+        placed = 0
+        for entry in entries:
+            if self._own.get(entry.path) == entry:
+                placed += 1
+                continue
+            path = self.root / entry.path
+            try:
+                path.parent.mkdir(exist_ok=True)
+                placed += self._make(entry, path)
+            except OSError as error:
+                raise cannot_write(path, error) from error
+        return placed
+
+    # ------------------------------------------------------------------------------------------ the list
+
+    def _read_list(self) -> list[Entry]:
+        """The lines that make sense; a torn or strange one describes no file of ours."""
+        if not self._list.exists():
+            return []
+        entries = dict[Entry, None]()  # two of one path: a run was killed while it replaced the file
+        for line in self._list.read_text("ascii", "replace").splitlines():
+            try:
+                record = json.loads(line)
+            except ValueError:
+                continue
+            match record:
+                case {"format": int(version)} if version > FORMAT:
+                    raise OutputError(
+                        f"{self.root}: written by a newer facecluster (list of files in format {version}, this one "
+                        f"knows {FORMAT}); upgrade, or choose another folder"
+                    )
+                case {
+                    "path": str(path),
+                    "kind": "file" | "copy" | "hardlink" | "symlink" as kind,
+                    "source": str(source),
+                    "size": int(size),
+                    "mtime_ns": int(mtime_ns),
+                } if _is_inside(path):
+                    digest = str(record.get("digest", ""))
+                    entries[Entry(path, kind, source, size, mtime_ns, digest)] = None
+                case _:
+                    continue
+        return list(entries)
+
+    def _note(self, entry: Entry) -> None:
+        """Say that a file is ours, before it is there."""
+        with self._list.open("ab") as file:
+            file.write(_line(vars(entry)))
+        self._own[entry.path] = entry
+
+    def _note_file(self, name: str, part: Path) -> None:
+        status = part.stat()
+        self._note(Entry(name, "file", "", status.st_size, status.st_mtime_ns, _digest(part)))
+
+    def _remove_parts(self, entries: Iterable[Entry]) -> None:
+        """Remove the unfinished files of runs that were killed."""
+        folders = {self.root} | {(self.root / entry.path).parent for entry in entries}
+        for folder in folders:
+            for part in folder.glob(PART):
+                part.unlink()
+
+    # -------------------------------------------------------------------------------------- what is whose
+
+    def _is_unchanged(self, entry: Entry) -> bool:
+        """Say whether the file is as its line has it, at the place where we put it.
+
+        The content tells where the time does not, as in a folder that was copied.
+        """
+        path = self.root / entry.path
+        try:
+            if path.parent.is_symlink():  # somebody put another folder in the place of ours
+                return False
+            status = path.lstat()
+            if entry.kind == "symlink":
+                return stat.S_ISLNK(status.st_mode) and str(path.readlink()) == entry.source
+            if not stat.S_ISREG(status.st_mode):
+                return False
+            if entry.kind == "hardlink" and _same_file(path, entry.source):
+                return True
+            if status.st_size != entry.size:
+                return False
+            return abs(status.st_mtime_ns - entry.mtime_ns) < _MTIME_SLACK_NS or _has_content(path, entry)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+
+    def _moved(self, copies: Collection[Entry], originals: Iterable[str]) -> set[Entry]:
+        """Those of some copies whose content an original outside of this folder has, as after it was renamed."""
+        alike = {copy.size: list[str]() for copy in copies}
+        for original in originals if copies else ():
+            with suppress(OSError):
+                size = os.stat(original).st_size
+                if size in alike and not Path(os.path.realpath(original)).is_relative_to(self.root):
+                    alike[size].append(original)
+        return {
+            copy
+            for copy in copies
+            if any(_is_another(self.root / copy.path, original) for original in alike[copy.size])
+        }
+
+    def _inside(self, originals: Iterable[str]) -> set[str]:
+        """The originals that lie in this folder, as paths of entries."""
+        real = {folder: folder.resolve() for folder in {Path(original).parent for original in originals}}
+        return {
+            (real[path.parent] / path.name).relative_to(self.root).as_posix()
+            for path in map(Path, originals)
+            if real[path.parent].is_relative_to(self.root)
+        }
+
+    # ------------------------------------------------------------------------------------------- photos
+
+    def _entries(self, photos: Mapping[str, str], link: Link) -> list[Entry]:
+        """What each photo will look like; hard links only where the file system allows them."""
+        device = self.root.stat().st_dev
+        entries: list[Entry] = []
+        elsewhere = 0
+        for path, source in photos.items():
+            try:
+                status = Path(source).stat()
+            except OSError:
+                continue
+            if not stat.S_ISREG(status.st_mode):
+                continue
+            if link == "symlink":
+                entries.append(Entry(path, "symlink", source, 0, 0))
+            elif link == "hardlink" and status.st_dev == device:
+                entries.append(Entry(path, "hardlink", source, status.st_size, status.st_mtime_ns))
+            else:
+                elsewhere += link == "hardlink"
+                entries.append(Entry(path, "copy", source, status.st_size, status.st_mtime_ns))
+        if elsewhere:
+            _log.warning(
+                "%d photos are on another disk than %s: copied, not hard-linked", elsewhere, self.root
+            )
+        return entries
+
+    def _check_space(self, planned: Iterable[Entry], stale: Iterable[Entry]) -> None:
+        new = sum(
+            entry.size for entry in planned if entry.kind == "copy" and self._own.get(entry.path) != entry
+        )
+        freed = sum(entry.size for entry in stale if entry.kind == "copy")
+        free = shutil.disk_usage(self.root).free
+        if new - freed > free:
+            raise OutputError(
+                f"{self.root}: the copies of the photos need {new / 1e6:,.1f} MB, {(free + freed) / 1e6:,.1f} MB are "
+                "free; use --link symlink or --link hardlink, or free some space"
+            )
+
+    def _make(self, entry: Entry, path: Path) -> bool:
+        """Make one link or copy; False where the original cannot be read (any more)."""
+        source = Path(entry.source)
+        if entry.kind == "symlink":
+            self._note(entry)
+            path.symlink_to(source)
+            return True
+        if entry.kind == "hardlink":
+            self._note(entry)
+            try:
+                path.hardlink_to(source.resolve())
+            except FileNotFoundError:
+                return False
+            except OSError as error:
+                if error.errno not in (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP):
+                    raise
+                _log.warning("%s: no hard link is possible here, copied", path)
+            else:
+                return True
+        try:
+            original = source.open("rb")
+        except OSError:
+            return False
+        times = (entry.mtime_ns, entry.mtime_ns)
+        with original:
+            self._note(Entry(entry.path, "copy", entry.source, entry.size, entry.mtime_ns))
+            try:
+                with whole_file(path, sync=False, ready=lambda part: os.utime(part, ns=times)) as copy:
+                    copy.writelines(_chunks(original))
+            except PhotoError:
+                return False
+        return True
+
+
+def _is_inside(path: str) -> bool:
+    """Say whether a listed path is a name, or a name in a folder, and nothing that leads out."""
+    parts = path.split("/")
+    return len(parts) <= 2 and all(part not in ("", ".", "..") and "\\" not in part for part in parts)
+
+
+def _is_last(entry: Entry) -> bool:
+    """Say whether it may be the last copy of a photo, as its original is not where it was."""
+    return entry.kind in ("copy", "hardlink") and not Path(entry.source).is_file()
+
+
+def _is_another(path: Path, original: str) -> bool:
+    """Say whether an original has the content of a copy, and is still there when the copy is removed."""
+    try:
+        if path.samefile(original):
+            return path.stat().st_nlink > 1
+        return filecmp.cmp(path, original, shallow=False)
+    except OSError:
+        return False
+
+
+def _has_content(path: Path, entry: Entry) -> bool:
+    """Say whether a file of the right size holds what we put there."""
+    try:
+        if entry.kind == "file":
+            return _digest(path) == entry.digest
+        return filecmp.cmp(path, entry.source, shallow=False)
+    except OSError:
+        return False
+
+
+def _digest(path: Path) -> str:
+    """Sha256 of a file's content, in hex."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        for chunk in iter(lambda: file.read(2**20), b""):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _same_file(path: Path, source: str) -> bool:
+    try:
+        return path.samefile(source)
+    except OSError:
+        return False
+
+
+def _remove_if_empty(folder: Path) -> None:
+    try:
+        folder.rmdir()
+    except OSError:
+        return  # something of the user's is in it
+
+
+def _line(record: object) -> bytes:
+    return json.dumps(record).encode("ascii") + b"\n"
+
+
+def _chunks(file: BinaryIO) -> Iterator[bytes]:
+    """Read a photo; raises PhotoError, so that a broken original is not taken for a disk that cannot be written."""
+    while True:
+        try:
+            chunk = file.read(2**20)
+        except OSError as error:
+            raise PhotoError(error.strerror or str(error)) from error
+        if not chunk:
+            return
+        yield chunk

@@ -1,0 +1,177 @@
+"""faces.pickle <-> FaceTable, for programs that know the older encode_faces.py.
+
+It has no rows for photos without faces.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facecluster.errors import TableError
+from facecluster.formats.table_fields import (
+    FORMAT,
+    check_format,
+    settings_of,
+    settings_text,
+    sound,
+    suspected,
+)
+from facecluster.table import (
+    MEASURED,
+    OK,
+    Faces,
+    FaceTable,
+    Photos,
+    Settings,
+)
+
+
+def write_pickle(table: FaceTable, stream: BinaryIO) -> None:
+    """Write the rows of a table as a list of dictionaries, one a face."""
+    pickle.dump(_rows(table), stream, protocol=4)
+
+
+def _rows(table: FaceTable) -> list[dict[str, Any]]:
+    """One dictionary a face: first what the older cluster_faces.py reads, then all the rest of the table."""
+    photos, faces, settings = table.photos, table.faces, settings_text(table.settings)
+    paths = photos.path.tolist()
+    of_photo = [
+        {"digest": digest, "size": tuple(size), "time": time, "hash": bits, "lost": lost}
+        for digest, size, time, bits, lost in zip(
+            photos.digest.tolist(),
+            photos.size.tolist(),
+            photos.time.tolist(),
+            photos.hash.tolist(),
+            photos.lost.tolist(),
+            strict=True,
+        )
+    ]
+    rows = []
+    for i, photo in enumerate(faces.photo.tolist()):
+        left, top, right, bottom = np.rint(faces.box[i]).astype(int).tolist()
+        width, height = of_photo[photo]["size"]
+        if width and height:
+            left, right = min(max(left, 0), width), min(max(right, 0), width)
+            top, bottom = min(max(top, 0), height), min(max(bottom, 0), height)
+        row = {
+            "imagePath": paths[photo],
+            "loc": (top, right, bottom, left),
+            "encoding": faces.encoding[i].astype(np.float64),
+            "pose": dict(zip(("pitch", "yaw", "roll"), faces.pose[i].tolist(), strict=True)),
+            "quality": float(faces.quality[i]),
+            "id": str(faces.id[i]),
+            "box": tuple(faces.box[i].tolist()),
+            "score": float(faces.score[i]),
+            "landmarks": faces.landmarks[i].astype(np.float64),
+            **{name: float(getattr(faces, name)[i]) for name in MEASURED},
+            "photo": of_photo[photo],
+            "settings": settings,
+            "format": FORMAT,
+        }
+        rows.append(row)
+    return rows
+
+
+def from_rows(rows: list[dict[str, Any]], name: str) -> FaceTable:
+    """The table of a pickle, ours or the older script's, which has only imagePath, loc and encoding.
+
+    What is not there is NaN, 0 or "". Such a face's id is made of its photo's path in place of the content.
+    """
+    for row in rows:
+        check_format(row.get("format", FORMAT), name)
+    try:
+        paths = [_absolute(row) for row in rows]
+        index: dict[str, int] = {}
+        photo = np.array([index.setdefault(path, len(index)) for path in paths], dtype=np.int32)
+        order = np.argsort(photo, kind="stable")
+        rows, photo = [rows[i] for i in order], photo[order]
+        first = np.unique(photo, return_index=True)[1].tolist()
+        known = [rows[i].get("photo", {}) for i in first]
+        table = sound(_photos(list(index), known), _faces(rows, photo, list(index)), _one_settings(rows))
+        if all("lost" in photo for photo in known):
+            return table
+        return suspected(table, np.full(len(known), "check" in table.settings.options))
+    except KeyError as error:
+        raise TableError(f"{name}: a face without {error}; run encode again") from error
+    except (ValueError, TypeError, AttributeError, OverflowError) as error:
+        raise TableError(f"{name}: not a face table, or damaged: {error}; run encode again") from error
+
+
+def _absolute(row: Mapping[str, Any]) -> str:
+    path = row["imagePath"]
+    if not isinstance(path, str) or "\0" in path:
+        raise ValueError("an imagePath that is no text")
+    return str(Path(path).absolute())
+
+
+def _one_settings(rows: list[dict[str, Any]]) -> Settings:
+    texts = {row.get("settings") for row in rows} or {None}
+    if len(texts) > 1:
+        raise ValueError("faces made with different settings in one file")
+    text = texts.pop()
+    return Settings(detector="", encoder="dlib") if text is None else settings_of(text)
+
+
+def _photos(paths: list[str], known: list[dict[str, Any]]) -> Photos:
+    """All have faces, so all are ok."""
+    m = len(paths)
+    return Photos(
+        path=np.array(paths, dtype=str),
+        digest=np.array([str(photo.get("digest", "")) for photo in known], dtype=str),
+        size=np.array([photo.get("size", (0, 0)) for photo in known], dtype=np.int32).reshape(m, 2),
+        status=np.full(m, OK),
+        reason=np.full(m, ""),
+        time=np.array([photo.get("time", np.nan) for photo in known], dtype=np.float64),
+        hash=np.array([photo.get("hash", 0) for photo in known], dtype=np.uint64),
+        lost=np.array([photo.get("lost", 0) for photo in known], dtype=np.uint8),
+    )
+
+
+def _faces(rows: list[dict[str, Any]], photo: NDArray[np.int32], paths: list[str]) -> Faces:
+    n = len(rows)
+    columns = {
+        "box": np.full((n, 4), np.nan, np.float32),
+        "landmarks": np.full((n, 5, 2), np.nan, np.float32),
+        "pose": np.full((n, 3), np.nan, np.float32),
+        "encoding": np.full((n, 128), np.nan, np.float32),
+    } | {part: np.full(n, np.nan, np.float32) for part in ("score", "quality", *MEASURED)}
+    ids, ordinal = [], 0
+    for i, row in enumerate(rows):
+        top, right, bottom, left = _numbers(row["loc"], (4,)).tolist()
+        values = {"box": (left, top, right, bottom), "encoding": row["encoding"]}
+        values |= {key: row[key] for key in columns if row.get(key) is not None}
+        pose = values.get("pose")
+        if isinstance(pose, dict):
+            values["pose"] = (pose["pitch"], pose["yaw"], pose["roll"])
+        for key, value in values.items():
+            columns[key][i] = _numbers(value, columns[key].shape[1:])
+        ordinal = ordinal + 1 if i and photo[i] == photo[i - 1] else 0
+        ids.append(str(row["id"]) if "id" in row else f"{_path_digest(paths[photo[i]])}-{ordinal}")
+    return Faces(photo=photo, id=np.array(ids, dtype=str), **columns)
+
+
+def _numbers(value: object, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """A number, an array, or a flat sequence of numbers, checked before NumPy looks into it."""
+    plain = isinstance(value, (int, float)) or (
+        isinstance(value, (list, tuple)) and all(isinstance(item, (int, float)) for item in value)
+    )
+    if not plain and not (isinstance(value, np.ndarray) and value.dtype.kind in "biuf"):
+        raise ValueError(f"expected numbers of shape {shape}, got {type(value).__name__}")
+    with np.errstate(over="ignore"):
+        numbers = np.asarray(value, dtype=np.float64).astype(np.float32)
+    if numbers.shape != shape:
+        raise ValueError(f"expected numbers of shape {shape}, got {numbers.shape}")
+    return numbers
+
+
+def _path_digest(path: str) -> str:
+    """Stands in for a content digest that nobody took."""
+    return hashlib.blake2b(os.fsencode(path), digest_size=16).hexdigest()

@@ -1,0 +1,189 @@
+"""What every explanation is made from: a result beside the numbers of its faces, and the bounds that it was made by."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facecluster.errors import TableError
+from facecluster.identity.gate import Limits
+from facecluster.identity.groups import Groups
+from facecluster.identity.rules import Radii, Reach
+from facecluster.result import Box, PersonFace, Result, UnclusteredFace, columns
+from facecluster.table import Faces, FaceTable, settings_record
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What a result was made by, as far as it explains it; see `identity.rules`.
+
+    Attributes:
+        eps: two faces this near may link.
+        join: groups of many faces are one person's when they are this near, as root mean square.
+        caution: squared distance by which two single faces must be nearer, in a library of this size; see
+            `identity.rules.Reach`.
+        merges: whether groups that are so near were merged; else only faces joined.
+        margin: a face that joins is nearer than to anybody else by at least this.
+        min_samples: faces within eps, itself included, that let a face link others.
+        gate: whether faces were judged by `limits`.
+        limits: what a person must be founded on.
+        same_photo: see `identity.rules.SamePhoto`.
+    """
+
+    eps: float
+    join: float
+    caution: float
+    merges: bool
+    margin: float
+    min_samples: int
+    gate: bool
+    limits: Limits
+    same_photo: str
+
+    def within(self, n: int, other: int = 1) -> float:
+        """At which distance, as root mean square, a group of n faces and another one, or one face, are one person's."""
+        reach = Reach(self.join, self.caution)
+        squared = reach.radius**2 - reach.handicap(float(n)) - reach.handicap(float(other))
+        return math.sqrt(max(squared, 0.0))
+
+
+def bounds_of(result: Result) -> Bounds:
+    """Take from a result's settings what it was made by.
+
+    Raises:
+        TableError: they do not say it.
+    """
+    try:
+        used, radii = result.settings["cluster"], result.settings["cluster"]["radii"]
+        known_radii, known_limits = ({field.name for field in fields(kind)} for kind in (Radii, Limits))
+        reach = Radii(**{key: float(value) for key, value in radii.items() if key in known_radii}).reach(
+            result.counts.faces
+        )
+        return Bounds(
+            eps=float(radii["eps"]),
+            join=reach.radius,
+            caution=reach.caution,
+            merges="caution" in radii,
+            margin=float(radii["margin"]),
+            min_samples=int(used["min_samples"]),
+            gate=bool(used["gate"]),
+            limits=Limits(**{key: value for key, value in used["limits"].items() if key in known_limits}),
+            same_photo=str(used.get("same_photo", "prefer")),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise TableError(
+            f"the result does not say by which distances it was made ({error}); run cluster again"
+        ) from error
+
+
+@dataclass(frozen=True)
+class Who:
+    """A person."""
+
+    id: str
+    name: str | None
+
+
+@dataclass(frozen=True)
+class End:
+    """A face at the end of a pair."""
+
+    id: str
+    photo: str
+    box: Box
+
+
+@dataclass(frozen=True, eq=False)
+class Known:
+    """A result beside the numbers of its faces: n rows, those of each person in turn, then those without one.
+
+    Attributes:
+        result: see `Result`.
+        bounds: what it was made by.
+        records: (n) faces of the result.
+        faces: (n) of the table; `photo` is the row in the table's photos.
+        person: (n,) place in `result.people`, -1 none.
+        core: (n,) bool, founded the person.
+        people: of `Groups`, those with founding faces.
+        place: (p,) of each group in `result.people`.
+        n_newer: faces of the table that the result does not have.
+    """
+
+    result: Result
+    bounds: Bounds
+    records: Sequence[PersonFace | UnclusteredFace]
+    faces: Faces
+    person: NDArray[np.int64]
+    core: NDArray[np.bool_]
+    people: Groups
+    place: NDArray[np.int64]
+    n_newer: int
+
+    @classmethod
+    def of(cls, result: Result, table: FaceTable) -> Known:
+        """Find the faces of a result in a table, by photo and id, or by id where photos have got other names.
+
+        Raises:
+            TableError: the table lacks some, was made with other settings, or the result does not say by what.
+        """
+        bounds = bounds_of(result)
+        record = settings_record(table.settings)
+        for key in ("detector", "encoder", "options", "models"):
+            if key in result.settings and result.settings[key] != record[key]:
+                raise TableError(f"its {key} is {_short(record[key])}, not {_short(result.settings[key])}")
+        faces = columns(result)
+        paths = table.photos.path[table.faces.photo].tolist()
+        row_of = {name: row for row, name in enumerate(zip(paths, table.faces.id.tolist(), strict=True))}
+        rows = np.array(
+            [row_of.get(name, -1) for name in zip(faces.photo, faces.id, strict=True)], dtype=np.intp
+        )
+        rows = _by_content(faces.id, rows, table)
+        if n_lacking := int(np.count_nonzero(rows < 0)):
+            raise TableError(f"it lacks {n_lacking} of the {len(rows)} faces of the result")
+        placed = (face for person in result.people for face in person.faces)
+        records: list[PersonFace | UnclusteredFace] = [*placed, *result.unclustered]
+        core = np.array([isinstance(face, PersonFace) and face.core for face in records], dtype=np.bool_)
+        person = faces.person.astype(np.int64)
+        core &= np.isfinite(table.faces.encoding[rows]).all(axis=1)
+        place, number = np.unique(person[core], return_inverse=True)
+        label = np.full(len(rows), -1, dtype=np.int32)
+        label[core] = number
+        chosen = Faces(**{name: column[rows] for name, column in vars(table.faces).items()})
+        people = Groups.of(chosen.encoding, label)
+        return cls(result, bounds, records, chosen, person, core, people, place, len(table.faces) - len(rows))
+
+    def who(self, place: int) -> Who:
+        """The person at a place of `result.people`."""
+        return Who(self.result.people[place].id, self.result.people[place].name)
+
+    def founding(self, place: int) -> NDArray[np.intp]:
+        """Rows of the founding faces of the person at a place of `result.people`."""
+        return np.flatnonzero(self.core & (self.person == place))
+
+    def end(self, row: int) -> End:
+        """The face of a row."""
+        face = self.records[row]
+        return End(face.id, face.photo, face.box)
+
+
+def _by_content(ids: Sequence[str], rows: NDArray[np.intp], table: FaceTable) -> NDArray[np.intp]:
+    """Find the faces at row -1 by their ids, in rows of the table that are not taken."""
+    if (rows >= 0).all():
+        return rows
+    free = defaultdict(list)
+    for row in np.setdiff1d(np.arange(len(table.faces)), rows)[::-1].tolist():
+        free[str(table.faces.id[row])].append(row)
+    at = zip(ids, rows.tolist(), strict=True)
+    return np.array(
+        [free[face].pop() if row < 0 and free.get(face) else row for face, row in at], dtype=np.intp
+    )
+
+
+def _short(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

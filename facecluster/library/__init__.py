@@ -1,0 +1,1 @@
+"""The folder of people that somebody keeps."""

@@ -1,0 +1,363 @@
+"""What `forget` is told to take: which results and tables, and which faces, people and photos of them."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shlex
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from facecluster.errors import FaceclusterError, OutputError, UsageError
+from facecluster.library.folders import open_folder
+from facecluster.library.labels import (
+    attach_to,
+    find_labels,
+)
+from facecluster.library.layout import (
+    CLUSTERS,
+    TABLE,
+    read,
+    table_of,
+)
+from facecluster.library.refer import find_person
+from facecluster.text import fold, printable
+
+if TYPE_CHECKING:  # NumPy is loaded when there is work to do
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from facecluster.durable.own_files import Link
+    from facecluster.identity.boxes import Main
+    from facecluster.library.forget import Target
+    from facecluster.result import Person, Result
+    from facecluster.table import FaceTable
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A result that is to be cleaned.
+
+    Attributes:
+        directory: where it lies.
+        result: what is in it.
+        people: who is to be forgotten, as the user called them; those whom the result knows, absent or not.
+        decided: whether only decisions tell who one of them is.
+        tables: the face tables that it names, or that lie beside it.
+        decisions: its files of decisions that are there, the one it was made with first.
+        link: how its folders hold photos.
+    """
+
+    directory: Path
+    result: Result
+    people: Mapping[str, Person]
+    decided: bool
+    tables: tuple[Path, ...]
+    decisions: tuple[Path, ...]
+    link: Link
+
+
+def open_targets(
+    targets: Iterable[str], persons: tuple[str, ...], stack: ExitStack
+) -> tuple[list[Opened], dict[Path, FaceTable]]:
+    """Read all that is to be cleaned, and keep encode from the tables until `stack` ends.
+
+    Raises:
+        FaceclusterError: something cannot be read, is not ours to replace, or is being encoded.
+    """
+    from facecluster.durable.lock import only_user_of
+    from facecluster.formats import face_table
+
+    folders: dict[Path, None] = {}
+    paths: dict[Path, None] = {}
+    for text in targets:
+        if not os.path.exists(text):
+            raise FaceclusterError(f"{text}: no such file or directory")
+        if os.path.isdir(text) or os.path.basename(text) == CLUSTERS:
+            folders[Path(text if os.path.isdir(text) else os.path.dirname(text)).resolve()] = None
+        else:
+            paths[Path(text).resolve()] = None
+            if (Path(text).resolve().parent / CLUSTERS).exists():
+                folders[Path(text).resolve().parent] = None
+    if persons and not folders:
+        raise UsageError(
+            f"{next(iter(paths))}: a face table knows no people; give the RESULT as well, or --label NAME with "
+            "--labels folder or a CSV, or --photo"
+        )
+    results = [_result(folder) for folder in folders]
+    for opened in results:
+        paths |= dict.fromkeys(opened.tables)
+    for path in paths:
+        face_table.format_of(path)
+        stack.enter_context(only_user_of(path))
+    tables = {path: face_table.read(path) for path in paths}
+    return [_with_people(opened, persons, tables.values()) for opened in results], tables
+
+
+def _result(folder: Path) -> Opened:
+    """Read a result, and find out what belongs to it."""
+    from facecluster.formats import decisions_jsonl
+    from facecluster.library.lineage import check_ids
+
+    result = read(str(folder))
+    check_ids(result)
+    files = open_folder(result, folder, ())
+    if not files.has(CLUSTERS):
+        raise OutputError(
+            f"{folder / CLUSTERS}: not written here by facecluster, or changed since; run cluster into this folder, "
+            "or into another one, then forget"
+        )
+    tables = [
+        path.resolve()
+        for path in (table_of(result, folder), folder / TABLE)
+        if path is not None and path.exists()
+    ]
+    decisions = [
+        path.resolve()
+        for path in (decisions_jsonl.file_of(result.settings, folder), folder / decisions_jsonl.DECISIONS)
+    ]
+    return Opened(
+        directory=folder,
+        result=result,
+        people={},
+        decided=False,
+        tables=tuple(dict.fromkeys(tables)),
+        decisions=tuple(path for path in dict.fromkeys(decisions) if path.exists()),
+        link=result.settings.get("link") or files.link(),
+    )
+
+
+def _with_people(opened: Opened, persons: Iterable[str], tables: Iterable[FaceTable]) -> Opened:
+    """Find out who is to be forgotten; of somebody absent, what is known.
+
+    Raises:
+        FaceclusterError: somebody is absent whose faces are somebody else's now.
+    """
+    from facecluster.formats import decisions_jsonl
+    from facecluster.library.forget import find_absent
+
+    people: dict[str, Person] = {}
+    decided = False
+    decisions = [decision for file in opened.decisions[:1] for decision in decisions_jsonl.read(file)]
+    former = {fold(own) for person in opened.result.people for own in person.former}
+    for text in persons:
+
+        def meant(own: str, text: str = text) -> bool:
+            return fold(own) == fold(text)
+
+        try:
+            people[text] = find_person(opened.result, text)
+            continue
+        except FaceclusterError:
+            if fold(text) in former:  # of several
+                continue
+        try:
+            found = find_absent(opened.result, decisions, tables, meant)
+        except FaceclusterError as error:
+            raise FaceclusterError(f"{printable(text)}: {error}; nothing was changed") from error
+        if found is None:
+            continue
+        people[text] = found.person
+        decided = decided or found.decided
+        if not found.all_known:
+            _log.error(
+                "%s: is absent in %s, and perhaps not all faces are known, only %d: others stay; run cluster again "
+                "with settings that find this person, then forget; or name the photos with --photo",
+                printable(text),
+                opened.directory,
+                found.person.n_faces,
+            )
+    return replace(opened, people=people, decided=decided)
+
+
+def ids_of(opened: Opened) -> set[str]:
+    """Ids of the people who are to be forgotten."""
+    return {person.id for person in opened.people.values()}
+
+
+def faces_of_labels(
+    tables: Mapping[Path, FaceTable], names: Iterable[str], labels_from: str, which: Main | None
+) -> list[tuple[str, list[float]]]:
+    """Find the faces of some labels: digest of the photo, and box.
+
+    Raises:
+        FaceclusterError: no face has one of the labels; there is no table.
+    """
+    import numpy as np
+
+    from facecluster.identity.decisions import digest_of
+
+    wanted = {fold(name): name for name in names}
+    if not wanted:
+        return []
+    if not tables:
+        raise UsageError("--label is about a face table; give that")
+    found: list[tuple[str, list[float]]] = []
+    there: dict[str, str] = {}
+    labels = find_labels(labels_from, which)
+    for table in tables.values():
+        label, texts, _ = attach_to(table, labels, which)
+        there |= {fold(text): text for text in texts}
+        chosen = [number for number, text in enumerate(texts) if fold(text) in wanted]
+        rows = np.flatnonzero(np.isin(label, chosen))
+        found += zip(
+            map(digest_of, table.faces.id[rows].tolist()), table.faces.box[rows].tolist(), strict=True
+        )
+    for key in wanted.keys() - there.keys():
+        near = [there[like] for like in get_close_matches(key, there)]
+        perhaps = f"; perhaps {', '.join(map(printable, near))}" if near else ""
+        raise FaceclusterError(
+            f"{printable(wanted[key])}: no face has this label{perhaps}; nothing was changed"
+        )
+    return found
+
+
+def check_tables(
+    results: Iterable[Opened], tables: Mapping[Path, FaceTable], target: Target, *, gone: bool
+) -> list[Path | None]:
+    """Make sure that the face table of each result is cleaned: it has all faces of the result, or had them.
+
+    Args:
+        results: to be cleaned.
+        tables: that will be.
+        target: what is to be forgotten.
+        gone: a table that is not among them is nowhere, the user says.
+
+    Returns:
+        The table of each; None where it is not known.
+
+    Raises:
+        FaceclusterError: the table of a result was moved or replaced, and is not among them.
+    """
+    own: list[Path | None] = []
+    for opened in results:
+        named = opened.result.settings.get("table")
+        first = dict.fromkeys([*opened.tables, *tables])
+        own.append(
+            next((path for path in first if not _lacks(path, tables[path], opened.result, target)), None)
+        )
+        if own[-1] is not None:
+            continue
+        if not isinstance(named, str):
+            _log.error(
+                "%s: was made from a face table on standard input; if that is kept somewhere, it is not cleaned: "
+                "give it as well",
+                opened.directory,
+            )
+        elif not gone:
+            what, again = f"its face table {named} is not there", ""
+            for path in opened.tables[:1]:
+                why = _lacks(path, tables[path], opened.result, target)
+                what = f"{path} is not the face table that it was made from ({why})"
+                folder = shlex.quote(str(opened.directory))
+                again = f", or run cluster with -o {folder} first if it was encoded since"
+            raise FaceclusterError(
+                f"{opened.directory}: {what}, and encodings would stay wherever that is; give it as well, or say "
+                f"--table-gone if it is nowhere any more{again}. Nothing was changed"
+            )
+    return own
+
+
+def _lacks(path: Path, table: FaceTable, result: Result, target: Target) -> str:
+    """Say what a table lacks of a result that was made from it, as far as can be told; "" if nothing."""
+    from facecluster.formats import face_table
+    from facecluster.library.forget import n_unaccounted
+    from facecluster.result import columns
+
+    placed = columns(result)
+    n_faces = len(placed.id)
+    if number := n_unaccounted(result, table, target, bare=face_table.format_of(path) == "npz"):
+        return f"it lacks {number} of the {n_faces} faces of the result"
+    shared = not set(table.photos.path.tolist()).isdisjoint(placed.photo)
+    if (
+        shared
+        or not len(table.photos)
+        or not n_faces
+        or not set(table.faces.id.tolist()).isdisjoint(placed.id)
+    ):
+        return ""
+    return "it has no photo of the result"
+
+
+def target_of_all(
+    results: list[Opened],
+    tables: Mapping[Path, FaceTable],
+    persons: Iterable[str],
+    globs: tuple[str, ...],
+    labelled: Sequence[tuple[str, Sequence[float]]],
+) -> Target:
+    """Say what is to be forgotten.
+
+    Raises:
+        FaceclusterError: no photo matches a glob; no result knows a person; with several results, none of the people,
+            as those that know one may have been cleaned already by what was killed half-way.
+    """
+    from facecluster.identity.decisions import digest_of
+    from facecluster.library.forget import find_photos, target_of
+    from facecluster.result import columns
+
+    people: list[Person] = []
+    for text in persons:
+        theirs = [opened.people[text] for opened in results if text in opened.people]
+        if not theirs and (len(results) == 1 or not any(opened.people for opened in results)):
+            find_person(results[0].result, text)  # says who is like it
+        if not theirs:
+            _log.warning("%s: no such person in any RESULT; nothing is removed for it", text)
+        first, *others = [{digest_of(face.id) for face in one.faces} for one in theirs] or [set[str]()]
+        by_name = all(one.name is not None and fold(one.name) == fold(text) for one in theirs)
+        if not by_name and any(first.isdisjoint(other) for other in others):
+            raise UsageError(f"{text}: another one in each RESULT; give them one by one, or a name")
+        people += theirs
+    faces = [
+        (digest_of(face), path)
+        for opened in results
+        for placed in [columns(opened.result)]
+        for face, path in zip(placed.id, placed.photo, strict=True)
+    ]
+    for table in tables.values():
+        paths = table.photos.path[table.faces.photo].tolist()
+        faces += ((digest_of(face), path) for face, path in zip(table.faces.id.tolist(), paths, strict=True))
+    known = {path for _, path in faces}.union(*(table.photos.path.tolist() for table in tables.values()))
+    photos = set[str]()
+    for glob in globs:
+        found = find_photos(known, glob)
+        photos |= found
+        if not found and (len(globs) > 1 or people or labelled):
+            raise FaceclusterError(
+                f"{glob}: no photo matches; nothing was changed; leave it out if it is forgotten already"
+            )
+    return target_of(people, photos, faces, labelled)
+
+
+def marks_of(results: Iterable[Opened], target: Target) -> dict[Path, str]:
+    """Say for each folder of a result with decisions what stands for them once they are cleaned.
+
+    Raises:
+        FaceclusterError: a result does not show its decisions, so that it is not known who is who.
+    """
+    from facecluster.formats import decisions_jsonl
+    from facecluster.identity.decisions import mark
+    from facecluster.library.forget import forget_in_decisions
+
+    marks = {}
+    for opened in results:
+        both = [
+            (file, decisions_jsonl.read(file)) for file in opened.decisions
+        ]  # raises where a line makes no sense
+        for file, decisions in both[:1]:
+            content, _ = forget_in_decisions(file.read_bytes(), target)
+            stay = {json.loads(line)["id"] for line in content.split(b"\n") if line.strip()}
+            cleaned = mark([decision for decision in decisions if decision.id in stay])
+            if (opened.result.settings.get("decisions") or "") not in (mark(decisions), cleaned):
+                raise FaceclusterError(
+                    f"{opened.directory}: its {CLUSTERS} does not show all decisions of {file}, and others may be "
+                    f"forgotten than are meant; run cluster with -o {shlex.quote(str(opened.directory))} first, "
+                    "then forget"
+                )
+            marks[opened.directory] = cleaned
+    return marks

@@ -1,0 +1,192 @@
+"""Labels of faces: which label each face of a table or a result has, by folders or by a file."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from facecluster.errors import FaceclusterError, UsageError
+from facecluster.formats.labels_csv import Labels, read_labels
+from facecluster.text import printable
+
+if TYPE_CHECKING:  # NumPy is loaded when there is work to do
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from facecluster.identity.boxes import Main
+    from facecluster.identity.changes import Placed
+    from facecluster.table import FaceTable
+
+_log = logging.getLogger(__name__)
+
+FOLDER = "folder"
+
+NAMES = "names"
+"""Labels that are the names somebody gave to people."""
+
+MAIN = ("largest", "central", "only", "all")
+
+
+def find_labels(labels_from: str, which: Main | None) -> Labels | None:
+    """Read the labels that --labels says; None: they are folders.
+
+    Args:
+        labels_from: `FOLDER`, or a file.
+        which: what --label-face says.
+
+    Raises:
+        FaceclusterError: there is no such file, or it says itself which faces its labels are of.
+    """
+    if labels_from == FOLDER:
+        return None
+    if not labels_from:
+        raise UsageError(f"--labels is empty; give {FOLDER}, or a file")
+    labels = read_labels(Path(labels_from))
+    if which is not None and labels.kind != "photo":
+        raise UsageError(
+            f"--label-face: {labels_from} says itself which faces its labels are of; leave it out"
+        )
+    return labels
+
+
+def attach(
+    labels: Labels | None,
+    faces: Placed,
+    which: Main,
+    size: NDArray[np.int32] | None = None,
+    lost: NDArray[np.uint8] | None = None,
+) -> tuple[NDArray[np.int64], list[str], list[int]]:
+    """Say which label each face has.
+
+    Args:
+        labels: see `Labels`; None: the name of the folder that its photo lies in.
+        faces: n faces.
+        which: of a photo carries its label.
+        size: (n, 2) of each face's photo, for "central".
+        lost: (n,) `table.Photos.lost` of each face's photo; None: see `suspected`. Where the face of the label is lost,
+            nobody else gets it.
+
+    Returns:
+        (n,) number of each face's label, -1 none; the labels' texts, sorted; and the rows of `labels` that no face
+        is found for.
+    """
+    import numpy as np
+
+    from facecluster.identity.boxes import main_faces, match_boxes
+
+    number: dict[str, int] = {}
+    photo = np.array([number.setdefault(path, len(number)) for path in faces.photo], dtype=np.int64)
+    text: dict[int, str] = {}
+    unused: list[int] = []
+    if labels is not None and labels.kind == "box":
+        of_row = np.array([number.get(name, -1) for name in labels.names], dtype=np.int64)
+        boxes = np.array(labels.boxes, dtype=np.float64).reshape(-1, 4)
+        rows, found = match_boxes(of_row, boxes, photo, faces.box)
+        text = {face: labels.labels[row] for row, face in zip(rows.tolist(), found.tolist(), strict=True)}
+        unused = np.setdiff1d(np.arange(len(of_row)), rows).tolist()
+    elif labels is not None and labels.kind == "face":
+        row_of = {name: row for row, name in enumerate(labels.names)}
+        text = {i: labels.labels[row_of[face]] for i, face in enumerate(faces.id) if face in row_of}
+        there = set(faces.id)
+        unused = [row for row, name in enumerate(labels.names) if name not in there]
+    else:
+        lost = suspected(faces) if lost is None else lost
+        main = np.flatnonzero(main_faces(photo, faces.box, which, size, lost)).tolist()
+        if labels is None:
+            text = {i: os.path.basename(os.path.dirname(faces.photo[i])) for i in main}
+        else:
+            label_of = dict(zip(labels.names, labels.labels, strict=True))
+            text = {i: label_of[path] for i in main if (path := os.path.normpath(faces.photo[i])) in label_of}
+            there = {os.path.normpath(faces.photo[i]) for i in main}
+            unused = [row for row, name in enumerate(labels.names) if name not in there]
+    texts = sorted(set(text.values()))
+    code = {name: i for i, name in enumerate(texts)}
+    label = np.full(len(faces), -1, dtype=np.int64)
+    label[list(text)] = [code[name] for name in text.values()]
+    return label, texts, unused
+
+
+def attach_to(
+    table: FaceTable, labels: Labels | None, which: Main | None
+) -> tuple[NDArray[np.int64], list[str], list[int]]:
+    """Say which label each face of a table has, as `attach` does."""
+    import numpy as np
+
+    from facecluster.identity.changes import Placed
+
+    photo, n = table.faces.photo, len(table.faces)
+    faces = Placed(
+        id=table.faces.id.tolist(),
+        photo=table.photos.path[photo].tolist(),
+        box=table.faces.box.astype(np.float64),
+        person=np.full(n, -1),
+        confidence=np.full(n, np.nan),
+    )
+    return attach(labels, faces, which or "largest", table.photos.size[photo], table.photos.lost[photo])
+
+
+def label_faces(
+    table: FaceTable, source: str, labels_from: str, which: Main | None
+) -> tuple[NDArray[np.int64], list[str]]:
+    """Say which label each face of a table has, -1 none, and what the labels are; see `attach`.
+
+    Raises:
+        FaceclusterError: the labels cannot be read, or are of other faces.
+    """
+    labels = find_labels(labels_from, which)
+    label, texts, unused = attach_to(table, labels, which)
+    photo = table.faces.photo
+    why = bare_photos(table.photos.path[photo].tolist(), table.photos.lost[photo], labels, which)
+    if len(photo) and not texts:
+        raise FaceclusterError(
+            f"{labels_from}: none of its labels is of a face of {source}{why and f': {why}'}"
+        )
+    if why:
+        _log.warning("%s: %s", source, why)
+    if labels is not None and unused:
+        row = unused[0]
+        _log.warning(
+            "%s: no face for %d of %d labels, the first in line %d: %s",
+            labels_from, len(unused), len(labels.names), labels.lines[row], printable(labels.names[row]),
+        )  # fmt: skip
+    return label, texts
+
+
+def suspected(faces: Placed) -> NDArray[np.uint8]:
+    """Say what `table.Photos.lost` may be of the photos of n faces, (n,): all where their ids have gaps, else none."""
+    import numpy as np
+
+    from facecluster.table import LOST, LOST_CENTRAL, LOST_LARGEST, gaps
+
+    number: dict[str, int] = {}
+    photo = np.array([number.setdefault(path, len(number)) for path in faces.photo], dtype=np.int64)
+    missing = gaps(photo, faces.id, len(number))[photo]
+    return np.where(missing, LOST | LOST_LARGEST | LOST_CENTRAL, 0).astype(np.uint8)
+
+
+def bare_photos(
+    photo: Sequence[str], lost: NDArray[np.uint8], labels: Labels | None, which: Main | None
+) -> str:
+    """Say which photos' faces have no label because the main one is lost; "" where that is so of none.
+
+    Args:
+        photo: paths, of n faces.
+        lost: (n,) `table.Photos.lost` of these.
+        labels: None: of folders.
+        which: see `attach`.
+    """
+    from itertools import compress
+
+    from facecluster.identity.boxes import main_is_lost
+
+    if labels is not None and labels.kind != "photo":
+        return ""
+    bare = sorted(set(compress(photo, main_is_lost(lost, which or "largest").tolist())))
+    if not bare:
+        return ""
+    whose = "the main face of 1 photo is" if len(bare) == 1 else f"the main faces of {len(bare)} photos are"
+    where = printable(bare[0]) + (" ..." if len(bare) > 1 else "")
+    return f"{whose} not in the table (any more), and nobody else there gets the label: {where}"

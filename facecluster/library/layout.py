@@ -1,0 +1,62 @@
+"""What the files of a result are called, and where the face table lies that it was made from."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from facecluster.errors import FaceclusterError, UsageError
+
+if TYPE_CHECKING:  # NumPy is loaded when there is work to do
+    from facecluster.result import Result
+
+CLUSTERS = "clusters.json"
+"""Who is who, in the folder of results."""
+DAMAGED = "clusters.damaged.json"
+"""What becomes of a record that cannot be read."""
+TABLE = "faces.npz"
+"""The face table, where it lies in the folder of results."""
+
+
+def table_of(result: Result, directory: Path) -> Path | None:
+    """Find the face table that a result was made from.
+
+    Args:
+        result: it names the table: by a path relative to `directory` where it lies in there, else by an absolute one.
+        directory: where the result lies now; it may have been moved since.
+
+    Returns:
+        The table that is named, else the one beside the result, if that is there; None: neither is.
+    """
+    places = [directory / named] if isinstance(named := result.settings.get("table"), str) else []
+    return next((file for file in (*places, directory / TABLE) if file.is_file()), None)
+
+
+def folder_of(source: str) -> Path:
+    """Give the folder of a result that is named by it, or by its record."""
+    return Path(source) if os.path.isdir(source) else Path(source).parent
+
+
+def is_result(source: str) -> bool:
+    """Say whether a path is taken for a folder of results, or for its record."""
+    return os.path.isdir(source) or source.lower().endswith(".json")
+
+
+def read(source: str) -> Result:
+    """Read a result, from its folder or its clusters.json.
+
+    Raises:
+        UsageError: an empty name.
+        FaceclusterError: as `records.read_result` raises it.
+    """
+    from facecluster.formats.clusters_json import read_result
+
+    if not source:
+        raise UsageError("an empty name; is a variable unset?")
+    path = Path(source)
+    if not path.is_dir():
+        return read_result(path)
+    if not (path / CLUSTERS).exists():
+        raise FaceclusterError(f"{source}: holds no {CLUSTERS}; give a folder that cluster or run wrote")
+    return read_result(path / CLUSTERS)

@@ -1,1 +1,0 @@
-"""Who is who in, what people open out: records, folders, montages."""

@@ -1,0 +1,311 @@
+"""What is filed wrong, as records: what audit prints."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facecluster.identity import audit
+from facecluster.identity.groups import rows_of
+from facecluster.identity.metrics import near_pair
+from facecluster.identity.search import Targets, confidence, find_nearest
+from facecluster.result import Box
+from facecluster.table import Faces, Photos
+
+NO_LABEL, OTHER_LABEL, LOST_LABEL = -1, -2, -3
+"""In place of the number of a label: there is none, or one that is not looked at; or it is that of another face of the
+photo, which is not in the table (any more)."""
+
+
+@dataclass(frozen=True)
+class FiledFace:
+    """A face and the label that it is filed under; the rest as in `records.PersonFace`."""
+
+    id: str
+    photo: str
+    box: Box
+    label: str
+
+
+@dataclass(frozen=True)
+class Misfiled:
+    """Faces that are filed under one label and look like another.
+
+    Attributes:
+        label: that they are filed under.
+        looks_like: the other.
+        n_faces: of the one and of the other label.
+        own_distance: root mean square, to the faces that most of `label` is; None where there are no others.
+        distance: ... to those that most of `looks_like` is.
+        confidence: of `distance`, 0..100: see `identity.search.confidence`.
+        faces: the ones, which are alike; mostly one.
+        beside: the face of `looks_like` that is near to one of them, to look at.
+    """
+
+    label: str
+    looks_like: str
+    n_faces: tuple[int, int]
+    own_distance: float | None
+    distance: float
+    confidence: float
+    faces: tuple[FiledFace, ...]
+    beside: FiledFace
+
+
+@dataclass(frozen=True)
+class OnePerson:
+    """Two labels that are one person.
+
+    Attributes:
+        labels: of more faces first.
+        n_faces: of each.
+        distance: root mean square, between the faces that most of each is.
+        confidence: of it, 0..100.
+        faces: one of each, near to each other.
+    """
+
+    labels: tuple[str, str]
+    n_faces: tuple[int, int]
+    distance: float
+    confidence: float
+    faces: tuple[FiledFace, FiledFace]
+
+
+@dataclass(frozen=True)
+class TwoPeople:
+    """A label that is two people, the second of whom belongs to no other label.
+
+    Attributes:
+        label: its text.
+        n_faces: of the one and of the other; equal if nobody can say which of them the label is.
+        distance: root mean square, between the ones and the others.
+        confidence: of it, 0..100: low.
+        faces: of the other.
+        beside: a face of the one.
+    """
+
+    label: str
+    n_faces: tuple[int, int]
+    distance: float
+    confidence: float
+    faces: tuple[FiledFace, ...]
+    beside: FiledFace
+
+
+@dataclass(frozen=True)
+class Match:
+    """A face that is like another, how far it is, and the confidence of that, 0..100."""
+
+    id: str
+    photo: str
+    label: str
+    distance: float
+    confidence: float
+
+
+@dataclass(frozen=True)
+class ComparedFace:
+    """A face; `matches` are the most like it of all that were compared, nearest first."""
+
+    id: str
+    photo: str
+    box: Box
+    label: str
+    matches: tuple[Match, ...]
+
+
+@dataclass(frozen=True)
+class Group:
+    """Two or more faces of which every pair matches; `labels` says how many are of each, most first."""
+
+    labels: Mapping[str, int]
+    faces: tuple[ComparedFace, ...]
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What is filed wrong, and the groups. Each face that was compared is in one of them, or alone.
+
+    Attributes:
+        faces: that were compared: those with a label, if asked for of some labels only.
+        labels: different ones.
+        left_out: faces that were not compared.
+        why_left_out: how many of them have "no_label", "other_label" (than was asked for), "lost_label" (of a face that
+            is not in the table any more), or "no_encoding".
+        cluster_threshold, output_threshold: confidences of groups and of matches, 0..100.
+        misfiled, one_person, two_people: see there; by label.
+        groups: the largest first.
+        alone: faces of no group.
+    """
+
+    faces: int
+    labels: int
+    left_out: int
+    why_left_out: Mapping[str, int]
+    cluster_threshold: float
+    output_threshold: float
+    misfiled: tuple[Misfiled, ...]
+    one_person: tuple[OnePerson, ...]
+    two_people: tuple[TwoPeople, ...]
+    groups: tuple[Group, ...]
+    alone: tuple[ComparedFace, ...]
+
+    @property
+    def all_right(self) -> bool:
+        """Whether nothing is filed wrong."""
+        return not (self.misfiled or self.one_person or self.two_people)
+
+
+def make_audit(
+    faces: Faces,
+    photos: Photos,
+    encoder: str,
+    label: NDArray[np.int64],
+    labels: Sequence[str],
+    *,
+    cluster_threshold: float,
+    output_threshold: float,
+    max_results: int,
+    jobs: int | None = -1,
+) -> Audit:
+    """Compare faces with their labels.
+
+    Args:
+        faces: n faces.
+        photos: that they are in.
+        encoder: of the encodings.
+        label: (n,) number of the label of each face; below 0: why it is left out, see `NO_LABEL`.
+        labels: texts, by number.
+        cluster_threshold: confidence 0..100 that every pair of a group has at least.
+        output_threshold: ... that a match has at least.
+        max_results: matches of a face, at most; 0 is none.
+        jobs: threads; None is one, -1 all cores.
+    """
+    why = {
+        "no_label": label == NO_LABEL,
+        "other_label": label == OTHER_LABEL,
+        "lost_label": label == LOST_LABEL,
+        "no_encoding": (label >= 0) & ~np.isfinite(faces.encoding).all(axis=1),
+    }
+    kept = np.flatnonzero((label >= 0) & np.isfinite(faces.encoding).all(axis=1))
+    used, label = np.unique(label[kept], return_inverse=True)
+    label, names = label.reshape(-1).astype(np.int64), [labels[number] for number in used.tolist()]
+    encoding = faces.encoding[kept]
+    size = np.bincount(label, minlength=len(names)).tolist()
+    group = audit.complete_groups(encoding, audit.radius_at(cluster_threshold, encoder), jobs=jobs)
+    groups, alone = _groups(group), np.flatnonzero(np.bincount(group)[group] == 1)
+    found = audit.judge(encoding, label, group, audit.bounds_of(encoder, len(kept)), jobs=jobs)
+
+    def face(row: int) -> FiledFace:
+        place = int(kept[row])
+        left, top, right, bottom = faces.box[place].tolist()
+        photo = str(photos.path[faces.photo[place]])
+        return FiledFace(str(faces.id[place]), photo, Box(left, top, right, bottom), names[label[row]])
+
+    def look(one: NDArray[np.intp], other: NDArray[np.intp]) -> tuple[FiledFace, FiledFace]:
+        i, j, _ = near_pair(encoding[one], encoding[other])
+        return face(int(one[i])), face(int(other[j]))
+
+    def worth(distance: float) -> float:
+        return round(float(confidence(distance, encoder)), 2)
+
+    matches = _matches(encoding, encoder, output_threshold, max_results, jobs)
+
+    def compared(rows: NDArray[np.intp]) -> tuple[ComparedFace, ...]:
+        return tuple(
+            ComparedFace(
+                one.id, one.photo, one.box, one.label, tuple(match(*found) for found in matches(row))
+            )
+            for row in rows.tolist()
+            for one in [face(row)]
+        )
+
+    def match(row: int, distance: float, worth: float) -> Match:
+        other = face(row)
+        return Match(other.id, other.photo, other.label, round(distance, 4), round(worth, 2))
+
+    return Audit(
+        faces=len(kept),
+        labels=len(names),
+        left_out=len(faces) - len(kept),
+        why_left_out={reason: n for reason, rows in why.items() if (n := int(np.count_nonzero(rows)))},
+        cluster_threshold=cluster_threshold,
+        output_threshold=output_threshold,
+        misfiled=tuple(
+            Misfiled(
+                label=names[verdict.label],
+                looks_like=names[verdict.belongs],
+                n_faces=(size[verdict.label], size[verdict.belongs]),
+                own_distance=None if math.isnan(verdict.own) else round(verdict.own, 4),
+                distance=round(verdict.other, 4),
+                confidence=worth(verdict.other),
+                faces=tuple(map(face, verdict.rows.tolist())),
+                beside=look(verdict.rows, verdict.beside)[1],
+            )
+            for verdict in found.misfiled
+        ),
+        one_person=tuple(
+            OnePerson(
+                labels=(names[one.labels[0]], names[one.labels[1]]),
+                n_faces=(size[one.labels[0]], size[one.labels[1]]),
+                distance=round(one.distance, 4),
+                confidence=worth(one.distance),
+                faces=look(*one.rows),
+            )
+            for one in found.one_person
+        ),
+        two_people=tuple(
+            TwoPeople(
+                label=names[two.label],
+                n_faces=(len(two.rows[0]), len(two.rows[1])),
+                distance=round(two.distance, 4),
+                confidence=worth(two.distance),
+                faces=tuple(map(face, two.rows[1].tolist())),
+                beside=look(*two.rows)[0],
+            )
+            for two in found.two_people
+        ),
+        groups=tuple(
+            Group(dict(Counter(names[label[row]] for row in rows).most_common()), compared(rows))
+            for rows in groups
+        ),
+        alone=compared(alone),
+    )
+
+
+def _groups(group: NDArray[np.int32]) -> list[NDArray[np.intp]]:
+    """Rows of the groups of two or more, the largest first."""
+    return sorted((rows for rows in rows_of(group) if len(rows) > 1), key=lambda rows: (-len(rows), rows[0]))
+
+
+def _matches(
+    encoding: NDArray[np.float32], encoder: str, threshold: float, number: int, jobs: int | None
+) -> Callable[[int], Iterator[tuple[int, float, float]]]:
+    """Find the rows that are most like each, how far they are, and the confidence of that; nearest first."""
+    if number == 0 or len(encoding) == 0:
+        return lambda row: iter(())
+    found = find_nearest(encoding, Targets.of_faces(encoding), number + 1, jobs=jobs)
+    worth = confidence(found.distance, encoder)
+    keep = (found.row >= 0) & (found.row != np.arange(len(encoding))[:, None]) & (worth >= threshold)
+
+    def of(row: int) -> Iterator[tuple[int, float, float]]:
+        places = np.flatnonzero(keep[row])[:number]
+        columns = found.row[row, places], found.distance[row, places], worth[row, places]
+        return zip(*(column.tolist() for column in columns), strict=True)
+
+    return of
+
+
+def to_json(record: Audit) -> str:
+    """Write strict JSON, ASCII only; unknown is null."""
+    return json.dumps(record, default=_plain, indent=1, allow_nan=False) + "\n"
+
+
+def _plain(value: object) -> dict[str, object]:
+    return {"all_right": value.all_right, **vars(value)} if isinstance(value, Audit) else vars(value)

@@ -1,0 +1,174 @@
+"""What a new photo means: somebody known, a stranger, or a new person, told by comparing a result with what was told.
+
+What was told is a list of faces, each with the person it was told of: first the faces of the result as it was before
+the new photos, then those of every event, in the order in which they were told. `events` gives what is left to tell,
+so it gives nothing twice, whatever happened in between.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+from facecluster.identity.changes import Placed, match_faces
+from facecluster.result import Box, Person, PersonFace, Result, UnclusteredFace, columns
+
+
+class ToldFace(NamedTuple):
+    """A face that needs no telling any more.
+
+    Attributes:
+        id: of the face.
+        photo: absolute path.
+        box: in pixels of the upright photo.
+        person: id of the person; None: nobody's.
+    """
+
+    id: str
+    photo: str
+    box: Box
+    person: str | None
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something to tell.
+
+    Attributes:
+        kind: "known": a new face of a person who was there; "stranger": a new face that no person takes; "founded":
+            a person who was not there.
+        person: who; None for a stranger.
+        faces: the new face; for "founded" all faces of the person, the most typical first.
+        fresh: for each of `faces` whether it is new; the others were strangers before, or somebody else's.
+    """
+
+    kind: Literal["known", "stranger", "founded"]
+    person: Person | None
+    faces: tuple[PersonFace | UnclusteredFace, ...]
+    fresh: tuple[bool, ...]
+
+    def record(self) -> dict[str, Any]:
+        """What JSON says of it: of a face `face`, `photo`, `box`, `pose` and so on, as in clusters.json."""
+        about: dict[str, Any] = {"event": self.kind}
+        if self.person is not None:
+            about |= {"person": self.person.id, "name": self.person.name}
+        if self.kind != "founded" or self.person is None:
+            return about | _face_record(self.faces[0])
+        return about | {
+            "n_faces": self.person.n_faces,
+            "n_photos": self.person.n_photos,
+            **_face_record(self.faces[0]),
+            "faces": [
+                {"face": face.id, "photo": face.photo, "box": face.box, "new": new}
+                for face, new in zip(self.faces, self.fresh, strict=True)
+            ],
+        }
+
+    def told(self) -> list[ToldFace]:
+        """The faces that need no telling after it."""
+        who = None if self.person is None else self.person.id
+        return [ToldFace(face.id, face.photo, face.box, who) for face in self.faces]
+
+
+def _face_record(face: PersonFace | UnclusteredFace) -> dict[str, Any]:
+    """The columns of a face, its pose spelled out; `almost` is of use in clusters.json only."""
+    record = {key: value for key, value in vars(face).items() if key not in ("id", "almost")}
+    return {"face": face.id, **record, "pose": vars(face.pose)}
+
+
+def to_json(event: Event) -> str:
+    """One line of strict JSON, ASCII only, without its end."""
+    return json.dumps(event.record(), allow_nan=False)
+
+
+def environment(event: Event) -> Mapping[str, str]:
+    """What a command gets as environment variables; "" where there is none: no person, no name."""
+    face, person = event.faces[0], event.person
+    return {
+        "FACECLUSTER_EVENT": event.kind,
+        "FACECLUSTER_PERSON": "" if person is None else person.id,
+        "FACECLUSTER_NAME": "" if person is None else person.name or "",
+        "FACECLUSTER_FACE": face.id,
+        "FACECLUSTER_PHOTO": face.photo,
+    }
+
+
+def faces_of(result: Result) -> list[ToldFace]:
+    """The faces of a result, as if all of them had been told."""
+    placed = [
+        ToldFace(face.id, face.photo, face.box, person.id)
+        for person in result.people
+        for face in person.faces
+    ]
+    return placed + [ToldFace(face.id, face.photo, face.box, None) for face in result.unclustered]
+
+
+def events(told: Sequence[ToldFace], result: Result) -> Iterator[Event]:
+    """Find what is left to tell of a result.
+
+    Args:
+        told: in the order in which it was told.
+        result: who is who now.
+
+    Yields:
+        "known" or "stranger" for each face that was not told, "founded" for each person whom no told face was told
+        of, which stands for all the person's faces; sorted by photo and face, "founded" by its first new face.
+        Faces are compared by `match_faces`: a renamed photo is nothing new, a copy of a photo is.
+    """
+    now = columns(result)
+    # A face may be told twice, as a stranger and then as one of a new person: the spare row could match a copy's face.
+    _, old = match_faces(_placed([*{(face.id, face.photo): face for face in told}.values()]), now)
+    new = np.ones(len(now), dtype=bool)
+    new[old] = False
+    known = {face.person for face in told}
+    found: list[tuple[tuple[str, str], Event]] = []
+    start = 0
+    for person in result.people:
+        fresh = tuple(new[start : start + person.n_faces].tolist())
+        start += person.n_faces
+        if person.id not in known:
+            first = min(
+                (f.photo, f.id)
+                for f, is_new in zip(person.faces, fresh, strict=True)
+                if is_new or not any(fresh)
+            )
+            found.append((first, Event("founded", person, person.faces, fresh)))
+            continue
+        found += [
+            ((face.photo, face.id), Event("known", person, (face,), (True,)))
+            for face, is_new in zip(person.faces, fresh, strict=True)
+            if is_new
+        ]
+    found += [
+        ((face.photo, face.id), Event("stranger", None, (face,), (True,)))
+        for face, is_new in zip(result.unclustered, new[start:].tolist(), strict=True)
+        if is_new
+    ]
+    found.sort(key=lambda place_and_event: place_and_event[0])
+    return (event for _, event in found)
+
+
+def _placed(told: Sequence[ToldFace]) -> Placed:
+    """As columns; the person and the confidence do not matter for matching."""
+    n = len(told)
+    return Placed(
+        id=[face.id for face in told],
+        photo=[face.photo for face in told],
+        box=np.array([face.box for face in told], dtype=np.float64).reshape(n, 4),
+        person=np.full(n, -1),
+        confidence=np.full(n, np.nan),
+    )
+
+
+def pack(told: Iterable[ToldFace]) -> bytes:
+    """Turn faces into bytes for a journal."""
+    return json.dumps(list(told), allow_nan=False).encode("ascii")
+
+
+def unpack(record: bytes) -> list[ToldFace]:
+    """Read what `pack` made."""
+    return [ToldFace(own, photo, Box(*box), person) for own, photo, box, person in json.loads(record)]

@@ -1,0 +1,176 @@
+"""Why a face is where it is: the limits it passes, the faces it may link, and how near it is to whom."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facecluster.identity.boxes import SAME_FACE_IOU, overlaps
+from facecluster.identity.decisions import Decision
+from facecluster.identity.explain import apart_by, from_groups, nearest
+from facecluster.identity.gate import Reason, failures, judge, measured
+from facecluster.joined import Known
+from facecluster.render.explain_decisions import about_face
+from facecluster.render.explain_words import remedies_of, why_left_out, why_placed
+from facecluster.render.explanation import FaceExplanation, Gate, NearFace, NearPerson
+from facecluster.result import PersonFace, UnclusteredFace, plain
+from facecluster.table import Faces
+
+N_NEAREST = 5
+"""Founding faces that are told of the person of a face."""
+
+N_PEOPLE = 3
+"""People that are told of a face, the nearest ones."""
+
+_MEASURES = {
+    Reason.TOO_SMALL: ("size", " px"),
+    Reason.PITCH: ("pitch", "°"),
+    Reason.YAW: ("yaw", "°"),
+    Reason.ROLL: ("roll", "°"),
+    Reason.LOW_QUALITY: ("quality", ""),
+}
+"""Name and unit of the number that a limit of the gate looks at."""
+
+
+def explain_face(
+    known: Known, face: PersonFace | UnclusteredFace, decisions: Sequence[Decision] = ()
+) -> FaceExplanation:
+    """Say why a face is where it is.
+
+    Args:
+        known: the result.
+        face: of it.
+        decisions: all of them, in order of time.
+    """
+    row = next(row for row, other in enumerate(known.records) if other is face or other == face)
+    person, core = int(known.person[row]), bool(known.core[row])
+    gate, passed = _gate(known, row), bool(_may_found(known, np.array([row]))[0])
+    finite = bool(np.isfinite(known.faces.encoding[row]).all())
+    links = _links(known, row) if finite else np.empty(0, dtype=np.intp)
+    n_own_links = int(np.count_nonzero(known.core[links] & (known.person[links] == person)))
+    own, others = _near_people(known, row) if finite else (None, ())
+    rulings = about_face(known, row, decisions)
+    why: list[str]
+    remedies: list[str] = []
+    if isinstance(face, PersonFace):
+        two = others[:1] if own is None else (own, *others[:1])
+        why = why_placed(
+            known.who(person),
+            own,
+            others,
+            known.bounds,
+            rulings,
+            core=core,
+            passed=passed,
+            n_links=n_own_links,
+        )
+    else:
+        two = others[:2]
+        why = why_left_out(
+            known, face, gate, others, rulings, passed=passed, finite=finite, n_links=len(links)
+        )
+        remedies = remedies_of(
+            known.bounds, face, others, rulings, passed=passed, finite=finite, n_links=len(links)
+        )
+    return FaceExplanation(
+        id=face.id,
+        photo=face.photo,
+        box=face.box,
+        person=known.who(person) if person >= 0 else None,
+        core=isinstance(face, PersonFace) and face.core,
+        reason=face.reason if isinstance(face, UnclusteredFace) else None,
+        confidence=face.confidence if isinstance(face, PersonFace) else None,
+        gate=gate,
+        passed=passed,
+        n_links=len(links),
+        n_own_links=n_own_links,
+        own=own,
+        others=others,
+        margin=two[1].distance - two[0].distance if len(two) == 2 else None,
+        why=tuple(why),
+        remedies=tuple(remedies),
+        bounds=known.bounds,
+        decisions=rulings,
+    )
+
+
+def _one(faces: Faces, rows: NDArray[np.intp]) -> Faces:
+    return Faces(**{name: column[rows] for name, column in vars(faces).items()})
+
+
+def _gate(known: Known, row: int) -> tuple[Gate, ...]:
+    """Judge a face by all limits."""
+    face, limits = _one(known.faces, np.array([row])), known.bounds.limits
+    fails = failures(face, limits)
+    gate = []
+    for reason, (number, limit) in measured(face, limits).items():
+        value = plain(number)[0]
+        name, unit = _MEASURES[reason]
+        gate.append(Gate(name, value, limit, unit, value is not None and not fails[reason][0]))
+    return tuple(gate)
+
+
+def _may_found(known: Known, rows: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """Say which rows are good enough to link, and to found people."""
+    limits = known.bounds.limits if known.bounds.gate else None
+    passed: NDArray[np.bool_] = judge(_one(known.faces, rows), limits) == Reason.PASSED
+    return passed
+
+
+def _links(known: Known, row: int) -> NDArray[np.intp]:
+    """Rows of the other faces that are near enough to link this one, and good enough."""
+    x = known.faces.encoding
+    exact = x[row].astype(np.float64)
+    squared = np.einsum("ij,ij->i", x, x, dtype=np.float64) - 2 * (x @ x[row]) + exact @ exact
+    close = np.flatnonzero(squared <= known.bounds.eps**2 + 1e-3)  # float32 is no further off than that
+    close = close[close != row]
+    close = close[[apart_by(x, row, other) <= known.bounds.eps for other in close.tolist()]]
+    good: NDArray[np.intp] = close[_may_found(known, close) | known.core[close]]
+    return good
+
+
+def _near_people(known: Known, row: int) -> tuple[NearPerson | None, tuple[NearPerson, ...]]:
+    """The person of a face, and the nearest others."""
+    own = int(known.person[row])
+    group = np.flatnonzero(known.place == own)
+    member = int(group[0]) if known.core[row] else -1
+    distance = from_groups(known.faces.encoding[row], known.people, member)
+
+    def near_person(g: int, number: int) -> NearPerson:
+        place = int(known.place[g])
+        founding = known.founding(place)
+        who = known.who(place)
+        faces = tuple(
+            NearFace(face.id, face.photo, face.box, pair.distance)
+            for pair in nearest(known.faces.encoding, row, founding, number)
+            for face in [known.records[pair.j]]
+        )
+        count = int(known.people.count[g]) - (g == member)
+        return NearPerson(
+            who.id,
+            who.name,
+            count,
+            float(distance[g]),
+            known.bounds.within(count),
+            faces,
+            _in_photo(known, row, place),
+        )
+
+    is_own = known.place == own
+    order = np.argsort(np.where(is_own, np.inf, distance), kind="stable")[: len(distance) - len(group)]
+    others = tuple(near_person(int(g), 1) for g in order[:N_PEOPLE])
+    if len(group) == 0 or math.isnan(distance[group[0]]):
+        return None, others
+    return near_person(int(group[0]), N_NEAREST), others
+
+
+def _in_photo(known: Known, row: int, place: int) -> str | None:
+    """Id of another face of a person in the photo of a face; None where there is none, or it is the same face twice."""
+    faces = known.faces
+    rows = np.flatnonzero((faces.photo == faces.photo[row]) & (known.person == place))
+    rows = rows[rows != row]
+    rows = rows[overlaps(faces.box[rows], faces.box[np.full(len(rows), row)]) < SAME_FACE_IOU]
+    return str(faces.id[rows[0]]) if len(rows) else None

@@ -1,0 +1,190 @@
+"""Why a face is where it is, and what would have to change, in words."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from facecluster.identity.gate import Reason
+from facecluster.joined import Bounds, Known, Who
+from facecluster.render.explanation import Gate, NearPerson, Neighbour, PersonExplanation, Ruling
+from facecluster.result import UnclusteredFace
+from facecluster.text import many
+
+_DIGITS = {" px": 0, "°": 1, "": 3}
+"""Decimals of a number, by its unit."""
+
+
+def why_placed(
+    who: Who,
+    own: NearPerson | None,
+    others: Sequence[NearPerson],
+    bounds: Bounds,
+    rulings: Sequence[Ruling],
+    *,
+    core: bool,
+    passed: bool,
+    n_links: int,
+) -> list[str]:
+    """Say how a face came to its person; `n_links` are those to founding faces of it."""
+    decided = next((ruling.id for ruling in reversed(rulings) if ruling.places), None)
+    if decided is not None:
+        start = f"It is with {called(who)} because somebody decided so ({decided})"
+    elif core and passed:
+        start = f"It founded {called(who)}: {'it is good enough' if bounds.gate else 'there was no gate'}"
+    elif core:
+        start = f"It founded {called(who)}, though it is not good enough by itself"
+    elif own is not None and own.distance <= own.within:
+        start = f"It joined {called(who)}"
+    else:
+        start = f"It is with {called(who)}"
+    if own is None:
+        return [f"{start}. There is no other founding face of this person to compare it with."]
+    away = close_to(own.distance, own.within)
+    if core:
+        text = (
+            f"{start}. {n_links} of the {many(own.n_founding, 'other founding face')} are within {bounds.eps:g}, "
+            f"where two faces may link; the root mean square of all distances is {away}."
+        )
+    else:
+        within = "within" if own.distance <= own.within else "which is further than"
+        text = (
+            f"{start}: its {many(own.n_founding, 'founding face')} are {away} away, as root mean square, {within} "
+            f"the joining radius of {_radius(own)}."
+        )
+    if not others:
+        return [text, "There is nobody else."]
+    runner_up = others[0]
+    ahead = runner_up.distance - own.distance
+    rest = f"{close_to(ahead, bounds.margin)} further" if ahead >= 0 else f"{-ahead:.2f} nearer"
+    if not core:
+        rest += f"; a face that joins is nearer to its person by {bounds.margin:g} at least"
+    if runner_up.in_photo is not None:
+        rest += f"; that person has another face of this photo, {runner_up.in_photo}"
+    return [text, f"The runner-up is {called(runner_up)}, {runner_up.distance:.2f} away: {rest}."]
+
+
+def why_left_out(
+    known: Known,
+    face: UnclusteredFace,
+    gate: Sequence[Gate],
+    others: Sequence[NearPerson],
+    rulings: Sequence[Ruling],
+    *,
+    passed: bool,
+    finite: bool,
+    n_links: int,
+) -> list[str]:
+    """Say why a face has no person; `n_links` are those to faces that may found people."""
+    bounds, code = known.bounds, face.reason.upper()
+    why = [f"It was left out: {Reason[code].text if code in Reason.__members__ else face.reason}."]
+    why += [f"Somebody decided so ({ruling.id})." for ruling in rulings if ruling.places]
+    if not finite:
+        return [*why, "It has no encoding that could be compared."]
+
+    if not others:
+        why.append("There is nobody whom it could join.")
+    else:
+        one, ahead = others[0], _ahead(others)
+        within = "and a face joins within" if one.distance > one.within else "within the joining radius of"
+        why.append(
+            f"{called(one)} is nearest, {close_to(one.distance, one.within)} away as root mean square, {within} "
+            f"{_radius(one)}."
+        )
+        if one.distance <= one.within and ahead < bounds.margin:
+            why.append(
+                f"But {called(others[1])} is only {close_to(ahead, bounds.margin)} further, and {bounds.margin:g} are "
+                "asked for."
+            )
+        if one.in_photo is not None:
+            why.append(f"Another face of this photo is {called(one)} already: {one.in_photo}.")
+        elif one.distance <= one.within and ahead >= bounds.margin and not any(r.places for r in rulings):
+            why.append("These distances alone would not have kept it out.")
+
+    if not passed:
+        lacks = ", ".join(lacking(limit) for limit in gate if not limit.passed)
+        return [*why, f"It may not found a person: {lacks}."]
+    if face.reason == Reason.TOO_FEW_PHOTOS.code:
+        almost = None if face.almost is None else known.result.almost[face.almost]
+        count = "" if almost is None else f": {almost.n_photos} of {almost.n_photos_needed} count"
+        return [
+            *why,
+            f"It is good enough to found a person with faces like it, but in too few photos{count}.",
+        ]
+    text = f"It is good enough to found a person, and there {_are(n_links, 'other good face')} within {bounds.eps:g}"
+    if n_links + 1 < bounds.min_samples:
+        text += f"; to link others it needs {bounds.min_samples - 1}"
+    return [*why, f"{text}."]
+
+
+def remedies_of(
+    bounds: Bounds,
+    face: UnclusteredFace,
+    others: Sequence[NearPerson],
+    rulings: Sequence[Ruling],
+    *,
+    passed: bool,
+    finite: bool,
+    n_links: int,
+) -> list[str]:
+    """Say what would have to change for a face that was left out."""
+    undo = [f"undo decision {ruling.id}, and cluster again" for ruling in rulings if ruling.places]
+    if undo or not finite:
+        return undo or ["a picture of the face that can be encoded"]
+    remedies = []
+    if others:
+        one, ahead = others[0], _ahead(others)
+        if one.distance > one.within:
+            beyond = one.distance - one.within
+            remedies.append(f"to join {called(one)}, it would have to be nearer by {close_to(beyond, 0)}")
+        elif ahead < bounds.margin:
+            remedies.append(f"if {called(one)} and {called(others[1])} are one person, merge them")
+        if one.distance <= one.within and one.in_photo is not None and bounds.same_photo != "allow":
+            remedies.append("if one person may be in a photo twice, --same-photo allow")
+    more = n_links + 1 < bounds.min_samples
+    if not passed:
+        among = f", and to be among {bounds.min_samples} good faces within {bounds.eps:g}" if more else ""
+        remedies.append(f"to found a person with others, it would have to pass the limits it fails{among}")
+    elif more or face.reason == Reason.TOO_FEW_PHOTOS.code:
+        remedies.append(
+            f"add good photos of the same person: {many(bounds.limits.min_images, 'different photo')} whose faces are "
+            "alike make one"
+        )
+    return remedies
+
+
+def _radius(near: NearPerson) -> str:
+    return f"{round(near.within, 3):g}"
+
+
+def _ahead(people: Sequence[NearPerson]) -> float:
+    """How much further the second is than the first; infinite where there is no second."""
+    return people[1].distance - people[0].distance if len(people) > 1 else math.inf
+
+
+def lacking(limit: Gate) -> str:
+    """Say how a face fails a limit: "size 52 px (limit 75 px)"."""
+    return f"{limit.name} {measure(limit)} (limit {limit.limit:g}{limit.unit})"
+
+
+def measure(limit: Gate) -> str:
+    """Write the number that a limit looks at."""
+    if limit.value is None:
+        return "unknown"
+    return f"{close_to(limit.value, limit.limit, _DIGITS[limit.unit])}{limit.unit}"
+
+
+def called(who: Who | NearPerson | Neighbour | PersonExplanation) -> str:
+    """A person's id, with the name where there is one."""
+    return who.id if who.name is None else f"{who.id} ({who.name})"
+
+
+def close_to(value: float, limit: float, digits: int = 2) -> str:
+    """Round a number to so many decimals, or to as many as show that it is not on the limit."""
+    while round(abs(value), digits) == limit != abs(value) and digits < 6:
+        digits += 1
+    return f"{value:.{digits}f}"
+
+
+def _are(number: int, one: str) -> str:
+    return f"{'is' if number == 1 else 'are'} {number or 'no'} {one if number == 1 else one + 's'}"

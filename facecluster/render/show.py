@@ -1,0 +1,472 @@
+"""Who is there, and which photos show whom, as records: what show prints.
+
+A `Result` says who is who, and the photos of a `FaceTable` say when they were taken. `find_photos` gathers the faces of
+photos, `ordered` and `cut` choose, `show_person` and `show_photo` make one record each; the rest writes them.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime, timedelta, timezone
+from functools import cached_property
+from itertools import chain
+from typing import Any, NamedTuple, TypeAlias, TypeVar
+
+import numpy as np
+
+from facecluster.identity.gate import Reason
+from facecluster.render.attributes import Attributes, Looks, PersonAttributes
+from facecluster.result import Box, Person, PersonFace, Pose, Result, UnclusteredFace
+from facecluster.table import OK, FaceTable
+
+_T = TypeVar("_T")
+
+Face: TypeAlias = PersonFace | UnclusteredFace
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_DAY = 24 * 60 * 60
+
+
+class Owned(NamedTuple):
+    """A face, and whose it is; None: nobody's."""
+
+    face: Face
+    person: Person | None
+
+
+Album: TypeAlias = Mapping[str, Sequence[Owned]]
+"""Faces by the path of their photo, in the order of their ordinals."""
+
+
+@dataclass(frozen=True)
+class About:
+    """What a face table says of a photo; the attributes as in `table.Photos`, None where unknown."""
+
+    digest: str | None = None
+    size: tuple[int, int] | None = None
+    status: str = OK
+    reason: str | None = None
+    time: float | None = None
+
+
+class Known:
+    """What a face table says of photos, by path, or else by content wherever the file is now.
+
+    Attributes:
+        looks: what it says of the attributes of faces.
+    """
+
+    def __init__(self, table: FaceTable | None) -> None:
+        """Without a table nothing is known."""
+        self.looks = Looks(table)
+        self._photos = photos = None if table is None else table.photos
+        paths = [] if photos is None else photos.path.tolist()
+        self._row_of_path = {path: row for row, path in enumerate(paths)}
+
+    @cached_property
+    def _row_of_digest(self) -> dict[str, int]:
+        digests = [] if self._photos is None else self._photos.digest.tolist()
+        return {digest: row for row, digest in enumerate(digests) if digest}
+
+    def contents(self) -> dict[str, str]:
+        """Give the digest of the content of each photo, by path."""
+        if self._photos is None:
+            return {}
+        return dict(zip(self._photos.path.tolist(), self._photos.digest.tolist(), strict=True))
+
+    def lacks(self, face: Face) -> bool:
+        """Say whether nothing is known of the photo of a face."""
+        return self._row(face.photo, content(face)) is None
+
+    def time(self, face: Face) -> float | None:
+        """Say when the photo of a face was taken, in seconds since 1970; None where unknown."""
+        row = self._row(face.photo, content(face))
+        return None if row is None or self._photos is None else _finite(self._photos.time[row])
+
+    def about(self, path: str, digest: str | None) -> About:
+        """Say all that is known of a photo, by its path and content."""
+        row, photos = self._row(path, digest), self._photos
+        if row is None or photos is None:
+            return About(digest)
+        width, height = photos.size[row].tolist()
+        return About(
+            digest=str(photos.digest[row]) or digest,
+            size=(width, height) if width and height else None,
+            status=str(photos.status[row]),
+            reason=str(photos.reason[row]) or None,
+            time=_finite(photos.time[row]),
+        )
+
+    def _row(self, path: str, digest: str | None) -> int | None:
+        row = self._row_of_path.get(path)
+        return self._row_of_digest.get(digest) if row is None and digest else row
+
+
+def _finite(number: np.float64) -> float | None:
+    return float(number) if math.isfinite(number) else None
+
+
+@dataclass(frozen=True)
+class ShownPerson:
+    """A person, as they are listed.
+
+    Attributes:
+        id, name, former, n_faces, n_photos: as in `records.Person`.
+        cover: id of the most typical good face.
+        cover_photo, cover_box: where that is; None where the result does not have it.
+        first_seen, last_seen: when the earliest and the latest photo was taken, in seconds since 1970, UTC, or the
+            time of day on the spot where the photo does not tell its time zone; None where no photo has a time.
+        first_photo, last_photo: these photos.
+        span_days: between them.
+        n_dated: photos that have a time.
+        attributes: None where the face table has none of the faces.
+    """
+
+    id: str
+    name: str | None
+    former: tuple[str, ...]
+    n_faces: int
+    n_photos: int
+    cover: str
+    cover_photo: str | None
+    cover_box: Box | None
+    first_seen: float | None
+    first_photo: str | None
+    last_seen: float | None
+    last_photo: str | None
+    span_days: float | None
+    n_dated: int
+    attributes: PersonAttributes | None
+
+
+@dataclass(frozen=True)
+class ShownFace:
+    """A face of a photo, and whose it is.
+
+    Attributes:
+        number: 1 for the first face of the photo, as in PHOTO#1.
+        person, name: id and name of whose it is; None: nobody's.
+        core, confidence: as in `records.PersonFace`; False and None where it is nobody's.
+        reason: code of why it is nobody's; None where it is somebody's.
+        attributes: None where the face table has none.
+        The others: as in `records.PersonFace`.
+    """
+
+    number: int
+    id: str
+    person: str | None
+    name: str | None
+    box: Box
+    pose: Pose
+    quality: float | None
+    core: bool
+    confidence: float | None
+    reason: str | None
+    attributes: Attributes | None
+
+
+@dataclass(frozen=True)
+class ShownPhoto:
+    """A photo and all its faces, in the order of their numbers; see `About` for the others."""
+
+    path: str
+    about: About
+    faces: tuple[ShownFace, ...]
+
+
+@dataclass(frozen=True)
+class Page:
+    """Where a listing was cut.
+
+    Attributes:
+        total: how many there are on all pages.
+        next: what the next page comes after; None: there is no more.
+    """
+
+    total: int
+    next: str | None
+
+
+# -------------------------------------------------------------------------------------------------- choosing
+
+
+def content(face: Face) -> str:
+    """Give the digest of the photo that a face is in."""
+    return face.id.rpartition("-")[0]
+
+
+def find_photos(
+    result: Result, people: Sequence[Person] = (), *, only: bool = False, paths: Collection[str] | None = None
+) -> Album:
+    """Gather all faces of photos.
+
+    Args:
+        result: n faces; all are looked at once.
+        people: who must be in a photo, every one of them.
+        only: nobody else may be in it: every other face, recognised or not, leaves the photo out, unless somebody
+            said that it is no person.
+        paths: photos to keep to; None: any.
+    """
+    wanted = None if paths is None else set(paths)
+    for person in people:
+        theirs = {face.photo for face in person.faces}
+        wanted = theirs if wanted is None else wanted & theirs
+    found: dict[str, list[Owned]] = {}
+    placed = (Owned(face, person) for person in result.people for face in person.faces)
+    left = (Owned(face, None) for face in result.unclustered)
+    for owned in chain(placed, left):
+        if wanted is None or owned.face.photo in wanted:
+            found.setdefault(owned.face.photo, []).append(owned)
+    if only:
+        theirs = {person.id for person in people}
+        found = {path: faces for path, faces in found.items() if all(_is_of(face, theirs) for face in faces)}
+    for faces in found.values():
+        faces.sort(key=_ordinal)
+    return found
+
+
+def _is_of(owned: Owned, people: Collection[str]) -> bool:
+    if isinstance(owned.face, UnclusteredFace):
+        return owned.face.reason == Reason.NOT_A_PERSON.code
+    return owned.person is not None and owned.person.id in people
+
+
+def _ordinal(owned: Owned) -> tuple[int, str]:
+    """The order in which PHOTO#2 counts."""
+    return len(owned.face.id), owned.face.id
+
+
+def ordered(items: Iterable[_T], value: Callable[[_T], Any], *, falling: bool = False) -> list[_T]:
+    """Sort by a value; equal ones stay in order, and those without one (None) come last either way."""
+    with_values = [(value(item), item) for item in items]
+    known = [pair for pair in with_values if pair[0] is not None]
+    known.sort(key=lambda pair: pair[0], reverse=falling)
+    return [item for _, item in known] + [item for value_, item in with_values if value_ is None]
+
+
+def least_confidence(faces: Sequence[Owned], people: Sequence[Person]) -> float | None:
+    """Say how sure it is that people are in a photo: the least of the confidences of their faces.
+
+    Args:
+        faces: of the photo.
+        people: whose faces count; none: everybody's.
+    """
+    theirs = {person.id for person in people}
+    known = [
+        face.confidence
+        for face, person in faces
+        if isinstance(face, PersonFace) and face.confidence is not None
+        if person is not None and (not theirs or person.id in theirs)
+    ]
+    return min(known, default=None)
+
+
+def cut(
+    items: Sequence[_T], name: Callable[[_T], str], after: str | None, limit: int | None
+) -> tuple[Sequence[_T], Page]:
+    """Take a page of a listing.
+
+    Args:
+        items: all of it, in order.
+        name: of an item, different for each.
+        after: name of the last item of the page before; None: the first page.
+        limit: items on a page, 1 or more; None: all.
+
+    Raises:
+        LookupError: no item has that name.
+    """
+    start = 0
+    if after is not None:
+        start = next((i for i, item in enumerate(items, start=1) if name(item) == after), 0)
+        if not start:
+            raise LookupError(after)
+    stop = len(items) if limit is None else min(start + limit, len(items))
+    return items[start:stop], Page(len(items), name(items[stop - 1]) if stop < len(items) else None)
+
+
+# ---------------------------------------------------------------------------------------------------- making
+
+
+def show_person(person: Person, known: Known) -> ShownPerson:
+    """Make the record of a person."""
+    cover = next((face for face in person.faces if face.id == person.cover), None)
+    times = {face.photo: time for face in person.faces if (time := known.time(face)) is not None}
+    seen = sorted((time, photo) for photo, time in times.items())
+    first, last = (seen[0], seen[-1]) if seen else ((None, None), (None, None))
+    return ShownPerson(
+        id=person.id,
+        name=person.name,
+        former=person.former,
+        n_faces=person.n_faces,
+        n_photos=person.n_photos,
+        cover=person.cover,
+        cover_photo=None if cover is None else cover.photo,
+        cover_box=None if cover is None else cover.box,
+        first_seen=first[0],
+        first_photo=first[1],
+        last_seen=last[0],
+        last_photo=last[1],
+        span_days=(seen[-1][0] - seen[0][0]) / _DAY if seen else None,
+        n_dated=len(seen),
+        attributes=known.looks.of_person(face.id for face in person.faces),
+    )
+
+
+def show_photo(path: str, faces: Sequence[Owned], known: Known) -> ShownPhoto:
+    """Make the record of a photo."""
+    digest = content(faces[0].face) if faces else None
+    shown = tuple(_shown(i, *owned, known.looks) for i, owned in enumerate(faces, start=1))
+    return ShownPhoto(path, known.about(path, digest), shown)
+
+
+def _shown(number: int, face: Face, person: Person | None, looks: Looks) -> ShownFace:
+    who = None if person is None else person.id
+    name = None if person is None else person.name
+    core, confidence, reason = False, None, None
+    if isinstance(face, PersonFace):
+        core, confidence = face.core, face.confidence
+    else:
+        reason = face.reason
+    return ShownFace(
+        number, face.id, who, name, face.box, face.pose, face.quality, core, confidence, reason,
+        attributes=looks.of_face(face.id),
+    )  # fmt: skip
+
+
+# --------------------------------------------------------------------------------------------------- writing
+
+
+def stamp(time: float | None) -> str | None:
+    """Write seconds since 1970 as RFC 3339 has it: "2019-07-04T12:30:00Z"; None where a calendar has no such day."""
+    if time is None:
+        return None
+    try:
+        return (_EPOCH + timedelta(seconds=round(time))).isoformat().replace("+00:00", "Z")
+    except OverflowError:
+        return None
+
+
+def person_record(person: ShownPerson) -> dict[str, Any]:
+    """A person as JSON has it."""
+    return vars(person) | {
+        "first_seen": stamp(person.first_seen),
+        "last_seen": stamp(person.last_seen),
+        "attributes": _record(person.attributes),
+    }
+
+
+def photo_record(photo: ShownPhoto) -> dict[str, Any]:
+    """A photo as JSON has it; `people` are the ids of those who are in it."""
+    about = photo.about
+    return {
+        "path": photo.path,
+        "digest": about.digest,
+        "status": about.status,
+        "reason": about.reason,
+        "time": stamp(about.time),
+        "size": about.size,
+        "n_faces": len(photo.faces),
+        "people": list(dict.fromkeys(face.person for face in photo.faces if face.person is not None)),
+        "faces": [
+            vars(face) | {"pose": vars(face.pose), "attributes": _record(face.attributes)}
+            for face in photo.faces
+        ],
+    }
+
+
+def _record(attributes: Attributes | PersonAttributes | None) -> dict[str, Any] | None:
+    return None if attributes is None else vars(attributes)
+
+
+def to_json(head: Mapping[str, Any], kind: str, records: Iterable[object]) -> Iterator[str]:
+    """Write one JSON document, ASCII only, one record a line.
+
+    Args:
+        head: what stands first; not empty.
+        kind: what the list of records is called.
+        records: written as they come.
+    """
+    yield _json(head)[:-1]
+    yield f', "{kind}": ['
+    for i, record in enumerate(records):
+        yield f"{',' if i else ''}\n{_json(record)}"
+    yield "]}\n"
+
+
+def to_jsonl(records: Iterable[object]) -> Iterator[str]:
+    """Write a line of JSON a record."""
+    for record in records:
+        yield _json(record) + "\n"
+
+
+_json = json.JSONEncoder(allow_nan=False).encode  # json.dumps would make one for each of a million records
+
+
+_SIDES = ("left", "top", "right", "bottom")
+_ANGLES = ("pitch", "yaw", "roll")
+_PERSON = (
+    "id", "name", "n_faces", "n_photos", "cover", "cover_photo", "first_seen", "first_photo", "last_seen",
+    "last_photo", "span_days", "n_dated",
+)  # fmt: skip
+_OF_PERSON = tuple(field.name for field in fields(PersonAttributes) if field.name != "n_faces")
+_OF_FACE = tuple(field.name for field in fields(Attributes))
+
+
+def people_csv(people: Iterable[ShownPerson]) -> Iterator[str]:
+    """Write a header and a row a person; unknown is empty."""
+    header = (*_PERSON, *(f"cover_{side}" for side in _SIDES), *_OF_PERSON)
+
+    def rows() -> Iterator[list[Any]]:
+        for person in people:
+            record = person_record(person)
+            box = person.cover_box or (None,) * len(_SIDES)
+            yield [*(record[key] for key in _PERSON), *box, *_cells(person.attributes, _OF_PERSON)]
+
+    return _csv(header, rows())
+
+
+def photos_csv(photos: Iterable[ShownPhoto]) -> Iterator[str]:
+    """Write a header and a row a face, `face` being its id; of a photo without a face, one without it."""
+    header = (
+        "photo", "time", "number", "face", "person", "name", *_SIDES, *_ANGLES, "quality", "core", "confidence",
+        "reason", *_OF_FACE,
+    )  # fmt: skip
+
+    def rows() -> Iterator[list[Any]]:
+        for photo in photos:
+            start = [photo.path, stamp(photo.about.time)]
+            if not photo.faces:
+                none = [None] * (len(header) - len(start) - 1 - len(_OF_FACE))
+                yield [*start, *none, photo.about.reason or photo.about.status, *_cells(None, _OF_FACE)]
+            for face in photo.faces:
+                pose = (face.pose.pitch, face.pose.yaw, face.pose.roll)
+                whose = (face.number, face.id, face.person, face.name)
+                core = int(face.core)
+                yield [
+                    *start, *whose, *face.box, *pose, face.quality, core, face.confidence, face.reason,
+                    *_cells(face.attributes, _OF_FACE),
+                ]  # fmt: skip
+
+    return _csv(header, rows())
+
+
+def _cells(attributes: Attributes | PersonAttributes | None, names: Sequence[str]) -> list[Any]:
+    """The attributes of these names, as numbers and text: 1 yes, 0 no; nothing where unknown."""
+    values = [getattr(attributes, name, None) for name in names]
+    return [int(value) if isinstance(value, bool) else value for value in values]
+
+
+def _csv(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[str]:
+    """One line at a time."""
+    line = io.StringIO()
+    writer = csv.writer(line, lineterminator="\n")
+    for row in chain([header], rows):
+        writer.writerow(row)
+        yield line.getvalue()
+        line.seek(0)
+        line.truncate()

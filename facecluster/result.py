@@ -1,0 +1,356 @@
+"""Who is who as records: what clusters.json holds, and what folders and montages are made from.
+
+`make_result` makes them, `to_json` and `read_result` write and read them, `columns` makes arrays of them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facecluster.identity.boxes import SAME_FACE_IOU, overlaps
+from facecluster.identity.changes import Placed
+from facecluster.identity.decisions import TYPICAL
+from facecluster.identity.gate import Reason
+from facecluster.text import many, printable
+
+_T = TypeVar("_T")
+
+
+SHARP_BOX_PX = 80
+"""A face at least this wide and high fills a tile of a montage without being enlarged (see `montage`)."""
+
+
+class Box(NamedTuple):
+    """In pixels of the upright photo, half-open."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+
+@dataclass(frozen=True)
+class Pose:
+    """Degrees; None where unknown."""
+
+    pitch: float | None
+    yaw: float | None
+    roll: float | None
+
+
+@dataclass(frozen=True)
+class PersonFace:
+    """A face of a person.
+
+    Attributes:
+        id: of the face, as in the face table.
+        photo: absolute path.
+        box: where in the photo.
+        pose: see `Pose`.
+        quality: 0..1, None where unknown.
+        core: whether it founded the person.
+        confidence: 0..1 that it is this person's, see `identity.cluster`; None for a person founded by one face alone.
+    """
+
+    id: str
+    photo: str
+    box: Box
+    pose: Pose
+    quality: float | None
+    core: bool
+    confidence: float | None
+
+
+@dataclass(frozen=True)
+class UnclusteredFace:
+    """A face without a person; `reason` is a code of `Reason`, the rest as in `PersonFace`.
+
+    `almost` is the place, from 0, of its almost-person in `Result.almost`; None where it is of none.
+    """
+
+    id: str
+    photo: str
+    box: Box
+    pose: Pose
+    quality: float | None
+    reason: str
+    almost: int | None = None
+
+
+@dataclass(frozen=True)
+class Lack:
+    """Why a face does not count towards a person.
+
+    Attributes:
+        reason: a code of `Reason`: of a limit, of an unknown number, or "near_duplicate".
+        value: the number that the limit looks at: pixels, degrees, 0..1; None where there is none.
+        limit: of it, which it fails; None where there is none.
+    """
+
+    reason: str
+    value: float | None
+    limit: float | None
+
+
+@dataclass(frozen=True)
+class AlmostFace:
+    """A face of an almost-person.
+
+    `missing` is every limit that it fails; only that it is a near-duplicate for one whom no limit would help;
+    nothing for one that counts.
+    """
+
+    id: str
+    photo: str
+    missing: tuple[Lack, ...]
+
+
+@dataclass(frozen=True)
+class AlmostPerson:
+    """Faces that are alike, of somebody whom too few good photos show; see `identity.almost`.
+
+    Attributes:
+        n_photos: different photos that count.
+        n_photos_needed: as many make a person.
+        faces: those that count first, then the most useful of the others.
+    """
+
+    n_photos: int
+    n_photos_needed: int
+    faces: tuple[AlmostFace, ...]
+
+
+@dataclass(frozen=True, repr=False)
+class Person:
+    """One person.
+
+    Attributes:
+        id: "person-0001" and so on, by falling number of faces when the folder of results was new; it stays the
+            person's from then on, see `identity.people`.
+        name: None until somebody gives one.
+        n_faces: length of `faces`.
+        n_photos: different paths among them.
+        cover: id of the most typical good face.
+        faces: the most typical good ones first, see `_typical`.
+        former: ids of people who became this one, ever.
+    """
+
+    id: str
+    name: str | None
+    n_faces: int
+    n_photos: int
+    cover: str
+    faces: tuple[PersonFace, ...]
+    former: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        who = self.id if self.name is None else f"{self.id} ({printable(self.name)})"
+        return f"Person: {who}, {many(self.n_faces, 'face')} in {many(self.n_photos, 'photo')}"
+
+    @classmethod
+    def of(
+        cls, who: str, faces: Sequence[PersonFace], name: str | None = None, former: Iterable[str] = ()
+    ) -> Person:
+        """Make a person of an id and of one or more faces, the most typical one first."""
+        photos = {face.photo for face in faces}
+        return cls(who, name, len(faces), len(photos), faces[0].id, tuple(faces), tuple(former))
+
+
+@dataclass(frozen=True)
+class Absent:
+    """Somebody who had an id in this folder and has none now: vanished, merged, or dissolved.
+
+    Attributes:
+        id: nobody else gets it; who holds most of the faces gets it back, see `lineage.inherit`.
+        n_faces: how many faces the person had.
+        faces: ids of up to `TYPICAL` of them, each once: founding ones first, else the most typical first.
+    """
+
+    id: str
+    n_faces: int
+    faces: tuple[str, ...]
+
+    @classmethod
+    def of(cls, person: Person) -> Absent:
+        """Remember a person who is going."""
+        ids = dict.fromkeys(face.id for face in sorted(person.faces, key=lambda face: not face.core))
+        return cls(person.id, person.n_faces, tuple(ids)[:TYPICAL])
+
+
+@dataclass(frozen=True)
+class SamePhoto:
+    """How often faces of one photo were placed: a free measure of purity, as two faces are mostly two people.
+
+    Attributes:
+        photos: in which several faces are placed.
+        twice: those of them in which one person is placed more than once, in boxes that are not of one face.
+    """
+
+    photos: int
+    twice: int
+
+    @classmethod
+    def of(cls, people: Iterable[Person]) -> SamePhoto:
+        """Count."""
+        seen, several, twice = set[str](), set[str](), set[str]()
+        for person in people:
+            theirs: dict[str, list[Box]] = {}
+            for face in person.faces:
+                theirs.setdefault(face.photo, []).append(face.box)
+            twice.update(photo for photo, boxes in theirs.items() if len(boxes) > 1 and _are_two(boxes))
+            several.update(photo for photo in theirs if photo in seen)
+            seen.update(theirs)
+        return cls(len(several | twice), len(twice))
+
+
+def _are_two(boxes: Sequence[Box]) -> bool:
+    """Say whether some boxes of one photo are not of one face found several times."""
+    first = np.tile(np.array(boxes[0]), (len(boxes), 1))
+    return bool((overlaps(first, np.array(boxes, dtype=np.float64)) < SAME_FACE_IOU).any())
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many of everything; `unclustered` is by reason, only those that occur."""
+
+    photos: int
+    ok: int
+    no_face: int
+    unreadable: int
+    faces: int
+    people: int
+    clustered: int
+    unclustered: Mapping[str, int]
+    same_photo: SamePhoto = SamePhoto(0, 0)
+
+
+@dataclass(frozen=True)
+class Merged:
+    """People of the earlier result, by id, who are one now; `into` may be one of them. JSON calls them "from"."""
+
+    into: str
+    parts: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Split:
+    """A person of the earlier result, by id, who is several now, of whom one may keep it. JSON calls it "from"."""
+
+    whole: str
+    into: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Changes:
+    """How the people differ from those of the earlier result in the same folder; ids.
+
+    Attributes:
+        appeared: who is new.
+        vanished: whose id nobody has any more; it is a former one of whom they were merged into.
+        merged: see `Merged`.
+        split: see `Split`.
+    """
+
+    appeared: tuple[str, ...] = ()
+    vanished: tuple[str, ...] = ()
+    merged: tuple[Merged, ...] = ()
+    split: tuple[Split, ...] = ()
+
+
+@dataclass(frozen=True, repr=False)
+class Result:
+    """All of clusters.json.
+
+    Attributes:
+        settings: of the table, of clustering ("cluster"), and of the folder where there is one: "table" is the path of
+            the face table, relative to the folder if it lies in there, else absolute, or None; "link" how folders
+            hold photos, "decisions" stands for those that were kept to (see `identity.decisions.mark`),
+            "decisions_file" is the absolute path of theirs, None for the one in the folder. Older results have none
+            of these four, or "table" absolute.
+        people: by falling number of faces.
+        unclustered: faces without a person.
+        counts: see `Counts`.
+        almost: the most nearly complete first; stands after `unclustered` in the file.
+        next_id: the lowest number that no person of this folder ever had.
+        changes: since the earlier result in this folder.
+        absent: who had an id in this folder and has none now, the last to go last.
+    """
+
+    settings: Mapping[str, Any]
+    people: tuple[Person, ...]
+    unclustered: tuple[UnclusteredFace, ...]
+    counts: Counts
+    almost: tuple[AlmostPerson, ...] = ()
+    next_id: int = 1
+    changes: Changes = Changes()
+    absent: tuple[Absent, ...] = ()
+
+    def __repr__(self) -> str:
+        counts = self.counts
+        n_people, n_faces = many(counts.people, "person", "people"), many(counts.faces, "face")
+        return f"Result: {n_people}, {counts.clustered} of {n_faces}"
+
+
+def person_id(number: int) -> str:
+    """1 -> "person-0001"."""
+    return f"person-{number:04d}"
+
+
+def with_people(result: Result, people: Iterable[Person], unclustered: Iterable[UnclusteredFace]) -> Result:
+    """Put other people in the place of a result's, and count again.
+
+    Args:
+        result: whose settings, photos, almost-people, `next_id`, `changes` and `absent` stay.
+        people: in any order; nobody is without faces.
+        unclustered: faces whose `almost` is a place in the almost-people of the result.
+
+    Returns:
+        A result with the people by falling number of faces, else in the order given.
+    """
+    people = sorted(people, key=lambda person: -person.n_faces)
+    left = tuple(unclustered)
+    reasons = Counter(face.reason for face in left)
+    n_placed = sum(person.n_faces for person in people)
+    counts = replace(
+        result.counts,
+        faces=n_placed + len(left),
+        people=len(people),
+        clustered=n_placed,
+        unclustered={r.code: reasons[r.code] for r in Reason if r.code in reasons},
+        same_photo=SamePhoto.of(people),
+    )
+    return replace(result, people=tuple(people), unclustered=left, counts=counts)
+
+
+def columns(result: Result) -> Placed:
+    """The faces of a result as columns: those of each person in turn, then those without one."""
+    placed = [face for person in result.people for face in person.faces]
+    faces: list[PersonFace | UnclusteredFace] = [*placed, *result.unclustered]
+    person = np.full(len(faces), -1)
+    person[: len(placed)] = np.repeat(np.arange(len(result.people)), [len(p.faces) for p in result.people])
+    confidence = np.full(len(faces), np.nan)
+    confidence[: len(placed)] = np.array([face.confidence for face in placed], dtype=np.float64)
+    return Placed(
+        id=[face.id for face in faces],
+        photo=[face.photo for face in faces],
+        box=np.array([face.box for face in faces], dtype=np.float64).reshape(-1, 4),
+        person=person,
+        confidence=confidence,
+    )
+
+
+# ---------------------------------------------------------------------------------------------------- reading
+
+
+def plain(numbers: NDArray[np.float32]) -> list[Any]:
+    """Nested lists with None for NaN, and the shortest decimals that give the same float32."""
+    exact = np.array([float(text) for text in numbers.ravel().astype(str)], dtype=object)
+    exact[~np.isfinite(numbers.ravel())] = None
+    nested: list[Any] = exact.reshape(numbers.shape).tolist()
+    return nested

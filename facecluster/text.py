@@ -1,0 +1,32 @@
+"""Numbers and texts as people and pipes get them, the same everywhere."""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from contextlib import suppress
+
+
+def many(number: int, one: str, several: str | None = None) -> str:
+    """Count in words: "1 face", "2 faces", "3 people"."""
+    return f"{number} {one if number == 1 else several or one + 's'}"
+
+
+def printable(text: str) -> str:
+    """Escape what would move the cursor, or is no text."""
+    return "".join(c if c.isprintable() or c == "\xa0" else ascii(c)[1:-1] for c in text)
+
+
+def as_bytes(text: str, *, path: bool) -> bytes:
+    """Encode a path as the disk has it, other text in UTF-8; what no bytes of this system stand for is escaped."""
+    if path:
+        with suppress(UnicodeEncodeError):
+            return os.fsencode(text)
+    with suppress(UnicodeEncodeError):
+        return text.encode("utf-8", "surrogateescape")
+    return text.encode("utf-8", "backslashreplace")
+
+
+def fold(text: str) -> str:
+    """Equal for texts that differ in case, in how their accents are written, or in spaces around them."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold()).strip()
