@@ -122,10 +122,12 @@ def make_table(encoding, dlib):
         lost=np.zeros(n, dtype=np.uint8),
     )
     column = np.full(n, 0.9, dtype=np.float32)  # one array for all: they are only read
+    box = np.tile(np.array([100, 100, 200, 200], dtype=np.float32), (n, 1))
     faces = Faces(
         photo=np.arange(n, dtype=np.int32),
         id=np.char.add(digest, "-0"),
-        box=np.tile(np.array([100, 100, 200, 200], dtype=np.float32), (n, 1)),
+        box=box,
+        anchor=box,
         score=column,
         landmarks=np.full((n, 5, 2), 150, dtype=np.float32),
         pose=np.zeros((n, 3), dtype=np.float32),

@@ -413,6 +413,7 @@ def evaluate(people: People, labels: Labels, *, top: int = 10) -> Evaluation:
         id=faces.id.tolist(),
         photo=table.photos.path[faces.photo].tolist(),
         box=faces.box.astype(np.float64),
+        anchor=faces.anchor.astype(np.float64),
         person=people.clustering.label.astype(np.int64),
         confidence=people.clustering.confidence.astype(np.float64),
     )

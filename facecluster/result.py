@@ -336,10 +336,12 @@ def columns(result: Result) -> Placed:
     person[: len(placed)] = np.repeat(np.arange(len(result.people)), [len(p.faces) for p in result.people])
     confidence = np.full(len(faces), np.nan)
     confidence[: len(placed)] = np.array([face.confidence for face in placed], dtype=np.float64)
+    box = np.array([face.box for face in faces], dtype=np.float64).reshape(-1, 4)
     return Placed(
         id=[face.id for face in faces],
         photo=[face.photo for face in faces],
-        box=np.array([face.box for face in faces], dtype=np.float64).reshape(-1, 4),
+        box=box,
+        anchor=box,
         person=person,
         confidence=confidence,
     )

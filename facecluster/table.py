@@ -184,6 +184,8 @@ class Faces:
         id: (n,) str, photo digest, "-", ordinal of the face in its photo: survives renaming and re-runs.
         box: (n, 4) float32 left, top, right, bottom, half-open, in pixels of the upright photo at full size,
             clipped to the photo.
+        anchor: (n, 4) float32, the box that the face had when its photo was first seen, by which decisions know it:
+            equal to `box` unless the photo was edited since.
         score: (n,) float32 confidence of the detector; scales differ between detectors.
         landmarks: (n, 5, 2) float32 x, y of right eye, left eye, nose tip, right and left mouth corner (the
             person's right and left), pixels as for `box`.
@@ -200,6 +202,7 @@ class Faces:
     photo: NDArray[np.int32]
     id: NDArray[np.str_]
     box: NDArray[np.float32]
+    anchor: NDArray[np.float32]
     score: NDArray[np.float32]
     landmarks: NDArray[np.float32]
     pose: NDArray[np.float32]
@@ -236,6 +239,7 @@ class Faces:
             "photo": ((n,), np.int32),
             "id": ((n,), "U"),
             "box": ((n, 4), np.float32),
+            "anchor": ((n, 4), np.float32),
             "landmarks": ((n, 5, 2), np.float32),
             "pose": ((n, 3), np.float32),
             "encoding": ((n, 128), np.float32),
@@ -331,8 +335,8 @@ class FaceTable:
         """Give a pandas.DataFrame with one row a face, beside it what is known of its photo; row i is face i.
 
         One frame, so that arrays of faces fit it as they are: `frame["person"] = people.clustering.label`. Photos
-        without a face are not in it; `photos.to_pandas()` has all of them. Encodings are not in it either: they are
-        the rows of `faces.encoding`.
+        without a face are not in it; `photos.to_pandas()` has all of them. Encodings and anchors are not in it either:
+        they are the rows of `faces.encoding` and `faces.anchor`.
 
         Returns:
             Columns id; left, top, right, bottom; score; right_eye_x, right_eye_y, left_eye_x to mouth_left_y; pitch,
@@ -345,7 +349,9 @@ class FaceTable:
             FaceclusterError: pandas is not installed.
         """
         faces = {
-            name: column for name, column in vars(self.faces).items() if name not in ("photo", "encoding")
+            name: column
+            for name, column in vars(self.faces).items()
+            if name not in ("photo", "anchor", "encoding")
         }
         photo = self.faces.photo
         photos = {

@@ -48,6 +48,8 @@ def make_faces(encoding: Any, *, photo: Sequence[int] | None = None, **columns: 
         **{name: np.full(n, np.nan) for name in ATTRIBUTES},
         "encoding": encoding,
     } | columns
+    values.setdefault("anchor", values["box"])
+    values["anchor"] = np.array(values["anchor"], dtype=np.float32).reshape(n, 4)
     dtypes = {"photo": np.int32, "id": str}
     arrays = {key: np.array(value, dtype=dtypes.get(key, np.float32)) for key, value in values.items()}
     arrays["box"], arrays["landmarks"] = arrays["box"].reshape(n, 4), arrays["landmarks"].reshape(n, 5, 2)

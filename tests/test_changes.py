@@ -10,14 +10,20 @@ from facecluster.identity.changes import Placed, match_faces, match_people
 
 
 def placed(
-    ids: Sequence[str], *, photo: Sequence[str] | None = None, box: Sequence[Sequence[float]] | None = None
+    ids: Sequence[str],
+    *,
+    photo: Sequence[str] | None = None,
+    box: Sequence[Sequence[float]] | None = None,
+    anchor: Sequence[Sequence[float]] | None = None,
 ) -> Placed:
     n = len(ids)
     boxes = [[0, 0, 10, 10]] * n if box is None else box
+    anchors = boxes if anchor is None else anchor
     return Placed(
         id=list(ids),
         photo=[f"/p/{name}" for name in ids] if photo is None else list(photo),
         box=np.array(boxes, dtype=np.float64).reshape(n, 4),
+        anchor=np.array(anchors, dtype=np.float64).reshape(n, 4),
         person=np.zeros(n, dtype=np.int64),
         confidence=np.ones(n),
     )
@@ -50,6 +56,14 @@ def test_faces_that_another_detector_numbered_otherwise_are_known_by_their_boxes
     a = placed(["aa-0", "aa-1"], photo=["/p", "/p"], box=[here, there])
     b = placed(["aa-0", "aa-1", "aa-2"], photo=["/p"] * 3, box=[[0, 90, 9, 99], [1, 0, 11, 10], there])
     assert pairs(a, b) == [(0, 1), (1, 2)]
+
+
+def test_faces_of_an_edited_photo_are_known_by_their_anchors() -> None:
+    here, cropped = [50, 0, 60, 10], [0, 0, 10, 10]
+    a = placed(["aa-0"], box=[here])
+    assert pairs(a, placed(["aa-0"], box=[cropped], anchor=[here])) == [(0, 0)]
+    assert pairs(a, placed(["aa-1"], box=[cropped], anchor=[here])) == [(0, 0)]
+    assert pairs(a, placed(["aa-0"], box=[here], anchor=[cropped])) == []
 
 
 def test_same_id_elsewhere_in_the_photo_is_another_face() -> None:

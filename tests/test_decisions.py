@@ -84,6 +84,12 @@ def test_face_is_found_by_content_and_overlapping_box() -> None:
     assert ignored.tolist() == [False, True, False, False]
 
 
+def test_face_of_an_edited_photo_is_found_by_its_anchor() -> None:
+    elsewhere = (500.0, 200.0, 600.0, 300.0)
+    found = make_table(np.zeros((2, 128)), id=["d0-0", "d1-0"], box=[elsewhere, BOX], anchor=[BOX, elsewhere])
+    assert resolve(decisions(NotAPerson(None, spots(0, 1))), found.faces).ignored.tolist() == [True, False]
+
+
 def test_best_overlapping_box_is_taken() -> None:
     near, nearer = (110.0, 200.0, 210.0, 300.0), (101.0, 200.0, 201.0, 300.0)
     found = make_table(np.zeros((2, 128)), id=["d0-0", "d0-1"], photo=[0, 0], box=[near, nearer]).faces

@@ -105,6 +105,18 @@ def test_same_table_gives_the_same_bytes(tmp_path: Path) -> None:
         assert (tmp_path / f"a.{suffix}").read_bytes() == (tmp_path / f"b.{suffix}").read_bytes()
 
 
+@pytest.mark.parametrize("name", ["faces.npz", "faces.pickle"])
+def test_anchors_are_in_the_file_only_where_they_differ_from_the_boxes(name: str, tmp_path: Path) -> None:
+    table = make_table(np.ones((2, 128)))
+    face_table.write(table, tmp_path / name)
+    assert b"anchor" not in (tmp_path / name).read_bytes()
+    assert_same(face_table.read(tmp_path / name), table)
+    edited = make_table(np.ones((2, 128)), anchor=[[100, 200, 200, 300], [1, 2, 3, 4]])
+    face_table.write(edited, tmp_path / name)
+    assert b"anchor" in (tmp_path / name).read_bytes()
+    assert_same(face_table.read(tmp_path / name), edited)
+
+
 def test_npz_goes_through_a_pipe() -> None:
     pipe = OneWay()
     face_table.write(full_table(), pipe)  # type: ignore[arg-type]

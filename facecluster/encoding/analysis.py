@@ -15,6 +15,7 @@ from facecluster.table import MEASURED, UNREADABLE, Faces, FaceTable, Photos, Se
 FACE = np.dtype(
     [
         ("box", "<f4", 4),
+        ("anchor", "<f4", 4),
         ("score", "<f4"),
         ("landmarks", "<f4", (5, 2)),
         ("pose", "<f4", 3),

@@ -97,6 +97,7 @@ def analyse(path: str, options: EncodeOptions) -> Analysis:
     faces = np.empty(len(found.box), FACE)
     width, height = photo.size
     faces["box"] = np.clip(found.box / photo.scale, 0, (width, height, width, height))
+    faces["anchor"] = faces["box"]
     faces["score"] = found.score
     faces["landmarks"] = landmarks / photo.scale
     faces["pose"] = angles

@@ -54,6 +54,7 @@ def _rows(table: FaceTable) -> list[dict[str, Any]]:
             strict=True,
         )
     ]
+    unmoved = (faces.anchor == faces.box).all(axis=1).tolist()
     rows = []
     for i, photo in enumerate(faces.photo.tolist()):
         left, top, right, bottom = np.rint(faces.box[i]).astype(int).tolist()
@@ -69,6 +70,7 @@ def _rows(table: FaceTable) -> list[dict[str, Any]]:
             "quality": float(faces.quality[i]),
             "id": str(faces.id[i]),
             "box": tuple(faces.box[i].tolist()),
+            **({} if unmoved[i] else {"anchor": tuple(faces.anchor[i].tolist())}),
             "score": float(faces.score[i]),
             "landmarks": faces.landmarks[i].astype(np.float64),
             **{name: float(getattr(faces, name)[i]) for name in MEASURED},
@@ -139,6 +141,7 @@ def _faces(rows: list[dict[str, Any]], photo: NDArray[np.int32], paths: list[str
     n = len(rows)
     columns = {
         "box": np.full((n, 4), np.nan, np.float32),
+        "anchor": np.full((n, 4), np.nan, np.float32),
         "landmarks": np.full((n, 5, 2), np.nan, np.float32),
         "pose": np.full((n, 3), np.nan, np.float32),
         "encoding": np.full((n, 128), np.nan, np.float32),
@@ -148,6 +151,7 @@ def _faces(rows: list[dict[str, Any]], photo: NDArray[np.int32], paths: list[str
         top, right, bottom, left = _numbers(row["loc"], (4,)).tolist()
         values = {"box": (left, top, right, bottom), "encoding": row["encoding"]}
         values |= {key: row[key] for key in columns if row.get(key) is not None}
+        values.setdefault("anchor", values["box"])
         pose = values.get("pose")
         if isinstance(pose, dict):
             values["pose"] = (pose["pitch"], pose["yaw"], pose["roll"])

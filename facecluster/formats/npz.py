@@ -52,8 +52,9 @@ def read_npz(file: BinaryIO, name: str) -> FaceTable:
             face_columns = {
                 field: column(key)
                 for field, key in _FACE_COLUMNS.items()
-                if field not in MEASURED or f"{key}.npy" in members
+                if field not in ("anchor", *MEASURED) or f"{key}.npy" in members
             }
+            face_columns.setdefault("anchor", face_columns["box"])
             unknown = np.full(face_columns["photo"].shape, np.nan, np.float32)
             photo_columns = {
                 field: column(key)
@@ -102,4 +103,6 @@ def _columns(table: FaceTable) -> Iterator[tuple[str, NDArray[Any]]]:
     for field, key in _PHOTO_COLUMNS.items():
         yield key, getattr(table.photos, field)
     for field, key in _FACE_COLUMNS.items():
+        if field == "anchor" and np.array_equal(table.faces.anchor, table.faces.box):
+            continue  # an older facecluster writes the same file
         yield key, getattr(table.faces, field)

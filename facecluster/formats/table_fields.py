@@ -38,7 +38,7 @@ def check_format(version: object, name: str) -> None:
 
 def sound(photos: Photos, faces: Faces, settings: Settings) -> FaceTable:
     """Raises ValueError for what fits no table; a face may lack any number but its box."""
-    if not np.isfinite(faces.box).all():
+    if not (np.isfinite(faces.box).all() and np.isfinite(faces.anchor).all()):
         raise ValueError("a face without a box")
     return FaceTable(photos, faces, settings)
 

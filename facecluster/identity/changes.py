@@ -20,6 +20,7 @@ class Placed:
         id: n ids: digest of the photo's content, dash, ordinal. Copies of a photo share them.
         photo: n absolute paths.
         box: (n, 4) left, top, right, bottom in pixels of the photo.
+        anchor: (n, 4) the same when the photo was first seen, see `table.Faces`.
         person: (n,) int64, number of the person in the result from 0; -1 none.
         confidence: (n,) 0..1, NaN where there is none.
     """
@@ -27,6 +28,7 @@ class Placed:
     id: Sequence[str]
     photo: Sequence[str]
     box: NDArray[np.float64]
+    anchor: NDArray[np.float64]
     person: NDArray[np.int64]
     confidence: NDArray[np.float64]
 
@@ -37,8 +39,8 @@ class Placed:
 def match_faces(a: Placed, b: Placed) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Find the faces that are in both results.
 
-    They have the same id and overlapping boxes: first in photos of the same path, then, as photos may have been
-    renamed, in any. Where another detector numbered the faces otherwise, the photo's content and overlapping boxes
+    They have the same id and overlapping anchors: first in photos of the same path, then, as photos may have been
+    renamed, in any. Where another detector numbered the faces otherwise, the photo's content and overlapping anchors
     will do.
 
     Returns:
@@ -52,7 +54,7 @@ def match_faces(a: Placed, b: Placed) -> tuple[NDArray[np.intp], NDArray[np.intp
             waiting[names(b, row)].append(row)
         named = [(row, waiting[name].pop()) for row in rest_a.tolist() if waiting.get(name := names(a, row))]
         pairs = np.array(named, dtype=np.intp).reshape(-1, 2)
-        pairs = pairs[overlaps(a.box[pairs[:, 0]], b.box[pairs[:, 1]]) >= SAME_FACE_IOU]
+        pairs = pairs[overlaps(a.anchor[pairs[:, 0]], b.anchor[pairs[:, 1]]) >= SAME_FACE_IOU]
         one.append(pairs[:, 0])
         other.append(pairs[:, 1])
         rest_a = np.setdiff1d(rest_a, pairs[:, 0], assume_unique=True)
@@ -64,7 +66,7 @@ def match_faces(a: Placed, b: Placed) -> tuple[NDArray[np.intp], NDArray[np.intp
         )
         for of, rest in ((a, rest_a), (b, rest_b))
     )
-    found_a, found_b = match_boxes(content_a, a.box[rest_a], content_b, b.box[rest_b])
+    found_a, found_b = match_boxes(content_a, a.anchor[rest_a], content_b, b.anchor[rest_b])
     one.append(rest_a[found_a])
     other.append(rest_b[found_b])
     rows_a, rows_b = np.concatenate(one), np.concatenate(other)

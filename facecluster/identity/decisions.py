@@ -39,7 +39,7 @@ class Spot(NamedTuple):
 
     Attributes:
         digest: of the content of its photo, see `digest_of`.
-        box: left, top, right, bottom in pixels of the upright photo.
+        box: left, top, right, bottom in pixels of the upright photo: the face's `anchor`, see `table.Faces`.
     """
 
     digest: str
@@ -453,7 +453,7 @@ def rows_at(found: Mapping[Spot, Sequence[int]], spots: Spots) -> list[int]:
 
 
 def locate(decisions: Sequence[Decision], faces: Faces | Placed) -> dict[Spot, list[int]]:
-    """Find the face of each spot in every photo of its content: the box that overlaps most, if by enough."""
+    """Find the face of each spot in every photo of its content: the anchor that overlaps most, if by enough."""
     spots = dict.fromkeys(spot for decision in decisions for spot in _spots(decision.act))
     rows_by_photo: dict[str, dict[object, list[int]]] = {spot.digest: defaultdict(list) for spot in spots}
     if spots:
@@ -464,7 +464,7 @@ def locate(decisions: Sequence[Decision], faces: Faces | Placed) -> dict[Spot, l
     for spot in spots:
         found[spot] = []
         for rows in rows_by_photo[spot.digest].values():
-            iou = overlaps(np.tile(np.array(spot.box), (len(rows), 1)), faces.box[rows])
+            iou = overlaps(np.tile(np.array(spot.box), (len(rows), 1)), faces.anchor[rows])
             if iou.max() >= SAME_FACE_IOU:
                 found[spot].append(rows[int(iou.argmax())])
     return found

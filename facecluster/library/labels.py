@@ -122,6 +122,7 @@ def attach_to(
         id=table.faces.id.tolist(),
         photo=table.photos.path[photo].tolist(),
         box=table.faces.box.astype(np.float64),
+        anchor=table.faces.anchor.astype(np.float64),
         person=np.full(n, -1),
         confidence=np.full(n, np.nan),
     )

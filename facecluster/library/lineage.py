@@ -176,6 +176,7 @@ def recall(earlier: Result, table: FaceTable) -> Earlier:
         id=faces.id.tolist(),
         photo=table.photos.path[faces.photo].tolist(),
         box=faces.box.astype(np.float64),
+        anchor=faces.anchor.astype(np.float64),
         person=np.full(n, -1, dtype=np.int64),
         confidence=np.full(n, np.nan),
     )

@@ -155,10 +155,12 @@ def events(told: Sequence[ToldFace], result: Result) -> Iterator[Event]:
 def _placed(told: Sequence[ToldFace]) -> Placed:
     """As columns; the person and the confidence do not matter for matching."""
     n = len(told)
+    box = np.array([face.box for face in told], dtype=np.float64).reshape(n, 4)
     return Placed(
         id=[face.id for face in told],
         photo=[face.photo for face in told],
-        box=np.array([face.box for face in told], dtype=np.float64).reshape(n, 4),
+        box=box,
+        anchor=box,
         person=np.full(n, -1),
         confidence=np.full(n, np.nan),
     )
