@@ -5,6 +5,7 @@
     table = fc.encode("photos")                # or fc.read("faces.npz"), and fc.write(table, "faces.npz")
     people = fc.cluster(table)                 # or fc.read_people("results"), as facecluster run left them
     answers = fc.search("door.jpg", people)
+    library = fc.open("people")                # a folder of people that is kept: run, name, merge, undo, forget, ...
 
 All of it is in `facecluster.api`, which is loaded, with NumPy and the networks' libraries, when it is first used.
 """
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
         FaceclusterError,
         Faces,
         FaceTable,
+        Library,
         Match,
         People,
         Person,
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
         cluster,
         encode,
         evaluate,
+        open,
         read,
         read_people,
         search,
@@ -43,6 +46,7 @@ __all__ = [
     "FaceTable",
     "FaceclusterError",
     "Faces",
+    "Library",
     "Match",
     "People",
     "Person",
@@ -51,6 +55,7 @@ __all__ = [
     "cluster",
     "encode",
     "evaluate",
+    "open",
     "read",
     "read_people",
     "search",

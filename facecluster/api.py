@@ -5,7 +5,7 @@
     evaluate(people, labels) -> Evaluation
     search(photos or table, people or table) -> a Query for each face
 
-Only the command line keeps folders of results: ids that last, decisions and names, and so `cluster --update` and watch.
+    open(folder of people) -> Library      what lasts: run, name, merge, split, move, undo, forget, show, history
 
 `import facecluster as fc` has all of it: README, "From Python". Messages for people go to the logger "facecluster".
 What a user can mend is a `FaceclusterError`, whose message says how; a wrong argument is a `ValueError`, or a
@@ -19,7 +19,7 @@ import math
 import numbers
 import os
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence, Set, Sized
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias, TypeVar, get_args
 
@@ -27,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facecluster.encoding import pipeline
+from facecluster.encoding.keep import Keep
 from facecluster.errors import FaceclusterError, TableError
 from facecluster.formats import face_table
 from facecluster.formats.clusters_json import read_result
@@ -35,13 +36,14 @@ from facecluster.identity.boxes import main_faces
 from facecluster.identity.changes import Placed
 from facecluster.identity.cluster import Clustering, cluster_faces
 from facecluster.identity.gate import Limits
-from facecluster.identity.rules import Radii, Rules, SamePhoto
+from facecluster.identity.rules import Rules, SamePhoto
 from facecluster.joined import Known
-from facecluster.library.build import make_result
 from facecluster.library.layout import CLUSTERS, TABLE, table_of
+from facecluster.library.library import Library
 from facecluster.library.lineage import check_ids, recall
+from facecluster.library.make import make_result
 from facecluster.options import EncodeOptions, options_of
-from facecluster.photos import find_photos
+from facecluster.photos import OnePath, Paths, find_photos
 from facecluster.render import evaluation, matches
 from facecluster.render.evaluation import Evaluation
 from facecluster.render.matches import By, Gallery, Match, Query
@@ -55,6 +57,7 @@ __all__ = [
     "FaceTable",
     "FaceclusterError",
     "Faces",
+    "Library",
     "Match",
     "People",
     "Person",
@@ -63,15 +66,13 @@ __all__ = [
     "cluster",
     "encode",
     "evaluate",
+    "open",
     "read",
     "read_people",
     "search",
     "write",
 ]
 
-OnePath: TypeAlias = str | os.PathLike[str]
-Paths: TypeAlias = OnePath | Iterable[OnePath]
-"""A file or folder, or several."""
 Labels: TypeAlias = Sequence[Hashable]
 """Texts or anything else that is somebody's: None, "" and NaN (pandas' missing) are nobody's; 0 and -1 are labels.
 
@@ -118,6 +119,28 @@ class People:
     def __repr__(self) -> str:
         n_placed = np.count_nonzero(self.clustering.label >= 0)
         return f"People: {many(len(self), 'person', 'people')}, {n_placed} of {many(len(self.table.faces), 'face')}"
+
+
+def open(library: OnePath, *, new: bool = False) -> Library:  # noqa: A001 - as `fc.open` reads best
+    """Open a library, a folder of people as `facecluster run` keeps it, and lock it until it is closed.
+
+        with fc.open("people") as library:
+            library.run("photos")
+            library.name("person-0001", "Anna Berg")
+
+    It has run, update, name, merge, split, move, not_a_person, undo, forget, show and history, which do what the verbs of
+    these names do: see `facecluster.library.library.Library`.
+
+    Args:
+        library: the folder, or its clusters.json.
+        new: make the folder if it is not there.
+
+    Raises:
+        OutputError: another process has it, or it cannot be written.
+        FaceclusterError: it is no library, or a file of it cannot be read.
+    """
+    _check_type("library", library, (str, os.PathLike), "a path")
+    return Library.open(library, new=new)
 
 
 def read(file: OnePath | BinaryIO) -> FaceTable:
@@ -180,22 +203,15 @@ def read_people(result: OnePath, table: FaceTable | OnePath | None = None) -> Pe
         _log.warning(
             "%s: its face table has %s that it does not know; cluster again", file, many(n_newer, "face")
         )
-    known, used = recall(found, table), found.settings["cluster"]
-    rules = Rules(
-        Radii(**_of_fields(Radii, used["radii"])),
-        Limits(**_of_fields(Limits, used["limits"])),
-        **_of_fields(Rules, {key: value for key, value in used.items() if key not in ("radii", "limits")}),
-    )
+    rules = found.settings.rules
+    if rules is None:
+        raise TableError(f"{file}: does not say by which distances it was made; run cluster again")
+    known = recall(found, table)
     nothing = np.full(len(table.faces), np.nan, dtype=np.float32)
     clustering = Clustering(
         known.person.astype(np.int32), known.core, nothing, known.confidence, known.reason, known.almost
     )
     return People(table, rules, clustering, found)
-
-
-def _of_fields(kind: Any, record: Mapping[str, Any]) -> dict[str, Any]:
-    """What a record says of the fields of a dataclass; an older one may say more."""
-    return {field.name: record[field.name] for field in fields(kind) if field.name in record}
 
 
 def encode(
@@ -212,6 +228,7 @@ def encode(
     check: str | None = _ENCODE.check,
     jobs: int = -1,
     fresh: bool = False,
+    prune: bool = False,
     keep_missing: bool = False,
     append: bool = False,
 ) -> FaceTable:
@@ -233,8 +250,10 @@ def encode(
         attributes: estimate age and apparent gender, too: guesses, see the README.
         check: keep only faces that pass: "clustering" or "passport", see `facecluster check`; None: all.
         jobs: worker processes; -1 is one a core.
-        fresh: use nothing of what `output` holds.
-        keep_missing: keep photos of `output` that are not among these any more.
+        fresh: use no number of what `output` holds.
+        prune: let photos of `output` go that are not there any more, also where their folder is gone, or more than a
+            third of it; otherwise only single photos go whose folder is among these.
+        keep_missing: keep photos of `output` that are not there any more.
         append: add to the photos of `output`, which all stay.
 
     Returns:
@@ -255,9 +274,16 @@ def encode(
     max_side = None if max_side is None else _number("max_side", max_side, int, 0)
     upsample = _number("upsample", upsample, int, 0, 4)
     jobs = _number("jobs", jobs, int, -1)
-    _check_flags(mirror=mirror, attributes=attributes, fresh=fresh, keep_missing=keep_missing, append=append)
-    if fresh and (keep_missing or append):
-        raise ValueError("fresh: forgets what append and keep_missing keep; expected one of them")
+    _check_flags(
+        mirror=mirror,
+        attributes=attributes,
+        fresh=fresh,
+        prune=prune,
+        keep_missing=keep_missing,
+        append=append,
+    )
+    if prune and (keep_missing or append):
+        raise ValueError("prune: lets go what append and keep_missing keep; expected one of them")
     if append and output is None:
         raise ValueError("append: adds to a face table; expected an output")
     file = None if output is None else Path(output)
@@ -279,8 +305,7 @@ def encode(
         output=file,
         jobs=jobs,
         fresh=fresh,
-        keep_missing=keep_missing,
-        append=append,
+        keep=Keep(tuple(map(os.path.abspath, paths)), prune=prune, missing=keep_missing, append=append),
     ).table
 
 

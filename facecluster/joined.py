@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from facecluster.errors import TableError
 from facecluster.identity.gate import Limits
 from facecluster.identity.groups import Groups
-from facecluster.identity.rules import Radii, Reach
+from facecluster.identity.rules import Reach
 from facecluster.result import Box, PersonFace, Result, UnclusteredFace, columns
 from facecluster.table import Faces, FaceTable, settings_record
 
@@ -58,27 +58,21 @@ def bounds_of(result: Result) -> Bounds:
     Raises:
         TableError: they do not say it.
     """
-    try:
-        used, radii = result.settings["cluster"], result.settings["cluster"]["radii"]
-        known_radii, known_limits = ({field.name for field in fields(kind)} for kind in (Radii, Limits))
-        reach = Radii(**{key: float(value) for key, value in radii.items() if key in known_radii}).reach(
-            result.counts.faces
-        )
-        return Bounds(
-            eps=float(radii["eps"]),
-            join=reach.radius,
-            caution=reach.caution,
-            merges="caution" in radii,
-            margin=float(radii["margin"]),
-            min_samples=int(used["min_samples"]),
-            gate=bool(used["gate"]),
-            limits=Limits(**{key: value for key, value in used["limits"].items() if key in known_limits}),
-            same_photo=str(used.get("same_photo", "prefer")),
-        )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise TableError(
-            f"the result does not say by which distances it was made ({error}); run cluster again"
-        ) from error
+    rules = result.settings.rules
+    if rules is None:
+        raise TableError("the result does not say by which distances it was made; run cluster again")
+    reach = rules.radii.reach(result.counts.faces)
+    return Bounds(
+        eps=rules.radii.eps,
+        join=reach.radius,
+        caution=reach.caution,
+        merges=rules.radii.caution > 0,
+        margin=rules.radii.margin,
+        min_samples=rules.min_samples,
+        gate=rules.gate,
+        limits=rules.limits,
+        same_photo=rules.same_photo,
+    )
 
 
 @dataclass(frozen=True)
@@ -132,10 +126,10 @@ class Known:
             TableError: the table lacks some, was made with other settings, or the result does not say by what.
         """
         bounds = bounds_of(result)
-        record = settings_record(table.settings)
+        record, expected = settings_record(table.settings), settings_record(result.settings.faces)
         for key in ("detector", "encoder", "options", "models"):
-            if key in result.settings and result.settings[key] != record[key]:
-                raise TableError(f"its {key} is {_short(record[key])}, not {_short(result.settings[key])}")
+            if expected[key] and expected[key] != record[key]:
+                raise TableError(f"its {key} is {_short(record[key])}, not {_short(expected[key])}")
         faces = columns(result)
         paths = table.photos.path[table.faces.photo].tolist()
         row_of = {name: row for row, name in enumerate(zip(paths, table.faces.id.tolist(), strict=True))}

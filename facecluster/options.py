@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from facecluster import __version__
 from facecluster.errors import TableError
@@ -110,6 +110,20 @@ def options_of(settings: Settings) -> EncodeOptions:
         max_side=given.get("max-side"),  # type: ignore[arg-type]
         upsample=usual.upsample if upsample is None else int(upsample),
         mirror=bool(given.get("mirror", usual.mirror)),
+    )
+
+
+def remembered_options(settings: Settings) -> EncodeOptions:
+    """Give all options of a table, with its check and attributes.
+
+    Raises:
+        TableError: its detector or encoder is not known here.
+    """
+    check = settings.options.get("check")
+    return replace(
+        options_of(settings),
+        attributes=bool(settings.options.get("attributes")),
+        check=str(check) if check in PRESETS else None,
     )
 
 

@@ -14,7 +14,8 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from typing import BinaryIO
+from io import BytesIO
+from typing import BinaryIO, TypeAlias
 
 import cv2
 import numpy as np
@@ -39,12 +40,13 @@ LARGEST = 300_000_000
 _JUNK = frozenset({"@eaDir", "#recycle", "$RECYCLE.BIN", "__MACOSX"})
 """Folders of thumbnails and deleted files that network drives and other systems leave among the photos."""
 
-_FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "DIB", "GIF", "AVIF")
+FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "DIB", "GIF", "AVIF")
 """What Pillow may open. Its other formats hold no photos, and some of them start programs (EPS)."""
 
-_HEIF_BRANDS = frozenset(
+HEIF_BRANDS = frozenset(
     {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"}
 )
+"""What an HEIF file says it is, at its 9th byte, if pillow-heif reads it."""
 
 Strips = Callable[[int, int], Image.Image]
 """Gives the rows of a picture from a first to a last one, half-open."""
@@ -68,6 +70,11 @@ _TURNS = {
 Image.MAX_IMAGE_PIXELS = LARGEST // 2
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 warnings.filterwarnings("ignore", module=r"PIL\.")
+
+
+OnePath: TypeAlias = str | os.PathLike[str]
+Paths: TypeAlias = OnePath | Iterable[OnePath]
+"""A file or folder, or several."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,6 +139,11 @@ def find_photos(
     return found
 
 
+def several(paths: Paths) -> list[str]:
+    """Give the paths that are meant by one, or by several."""
+    return [os.fspath(path) for path in ([paths] if isinstance(paths, (str, os.PathLike)) else paths)]
+
+
 def check_name(path: str | os.PathLike[str]) -> str | os.PathLike[str]:
     """Give a path back, but refuse an empty one, which the system takes for the current folder.
 
@@ -183,27 +195,28 @@ def _walk(
                 )
 
 
-def digest(path: str | os.PathLike[str]) -> str:
-    """Digest the bytes of a file: equal digests mean equal photos.
+def read(path: str | os.PathLike[str]) -> tuple[bytes, float]:
+    """Read a photo's file.
 
     Returns:
-        32 hex digits: BLAKE2b with 128 bits, which needs no special instructions to digest 1 GB a second; two of
-        a billion different photos agree by chance once in 10^20 libraries.
+        Its bytes; and when the file was changed last, in seconds since 1970.
 
     Raises:
-        PhotoError: the file cannot be read.
+        PhotoError: the file cannot be read, with the reason.
     """
-    state = hashlib.blake2b(digest_size=16)
     try:
         with _open(path) as file:
-            while block := file.read(1 << 20):
-                state.update(block)
-    except OSError as error:
+            return file.read(), os.fstat(file.fileno()).st_mtime
+    except (OSError, MemoryError) as error:
         raise PhotoError(_reason(error)) from error
-    return state.hexdigest()
 
 
-def decode(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> Decoded:
+def digest(data: bytes) -> str:
+    """Digest the bytes of a file, as an older facecluster knew photos: 32 hex digits, BLAKE2b with 128 bits."""
+    return hashlib.blake2b(data, digest_size=16).hexdigest()
+
+
+def decode(source: str | os.PathLike[str] | bytes, *, max_pixels: int = MAX_PIXELS) -> Decoded:
     """Decode a photo to upright RGB pixels.
 
     The first page or frame, or the primary picture, of JPEG, PNG, WebP, TIFF, BMP, GIF, HEIF and AVIF, told by
@@ -213,7 +226,7 @@ def decode(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> Dec
     photo, whose digest and faces would be different once it is copied again.
 
     Args:
-        path: the file.
+        source: path of the file, or its bytes.
         max_pixels: a photo of more pixels is reduced by a whole number: a JPEG by 2, 4 or 8 while it is decoded,
             any other format by averaging blocks.
 
@@ -221,12 +234,12 @@ def decode(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> Dec
         PhotoError: the file cannot be read, with the reason.
     """
     try:
-        with _open(path) as file:
+        with BytesIO(source) if isinstance(source, bytes) else _open(source) as file:
             start = file.read(12)
             file.seek(0)
             if not start:
                 raise PhotoError("the file is empty")
-            if start[4:8] == b"ftyp" and start[8:12] in _HEIF_BRANDS:
+            if start[4:8] == b"ftyp" and start[8:12] in HEIF_BRANDS:
                 return _decode_heif(file, max_pixels)
             return _decode_pillow(file, max_pixels)
     except PhotoError:
@@ -235,6 +248,17 @@ def decode(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> Dec
         # Decoders raise whatever a broken file makes them trip over (OSError, ValueError, KeyError, struct.error,
         # zlib.error, ...); none of it may end a run over many photos.
         raise PhotoError(_reason(error)) from error
+
+
+def taken_in(data: bytes) -> float | None:
+    """Tell when a photo was taken without decoding it; None where that is not known so."""
+    try:
+        if data[4:8] == b"ftyp" and data[8:12] in HEIF_BRANDS:
+            return None
+        with Image.open(BytesIO(data), formats=FORMATS) as image:
+            return taken(image.getexif())
+    except Exception:  # noqa: BLE001 - as in decode
+        return None
 
 
 def taken(exif: Image.Exif) -> float:
@@ -276,16 +300,43 @@ def perceptual_hash(pixels: NDArray[np.uint8]) -> int:
     References:
         N. Krawetz, "Kind of Like That", hackerfactor.com, 2013 (dHash). Luminance: ITU-R BT.601.
     """
+    return brightness_bits(area_luminance(reduce_blocks(pixels), 8, 9))
+
+
+def reduce_blocks(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Average whole blocks of pixels until the shorter side has 500 to 999, the first step of a perceptual hash.
+
+    Args:
+        pixels: (h, w, 3) uint8 RGB.
+    """
     # In steps: OpenCV averages whole blocks three times as fast as fractions of them (what falls off is under a 500th);
     # it rounds to whole numbers, and 16x16 averages of those keep the fractions that tell neighbours.
     height, width = pixels.shape[:2]
     block = max(1, min(width, height) // 500)
     whole = pixels[: height // block * block, : width // block * block]
-    fine = cv2.resize(whole, (width // block, height // block), interpolation=cv2.INTER_AREA)
-    fine = cv2.resize(fine, (9 * 16, 8 * 16), interpolation=cv2.INTER_AREA)
-    luminance = fine.reshape(8, 16, 9, 16, 3).mean(axis=(1, 3)) @ (0.299, 0.587, 0.114)
+    return _resize(whole, width // block, height // block)
+
+
+def area_luminance(pixels: NDArray[np.uint8], rows: int, columns: int) -> NDArray[np.float64]:
+    """Average the luminance of (h, w, 3) pixels over (rows, columns) areas of equal size."""
+    fine = _resize(pixels, columns * 16, rows * 16)
+    luminance: NDArray[np.float64] = fine.reshape(rows, 16, columns, 16, 3).mean(axis=(1, 3)) @ (
+        0.299,
+        0.587,
+        0.114,
+    )
+    return luminance
+
+
+def brightness_bits(luminance: NDArray[np.float64]) -> int:
+    """Give the 64 bits that say which of (8, 9) areas are brighter than their right neighbours."""
     brighter = luminance[:, :-1] > luminance[:, 1:]
     return int.from_bytes(np.packbits(brighter).tobytes(), "big")
+
+
+def _resize(pixels: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
+    """Average pixels over the areas of fewer."""
+    return np.asarray(cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _open(path: str | os.PathLike[str]) -> BinaryIO:
@@ -314,7 +365,7 @@ def _reason(error: Exception) -> str:
 
 def _decode_pillow(file: BinaryIO, max_pixels: int) -> Decoded:
     """Decode with Pillow."""
-    image = Image.open(file, formats=_FORMATS)
+    image = Image.open(file, formats=FORMATS)
     width, height = image.size
     for reduction in (8, 4, 2):
         if width * height > max_pixels * (reduction // 2) ** 2:
@@ -376,14 +427,22 @@ def _decode_heif(file: BinaryIO, max_pixels: int) -> Decoded:
     return Decoded(pixels, (width, height), 1 / factor, _taken_or_nan(exif))
 
 
+def read_orientation(image: Image.Image) -> int:
+    """Give the value of the EXIF tag Orientation that `decode` applies; EXIF data that cannot be read count as 1."""
+    try:
+        value = image.getexif().get(ExifTags.Base.Orientation, 1)
+    except Exception:  # noqa: BLE001 - as in decode
+        return 1
+    return value if value in _TURNS else 1
+
+
 def _exif(image: Image.Image) -> tuple[int, float]:
     """Read the orientation and the time; EXIF data that cannot be read make no photo unreadable."""
     try:
         exif = image.getexif()
-        orientation = exif.get(ExifTags.Base.Orientation, 1)
     except Exception:  # noqa: BLE001 - as in decode
         return 1, math.nan
-    return orientation if orientation in _TURNS else 1, _taken_or_nan(exif)
+    return read_orientation(image), _taken_or_nan(exif)
 
 
 def _taken_or_nan(exif: Image.Exif) -> float:

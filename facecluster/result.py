@@ -13,10 +13,13 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from facecluster.durable.own_files import Link
 from facecluster.identity.boxes import SAME_FACE_IOU, overlaps
 from facecluster.identity.changes import Placed
 from facecluster.identity.decisions import TYPICAL
 from facecluster.identity.gate import Reason
+from facecluster.identity.rules import Rules
+from facecluster.table import Settings
 from facecluster.text import many, printable
 
 _T = TypeVar("_T")
@@ -56,6 +59,7 @@ class PersonFace:
         quality: 0..1, None where unknown.
         core: whether it founded the person.
         confidence: 0..1 that it is this person's, see `identity.cluster`; None for a person founded by one face alone.
+        anchor: where the face was when its photo was first seen; None: `box`, as the photo was not edited since.
     """
 
     id: str
@@ -65,6 +69,12 @@ class PersonFace:
     quality: float | None
     core: bool
     confidence: float | None
+    anchor: Box | None = None
+
+    @property
+    def known_at(self) -> Box:
+        """The box by which decisions know the face, see `table.Faces.anchor`."""
+        return self.box if self.anchor is None else self.anchor
 
 
 @dataclass(frozen=True)
@@ -81,6 +91,12 @@ class UnclusteredFace:
     quality: float | None
     reason: str
     almost: int | None = None
+    anchor: Box | None = None
+
+    @property
+    def known_at(self) -> Box:
+        """The box by which decisions know the face, see `table.Faces.anchor`."""
+        return self.box if self.anchor is None else self.anchor
 
 
 @dataclass(frozen=True)
@@ -263,16 +279,54 @@ class Changes:
     split: tuple[Split, ...] = ()
 
 
+@dataclass(frozen=True)
+class Updated:
+    """What updates did since all faces were clustered.
+
+    Attributes:
+        updates: how many there were.
+        new_faces: faces that were new to them.
+        would_merge: pairs of ids of people whom a full run would merge, the nearest first.
+    """
+
+    updates: int
+    new_faces: int
+    would_merge: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class ResultSettings:
+    """What a result was made with.
+
+    Attributes:
+        faces: of the face table.
+        rules: of clustering; None: a result that does not say it.
+        eps: as the user chose it; None: the default of the encoder.
+        table: path of the face table, relative to the folder if it lies in there, else absolute; None: unknown.
+        link: how folders hold photos; None: an older result does not say it.
+        decisions: stands for those that were kept to, see `identity.decisions.mark`.
+        decisions_file: absolute path of theirs; None: the one in the folder.
+        update: of a result that updates made; None: all faces were clustered.
+        sources: absolute paths of what was ever searched for photos.
+    """
+
+    faces: Settings
+    rules: Rules | None = None
+    eps: float | None = None
+    table: str | None = None
+    link: Link | None = None
+    decisions: str = ""
+    decisions_file: str | None = None
+    update: Updated | None = None
+    sources: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, repr=False)
 class Result:
     """All of clusters.json.
 
     Attributes:
-        settings: of the table, of clustering ("cluster"), and of the folder where there is one: "table" is the path of
-            the face table, relative to the folder if it lies in there, else absolute, or None; "link" how folders
-            hold photos, "decisions" stands for those that were kept to (see `identity.decisions.mark`),
-            "decisions_file" is the absolute path of theirs, None for the one in the folder. Older results have none
-            of these four, or "table" absolute.
+        settings: see `ResultSettings`.
         people: by falling number of faces.
         unclustered: faces without a person.
         counts: see `Counts`.
@@ -282,7 +336,7 @@ class Result:
         absent: who had an id in this folder and has none now, the last to go last.
     """
 
-    settings: Mapping[str, Any]
+    settings: ResultSettings
     people: tuple[Person, ...]
     unclustered: tuple[UnclusteredFace, ...]
     counts: Counts
@@ -341,7 +395,7 @@ def columns(result: Result) -> Placed:
         id=[face.id for face in faces],
         photo=[face.photo for face in faces],
         box=box,
-        anchor=box,
+        anchor=np.array([face.known_at for face in faces], dtype=np.float64).reshape(-1, 4),
         person=person,
         confidence=confidence,
     )

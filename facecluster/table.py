@@ -59,10 +59,10 @@ QUALITY = 3
 
 
 def _check(rows: Any, expected: Mapping[str, tuple[tuple[int, ...], Any]]) -> None:
-    """Raise ValueError unless every column has its shape and dtype ('U' stands for any string width)."""
+    """Raise ValueError unless every column has its shape and dtype ('U', 'S' stand for any width)."""
     for name, (shape, dtype) in expected.items():
         array = getattr(rows, name)
-        kind_matches = array.dtype.kind == "U" if dtype == "U" else array.dtype == dtype
+        kind_matches = array.dtype.kind == dtype if dtype in ("U", "S") else array.dtype == dtype
         if array.shape != shape or not kind_matches:
             raise ValueError(
                 f"{type(rows).__name__}.{name}: expected {dtype} {shape}, got {array.dtype} {array.shape}"
@@ -76,6 +76,10 @@ _PARTS = {
     "pose": ("pitch", "yaw", "roll"),
 }
 """Columns of a data frame, by column of `Faces`, in the order of its numbers."""
+
+
+_KEYS = ("coded", "pixels", "lost")
+"""Columns of photos that a data frame does not have: they are for runs to come."""
 
 
 def _flat(
@@ -112,7 +116,11 @@ class Photos:
 
     Attributes:
         path: (m,) str, absolute.
-        digest: (m,) str, hex digest of the file's bytes; "" where the file could not be read at all.
+        digest: (m,) str, 32 hex digits, the id of the photo: the digest of its picture (`picture.pixel_digest`) when it
+            was first seen. It stays when the photo is renamed, rated, or edited. In a table of an older facecluster it
+            is the digest of the file's bytes, and stays too. "" where the photo could not be read at all.
+        coded: (m,) bytes, `picture.coded_digest` of the file, by which it is known without decoding; b"" unknown.
+        pixels: (m,) bytes, `picture.pixel_digest` of the picture as it is now; b"" unknown.
         size: (m, 2) int32 width, height in pixels, upright (after EXIF orientation); 0 where unknown.
         status: (m,) str, one of `STATUSES`.
         reason: (m,) str, why the photo is unreadable, or which faces were not admitted (`encode --check`); else "".
@@ -126,6 +134,8 @@ class Photos:
 
     path: NDArray[np.str_]
     digest: NDArray[np.str_]
+    coded: NDArray[np.bytes_]
+    pixels: NDArray[np.bytes_]
     size: NDArray[np.int32]
     status: NDArray[np.str_]
     reason: NDArray[np.str_]
@@ -146,8 +156,7 @@ class Photos:
 
     def _columns(self) -> dict[str, NDArray[Any]]:
         """All of them with one number or text a photo."""
-        columns: dict[str, NDArray[Any]] = dict(vars(self))
-        del columns["lost"]
+        columns = {name: column for name, column in vars(self).items() if name not in _KEYS}
         columns["time"] = (1000 * self.time).round().astype("datetime64[ms]")  # NaN becomes NaT
         return _flat(columns, {"size": ("width", "height")})
 
@@ -159,6 +168,8 @@ class Photos:
             {
                 "path": text,
                 "digest": text,
+                "coded": ((m,), "S"),
+                "pixels": ((m,), "S"),
                 "size": ((m, 2), np.int32),
                 "status": text,
                 "reason": text,
@@ -331,6 +342,19 @@ class FaceTable:
         if np.any(np.diff(photo) < 0):
             raise ValueError("Faces.photo: expected faces in the order of their photos")
 
+    def select(self, photo: NDArray[np.bool_], face: NDArray[np.bool_] | None = None) -> FaceTable:
+        """Give the table of some photos and faces, in their order.
+
+        Args:
+            photo: (m,) which photos stay; the others go with all their faces.
+            face: (n,) which faces stay, of photos that stay; None: all of them.
+        """
+        stays = photo[self.faces.photo] if face is None else face & photo[self.faces.photo]
+        photos = Photos(**{name: column[photo] for name, column in vars(self.photos).items()})
+        faces = {name: column[stays] for name, column in vars(self.faces).items()}
+        row = (np.cumsum(photo) - 1).astype(np.int32)
+        return FaceTable(photos, Faces(**faces | {"photo": row[faces["photo"]]}), self.settings)
+
     def to_pandas(self) -> Any:
         """Give a pandas.DataFrame with one row a face, beside it what is known of its photo; row i is face i.
 
@@ -360,3 +384,28 @@ class FaceTable:
             if name not in ("status", "reason")  # which say of all of them that they have faces
         }
         return _frame(_flat(faces, _PARTS) | {"photo": photo} | photos)
+
+
+def join(tables: Sequence[FaceTable]) -> FaceTable:
+    """Put tables one behind the other.
+
+    Args:
+        tables: one or more, of the same settings as far as they change numbers.
+
+    Raises:
+        ValueError: of other settings.
+    """
+    first = tables[0]
+    if any(table.settings.key() != first.settings.key() for table in tables):
+        raise ValueError("expected tables of the same settings")
+    starts = np.cumsum([0, *(len(table.photos) for table in tables)]).astype(np.int32)
+    photos = {
+        name: np.concatenate([getattr(table.photos, name) for table in tables]) for name in vars(first.photos)
+    }
+    faces = {
+        name: np.concatenate([getattr(table.faces, name) for table in tables]) for name in vars(first.faces)
+    }
+    faces["photo"] = np.concatenate(
+        [table.faces.photo + start for table, start in zip(tables, starts, strict=False)]
+    ).astype(np.int32)
+    return FaceTable(Photos(**photos), Faces(**faces), first.settings)

@@ -16,6 +16,8 @@ def make_photos(paths: Sequence[str], **columns: Any) -> Photos:
     m = len(paths)
     defaults = {
         "digest": [f"{i:032x}" for i in range(1, m + 1)],
+        "coded": [b""] * m,
+        "pixels": [b""] * m,
         "size": np.tile([1000, 800], (m, 1)),
         "status": [OK] * m,
         "reason": [""] * m,
@@ -23,7 +25,14 @@ def make_photos(paths: Sequence[str], **columns: Any) -> Photos:
         "hash": np.random.default_rng(5).integers(1, 2**63, m),
         "lost": np.zeros(m),
     }
-    dtypes = {"size": np.int32, "time": np.float64, "hash": np.uint64, "lost": np.uint8}
+    dtypes = {
+        "coded": "S32",
+        "pixels": "S32",
+        "size": np.int32,
+        "time": np.float64,
+        "hash": np.uint64,
+        "lost": np.uint8,
+    }
     values = {
         key: np.array(value, dtype=dtypes.get(key, str))
         for key, value in ({"path": list(paths)} | defaults | columns).items()

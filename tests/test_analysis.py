@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import tables
 
-from facecluster.encoding.analysis import FACE, Analysis, make_table, pack, rows_of, unpack, unreadable
+from facecluster.encoding.analysis import FACE, Analysis, Row, make_table, pack, rows_of, unpack, unreadable
 from facecluster.table import NO_FACE, OK, UNREADABLE
 
 
@@ -14,15 +14,15 @@ def test_a_table_taken_apart_and_put_together_is_the_same() -> None:
         photos={"status": [OK, NO_FACE, OK], "reason": ["", "why", ""], "lost": [0, 7, 1]},
     )
     rows = list(rows_of(table))
-    assert [len(analysis.faces) for _, _, analysis in rows] == [2, 0, 1]
+    assert [len(row.analysis.faces) for row in rows] == [2, 0, 1]
     tables.assert_same(make_table(rows, table.settings), table)
 
 
 def test_faces_are_named_by_digest_and_order_unless_they_have_names() -> None:
     settings = tables.make_table([]).settings
-    found = Analysis((3, 4), OK, "", np.nan, 1, np.zeros(2, FACE))
-    known = Analysis((3, 4), OK, "", np.nan, 1, np.zeros(1, FACE), np.array(["b-1"]))
-    table = make_table([("/a.jpg", "a", found), ("/b.jpg", "b", known)], settings)
+    found = Analysis("a", "", (3, 4), OK, "", np.nan, 1, np.zeros(2, FACE))
+    known = Analysis("b", "", (3, 4), OK, "", np.nan, 1, np.zeros(1, FACE), np.array(["b-1"]))
+    table = make_table([Row("/a.jpg", "c", found), Row("/b.jpg", "", known)], settings)
     assert table.faces.id.tolist() == ["a-0", "a-1", "b-1"]
     assert table.faces.photo.tolist() == [0, 0, 1]
 
@@ -38,9 +38,10 @@ def test_results_survive_the_journal() -> None:
     faces["encoding"] = np.arange(256).reshape(2, 128)
     faces["pose"] = np.nan
     for own in (faces, faces[:0]):
-        analysis = Analysis((3, 4), OK, "", 1.25, 2**64 - 1, own)
-        digest, back = unpack(pack("d" * 32, analysis))
-        assert (digest, back.size, back.status, back.reason, back.time, back.hash) == (
+        analysis = Analysis("", "p" * 32, (3, 4), OK, "", 1.25, 2**64 - 1, own, looks=(2**64 - 1, 5))
+        coded, back = unpack(pack("d" * 32, analysis))
+        assert (back.pixels, back.looks) == (analysis.pixels, analysis.looks)
+        assert (coded, back.size, back.status, back.reason, back.time, back.hash) == (
             "d" * 32,
             (3, 4),
             OK,

@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "facecluster"
 LAYERS = [
     {"errors", "text"},
     {"durable", "packages", "workers"},
-    {"photos", "table"},
+    {"photos", "picture", "table"},
     {"vision", "identity"},
     {"options", "result"},
     {"formats", "joined"},

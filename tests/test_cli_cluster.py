@@ -20,13 +20,9 @@ from facecluster.durable.own_files import ResultFolder
 from facecluster.errors import FaceclusterError
 from facecluster.formats import face_table
 from facecluster.identity.gate import Limits
-from facecluster.library.build import (
-    cluster_table,
-)
+from facecluster.library.build import cluster_table
 from facecluster.library.folders import write_result
-from facecluster.library.settings import (
-    ClusterOptions,
-)
+from facecluster.library.settings import ClusterOptions
 from facecluster.table import FaceTable
 
 

@@ -15,12 +15,8 @@ from facecluster.cli import decide, main
 from facecluster.formats import face_table
 from facecluster.formats.clusters_json import read_result
 from facecluster.library import correct
-from facecluster.library.build import (
-    cluster_table,
-)
-from facecluster.library.settings import (
-    ClusterOptions,
-)
+from facecluster.library.build import cluster_table
+from facecluster.library.settings import ClusterOptions
 from facecluster.photos import digest
 from facecluster.result import AlmostFace, AlmostPerson, Person, Result
 from facecluster.table import Faces

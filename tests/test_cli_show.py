@@ -21,9 +21,7 @@ from facecluster.cli import main
 from facecluster.cli.show import _FORMATS, photos_report
 from facecluster.formats import face_table
 from facecluster.formats.clusters_json import to_json
-from facecluster.formats.labels_csv import (
-    read_labels,
-)
+from facecluster.formats.labels_csv import read_labels
 from facecluster.photos import digest
 from facecluster.render.show import About, ShownPhoto
 

@@ -25,9 +25,7 @@ from facecluster.formats.clusters_json import read_result
 from facecluster.library import build
 from facecluster.library.arrivals import Arrivals
 from facecluster.library.build import make_result
-from facecluster.library.settings import (
-    ClusterOptions,
-)
+from facecluster.library.settings import ClusterOptions
 from facecluster.photos import find_photos
 from facecluster.render.events import Event, events, faces_of, pack, unpack
 from facecluster.result import Result
@@ -77,9 +75,7 @@ def incoming(tmp_path: Path) -> Path:
 
 def result_of(table: FaceTable, n: int, tmp_path: Path) -> Result:
     """Cluster the first n photos of one face each."""
-    from facecluster.library.build import (
-        cluster_table,
-    )
+    from facecluster.library.build import cluster_table
 
     columns = {name: column[:n] for name, column in vars(table.faces).items()}
     photos = {name: column[:n] for name, column in vars(table.photos).items()}

@@ -12,6 +12,8 @@ from tables import make_table
 
 from facecluster.errors import FaceclusterError, OutputError
 from facecluster.formats import decisions_jsonl
+from facecluster.identity.assured import names, namesakes
+from facecluster.identity.constraints import resolve
 from facecluster.identity.decisions import (
     Act,
     Decision,
@@ -26,9 +28,6 @@ from facecluster.identity.decisions import (
     digest_of,
     in_force,
     mark,
-    names,
-    namesakes,
-    resolve,
 )
 from facecluster.table import Faces
 

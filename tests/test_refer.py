@@ -7,14 +7,10 @@ import pytest
 from tables import make_table, people
 
 from facecluster.errors import FaceclusterError
-from facecluster.library.build import (
-    cluster_table,
-)
+from facecluster.library.build import cluster_table
 from facecluster.library.layout import table_of
 from facecluster.library.refer import find, find_face, find_person
-from facecluster.library.settings import (
-    ClusterOptions,
-)
+from facecluster.library.settings import ClusterOptions
 from facecluster.result import Result
 
 

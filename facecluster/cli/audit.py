@@ -10,9 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from facecluster.cli.labels import (
-    label_face_option,
-)
+from facecluster.cli.labels import label_face_option
 from facecluster.cli.parameters import FloatRange
 from facecluster.cli.sources import (
     known_faces,

@@ -22,9 +22,7 @@ from typing import TYPE_CHECKING
 import click
 
 from facecluster.cli.encode import Request, find, photo_options, progress
-from facecluster.cli.sources import (
-    warn_if_outdated,
-)
+from facecluster.cli.sources import warn_if_outdated
 from facecluster.errors import FaceclusterError, OutputError, PhotoError, UsageError
 from facecluster.identity.check import PRESETS, Limit, measure, names
 from facecluster.library.layout import CLUSTERS

@@ -8,52 +8,48 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from facecluster.cli.parameters import FloatRange, Folder
-from facecluster.cli.sources import (
-    warn_if_outdated,
-)
-from facecluster.cli.summary import print_result, summary
+from facecluster.cli.sources import warn_if_outdated
+from facecluster.cli.summary import cost, print_result, summary
 from facecluster.errors import UsageError
 from facecluster.identity.gate import Limits
 from facecluster.library.layout import CLUSTERS
-from facecluster.library.settings import ClusterOptions
+from facecluster.library.settings import Choices
 
 if TYPE_CHECKING:  # NumPy and OpenCV are loaded when there is work to do
-    from facecluster.durable.own_files import Link
-    from facecluster.identity.rules import SamePhoto
-
-_log = logging.getLogger(__name__)
-_T = TypeVar("_T")
+    from facecluster.library.build import Built
 
 _LINKS = ("copy", "hardlink", "symlink", "none")
 
 
+FLAGS = {
+    "min_images": "--min-images",
+    "min_size_px": "--min-size",
+    "max_angle_deg": "--max-angle",
+    "min_quality": "--min-quality",
+    "eps": "--eps",
+    "min_samples": "--min-samples",
+    "same_photo": "--same-photo",
+    "link": "--link",
+}
+"""The option of each field of `Choices`, but for the gate, which has two."""
+
+
 def cluster_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options of clustering to a command, which gets them as `options: ClusterOptions`."""
+    """Add the options of clustering to a command, which gets them as `choices: Choices`.
+
+    One that is not given is None: what the library was made with last, else the default.
+    """
 
     @functools.wraps(function)
-    def with_options(
-        *,
-        min_images: int,
-        min_size: float,
-        max_angle: float,
-        min_quality: float,
-        no_gate: bool,
-        eps: float | None,
-        min_samples: int | None,
-        same_photo: SamePhoto,
-        link: Link,
-        decisions: Path | None = None,
-        update: bool = False,
-        **others: Any,
-    ) -> Any:
-        limits = Limits(min_images, min_size, max_angle, min_quality)
-        options = ClusterOptions(limits, not no_gate, eps, min_samples, same_photo, link, decisions, update)
-        return function(options=options, **others)
+    def with_options(**given: Any) -> Any:
+        names = [*FLAGS, "gate"]
+        choices = Choices(**{name: given.pop(name) for name in names})
+        return function(choices=choices, **given)
 
     limits = Limits()
     for option in reversed(
@@ -61,33 +57,33 @@ def cluster_options(function: Callable[..., Any]) -> Callable[..., Any]:
             click.option(
                 "--min-images",
                 type=click.IntRange(min=1),
-                default=limits.min_images,
-                show_default=True,
-                help="Different photos that a person needs; copies and near-duplicates count once.",
+                help="Different photos that a person needs; copies and near-duplicates count once.  "
+                f"[default: {limits.min_images}]",
             ),
             click.option(
                 "--min-size",
+                "min_size_px",
                 type=FloatRange(min=0),
-                default=limits.min_size_px,
-                show_default=True,
-                help="A face that founds a person is wider and higher than this, in pixels.",
+                help="A face that founds a person is wider and higher than this, in pixels.  "
+                f"[default: {limits.min_size_px}]",
             ),
             click.option(
                 "--max-angle",
+                "max_angle_deg",
                 type=FloatRange(min=0),
-                default=limits.max_angle_deg,
-                show_default=True,
-                help="... and is turned, tilted and rolled by less than this, in degrees.",
+                help="... and is turned, tilted and rolled by less than this, in degrees.  "
+                f"[default: {limits.max_angle_deg}]",
             ),
             click.option(
                 "--min-quality",
                 type=FloatRange(0, 1),
-                default=limits.min_quality,
-                show_default=True,
-                help="... and is of better quality than this.",
+                help=f"... and is of better quality than this.  [default: {limits.min_quality}]",
             ),
             click.option(
-                "--no-gate", is_flag=True, help="Let every face found a person, whatever it looks like."
+                "--gate/--no-gate",
+                default=None,
+                help="Only faces within these three limits found a person; or every face, whatever it looks like.  "
+                "[default: gate]",
             ),
             click.option(
                 "--eps",
@@ -97,23 +93,18 @@ def cluster_options(function: Callable[..., Any]) -> Callable[..., Any]:
             click.option(
                 "--min-samples",
                 type=click.IntRange(min=1),
-                help="Faces within that distance, itself included, that let a face link others.  "
-                "[default: 3, or --min-images if that is less]",
+                help="Faces within that distance, itself included, that let a face link others.  [default: 3]",
             ),
             click.option(
                 "--same-photo",
                 type=click.Choice(["forbid", "prefer", "allow"]),
-                default="prefer",
-                show_default=True,
                 help="May two faces of one photo be one person's: never, only if they are very alike (mirrors, "
-                "collages), or as any others.",
+                "collages), or as any others.  [default: prefer]",
             ),
             click.option(
                 "--link",
                 type=click.Choice(_LINKS),
-                default="copy",
-                show_default=True,
-                help="How photos get into the folders of people; none: no folders.",
+                help="How photos get into the folders of people; none: no folders.  [default: copy]",
             ),
         ]
     ):
@@ -121,20 +112,44 @@ def cluster_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return with_options
 
 
-decisions_option = click.option(
-    "--decisions",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="What was decided with name, merge, split, move and not-a-person.  "
-    "[default: the file of the earlier result in DIR, else decisions.jsonl in DIR]",
-)
-update_option = click.option(
-    "--update",
-    is_flag=True,
-    help="Leave the people of the earlier result in DIR as they are, and place new faces only: the time grows with "
-    "these, not with the library. Says what a full run would change.",
-)
-"""For verbs that write a folder of results; before `cluster_options`, which takes them."""
+def library_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options of verbs that group the faces of a library, which get them as they are called."""
+    for option in reversed(
+        [
+            click.option(
+                "--decisions",
+                type=click.Path(exists=True, dir_okay=False, path_type=Path),
+                metavar="FILE",
+                help="What was decided with name, merge, split, move and not-a-person.  "
+                "[default: the file that DIR was made with, else decisions.jsonl in DIR]",
+            ),
+            click.option(
+                "--update",
+                is_flag=True,
+                help="Leave the people in DIR as they are, and place new faces only: the time grows with these, not "
+                "with the library. Says what a full run would change.",
+            ),
+            click.option(
+                "--default-settings",
+                is_flag=True,
+                help="Begin with the defaults, in place of the options that DIR was made with last.",
+            ),
+            click.option(
+                "-y", "--yes", is_flag=True, help="Do not ask where other options would cost people."
+            ),
+        ]
+    ):
+        function = option(function)
+    return function
+
+
+def with_defaults(choices: Choices) -> Choices:
+    """Choose the default where nothing is chosen."""
+    from facecluster.library.settings import usual
+
+    return Choices(
+        **{name: usual()[name] if value is None else value for name, value in vars(choices).items()}
+    )
 
 
 @click.command("cluster")
@@ -146,10 +161,9 @@ update_option = click.option(
     required=True,
     type=Folder(),
     metavar="DIR",
-    help="Folder for the results. Only what facecluster put there before is replaced.",
+    help="Folder for the people. Only what facecluster put there before is replaced.",
 )
-@decisions_option
-@update_option
+@library_options
 @cluster_options
 @click.option("-j", "--jobs", type=click.IntRange(min=-1), default=-1, help="Threads.  [default: one a core]")
 @click.option("--json", "as_json", is_flag=True, help=f"Print {CLUSTERS} instead of the table of people.")
@@ -159,7 +173,11 @@ def command(
     file: str | None,
     encodings: str | None,
     output: Path,
-    options: ClusterOptions,
+    choices: Choices,
+    decisions: Path | None,
+    update: bool,
+    default_settings: bool,
+    yes: bool,
     jobs: int,
     as_json: bool,
     quiet: bool,
@@ -168,10 +186,12 @@ def command(
     """Group the faces of a face table by person.
 
     FILE is what encode wrote, .npz or .pickle, or - for standard input. DIR gets clusters.json, a folder and a
-    montage of each person, and a folder of the photos in which nobody was recognised.
+    montage of each person, and a folder of the photos in which nobody was recognised. Options that are not given are as
+    DIR was made last.
     """
     from facecluster.formats import face_table
-    from facecluster.library.build import cluster_table
+    from facecluster.library.build import build
+    from facecluster.library.library import Library
 
     if quiet:
         logging.getLogger("facecluster").setLevel(logging.ERROR)
@@ -179,15 +199,44 @@ def command(
     table = face_table.read(named)
     warn_if_outdated(table, file or encodings or "standard input")
     source = os.path.abspath(named) if isinstance(named, str) else None
-    result = cluster_table(table, output, options, source=source, jobs=jobs, progress=not quiet)
-    if verbose and not quiet:
-        used = {**result.settings["cluster"], **result.settings["cluster"]["radii"]}
-        click.echo(
-            "used: " + ", ".join(f"{k} {v}" for k, v in used.items() if not hasattr(v, "keys")), err=True
+    with Library.open(output, new=True) as library:
+        built = build(
+            library,
+            table,
+            with_defaults(choices) if default_settings else choices,
+            source=source,
+            decisions=decisions,
+            update=update,
+            agree=agreement(yes=yes),
+            jobs=jobs,
+            progress=not quiet,
         )
-    print_result(result, as_json=as_json)
+    tell(built, output, as_json=as_json, quiet=quiet, verbose=verbose)
+
+
+def tell(built: Built, output: Path, *, as_json: bool, quiet: bool, verbose: bool) -> None:
+    """Print the people, and tell the rest on stderr."""
+    if verbose and not quiet:
+        rules = built.chosen.rules
+        used = {**vars(rules), **vars(rules.radii), **vars(rules.limits)}
+        click.echo(
+            "used: " + ", ".join(f"{k} {v}" for k, v in used.items() if not hasattr(v, "__dict__")), err=True
+        )
+    print_result(built.result, as_json=as_json)
     if not quiet:
-        click.echo(summary(result, output, options), err=True)
+        click.echo(summary(built, output), err=True)
+
+
+def agreement(*, yes: bool) -> Callable[[Built], bool]:
+    """Say what to do where people would be lost: tell it, and ask where there is a terminal."""
+
+    def agree(built: Built) -> bool:
+        click.echo(cost(built), err=True)
+        if yes or not (sys.stdin.isatty() and sys.stderr.isatty()):
+            return True
+        return click.confirm("go on?", err=True)
+
+    return agree
 
 
 def _source(file: str | None, encodings: str | None) -> Any:

@@ -11,9 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from facecluster.library.layout import (
-    read,
-)
+from facecluster.library.layout import read
 from facecluster.text import printable
 
 if TYPE_CHECKING:  # NumPy is loaded when there is work to do

@@ -7,7 +7,7 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from facecluster.cli.parameters import FloatRange
+from facecluster.encoding.keep import Keep
 from facecluster.errors import UsageError
 from facecluster.identity.check import PRESETS
 from facecluster.text import many, printable
@@ -43,7 +44,8 @@ class Request:
         chosen: fields of `options.EncodeOptions` that were given.
         jobs: worker processes; -1 is one a core.
         quiet: neither progress nor summary.
-        fresh, keep_missing, append: see `pipeline.encode_photos`.
+        fresh: see `pipeline.encode_photos`.
+        keep: which earlier photos stay that are not among these; see `keep.Keep`.
         verbose: name every unreadable photo, and every other with faces that fail the check.
     """
 
@@ -53,9 +55,13 @@ class Request:
     jobs: int
     quiet: bool
     fresh: bool = False
-    keep_missing: bool = False
-    append: bool = False
+    keep: Keep = Keep()
     verbose: bool = False
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Absolute paths of the files and folders that are named."""
+        return tuple(os.path.abspath(path) for path in self.paths if path != "-")
 
 
 _CHOICES = [
@@ -93,10 +99,10 @@ _CHOICES = [
         "[default: 1]",
     ),
     click.option(
-        "--mirror",
-        is_flag=True,
+        "--mirror/--no-mirror",
         default=None,
-        help="Encode each face and its mirror image, and keep the mean: slower, a little more accurate.",
+        help="Encode each face and its mirror image, and keep the mean: slower, a little more accurate.  "
+        "[default: no-mirror]",
     ),
 ]
 """The fields of `options.EncodeOptions`, which has the defaults; a test compares them with the help."""
@@ -119,7 +125,12 @@ _PHOTOS = [
 _OUTPUT = [
     click.option("--fresh", is_flag=True, help="Encode every photo again, whatever the output holds."),
     click.option(
-        "--keep-missing", is_flag=True, help="Keep photos of the output that are not there any more."
+        "--prune",
+        is_flag=True,
+        help="Let photos go that are not there any more, also where their folder is gone, or more than a third of it.",
+    ),
+    click.option(
+        "--keep-missing", is_flag=True, help="Keep all photos of the output that are not there any more."
     ),
     click.option(
         "--append",
@@ -128,13 +139,14 @@ _OUTPUT = [
     ),
     click.option(
         "--check",
-        type=click.Choice([name for name in PRESETS if name != "none"]),
-        help="Keep only faces that pass (see check: its presets), and say why the others do not.",
+        type=click.Choice(list(PRESETS)),
+        help="Keep only faces that pass (see check: its presets), and say why the others do not.  [default: none]",
     ),
     click.option(
-        "--attributes",
-        is_flag=True,
-        help="Also estimate how old each face looks, and its apparent gender: guesses, see the README.",
+        "--attributes/--no-attributes",
+        default=None,
+        help="Also estimate how old each face looks, and its apparent gender: guesses, see the README.  "
+        "[default: no-attributes]",
     ),
     click.option(
         "-v",
@@ -193,22 +205,25 @@ def encode_options(function: Callable[..., Any]) -> Callable[..., Any]:
         *,
         request: Request,
         fresh: bool,
+        prune: bool,
         keep_missing: bool,
         append: bool,
         check: str | None,
-        attributes: bool,
+        attributes: bool | None,
         verbose: bool,
         **others: Any,
     ) -> Any:
-        if fresh and (keep_missing or append):
+        if prune and (keep_missing or append):
             raise UsageError(
-                f"--fresh forgets what --{'append' if append else 'keep-missing'} keeps; give one of them"
+                f"--prune lets go what --{'append' if append else 'keep-missing'} keeps; give one of them"
             )
-        wanted = {"check": check, "attributes": attributes or None}
-        chosen = {**request.chosen, **{name: value for name, value in wanted.items() if value is not None}}
-        request = replace(
-            request, chosen=chosen, fresh=fresh, keep_missing=keep_missing, append=append, verbose=verbose
-        )
+        chosen = dict(request.chosen)
+        if check is not None:
+            chosen["check"] = None if check == "none" else check
+        if attributes is not None:
+            chosen["attributes"] = attributes
+        keep = Keep(request.sources, prune=prune, missing=keep_missing, append=append)
+        request = replace(request, chosen=chosen, fresh=fresh, keep=keep, verbose=verbose)
         return function(request=request, **others)
 
     for option in reversed(_OUTPUT):
@@ -236,7 +251,7 @@ def command(request: Request, output: str) -> None:
     if output == "-":
         from facecluster.formats import face_table
 
-        if request.append:
+        if request.keep.append:
             raise UsageError(
                 "--append adds to a face table, and standard output is none; give a file with -o"
             )
@@ -259,7 +274,7 @@ def encode(request: Request, output: Path | None) -> FaceTable:
     """
     from facecluster.encoding.pipeline import encode_photos
     from facecluster.formats.face_table import check_output
-    from facecluster.options import EncodeOptions
+    from facecluster.library.settings import encoding_of, settings_in
 
     start = time.monotonic()
     if request.quiet:
@@ -267,15 +282,15 @@ def encode(request: Request, output: Path | None) -> FaceTable:
     if output is not None:
         check_output(output)
     paths = find(request)
+    options = encoding_of(dict(request.chosen), settings_in(output))
     with progress(len(paths), quiet=request.quiet) as bar:
         encoded = encode_photos(
             paths,
-            EncodeOptions(**request.chosen),
+            options,
             output=output,
             jobs=request.jobs,
             fresh=request.fresh,
-            keep_missing=request.keep_missing,
-            append=request.append,
+            keep=request.keep,
             advance=bar.update,
         )
     if not request.quiet:
@@ -336,16 +351,7 @@ def summary(encoded: Encoded, seconds: float, request: Request, output: Path | N
     counts = f"{faceless.sum()} without a face, {unreadable.sum()} unreadable, {encoded.n_reused} known from before"
     n_asked, n_found = int(np.count_nonzero(asked)), int(np.count_nonzero(faces))
     lines = [f"{many(n_asked, 'photo')} with {many(n_found, 'face')}; {counts}"]
-    if encoded.n_vanished:
-        earlier = f"{many(encoded.n_vanished, 'photo')} of the earlier table {_are(encoded.n_vanished)} not among these"
-        kept = f": kept; the table has {many(len(photos), 'photo')} with {many(len(table.faces), 'face')}"
-        if request.append:
-            fate = kept
-        elif request.keep_missing:
-            fate = f" any more{kept}"
-        else:
-            fate = " any more: left out (--keep-missing keeps them)"
-        lines.append(earlier + fate)
+    lines += _about_earlier(encoded, request)
 
     def tell(texts: list[str]) -> None:
         shown = texts if request.verbose else texts[:_N_LISTED]
@@ -363,11 +369,12 @@ def summary(encoded: Encoded, seconds: float, request: Request, output: Path | N
         )
         tell([f"replaced: {path}" for path in encoded.replaced])
     tell(why("unreadable", unreadable))
-    if "check" in request.chosen:
+    check = table.settings.options.get("check")
+    if check is not None:
         refused = asked & (photos.status != UNREADABLE) & (photos.reason != "")
         n, n_refused = encoded.n_refused, int(refused.sum())
         lines.append(
-            f"{many(n, 'new face')} {'fails' if n == 1 else 'fail'} the check {request.chosen['check']}: left out; "
+            f"{many(n, 'new face')} {'fails' if n == 1 else 'fail'} the check {check}: left out; "
             f"of these photos {n_refused} {'has' if n_refused == 1 else 'have'} such faces, "
             f"{(refused & faceless).sum()} no others"
         )
@@ -375,6 +382,47 @@ def summary(encoded: Encoded, seconds: float, request: Request, output: Path | N
     rate = f", {encoded.n_new_faces / seconds:.1f} new faces a second" if encoded.n_new_faces else ""
     lines.append(f"{'' if output is None else f'{printable(str(output))}: '}{seconds:.1f} s{rate}")
     return "\n".join(lines)
+
+
+def _about_earlier(encoded: Encoded, request: Request) -> list[str]:
+    """Say what became of photos that were there before: the ones that went or are missing by name."""
+    kept, lines = encoded.kept, []
+    if kept.unseen:
+        lines.append(f"{many(kept.unseen, 'earlier photo')} of other places: kept")
+    if kept.renamed:
+        lines.append(
+            f"{many(len(kept.renamed), 'photo')} {_have(len(kept.renamed))} another name or place now"
+        )
+    if encoded.edited:
+        n = len(encoded.edited)
+        lines.append(
+            f"{many(n, 'photo')} {_are(n)} edited since, and known again{_shown(encoded.edited, request)}"
+        )
+    if kept.dropped:
+        n = len(kept.dropped)
+        lines.append(f"{many(n, 'photo')} {_are(n)} gone, and left out now{_shown(kept.dropped, request)}")
+    for folder, paths in kept.held.items():
+        n, there = len(paths), os.path.isdir(folder)
+        why = "more than a third of the folder is gone" if there else "the folder is not there"
+        lines.append(
+            f"{printable(folder)}: {many(n, 'photo')} {_are(n)} not there; kept, as {why} (--prune lets them go)"
+            f"{_shown(paths, request) if there else ''}"
+        )
+    if encoded.left_out:
+        n, photos = sum(encoded.left_out.values()), tuple(encoded.left_out)
+        lines.append(f"{many(n, 'face')} {_are(n)} forgotten, and left out again{_shown(photos, request)}")
+    return lines
+
+
+def _shown(paths: Sequence[str], request: Request) -> str:
+    """Name photos, each in a line: the first ones, or all with -v."""
+    shown = paths if request.verbose else paths[:_N_LISTED]
+    more = f"\n  ... and {len(paths) - len(shown)} more (-v names all)" if len(shown) < len(paths) else ""
+    return ":" + "".join(f"\n  {printable(path)}" for path in shown) + more
+
+
+def _have(number: int) -> str:
+    return "has" if number == 1 else "have"
 
 
 def _are(number: int) -> str:

@@ -12,19 +12,11 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
-from facecluster.cli.cluster import (
-    cluster_options,
-)
-from facecluster.cli.labels import (
-    label_face_option,
-)
-from facecluster.cli.sources import (
-    read_table,
-)
+from facecluster.cli.cluster import cluster_options
+from facecluster.cli.labels import label_face_option
+from facecluster.cli.sources import read_table
 from facecluster.errors import FaceclusterError, UsageError
-from facecluster.formats.labels_csv import (
-    Labels,
-)
+from facecluster.formats.labels_csv import Labels
 from facecluster.library.labels import (
     attach,
     bare_photos,
@@ -37,9 +29,7 @@ from facecluster.library.layout import (
     read,
     table_of,
 )
-from facecluster.library.settings import (
-    ClusterOptions,
-)
+from facecluster.library.settings import Choices
 from facecluster.text import many, printable
 
 if TYPE_CHECKING:  # NumPy is loaded when there is work to do
@@ -97,7 +87,7 @@ def command(
     which: Main | None,
     encodings: str | None,
     number: int,
-    options: ClusterOptions,
+    choices: Choices,
     as_json: bool,
     quiet: bool,
 ) -> None:
@@ -121,7 +111,7 @@ def command(
         raise UsageError(f"{source}: is taken for a face table; leave -e {encodings} out, or give a result")
     else:
         table = read_table(source)
-        result = _cluster(table, options)
+        result = _cluster(table, choices)
     faces, rows = _columns(result, table)
     if rows is None and encodings is not None:
         raise FaceclusterError(
@@ -183,12 +173,13 @@ def _table_of(result: Result, source: str, encodings: str | None) -> FaceTable |
     return None if file is None else face_table.read(file)
 
 
-def _cluster(table: FaceTable, options: ClusterOptions) -> Result:
+def _cluster(table: FaceTable, choices: Choices) -> Result:
     """Say who is who, as cluster does, without a file."""
     from facecluster.identity.cluster import cluster_faces
-    from facecluster.library.build import make_result
+    from facecluster.library.make import make_result
+    from facecluster.library.settings import choose
 
-    rules = options.rules(table.settings.encoder)
+    rules = choose(choices, None, table.settings.encoder).rules
     return make_result(table, cluster_faces(table, rules, jobs=os.cpu_count() or 1), rules)
 
 
@@ -196,11 +187,8 @@ def _min_images(result: Result) -> int:
     """How many photos a person of the result needed."""
     from facecluster.identity.gate import Limits
 
-    match result.settings:
-        case {"cluster": {"limits": {"min_images": int(number)}}}:
-            return number
-        case _:
-            return Limits().min_images
+    rules = result.settings.rules
+    return (Limits() if rules is None else rules.limits).min_images
 
 
 def _columns(result: Result, table: FaceTable | None) -> tuple[Placed, NDArray[np.intp] | None]:

@@ -111,9 +111,9 @@ def _decisions(result: Result, source: str) -> list[Decision]:
     from facecluster.formats import decisions_jsonl
     from facecluster.identity.decisions import mark
 
-    file = decisions_jsonl.file_of(result.settings, folder_of(source))
+    file = decisions_jsonl.file_of(result.settings.decisions_file, folder_of(source))
     decisions = decisions_jsonl.read(file)
-    if mark(decisions) != (result.settings.get("decisions") or ""):
+    if mark(decisions) != result.settings.decisions:
         _log.warning("%s: %s does not show all of these decisions; run cluster again", file, source)
     return decisions
 

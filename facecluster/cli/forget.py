@@ -1,14 +1,4 @@
-"""`facecluster forget`: take a person, or photos, out of face tables and results, for good.
-
-    interrupted encode ─▶ face tables ─▶ decisions ─▶ results, the ones that know the person last
-
-A result is the last to change, and in its folder clusters.json is, so that what was killed half-way finds the same
-faces when it is run again, and finishes; of a label, the tables are, which know it, and of somebody absent who is known
-by a decided name, the decisions. Only which decisions it shows is put down in a result before these change, so that it
-is known to be in step with them at any time. Every file is whole,
-old or new, at any time; the old bytes have no name any more once the new ones have, but what a disk, its snapshots and
-backups keep is beyond this.
-"""
+"""`facecluster forget`: take a person, or photos, out of face tables and libraries, for good."""
 
 from __future__ import annotations
 
@@ -16,38 +6,19 @@ import json
 import logging
 import os
 import sys
-from contextlib import ExitStack
-from dataclasses import asdict, replace
-from pathlib import Path
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
 
-from facecluster.cli.labels import (
-    label_face_option,
-)
-from facecluster.errors import FaceclusterError, OutputError, UsageError
-from facecluster.library.forget_steps import Report, clean_decisions, clean_result, clean_tables
-from facecluster.library.forget_targets import (
-    Opened,
-    check_tables,
-    faces_of_labels,
-    ids_of,
-    marks_of,
-    open_targets,
-    target_of_all,
-)
-from facecluster.library.labels import (
-    FOLDER,
-)
+from facecluster.cli.labels import label_face_option
+from facecluster.errors import OutputError, UsageError
 from facecluster.library.refer import called
 from facecluster.text import many
 
 if TYPE_CHECKING:  # NumPy is loaded when there is work to do
-    from collections.abc import Mapping, Sequence
-
     from facecluster.identity.boxes import Main
-    from facecluster.library.forget import CleanedTable
+    from facecluster.library.forget_steps import Forgotten
 
 
 @click.command("forget")
@@ -107,6 +78,8 @@ def command(
     """
     if quiet:
         logging.getLogger("facecluster").setLevel(logging.ERROR)
+    from facecluster.library.forget_steps import Wanted, forget
+
     if not persons and not globs and not names:
         raise UsageError("give --person, --photo or --label")
     if names and labels_from is None:
@@ -117,82 +90,29 @@ def command(
         raise UsageError(
             f"{'--label-face' if labels_from is None else '--labels'} is about --label; give that too"
         )
-    from facecluster.library.forget import forget_in_result, forget_in_table
-
-    with ExitStack() as stack:
-        results, tables = open_targets(targets, persons, stack)
-        labelled = faces_of_labels(tables, names, labels_from or FOLDER, which)
-        target = target_of_all(results, tables, persons, globs, labelled)
-        marks = marks_of(results, target)
-        own = check_tables(results, tables, target, gone=table_gone)
-        cleaned_tables = {path: forget_in_table(table, target) for path, table in tables.items()}
-        cleaned_results = [
-            forget_in_result(o.result, target, cleaned_tables[path].table if path else None, ids_of(o))
-            for o, path in zip(results, own, strict=True)
-        ]
-        report = Report(dry_run, photo_paths=sorted(target.photos))
-        report.face_ids = list(
-            dict.fromkeys(
-                face
-                for faces in [
-                    *(cleaned.faces for cleaned in cleaned_tables.values()),
-                    *(cleaned.faces for cleaned in cleaned_results),
-                ]
-                for face in faces
-            )
-        )
-        if not report.face_ids and not report.photo_paths and not any(o.people for o in results):
-            raise FaceclusterError(
-                f"{', '.join(persons + globs + names)}: nothing matches; nothing was changed"
-            )
-        sizes: dict[str, tuple[int, int]] = {}
-        for table in tables.values():
-            paths, wh = table.photos.path.tolist(), table.photos.size.tolist()
-            sizes |= zip(paths, map(tuple, wh), strict=True)
-        try:
-            if not names:
-                clean_tables(cleaned_tables, target, report, globs=bool(globs))
-            decided = any(o.decided for o in results)
-            if not decided:
-                clean_decisions(results, marks, target, report)
-            pairs = list(zip(results, cleaned_results, strict=True))
-            for opened, cleaned in sorted(pairs, key=lambda pair: bool(pair[0].people)):
-                clean_result(opened, cleaned, marks, sizes, report)
-            if decided:  # which know who it is
-                clean_decisions([replace(o, result=c.result) for o, c in pairs], marks, target, report)
-            if names:  # which the tables know
-                clean_tables(cleaned_tables, target, report, globs=bool(globs))
-        except (FaceclusterError, OSError) as error:
-            raise _unfinished(error, report) from error
+    wanted = Wanted(persons, globs, names, labels_from, which, table_gone)
+    done = forget(targets, wanted, dry_run=dry_run)
+    report = done.report
     try:
         click.echo(json.dumps(asdict(report)))
     except BrokenPipeError:
         raise
     except OSError as error:
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
-        done = "nothing was changed, as was asked" if dry_run else "everything was removed"
+        did = "nothing was changed, as was asked" if dry_run else "everything was removed"
         raise OutputError(
-            f"{done}; only the report could not be written: {error.strerror or error}"
+            f"{did}; only the report could not be written: {error.strerror or error}"
         ) from error
     finally:
         if not quiet:
-            click.echo(_summary(report, results, cleaned_tables), err=True)
+            click.echo(_summary(done), err=True)
 
 
-def _unfinished(error: FaceclusterError | OSError, report: Report) -> FaceclusterError:
-    """Say what was done before a step failed; the same again does the rest."""
-    done = [*report.rewritten, *report.removed]
-    already = f"; cleaned already: {', '.join(done)}" if done else ""
-    kind = type(error) if isinstance(error, FaceclusterError) else OutputError
-    return kind(
-        f"{error}\nnot everything is removed yet{already}. Once that is mended, the same command finishes it"
-    )
-
-
-def _summary(report: Report, results: Sequence[Opened], tables: Mapping[Path, CleanedTable]) -> str:
+def _summary(done: Forgotten) -> str:
     """Say in a few sentences what went, and what did not."""
     from facecluster.formats import face_table
 
+    report, results, tables = done.report, done.results, done.tables
     went = [
         (report.faces, "face in results", "faces in results"),
         (report.encodings, "encoding", "encodings"),
@@ -222,7 +142,7 @@ def _summary(report: Report, results: Sequence[Opened], tables: Mapping[Path, Cl
                 "cleaned, give them as well"
             )
     lines.append(
-        "The photos themselves are not touched. While they are there, encode finds these faces again in photos that "
-        "its table does not know (any more), and in all of them with --fresh; move them away if it should not."
+        "The photos themselves are not touched. These faces are left out wherever their photos are encoded again: "
+        f"{', '.join(map(str, done.lists)) or 'the list'} says where they were."
     )
     return "\n".join(lines)

@@ -16,9 +16,7 @@ from facecluster.cli.labels import (
     label_face_option,
     labels_option,
 )
-from facecluster.cli.sources import (
-    read_table,
-)
+from facecluster.cli.sources import read_table
 from facecluster.errors import UsageError
 from facecluster.library.labels import (
     NAMES,

@@ -266,7 +266,7 @@ def _copies(result: Result, known: Known, path: str) -> list[str]:
     Raises:
         FaceclusterError: neither the result nor its face table has it.
     """
-    from facecluster.photos import digest
+    from facecluster.library.refer import by_content
     from facecluster.render.show import content
 
     digest_of = known.contents()
@@ -278,8 +278,8 @@ def _copies(result: Result, known: Known, path: str) -> list[str]:
             return [name]
     if not os.path.isfile(path):
         raise FaceclusterError(f"{printable(path)}: no such photo, in the result or elsewhere")
-    of_file = digest(path)
-    found = [name for name, other in digest_of.items() if other == of_file]
+    of_file = by_content(path)
+    found = [name for name, other in digest_of.items() if other in of_file]
     if not found:
         raise FaceclusterError(f"{printable(path)}: no face of this photo is in the result")
     return found

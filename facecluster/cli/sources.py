@@ -67,7 +67,7 @@ def known_faces(result: Result, source: str, table_file: str | None) -> tuple[Kn
     file = table_file or table_of(result, folder_of(source))
     if file is None:
         beside = str(folder_of(source) / TABLE)
-        named = [place for place in (result.settings.get("table"), beside) if isinstance(place, str)]
+        named = [place for place in (result.settings.table, beside) if place is not None]
         raise TableError(
             f"{source}: its face table is gone ({' and '.join(dict.fromkeys(named))}), and distances cannot be told "
             "without; give it with --table FILE, or run encode and cluster again"

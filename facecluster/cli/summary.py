@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,10 +15,9 @@ from facecluster.library.layout import CLUSTERS
 from facecluster.text import many, printable
 
 if TYPE_CHECKING:
-    from facecluster.library.settings import (
-        ClusterOptions,
-    )
-    from facecluster.result import AlmostPerson, Lack, Result
+    from facecluster.identity.decisions import Act
+    from facecluster.library.build import Built
+    from facecluster.result import AlmostPerson, Lack, Person, Result, Updated
 
 _N_ALMOST = 10
 """Almost-people that the summary tells of."""
@@ -45,23 +44,28 @@ def print_result(result: Result, *, as_json: bool) -> None:
         click.echo(f"{own:<{widths[0]}}  {faces:>{widths[1]}}  {photos:>{widths[2]}}{called}  {cover}")
 
 
-def summary(result: Result, directory: Path, options: ClusterOptions) -> str:
+def summary(built: Built, directory: Path) -> str:
     """Say in a few lines what was found, what was left out and why, and where the pictures are."""
+    result, rules = built.result, built.chosen.rules
     counts = result.counts
     lines = [
         f"{many(counts.photos, 'photo')}: {counts.no_face} without a face, {counts.unreadable} unreadable",
         f"{many(counts.people, 'person', 'people')} with {counts.clustered} of {many(counts.faces, 'face')}",
     ]
+    if built.chosen.remembered:
+        told = ", ".join(_option(name, value) for name, value in built.chosen.remembered.items())
+        lines.append(f"settings as last time: {told} (--default-settings goes back to the defaults)")
     if counts.same_photo.photos:
         shared = counts.same_photo
         lines.append(
             f"{shared.twice} of {many(shared.photos, 'photo')} with several of them have one person twice"
         )
-    if update := result.settings.get("update"):
+    if update := result.settings.update:
         lines += _about_update(update)
     changes = {kind: len(those) for kind, those in vars(result.changes).items() if those}
     if changes:
         lines.append("since the earlier result: " + ", ".join(f"{n} {kind}" for kind, n in changes.items()))
+    lines += _about_losses(built)
     left = sorted(counts.unclustered.items(), key=lambda item: -item[1])
     if left:
         n_left = sum(counts.unclustered.values())
@@ -74,30 +78,85 @@ def summary(result: Result, directory: Path, options: ClusterOptions) -> str:
     small = counts.unclustered.get(Reason.TOO_SMALL.code, 0)
     if not counts.faces:
         lines.append("Nobody was found: there is no face in the table.")
-    elif not counts.people and options.gate and unknown and unknown + small == counts.faces:
+    elif not counts.people and rules.gate and unknown and unknown + small == counts.faces:
         lines.append(
             "Nobody was found: the table says nothing of pose and quality, as those of older programs. "
             "Run encode again, or let every face count with --no-gate."
         )
     elif not counts.people:
         lines.append(
-            f"Nobody was found: no one is in {many(options.limits.min_images, 'photo', 'different photos')} with "
+            f"Nobody was found: no one is in {many(rules.limits.min_images, 'photo', 'different photos')} with "
             "faces that are alike and good enough. "
             "See --min-images, --min-size, --max-angle, --min-quality, --no-gate, --eps."
         )
-    what = CLUSTERS if options.link == "none" else f"{CLUSTERS}, folders of photos"
+    what = CLUSTERS if built.chosen.link == "none" else f"{CLUSTERS}, folders of photos"
     lines.append(
         f"{printable(str(directory))}: {what}" + (", a montage of each person" if counts.people else "")
     )
     return "\n".join(lines)
 
 
-def _about_update(update: Mapping[str, Any]) -> list[str]:
+def cost(built: Built) -> str:
+    """Say who is lost with other settings, by name."""
+    named = [_who(person) for person in built.lost]
+    n = len(named)
+    return f"{many(n, 'person', 'people')} would go with these settings: {_some(named, _N_ALMOST)}"
+
+
+def _about_losses(built: Built) -> list[str]:
+    """Say by name who is gone, which decisions find nobody any more, and which names clash."""
+    lines = []
+    if built.n_left_out:
+        n = built.n_left_out
+        lines.append(f"{many(n, 'face')} of the table {'is' if n == 1 else 'are'} forgotten, and left out")
+    named = [_who(person) for person in built.lost if person.name is not None]
+    if named:
+        lines.append(f"gone, as none of their faces is there any more: {', '.join(named)}")
+    for decision in built.lapsed:
+        lines.append(
+            f"{printable(_about(decision.act))}: none of the faces that it was about is there any more "
+            f"(decision {decision.id}); it holds again when they are back"
+        )
+    for first, second, decisions in built.namesakes:
+        ids = " and ".join(decision.id for decision in decisions)
+        lines.append(
+            f"{first} and {second} were given one name (decisions {ids}), and only the latter has it: merge them, or "
+            f"give {first} another name"
+        )
+    return lines
+
+
+def _about(act: Act) -> str:
+    """Name a decision for somebody who made it."""
+    from facecluster.identity.decisions import Name
+
+    if isinstance(act, Name) and act.name is not None:
+        return f"{act.name} ({act.person})"
+    from facecluster.library.correct import describe
+
+    return describe(act)
+
+
+def _who(person: Person) -> str:
+    name = "" if person.name is None else f" ({printable(person.name)})"
+    return f"{person.id}{name}, {many(person.n_faces, 'face')}"
+
+
+def _option(name: str, value: object) -> str:
+    """Write a setting as the option that makes it."""
+    from facecluster.cli.cluster import FLAGS
+
+    if name == "gate":
+        return "--gate" if value else "--no-gate"
+    return f"{FLAGS[name]} {value:g}" if isinstance(value, float) else f"{FLAGS[name]} {value}"
+
+
+def _about_update(update: Updated) -> list[str]:
     """Say how the result differs from one of a full run."""
-    several = f" in {update['updates']} updates" if update["updates"] > 1 else ""
-    placed = f"an update: {many(update['new_faces'], 'new face')}{several} since all faces were clustered; "
+    several = f" in {update.updates} updates" if update.updates > 1 else ""
+    placed = f"an update: {many(update.new_faces, 'new face')}{several} since all faces were clustered; "
     lines = [placed + "earlier people stay as they were. Without --update everybody is looked at again."]
-    if pairs := update["would_merge"]:
+    if pairs := update.would_merge:
         named = _some([f"{one} with {other}" for one, other in pairs], _N_ALMOST)
         lines.append(f"a full run would merge {named}")
     return lines

@@ -28,7 +28,6 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,16 +35,13 @@ import click
 
 from facecluster.cli.cluster import (
     cluster_options,
-    decisions_option,
 )
 from facecluster.cli.encode import Request, photo_options, progress
 from facecluster.cli.parameters import FloatRange, Folder
 from facecluster.errors import FaceclusterError, PhotoError, UsageError
 from facecluster.library.arrivals import Arrivals, moments, reports
 from facecluster.library.layout import CLUSTERS, TABLE
-from facecluster.library.settings import (
-    ClusterOptions,
-)
+from facecluster.library.settings import Choices
 from facecluster.text import many
 
 if TYPE_CHECKING:  # NumPy, OpenCV and the networks are loaded when there is work to do
@@ -107,10 +103,22 @@ def _folder_options(function: Callable[..., Any]) -> Callable[..., Any]:
     help="A photo is whole when its size and time have not changed for so long.",
 )
 @_folder_options
-@decisions_option
+@click.option(
+    "--decisions",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="What was decided with name, merge, split, move and not-a-person.  "
+    "[default: the file that RESULT was made with, else decisions.jsonl in RESULT]",
+)
 @cluster_options
 def command(
-    request: Request, options: ClusterOptions, directory: Path, program: str | None, once: bool, settle: float
+    request: Request,
+    choices: Choices,
+    decisions: Path | None,
+    directory: Path,
+    program: str | None,
+    once: bool,
+    settle: float,
 ) -> None:
     """Encode and place photos as they arrive in folders, and tell of them.
 
@@ -139,12 +147,12 @@ def command(
         def tell(event: Event) -> None:
             _tell(event, arguments)
 
-        table = deal_with([], table, directory, request, options, tell)
+        table = deal_with([], table, directory, request, choices, decisions, tell)
         known = _paths(table)
         arrivals = Arrivals(folders, known, since, settle)
         for _ in moments(arrivals, settle) if once else reports(folders, directory, arrivals, settle):
             while whole := arrivals.look(time.monotonic())[:_BATCH]:
-                table = deal_with(whole, table, directory, request, options, tell)
+                table = deal_with(whole, table, directory, request, choices, decisions, tell)
                 arrivals.done(whole)
                 arrivals.forget(known - (known := _paths(table)))
                 arrivals.forget([path for path in whole if path not in known or not os.path.exists(path)])
@@ -160,7 +168,8 @@ def deal_with(
     table: FaceTable | None,
     directory: Path,
     request: Request,
-    options: ClusterOptions,
+    choices: Choices,
+    decisions: Path | None,
     tell: Callable[[Event], None],
 ) -> FaceTable | None:
     """Do the five steps for a batch of photos, and for what an earlier watch left.
@@ -170,7 +179,8 @@ def deal_with(
         table: what RESULT/faces.npz holds; None: it is not there.
         directory: RESULT; nobody else may watch into it.
         request: how to encode.
-        options: how to cluster; always an update where there is a result.
+        choices: how to cluster; always an update where there is a result.
+        decisions: file of decisions; None: that of RESULT.
         tell: called for every event; when it returns, the event is told.
 
     Returns:
@@ -179,7 +189,8 @@ def deal_with(
     Raises:
         FaceclusterError: as encode and cluster raise it.
     """
-    from facecluster.library.build import cluster_table
+    from facecluster.library.build import build
+    from facecluster.library.library import Library
     from facecluster.render.events import events, pack
 
     file = directory / TABLE
@@ -189,8 +200,16 @@ def deal_with(
             table = _encode(paths, table, file, request)
         result = _read(directory)
         if table is not None and (result is None or not _is_of(result, table)):
-            options = replace(options, update=result is not None)
-            result = cluster_table(table, directory, options, source=os.path.abspath(file), jobs=request.jobs)
+            with Library.open(directory, new=True) as library:
+                result = build(
+                    library,
+                    table,
+                    choices,
+                    source=os.path.abspath(file),
+                    decisions=decisions,
+                    update=result is not None,
+                    jobs=request.jobs,
+                ).result
         if result is not None:
             for event in events(told, result):
                 tell(event)
@@ -203,16 +222,17 @@ def _encode(paths: Sequence[str], table: FaceTable | None, file: Path, request: 
     """Add photos to the table, where all others stay, and say which of them cannot be read, or fail its check."""
     import numpy as np
 
+    from facecluster.encoding.keep import Keep
     from facecluster.encoding.pipeline import encode_photos
     from facecluster.table import UNREADABLE
 
     options = _encoding(table, request)
-    digests = {}
+    coded = {}
     if table is not None:
         fine = table.photos.status != UNREADABLE
-        digests = dict(zip(table.photos.path[fine].tolist(), table.photos.digest[fine].tolist(), strict=True))
+        coded = dict(zip(table.photos.path[fine].tolist(), table.photos.coded[fine].tolist(), strict=True))
     new = [path for path in paths if os.path.exists(path)]
-    new = [path for path in new if path not in digests or digests[path] != _digest(path)]  # else only touched
+    new = [path for path in new if path not in coded or coded[path] != _coded(path)]  # else only touched
     if not new:
         return table
     try:
@@ -222,8 +242,7 @@ def _encode(paths: Sequence[str], table: FaceTable | None, file: Path, request: 
                 options,
                 output=file,
                 jobs=request.jobs,
-                append=True,
-                arriving=True,
+                keep=Keep(arriving=True),
                 advance=bar.update,
             ).table
     except PhotoError:  # all of them are gone again
@@ -286,12 +305,12 @@ def _paths(table: FaceTable | None) -> set[str]:
     return set() if table is None else set(table.photos.path.tolist())
 
 
-def _digest(path: str) -> str | None:
-    """The digest of a photo, None where it cannot be read."""
-    from facecluster.photos import digest
+def _coded(path: str) -> bytes | None:
+    """The digest of a photo's coded picture, None where it cannot be read."""
+    from facecluster import photos, picture
 
     try:
-        return digest(path)
+        return picture.coded_digest(photos.read(path)[0]).encode()
     except PhotoError:
         return None
 
@@ -359,9 +378,9 @@ def _check_source(directory: Path) -> None:
         FaceclusterError: it is one.
     """
     result = _read(directory)
-    if result is not None and result.settings.get("table") != TABLE:
+    if result is not None and result.settings.table != TABLE:
         raise FaceclusterError(
-            f"{directory}: its people are not of its own {TABLE}, but of {result.settings.get('table')}; "
+            f"{directory}: its people are not of its own {TABLE}, but of {result.settings.table}; "
             "choose a RESULT that run or watch made"
         )
 

@@ -49,3 +49,34 @@ def beside(output: Path, suffix: str) -> Path:
 def is_stream(path: Path) -> bool:
     """Whether a path is a pipe or a device, which cannot be read again nor renamed."""
     return path.exists() and not path.is_file() and not path.is_dir()
+
+
+@contextmanager
+def hold(path: Path, what: Path, *, wait_s: float) -> Iterator[None]:
+    """Keep other processes from something, and wait while one of them has it.
+
+    The file stays when it is let go: one that waits holds on to the file that it knows.
+
+    Args:
+        path: of the lock's file.
+        what: it is about, for messages.
+        wait_s: seconds to wait at most.
+
+    Raises:
+        OutputError: another process has it for longer, or the folder cannot be written.
+    """
+    lock = filelock.FileLock(path)
+    try:
+        lock.acquire(timeout=wait_s, poll_interval=0.05)
+    except filelock.Timeout as error:
+        if not path.exists():  # some folders take no files, but do not say so
+            raise cannot_write(what, OSError(errno.EACCES, "")) from error
+        raise OutputError(
+            f"{what}: another facecluster is at work on it; try again when it is done"
+        ) from error
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    try:
+        yield
+    finally:
+        lock.release()

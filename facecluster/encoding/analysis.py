@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,15 +29,19 @@ FACE = np.dtype(
 
 @dataclass(frozen=True, eq=False)
 class Analysis:
-    """All that is known about one photo by its content.
+    """All that is known about one photo by its picture.
 
     Attributes:
-        size, status, reason, time, hash, lost: as in `table.Photos`.
+        digest, pixels, size, status, reason, time, hash, lost: as in `table.Photos`. `digest` is "" until it is decided
+            which photo this is, see `identify`.
         faces: (n,) of `FACE`, by descending score.
-        ids: (n,) str, as in `table.Faces`, of faces from a table, where others of the photo were left out or forgotten;
-            None: these are all, and the numbers in their ids go up from 0.
+        ids: (n,) str, as in `table.Faces`; None: not decided yet.
+        looks: `picture.hashes` of the picture in its eight orientations, the first of which is `hash`; empty where it
+            was not looked at now.
     """
 
+    digest: str
+    pixels: str
     size: tuple[int, int]
     status: str
     reason: str
@@ -46,15 +50,20 @@ class Analysis:
     faces: NDArray[np.void]
     ids: NDArray[np.str_] | None = None
     lost: int = 0
+    looks: tuple[int, ...] = ()
 
 
-Row: TypeAlias = tuple[str, str, Analysis]
-"""A photo: path, digest, and what is known by content."""
+class Row(NamedTuple):
+    """A photo of a table: its path, the digest of its coded picture ("" unknown), and what is known by its picture."""
+
+    path: str
+    coded: str
+    analysis: Analysis
 
 
 def unreadable(reason: str) -> Analysis:
     """All that is known about a photo that cannot be read; the reason in one line."""
-    return Analysis((0, 0), UNREADABLE, " ".join(reason.split()), np.nan, 0, np.empty(0, FACE))
+    return Analysis("", "", (0, 0), UNREADABLE, " ".join(reason.split()), np.nan, 0, np.empty(0, FACE))
 
 
 def make_table(rows: Sequence[Row], settings: Settings) -> FaceTable:
@@ -63,19 +72,22 @@ def make_table(rows: Sequence[Row], settings: Settings) -> FaceTable:
     The columns are made one at a time, so that no second copy of all faces is ever made.
 
     Args:
-        rows: m photos, at least one, with n faces in all, in the order of the table.
+        rows: m photos with n faces in all, in the order of the table.
         settings: what the faces were found and encoded with.
 
     Returns:
         m rows of photos, n of faces.
     """
-    analyses = [analysis for _, _, analysis in rows]
+    analyses = [row.analysis for row in rows]
     m = len(rows)
     counts = [len(analysis.faces) for analysis in analyses]
+    none = [np.empty(0, FACE)]
     return FaceTable(
         Photos(
-            path=np.array([path for path, _, _ in rows], dtype=str),
-            digest=np.array([digest for _, digest, _ in rows], dtype=str),
+            path=np.array([row.path for row in rows], dtype=str),
+            digest=np.array([analysis.digest for analysis in analyses], dtype=str),
+            coded=np.array([row.coded.encode() for row in rows], dtype="S32"),
+            pixels=np.array([analysis.pixels.encode() for analysis in analyses], dtype="S32"),
             size=np.array([analysis.size for analysis in analyses], dtype=np.int32).reshape(m, 2),
             status=np.array([analysis.status for analysis in analyses], dtype=str),
             reason=np.array([analysis.reason for analysis in analyses], dtype=str),
@@ -85,11 +97,11 @@ def make_table(rows: Sequence[Row], settings: Settings) -> FaceTable:
         ),
         Faces(
             photo=np.repeat(np.arange(m, dtype=np.int32), counts),
-            id=np.array(
-                [face_id for _, digest, analysis in rows for face_id in _ids(digest, analysis)], dtype=str
-            ),
+            id=np.array([face for analysis in analyses for face in ids_of(analysis)], dtype=str),
             **{
-                name: np.concatenate([analysis.faces[name] for analysis in analyses]).astype(np.float32)
+                name: np.concatenate(
+                    [analysis.faces[name] for analysis in analyses] or [none[0][name]]
+                ).astype(np.float32)
                 for name in FACE.fields or ()
             },
         ),
@@ -97,11 +109,11 @@ def make_table(rows: Sequence[Row], settings: Settings) -> FaceTable:
     )
 
 
-def _ids(digest: str, analysis: Analysis) -> list[str]:
-    """Name the faces of a photo."""
+def ids_of(analysis: Analysis) -> list[str]:
+    """Name the faces of a photo: those they have, else its digest with numbers from 0."""
     if analysis.ids is not None:
         return [str(face_id) for face_id in analysis.ids.tolist()]
-    return [f"{digest}-{i}" for i in range(len(analysis.faces))]
+    return [f"{analysis.digest}-{i}" for i in range(len(analysis.faces))]
 
 
 def rows_of(table: FaceTable) -> Iterator[Row]:
@@ -117,6 +129,8 @@ def rows_of(table: FaceTable) -> Iterator[Row]:
     columns = (
         photo.path,
         photo.digest,
+        photo.coded.astype(str),
+        photo.pixels.astype(str),
         photo.size,
         photo.status,
         photo.reason,
@@ -124,25 +138,38 @@ def rows_of(table: FaceTable) -> Iterator[Row]:
         photo.hash,
         photo.lost,
     )
-    for i, (path, digest, size, status, reason, time, bits, lost) in enumerate(
+    for i, (path, digest, coded, pixels, size, status, reason, time, bits, lost) in enumerate(
         zip(*(column.tolist() for column in columns), strict=True)
     ):
         own = slice(bounds[i], bounds[i + 1])
         ids = table.faces.id[own]
-        yield path, digest, Analysis((size[0], size[1]), status, reason, time, bits, faces[own], ids, lost)
+        known = Analysis(
+            digest, pixels, (size[0], size[1]), status, reason, time, bits, faces[own], ids, lost
+        )
+        yield Row(path, coded, known)
 
 
-def pack(digest: str, analysis: Analysis) -> bytes:
+def pack(coded: str, analysis: Analysis) -> bytes:
     """Turn what was found in a photo now into a record of the journal: a line of JSON, then n rows of `FACE`.
 
-    `ids` and `lost` are left out: they are of faces from a table. forget looks for the digest in the file as it is.
+    What is decided later is left out: which photo it is, the ids of its faces, and which of them are lost.
     """
-    known = (digest, analysis.size, analysis.status, analysis.reason, analysis.time, analysis.hash)
+    known = (
+        coded,
+        analysis.pixels,
+        analysis.size,
+        analysis.status,
+        analysis.reason,
+        analysis.time,
+        analysis.hash,
+        analysis.looks,
+    )
     return json.dumps(known).encode() + b"\n" + analysis.faces.tobytes()
 
 
 def unpack(record: bytes) -> tuple[str, Analysis]:
-    """Read back what `pack` made: the photo's digest, and what was found."""
+    """Read back what `pack` made: the digest of the coded picture, and what was found."""
     line, _, faces = record.partition(b"\n")
-    digest, (width, height), status, reason, time, bits = json.loads(line)
-    return digest, Analysis((width, height), status, reason, time, bits, np.frombuffer(faces, FACE))
+    coded, pixels, (width, height), status, reason, time, bits, looks = json.loads(line)
+    found = np.frombuffer(faces, FACE)
+    return coded, Analysis("", pixels, (width, height), status, reason, time, bits, found, looks=tuple(looks))

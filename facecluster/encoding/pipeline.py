@@ -1,11 +1,12 @@
 """Photos -> FaceTable: the order of the stages, in parallel, resumable, and only for photos that are new.
 
-    paths -> digests -> what is known already (an earlier table, the journal of an interrupted run), else
-                        a worker process: pixels -> faces -> meshes -> poses, quality, encodings, attributes
-          -> one table, in the order of the paths, without the faces that fail the check, if there is one
+    paths -> files -> what is known already (an earlier table, the journal of an interrupted run), by the coded picture
+                      or by its pixels, else a worker process:
+                      pixels -> faces -> meshes -> poses, quality, encodings, attributes
+          -> identify: which photo each is, and which face -> leave out what was forgotten
+          -> keep: which earlier photos stay -> one table, without the faces that fail the check, if there is one
 
-What is known about a photo is kept by the digest of its content: byte-identical photos are analysed once, renamed
-ones not again.
+What is known about a photo is kept by its picture: copies are analysed once, renamed and rated ones not again.
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ import ctypes
 import logging
 import os
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -26,11 +27,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from facecluster import photos
+from facecluster import photos, picture
 from facecluster.encoding.analysis import FACE, Analysis, Row, make_table, pack, unreadable
-from facecluster.encoding.resume import Past, recall, renamed, replaced
+from facecluster.encoding.forgotten import leave_out
+from facecluster.encoding.identify import Before, identify
+from facecluster.encoding.keep import Keep, Kept, replaced, stay
+from facecluster.encoding.resume import Past, recall
 from facecluster.errors import FaceclusterError, PhotoError
-from facecluster.formats import face_table
+from facecluster.formats import face_table, forgotten_jsonl
 from facecluster.formats.face_table import check_output
 from facecluster.identity.admit import admit
 from facecluster.options import EncodeOptions
@@ -43,9 +47,12 @@ _T = TypeVar("_T")
 
 _M_MMAP_THRESHOLD = -3  # malloc.h of glibc
 
-_DIGEST_THREADS = 4
-_DIGESTS_AHEAD = 64
-"""Photos that are digested before they are needed: enough to hide a slow disk."""
+_READ_THREADS = 4
+_READ_AHEAD = 64
+"""Files that are looked at before they are needed: enough to hide a slow disk."""
+
+_CLOCK_S = 2.0
+"""Seconds by which times of files are rounded, at most (FAT: Microsoft, "File Times")."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,35 +60,60 @@ class Encoded:
     """A table and how it came about.
 
     Attributes:
-        table: one row of photos for each path, in their order; then those kept though they are missing. Of a table
-            that was added to, first its rows, in their order, then those of new paths.
-        n_reused: photos whose content was known from an earlier run.
+        table: one row of photos for each path, in their order; then the earlier ones that stay. Of a table that was
+            added to, first its rows, in their order, then those of new paths.
+        n_reused: photos whose picture was known from an earlier run.
         n_new_faces: faces that were found now.
-        n_vanished: photos of the earlier table that are not there any more; where it was added to, all that are not
-            among the paths.
         n_refused: faces that were found now, or in an interrupted run, and are left out because they fail the check.
         asked: (m,) bool, which rows of photos are of the paths.
-        replaced: paths whose faces in the earlier table are not in this one any more: the file has other content now,
-            or is not there.
+        replaced: paths whose faces in the earlier table are not in this one any more: another photo is there now.
+        edited: paths whose photo was edited, and whose faces are known again.
+        left_out: paths in which faces were found that are forgotten, and how many.
+        kept: what became of the earlier photos that are not among the paths.
     """
 
     table: FaceTable
     n_reused: int
     n_new_faces: int
-    n_vanished: int
     n_refused: int
     asked: NDArray[np.bool_]
-    replaced: tuple[str, ...]
+    replaced: tuple[str, ...] = ()
+    edited: tuple[str, ...] = ()
+    left_out: dict[str, int] = field(default_factory=dict)
+    kept: Kept = field(default_factory=Kept)
 
 
-def analyse(path: str, options: EncodeOptions) -> Analysis:
+@dataclass(frozen=True)
+class Known:
+    """Stands for an analysis that a worker need not make, as one of the same pixels is there.
+
+    Attributes:
+        pixels: digest of them.
+        time: when the photo was taken, see `photos.taken`.
+    """
+
+    pixels: str
+    time: float
+
+
+def analyse(data: bytes, options: EncodeOptions, known: NDArray[np.uint64] | None = None) -> Analysis | Known:
     """Find and measure the faces of one photo.
+
+    Args:
+        data: the bytes of the file.
+        options: what to look for, and how.
+        known: (k,) ascending, the first 64 bits of digests of pixels that are known already; None: none.
 
     Raises:
         PhotoError: it cannot be read.
     """
-    photo = photos.decode(path)
+    photo = photos.decode(data)
     pixels = photo.pixels
+    digest = picture.pixel_digest(pixels, photo.size)
+    if known is not None and len(known):
+        first = np.uint64(int(digest[:16], 16))
+        if known[min(int(np.searchsorted(known, first)), len(known) - 1)] == first:
+            return Known(digest, photo.taken)
     found = detect.find_faces(
         pixels,
         detector=options.detector,
@@ -97,6 +129,7 @@ def analyse(path: str, options: EncodeOptions) -> Analysis:
     faces = np.empty(len(found.box), FACE)
     width, height = photo.size
     faces["box"] = np.clip(found.box / photo.scale, 0, (width, height, width, height))
+    faces["anchor"] = faces["box"]
     faces["anchor"] = faces["box"]
     faces["score"] = found.score
     faces["landmarks"] = landmarks / photo.scale
@@ -118,7 +151,8 @@ def analyse(path: str, options: EncodeOptions) -> Analysis:
     faces["distinctness"] = encoded.distinctness
     faces["quality"] = quality.score(measured.presence, encoded.distinctness, options.encoder)
     status = OK if len(faces) else NO_FACE
-    return Analysis(photo.size, status, "", photo.taken, photos.perceptual_hash(pixels), faces)
+    looks = picture.hashes(pixels)
+    return Analysis("", digest, photo.size, status, "", photo.taken, looks[0], faces, looks=looks)
 
 
 def encode_photos(
@@ -128,9 +162,8 @@ def encode_photos(
     output: Path | None = None,
     jobs: int = -1,
     fresh: bool = False,
-    keep_missing: bool = False,
-    append: bool = False,
-    arriving: bool = False,
+    remake: bool = False,
+    keep: Keep = Keep(),
     advance: Callable[[], object] = lambda: None,
 ) -> Encoded:
     """Find the faces of photos, and write them as a table.
@@ -142,26 +175,22 @@ def encode_photos(
         paths: absolute, no path twice.
         options: what to look for, and how.
         output: where the table is written, .npz or .pickle. What an earlier table there, made with the same
-            settings, knows about photos of the same content is used again; its unreadable photos are tried again.
+            settings, knows about photos of the same picture is used again; its unreadable photos are tried again.
             While this runs, `output`.partial holds what is done; it stays where this is interrupted, and the next
-            run goes on from there. None, or a pipe or device: no earlier table and no such file.
+            run goes on from there. None, or a pipe or device: no earlier table and no such file. Faces on the list of
+            what was forgotten beside it (`forgotten_jsonl.list_of`) are left out.
         jobs: worker processes; -1 is one a core.
-        fresh: use nothing of an earlier table.
-        keep_missing: keep the rows of the earlier table whose photos are not among `paths` any more, at the end. A
-            photo whose content is among them counts as moved.
-        append: add to the earlier table: keep all its rows whose paths are not among `paths`, whatever became of those
-            files, also where the same content is among them; the others are brought up to date in their places.
-        arriving: with `append`, for folders that are watched: for each path that has a content newly, the row of one
-            photo of that content that is not there any more goes, as it was renamed; paths that are gone before they
-            are read get no row, nor do copies that were to be read there; and paths none of which can be read are
-            no error.
+        fresh: use no number of an earlier table. Its photos stay who they are, and keep their places and ids.
+        remake: where the earlier table was made with other settings, encode all its photos again, in place of an error.
+        keep: which photos of the earlier table stay that are not among `paths`.
         advance: called once for each photo that is done.
 
     Raises:
         OutputError: the output cannot be written, or another process is writing it.
         ModelError: weights are missing.
-        PhotoError: with `arriving`, all of them are gone before they are read; the earlier table stays as it is.
-        FaceclusterError: no photos, or none that can be read; the earlier table was made with other settings.
+        PhotoError: with `keep.arriving`, all of them are gone before they are read; the earlier table stays as it is.
+        FaceclusterError: no photos, or none that can be read; the earlier table was made with other settings; or it is
+            made anew and photos of it are not there to be encoded again.
     """
     if not paths:
         raise FaceclusterError("no photos found; give files, or folders that hold some")
@@ -170,44 +199,104 @@ def encode_photos(
         models.path(name)  # fetched once, here, not by every worker
     if output is not None:
         check_output(output)
-    with recall(output, settings, fresh=fresh) as past:
-        digests, new = _analyse_new(paths, options, past, jobs, advance)
-        rows = _rows(paths, digests, past.known | new, or_none=arriving)
-        if arriving:
-            rows = _still_there(rows)
-        here, contents = set(paths), set(digests)
-        vanished = [row for row in past.rows if row[0] not in here and (append or row[1] not in contents)]
-        n_dropped = len(past.known.keys() - contents - {digest for _, digest, _ in past.rows})
-        if n_dropped:
-            _log.warning(
-                "left out of what the interrupted run had done, as not among these photos: %d", n_dropped
-            )
-        kept = rows + vanished if keep_missing else rows
-        if append:
-            row_of = {row[0]: row for row in rows}
-            gone = renamed(past.rows, rows) if arriving else set()
-            kept = [row_of.pop(row[0], row) for row in past.rows if row[0] not in gone]
-            kept += row_of.values()
-        table, n_refused = admit(make_table(kept, settings), options.check)
+    with recall(output, settings, fresh=fresh, remake=remake) as past:
+        if past.remade and not fresh:
+            paths = _with_earlier(paths, past.rows, prune=keep.prune)
+        found, new = find_faces(paths, options, past, jobs=jobs, advance=advance)
+        _warn_of_others(past, found)
+        found = _still_there(found) if keep.arriving else _or_none_can_be_read(found)
+        identified = identify(found, Before(past.rows), past.settings, settings)
+        kept = stay(past.rows, identified.rows, keep)
+        places = [] if output is None else forgotten_jsonl.read(forgotten_jsonl.list_of(output))
+        left = leave_out(_in_order(identified.rows, kept, past, keep), places, past)
+        if output is not None:
+            forgotten_jsonl.append(forgotten_jsonl.list_of(output), left.places)
+        table, n_refused = admit(make_table(left.rows, settings), options.check)
         if output is not None:
             face_table.write(table, output)
         if past.journal is not None:
             past.journal.remove()
+    here = set(paths)
     return Encoded(
         table=table,
-        n_reused=sum(digest in past.known for _, digest, _ in rows),
-        n_new_faces=sum(len(analysis.faces) for analysis in new.values()),
-        n_vanished=len(vanished),
+        n_reused=sum(row.analysis.status != UNREADABLE and row.path not in new for row in found),
+        n_new_faces=sum(len(row.analysis.faces) for row in found if row.path in new),
         n_refused=n_refused,
-        asked=np.array([path in here for path, _, _ in kept], dtype=np.bool_),
-        replaced=replaced(past.rows, kept),
+        asked=np.array([row.path in here for row in left.rows], dtype=np.bool_),
+        replaced=replaced(past.rows, left.rows),
+        edited=identified.edited,
+        left_out=left.counts,
+        kept=kept,
     )
+
+
+def find_faces(
+    paths: Sequence[str],
+    options: EncodeOptions,
+    past: Past,
+    *,
+    jobs: int = -1,
+    advance: Callable[[], object] = lambda: None,
+) -> tuple[list[Row], set[str]]:
+    """Read photos and analyse those whose picture is not known, keeping each result in the journal.
+
+    Args:
+        paths: absolute.
+        options: what to look for, and how.
+        past: what is known; gains what is found.
+        jobs: worker processes; -1 is one a core.
+        advance: called once for each photo that is done.
+
+    Returns:
+        A row for each path, in their order; the paths that were analysed now, one of each picture.
+    """
+    files = _Files(paths, past, advance)
+    rows: dict[str, Row] = {}
+    new: set[str] = set()
+    known = _prefixes(past)
+    n_workers = min(jobs if jobs > 0 else n_cores(), len(paths))
+    function = partial(_analyse, options=options, known=known)
+    try:
+        with closing(work(function, files.unknown(), n_workers=n_workers, start=prepare_worker)) as results:
+            for path, outcome in results:
+                coded, found = ("", unreadable(_obituary(outcome))) if isinstance(outcome, Died) else outcome
+                if isinstance(found, Known):
+                    found = replace(past.by_pixels[found.pixels], time=found.time)
+                elif found.status != UNREADABLE:
+                    new.add(path)
+                    if past.journal is not None:
+                        past.journal.append(pack(coded, found))
+                rows[path] = Row(path, coded, found)
+                past.learn(coded, found)
+                advance()
+    except KeyboardInterrupt:
+        if past.journal is not None and new:
+            _log.warning("what is done is kept in %s; the same command goes on from there", past.journal.path)
+        raise
+    for path, waiting in files.known.items():
+        coded, when = waiting
+        analysis = past.by_coded[coded]
+        rows[path] = Row(path, coded, analysis if when is None else replace(analysis, time=when))
+    for path, error in files.failed.items():
+        rows[path] = Row(path, "", unreadable(str(error)))
+    of_coded = {row.coded: row.analysis for row in rows.values()}
+    for path, coded in files.copies.items():
+        if coded in of_coded:
+            rows[path] = Row(path, coded, of_coded[coded])
+    changed = [
+        path for path in paths if path not in rows
+    ]  # the file that they were copies of is another one since
+    if changed:
+        again, newer = find_faces(changed, options, past, jobs=jobs)
+        rows |= {row.path: row for row in again}
+        new |= newer
+    return [rows[path] for path in paths], new
 
 
 def encode_each(paths: Sequence[str], options: EncodeOptions, *, jobs: int = -1) -> Iterator[FaceTable]:
     """Find the faces of photos, and give a table of each, in order, as soon as it and those before it are done.
 
-    Nothing is kept, so memory does not grow with their number: byte-identical photos are analysed each on its own.
+    Nothing is kept, so memory does not grow with their number: copies of a photo are analysed each on its own.
     Unreadable photos are rows with a reason, also where there are no others.
 
     Args:
@@ -221,72 +310,66 @@ def encode_each(paths: Sequence[str], options: EncodeOptions, *, jobs: int = -1)
     settings = options.settings()
     for name in options.models():
         models.path(name)  # fetched once, here, not by every worker
-    waiting: dict[int, tuple[str, Analysis]] = {}  # for those before them
+    waiting: dict[int, Row] = {}  # for those before them
     n_given = 0
     n_workers = min(jobs if jobs > 0 else n_cores(), len(paths))
-    function = partial(_digest_and_analyse, options=options)
+    function = partial(_analyse_item, options=options)
     with closing(work(function, enumerate(paths), n_workers=n_workers, start=prepare_worker)) as results:
-        for (i, _), outcome in results:
-            waiting[i] = ("", unreadable(_obituary(outcome))) if isinstance(outcome, Died) else outcome
+        for (i, path), outcome in results:
+            coded, found = ("", unreadable(_obituary(outcome))) if isinstance(outcome, Died) else outcome
+            waiting[i] = Row(path, coded, replace(found, digest=found.pixels))
             while n_given in waiting:
-                table, _ = admit(
-                    make_table([(paths[n_given], *waiting.pop(n_given))], settings), options.check
-                )
+                table, _ = admit(make_table([waiting.pop(n_given)], settings), options.check)
                 yield table
                 n_given += 1
 
 
-def _analyse_new(
-    paths: Sequence[str],
-    options: EncodeOptions,
-    past: Past,
-    jobs: int,
-    advance: Callable[[], object],
-) -> tuple[list[str | PhotoError], dict[str, Analysis]]:
-    """Digest all photos and analyse the new ones, keeping each result in the journal.
-
-    Returns:
-        The digest of each path, or why there is none; what was found, by digest.
-    """
-    digests = _Digests(paths, past.known, advance)
-    new: dict[str, Analysis] = {}
-    n_workers = min(jobs if jobs > 0 else n_cores(), len(paths))
-    function = partial(_analyse, options=options)
-    try:
-        with closing(work(function, digests.unknown(), n_workers=n_workers, start=prepare_worker)) as results:
-            for (digest, _), outcome in results:
-                analysis = unreadable(_obituary(outcome)) if isinstance(outcome, Died) else outcome
-                new[digest] = analysis
-                if past.journal is not None and analysis.status != UNREADABLE:
-                    past.journal.append(pack(digest, analysis))
-                advance()
-    except KeyboardInterrupt:
-        if past.journal is not None and new:
-            _log.warning("what is done is kept in %s; the same command goes on from there", past.journal.path)
-        raise
-    return digests.found, new
-
-
-def _rows(
-    paths: Sequence[str],
-    digests: Sequence[str | PhotoError],
-    analyses: Mapping[str, Analysis],
-    *,
-    or_none: bool = False,
-) -> list[Row]:
-    """Put together what is known about each path.
+def _with_earlier(paths: Sequence[str], before: Sequence[Row], *, prune: bool) -> list[str]:
+    """Add the photos of the earlier table, all of which are encoded again.
 
     Raises:
-        FaceclusterError: none of them can be read, unless `or_none` allows that.
+        FaceclusterError: some are not there, and would be lost.
     """
-    rows = [
-        (path, "", unreadable(str(digest)))
-        if isinstance(digest, PhotoError)
-        else (path, digest, analyses[digest])
-        for path, digest in zip(paths, digests, strict=True)
-    ]
-    if not or_none and all(analysis.status == UNREADABLE for _, _, analysis in rows):
-        reasons = [f"\n  {path}: {analysis.reason}" for path, _, analysis in rows]
+    here = set(paths)
+    rest = [row.path for row in before if row.path not in here]
+    missing = [path for path in rest if not os.path.exists(path)]
+    if missing and not prune:
+        shown = "".join(f"\n  {path}" for path in missing[:10])
+        more = f"\n  ... and {len(missing) - 10} more" if len(missing) > 10 else ""
+        raise FaceclusterError(
+            f"{len(missing)} photos of the earlier table are not there, and cannot be encoded with other settings:"
+            f"{shown}{more}\nmake them available (is a drive not mounted?), go on with the earlier settings, or let them go"
+        )
+    gone = set(missing)
+    return [*paths, *(path for path in rest if path not in gone)]
+
+
+def _in_order(rows: Sequence[Row], kept: Kept, past: Past, keep: Keep) -> list[Row]:
+    """Put the rows of this run and those that stay in the order of the table."""
+    if not keep.append and not keep.arriving:
+        return [*rows, *kept.rows]
+    new, stays = {row.path: row for row in rows}, {row.path for row in kept.rows}
+    earlier = [new.pop(row.path, row) for row in past.rows if row.path in stays or row.path in new]
+    return [*earlier, *new.values()]
+
+
+def _warn_of_others(past: Past, rows: Sequence[Row]) -> None:
+    """Say how much of what an interrupted run had done is of no use now."""
+    n_dropped = len(past.interrupted.difference(row.coded for row in rows))
+    if n_dropped:
+        _log.warning(
+            "left out of what the interrupted run had done, as not among these photos: %d", n_dropped
+        )
+
+
+def _or_none_can_be_read(rows: list[Row]) -> list[Row]:
+    """Give rows back, but not if none of them could be read.
+
+    Raises:
+        FaceclusterError: so it is.
+    """
+    if all(row.analysis.status == UNREADABLE for row in rows):
+        reasons = [f"\n  {row.path}: {row.analysis.reason}" for row in rows]
         more = f"\n  ... and {len(rows) - 10} more" if len(rows) > 10 else ""
         which = "the photo" if len(rows) == 1 else f"any of the {len(rows)} photos"
         raise FaceclusterError(f"cannot read {which}:{''.join(reasons[:10])}{more}")
@@ -299,53 +382,97 @@ def _still_there(rows: Sequence[Row]) -> list[Row]:
     Raises:
         PhotoError: that are all.
     """
-    broken = {path for path, _, analysis in rows if analysis.status == UNREADABLE}
+    broken = {row.path for row in rows if row.analysis.status == UNREADABLE}
     gone = {path for path in broken if not os.path.exists(path)}
-    contents = {digest for path, digest, _ in rows if path in gone and digest}
-    left = [row for row in rows if row[0] not in gone and not (row[0] in broken and row[1] in contents)]
+    contents = {row.coded for row in rows if row.path in gone and row.coded}
+    left = [
+        row for row in rows if row.path not in gone and not (row.path in broken and row.coded in contents)
+    ]
     if not left:
         raise PhotoError("these photos are not there any more")
     return left
 
 
-class _Digests:
-    """The digests of photos, and which of them are new.
+def _prefixes(past: Past) -> NDArray[np.uint64]:
+    """The first 64 bits of the digests of the pixels that are known, ascending."""
+    return np.sort(np.array([int(pixels[:16], 16) for pixels in past.by_pixels], dtype=np.uint64))
+
+
+class _Files:
+    """The files of photos: which of them are known, and which must be analysed.
 
     Attributes:
-        found: digest of each path so far, or why there is none.
+        known: by path, the digest of the coded picture, and the time when it was taken where that may be another now.
+        copies: by path, that digest, of files of the same coded picture as one that is being analysed.
+        failed: by path, why a file cannot be read.
     """
 
-    def __init__(self, paths: Sequence[str], known: Collection[str], advance: Callable[[], object]) -> None:
-        self.found: list[str | PhotoError] = []
-        self._paths, self._known, self._advance = paths, known, advance
+    def __init__(self, paths: Sequence[str], past: Past, advance: Callable[[], object]) -> None:
+        self.known: dict[str, tuple[str, float | None]] = {}
+        self.copies: dict[str, str] = {}
+        self.failed: dict[str, PhotoError] = {}
+        self._paths, self._past, self._advance = paths, past, advance
 
-    def unknown(self) -> Iterator[tuple[str, str]]:
-        """Digest all photos; give digest and path of those that must be analysed, `advance` for the others."""
+    def unknown(self) -> Iterator[str]:
+        """Look at all files; give the paths of those that must be analysed, `advance` for the others."""
         started: set[str] = set()
-        for path, digest in zip(self._paths, _ahead(_digest, self._paths), strict=True):
-            self.found.append(digest)
-            if isinstance(digest, PhotoError) or digest in self._known or digest in started:
-                self._advance()
+        look = partial(_look, since=self._past.since, with_file=bool(self._past.by_file))
+        for path, file in zip(self._paths, _ahead(look, self._paths), strict=True):
+            if isinstance(file, PhotoError):
+                self.failed[path] = file
+            elif file.coded in self._past.by_coded and file.coded not in started:
+                self.known[path] = (file.coded, file.time)
+            elif file.digest in self._past.by_file:
+                self._past.by_coded[file.coded] = self._past.by_file[file.digest]
+                self.known[path] = (file.coded, file.time)
+            elif file.coded in started:
+                self.copies[path] = file.coded
             else:
-                started.add(digest)
-                yield digest, path
+                started.add(file.coded)
+                yield path
+                continue
+            self._advance()
 
 
-def _digest(path: str) -> str | PhotoError:
+@dataclass(frozen=True)
+class _File:
+    """What a file tells before it is decoded.
+
+    Attributes:
+        coded: `picture.coded_digest` of it.
+        digest: of its bytes, as an older facecluster knew photos; "" where nobody asks.
+        time: `photos.taken`, where the file was changed since the table was written; None: as the table has it.
+    """
+
+    coded: str
+    digest: str
+    time: float | None
+
+
+def _look(path: str, since: float, with_file: bool) -> _File | PhotoError:
+    """Read a file and say what it tells before it is decoded.
+
+    Args:
+        path: of the file.
+        since: seconds since 1970; of a file that was changed later the time is read.
+        with_file: digest the bytes too.
+    """
     try:
-        return photos.digest(path)
+        data, changed = photos.read(path)
     except PhotoError as error:
         return error
+    time = photos.taken_in(data) if changed >= since - _CLOCK_S else None
+    return _File(picture.coded_digest(data), photos.digest(data) if with_file else "", time)
 
 
 def _ahead(function: Callable[[str], _T], items: Iterable[str]) -> Iterator[_T]:
     """Call a function on items in threads, a little ahead of where the results are used."""
-    pool = ThreadPoolExecutor(_DIGEST_THREADS)
+    pool = ThreadPoolExecutor(_READ_THREADS)
     waiting: deque[Future[_T]] = deque()
     try:
         for item in items:
             waiting.append(pool.submit(function, item))
-            if len(waiting) > _DIGESTS_AHEAD:
+            if len(waiting) > _READ_AHEAD:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
@@ -366,26 +493,31 @@ def prepare_worker() -> None:
         ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, 4 << 20)
 
 
-def _analyse(item: tuple[str, str], options: EncodeOptions) -> Analysis:
-    """Analyse a photo, or say why that is not possible."""
-    _, path = item
+def _analyse(
+    path: str, options: EncodeOptions, known: NDArray[np.uint64] | None = None
+) -> tuple[str, Analysis | Known]:
+    """Read and analyse a photo, or say why that is not possible: the bytes that are digested are those decoded."""
+    coded = ""
     try:
-        return analyse(path, options)
+        data, _ = photos.read(path)
+        coded = picture.coded_digest(data)
+        return coded, analyse(data, options, known)
     except PhotoError as error:
-        return unreadable(str(error))
+        return coded, unreadable(str(error))
     except FaceclusterError:
         raise
     except Exception as error:  # noqa: BLE001 - one odd photo must not end a run over ten thousand
-        return unreadable(f"facecluster failed on it ({type(error).__name__}: {error}); please report it")
+        return coded, unreadable(
+            f"facecluster failed on it ({type(error).__name__}: {error}); please report it"
+        )
 
 
-def _digest_and_analyse(item: tuple[int, str], options: EncodeOptions) -> tuple[str, Analysis]:
-    """Digest and analyse a photo, or say why that is not possible."""
-    _, path = item
-    digest = _digest(path)
-    if isinstance(digest, PhotoError):
-        return "", unreadable(str(digest))
-    return digest, _analyse((digest, path), options)
+def _analyse_item(item: tuple[int, str], options: EncodeOptions) -> tuple[str, Analysis]:
+    """Read and analyse a numbered photo."""
+    coded, found = _analyse(item[1], options)
+    if isinstance(found, Known):
+        raise TypeError("nothing is known")
+    return coded, found
 
 
 def _obituary(died: Died) -> str:

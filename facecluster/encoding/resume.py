@@ -1,14 +1,12 @@
-"""What earlier runs left at an output: the table, the journal of an interrupted run; what became of those photos."""
+"""What earlier runs left at an output: the table, and the journal of an interrupted run."""
 
 from __future__ import annotations
 
 import json
 import logging
-import os
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from facecluster.durable.journal import Journal
@@ -31,24 +29,48 @@ class Past:
     """What earlier runs left.
 
     Attributes:
-        rows: of the earlier table.
-        known: by digest; of the earlier table, and of an interrupted run, unreadable photos left out.
+        rows: of the earlier table: which photos there were, also where nothing of them is used again.
+        by_coded: what is known of photos and used again, by the digest of the coded picture.
+        by_pixels: the same by the digest of the pixels.
+        by_file: the same by the digest of the file's bytes, of a table of an older facecluster, which has no other.
+        settings: what the earlier table was made with; None: there is none.
+        remade: whether none of its numbers is used again, as the settings are others now.
+        interrupted: digests of the coded pictures that an interrupted run had done.
         journal: where this run keeps what it does; None: nowhere.
+        since: seconds since 1970 when the table was written; metadata of files that are older are known.
     """
 
-    rows: list[Row]
-    known: dict[str, Analysis]
-    journal: Journal | None
+    rows: list[Row] = field(default_factory=list)
+    by_coded: dict[str, Analysis] = field(default_factory=dict)
+    by_pixels: dict[str, Analysis] = field(default_factory=dict)
+    by_file: dict[str, Analysis] = field(default_factory=dict)
+    settings: Settings | None = None
+    remade: bool = False
+    interrupted: frozenset[str] = frozenset()
+    journal: Journal | None = None
+    since: float = 0.0
+
+    def learn(self, coded: str, analysis: Analysis) -> None:
+        """Take note of what is known of a photo; nothing where it could not be read."""
+        if analysis.status == UNREADABLE:
+            return
+        if coded:
+            self.by_coded[coded] = analysis
+        if analysis.pixels:
+            self.by_pixels[analysis.pixels] = analysis
+        elif analysis.digest:
+            self.by_file[analysis.digest] = analysis
 
 
 @contextmanager
-def recall(output: Path | None, settings: Settings, *, fresh: bool) -> Iterator[Past]:
+def recall(output: Path | None, settings: Settings, *, fresh: bool, remake: bool = False) -> Iterator[Past]:
     """Take possession of an output while the `with` statement lasts, and read what earlier runs know.
 
     Args:
         output: where the table will be; None, or a pipe or device, has no past.
         settings: what the earlier table, and an interrupted run, must have been made with.
-        fresh: use nothing of an earlier table, and of interrupted runs only what a fresh one left.
+        fresh: use no number of an earlier table, and of interrupted runs only what a fresh one left.
+        remake: where the earlier table was made with other settings, go on as if `fresh`, and say so.
 
     Raises:
         OutputError: another process has it, its folder cannot be written, or an interrupted run had other settings.
@@ -56,58 +78,72 @@ def recall(output: Path | None, settings: Settings, *, fresh: bool) -> Iterator[
         FaceclusterError: it was made with other settings.
     """
     if output is None or is_stream(output):
-        yield Past([], {}, None)
+        yield Past()
         return
     with only_user_of(output):
-        rows = [] if fresh or not output.exists() else list(rows_of(_read_earlier(output, settings)))
+        earlier = _read_earlier(output, fresh=fresh)
+        remade = (
+            not fresh
+            and earlier is not None
+            and not _may_go_on(output, earlier.settings, settings, remake=remake)
+        )
+        fresh = fresh or remade
         headers = _journal_headers(settings, fresh=fresh)
         with Journal(beside(output, ".partial"), *headers, replace=fresh) as journal:
+            rows = [] if earlier is None else list(rows_of(earlier))
             interrupted = dict(map(unpack, journal.replay()))
+            past = Past(
+                rows,
+                settings=None if earlier is None else earlier.settings,
+                remade=remade,
+                interrupted=frozenset(interrupted),
+                journal=journal,
+                since=output.stat().st_mtime if output.exists() else 0.0,
+            )
+            for row in [] if fresh else rows:
+                past.learn(row.coded, row.analysis)
             if interrupted:
                 _log.info("going on with an interrupted run; photos done: %d", len(interrupted))
-            known = {digest: analysis for _, digest, analysis in rows if analysis.status != UNREADABLE}
-            known.update(interrupted)
-            yield Past(rows, known, journal)
+            for coded, analysis in interrupted.items():
+                past.learn(coded, analysis)
+            yield past
 
 
-def renamed(before: Iterable[Row], after: Iterable[Row]) -> set[str]:
-    """Find the paths that are not there any more: for each that has a content newly, one of that content at most."""
-    digest_of = {path: digest for path, digest, _ in before}
-    new = Counter(digest for path, digest, _ in after if digest and digest_of.get(path) != digest)
-    gone = set()
-    for path, digest in digest_of.items():
-        if new[digest] and not os.path.exists(path):
-            new[digest] -= 1
-            gone.add(path)
-    return gone
-
-
-def replaced(before: Iterable[Row], after: Iterable[Row]) -> tuple[str, ...]:
-    """Find the paths that are still there, but whose faces are not: no row has the content that they had."""
-    digest_of = {path: digest for path, digest, _ in after}
-    contents = set(digest_of.values())
-    return tuple(
-        path
-        for path, digest, analysis in before
-        if len(analysis.faces) and path in digest_of and digest not in contents
-    )
-
-
-def _read_earlier(output: Path, settings: Settings) -> FaceTable:
-    """Read the table that is to be brought up to date.
+def _read_earlier(output: Path, *, fresh: bool) -> FaceTable | None:
+    """Read the table that is to be brought up to date; None where there is none, or a fresh one replaces what is none.
 
     Raises:
         TableError: it is no table.
-        FaceclusterError: it was made with other settings.
     """
+    if not output.exists():
+        return None
     try:
-        earlier = face_table.read(output)
+        return face_table.read(output)
     except TableError as error:
+        if fresh:
+            _log.warning("%s\n  it is replaced, as was asked", error)
+            return None
         raise type(error)(
             f"{error}\n  encode --fresh replaces the file; another output leaves it alone"
         ) from error
-    check_settings(output, earlier.settings, settings)
-    return earlier
+
+
+def _may_go_on(output: Path, before: Settings, now: Settings, *, remake: bool) -> bool:
+    """Say whether the numbers of a table are used again.
+
+    Raises:
+        FaceclusterError: they are of another kind, and the table is not to be made anew.
+    """
+    if not remake:
+        check_settings(output, before, now)
+        return True
+    differences = _differences(before, now)
+    if differences:
+        _log.warning(
+            "all photos of %s are encoded again, as the settings are others now:%s",
+            output, "".join(f"\n  {line}" for line in differences),
+        )  # fmt: skip
+    return not differences
 
 
 def check_settings(output: Path, before: Settings, now: Settings) -> None:

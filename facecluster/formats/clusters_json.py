@@ -6,10 +6,14 @@ import gc
 import json
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
+from facecluster.durable.own_files import Link
 from facecluster.errors import FaceclusterError
+from facecluster.identity.gate import Limits
+from facecluster.identity.rules import DEFAULTS, Radii, Rules
 from facecluster.result import (
     Absent,
     AlmostFace,
@@ -23,10 +27,13 @@ from facecluster.result import (
     PersonFace,
     Pose,
     Result,
+    ResultSettings,
     SamePhoto,
     Split,
     UnclusteredFace,
+    Updated,
 )
+from facecluster.table import Settings, settings_record
 
 _T = TypeVar("_T")
 
@@ -39,9 +46,7 @@ def to_json(result: Result) -> Iterator[str]:
 
     Bytes of a path that are no text come as escaped lone surrogates, which Python's json gives back.
     """
-    settings = json.dumps(
-        result.settings, sort_keys=True, allow_nan=False
-    )  # sorted, as read from a table or not yet
+    settings = json.dumps(settings_record_of(result.settings), sort_keys=True, allow_nan=False)
     yield f'{{"format": {FORMAT},\n"settings": {settings},\n"people": ['
     for i, person in enumerate(result.people):
         head = {key: value for key, value in vars(person).items() if key != "faces"}
@@ -64,13 +69,85 @@ def to_json(result: Result) -> Iterator[str]:
     yield "]}\n"
 
 
+def settings_record_of(settings: ResultSettings) -> dict[str, Any]:
+    """The settings as JSON has them: those of the table, of clustering ("cluster"), and of the folder."""
+    update = settings.update
+    record = {
+        **settings_record(settings.faces),
+        "table": settings.table,
+        "link": settings.link,
+        "decisions": settings.decisions,
+        "decisions_file": settings.decisions_file,
+        "eps_chosen": settings.eps,
+        "sources": settings.sources,
+    }
+    if settings.rules is not None:
+        record["cluster"] = asdict(settings.rules)
+    if update is not None:
+        record["update"] = asdict(update)
+    return record
+
+
+def _settings(record: dict[str, Any]) -> ResultSettings:
+    """Read the settings; an older result has fewer."""
+    faces = Settings(
+        record.get("detector", ""), record.get("encoder", ""), record.get("options", {}), record.get("models", {}),
+        record.get("versions", {}),
+    )  # fmt: skip
+    rules = _rules(record.get("cluster"))
+    eps = record.get("eps_chosen")
+    if "eps_chosen" not in record and rules is not None and faces.encoder in DEFAULTS:
+        eps = None if rules.radii.eps == DEFAULTS[faces.encoder].eps else rules.radii.eps
+    update = record.get("update")
+    link = record.get("link")
+    return ResultSettings(
+        faces=faces,
+        rules=rules,
+        eps=eps,
+        table=record.get("table"),
+        link=link if link in get_args(Link) else None,
+        decisions=record.get("decisions") or "",
+        decisions_file=record.get("decisions_file"),
+        update=None
+        if update is None
+        else Updated(
+            update["updates"],
+            update["new_faces"],
+            tuple((one, other) for one, other in update["would_merge"]),
+        ),
+        sources=_texts(record.get("sources", [])),
+    )
+
+
+def _rules(record: Any) -> Rules | None:
+    """Read the rules of clustering; None where a result does not say them."""
+    if not isinstance(record, dict) or not {"radii", "limits", "gate", "min_samples"} <= record.keys():
+        return None
+    radii, limits = record["radii"], record["limits"]
+    return Rules(
+        Radii(**{field.name: float(radii[field.name]) for field in fields(Radii) if field.name in radii}),
+        Limits(**{field.name: limits[field.name] for field in fields(Limits) if field.name in limits}),
+        bool(record["gate"]),
+        int(record["min_samples"]),
+        record.get("same_photo", "prefer"),
+    )
+
+
 def _lines(records: Sequence[object]) -> Iterator[str]:
     for i, record in enumerate(records):
         yield f"{',' if i else ''}\n{_json(record)}"
 
 
 def _json(value: object) -> str:
-    return json.dumps(value, default=vars, allow_nan=False)
+    return json.dumps(value, default=_fields, allow_nan=False)
+
+
+def _fields(record: object) -> dict[str, Any]:
+    """The fields of a record, but for an anchor that is the box."""
+    found = dict(vars(record))
+    if found.get("anchor", "") is None:
+        del found["anchor"]
+    return found
 
 
 def read_result(file: Path) -> Result:
@@ -100,7 +177,7 @@ def read_result(file: Path) -> Result:
             for one in _is(record.get("absent", []), list)
         )
         return Result(
-            settings=_is(record["settings"], dict),
+            settings=_settings(_is(record["settings"], dict)),
             people=people,
             unclustered=tuple(_is(face, UnclusteredFace) for face in _is(record["unclustered"], list)),
             counts=_counts(record["counts"], people),
@@ -135,9 +212,13 @@ def _face(record: dict[str, Any]) -> Any:
         Pose(_unless_null(pose["pitch"]), _unless_null(pose["yaw"]), _unless_null(pose["roll"])),
         _unless_null(record["quality"]),
     )
+    anchor = None if record.get("anchor") is None else Box(*map(_finite, record["anchor"]))
     if "reason" in record:
-        return UnclusteredFace(*about, reason=_is(record["reason"], str), almost=record.get("almost"))
-    return PersonFace(*about, core=_is(record["core"], bool), confidence=_unless_null(record["confidence"]))
+        return UnclusteredFace(
+            *about, reason=_is(record["reason"], str), almost=record.get("almost"), anchor=anchor
+        )
+    core, confidence = _is(record["core"], bool), _unless_null(record["confidence"])
+    return PersonFace(*about, core=core, confidence=confidence, anchor=anchor)
 
 
 def _person(record: dict[str, Any]) -> Person:
@@ -211,3 +292,18 @@ def _is(value: Any, kind: type[_T]) -> _T:
 
 def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is no number of JSON")
+
+
+def record_of(record: Person | UnclusteredFace | AlmostPerson) -> Any:
+    """A record as JSON has it."""
+    return json.loads(_json(record))
+
+
+def people_from_json(records: Iterable[Any]) -> list[Person]:
+    """Read people as `record_of` made them; raises ValueError, TypeError, KeyError where they are none."""
+    return [_person(record | {"faces": [_face(face) for face in record["faces"]]}) for record in records]
+
+
+def faces_from_json(records: Iterable[Any]) -> list[UnclusteredFace]:
+    """Read faces without a person as `record_of` made them; raises as `people_from_json`."""
+    return [_is(_face(record), UnclusteredFace) for record in records]

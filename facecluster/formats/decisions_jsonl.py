@@ -4,7 +4,7 @@
 
     name          person, name or null, faces
     merge         people [ids], faces [[of the first], [of the second], ...]
-    split         person, faces, from
+    split         person, into (none in older files), faces, from
     move          person or null, into or null, faces, to or null, from
     not-a-person  person or null, faces
     undo          undo: id
@@ -20,7 +20,6 @@ import json
 import logging
 import math
 import os
-from collections.abc import Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -103,15 +102,14 @@ def _keep_torn(path: Path, text: bytes) -> None:
     _log.warning("%s: the last line was cut short; what was left of it is in %s now", path, kept)
 
 
-def file_of(settings: Mapping[str, Any], directory: Path) -> Path:
-    """Say where the decisions of a result are: the file that it was made with if it is there, else that in its folder.
+def file_of(named: str | None, directory: Path) -> Path:
+    """Say where the decisions of a library are: the file that it was made with if it is there, else that in its folder.
 
     Args:
-        settings: of the result.
+        named: absolute path of the file that it was made with; None: that in its folder.
         directory: where it lies.
     """
-    named = settings.get("decisions_file")
-    return Path(named) if isinstance(named, str) and os.path.exists(named) else directory / DECISIONS
+    return Path(named) if named is not None and os.path.exists(named) else directory / DECISIONS
 
 
 def read(path: Path) -> list[Decision]:
@@ -179,8 +177,9 @@ def _record(act: Act) -> dict[str, Any]:
             return {"do": "name", "person": person, "name": name, "faces": faces}
         case Merge(people, groups):
             return {"do": "merge", "people": people, "faces": groups}
-        case Split(person, faces, away):
-            return {"do": "split", "person": person, "faces": faces, "from": away}
+        case Split(person, faces, away, into):
+            known = {} if into is None else {"into": into}
+            return {"do": "split", "person": person, **known, "faces": faces, "from": away}
         case Move(person, into, faces, to, away):
             return {
                 "do": "move",
@@ -204,7 +203,8 @@ def _act(record: dict[str, Any]) -> Act:
             people = tuple(_text(person) for person in record["people"])
             return Merge(people, tuple(_spots(group) for group in record["faces"]))
         case "split":
-            return Split(_text(record["person"]), _spots(record["faces"]), _spots(record["from"]))
+            into = _text_or_null(record.get("into"))
+            return Split(_text(record["person"]), _spots(record["faces"]), _spots(record["from"]), into)
         case "move":
             return Move(
                 _text_or_null(record["person"]),

@@ -24,10 +24,8 @@ from facecluster.durable.whole_file import cannot_write, whole_file
 from facecluster.errors import TableError, UsageError
 from facecluster.formats import unpickle
 from facecluster.formats.legacy_pickle import from_rows, write_pickle
-from facecluster.formats.npz import read_npz, write_npz
-from facecluster.table import (
-    FaceTable,
-)
+from facecluster.formats.npz import read_npz, read_npz_settings, write_npz
+from facecluster.table import FaceTable, Settings
 
 
 def read(source: str | Path | BinaryIO) -> FaceTable:
@@ -52,6 +50,21 @@ def read(source: str | Path | BinaryIO) -> FaceTable:
                 f"{source or 'an empty name'}: cannot be read: {error.strerror or error}"
             ) from error
     return _read(source, str(getattr(source, "name", "standard input")))
+
+
+def read_settings(path: Path) -> Settings:
+    """Read what a face table was made with; of an npz without the rest.
+
+    Raises:
+        TableError: as `read` raises it.
+    """
+    try:
+        with path.open("rb") as file:
+            if file.read(2) == b"PK":
+                return read_npz_settings(file, str(path))
+    except OSError as error:
+        raise TableError(f"{path}: cannot be read: {error.strerror or error}") from error
+    return read(path).settings
 
 
 def write(table: FaceTable, target: str | Path | BinaryIO) -> None:

@@ -44,9 +44,19 @@ def _rows(table: FaceTable) -> list[dict[str, Any]]:
     photos, faces, settings = table.photos, table.faces, settings_text(table.settings)
     paths = photos.path.tolist()
     of_photo = [
-        {"digest": digest, "size": tuple(size), "time": time, "hash": bits, "lost": lost}
-        for digest, size, time, bits, lost in zip(
+        {
+            "digest": digest,
+            "coded": coded.decode(),
+            "pixels": pixels.decode(),
+            "size": tuple(size),
+            "time": time,
+            "hash": bits,
+            "lost": lost,
+        }
+        for digest, coded, pixels, size, time, bits, lost in zip(
             photos.digest.tolist(),
+            photos.coded.tolist(),
+            photos.pixels.tolist(),
             photos.size.tolist(),
             photos.time.tolist(),
             photos.hash.tolist(),
@@ -128,6 +138,8 @@ def _photos(paths: list[str], known: list[dict[str, Any]]) -> Photos:
     return Photos(
         path=np.array(paths, dtype=str),
         digest=np.array([str(photo.get("digest", "")) for photo in known], dtype=str),
+        coded=_keys(known, "coded"),
+        pixels=_keys(known, "pixels"),
         size=np.array([photo.get("size", (0, 0)) for photo in known], dtype=np.int32).reshape(m, 2),
         status=np.full(m, OK),
         reason=np.full(m, ""),
@@ -135,6 +147,11 @@ def _photos(paths: list[str], known: list[dict[str, Any]]) -> Photos:
         hash=np.array([photo.get("hash", 0) for photo in known], dtype=np.uint64),
         lost=np.array([photo.get("lost", 0) for photo in known], dtype=np.uint8),
     )
+
+
+def _keys(known: list[dict[str, Any]], name: str) -> NDArray[np.bytes_]:
+    """Digests by which photos are known; b"" where an older facecluster did not take them."""
+    return np.array([str(photo.get(name, "")).encode("ascii", "replace") for photo in known], dtype="S32")
 
 
 def _faces(rows: list[dict[str, Any]], photo: NDArray[np.int32], paths: list[str]) -> Faces:

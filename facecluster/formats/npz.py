@@ -26,12 +26,28 @@ from facecluster.table import (
     Faces,
     FaceTable,
     Photos,
+    Settings,
 )
 
 _PHOTO_COLUMNS = {f.name: f"photo_{f.name}" for f in fields(Photos)}
 
 _FACE_COLUMNS = {f.name: f.name for f in fields(Faces)} | {"photo": "face_photo", "id": "face_id"}
 """Column of the file, by field of the table; in the order of the file."""
+
+
+_BROKEN = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    ValueError,
+    TypeError,
+    NotImplementedError,
+    RuntimeError,
+)
+"""What zipfile and NumPy raise where a file is none, or is cut short."""
+
+_LATER = ("coded", "pixels", "lost")
+"""Columns of photos that an older facecluster did not write."""
 
 
 def read_npz(file: BinaryIO, name: str) -> FaceTable:
@@ -59,11 +75,16 @@ def read_npz(file: BinaryIO, name: str) -> FaceTable:
             photo_columns = {
                 field: column(key)
                 for field, key in _PHOTO_COLUMNS.items()
-                if field != "lost" or f"{key}.npy" in members
+                if field not in _LATER or f"{key}.npy" in members
             }
-            none = np.zeros(photo_columns["path"].shape, np.uint8)
+            m = photo_columns["path"].shape
+            unsaid = {
+                "coded": np.zeros(m, "S32"),
+                "pixels": np.zeros(m, "S32"),
+                "lost": np.zeros(m, np.uint8),
+            }
             table = sound(
-                Photos(**{"lost": none} | photo_columns),
+                Photos(**unsaid | photo_columns),
                 Faces(**dict.fromkeys(MEASURED, unknown) | face_columns),
                 settings_of(str(column("settings")[()])),
             )
@@ -74,12 +95,20 @@ def read_npz(file: BinaryIO, name: str) -> FaceTable:
         raise TableError(
             f"{name}: not a face table, or damaged: {error.args[0]}; run encode again"
         ) from error
-    except (
-        zipfile.BadZipFile, zlib.error, EOFError, ValueError, TypeError, NotImplementedError, RuntimeError
-    ) as error:  # fmt: skip
+    except _BROKEN as error:
         raise TableError(f"{name}: damaged or cut short ({error}); run encode again") from error
     except MemoryError as error:
         raise TableError(f"{name}: damaged, or too large for this machine's memory") from error
+
+
+def read_npz_settings(file: BinaryIO, name: str) -> Settings:
+    """Read the settings alone; raises TableError as `face_table.read` does."""
+    try:
+        with zipfile.ZipFile(file) as archive, archive.open("settings.npy") as member:
+            text = np.lib.format.read_array(member, allow_pickle=False)
+        return settings_of(str(text[()]))
+    except (KeyError, *_BROKEN) as error:
+        raise TableError(f"{name}: damaged or cut short ({error}); run encode again") from error
 
 
 def write_npz(table: FaceTable, stream: BinaryIO) -> None:

@@ -23,6 +23,7 @@ from facecluster.identity.evidence import count_different
 from facecluster.identity.gate import Reason, judge
 from facecluster.identity.groups import Groups, distance_to, renumber, rows_of
 from facecluster.identity.join import join
+from facecluster.identity.keep import keep_assured, part_namesakes, place_unusable
 from facecluster.identity.merge import merge, near_pairs
 from facecluster.identity.neighbours import Parts
 from facecluster.identity.rules import Radii, Reach, Rules
@@ -112,8 +113,12 @@ def cluster_faces(
     case = _Case(encoding, rank, rules, reach, rivals, decided, settled)
     part = _found(case, founding, vouched, has_encoding & look, known, jobs)
     label = _owner(part, decided.together)[part]
+    if decided.assured:
+        part = part_namesakes(encoding, label, part, decided.assured, settled)
+        part = renumber(part, rank, by_size=False)
+        label = _owner(part, decided.together)[part]
 
-    dropped = np.full(len(faces), -1, dtype=np.int32)
+    before, dropped = label.copy(), np.full(len(faces), -1, dtype=np.int32)
     wanted = rules.limits.min_images
     for rows in rows_of(label):
         is_sure = decided.founded[rows].any() or settled[rows].any()
@@ -124,21 +129,28 @@ def cluster_faces(
             part[rows] = -1
             if len(rows) > 1:
                 reason[rows] = Reason.TOO_FEW_PHOTOS
+    usable = has_encoding & ~decided.ignored
+    if decided.assured:
+        here = np.where(part >= 0, label, -1).astype(np.int32)
+        here = np.where(known.person >= 0, known.among(here)[known.person], here)
+        part = keep_assured(part, before, here, decided.assured, usable & (known.person < 0))
+        dropped[part >= 0] = -1
+        look = look | (part >= 0) & ~settled
     part = renumber(part, rank, by_size=False)
     owner = _owner(part, decided.together)
     label, core = owner[part], part >= 0
 
     label = np.where(known.person >= 0, known.among(label)[known.person], label)
-    told = look & has_encoding & ~decided.ignored & ~core & (_person_told(label, decided.together) >= 0)
+    label = place_unusable(label, len(owner) - 1, decided.assured, ~has_encoding & ~decided.ignored)
+    told = look & usable & ~core & (_person_told(label, decided.together) >= 0)
     label[told] = _person_told(label, decided.together)[told]
-    open_ = has_encoding & ~decided.ignored
     parts = Groups.of(encoding, part)
     label, missed, distance, runner_up = join(
         encoding,
         label,
         part,
         look,
-        open_,
+        usable,
         parts,
         owner[:-1],
         reach,
@@ -151,7 +163,7 @@ def cluster_faces(
     reason[missed > 0] = missed[missed > 0]
     for row in np.flatnonzero(told).tolist():
         squared, own = parts.squared_to(encoding[row]), owner[:-1] == label[row]
-        distance[row] = np.sqrt(squared[own].min())
+        distance[row] = np.sqrt(squared[own].min(initial=np.inf))
         runner_up[row] = np.sqrt(squared[~own].min(initial=np.inf))
     reason[decided.moved & (label < 0) & ~decided.ignored] = Reason.TAKEN_AWAY
     for rows in decided.not_people:

@@ -2,10 +2,35 @@
 
 from __future__ import annotations
 
+from collections import Counter, deque
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from facecluster.errors import FaceclusterError
+from facecluster.identity.assured import Assured, assured
+from facecluster.identity.changes import Placed
+from facecluster.identity.decisions import (
+    Decision,
+    Merge,
+    Move,
+    Name,
+    NotAPerson,
+    Split,
+    Spots,
+    Undo,
+    in_force,
+    locate,
+    rows_at,
+    shown,
+)
+from facecluster.table import Faces
+
+_SHARED = 2
+"""Anchors that two groups share who are one person's, or half of the smaller group; fewer went astray."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,6 +47,8 @@ class Constraints:
         ignored: (n,) bool, said to be no person.
         not_people: rows (k_i,) of faces by which a person is known who is said to be none: the person who holds most
             of them is dissolved, whoever else is in it.
+        assured: people who stay people under any settings, because somebody named, merged or split them, or gave them
+            a face; in order of the decisions. Their faces need not be one person's: see `keep.keep_assured`.
     """
 
     together: NDArray[np.int32]
@@ -30,6 +57,7 @@ class Constraints:
     founded: NDArray[np.bool_]
     ignored: NDArray[np.bool_]
     not_people: tuple[NDArray[np.int64], ...] = field(default=())
+    assured: tuple[Assured, ...] = field(default=())
 
     def is_named(self) -> NDArray[np.bool_]:
         """Say by which faces somebody knows a person -> (n,)."""
@@ -42,3 +70,186 @@ class Constraints:
         """Nothing is decided about n faces."""
         no = np.zeros(n, dtype=np.bool_)
         return cls(np.full(n, -1, dtype=np.int32), np.empty((0, 2), dtype=np.int64), no, no, no)
+
+
+def resolve(decisions: Sequence[Decision], faces: Faces | Placed) -> Constraints:
+    """Say what decisions mean for n faces; those whose photo or box is not there mean nothing.
+
+    Args:
+        decisions: in order of time, with those that are undone.
+        faces: of a table or of a result. Identical copies of a photo all count.
+
+    Raises:
+        FaceclusterError: they contradict each other.
+    """
+    standing = in_force(decisions)
+    found = locate(standing, faces)
+    n = len(faces)
+    moved, founded, ignored = (np.zeros(n, dtype=np.bool_) for _ in range(3))
+    first = {row: rows[0] for rows in found.values() for row in rows}  # of the copies of a face
+    ties = _Ties(first)
+    parts: list[_Part] = []
+    not_people: list[NDArray[np.int64]] = []
+    placed = set[int]()  # rows that a later decision puts somewhere
+    homeless = set[
+        int
+    ]()  # of these, rows that it gives to nobody: they are theirs no more from whom they were taken
+    dropped = set[int]()  # rows that a later decision says to be no person's
+
+    def stated(spots: Spots) -> list[int]:
+        return [row for row in rows_at(found, spots) if row not in placed and row not in dropped]
+
+    def parted(spots: Spots) -> list[int]:
+        rows = (row for row in rows_at(found, spots) if row not in dropped)
+        return [row for row in rows if row not in placed or row in homeless]
+
+    def anchors(spots: Spots) -> list[int]:
+        return stated(spots) or rows_at(found, spots)
+
+    for by in reversed(range(len(standing))):
+        match standing[by].act:
+            case Merge(faces=groups):
+                sides = [side for side in map(anchors, groups) if side]
+                if len(sides) > 1:
+                    ties.tie(by, sides)
+            case Split(faces=spots, away=away):
+                rows = stated(spots)
+                ties.tie(by, [rows], rows)
+                parts.append(_Part(parted(spots), anchors(away), by))
+                moved[rows] = founded[rows] = True
+                placed.update(rows)
+            case Move(faces=spots, to=to, away=away):
+                rows = stated(spots)
+                if to is not None and rows:
+                    ties.tie(by, [list(dict.fromkeys(rows + anchors(to)))], rows)
+                elif to is None:
+                    homeless.update(rows)
+                parts.append(_Part(parted(spots), anchors(away), by))
+                moved[rows] = True
+                placed.update(rows)
+            case NotAPerson(person=None, faces=spots):
+                rows = [row for row in rows_at(found, spots) if row not in placed]
+                ignored[rows] = True
+                dropped.update(rows)
+            case NotAPerson(faces=spots):
+                if rows := stated(spots):
+                    not_people.append(np.array(rows, dtype=np.int64))
+            case Name() | Undo():
+                pass
+    pairs = set[tuple[int, int]]()
+    for rows, away_rows, by in reversed(parts):  # the earliest first
+        for row in rows:
+            others = [other for other in away_rows if first[other] != first[row]]
+            inside = {first[other] for other in others if ties.linked(row, other)}
+            if inside and 2 * len(inside) >= len({first[other] for other in others}):
+                lines = sorted({by, *ties.chain(row, min(inside))})
+                raise _contradiction([standing[line] for line in lines])
+            pairs.update((min(row, other), max(row, other)) for other in others if first[other] not in inside)
+    return Constraints(
+        together=ties.together(n, founded),
+        apart=np.array(sorted(pairs), dtype=np.int64).reshape(-1, 2),
+        moved=moved,
+        founded=founded,
+        ignored=ignored,
+        not_people=tuple(reversed(not_people)),
+        assured=tuple(one for one in assured(decisions, faces) if one.is_kept),
+    )
+
+
+class _Part(NamedTuple):
+    """Rows that are no faces of the person for whom the rows `away` stand, and the place of the decision."""
+
+    rows: list[int]
+    away: list[int]
+    by: int
+
+
+class _Ties:
+    """Rows that are one person's, as decisions say that are read from the last to the first.
+
+    Each decision is a knot of rows. It is tied to those of later decisions with which one of its sides shares
+    `_SHARED` rows, or half of the smaller. Of a row that is shared otherwise, the later decision speaks, or the one
+    that is about this face. Copies of a face, whose `first` is the same, count as one.
+    """
+
+    def __init__(self, first: Mapping[int, int]) -> None:
+        self.first = first
+        self.by: list[int] = []  # place of the decision, of each knot
+        self.beside: list[dict[int, None]] = []  # knots that it is tied to
+        self.parent: list[int] = []
+        self.size: list[int] = []  # rows of all knots that are tied, at the root
+        self.knot: dict[int, int] = {}  # of the first row of each face
+
+    def root(self, knot: int) -> int:
+        while self.parent[knot] != knot:
+            self.parent[knot] = knot = self.parent[self.parent[knot]]
+        return knot
+
+    def tie(self, by: int, sides: Sequence[Sequence[int]], stated: Sequence[int] = ()) -> None:
+        """Make a knot of the rows of all sides; the decision is about the faces that are `stated`."""
+        new = len(self.by)
+        self.by.append(by)
+        self.beside.append({})
+        self.parent.append(new)
+        self.size.append(0)
+        same = set[int]()
+        sides = [list(dict.fromkeys(self.first[row] for row in side)) for side in sides]
+        for side in sides:
+            shared = Counter(self.root(self.knot[row]) for row in side if row in self.knot)
+            same.update(
+                root for root, n in shared.items() if n >= _SHARED or 2 * n >= min(len(side), self.size[root])
+            )
+        about = {self.first[row] for row in stated}
+        for row in dict.fromkeys(row for side in sides for row in side):
+            knot = self.knot.get(row)
+            if knot is not None and self.root(knot) in same:
+                self.beside[new][knot] = self.beside[knot][new] = None
+            elif knot is None or row in about:
+                if knot is not None:
+                    self.size[self.root(knot)] -= 1
+                self.knot[row] = new
+                self.size[new] += 1
+        for root in same:
+            self.parent[root] = new
+            self.size[new] += self.size[root]
+
+    def linked(self, row: int, other: int) -> bool:
+        """Say whether two rows are one person's."""
+        a, b = self.knot.get(self.first[row]), self.knot.get(self.first[other])
+        return a is not None and b is not None and self.root(a) == self.root(b)
+
+    def chain(self, start: int, end: int) -> set[int]:
+        """Find the places of the decisions that link two rows, the fewest."""
+        begin, last = self.knot[self.first[start]], self.knot[self.first[end]]
+        came = {begin: begin}
+        waiting = deque([begin])
+        while last not in came:
+            knot = waiting.popleft()
+            for other in self.beside[knot]:
+                if other not in came:
+                    came[other] = knot
+                    waiting.append(other)
+        chain = {self.by[last]}
+        while last != begin:
+            last = came[last]
+            chain.add(self.by[last])
+        return chain
+
+    def together(self, n: int, alone: NDArray[np.bool_]) -> NDArray[np.int32]:
+        """Number the groups of rows by their first one -> (n,); -1 the others, and a face by itself if not `alone`."""
+        together = np.full(n, -1, dtype=np.int32)
+        number: dict[int, int] = {}
+        for row in sorted(row for row, first in self.first.items() if first in self.knot):
+            root = self.root(self.knot[self.first[row]])
+            if self.size[root] > 1 or alone[row]:
+                together[row] = number.setdefault(root, len(number))
+        return together
+
+
+def _contradiction(decisions: Sequence[Decision]) -> FaceclusterError:
+    lines = "".join(f"\n  {shown(decision)}" for decision in decisions)
+    undo = " or ".join(f"facecluster undo RESULT {decision.id}" for decision in decisions if decision.place)
+    return FaceclusterError(
+        f"decisions contradict each other: faces are to be one person's, and not to be:{lines}\n"
+        f"take one back: {undo}"
+    )

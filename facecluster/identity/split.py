@@ -130,14 +130,14 @@ def _two_people(
         groups = Groups.of(encoding[rows], (~half).astype(np.int32))
         squared = squares(groups.centre[:1] - groups.centre[1:])[0] + groups.variance().sum()
         cost = squared + reach.handicap(groups.count).sum()
-        if squared > DISTINCT * _within(groups):
+        if squared > DISTINCT * within(groups):
             cost += shown.penalty(0, 1) * reach.radius**2
         if cost > reach.radius**2:
             return [one, other]
     return []
 
 
-def _within(groups: Groups) -> float:
+def within(groups: Groups) -> float:
     """Give the mean squared distance of two faces of one group, over the groups with several; 0 where there is none."""
     several = groups.spread()[groups.count > 1]
     return float(np.mean(several**2)) if len(several) else 0.0

@@ -1,311 +1,247 @@
-"""All faces of a table to people: cluster, give ids and names, write."""
+"""All faces to people: cluster, give ids and names, say what it costs, save.
+
+table ─▶ without what is forgotten ─▶ cluster_faces ─▶ records ─▶ ids of before ─▶ names ─▶ save
+                                           ▲                          ▲              ▲
+                                           └──── what a person said, by rows ────────┘
+"""
 
 from __future__ import annotations
 
-import json
 import logging
 import os
-import shlex
-from collections import Counter
-from dataclasses import asdict, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from facecluster.encoding.forgotten import without_places
 from facecluster.errors import FaceclusterError
-from facecluster.identity.cluster import Clustering
-from facecluster.identity.decisions import Namesakes
-from facecluster.identity.gate import Reason, failures, measured
+from facecluster.formats import decisions_jsonl, forgotten_jsonl
+from facecluster.identity.assured import Namesakes, claims, lapsed, names, namesakes
+from facecluster.identity.cluster import Clustering, cluster_faces, would_merge
+from facecluster.identity.constraints import Constraints, resolve
+from facecluster.identity.decisions import Decision, mark
 from facecluster.identity.rules import Rules
-from facecluster.library.folders import write_result
-from facecluster.library.layout import CLUSTERS, DAMAGED
-from facecluster.library.settings import ClusterOptions
-from facecluster.result import (
-    SHARP_BOX_PX,
-    AlmostFace,
-    AlmostPerson,
-    Box,
-    Counts,
-    Lack,
-    Person,
-    PersonFace,
-    Pose,
-    Result,
-    SamePhoto,
-    UnclusteredFace,
-    person_id,
-    plain,
-)
-from facecluster.table import NO_FACE, OK, UNREADABLE, FaceTable, settings_record
+from facecluster.library.library import Library, seen_from
+from facecluster.library.lineage import inherit, recall, rename
+from facecluster.library.make import make_result
+from facecluster.library.settings import Choices, Chosen, choose
+from facecluster.result import Person, Result, ResultSettings, Updated
+from facecluster.table import FaceTable
 
 _log = logging.getLogger(__name__)
 
-_USUAL = ClusterOptions()
+_AS_BEFORE = Choices()
 
 
-def make_result(table: FaceTable, clustering: Clustering, rules: Rules) -> Result:
-    """Turn arrays into records, whose people are numbered from 1 in the order of their labels.
+@dataclass(frozen=True, eq=False)
+class Built:
+    """A result, and what is to be told of it.
 
-    Args:
-        table: n faces.
-        clustering: who each of them is.
-        rules: by which; written to the settings next to those of the table.
+    Attributes:
+        result: who is who.
+        chosen: what it was made with, and what of that was remembered.
+        lost: people of before who have no face any more or are somebody else's, as they were, but for those whom a
+            person merged or took apart.
+        lapsed: decisions that find none of their faces any more.
+        namesakes: people who were given one name, by id: the first lost it to the second; and the decisions.
+        n_left_out: faces of the table that are forgotten.
     """
-    faces = table.faces
-    paths = table.photos.path.tolist()
-    ids, photo, reason = faces.id.tolist(), faces.photo.tolist(), clustering.reason.tolist()
-    box, pose, quality = plain(faces.box), plain(faces.pose), plain(faces.quality)
-    core, confidence = clustering.core.tolist(), plain(clustering.confidence)
-    almost_of = {i: place for place, almost in enumerate(clustering.almost) for i in almost.rows.tolist()}
 
-    def person_face(i: int) -> PersonFace:
-        return PersonFace(
-            ids[i], paths[photo[i]], Box(*box[i]), Pose(*pose[i]), quality[i], core[i], confidence[i]
-        )
-
-    def unclustered_face(i: int) -> UnclusteredFace:
-        return UnclusteredFace(
-            ids[i], paths[photo[i]], Box(*box[i]), Pose(*pose[i]), quality[i],
-            reason=Reason(reason[i]).code, almost=almost_of.get(i),
-        )  # fmt: skip
-
-    n_left = int(np.count_nonzero(clustering.label < 0))
-    order = _typical(table, clustering, rules)
-    left, placed = order[:n_left], order[n_left:]
-    starts = np.flatnonzero(np.diff(clustering.label[placed])) + 1
-    people = []
-    for number, rows in enumerate(np.split(placed, starts) if len(placed) else [], start=1):
-        people.append(Person.of(person_id(number), [person_face(i) for i in rows.tolist()]))
-    statuses = Counter(table.photos.status.tolist())
-    return Result(
-        settings={**settings_record(table.settings), "cluster": asdict(rules)},
-        people=tuple(people),
-        unclustered=tuple(unclustered_face(i) for i in sorted(left.tolist())),
-        counts=Counts(
-            photos=len(table.photos),
-            ok=statuses[OK],
-            no_face=statuses[NO_FACE],
-            unreadable=statuses[UNREADABLE],
-            faces=len(faces),
-            people=len(people),
-            clustered=len(placed),
-            unclustered={r.code: reason.count(r) for r in Reason if r != Reason.PASSED and r in reason},
-            same_photo=SamePhoto.of(people),
-        ),
-        almost=_almost_people(table, clustering, rules),
-        next_id=len(people) + 1,
-    )
+    result: Result
+    chosen: Chosen
+    lost: tuple[Person, ...] = ()
+    lapsed: tuple[Decision, ...] = ()
+    namesakes: tuple[tuple[str, str, tuple[Decision, Decision]], ...] = ()
+    n_left_out: int = 0
 
 
-def _almost_people(table: FaceTable, clustering: Clustering, rules: Rules) -> tuple[AlmostPerson, ...]:
-    """Turn rows into records, with all limits that each face fails."""
-    faces, limits = table.faces, rules.limits
-    fails = failures(faces, limits) if rules.gate else {}
-    numbers = measured(faces, limits)
-
-    def missing(i: int, lack: int) -> tuple[Lack, ...]:
-        if lack == Reason.PASSED:
-            return ()
-        if lack == Reason.NEAR_DUPLICATE:
-            return (Lack(Reason.NEAR_DUPLICATE.code, None, None),)
-        return tuple(lacking(i, reason) for reason, failing in fails.items() if failing[i])
-
-    def lacking(i: int, reason: Reason) -> Lack:
-        if reason not in numbers:
-            return Lack(reason.code, None, None)
-        number, limit = numbers[reason]
-        return Lack(reason.code, plain(number[i : i + 1])[0], limit)
-
-    def almost_face(i: int, lack: int) -> AlmostFace:
-        return AlmostFace(str(faces.id[i]), str(table.photos.path[faces.photo[i]]), missing(i, lack))
-
-    return tuple(
-        AlmostPerson(
-            n_photos=almost.n_photos,
-            n_photos_needed=limits.min_images,
-            faces=tuple(map(almost_face, almost.rows.tolist(), almost.lack.tolist())),
-        )
-        for almost in clustering.almost
-    )
-
-
-def _typical(table: FaceTable, clustering: Clustering, rules: Rules) -> NDArray[np.intp]:
-    """Order all faces by person; within one, those worth showing first, then founding ones, then the nearest.
-
-    Worth showing: large enough not to be enlarged, and of the quality that the gate asks for, where it is known.
-    """
-    faces = table.faces
-    size = (faces.box[:, 2:] - faces.box[:, :2]).min(axis=1)
-    poor = (size < SHARP_BOX_PX) | (faces.quality <= rules.limits.min_quality)
-    return np.lexsort((faces.id, clustering.distance, ~clustering.core, poor, clustering.label))
-
-
-def cluster_table(
+def build(
+    library: Library,
     table: FaceTable,
-    directory: Path,
-    options: ClusterOptions = _USUAL,
+    choices: Choices = _AS_BEFORE,
     *,
     source: str | None = None,
+    decisions: Path | None = None,
+    sources: Sequence[str] = (),
+    update: bool = False,
+    agree: Callable[[Built], bool] = lambda built: True,
     jobs: int = -1,
     progress: bool = False,
-) -> Result:
-    """Say who is who, and write all of it to a folder.
+) -> Built:
+    """Say who is who in a table, and save it.
+
+    People keep the ids that they have, and the names that a person gave them. Somebody who has a name, or was put together,
+    taken apart, or given a face by a person, stays a person whatever the choices are.
 
     Args:
+        library: gets the people.
         table: the faces.
-        directory: gets clusters.json, folders of photos, montages; made if it is not there. People keep the ids that
-            they have in the earlier clusters.json.
-        options: see `ClusterOptions`.
+        choices: what is not chosen is as the library was made last.
         source: absolute path of the file of the table; None: it came from standard input.
+        decisions: a file of decisions; None: that of the library.
+        sources: absolute paths of what was searched for photos, to be remembered.
+        update: leave the people who are there as they are, and place new faces only.
+        agree: asked before anything is written where people would be lost; False: nothing is.
         jobs: threads; -1 is one a core.
         progress: show a bar on stderr where that is a terminal.
-
-    Returns:
-        What clusters.json holds.
 
     Raises:
         TableError: an encoder nobody knows.
         OutputError: the folder cannot be written, or holds files of the user's under names that are needed.
-        FaceclusterError: a decision cannot be read, or they contradict each other.
+        FaceclusterError: a decision cannot be read, they contradict each other, or `agree` said no.
     """
-    import numpy as np
-
-    from facecluster.durable.whole_file import cannot_write
-    from facecluster.formats import decisions_jsonl
-    from facecluster.identity.cluster import cluster_faces, would_merge
-    from facecluster.identity.decisions import mark, names, namesakes, resolve
-    from facecluster.library.lineage import inherit, recall, rename
-
-    rules = options.rules(table.settings.encoder)
-    threads = jobs if jobs > 0 else os.cpu_count() or 1
-    earlier = _earlier(directory)
-    file = options.decisions or decisions_jsonl.file_of(
-        {} if earlier is None else earlier.settings, directory
+    earlier = library.result
+    chosen = choose(choices, None if earlier is None else earlier.settings, table.settings.encoder)
+    if decisions is not None:
+        library.follow(decisions)
+    elif earlier is not None and earlier.settings.decisions and not library.decisions:
+        _log.warning(
+            "%s: the people there were made with the decisions of %s, which are not there; give the file",
+            library.directory, earlier.settings.decisions_file or decisions_jsonl.DECISIONS,
+        )  # fmt: skip
+    n_faces = len(table.faces)
+    places = library.places
+    if source is not None and Path(source).parent != library.directory.resolve():
+        places = [*places, *forgotten_jsonl.read(forgotten_jsonl.list_of(Path(source)))]
+    table = without_places(table, places)
+    constraints = resolve(library.decisions, table.faces)
+    settings = ResultSettings(
+        faces=table.settings,
+        rules=chosen.rules,
+        eps=chosen.eps,
+        table=None if source is None else seen_from(library.directory, [source])[0],
+        link=chosen.link,
+        decisions=mark(library.decisions),
+        decisions_file=library.ledger_elsewhere,
+        sources=tuple(dict.fromkeys([*(() if earlier is None else earlier.settings.sources), *sources])),
     )
-    decisions = decisions_jsonl.read(file)
-    constraints = resolve(decisions, table.faces)
-    if earlier is not None and options.decisions is None and not decisions:
-        _warn_of_other_decisions(earlier, directory)
-    try:  # before the long part
-        directory.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise cannot_write(directory, error) from error
+    made = _cluster(table, chosen.rules, constraints, settings, earlier, update=update, jobs=jobs)
+    result = _with_ids_and_names(made, library.decisions, table, earlier)
+    built = Built(
+        result=result,
+        chosen=chosen,
+        lost=() if earlier is None else _lost(earlier, result),
+        lapsed=tuple(lapsed(library.decisions, table.faces)),
+        namesakes=_namesakes(result, namesakes(library.decisions, table.faces, made.clustering.label)),
+        n_left_out=n_faces - len(table.faces),
+    )
+    if built.lost and not agree(built):
+        raise FaceclusterError("nothing was changed, as you said no")
+    sizes = dict(zip(table.photos.path.tolist(), map(tuple, table.photos.size.tolist()), strict=True))
+    library.save(result, sizes=sizes, changed=made.changed(result, earlier), jobs=jobs, progress=progress)
+    return built
+
+
+@dataclass(frozen=True, eq=False)
+class _Made:
+    """People by number.
+
+    Attributes:
+        clustering: who each face is.
+        result: the same as records, numbered from 1.
+        fresh: (n,) faces that were placed by an update; None: all faces were clustered.
+        pairs: of an update, numbers of people whom a full run would merge.
+        n_new: of an update, faces that were new.
+    """
+
+    clustering: Clustering
+    result: Result
+    fresh: NDArray[np.bool_] | None = None
+    pairs: tuple[tuple[int, int], ...] = ()
+    n_new: int = 0
+
+    def changed(self, result: Result, earlier: Result | None) -> set[str] | None:
+        """Ids of people whose faces are others than before; None: of a full run, where all are looked at."""
+        if self.fresh is None or earlier is None:
+            return None
+        grown = set(self.clustering.label[self.fresh].tolist()) - {-1}
+        before = {person.id: person.n_faces for person in earlier.people}
+        return {result.people[number].id for number in grown} | {
+            person.id for person in result.people if before.get(person.id, 0) > person.n_faces
+        }
+
+
+def _cluster(
+    table: FaceTable,
+    rules: Rules,
+    constraints: Constraints,
+    settings: ResultSettings,
+    earlier: Result | None,
+    *,
+    update: bool,
+    jobs: int,
+) -> _Made:
+    """Cluster all faces, or for an update the new ones."""
+    threads = jobs if jobs > 0 else os.cpu_count() or 1
     known = None
-    if options.update:
-        why = _no_update(earlier, table, rules, mark(decisions))
+    if update:
+        why = _no_update(earlier, settings)
         if why:
             _log.warning("no update, all faces are clustered: %s", why)
         elif earlier is not None:
             known = recall(earlier, table)
     clustering = cluster_faces(table, rules, constraints, earlier=known, jobs=threads)
-    result = make_result(table, clustering, rules)
-    settings = {
-        "table": None if source is None else _seen_from(directory, source),
-        "link": options.link,
-        "decisions": mark(decisions),
-        "decisions_file": None
-        if _same_path(file, directory / decisions_jsonl.DECISIONS)
-        else os.path.abspath(file),
-    }
-    result = replace(result, settings={**result.settings, **settings})
-    if earlier is not None:
-        same = earlier.settings.get("decisions", "") == settings["decisions"]
-        result = inherit(result, earlier, names=same)
-    result = rename(result, names(decisions, table.faces, clustering.label))
-    for pair in namesakes(decisions, table.faces, clustering.label):
-        _warn_of_namesakes(result, directory, pair)
-    changed = None
-    if known is not None and earlier is not None:
-        fresh = known.is_new | ((known.person < 0) & (clustering.label >= 0))
-        pairs = would_merge(table, clustering, rules, constraints, changed=fresh, jobs=threads)
-        since = earlier.settings.get("update", {"updates": 0, "new_faces": 0})
-        update = {
-            "updates": since["updates"] + 1,
-            "new_faces": since["new_faces"] + int(np.count_nonzero(known.is_new)),
-            "would_merge": [[result.people[one].id, result.people[other].id] for one, other in pairs],
-        }
-        result = replace(result, settings={**result.settings, "update": update})
-        with_new = {result.people[number].id for number in set(clustering.label[fresh].tolist()) - {-1}}
-        sizes_before = {person.id: person.n_faces for person in earlier.people}
-        shrunk = {person.id for person in result.people if sizes_before.get(person.id, 0) > person.n_faces}
-        changed = with_new | shrunk
-    sizes = dict(zip(table.photos.path.tolist(), map(tuple, table.photos.size.tolist()), strict=True))
-    write_result(
-        result, directory, sizes=sizes, link=options.link, jobs=jobs, progress=progress, changed=changed
-    )
-    return result
+    result = replace(make_result(table, clustering, rules), settings=settings)
+    if known is None:
+        return _Made(clustering, result)
+    fresh = known.is_new | ((known.person < 0) & (clustering.label >= 0))
+    pairs = would_merge(table, clustering, rules, constraints, changed=fresh, jobs=threads)
+    return _Made(clustering, result, fresh, tuple(pairs), int(np.count_nonzero(known.is_new)))
 
 
-def _no_update(earlier: Result | None, table: FaceTable, rules: Rules, decisions: str) -> str:
+def _no_update(earlier: Result | None, settings: ResultSettings) -> str:
     """Say why an earlier result is of no use for an update; "" if it is."""
-    from dataclasses import asdict
-
-    from facecluster.table import settings_record
-
     if earlier is None:
         return "there is no earlier result in the folder"
-    if earlier.settings.get("cluster") != json.loads(json.dumps(asdict(rules))):
+    then = earlier.settings
+    if then.rules != settings.rules:
         return "the earlier result was made with other options of clustering"
-    now, then = settings_record(table.settings), earlier.settings
-    if any(then.get(key) != now[key] for key in ("detector", "encoder", "options", "models")):
+    if then.faces.key() != settings.faces.key():
         return "the earlier result is of faces that were encoded otherwise"
-    if earlier.settings.get("decisions", "") != decisions:
+    if then.decisions != settings.decisions:
         return "something else was decided since the earlier result"
     return ""
 
 
-def _earlier(directory: Path) -> Result | None:
-    """Read the result that the folder holds; a damaged one of ours is set aside."""
-    from facecluster.durable.own_files import ResultFolder
-    from facecluster.formats.clusters_json import read_result
-    from facecluster.library.lineage import check_ids
-
-    file = directory / CLUSTERS
-    if not os.path.lexists(file):
-        return None
-    try:
-        result = read_result(file)
-        check_ids(result)
-    except FaceclusterError as error:
-        if ResultFolder(directory, ()).has(CLUSTERS):  # else it is not replaced anyway
-            file.replace(file.with_name(DAMAGED))
-            _log.warning("%s; it is kept as %s, and people get new ids", error, file.with_name(DAMAGED))
-        return None
-    return result
-
-
-def _warn_of_other_decisions(earlier: Result, directory: Path) -> None:
-    """Say that what was decided for the earlier result does not count any more."""
-    if earlier.settings.get("decisions"):
-        _log.warning(
-            "%s: the earlier result kept to the decisions of %s, which are not there; give --decisions FILE",
-            directory,
-            earlier.settings.get("decisions_file") or "decisions.jsonl",
-        )
+def _with_ids_and_names(
+    made: _Made, decisions: Sequence[Decision], table: FaceTable, earlier: Result | None
+) -> Result:
+    """Give people the ids that they have, and the names that a person gave them."""
+    result, label = made.result, made.clustering.label
+    claimed = claims(decisions, table.faces, label)
+    same = earlier is not None and earlier.settings.decisions == result.settings.decisions
+    result = inherit(result, earlier, claimed=claimed, names=same)
+    result = rename(result, names(decisions, table.faces, label))
+    if made.fresh is None or earlier is None:
+        return result
+    since = earlier.settings.update or Updated(0, 0, ())
+    update = Updated(
+        updates=since.updates + 1,
+        new_faces=since.new_faces + made.n_new,
+        would_merge=tuple((result.people[one].id, result.people[other].id) for one, other in made.pairs),
+    )
+    return replace(result, settings=replace(result.settings, update=update))
 
 
-def _seen_from(directory: Path, file: str) -> str:
-    """A file's path relative to a folder where it lies in there, so that they may be moved together, else absolute."""
-    path = Path(os.path.realpath(os.path.dirname(file)), os.path.basename(file))
-    folder = os.path.realpath(directory)
-    return os.path.relpath(path, folder) if path.is_relative_to(folder) else os.path.abspath(file)
+def _lost(earlier: Result, result: Result) -> tuple[Person, ...]:
+    """People of before who are nobody now: not there, nor part of somebody."""
+    there = {person.id for person in result.people}
+    there |= {own for person in result.people for own in person.former}
+    return tuple(person for person in earlier.people if person.id not in there)
 
 
-def _same_path(a: Path, b: Path) -> bool:
-    """Whether two paths are of one file, there or not."""
-    return os.path.realpath(a) == os.path.realpath(b)
+def _namesakes(
+    result: Result, pairs: Sequence[Namesakes]
+) -> tuple[tuple[str, str, tuple[Decision, Decision]], ...]:
+    return tuple(
+        (result.people[pair.first].id, result.people[pair.second].id, pair.decisions) for pair in pairs
+    )
 
 
-def _warn_of_namesakes(result: Result, directory: Path, pair: Namesakes) -> None:
-    """Say that of two people who were given one name, one has lost it."""
-    from facecluster.identity.decisions import shown
-
-    first, second = result.people[pair.first].id, result.people[pair.second]
-    lines = "".join(f"\n  {shown(decision)}" for decision in pair.decisions)
-    where = shlex.quote(str(directory))
-    _log.warning(
-        "%s and %s were given one name, and only the latter has it:%s\n"
-        "merge them, facecluster merge %s %s %s, or give %s another: facecluster name %s %s NAME",
-        first, second.id, lines, where, first, second.id, first, where, first,
-    )  # fmt: skip
+def settings_told(remembered: dict[str, Any]) -> str:
+    """Name settings and their values."""
+    return ", ".join(f"{name} {value}" for name, value in remembered.items())

@@ -1,147 +1,375 @@
-"""What one decision changes in a result, at once and without encodings; the next `cluster` makes all of it anew.
+"""Corrections by somebody who knows better: name, merge, split, move, not a person, and undo.
 
-Each function takes a result and gives the corrected one, and the ids of the people whose faces are others now. Face
-ids stand for all copies of a photo, as in decisions. Where a face was placed by a person, its confidence is unknown.
+Each is a line behind the others in decisions.jsonl, to which every later clustering keeps; and what it changes in the
+people is changed at once. People and faces are meant as `refer` says.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import replace
+import logging
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
-from facecluster.identity.gate import Limits, Reason
-from facecluster.result import (
-    SHARP_BOX_PX,
-    Absent,
-    AlmostPerson,
-    Changes,
-    Merged,
-    Person,
-    PersonFace,
-    Result,
+from facecluster.errors import FaceclusterError, OutputError, UsageError
+from facecluster.formats import decisions_jsonl
+from facecluster.identity.assured import names
+from facecluster.identity.constraints import resolve
+from facecluster.identity.decisions import (
+    TYPICAL,
+    Act,
+    Decision,
+    Merge,
+    Move,
+    Name,
+    NotAPerson,
     Split,
-    UnclusteredFace,
-    person_id,
-    with_people,
+    Spot,
+    Spots,
+    Undo,
+    digest_of,
+    in_force,
+    mark,
+    undone,
 )
+from facecluster.library import amend, undo_patches
+from facecluster.library.amend import Correction
+from facecluster.library.layout import CLUSTERS
+from facecluster.library.library import Library
+from facecluster.library.refer import called, find, find_face, find_person
+from facecluster.result import Person, PersonFace, Result, UnclusteredFace, columns
+from facecluster.text import fold, many, printable
 
-Correction = tuple[Result, frozenset[str]]
+_log = logging.getLogger(__name__)
 
+NOBODY = "nobody"
+"""Whose a face is that is moved away from somebody."""
 
-def set_names(result: Result, names: dict[str, str]) -> Correction:
-    """Give every person the name that stands beside its id, and the others none."""
-    people = tuple(replace(person, name=names.get(person.id)) for person in result.people)
-    return replace(result, people=people, changes=Changes()), frozenset()
-
-
-def merge(result: Result, people: Sequence[Person]) -> Correction:
-    """Make one person of two or more: the id of the first, and of their names the first."""
-    into, *others = people
-    gone = {person.id for person in others}
-    one = Person.of(
-        into.id,
-        _ordered(result, [face for person in people for face in person.faces]),
-        next((person.name for person in people if person.name is not None), None),
-        [*into.former, *(id_ for person in others for id_ in (person.id, *person.former))],
-    )
-    rest = [one if person.id == into.id else person for person in result.people if person.id not in gone]
-    changes = Changes(
-        vanished=tuple(person.id for person in others),
-        merged=(Merged(into.id, tuple(person.id for person in people)),),
-    )
-    absent = (*result.absent, *map(Absent.of, others))
-    corrected = with_people(result, rest, result.unclustered)
-    return replace(corrected, changes=changes, absent=absent), frozenset({into.id})
+_LONGEST_NAME = 200
+"""Letters."""
 
 
-def split(result: Result, person: Person, ids: Collection[str]) -> Correction:
-    """Make a new person of some faces of one, and not of all; all of them found it."""
-    theirs = [replace(face, core=True, confidence=None) for face in person.faces if face.id in ids]
-    new = Person.of(person_id(result.next_id), _ordered(result, theirs))
-    stay = Person.of(
-        person.id, [face for face in person.faces if face.id not in ids], person.name, person.former
-    )
-    people = [stay if p.id == person.id else p for p in result.people]
-    changes = Changes(appeared=(new.id,), split=(Split(person.id, (person.id, new.id)),))
-    corrected = with_people(result, [*people, new], result.unclustered)
-    return (
-        replace(corrected, next_id=result.next_id + 1, changes=changes),
-        frozenset({person.id, new.id}),
-    )
+@dataclass(frozen=True)
+class Corrected:
+    """What was decided, and what it did.
+
+    Attributes:
+        decision: as it was written.
+        said: the same in a sentence.
+        in_step: whether the people show all decisions now; else they have to be clustered again.
+    """
+
+    decision: Decision
+    said: str
+    in_step: bool
 
 
-def move(result: Result, ids: Collection[str], into: Person | None) -> Correction:
-    """Give faces to a person, or to nobody; who has no face left is gone."""
-    return _place(result, ids, into, Reason.TAKEN_AWAY)
+def name(library: Library, who: str, new_name: str) -> Corrected:
+    """Give a person a name; "" takes it away.
+
+    The person keeps the name, and stays a person, whatever is clustered later.
+
+    Raises:
+        FaceclusterError: there is no such person, or somebody else has the name.
+        UsageError: it is none that could be told apart from other things.
+    """
+    result = library.people
+    person = find_person(result, who)
+    new = _name(new_name)
+    for other in result.people:
+        if new is not None and other.id != person.id and other.name and fold(other.name) == fold(new):
+            raise FaceclusterError(
+                f"{called(other)} has that name; if they are one person, merge {other.id} and {person.id}"
+            )
+    so_far = {p.id: p.name for p in result.people if p.name is not None and p.id != person.id}
+    given = so_far if new is None else {**so_far, person.id: new}
+    said = f"{person.id} has no name now" if new is None else f"{person.id} is {printable(new)} now"
+    return _keep(library, Name(person.id, new, _typical(person)), amend.set_names(result, given), said)
 
 
-def not_a_person(result: Result, ids: Collection[str]) -> Correction:
-    """Say of faces that they are no person's; who has no face left is gone."""
-    return _place(result, ids, None, Reason.NOT_A_PERSON)
+def merge(library: Library, who: Sequence[str]) -> Corrected:
+    """Make one person of two or more, with the id of the first, and of their names the first.
+
+    Raises:
+        UsageError: fewer than two people, or one of them twice.
+        FaceclusterError: there is no such person, or an earlier decision keeps them apart.
+    """
+    if len(who) < 2:
+        raise UsageError("give two people or more, the one whose id and name stays first")
+    people = [find_person(library.people, text) for text in who]
+    for i, person in enumerate(people):
+        if person.id in (other.id for other in people[:i]):
+            raise UsageError(f"{called(person)} is named twice ({printable(who[i])}); give different people")
+    act = Merge(tuple(p.id for p in people), tuple(_typical(p) for p in people))
+    corrected, changed = amend.merge(library.people, people)
+    one = next(person for person in corrected.people if person.id == people[0].id)
+    all_of_them = " and ".join(called(person) for person in people)
+    said = f"{all_of_them} are one person now: {called(one)}, with {many(one.n_faces, 'face')}"
+    return _keep(library, act, (corrected, changed), said)
 
 
-def _place(result: Result, ids: Collection[str], into: Person | None, reason: Reason) -> Correction:
-    """Take faces from wherever they are, and put them where they belong; `reason` is for those who are nobody's."""
-    people: list[Person] = []
-    taken: list[PersonFace | UnclusteredFace] = [face for face in result.unclustered if face.id in ids]
-    changed = set[str]()
-    vanished: list[Person] = []
-    for person in result.people:
-        stay = [face for face in person.faces if face.id not in ids]
-        if len(stay) == len(person.faces) or (into is not None and person.id == into.id):
-            people.append(person)
-            continue
-        taken += (face for face in person.faces if face.id in ids)
-        if stay:
-            changed.add(person.id)
-            people.append(Person.of(person.id, stay, person.name, person.former))
-        else:
-            vanished.append(person)
-    left = [face for face in result.unclustered if face.id not in ids]
-    if into is None:
-        left += (
-            UnclusteredFace(face.id, face.photo, face.box, face.pose, face.quality, reason.code)
-            for face in taken
+def split(library: Library, who: str, which: Sequence[str]) -> Corrected:
+    """Make a new person of some faces of one.
+
+    Raises:
+        FaceclusterError: there is no such person or face, a face is somebody else's, or none would be left.
+    """
+    result = library.people
+    person = find_person(result, who)
+    theirs = {face.id for face in person.faces}
+    ids = list(dict.fromkeys(find_face(result, text, person, library.photos_of).id for text in which))
+    for id_ in ids:
+        if id_ not in theirs:
+            raise FaceclusterError(f"{id_}: is {_whose(result, id_)}, not a face of {called(person)}")
+    if theirs <= set(ids):
+        raise FaceclusterError(
+            f"these are all faces of {called(person)}, and nothing would be left; give fewer"
         )
+    faces = [face for face in person.faces if face.id in ids]
+    corrected, changed = amend.split(result, person, ids)
+    (new,) = corrected.changes.appeared
+    act = Split(person.id, _spots(faces), _typical(person, ids), into=new)
+    keeps = f"which keeps {len(person.faces) - len(faces)}"
+    said = f"{new} is new, with {many(len(faces), 'face')} of {called(person)}, {keeps}"
+    return _keep(library, act, (corrected, changed), said)
+
+
+def move(library: Library, which: Sequence[str], to: str) -> Corrected:
+    """Give faces to a person, or to "nobody".
+
+    Raises:
+        FaceclusterError: there is no such person or face, or a face is there already.
+    """
+    result = library.people
+    into = None if fold(to) == NOBODY else find_person(result, to)
+    ids = set[str]()
+    for text in which:
+        face = find_face(result, text, None, library.photos_of)
+        if into is not None and face.id in {theirs.id for theirs in into.faces}:
+            raise FaceclusterError(f"{printable(text)}: is a face of {called(into)} already")
+        ids.add(face.id)
+    origins = [person for person in result.people if any(face.id in ids for face in person.faces)]
+    placed = {face.id for person in origins for face in person.faces}
+    if into is None and not ids <= placed:
+        raise FaceclusterError(f"{min(ids - placed)}: is nobody's already; leave it out")
+    if into is None and len(origins) > 1:
+        several = ", ".join(called(person) for person in origins)
+        raise FaceclusterError(f"the faces are of several people ({several}); move those of one at a time")
+    act = Move(
+        person=origins[0].id if len(origins) == 1 else None,
+        into=None if into is None else into.id,
+        faces=_spots(face for face in _all_faces(result) if face.id in ids),
+        to=None if into is None else _typical(into),
+        away=tuple(spot for person in origins for spot in _typical(person, ids)),
+    )
+    said = f"{many(len(ids), 'face')} moved to {NOBODY if into is None else called(into)}"
+    gone = [called(person) for person in origins if all(face.id in ids for face in person.faces)]
+    if gone:
+        said += f"; {', '.join(gone)} had no other and {'is' if len(gone) == 1 else 'are'} gone"
+    return _keep(library, act, amend.move(result, ids, into), said)
+
+
+def not_a_person(library: Library, what: Sequence[str]) -> Corrected:
+    """Say that a person, or faces, are none: a statue, a poster.
+
+    Raises:
+        UsageError: people and faces are mixed, or several people are given.
+        FaceclusterError: there is no such person or face.
+    """
+    result = library.people
+    found = [find(result, text, library.photos_of) for text in what]
+    people = [it for it in found if isinstance(it, Person)]
+    if people and len(found) > 1:
+        raise UsageError(f"{called(people[0])} is a person; give one person, or faces only")
+    if people:
+        (person,) = people
+        act = NotAPerson(person.id, _typical(person))
+        ids = {face.id for face in person.faces}
+        said = f"{called(person)} is no person now; {many(person.n_faces, 'face')} left out"
     else:
-        added = [
-            PersonFace(face.id, face.photo, face.box, face.pose, face.quality, False, None) for face in taken
-        ]
-        grown = Person.of(into.id, _ordered(result, [*into.faces, *added]), into.name, into.former)
-        people = [grown if person.id == into.id else person for person in people]
-        changed.add(into.id)
-    result, left = _without_almost(result, left, ids)
-    corrected = with_people(result, people, left)
-    changes = Changes(vanished=tuple(person.id for person in vanished))
-    absent = (*result.absent, *map(Absent.of, vanished))
-    return replace(corrected, changes=changes, absent=absent), frozenset(changed)
+        ids = {it.id for it in found}
+        act = NotAPerson(None, _spots(face for face in _all_faces(result) if face.id in ids))
+        said = f"{many(len(ids), 'face')} said to be no person's"
+    return _keep(library, act, amend.not_a_person(result, ids), said)
 
 
-def _ordered(result: Result, faces: Iterable[PersonFace]) -> list[PersonFace]:
-    """Order faces as `make_result` does, as far as records tell: worth showing, then founding, then as they were."""
-    limits = result.settings.get("cluster", {}).get("limits", {})
-    least = limits.get("min_quality", Limits().min_quality)
+def undo(library: Library, which: str | None = None, *, jobs: int = -1, progress: bool = False) -> Corrected:
+    """Take a decision back: the last one, or that of an id.
 
-    def key(face: PersonFace) -> tuple[bool, bool]:
-        size = min(face.box.right - face.box.left, face.box.bottom - face.box.top)
-        return size < SHARP_BOX_PX or (face.quality is not None and face.quality <= least), not face.core
+    What the last decision changed is put back as it was; for an earlier one people are grouped anew from the face table.
 
-    return sorted(faces, key=key)
+    Raises:
+        FaceclusterError: there is none, or it is undone already.
+    """
+    from facecluster.library.build import build
+
+    target = _to_undo(library, which)
+    root = target
+    by_id = {decision.id: decision for decision in library.decisions}
+    while isinstance(root.act, Undo) and root.act.undo in by_id:
+        root = by_id.pop(root.act.undo)
+    back = "taken back" if root is target else "the undoing is taken back"
+    said = f"{back}: {describe(root.act)} ({root.id})"
+    counts_again = root is not target  # and may contradict others; what counts no more cannot
+    if isinstance(root.act, Name):
+        return _keep(library, Undo(target.id), None, said, check=counts_again)
+    patched = None if counts_again else undo_patches.apply(library, target.id)
+    if patched is not None:
+        return _keep(library, Undo(target.id), patched, said, check=False)
+    if library.table_file is None:
+        kept = _keep(library, Undo(target.id), (library.people, None), said, check=counts_again)
+        named = library.people.settings.table
+        why = "its face table " + ("came through a pipe" if named is None else f"({named}) is gone")
+        _log.warning("%s does not show it yet, as %s; cluster again to see it", CLUSTERS, why)
+        return kept
+    table, source = library.table, str(library.table_file)
+    decision = decisions_jsonl.decide(Undo(target.id), library.decisions)
+    if counts_again:
+        resolve([*library.decisions, decision], table.faces)
+    library.record(decision)
+    n_before = library.people.counts.faces
+    try:
+        result = build(library, table, source=source, jobs=jobs, progress=progress).result
+    except FaceclusterError as error:
+        raise _kept(library, decision, error) from error
+    said += f"; {many(result.counts.faces, 'face')} grouped anew, {many(result.counts.people, 'person', 'people')}"
+    if result.counts.faces != n_before:
+        said += f" (there were {many(n_before, 'face')} before: the face table is another since)"
+    return Corrected(decision, said, in_step=True)
 
 
-def _without_almost(
-    result: Result, left: Iterable[UnclusteredFace], ids: Collection[str]
-) -> tuple[Result, list[UnclusteredFace]]:
-    """Take faces out of the almost-people; one without a face that counts is none any more."""
-    almost: list[AlmostPerson] = []
-    place: dict[int, int] = {}
-    for number, person in enumerate(result.almost):
-        faces = tuple(face for face in person.faces if face.id not in ids)
-        if len(faces) < len(person.faces):
-            photos = {face.photo for face in faces if not face.missing}
-            person = replace(person, faces=faces, n_photos=min(person.n_photos, len(photos)))
-        if len(faces) > 1 and person.n_photos > 0:
-            place[number] = len(almost)
-            almost.append(person)
-    moved = [face if face.almost is None else replace(face, almost=place.get(face.almost)) for face in left]
-    return replace(result, almost=tuple(almost)), moved
+def _to_undo(library: Library, which: str | None) -> Decision:
+    """The decision that is to be undone.
+
+    Raises:
+        FaceclusterError: there is none, or it is undone already.
+    """
+    if which is None:
+        standing = in_force(library.decisions)
+        if not standing:
+            raise FaceclusterError(f"{library.ledger}: there is no decision to be undone")
+        return max(
+            standing, key=lambda decision: (decision.line or len(library.decisions) + 1, decision.time)
+        )
+    found = [decision for decision in library.decisions if decision.id == which.lower()]
+    if not found:
+        near = "".join(f"\n  {d.id}  {describe(d.act)}" for d in in_force(library.decisions)[-10:])
+        raise FaceclusterError(
+            f"{library.ledger}: no decision has the id {printable(which)}; the last ones:{near}"
+        )
+    if found[0].id in undone(library.decisions):
+        raise FaceclusterError(f"{which}: is undone already: {describe(found[0].act)}")
+    return found[0]
+
+
+def _keep(
+    library: Library,
+    act: Act,
+    correction: Correction | tuple[Result, None] | None,
+    said: str,
+    *,
+    check: bool = True,
+) -> Corrected:
+    """Write a decision, and the people that it makes.
+
+    Args:
+        library: it is about.
+        act: what was decided.
+        correction: the people as they are now, and whose faces changed (None: they do not show the decision); None:
+            only names change, as the decisions have them.
+        said: about it, for people.
+        check: whether it may contradict others.
+
+    Raises:
+        FaceclusterError: it contradicts an earlier decision; nothing is written then.
+        OutputError: it cannot be written.
+    """
+    before, in_step = library.people, library.in_step
+    decision = decisions_jsonl.decide(act, library.decisions)
+    decisions = [*library.decisions, decision]
+    if check and not isinstance(act, Name):
+        resolve(decisions, columns(before))
+    result, changed = _renamed(before, decisions) if correction is None else correction
+    shows = changed is not None
+    if in_step and shows:
+        result = replace(result, settings=replace(result.settings, decisions=mark(decisions)))
+    library.record(decision)
+    if changed is not None:
+        try:
+            if in_step and not isinstance(act, Undo):
+                undo_patches.note(library, decision.id, before, result)
+            library.save(result, changed=changed)
+        except OutputError as error:
+            raise _kept(library, decision, error) from error
+    return Corrected(decision, said, in_step and shows)
+
+
+def _kept(library: Library, decision: Decision, error: FaceclusterError) -> FaceclusterError:
+    """Say that a decision was written, though what it makes was not."""
+    return type(error)(
+        f"{error}\n{library.ledger} has the decision ({decision.id}) all the same, and cluster will keep to it"
+    )
+
+
+def _renamed(result: Result, decisions: Sequence[Decision]) -> Correction:
+    """Give everybody the name that the decisions say."""
+    faces = columns(result)
+    found = names(decisions, faces, faces.person)
+    return amend.set_names(result, {result.people[number].id: name for number, name in found.items()})
+
+
+def describe(act: Act) -> str:
+    """Put into a few words what was decided; ids are those of the time."""
+    match act:
+        case Name(person, given):
+            return f"name {person} {'(none)' if given is None else printable(given)}"
+        case Merge(people):
+            return f"merge {' '.join(people)}"
+        case Split(person, faces):
+            return f"split {many(len(faces), 'face')} off {person}"
+        case Move(into=into, faces=faces):
+            return f"move {many(len(faces), 'face')} to {into or NOBODY}"
+        case NotAPerson(person, faces):
+            return f"not-a-person {person or many(len(faces), 'face')}"
+        case Undo(undone_id):
+            return f"undo {undone_id}"
+
+
+def _name(text: str) -> str | None:
+    """A name as it is kept; None for no name.
+
+    Raises:
+        UsageError: it is none that could be told apart from other things.
+    """
+    new = " ".join(text.split())
+    if not new.isprintable():
+        raise UsageError(f"{printable(new)!r}: not a name that can be shown everywhere; give plain text")
+    if len(new) > _LONGEST_NAME:
+        raise UsageError(f"a name of {len(new)} letters; give one of up to {_LONGEST_NAME}")
+    if fold(new) == NOBODY or re.fullmatch(r"person-\d+", fold(new)):
+        raise UsageError(f"{new!r}: has a meaning of its own and is no name; give another")
+    return new or None
+
+
+def _typical(person: Person, without: Iterable[str] = ()) -> Spots:
+    """The faces by which a person is known, but for some: founding ones first."""
+    left_out = set(without)
+    founding_first: list[PersonFace] = sorted(person.faces, key=lambda face: not face.core)
+    return _spots(face for face in founding_first if face.id not in left_out)[:TYPICAL]
+
+
+def _spots(faces: Iterable[PersonFace | UnclusteredFace]) -> Spots:
+    """How decisions know faces; copies are one."""
+    return tuple(dict.fromkeys(Spot(digest_of(face.id), face.known_at) for face in faces))
+
+
+def _all_faces(result: Result) -> list[PersonFace | UnclusteredFace]:
+    return [*(face for person in result.people for face in person.faces), *result.unclustered]
+
+
+def _whose(result: Result, id_: str) -> str:
+    """Say whose a face is."""
+    for person in result.people:
+        if any(face.id == id_ for face in person.faces):
+            return f"of {called(person)}"
+    return "nobody's"

@@ -10,7 +10,7 @@ import fnmatch
 import json
 import os
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -18,8 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facecluster.errors import FaceclusterError
+from facecluster.formats.forgotten_jsonl import Place
 from facecluster.identity.boxes import SAME_FACE_IOU, lose_faces, overlaps
-from facecluster.identity.decisions import Decision, Name, digest_of, in_force, resolve
+from facecluster.identity.constraints import resolve
+from facecluster.identity.decisions import Decision, Name, digest_of, in_force
 from facecluster.result import (
     Absent,
     AlmostPerson,
@@ -288,7 +290,7 @@ def forget_in_table(table: FaceTable, target: Target) -> CleanedTable:
     digests = [digest_of(face) for face in faces.id.tolist()]
     for row in range(len(faces)):
         gone[row] = gone[row] or (
-            digests[row] in target.boxes and target.has_face(digests[row], faces.box[row])
+            digests[row] in target.boxes and target.has_face(digests[row], faces.anchor[row])
         )
     box = faces.box.astype(np.float64)
     lost = lose_faces(faces.photo.astype(np.int64), box, gone, photos.size, photos.lost)
@@ -309,6 +311,36 @@ def forget_in_table(table: FaceTable, target: Target) -> CleanedTable:
         tuple(photos.path[out].tolist()),
         tuple(photos.path[bare & ~out].tolist()),
     )
+
+
+def places_in_table(table: FaceTable, target: Target) -> Iterator[Place]:
+    """Say where in the photos of a table the faces are that go; all of a photo that goes is one place."""
+    photos, faces = table.photos, table.faces
+    pixels = photos.pixels.astype(str).tolist()
+    digests, sizes, looks = photos.digest.tolist(), photos.size.tolist(), photos.hash.tolist()
+
+    def place(row: int, box: Sequence[float] | None) -> Place:
+        size = (sizes[row][0], sizes[row][1])
+        where = None if box is None else (box[0], box[1], box[2], box[3])
+        return Place(digests[row], pixels[row], looks[row], size, where)
+
+    for row, path in enumerate(photos.path.tolist()):
+        if target.has_photo(path) and digests[row] in target.contents:
+            yield place(row, None)
+    for face_id, row, anchor in zip(
+        faces.id.tolist(), faces.photo.tolist(), faces.anchor.tolist(), strict=True
+    ):
+        if digest_of(face_id) in target.boxes and target.has_face(digest_of(face_id), anchor):
+            yield place(row, anchor)
+
+
+def places_in_result(result: Result, target: Target) -> Iterator[Place]:
+    """Say where the faces are that go, as far as a result tells it."""
+    placed = columns(result)
+    for face_id, anchor in zip(placed.id, placed.anchor.tolist(), strict=True):
+        photo = digest_of(face_id)
+        if target.has_face(photo, anchor):
+            yield Place(photo, "", 0, (0, 0), (anchor[0], anchor[1], anchor[2], anchor[3]))
 
 
 @dataclass(frozen=True)

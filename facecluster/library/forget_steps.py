@@ -1,24 +1,48 @@
-"""The steps of `forget`: clean tables, decisions and results of faces and photos, and count what goes."""
+"""Forget: take a person, or photos, out of face tables and libraries, for good, and keep them out.
+
+    the list of places ─▶ interrupted encode ─▶ face tables ─▶ decisions ─▶ results, the ones that know the person last
+
+The list comes first, so that nothing that is found again while the rest is cleaned gets in. A result is the last to change,
+and in its folder clusters.json is, so that what was killed half-way finds the same faces when it is run again, and finishes;
+of a label, the tables are, which know it, and of somebody absent who is known by a decided name, the decisions. Only which
+decisions it shows is put down in a result before these change, so that it is known to be in step with them at any time.
+Every file is whole, old or new, at any time; the old bytes have no name any more once the new ones have, but what a disk,
+its snapshots and backups keep is beyond this.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from facecluster.durable.whole_file import PART
+from facecluster.errors import FaceclusterError, OutputError
+from facecluster.formats import forgotten_jsonl
+from facecluster.formats.forgotten_jsonl import Place
+from facecluster.identity.boxes import Main
+from facecluster.library import undo_patches
 from facecluster.library.folders import lay_out, montage_of, open_folder, write_result
-from facecluster.library.forget_targets import Opened, ids_of
+from facecluster.library.forget import Cleaned, CleanedTable, Target, places_in_result, places_in_table
+from facecluster.library.forget_targets import (
+    Opened,
+    check_tables,
+    faces_of_labels,
+    ids_of,
+    marks_of,
+    open_targets,
+    target_of_all,
+)
+from facecluster.library.labels import FOLDER
 from facecluster.library.layout import (
     CLUSTERS,
     DAMAGED,
+    TABLE,
 )
-
-if TYPE_CHECKING:  # NumPy is loaded when there is work to do
-    from collections.abc import Iterable, Mapping
-
-    from facecluster.library.forget import Cleaned, CleanedTable, Target
-    from facecluster.result import Result
+from facecluster.library.library import Library
+from facecluster.result import Result
+from facecluster.table import FaceTable
 
 
 @dataclass
@@ -52,6 +76,151 @@ class Report:
     removed: list[str] = field(default_factory=list)
     face_ids: list[str] = field(default_factory=list)
     photo_paths: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be forgotten.
+
+    Attributes:
+        persons: ids, or names.
+        globs: patterns of photos.
+        names: labels of a face table.
+        labels_from: where those come from: `labels.FOLDER`, or a file.
+        which: face of a photo that carries its label.
+        table_gone: the face table of a library, which is not where it was, is nowhere any more.
+    """
+
+    persons: tuple[str, ...] = ()
+    globs: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    labels_from: str | None = None
+    which: Main | None = None
+    table_gone: bool = False
+
+
+@dataclass(frozen=True)
+class Forgotten:
+    """What was forgotten.
+
+    Attributes:
+        report: what went.
+        results: of the libraries.
+        tables: by their file.
+        lists: files that say where the faces were.
+    """
+
+    report: Report
+    results: list[Opened]
+    tables: dict[Path, CleanedTable]
+    lists: tuple[Path, ...]
+
+
+def forget(
+    targets: Sequence[str], wanted: Wanted, *, library: Library | None = None, dry_run: bool = False
+) -> Forgotten:
+    """Remove people, or photos, from face tables and libraries, at once and for good.
+
+    Args:
+        targets: folders of people, their clusters.json, or face tables. Of a library its face table and decisions are
+            cleaned too, of a table the library beside it.
+        wanted: what is to be forgotten.
+        library: one of them that is open already.
+        dry_run: only say what would go.
+
+    Raises:
+        FaceclusterError: nothing matches, something cannot be read or written, or is not ours to replace.
+    """
+    from facecluster.library.forget import forget_in_result, forget_in_table
+
+    with ExitStack() as stack:
+        results, tables = open_targets(targets, wanted.persons, stack, library)
+        labelled = faces_of_labels(tables, wanted.names, wanted.labels_from or FOLDER, wanted.which)
+        target = target_of_all(results, tables, wanted.persons, wanted.globs, labelled)
+        marks = marks_of(results, target)
+        own = check_tables(results, tables, target, gone=wanted.table_gone)
+        cleaned_tables = {path: forget_in_table(table, target) for path, table in tables.items()}
+        cleaned_results = [
+            forget_in_result(o.result, target, cleaned_tables[path].table if path else None, ids_of(o))
+            for o, path in zip(results, own, strict=True)
+        ]
+        report = Report(dry_run, photo_paths=sorted(target.photos))
+        report.face_ids = list(
+            dict.fromkeys(
+                face
+                for faces in [
+                    *(cleaned.faces for cleaned in cleaned_tables.values()),
+                    *(cleaned.faces for cleaned in cleaned_results),
+                ]
+                for face in faces
+            )
+        )
+        if not report.face_ids and not report.photo_paths and not any(o.people for o in results):
+            named = ", ".join(wanted.persons + wanted.globs + wanted.names)
+            raise FaceclusterError(f"{named}: nothing matches; nothing was changed")
+        sizes: dict[str, tuple[int, int]] = {}
+        for table in tables.values():
+            paths, wh = table.photos.path.tolist(), table.photos.size.tolist()
+            sizes |= zip(paths, map(tuple, wh), strict=True)
+        lists = _lists(results, tables, target)
+        pairs = list(zip(results, cleaned_results, strict=True))
+        try:
+            if not dry_run:
+                for file, places in lists.items():
+                    forgotten_jsonl.append(file, set(places).difference(forgotten_jsonl.read(file)))
+            if not wanted.names:
+                clean_tables(cleaned_tables, target, report, globs=bool(wanted.globs))
+            decided = any(o.decided for o in results)
+            if not decided:
+                clean_decisions(results, marks, target, report)
+            for opened, cleaned in sorted(pairs, key=lambda pair: bool(pair[0].people)):
+                clean_result(opened, cleaned, marks, sizes, report)
+            if decided:  # which know who it is
+                clean_decisions([replace(o, result=c.result) for o, c in pairs], marks, target, report)
+            if wanted.names:  # which the tables know
+                clean_tables(cleaned_tables, target, report, globs=bool(wanted.globs))
+        except (FaceclusterError, OSError) as error:
+            raise _unfinished(error, report) from error
+    if library is not None and not dry_run:
+        library.reload()
+    return Forgotten(report, results, cleaned_tables, tuple(lists))
+
+
+def _lists(
+    results: Iterable[Opened], tables: Mapping[Path, FaceTable], target: Target
+) -> dict[Path, list[Place]]:
+    """Say where the faces are that are to be forgotten, by the list that they belong on.
+
+    A place is told by every table that knows its photo, and of faces that only a result knows, by that.
+    """
+    lists: dict[Path, dict[Place, None]] = {}
+    everywhere: dict[Place, None] = {}
+    for path, table in tables.items():
+        found = dict.fromkeys(places_in_table(table, target))
+        lists[forgotten_jsonl.list_of(path)] = found
+        everywhere |= found
+    known = {place.photo for place in everywhere}
+    for opened in results:
+        own = lists.setdefault(forgotten_jsonl.list_of(opened.directory / TABLE), {})
+        own |= everywhere
+        own |= dict.fromkeys(
+            place for place in places_in_result(opened.result, target) if place.photo not in known
+        )
+    return {file: sorted(places, key=_order) for file, places in lists.items() if places}
+
+
+def _order(place: Place) -> tuple[str, tuple[float, ...]]:
+    return place.photo, place.box or ()
+
+
+def _unfinished(error: FaceclusterError | OSError, report: Report) -> FaceclusterError:
+    """Say what was done before a step failed; the same again does the rest."""
+    done = [*report.rewritten, *report.removed]
+    already = f"; cleaned already: {', '.join(done)}" if done else ""
+    kind = type(error) if isinstance(error, FaceclusterError) else OutputError
+    return kind(
+        f"{error}\nnot everything is removed yet{already}. Once that is mended, the same command finishes it"
+    )
 
 
 def clean_tables(tables: Mapping[Path, CleanedTable], target: Target, report: Report, *, globs: bool) -> None:
@@ -119,7 +288,7 @@ def _marked(result: Result, opened: Opened, marks: Mapping[Path, str]) -> Result
     """Put down which decisions a result shows."""
     if opened.directory not in marks:
         return result
-    return replace(result, settings={**result.settings, "decisions": marks[opened.directory]})
+    return replace(result, settings=replace(result.settings, decisions=marks[opened.directory]))
 
 
 def clean_result(
@@ -138,6 +307,11 @@ def clean_result(
         if not report.dry_run:
             damaged.unlink()
         report.removed.append(str(damaged))
+    for name in (undo_patches.FILE,):
+        if (opened.directory / name).exists():
+            if not report.dry_run:
+                (opened.directory / name).unlink()
+            report.removed.append(str(opened.directory / name))
     _count(opened, result, cleaned, report)
     if not report.dry_run:
         write_result(

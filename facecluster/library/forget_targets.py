@@ -12,6 +12,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from facecluster.durable.lock import hold
 from facecluster.errors import FaceclusterError, OutputError, UsageError
 from facecluster.library.folders import open_folder
 from facecluster.library.labels import (
@@ -20,10 +21,12 @@ from facecluster.library.labels import (
 )
 from facecluster.library.layout import (
     CLUSTERS,
+    LOCK,
     TABLE,
     read,
     table_of,
 )
+from facecluster.library.library import WAIT_S, Library
 from facecluster.library.refer import find_person
 from facecluster.text import fold, printable
 
@@ -63,9 +66,15 @@ class Opened:
 
 
 def open_targets(
-    targets: Iterable[str], persons: tuple[str, ...], stack: ExitStack
+    targets: Iterable[str], persons: tuple[str, ...], stack: ExitStack, library: Library | None = None
 ) -> tuple[list[Opened], dict[Path, FaceTable]]:
-    """Read all that is to be cleaned, and keep encode from the tables until `stack` ends.
+    """Read all that is to be cleaned, and keep others from it until `stack` ends.
+
+    Args:
+        targets: folders of people, their clusters.json, or face tables.
+        persons: who is to be forgotten.
+        stack: gets the locks.
+        library: one of them that is open already.
 
     Raises:
         FaceclusterError: something cannot be read, is not ours to replace, or is being encoded.
@@ -89,6 +98,9 @@ def open_targets(
             f"{next(iter(paths))}: a face table knows no people; give the RESULT as well, or --label NAME with "
             "--labels folder or a CSV, or --photo"
         )
+    for folder in folders:
+        if library is None or folder != library.directory.resolve():
+            stack.enter_context(hold(folder / LOCK, folder, wait_s=WAIT_S))
     results = [_result(folder) for folder in folders]
     for opened in results:
         paths |= dict.fromkeys(opened.tables)
@@ -119,7 +131,10 @@ def _result(folder: Path) -> Opened:
     ]
     decisions = [
         path.resolve()
-        for path in (decisions_jsonl.file_of(result.settings, folder), folder / decisions_jsonl.DECISIONS)
+        for path in (
+            decisions_jsonl.file_of(result.settings.decisions_file, folder),
+            folder / decisions_jsonl.DECISIONS,
+        )
     ]
     return Opened(
         directory=folder,
@@ -128,7 +143,7 @@ def _result(folder: Path) -> Opened:
         decided=False,
         tables=tuple(dict.fromkeys(tables)),
         decisions=tuple(path for path in dict.fromkeys(decisions) if path.exists()),
-        link=result.settings.get("link") or files.link(),
+        link=result.settings.link or files.link(),
     )
 
 
@@ -236,7 +251,7 @@ def check_tables(
     """
     own: list[Path | None] = []
     for opened in results:
-        named = opened.result.settings.get("table")
+        named = opened.result.settings.table
         first = dict.fromkeys([*opened.tables, *tables])
         own.append(
             next((path for path in first if not _lacks(path, tables[path], opened.result, target)), None)
@@ -353,7 +368,7 @@ def marks_of(results: Iterable[Opened], target: Target) -> dict[Path, str]:
             content, _ = forget_in_decisions(file.read_bytes(), target)
             stay = {json.loads(line)["id"] for line in content.split(b"\n") if line.strip()}
             cleaned = mark([decision for decision in decisions if decision.id in stay])
-            if (opened.result.settings.get("decisions") or "") not in (mark(decisions), cleaned):
+            if opened.result.settings.decisions not in (mark(decisions), cleaned):
                 raise FaceclusterError(
                     f"{opened.directory}: its {CLUSTERS} does not show all decisions of {file}, and others may be "
                     f"forgotten than are meant; run cluster with -o {shlex.quote(str(opened.directory))} first, "

@@ -15,6 +15,8 @@ CLUSTERS = "clusters.json"
 """Who is who, in the folder of results."""
 DAMAGED = "clusters.damaged.json"
 """What becomes of a record that cannot be read."""
+LOCK = ".facecluster.lock"
+"""Held while a process works in the folder of results."""
 TABLE = "faces.npz"
 """The face table, where it lies in the folder of results."""
 
@@ -29,7 +31,8 @@ def table_of(result: Result, directory: Path) -> Path | None:
     Returns:
         The table that is named, else the one beside the result, if that is there; None: neither is.
     """
-    places = [directory / named] if isinstance(named := result.settings.get("table"), str) else []
+    named = result.settings.table
+    places = [] if named is None else [directory / named]
     return next((file for file in (*places, directory / TABLE) if file.is_file()), None)
 
 

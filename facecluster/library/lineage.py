@@ -35,21 +35,28 @@ def check_ids(result: Result) -> None:
         raise FaceclusterError(f"the record of people is damaged: {what}; run cluster again")
 
 
-def inherit(result: Result, earlier: Result, *, names: bool) -> Result:
+def inherit(
+    result: Result, earlier: Result | None, *, claimed: Mapping[int, str] | None = None, names: bool = False
+) -> Result:
     """Give the people of a result the ids of an earlier one, and say what changed.
 
     Args:
         result: with people numbered from 1.
-        earlier: what the folder had before, with sound ids (`check_ids`).
+        earlier: what the folder had before, with sound ids (`check_ids`); None: nothing.
+        claimed: id, by place among the people, by which a person knows somebody (`identity.assured.claims`): it goes
+            before all else.
         names: whether people keep their names, too.
 
     Returns:
-        The result with the people in the same order: an old id by majority of faces, see `identity.people.trace`; else
+        The result with the people in the same order: an old id by majority of faces, see `identity.heirs.trace`; else
         that of somebody absent, of whose faces that are placed anywhere the person holds more than half; else a
         number that nobody ever had. `former` gains the ids of those who were merged, and theirs; who is gone now is
         absent. Where a person was split, and the part that would keep the id is mostly somebody's who was merged
         into it, that part gets the absent one's id, and the largest other part the person's.
     """
+    claimed = claimed or {}
+    if earlier is None:
+        return _claim(result, claimed)
     old, new = columns(earlier), columns(result)
     rows_old, rows_new = match_faces(old, new)
     lineage = trace(old.person[rows_old], new.person[rows_new], len(result.people))
@@ -71,9 +78,12 @@ def inherit(result: Result, earlier: Result, *, names: bool) -> Result:
         former = {*was.former, *(text for other in others for text in (other.id, *other.former))}
         called = next((one.name for one in (was, *others) if one.name is not None), None) if names else None
         people.append(replace(person, id=was.id, name=called, former=tuple(former)))
+    held = _claim(replace(result, people=tuple(people), next_id=next_id), claimed)
+    people, next_id = list(held.people), held.next_id
     before, after = [person.id for person in earlier.people], [person.id for person in people]
+    there = set(before)
     changes = Changes(
-        appeared=tuple(own for own, heir in zip(after, heirs, strict=True) if heir < 0),
+        appeared=tuple(own for own in after if own not in there),
         vanished=tuple(sorted(set(before) - set(after), key=_order)),
         merged=tuple(Merged(after[to], tuple(before[i] for i in of)) for to, of in lineage.merged),
         split=tuple(Split(before[i], tuple(after[j] for j in to)) for i, to in lineage.split),
@@ -83,6 +93,23 @@ def inherit(result: Result, earlier: Result, *, names: bool) -> Result:
     return replace(
         result, people=_with_former(people, absent), next_id=next_id, changes=changes, absent=tuple(absent)
     )
+
+
+def _claim(result: Result, claimed: Mapping[int, str]) -> Result:
+    """Give people the ids by which a person knows them; who else had one of these gets a number of its own."""
+    sound = {number: own for number, own in claimed.items() if _ID.fullmatch(own)}
+    known, taken = set(sound.values()), {person.id for person in result.people}
+    next_id = max(result.next_id, *(1 + int(own.removeprefix("person-")) for own in known), 1)
+    people = []
+    for number, person in enumerate(result.people):
+        own = sound.get(number, person.id)
+        if number not in sound and own in known:
+            own, next_id = person_id(next_id), next_id + 1
+        former = tuple(old for old in person.former if old != own)
+        people.append(replace(person, id=own, former=former) if own != person.id else person)
+    if {person.id for person in people} == taken and next_id == result.next_id:
+        return result
+    return replace(result, people=tuple(people), next_id=next_id)
 
 
 def _come_back(

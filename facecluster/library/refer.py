@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -42,7 +43,25 @@ def find_person(result: Result, text: str) -> Person:
     return found[0]
 
 
-def find_face(result: Result, text: str, person: Person | None = None) -> Face:
+def by_content(path: str) -> set[str]:
+    """Give the ids that a file's photo may have, as far as its content tells; none where it cannot be read."""
+    from facecluster import photos, picture
+    from facecluster.errors import PhotoError
+
+    try:
+        data, _ = photos.read(path)
+        decoded = photos.decode(data)
+    except PhotoError:
+        return set()
+    return {photos.digest(data), picture.pixel_digest(decoded.pixels, decoded.size)}
+
+
+def find_face(
+    result: Result,
+    text: str,
+    person: Person | None = None,
+    photos_of: Callable[[str], set[str]] = by_content,
+) -> Face:
     """Find which face is meant.
 
     Args:
@@ -50,11 +69,12 @@ def find_face(result: Result, text: str, person: Person | None = None) -> Face:
         text: see the top of this file. A photo is known by its path, or by its content wherever it lies, so that a
             photo in a person's folder will do.
         person: of several faces of a photo, the one of this person is meant.
+        photos_of: gives the ids that the photo of a file may have.
 
     Raises:
         FaceclusterError: none, or several; the message lists the faces of the photo.
     """
-    face = _face(result, text, person)
+    face = _face(result, text, person, photos_of)
     if face is None:
         raise FaceclusterError(
             f"{printable(text)}: no such face; give a face's id as clusters.json has it (or {SHORTEST} letters of "
@@ -63,7 +83,7 @@ def find_face(result: Result, text: str, person: Person | None = None) -> Face:
     return face
 
 
-def find(result: Result, text: str) -> Person | Face:
+def find(result: Result, text: str, photos_of: Callable[[str], set[str]] = by_content) -> Person | Face:
     """Find the person or face that is meant.
 
     Raises:
@@ -71,7 +91,7 @@ def find(result: Result, text: str) -> Person | Face:
     """
     if _people(result, text):
         return find_person(result, text)
-    face = _face(result, text, None)
+    face = _face(result, text, None, photos_of)
     if face is None:
         raise FaceclusterError(f"{printable(text)}: no such person or face; {_near(result, text)}")
     return face
@@ -90,15 +110,17 @@ def _people(result: Result, text: str) -> list[Person]:
     return found or [p for p in result.people if wanted in map(fold, p.former)]
 
 
-def _face(result: Result, text: str, person: Person | None) -> Face | None:
+def _face(
+    result: Result, text: str, person: Person | None, photos_of: Callable[[str], set[str]]
+) -> Face | None:
     """The face that is meant; None if nothing is like it."""
     if found := [face for face in _faces(result) if face.id == text]:
         return found[0]
     path, number = text, None
-    of_photo = _of_photo(result, text)
+    of_photo = _of_photo(result, text, photos_of)
     if not of_photo and "#" in text:
         path, _, digits = text.rpartition("#")
-        number, of_photo = int(digits) if digits.isdecimal() else 0, _of_photo(result, path)
+        number, of_photo = int(digits) if digits.isdecimal() else 0, _of_photo(result, path, photos_of)
     if of_photo:
         return _choose(result, path, of_photo, number, person)
     starting = {
@@ -117,16 +139,14 @@ def _faces(result: Result) -> list[Face]:
     return [*(face for person in result.people for face in person.faces), *result.unclustered]
 
 
-def _of_photo(result: Result, path: str) -> list[Face]:
+def _of_photo(result: Result, path: str, photos_of: Callable[[str], set[str]]) -> list[Face]:
     """Faces of a photo, in the order of their ordinals; none where there is no such photo."""
     faces = _faces(result)
     paths = {os.path.abspath(path), os.path.realpath(path)}
     found = [face for face in faces if face.photo in paths]
     if not found and os.path.isfile(path):
-        from facecluster.photos import digest
-
-        content = digest(path)
-        found = list({face.id: face for face in faces if face.id.rpartition("-")[0] == content}.values())
+        photos = photos_of(path)
+        found = list({face.id: face for face in faces if face.id.rpartition("-")[0] in photos}.values())
     return sorted(found, key=lambda face: (len(face.id), face.id))
 
 

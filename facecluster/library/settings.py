@@ -1,44 +1,148 @@
-"""What a user chooses about a library."""
+"""What a user chooses about a library, and what the library remembers of it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from facecluster.identity.gate import Limits
 
 if TYPE_CHECKING:  # NumPy is loaded when there is work to do
     from facecluster.durable.own_files import Link
     from facecluster.identity.rules import Rules, SamePhoto
+    from facecluster.options import EncodeOptions
+    from facecluster.result import ResultSettings
+    from facecluster.table import Settings
+
+LINK: Link = "copy"
+"""How the folders of a new library hold photos."""
 
 
 @dataclass(frozen=True)
-class ClusterOptions:
-    """What a user may choose about clustering; None is the encoder's default, of `decisions` see `file_of`."""
+class Choices:
+    """What a user chooses about clustering and the folders. None: what the library was made with last, else the default.
 
-    limits: Limits = Limits()
-    gate: bool = True
+    Attributes:
+        min_images, min_size_px, max_angle_deg, min_quality: see `identity.gate.Limits`.
+        gate, min_samples, same_photo: see `identity.rules.Rules`.
+        eps: see `identity.rules.Rules.make`; it belongs to one encoder, and is not remembered for another.
+        link: how the folders hold photos.
+    """
+
+    min_images: int | None = None
+    min_size_px: float | None = None
+    max_angle_deg: float | None = None
+    min_quality: float | None = None
+    gate: bool | None = None
     eps: float | None = None
     min_samples: int | None = None
-    same_photo: SamePhoto = "prefer"
-    link: Link = "copy"
-    decisions: Path | None = None
-    update: bool = False
+    same_photo: SamePhoto | None = None
+    link: Link | None = None
 
-    def rules(self, encoder: str) -> Rules:
-        """Fill in what the encoder decides.
 
-        Raises:
-            TableError: an encoder nobody knows.
-        """
-        from facecluster.identity.rules import Rules
+@dataclass(frozen=True)
+class Chosen:
+    """What a library is made with.
 
-        return Rules.make(
-            encoder,
-            limits=self.limits,
-            gate=self.gate,
-            eps=self.eps,
-            min_samples=self.min_samples,
-            same_photo=self.same_photo,
-        )
+    Attributes:
+        rules: of clustering.
+        eps: as the user chose it; None: the default of the encoder.
+        link: how the folders hold photos.
+        remembered: choices of last time that are not the defaults, by name of the field of `Choices`.
+    """
+
+    rules: Rules
+    eps: float | None
+    link: Link
+    remembered: dict[str, Any]
+
+
+def choose(choices: Choices, earlier: ResultSettings | None, encoder: str) -> Chosen:
+    """Fill in what is not chosen: what the library was made with, else the default.
+
+    Args:
+        choices: of the user, now.
+        earlier: of the library; None: it is new.
+        encoder: of the faces.
+
+    Raises:
+        TableError: an encoder nobody knows.
+    """
+    from facecluster.identity.rules import Rules
+
+    default = usual()
+    before = default if earlier is None else _before(earlier, encoder)
+    given = {field.name: getattr(choices, field.name) for field in fields(Choices)}
+    used = {name: before[name] if value is None else value for name, value in given.items()}
+    remembered = {
+        name: before[name] for name, value in given.items() if value is None and before[name] != default[name]
+    }
+    limits = Limits(used["min_images"], used["min_size_px"], used["max_angle_deg"], used["min_quality"])
+    rules = Rules.make(
+        encoder,
+        limits=limits,
+        gate=used["gate"],
+        eps=used["eps"],
+        min_samples=used["min_samples"],
+        same_photo=used["same_photo"],
+    )
+    return Chosen(rules, used["eps"], used["link"], remembered)
+
+
+def usual() -> dict[str, Any]:
+    """The defaults, by field of `Choices`."""
+    limits = Limits()
+    return {
+        **vars(limits),
+        "gate": True,
+        "eps": None,
+        "min_samples": None,
+        "same_photo": "prefer",
+        "link": LINK,
+    }
+
+
+def _before(earlier: ResultSettings, encoder: str) -> dict[str, Any]:
+    """What a library was made with, by field of `Choices`."""
+    from facecluster.identity.rules import MIN_SAMPLES
+
+    used = usual()
+    if earlier.link is not None:
+        used["link"] = earlier.link
+    if earlier.rules is not None:
+        rules = earlier.rules
+        used |= vars(rules.limits)
+        used |= {"gate": rules.gate, "same_photo": rules.same_photo}
+        used["min_samples"] = None if rules.min_samples == MIN_SAMPLES else rules.min_samples
+        used["eps"] = earlier.eps if earlier.faces.encoder == encoder else None
+    return used
+
+
+def encoding_of(chosen: dict[str, Any], earlier: Settings | None) -> EncodeOptions:
+    """Fill in what is not chosen about encoding: what the face table of the library was made with, else the default.
+
+    Args:
+        chosen: fields of `EncodeOptions` that the user gave.
+        earlier: of the table; None: there is none, or it is to be forgotten.
+
+    Raises:
+        TableError: its detector or encoder is not known here.
+    """
+    from facecluster.options import EncodeOptions, remembered_options
+
+    before = {} if earlier is None else vars(remembered_options(earlier))
+    return EncodeOptions(**before | chosen)
+
+
+def settings_in(output: Path | None) -> Settings | None:
+    """Read what a face table was made with; None where there is no table that can be read."""
+    from facecluster.errors import TableError
+    from facecluster.formats import face_table
+
+    if output is None or not output.is_file():
+        return None
+    try:
+        return face_table.read_settings(output)
+    except TableError:
+        return None  # who writes it says why

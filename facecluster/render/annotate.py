@@ -17,7 +17,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from facecluster.durable.own_files import NAME_BYTES
 from facecluster.errors import PhotoError
-from facecluster.photos import MAX_PIXELS, decode, digest
+from facecluster.photos import MAX_PIXELS, decode, digest, read
+from facecluster.picture import coded_digest
 from facecluster.render.verdicts import CheckedFace, CheckedPhoto
 from facecluster.table import NO_FACE
 from facecluster.text import fold
@@ -84,14 +85,19 @@ def make_picture(photo: CheckedPhoto) -> bytes:
         PhotoError: the photo cannot be read, or is not what it was when its faces were found.
     """
     changed = "changed since its faces were found"
-    if photo.digest and digest(photo.path) != photo.digest:
+    data, _ = read(photo.path)
+    if photo.coded and coded_digest(data) != photo.coded:
+        raise PhotoError(changed)
+    if (
+        photo.digest and not photo.coded and digest(data) != photo.digest
+    ):  # of a table of an older facecluster
         raise PhotoError(changed)
     width, height = photo.size
     reduction = 2 ** int(
         math.log2(max(max(width, height) / LONGEST_PX, 1))
     )  # what JPEG can do while it is decoded
     n_pixels = math.ceil(width / reduction) * math.ceil(height / reduction)
-    decoded = decode(photo.path, max_pixels=n_pixels or MAX_PIXELS)
+    decoded = decode(data, max_pixels=n_pixels or MAX_PIXELS)
     if n_pixels and decoded.size != photo.size:
         raise PhotoError(changed)
     pixels, scale = fit(decoded.pixels)

@@ -51,6 +51,7 @@ class CheckedPhoto:
 
     path: str
     digest: str
+    coded: str
     size: tuple[int, int]
     status: str
     reason: str
@@ -87,6 +88,7 @@ def check_photos(table: FaceTable, limits: Mapping[str, Limit]) -> Iterator[Chec
         yield CheckedPhoto(
             str(photos.path[i]),
             str(photos.digest[i]),
+            photos.coded[i].decode(),
             (width, height),
             str(photos.status[i]),
             str(photos.reason[i]),

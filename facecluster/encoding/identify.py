@@ -1,0 +1,183 @@
+"""Which photo is it: photos of a run get the ids of the photos that an earlier table has, and so do their faces.
+
+A picture that is known keeps its id, wherever it lies. A picture that is new at a path that is known is an edit of the
+photo there, if the two show the same faces or look the same (`identity.edited`); the photo keeps its id then, and the faces
+that are the same keep theirs, and their anchors. Any other picture is a new photo, whose id is the digest of its pixels.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facecluster.encoding.analysis import Analysis, Row, ids_of
+from facecluster.identity.boxes import match_boxes
+from facecluster.identity.edited import EditedSide, is_edit, match_faces_of_edit
+from facecluster.identity.rules import DEFAULTS
+from facecluster.table import UNREADABLE, Settings
+
+
+class Before:
+    """The photos of an earlier table, to be found by path and by picture.
+
+    Attributes:
+        by_path: what is known of each photo.
+        by_pixels: the same by the digest of its pixels, of the first one.
+        highest: highest number in the face ids of each photo.
+    """
+
+    def __init__(self, rows: Iterable[Row]) -> None:
+        self.by_path: dict[str, Analysis] = {}
+        self.by_pixels: dict[str, Analysis] = {}
+        self.highest: dict[str, int] = {}
+        for row in rows:
+            self.learn(row)
+
+    def learn(self, row: Row) -> None:
+        """Take note of a photo."""
+        known = row.analysis
+        self.by_path[row.path] = known
+        if known.pixels:
+            self.by_pixels.setdefault(known.pixels, known)
+        for face in ids_of(known):
+            number = face.rpartition("-")[2]
+            if number.isdecimal():
+                self.highest[known.digest] = max(self.highest.get(known.digest, -1), int(number))
+
+
+@dataclass(frozen=True)
+class Identified:
+    """Rows that know their photos.
+
+    Attributes:
+        rows: as given, each with a digest and face ids; those that cannot be read keep the photo that was there.
+        edited: paths of photos that are edits of what was there.
+    """
+
+    rows: list[Row]
+    edited: tuple[str, ...]
+
+
+def identify(rows: Sequence[Row], before: Before, earlier: Settings | None, now: Settings) -> Identified:
+    """Say which photo each row is, and name its faces.
+
+    Args:
+        rows: of this run; `Analysis.digest` is "" where the photo was looked at now.
+        before: photos of the earlier table.
+        earlier: what that was made with; None: there is none.
+        now: what the rows were made with. Encodings are compared where both have one encoder.
+    """
+    by_path, by_pixels, highest = before.by_path, before.by_pixels, before.highest
+    comparable = earlier is not None and earlier.encoder == now.encoder
+    join = DEFAULTS[now.encoder].join if comparable and now.encoder in DEFAULTS else None
+    paths_of: dict[str, list[str]] = defaultdict(list)
+    for row in rows:
+        if not row.analysis.digest and row.analysis.status != UNREADABLE:
+            paths_of[row.analysis.pixels].append(row.path)
+    known: dict[str, Analysis] = {}
+    edited: list[str] = []
+    result = []
+    for row in rows:
+        new = row.analysis
+        if new.status == UNREADABLE:
+            was = by_path.get(row.path)
+            result.append(row if was is None else row._replace(analysis=_held(new, was)))
+            continue
+        if new.digest:
+            result.append(row)
+            continue
+        if new.pixels not in known:
+            same = by_pixels.get(new.pixels)
+            if same is not None:
+                known[new.pixels] = _named(new, same.digest, same, _same_boxes(same, new), highest)
+            else:
+                known[new.pixels] = _edit_or_new(
+                    new, [by_path[path] for path in paths_of[new.pixels] if path in by_path], highest, join
+                )
+                if known[new.pixels].digest != new.pixels:
+                    edited += (path for path in paths_of[new.pixels] if path in by_path)
+        result.append(row._replace(analysis=replace(known[new.pixels], time=new.time)))
+    return Identified(result, tuple(edited))
+
+
+def _edit_or_new(
+    new: Analysis,
+    before: Iterable[Analysis],
+    highest: Mapping[str, int],
+    join: float | None,
+) -> Analysis:
+    """Say whether a picture is an edit of one of those that were at its paths, or a new one.
+
+    Args:
+        new: the picture.
+        before: what was at its paths.
+        highest: see `Before`.
+        join: radius of the encoder; None: encodings cannot be compared.
+    """
+    for was in before:
+        if not was.digest or was.status == UNREADABLE:
+            continue
+        old, now = _side(was, join), _side(new, join)
+        if is_edit(old, now, join=join or 1.0):
+            return _named(new, was.digest, was, match_faces_of_edit(old, now, join=join or 1.0), highest)
+    return _named(new, new.pixels, None, np.full(len(new.faces), -1, dtype=np.intp), highest)
+
+
+def _named(
+    new: Analysis,
+    digest: str,
+    was: Analysis | None,
+    row_of: NDArray[np.intp],
+    highest: Mapping[str, int],
+) -> Analysis:
+    """Name the faces of a photo: the ids and anchors of those that were there, else the next numbers.
+
+    Args:
+        new: what was found in the photo now.
+        digest: of the photo.
+        was: what was known of it; None: nothing.
+        row_of: for each face, the row of the same face in `was`, or -1.
+        highest: see `Before`.
+    """
+    faces, ids = new.faces.copy(), []
+    old_ids = [] if was is None else ids_of(was)
+    free = highest.get(digest, -1) + 1
+    for i, row in enumerate(row_of.tolist()):
+        if was is not None and row >= 0:
+            ids.append(old_ids[row])
+            faces["anchor"][i] = was.faces["anchor"][row]
+        else:
+            ids.append(f"{digest}-{free}")
+            free += 1
+    lost = 0 if was is None else was.lost
+    return replace(new, digest=digest, faces=faces, ids=np.array(ids, dtype=str), lost=lost)
+
+
+def _same_boxes(was: Analysis, new: Analysis) -> NDArray[np.intp]:
+    """Find the faces of one picture again that another detector, or another run, found -> (n,) row in `was`, or -1."""
+    found = np.full(len(new.faces), -1, dtype=np.intp)
+    photo_a, photo_b = (np.zeros(len(of.faces), dtype=np.int64) for of in (was, new))
+    rows, places = match_boxes(
+        photo_a, was.faces["box"].astype(np.float64), photo_b, new.faces["box"].astype(np.float64)
+    )
+    found[places] = rows
+    return found
+
+
+def _held(new: Analysis, was: Analysis) -> Analysis:
+    """An unreadable photo is still the photo that was there."""
+    return replace(new, digest=was.digest, pixels=was.pixels, hash=was.hash, lost=was.lost)
+
+
+def _side(analysis: Analysis, join: float | None) -> EditedSide:
+    """What tells an edit: boxes, encodings where they can be compared, size, and what the picture looks like."""
+    return EditedSide(
+        size=analysis.size,
+        box=analysis.faces["box"].astype(np.float64),
+        encoding=None if join is None else analysis.faces["encoding"],
+        hashes=analysis.looks or (analysis.hash,),
+    )

@@ -1,0 +1,291 @@
+"""People who are there because somebody said so: by which faces they are known, and by which id and name.
+
+Decisions are read in order of time. Each that is about a person makes an entry of it, and takes in those entries that
+are of the same person: half of the faces of one of the two are the other's. An example: a person is named by four
+faces, then named anew by three of them, then one of these is split off. That makes two people, one known by three
+faces, with the second name, and one known by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facecluster.identity.changes import Placed
+from facecluster.identity.decisions import (
+    Decision,
+    Merge,
+    Move,
+    Name,
+    NotAPerson,
+    Split,
+    Undo,
+    in_force,
+    locate,
+    rows_at,
+    spots_of,
+)
+from facecluster.table import Faces
+
+_ENOUGH = 2
+"""Faces by which somebody holds a person, or half of those that it is known by; fewer went astray."""
+
+
+@dataclass(frozen=True, eq=False)
+class Assured:
+    """A person of whom decisions in force speak.
+
+    Attributes:
+        id: by which the last decision knows it; None: by none yet.
+        name: that it was given; None: none, or it was taken away.
+        rows: (k,) int64 faces that it is known by, k >= 1, rising; no face is two people's.
+        is_kept: whether it is a person under any settings: it has a name, or was merged, split or given a face.
+        given: the decision that gave or took its name; None: none did.
+        by: place among those in force of the last that says so, as a merge does of the names of its people; -1 none.
+    """
+
+    id: str | None
+    name: str | None
+    rows: NDArray[np.int64]
+    is_kept: bool
+    given: Decision | None
+    by: int
+
+
+class Namesakes(NamedTuple):
+    """Two people who were given one name, by number, and the decisions that say so; the second has it."""
+
+    first: int
+    second: int
+    decisions: tuple[Decision, Decision]
+
+
+def assured(decisions: Sequence[Decision], faces: Faces | Placed) -> tuple[Assured, ...]:
+    """Give the people of whom decisions speak that have a face here, in order of the decisions that spoke last.
+
+    Args:
+        decisions: in order of time, with those that are undone.
+        faces: n faces of a table or of a result. Identical copies of a photo all count.
+    """
+    standing = in_force(decisions)
+    found = locate(standing, faces)
+    entries = _Entries({row: rows[0] for rows in found.values() for row in rows})
+    for by, decision in enumerate(standing):
+        match decision.act:
+            case Name(person=person, name=name, faces=spots):
+                rows = rows_at(found, spots)
+                entries.add(_Entry(person, name, rows, given=decision, by=by), [rows])
+            case Merge(people=people, faces=groups):
+                sides = [rows for spots in groups if (rows := rows_at(found, spots))]
+                rows = [row for side in sides for row in side]
+                entries.add(_Entry(people[0], None, rows, by_hand=True, by=by), sides)
+            case Split(faces=spots, away=away, into=into):
+                rows = rows_at(found, spots)
+                entries.take(rows, rows_at(found, away))
+                entries.add(_Entry(into, None, rows, fixed=set(rows), by_hand=True), [])
+            case Move(into=into, faces=spots, to=to, away=away):
+                rows = rows_at(found, spots)
+                entries.take(rows, rows_at(found, away))
+                if to is not None:
+                    theirs = rows_at(found, to)
+                    entry = _Entry(into, None, [*rows, *theirs], fixed=set(rows), by_hand=True)
+                    entries.add(entry, [theirs])
+            case NotAPerson(person=person, faces=spots):
+                rows = rows_at(found, spots)
+                if person is not None:
+                    entries.drop(rows)
+                entries.take(rows, [])
+            case Undo():
+                pass
+    return entries.people()
+
+
+def names(decisions: Sequence[Decision], faces: Faces | Placed, label: NDArray[np.integer]) -> dict[int, str]:
+    """Say who has which name: whoever holds the faces that it was given to (`holder`); the later decision wins.
+
+    A name that nobody holds is nobody's, and no name is two people's.
+
+    Args:
+        decisions: in order of time, with those that are undone.
+        faces: n faces of a table or of a result.
+        label: (n,) number of each face's person, -1 none.
+
+    Returns:
+        Name by number of person.
+    """
+    said = _said(decisions, faces, label)
+    lost = {pair.first for pair in _namesakes(said)}
+    return {number: one.name for number, one in said.items() if one.name is not None and number not in lost}
+
+
+def namesakes(
+    decisions: Sequence[Decision], faces: Faces | Placed, label: NDArray[np.integer]
+) -> list[Namesakes]:
+    """Say who lost a name to somebody who was given it later; the arguments are those of `names`."""
+    return _namesakes(_said(decisions, faces, label))
+
+
+def claims(
+    decisions: Sequence[Decision], faces: Faces | Placed, label: NDArray[np.integer]
+) -> dict[int, str]:
+    """Say by which id decisions know people: `Name.person`, the first of `Merge.people`, `Split.into`, `Move.into`.
+
+    The arguments are those of `names`.
+
+    Returns:
+        Id by number of person, of those of whom a decision in force speaks. The later decision wins, and no id is two
+        people's.
+    """
+    claimed: dict[int, str] = {}
+    for one in assured(decisions, faces):
+        number = holder(label, one.rows)
+        if number is not None and one.id is not None:
+            claimed = {other: id_ for other, id_ in claimed.items() if id_ != one.id} | {number: one.id}
+    return claimed
+
+
+def lapsed(decisions: Sequence[Decision], faces: Faces | Placed) -> list[Decision]:
+    """Give the decisions in force that are about faces of which none is there.
+
+    The faces by which a split or a move knows the people on either side do not count.
+    """
+    standing = in_force(decisions)
+    found = locate(standing, faces)
+    gone = []
+    for decision in standing:
+        act = decision.act
+        about = act.faces if isinstance(act, Split | Move) else spots_of(act)
+        if about and not any(found[spot] for spot in about):
+            gone.append(decision)
+    return gone
+
+
+def holder(label: NDArray[np.integer], rows: NDArray[np.int64]) -> int | None:
+    """Find who holds a person: most of its faces that are anybody's, two at least or half of all.
+
+    Args:
+        label: (n,) number of each face's person, -1 none.
+        rows: (k,) faces that the person is known by.
+
+    Returns:
+        The number, of equal ones the lowest; None if nobody holds it.
+    """
+    number, count = np.unique(label[rows][label[rows] >= 0], return_counts=True)
+    if len(number) == 0:
+        return None
+    most = int(count.argmax())
+    return int(number[most]) if count[most] >= _ENOUGH or 2 * count[most] >= len(rows) else None
+
+
+def _namesakes(said: dict[int, Assured]) -> list[Namesakes]:
+    found: list[Namesakes] = []
+    latest: dict[str, int] = {}
+    for number in sorted(said, key=lambda number: said[number].by, reverse=True):
+        one = said[number]
+        if one.name is not None and one.given is not None:
+            other = latest.setdefault(one.name.casefold(), number)
+            if other != number and (winner := said[other].given):
+                found.append(Namesakes(number, other, (one.given, winner)))
+    return found[::-1]
+
+
+def _said(
+    decisions: Sequence[Decision], faces: Faces | Placed, label: NDArray[np.integer]
+) -> dict[int, Assured]:
+    """Give what was said last of everybody's name, by number of person."""
+    said: dict[int, Assured] = {}
+    for one in sorted(assured(decisions, faces), key=lambda one: one.by):
+        number = holder(label, one.rows)
+        if number is not None and one.given is not None:
+            said[number] = one
+    return said
+
+
+@dataclass
+class _Entry:
+    """What decisions said so far of a person; `fixed` are the rows that were put here by hand."""
+
+    id: str | None
+    name: str | None
+    rows: list[int]
+    fixed: set[int] = field(default_factory=set)
+    by_hand: bool = False
+    given: Decision | None = None
+    by: int = -1
+
+
+class _Entries:
+    """The people of whom decisions spoke so far. Copies of a face, whose `first` is the same, count as one."""
+
+    def __init__(self, first: dict[int, int]) -> None:
+        self._first = first
+        self._entries: list[_Entry] = []
+
+    def add(self, entry: _Entry, sides: Sequence[Sequence[int]]) -> None:
+        """Add a person, and take in whoever is one of the sides by which the decision knows it."""
+        if not entry.rows:
+            return
+        same = [[other for other in self._entries if self._is_same(other, entry, side)] for side in sides]
+        known = list({id(other): other for others in same for other in reversed(others)}.values())
+        if entry.given is None:  # it says nothing of the name
+            named = next((other for other in known if other.name is not None), None)
+            named = named or next((other for other in known if other.given is not None), None)
+            if named is not None:
+                by = max(entry.by, named.by)
+                entry = replace(entry, name=named.name, given=named.given, by=by)
+            else:
+                entry = replace(entry, by=-1)
+        rows = dict.fromkeys([*entry.rows, *(row for other in known for row in other.rows)])
+        fixed = entry.fixed.union(*(other.fixed for other in known))
+        by_hand = entry.by_hand or any(other.by_hand for other in known)
+        self._entries = [other for other in self._entries if not any(other is one for one in known)]
+        self._entries.append(replace(entry, rows=list(rows), fixed=fixed, by_hand=by_hand))
+
+    def take(self, taken: Iterable[int], left: Sequence[int]) -> None:
+        """Take faces off everybody that went elsewhere; where all of them went, those that stayed know the person."""
+        gone = set(taken)
+        for entry in self._entries:
+            if not gone.isdisjoint(entry.rows):
+                entry.rows = [row for row in entry.rows if row not in gone] or list(left)
+                entry.fixed -= gone
+        self._entries = [entry for entry in self._entries if entry.rows]
+
+    def drop(self, rows: Sequence[int]) -> None:
+        """Forget whoever is known by these rows."""
+        self._entries = [entry for entry in self._entries if not self._overlap(entry.rows, rows)]
+
+    def people(self) -> tuple[Assured, ...]:
+        """Give all of them; a face of several is whose it was put by hand, else theirs of whom the last decision is."""
+        owner: dict[int, int] = {}
+        for number, entry in enumerate(self._entries):
+            owner.update((self._first[row], number) for row in entry.rows)
+        for number, entry in enumerate(self._entries):
+            owner.update((self._first[row], number) for row in entry.fixed)
+        people = []
+        for number, entry in enumerate(self._entries):
+            rows = np.array(
+                sorted(row for row in entry.rows if owner[self._first[row]] == number), dtype=np.int64
+            )
+            if len(rows):
+                is_kept = entry.by_hand or entry.name is not None
+                people.append(Assured(entry.id, entry.name, rows, is_kept, entry.given, entry.by))
+        return tuple(people)
+
+    def _is_same(self, entry: _Entry, new: _Entry, side: Sequence[int]) -> bool:
+        shared = self._shared(entry.rows, side)
+        if entry.id == new.id is not None and (shared or (new.name and new.name == entry.name)):
+            return True
+        return self._overlap(entry.rows, side)
+
+    def _overlap(self, rows: Sequence[int], others: Sequence[int]) -> bool:
+        """Say whether half of the faces of the one, or of the other, are in both."""
+        shared = self._shared(rows, others)
+        n_rows, n_others = (len({self._first[row] for row in some}) for some in (rows, others))
+        return 2 * shared >= min(n_rows, n_others) > 0
+
+    def _shared(self, rows: Sequence[int], others: Sequence[int]) -> int:
+        return len({self._first[row] for row in rows} & {self._first[row] for row in others})

@@ -1,0 +1,147 @@
+"""What one decision changes in a result, at once and without encodings; the next `cluster` makes all of it anew.
+
+Each function takes a result and gives the corrected one, and the ids of the people whose faces are others now. Face
+ids stand for all copies of a photo, as in decisions. Where a face was placed by a person, its confidence is unknown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
+
+from facecluster.identity.gate import Limits, Reason
+from facecluster.result import (
+    SHARP_BOX_PX,
+    Absent,
+    AlmostPerson,
+    Changes,
+    Merged,
+    Person,
+    PersonFace,
+    Result,
+    Split,
+    UnclusteredFace,
+    person_id,
+    with_people,
+)
+
+Correction = tuple[Result, frozenset[str]]
+
+
+def set_names(result: Result, names: dict[str, str]) -> Correction:
+    """Give every person the name that stands beside its id, and the others none."""
+    people = tuple(replace(person, name=names.get(person.id)) for person in result.people)
+    return replace(result, people=people, changes=Changes()), frozenset()
+
+
+def merge(result: Result, people: Sequence[Person]) -> Correction:
+    """Make one person of two or more: the id of the first, and of their names the first."""
+    into, *others = people
+    gone = {person.id for person in others}
+    one = Person.of(
+        into.id,
+        _ordered(result, [face for person in people for face in person.faces]),
+        next((person.name for person in people if person.name is not None), None),
+        [*into.former, *(id_ for person in others for id_ in (person.id, *person.former))],
+    )
+    rest = [one if person.id == into.id else person for person in result.people if person.id not in gone]
+    changes = Changes(
+        vanished=tuple(person.id for person in others),
+        merged=(Merged(into.id, tuple(person.id for person in people)),),
+    )
+    absent = (*result.absent, *map(Absent.of, others))
+    corrected = with_people(result, rest, result.unclustered)
+    return replace(corrected, changes=changes, absent=absent), frozenset({into.id})
+
+
+def split(result: Result, person: Person, ids: Collection[str]) -> Correction:
+    """Make a new person of some faces of one, and not of all; all of them found it."""
+    theirs = [replace(face, core=True, confidence=None) for face in person.faces if face.id in ids]
+    new = Person.of(person_id(result.next_id), _ordered(result, theirs))
+    stay = Person.of(
+        person.id, [face for face in person.faces if face.id not in ids], person.name, person.former
+    )
+    people = [stay if p.id == person.id else p for p in result.people]
+    changes = Changes(appeared=(new.id,), split=(Split(person.id, (person.id, new.id)),))
+    corrected = with_people(result, [*people, new], result.unclustered)
+    return (
+        replace(corrected, next_id=result.next_id + 1, changes=changes),
+        frozenset({person.id, new.id}),
+    )
+
+
+def move(result: Result, ids: Collection[str], into: Person | None) -> Correction:
+    """Give faces to a person, or to nobody; who has no face left is gone."""
+    return _place(result, ids, into, Reason.TAKEN_AWAY)
+
+
+def not_a_person(result: Result, ids: Collection[str]) -> Correction:
+    """Say of faces that they are no person's; who has no face left is gone."""
+    return _place(result, ids, None, Reason.NOT_A_PERSON)
+
+
+def _place(result: Result, ids: Collection[str], into: Person | None, reason: Reason) -> Correction:
+    """Take faces from wherever they are, and put them where they belong; `reason` is for those who are nobody's."""
+    people: list[Person] = []
+    taken: list[PersonFace | UnclusteredFace] = [face for face in result.unclustered if face.id in ids]
+    changed = set[str]()
+    vanished: list[Person] = []
+    for person in result.people:
+        stay = [face for face in person.faces if face.id not in ids]
+        if len(stay) == len(person.faces) or (into is not None and person.id == into.id):
+            people.append(person)
+            continue
+        taken += (face for face in person.faces if face.id in ids)
+        if stay:
+            changed.add(person.id)
+            people.append(Person.of(person.id, stay, person.name, person.former))
+        else:
+            vanished.append(person)
+    left = [face for face in result.unclustered if face.id not in ids]
+    if into is None:
+        left += (
+            UnclusteredFace(face.id, face.photo, face.box, face.pose, face.quality, reason.code)
+            for face in taken
+        )
+    else:
+        added = [
+            PersonFace(face.id, face.photo, face.box, face.pose, face.quality, False, None) for face in taken
+        ]
+        grown = Person.of(into.id, _ordered(result, [*into.faces, *added]), into.name, into.former)
+        people = [grown if person.id == into.id else person for person in people]
+        changed.add(into.id)
+    result, left = _without_almost(result, left, ids)
+    corrected = with_people(result, people, left)
+    changes = Changes(vanished=tuple(person.id for person in vanished))
+    absent = (*result.absent, *map(Absent.of, vanished))
+    return replace(corrected, changes=changes, absent=absent), frozenset(changed)
+
+
+def _ordered(result: Result, faces: Iterable[PersonFace]) -> list[PersonFace]:
+    """Order faces as `make_result` does, as far as records tell: worth showing, then founding, then as they were."""
+    rules = result.settings.rules
+    least = (Limits() if rules is None else rules.limits).min_quality
+
+    def key(face: PersonFace) -> tuple[bool, bool]:
+        size = min(face.box.right - face.box.left, face.box.bottom - face.box.top)
+        return size < SHARP_BOX_PX or (face.quality is not None and face.quality <= least), not face.core
+
+    return sorted(faces, key=key)
+
+
+def _without_almost(
+    result: Result, left: Iterable[UnclusteredFace], ids: Collection[str]
+) -> tuple[Result, list[UnclusteredFace]]:
+    """Take faces out of the almost-people; one without a face that counts is none any more."""
+    almost: list[AlmostPerson] = []
+    place: dict[int, int] = {}
+    for number, person in enumerate(result.almost):
+        faces = tuple(face for face in person.faces if face.id not in ids)
+        if len(faces) < len(person.faces):
+            photos = {face.photo for face in faces if not face.missing}
+            person = replace(person, faces=faces, n_photos=min(person.n_photos, len(photos)))
+        if len(faces) > 1 and person.n_photos > 0:
+            place[number] = len(almost)
+            almost.append(person)
+    moved = [face if face.almost is None else replace(face, almost=place.get(face.almost)) for face in left]
+    return replace(result, almost=tuple(almost)), moved

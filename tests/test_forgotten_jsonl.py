@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from facecluster.errors import FaceclusterError
+from facecluster.formats.forgotten_jsonl import Place, append, list_of, read
+
+A = Place("a" * 32, "b" * 32, 2**63 + 5, (640, 480), (1.5, 2.0, 30.25, 40.0))
+B = Place("c" * 32, "", 0, (0, 0), None)
+
+
+def test_places_that_are_written_are_read(tmp_path: Path) -> None:
+    file = tmp_path / "forgotten.jsonl"
+    assert read(file) == []
+    append(file, [A])
+    append(file, [B, A])
+    append(file, [])
+    assert read(file) == [A, B]
+
+
+def test_a_line_that_was_cut_short_does_not_count_and_does_not_spoil_the_next(tmp_path: Path) -> None:
+    file = tmp_path / "forgotten.jsonl"
+    append(file, [A, B])
+    whole = file.read_bytes()
+    for end in range(len(whole)):
+        file.write_bytes(whole[:end])
+        found = read(file)
+        assert found in ([], [A], [A, B])
+        append(file, [B])
+        assert read(file) == list(dict.fromkeys([*found, B]))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "[]",
+        "1",
+        '{"photo": 1}',
+        '{"format": 2}',
+        "x",
+        '{"photo": "a", "pixels": "", "looks": "0", "size": [1]}',
+    ],
+)
+def test_a_line_that_is_no_place_is_an_error_that_says_what_to_do(tmp_path: Path, line: str) -> None:
+    file = tmp_path / "forgotten.jsonl"
+    file.write_text(line + "\n")
+    with pytest.raises(FaceclusterError, match=r"forgotten.jsonl:1: .*(mend|upgrade)"):
+        read(file)
+
+
+def test_no_encoding_is_in_the_list(tmp_path: Path) -> None:
+    file = tmp_path / "forgotten.jsonl"
+    append(file, [A, B])
+    assert max(map(len, file.read_bytes().split(b"\n"))) < 250
+
+
+def test_a_table_has_a_list_of_its_own() -> None:
+    assert list_of(Path("/p/people/faces.npz")) == Path("/p/people/forgotten.jsonl")
+    assert list_of(Path("/p/members.npz")) == Path("/p/members.npz.forgotten.jsonl")
