@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from facecluster.durable.own_files import RESULT_MARKER
+from facecluster.durable.own_list import RESULT_MARKER
 from facecluster.errors import PhotoError, UsageError
 
 EXTENSIONS = frozenset(

@@ -11,7 +11,7 @@ from PIL import Image
 from tables import make_table, people
 
 from facecluster.cli import main
-from facecluster.durable import own_files
+from facecluster.durable import own_files, own_list
 from facecluster.durable.own_files import Link, ResultFolder
 from facecluster.errors import OutputError
 from facecluster.formats import face_table
@@ -436,9 +436,9 @@ def test_list_that_names_files_elsewhere_removes_nothing(path: str, photos: Path
     root = tmp_path / "out"
     write(root, result_of([photos / "x/b.jpg"]))
     original = (photos / "x/a.jpg").stat()
-    entry = own_files.Entry(path, "file", "", original.st_size, original.st_mtime_ns)
+    entry = own_list.Entry(path, "file", "", original.st_size, original.st_mtime_ns)
     with (root / ".facecluster-files.jsonl").open("ab") as file:
-        file.write(own_files._line(vars(entry)))
+        file.write(own_list.line(vars(entry)))
     write(root, result_of())
     assert (photos / "x/a.jpg").exists()
 

@@ -1,36 +1,30 @@
 """The folder of results: photos by person, and the care that nothing of the user's is replaced or removed.
 
-A hidden list in the folder, one JSON line a file, says what facecluster put there and how it looked then. A line is
-written before its file, so that the files of a run that was killed are known too. Only what still looks as its line
-says is ever replaced or removed; everything else in the folder is the user's.
+A hidden list in the folder, see `own_list`, says what facecluster put there and how it looked then. A line is written
+before its file, so that the files of a run that was killed are known too. Only what still looks as its line says is
+ever replaced or removed; everything else in the folder is the user's.
 """
 
 from __future__ import annotations
 
 import errno
 import filecmp
+import fnmatch
 import hashlib
-import json
 import logging
 import os
 import shutil
 import stat
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import BinaryIO, Literal
 
+from facecluster.durable.own_list import Entry, OwnList, last_write
 from facecluster.durable.whole_file import PART, cannot_write, whole_file
 from facecluster.errors import OutputError, PhotoError
 
 _log = logging.getLogger(__name__)
-
-FORMAT = 1
-"""Of the list of our files."""
-
-RESULT_MARKER = ".facecluster-files.jsonl"
-"""The list of our files. It marks a folder of results, which is not searched for photos unless it is named itself."""
 
 NAME_BYTES = 255
 """Longest name of a file nearly everywhere."""
@@ -39,52 +33,45 @@ Link = Literal["copy", "hardlink", "symlink", "none"]
 """How a person's folder holds a photo; none: there are no folders of photos."""
 
 
+_FEW = 3
+"""Photos that a message names."""
+
 _MTIME_SLACK_NS = 2_000_000_000
 """FAT file systems keep times to two seconds."""
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A file of ours.
-
-    Attributes:
-        path: in the folder of results: a name, or a folder and a name.
-        kind: "file" for what is made here, else how it holds the photo `source`.
-        source: absolute path of the original photo, "" for a file.
-        size: bytes; 0 for a symlink.
-        mtime_ns: time of its last change; 0 for a symlink.
-        digest: sha256 of what is made here, in hex; "" for a photo, and where an older version wrote the line.
-    """
-
-    path: str
-    kind: Literal["file", "copy", "hardlink", "symlink"]
-    source: str
-    size: int
-    mtime_ns: int
-    digest: str = ""
 
 
 class ResultFolder:
     """A folder in which only our own unchanged files are replaced or removed.
 
-    Use: `foreign` to choose names, `prepare` with everything that will be written, `write` and `place`.
+    Use: `foreign` to choose names, `prepare` with everything that will be written, `write` and `place`, and `finish`.
     """
 
-    def __init__(self, root: Path, originals: Iterable[str]) -> None:
+    def __init__(
+        self,
+        root: Path,
+        originals: Iterable[str],
+        *,
+        scope: Collection[str] | None = None,
+        renamed: Iterable[str] | None = None,
+    ) -> None:
         """Open the folder, which is made if it is not there.
 
         Args:
             root: the folder of results. It may be, hold, or lie in the folder of the photos.
             originals: photos that are never removed, wherever they lie.
+            scope: names of the files and folders in there that may change; the others are not looked at. None: all.
+            renamed: originals among which a photo is looked for that is not where it was; None: all.
 
         Raises:
             OutputError: it cannot be made or read, or a newer facecluster wrote its list.
         """
         try:
             root.mkdir(parents=True, exist_ok=True)
-            self.root = root.resolve()
-            self._list = self.root / RESULT_MARKER
-            listed = self._read_list()
+            self.root = Path(os.path.realpath(root))
+            self._scope = None if scope is None else frozenset(scope)
+            self._is_folder: dict[str, bool] = {}
+            self._list = OwnList(self.root, self._scope)
+            listed = [entry for entries in self._list.candidates.values() for entry in entries]
             self._remove_parts(listed)
             unchanged = [entry for entry in listed if self._is_unchanged(entry)]
             originals = frozenset(originals)
@@ -93,13 +80,19 @@ class ResultFolder:
             raise cannot_write(root, error) from error
         ours = [entry for entry in unchanged if entry.path not in self._originals]
         last = {entry for entry in ours if _is_last(entry)}
-        last -= self._moved(last, originals)
+        last -= self._moved(last, originals if renamed is None else renamed)
         self._own = {entry.path: entry for entry in ours if entry not in last}
         self._kept = [entry for entry in unchanged if entry.path not in self._own]
 
     def has(self, name: str) -> bool:
         """Say whether there is a file of ours of this name, as we left it."""
         return name in self._own
+
+    def key(self, name: str) -> str:
+        """Tell what a file of ours was made of, or could not be made of; "" where it is not as we left it."""
+        if name in self._own:
+            return self._own[name].key
+        return self._list.absent.get(name, "")
 
     def link(self) -> Link:
         """Tell how our folders hold photos, as an older result does not say it."""
@@ -121,15 +114,17 @@ class ResultFolder:
             OutputError: the name of such a folder is taken by something else.
         """
         names: dict[str, set[str]] = {}
-        for folder in self.root.iterdir():
+        inside = self.root.iterdir() if self._scope is None else map(self.root.joinpath, sorted(self._scope))
+        for folder in inside:
             if of_photos(folder.name):
                 if folder.is_symlink():
                     raise OutputError(
                         f"{folder}: a link, not a folder of ours; move it away, or choose another folder"
                     )
                 if folder.is_dir():
-                    inside = {path.name for path in folder.iterdir()}
-                    names[folder.name] = {name for name in inside if f"{folder.name}/{name}" not in self._own}
+                    names[folder.name] = {
+                        name for name in os.listdir(folder) if f"{folder.name}/{name}" not in self._own
+                    }
         return names
 
     def prepare(
@@ -157,7 +152,8 @@ class ResultFolder:
         Raises:
             OutputError: a file of the user's has one of the names, or the disk is too small for the copies.
         """
-        for name in files:
+        names = [*files]
+        for name in names:
             if name not in self._own and os.path.lexists(self.root / name):
                 raise OutputError(
                     f"{self.root / name}: not written by facecluster, or changed since, so it is not replaced; "
@@ -167,21 +163,23 @@ class ResultFolder:
         for entry in unwanted:
             self._own[entry.path] = entry
         self._kept = [entry for entry in self._kept if entry.path not in self._own]
-        if self._kept:
-            _log.warning("%d copies are kept in %s as their originals are gone", len(self._kept), self.root)
+        self._tell_of_last_copies()
         try:
             planned = self._entries(photos, link)
             wanted, kept = set(planned), set(keep)
             stale = [entry for entry in self._own.values() if entry not in wanted and entry.path not in kept]
             self._check_space(planned, stale)
+            self._begin(names, planned, stale)
             for entry in stale:
                 (self.root / entry.path).unlink()
                 del self._own[entry.path]
             for folder in {PurePath(entry.path).parent for entry in stale} - {PurePath()}:
                 _remove_if_empty(self.root / folder)
-            with whole_file(self._list) as file:
-                file.write(_line({"format": FORMAT}))
-                file.writelines(_line(vars(entry)) for entry in (*self._own.values(), *self._kept))
+            if self._scope is None or self._list.is_long:
+                absent = {path: key for path, key in self._list.absent.items() if path in kept}
+                self._list.write_anew((*self._own.values(), *self._kept), absent)
+            else:
+                self._list.append(*({"gone": entry.path} for entry in stale))
         except OSError as error:
             raise cannot_write(self.root, error) from error
         return planned
@@ -202,14 +200,51 @@ class ResultFolder:
             and (PurePath(entry.path).parent, entry.source) not in stay
         ]
 
-    def write(self, name: str, chunks: Iterable[bytes]) -> None:
+    def write(self, name: str, chunks: Iterable[bytes], *, key: str = "") -> None:
         """Write a file of ours, whole or not at all.
+
+        Args:
+            name: of the file.
+            chunks: what is in it.
+            key: tells what it is made of, for `key`.
 
         Raises:
             OutputError: disk full, no permission.
         """
-        with whole_file(self.root / name, ready=lambda part: self._note_file(name, part)) as file:
-            file.writelines(chunks)
+        digest = hashlib.sha256()
+
+        def note(part: Path) -> None:
+            status = part.stat()
+            self._note(Entry(name, "file", "", status.st_size, status.st_mtime_ns, digest.hexdigest(), key))
+
+        with whole_file(self.root / name, ready=note) as file:
+            for chunk in chunks:
+                digest.update(chunk)
+                file.write(chunk)
+
+    def leave_out(self, name: str, key: str) -> None:
+        """Say that a file cannot be made of what `key` stands for.
+
+        Raises:
+            OutputError: disk full, no permission.
+        """
+        try:
+            self._list.append({"gone": name, "key": key})
+        except OSError as error:
+            raise cannot_write(self.root, error) from error
+
+    def finish(self, mark: str) -> None:
+        """Say that all is done that `prepare` began; `last_write` gives the mark back.
+
+        Raises:
+            OutputError: disk full, no permission.
+        """
+        try:
+            last = last_write(self.root)
+            if last.mark != mark or last.unfinished != frozenset():
+                self._list.append({"done": mark})
+        except OSError as error:
+            raise cannot_write(self.root, error) from error
 
     def place(self, entries: Iterable[Entry]) -> int:
         """Put photos into their folders, and say how many are there; those of an earlier run are left as they are.
@@ -232,51 +267,27 @@ class ResultFolder:
 
     # ------------------------------------------------------------------------------------------ the list
 
-    def _read_list(self) -> list[Entry]:
-        """The lines that make sense; a torn or strange one describes no file of ours."""
-        if not self._list.exists():
-            return []
-        entries = dict[Entry, None]()  # two of one path: a run was killed while it replaced the file
-        for line in self._list.read_text("ascii", "replace").splitlines():
-            try:
-                record = json.loads(line)
-            except ValueError:
-                continue
-            match record:
-                case {"format": int(version)} if version > FORMAT:
-                    raise OutputError(
-                        f"{self.root}: written by a newer facecluster (list of files in format {version}, this one "
-                        f"knows {FORMAT}); upgrade, or choose another folder"
-                    )
-                case {
-                    "path": str(path),
-                    "kind": "file" | "copy" | "hardlink" | "symlink" as kind,
-                    "source": str(source),
-                    "size": int(size),
-                    "mtime_ns": int(mtime_ns),
-                } if _is_inside(path):
-                    digest = str(record.get("digest", ""))
-                    entries[Entry(path, kind, source, size, mtime_ns, digest)] = None
-                case _:
-                    continue
-        return list(entries)
+    def _begin(self, files: Sequence[str], planned: Iterable[Entry], stale: Iterable[Entry]) -> None:
+        """Note which files and folders are about to change, but for one that is alone: it is whole at any time."""
+        paths = {*files, *(entry.path for entry in stale)}
+        paths.update(entry.path for entry in planned if self._own.get(entry.path) != entry)
+        if self._scope is None:
+            self._list.append({"begun": None})
+        elif len(paths) > 1:
+            self._list.append({"begun": sorted({path.partition("/")[0] for path in paths})})
 
     def _note(self, entry: Entry) -> None:
         """Say that a file is ours, before it is there."""
-        with self._list.open("ab") as file:
-            file.write(_line(vars(entry)))
+        self._list.note(entry, self._own.get(entry.path))
         self._own[entry.path] = entry
-
-    def _note_file(self, name: str, part: Path) -> None:
-        status = part.stat()
-        self._note(Entry(name, "file", "", status.st_size, status.st_mtime_ns, _digest(part)))
 
     def _remove_parts(self, entries: Iterable[Entry]) -> None:
         """Remove the unfinished files of runs that were killed."""
-        folders = {self.root} | {(self.root / entry.path).parent for entry in entries}
-        for folder in folders:
-            for part in folder.glob(PART):
-                part.unlink()
+        folders = {"", self._list.last_folder, *(entry.path.rpartition("/")[0] for entry in entries)}
+        for folder in map(self.root.joinpath, folders):
+            with suppress(FileNotFoundError, NotADirectoryError):
+                for name in fnmatch.filter(os.listdir(folder), PART):
+                    (folder / name).unlink()
 
     # -------------------------------------------------------------------------------------- what is whose
 
@@ -285,22 +296,40 @@ class ResultFolder:
 
         The content tells where the time does not, as in a folder that was copied.
         """
-        path = self.root / entry.path
+        path = f"{self.root}/{entry.path}"
         try:
-            if path.parent.is_symlink():  # somebody put another folder in the place of ours
+            if not self._is_our_folder(entry.path.rpartition("/")[0]):
                 return False
-            status = path.lstat()
+            status = os.lstat(path)
             if entry.kind == "symlink":
-                return stat.S_ISLNK(status.st_mode) and str(path.readlink()) == entry.source
+                return stat.S_ISLNK(status.st_mode) and os.readlink(path) == entry.source
             if not stat.S_ISREG(status.st_mode):
                 return False
-            if entry.kind == "hardlink" and _same_file(path, entry.source):
+            if entry.kind == "hardlink" and _same_file(Path(path), entry.source):
                 return True
             if status.st_size != entry.size:
                 return False
-            return abs(status.st_mtime_ns - entry.mtime_ns) < _MTIME_SLACK_NS or _has_content(path, entry)
+            return abs(status.st_mtime_ns - entry.mtime_ns) < _MTIME_SLACK_NS or _has_content(
+                Path(path), entry
+            )
         except (FileNotFoundError, NotADirectoryError):
             return False
+
+    def _is_our_folder(self, name: str) -> bool:
+        """Say whether a folder is none that somebody put in the place of ours, by a link."""
+        if name not in self._is_folder:
+            self._is_folder[name] = not (name and (self.root / name).is_symlink())
+        return self._is_folder[name]
+
+    def _tell_of_last_copies(self) -> None:
+        """Say which photos have no original any more."""
+        gone = [*dict.fromkeys(entry.source for entry in self._kept if entry.path not in self._originals)]
+        n_copies = sum(entry.path not in self._originals for entry in self._kept)
+        if gone:
+            _log.warning(
+                "%d copies are kept in %s as their originals are gone: %s",
+                n_copies, self.root, ", ".join(gone[:_FEW]) + (", ..." if len(gone) > _FEW else ""),
+            )  # fmt: skip
 
     def _moved(self, copies: Collection[Entry], originals: Iterable[str]) -> set[Entry]:
         """Those of some copies whose content an original outside of this folder has, as after it was renamed."""
@@ -318,12 +347,16 @@ class ResultFolder:
 
     def _inside(self, originals: Iterable[str]) -> set[str]:
         """The originals that lie in this folder, as paths of entries."""
-        real = {folder: folder.resolve() for folder in {Path(original).parent for original in originals}}
-        return {
-            (real[path.parent] / path.name).relative_to(self.root).as_posix()
-            for path in map(Path, originals)
-            if real[path.parent].is_relative_to(self.root)
-        }
+        folders = {os.path.dirname(original) for original in originals}
+        inside: dict[str, str] = {}
+        for folder in folders:
+            real = Path(os.path.realpath(folder))
+            if real.is_relative_to(self.root):
+                inside[folder] = real.relative_to(self.root).as_posix()
+        if not inside:
+            return set()
+        split = (os.path.split(original) for original in originals)
+        return {PurePath(inside[folder], name).as_posix() for folder, name in split if folder in inside}
 
     # ------------------------------------------------------------------------------------------- photos
 
@@ -334,7 +367,7 @@ class ResultFolder:
         elsewhere = 0
         for path, source in photos.items():
             try:
-                status = Path(source).stat()
+                status = os.stat(source)
             except OSError:
                 continue
             if not stat.S_ISREG(status.st_mode):
@@ -398,15 +431,9 @@ class ResultFolder:
         return True
 
 
-def _is_inside(path: str) -> bool:
-    """Say whether a listed path is a name, or a name in a folder, and nothing that leads out."""
-    parts = path.split("/")
-    return len(parts) <= 2 and all(part not in ("", ".", "..") and "\\" not in part for part in parts)
-
-
 def _is_last(entry: Entry) -> bool:
     """Say whether it may be the last copy of a photo, as its original is not where it was."""
-    return entry.kind in ("copy", "hardlink") and not Path(entry.source).is_file()
+    return entry.kind in ("copy", "hardlink") and not os.path.isfile(entry.source)
 
 
 def _is_another(path: Path, original: str) -> bool:
@@ -450,10 +477,6 @@ def _remove_if_empty(folder: Path) -> None:
         folder.rmdir()
     except OSError:
         return  # something of the user's is in it
-
-
-def _line(record: object) -> bytes:
-    return json.dumps(record).encode("ascii") + b"\n"
 
 
 def _chunks(file: BinaryIO) -> Iterator[bytes]:
