@@ -150,7 +150,7 @@ def test_jpeg_says_how_many_faces_there_are(tmp_path: Path) -> None:
     box = Box(100, 100, 200, 200)
     path = photo_with_faces(tmp_path / "p.png", [box], COLOURS[:1])
     for n, height in ((1, TILE_PX), (30, 5 * TILE_PX + 28)):
-        montage = make_montage(person_of([(path, box)] * n), {path: (600, 400)})
+        montage = make_montage(person_of([(path, box)] * n), {path: (600, 400)}).jpeg
         assert montage is not None
         picture = Image.open(io.BytesIO(montage))
         assert picture.height == height
@@ -159,4 +159,4 @@ def test_jpeg_says_how_many_faces_there_are(tmp_path: Path) -> None:
 
 
 def test_no_photo_no_montage() -> None:
-    assert make_montage(person_of([("/none.jpg", Box(0, 0, 9, 9))]), {}) is None
+    assert make_montage(person_of([("/none.jpg", Box(0, 0, 9, 9))]), {}).jpeg is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 from collections import Counter
@@ -17,10 +18,13 @@ from facecluster.text import fold, many
 
 if TYPE_CHECKING:  # NumPy and OpenCV are loaded when there is work to do
     from facecluster.durable.own_files import Link, ResultFolder
+    from facecluster.render.montage import Montage
     from facecluster.result import Person, Result
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
+
+_MONTAGE = "_montage.jpg"
 
 _BLOCK = 64
 """Montages that may wait for being written."""
@@ -39,19 +43,23 @@ def write_result(
 ) -> None:
     """Write the folders of photos, the montages, and clusters.json.
 
-    The record comes last: where this is cut short, the earlier one is still there, and the same again does all of it.
+    The record comes last: where this is cut short, the earlier one is still there, and the next call, whatever its
+    `changed`, does the rest too. A montage is made only where it would be another than the one that is there, or where
+    it was lost; one of photos that cannot be read is tried again when one of them has changed.
 
     Args:
         result: who is who.
         directory: gets them; made if it is not there. Only what facecluster put there is replaced or removed.
         sizes: width, height of photos at full size by path; 0, 0 where unknown, as for a path that is not in it.
-            None of these photos is ever removed, nor one with a face in the result.
+            None of these photos is ever removed, nor one with a face in the result. With other sizes a montage counts
+            as another.
         link: how the folders hold photos; "none": there are no folders.
         jobs: threads; -1 is one a core.
         progress: show a bar on stderr where that is a terminal.
-        changed: ids of the people whose montage is made anew; the others' stay where they are as we left them. None:
-            all are made anew.
-        forget: photos of whom no copy stays where the result has none, though the original may be gone.
+        changed: ids of the people who have other faces than in the result that the folder holds; only their files are
+            looked at, and those of people who are gone, and of faces of nobody where these are others. None: all.
+        forget: photos of whom no copy stays where the result has none, though the original may be gone. All copies
+            are looked at.
 
     Raises:
         OutputError: the folder cannot be written, or holds files of the user's under names that are needed.
@@ -62,8 +70,11 @@ def write_result(
 
     check_ids(result)
     threads = jobs if jobs > 0 else os.cpu_count() or 1
-    folder = open_folder(result, directory, sizes)
-    layout = lay_out(result, folder, link=link, changed=changed)
+    placed = {face.photo for person in result.people for face in person.faces}
+    mark = _mark(result, link, placed)
+    extent = _extent(result, directory, mark, changed, forget)
+    folder = open_folder(result, directory, sizes, extent)
+    layout = lay_out(result, folder, sizes=sizes, link=link, extent=extent)
     if layout.evaded:
         whose = ("a file", "has it") if layout.evaded == 1 else ("files", "have theirs")
         _log.warning(
@@ -78,12 +89,13 @@ def write_result(
         _log.warning(
             "%s %s gone or cannot be read, and %s missing in the folders", many(n_gone, "photo"), are, are
         )
-    n_without = 0
+    n_without = layout.n_without
     for person, montage in _montages(_track(layout.remade, "montages", progress), sizes, threads):
-        if montage is None:
+        if montage.jpeg is None:
             n_without += 1
+            folder.leave_out(montage_of(person.id), montage.key)
         else:
-            folder.write(montage_of(person.id), [montage])
+            folder.write(montage_of(person.id), [montage.jpeg], key=montage.key)
     if n_without:
         _log.warning(
             "%s %s no montage, as none of their photos can be read",
@@ -91,11 +103,32 @@ def write_result(
             "has" if n_without == 1 else "have",
         )
     folder.write(CLUSTERS, (piece.encode("ascii") for piece in to_json(result)))
+    folder.finish(mark)
 
 
 def montage_of(person: str) -> str:
     """Name a person's montage, by id."""
-    return f"{person}_montage.jpg"
+    return f"{person}{_MONTAGE}"
+
+
+@dataclass(frozen=True)
+class Extent:
+    """How much of a folder is looked at.
+
+    Attributes:
+        people: ids of those whose folders and montages are; None: everybody's.
+        names: of files and folders that are; None: all.
+    """
+
+    people: frozenset[str] | None = None
+    names: frozenset[str] | None = None
+
+    def has(self, name: str) -> bool:
+        """Say whether a file or folder is looked at."""
+        return self.names is None or name in self.names
+
+
+_ALL = Extent()
 
 
 @dataclass(frozen=True)
@@ -106,6 +139,7 @@ class Layout:
         photos: the original by path in the folder.
         evaded: how many of them got another name than their own, because of a file of the user's.
         remade: people whose montage is made.
+        n_without: how many people have no montage, as it is known that it cannot be made.
         files: names of what is written.
         kept: names of what stays as it is until then.
     """
@@ -113,34 +147,94 @@ class Layout:
     photos: Mapping[str, str]
     evaded: int
     remade: tuple[Person, ...]
+    n_without: int
     files: tuple[str, ...]
     kept: frozenset[str]
 
 
-def open_folder(result: Result, directory: Path, others: Iterable[str]) -> ResultFolder:
+def open_folder(
+    result: Result, directory: Path, others: Iterable[str], extent: Extent = _ALL
+) -> ResultFolder:
     """Open the folder of a result, in which neither its photos nor `others` are removed."""
     from facecluster.durable.own_files import ResultFolder
 
     placed = (face.photo for person in result.people for face in person.faces)
-    return ResultFolder(directory, {*others, *placed, *(face.photo for face in result.unclustered)})
+    originals = {*others, *placed, *(face.photo for face in result.unclustered)}
+    if extent.names is None:
+        return ResultFolder(directory, originals)
+    near = {face.photo for person in result.people if extent.has(person.id) for face in person.faces}
+    if extent.has(UNCLUSTERED):
+        near |= {face.photo for face in result.unclustered}
+    return ResultFolder(directory, originals, scope=extent.names, renamed=near)
 
 
-def lay_out(result: Result, folder: ResultFolder, *, link: Link, changed: Collection[str] | None) -> Layout:
+def lay_out(
+    result: Result, folder: ResultFolder, *, sizes: Mapping[str, tuple[int, int]], link: Link, extent: Extent
+) -> Layout:
     """Say what of a result goes where; see `write_result`."""
-    photos, evaded = plan(result, folder.foreign(_is_of_photos)) if link != "none" else ({}, 0)
-    remade = tuple(
-        person
-        for person in result.people
-        if changed is None or person.id in changed or not folder.has(montage_of(person.id))
-    )
+    from facecluster.render.montage import is_made_of
+
+    photos, evaded = plan_photos(result, folder, link, extent)
+    remade: list[Person] = []
+    n_without = 0
+    for person in result.people:
+        if extent.people is None or person.id in extent.people:
+            name = montage_of(person.id)
+            if not is_made_of(folder.key(name), person, sizes):
+                remade.append(person)
+            elif not folder.has(name):
+                n_without += 1
     files = (*(montage_of(person.id) for person in remade), CLUSTERS)
     kept = {CLUSTERS, *(montage_of(person.id) for person in result.people)} - set(files[:-1])
-    return Layout(photos, evaded, remade, files, frozenset(kept))
+    return Layout(photos, evaded, tuple(remade), n_without, files, frozenset(kept))
+
+
+def plan_photos(
+    result: Result, folder: ResultFolder, link: Link, extent: Extent = _ALL
+) -> tuple[dict[str, str], int]:
+    """Choose where photos go, as `plan` does, among the files that are there."""
+    return plan(result, folder.foreign(_is_of_photos), extent) if link != "none" else ({}, 0)
+
+
+def _extent(
+    result: Result, directory: Path, mark: str, changed: Collection[str] | None, forget: Collection[str]
+) -> Extent:
+    """Say how much of a folder is to be looked at; all of it where a write of all was cut short, or links differ."""
+    from facecluster.durable.own_list import last_write
+
+    if changed is None:
+        return _ALL
+    try:
+        last = last_write(directory)
+        there = os.listdir(directory)
+    except OSError:  # opening it says why
+        return _ALL
+    link = mark.partition(":")[0]
+    if last.unfinished is None or (last.mark and last.mark.partition(":")[0] != link):
+        return _ALL
+    people = {*changed, *(name.removesuffix(_MONTAGE) for name in last.unfinished if _is_of_people(name))}
+    if forget:
+        return Extent(frozenset(people))
+    ids = {person.id for person in result.people}
+    gone = {name for name in there if _is_of_people(name) and name.removesuffix(_MONTAGE) not in ids}
+    names = {CLUSTERS, *people, *map(montage_of, people), *gone}
+    if last.mark != mark or UNCLUSTERED in last.unfinished:
+        names.add(UNCLUSTERED)
+    return Extent(frozenset(people), frozenset(names))
+
+
+def _mark(result: Result, link: Link, placed: Collection[str]) -> str:
+    """How folders hold photos, and a digest of those of nobody: other marks mean other files there."""
+    if link == "none":
+        return f"{link}:"
+    photos = {face.photo for face in result.unclustered}.difference(placed)
+    digest = hashlib.sha256(b"\0".join(map(os.fsencode, sorted(photos))))
+    return f"{link}:{digest.hexdigest()[:32]}"
 
 
 def _montages(
     people: Iterable[Person], sizes: Mapping[str, tuple[int, int]], threads: int
-) -> Iterator[tuple[Person, bytes | None]]:
+) -> Iterator[tuple[Person, Montage]]:
     """Make montages in several threads (decoding is nearly all of it), a bounded number ahead of their use."""
     from collections import deque
 
@@ -172,27 +266,33 @@ UNCLUSTERED = "unclustered"
 """The folder of photos that have faces, none of them placed."""
 
 
-def plan(result: Result, foreign: Mapping[str, set[str]]) -> tuple[dict[str, str], int]:
+def plan(
+    result: Result, foreign: Mapping[str, set[str]], extent: Extent = _ALL
+) -> tuple[dict[str, str], int]:
     """Choose where each photo goes: into the folder of every person it shows, or into that of nobody.
 
     Args:
         result: who is who.
         foreign: names that are taken, by folder.
+        extent: of the folders; of others no photo is placed.
 
     Returns:
         The original by path in the folder of results, and how many had to evade a name of the user's. Photos of equal
         names get "-2", "-3" and so on behind the stem, in the order of their paths; case does not tell names apart.
     """
-    folders = {person.id: {face.photo for face in person.faces} for person in result.people}
-    placed = set().union(*folders.values())
-    folders[UNCLUSTERED] = {face.photo for face in result.unclustered} - placed
+    folders = {
+        person.id: {face.photo for face in person.faces} for person in result.people if extent.has(person.id)
+    }
+    if extent.has(UNCLUSTERED):
+        placed = (face.photo for person in result.people for face in person.faces)
+        folders[UNCLUSTERED] = {face.photo for face in result.unclustered}.difference(placed)
     planned: dict[str, str] = {}
     evaded = 0
     for folder, photos in folders.items():
         theirs = {fold(name) for name in foreign.get(folder, ())}
         taken, tries = set(theirs), Counter[str]()
         for photo in sorted(photos):
-            name = Path(photo).name
+            name = os.path.basename(photo)
             evaded += fold(name) in theirs
             free = name
             while fold(free) in taken:
@@ -205,7 +305,12 @@ def plan(result: Result, foreign: Mapping[str, set[str]]) -> tuple[dict[str, str
 
 def _is_of_photos(folder: str) -> bool:
     """Whether a name is that of a folder of photos."""
-    return folder == UNCLUSTERED or folder.startswith("person-")
+    return folder == UNCLUSTERED or _is_of_people(folder)
+
+
+def _is_of_people(name: str) -> bool:
+    """Whether a name is that of somebody's folder or montage, or might be."""
+    return name.startswith("person-")
 
 
 def _numbered(name: str, number: int) -> str:

@@ -23,7 +23,7 @@ from facecluster.formats import forgotten_jsonl
 from facecluster.formats.forgotten_jsonl import Place
 from facecluster.identity.boxes import Main
 from facecluster.library import undo_patches
-from facecluster.library.folders import lay_out, montage_of, open_folder, write_result
+from facecluster.library.folders import montage_of, open_folder, plan_photos, write_result
 from facecluster.library.forget import Cleaned, CleanedTable, Target, places_in_result, places_in_table
 from facecluster.library.forget_targets import (
     Opened,
@@ -328,10 +328,10 @@ def clean_result(
 def _count(opened: Opened, result: Result, cleaned: Cleaned, report: Report) -> None:
     """Say what will go from a folder."""
     folder = open_folder(opened.result, opened.directory, ())
-    layout = lay_out(result, folder, link=opened.link, changed=cleaned.changed)
+    photos, _ = plan_photos(result, folder, opened.link)
     gone = result.changes.vanished
     left = ids_of(opened) & {one.id for one in opened.result.absent}
     report.people += [str(opened.directory / own) for own in (*gone, *sorted(left))]
     report.faces += len(cleaned.faces)
-    report.copies += len(folder.forgotten(layout.photos, cleaned.photos))
+    report.copies += len(folder.forgotten(photos, cleaned.photos))
     report.montages += sum(folder.has(montage_of(own)) for own in (*gone, *cleaned.changed))

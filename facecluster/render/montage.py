@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import math
+import os
+import struct
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -25,27 +29,54 @@ MARGIN = TILE_PX / SHARP_BOX_PX
 SIDE = 5
 """Most tiles in a row and in a column."""
 
+VERSION = 1
+"""Of montages; another number makes all of them anew."""
+
 _CAPTION_PX = 28
 
 
-def make_montage(person: Person, sizes: Mapping[str, tuple[int, int]]) -> bytes | None:
+@dataclass(frozen=True)
+class Montage:
+    """A person's montage.
+
+    Attributes:
+        jpeg: the bytes of the file; None where none of the photos can be read (any more).
+        key: tells what it was made of, see `is_made_of`.
+    """
+
+    jpeg: bytes | None
+    key: str
+
+
+def make_montage(person: Person, sizes: Mapping[str, tuple[int, int]]) -> Montage:
     """Make a person's montage as a JPEG whose comment says how many faces there are.
 
     Args:
         person: whose faces come in the order in which they are shown.
         sizes: width, height of each upright photo at full size by path; 0, 0 where unknown.
-
-    Returns:
-        The bytes of the file; None where none of the photos can be read (any more).
     """
-    tiles = read_tiles(person, sizes, SIDE * SIDE)
+    states: dict[str, str] = {}
+    tiles, n_tried = _read(person, sizes, SIDE * SIDE, states)
+    key = _key(person, sizes, n_tried, states)
     if not tiles:
-        return None
+        return Montage(None, key)
     count = f"{len(tiles)} of {person.n_faces} {'face' if person.n_faces == 1 else 'faces'}"
     pixels = arrange(tiles, count if len(tiles) < person.n_faces else "")
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "JPEG", quality=90, comment=f"{person.id}: {count}")
-    return file.getvalue()
+    return Montage(file.getvalue(), key)
+
+
+def is_made_of(key: str, person: Person, sizes: Mapping[str, tuple[int, int]]) -> bool:
+    """Say whether `make_montage` would make again what it gave a key to. No photo is opened.
+
+    The key has the person's id and number of faces, and of every face that was tried its box and its photo's path,
+    width and height, and size, time of change and permissions as a file.
+    """
+    n_tried = key.partition(":")[0]
+    if not (n_tried.isascii() and n_tried.isdigit()):
+        return False
+    return key == _key(person, sizes, int(n_tried), {})
 
 
 def read_tiles(person: Person, sizes: Mapping[str, tuple[int, int]], n_tiles: int) -> list[NDArray[np.uint8]]:
@@ -56,8 +87,15 @@ def read_tiles(person: Person, sizes: Mapping[str, tuple[int, int]], n_tiles: in
     Returns:
         Tiles as of `cut`, in the order of the faces.
     """
+    return _read(person, sizes, n_tiles, {})[0]
+
+
+def _read(
+    person: Person, sizes: Mapping[str, tuple[int, int]], n_tiles: int, states: dict[str, str]
+) -> tuple[list[NDArray[np.uint8]], int]:
+    """The tiles, and how many faces were tried; `states` gets those of the photos from before they were read."""
     chosen = list(range(min(n_tiles, len(person.faces))))
-    waiting = iter(range(len(chosen), len(person.faces)))
+    n_tried = len(chosen)
     tiles: dict[int, NDArray[np.uint8]] = {}
     while chosen:
         by_photo: dict[str, list[int]] = {}
@@ -65,10 +103,33 @@ def read_tiles(person: Person, sizes: Mapping[str, tuple[int, int]], n_tiles: in
             by_photo.setdefault(person.faces[i].photo, []).append(i)
         for photo, rows in by_photo.items():
             boxes = [person.faces[i].box for i in rows]
+            states.setdefault(photo, _state(photo))
             tiles.update(zip(rows, _cut_from(photo, boxes, sizes.get(photo, (0, 0))), strict=False))
         # as many more as could not be had
-        chosen = [i for i, _ in zip(waiting, range(n_tiles - len(tiles)), strict=False)]
-    return [tiles[i] for i in sorted(tiles)]
+        chosen = list(range(n_tried, min(n_tried + n_tiles - len(tiles), len(person.faces))))
+        n_tried += len(chosen)
+    return [tiles[i] for i in sorted(tiles)], n_tried
+
+
+def _key(person: Person, sizes: Mapping[str, tuple[int, int]], n_tried: int, states: dict[str, str]) -> str:
+    """The key of a montage; photos that `states` lacks are looked at now."""
+    digest = hashlib.sha256(f"{VERSION} {person.id} {person.n_faces} {len(person.faces)}".encode())
+    for face in person.faces[:n_tried]:
+        if face.photo not in states:
+            states[face.photo] = _state(face.photo)
+        width, height = sizes.get(face.photo, (0, 0))
+        digest.update(b"\0" + os.fsencode(face.photo) + b"\0" + struct.pack("<4d", *face.box))
+        digest.update(f"{width} {height} {states[face.photo]}".encode())
+    return f"{n_tried}:{digest.hexdigest()[:32]}"
+
+
+def _state(photo: str) -> str:
+    """What changes where a photo is another, or can be read now; "" where it is gone."""
+    try:
+        status = os.stat(photo)
+    except OSError:
+        return ""
+    return f"{status.st_size} {status.st_mtime_ns} {status.st_mode & 0o444}"
 
 
 def _cut_from(photo: str, boxes: Sequence[Box], size: tuple[int, int]) -> list[NDArray[np.uint8]]:
