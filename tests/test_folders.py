@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,8 @@ from facecluster.durable import own_files, own_list
 from facecluster.durable.own_files import Link, ResultFolder
 from facecluster.errors import OutputError
 from facecluster.formats import face_table
-from facecluster.library.folders import _is_of_photos, plan
+from facecluster.library.folders import _is_of_photos, plan, write_result
+from facecluster.render import montage as montage_module
 from facecluster.result import Box, Counts, Person, PersonFace, Pose, Result, UnclusteredFace
 
 LINKS: tuple[Link, ...] = ("copy", "hardlink", "symlink")
@@ -503,3 +505,141 @@ def test_names_that_are_no_text(photos: Path, tmp_path: Path) -> None:
         assert write(tmp_path / "out", result_of([strange])) == 1
     write(tmp_path / "out", result_of())
     assert files(tmp_path / "out") == ["clusters.json"]
+
+
+def write_changed(
+    root: Path, result: Result, changed: Sequence[str] | None = None, link: Link = "copy"
+) -> None:
+    write_result(result, root, sizes={}, link=link, jobs=1, changed=changed)
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> list[Path]:
+    """Photos that can be decoded."""
+    (tmp_path / "photos").mkdir()
+    paths = [tmp_path / "photos" / f"{i}.png" for i in range(6)]
+    for i, path in enumerate(paths):
+        Image.new("RGB", (40, 40), (i, 0, 0)).save(path)
+    return paths
+
+
+def inodes(root: Path) -> dict[str, int]:
+    return {name: (root / name).lstat().st_ino for name in files(root)}
+
+
+def test_name_alone_writes_only_the_record(pictures: list[Path], tmp_path: Path) -> None:
+    root = tmp_path / "out"
+    result = result_of(pictures[:2], pictures[2:4], nobody=pictures[4:])
+    write_changed(root, result)
+    before, lines = inodes(root), (root / own_list.RESULT_MARKER).read_bytes()
+    write_changed(root, result, ())
+    after = inodes(root)
+    assert {name for name in after if after[name] != before[name]} == {"clusters.json"}
+    added = (root / own_list.RESULT_MARKER).read_bytes().removeprefix(lines)
+    assert added.count(b"\n") == 1
+    write_changed(root, result)
+    assert {name for name, inode in inodes(root).items() if inode != after[name]} == {"clusters.json"}
+
+
+@pytest.mark.parametrize("link", LINKS)
+def test_changed_people_alone_give_what_all_give(link: Link, pictures: list[Path], tmp_path: Path) -> None:
+    root, p = tmp_path / "out", pictures
+    write_changed(root, result_of(p[:2], p[2:4], nobody=p[4:]), link=link)
+    steps: list[tuple[Result, list[str]]] = [
+        (result_of(p[:4], nobody=p[4:]), ["person-0001"]),
+        (result_of(p[:3], nobody=p[3:]), ["person-0001"]),
+        (result_of(p[:3], p[3:5], nobody=p[5:]), ["person-0002"]),
+        (result_of(nobody=p), []),
+    ]
+    for number, (result, changed) in enumerate(steps):
+        write_changed(root, result, changed, link)
+        write_changed(tmp_path / f"fresh-{number}", result, link=link)
+        assert snapshot(root) == snapshot(tmp_path / f"fresh-{number}")
+
+
+@pytest.mark.parametrize("at", range(20))
+def test_write_of_changed_people_that_was_killed_is_finished_by_the_next(
+    at: int, pictures: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, p = tmp_path / "out", pictures
+    write_changed(root, result_of(p[:2], p[2:4], nobody=p[4:]))
+    merged = result_of(p[:5], nobody=p[5:])
+    step = 0
+
+    def dying(method: str) -> None:
+        real = getattr(own_list.OwnList if method == "append" else Path, method)
+
+        def die(*arguments: object, **others: object) -> object:
+            nonlocal step
+            step += 1
+            if step > at:
+                raise KeyboardInterrupt
+            return real(*arguments, **others)
+
+        patch.setattr(own_list.OwnList if method == "append" else Path, method, die)
+
+    with monkeypatch.context() as patch:
+        for method in ("append", "replace", "unlink"):
+            dying(method)
+        with suppress(KeyboardInterrupt):
+            write_changed(root, merged, ["person-0001"])
+    write_changed(root, merged, () if at else ["person-0001"])
+    write_changed(tmp_path / "fresh", merged)
+    assert snapshot(root) == snapshot(tmp_path / "fresh")
+    assert not list(root.rglob("*.part"))
+    assert snapshot(tmp_path / "photos").keys() == {path.name for path in p}
+
+
+def test_line_after_a_torn_one_counts(pictures: list[Path], tmp_path: Path) -> None:
+    write_changed(tmp_path / "out", result_of(pictures))
+    with (tmp_path / "out" / own_list.RESULT_MARKER).open("ab") as file:
+        file.write(b'{"path": "clusters.json", "ki')
+    for _ in range(3):
+        write_changed(tmp_path / "out", result_of(pictures), ())
+
+
+def test_list_is_written_anew_when_most_of_it_is_dead(
+    pictures: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, result = tmp_path / "out", result_of(pictures[:3], nobody=pictures[3:])
+    monkeypatch.setattr(own_list, "_FEW_LINES", 5)
+    write_changed(root, result)
+    for _ in range(40):
+        write_changed(root, result, ())
+    assert (root / own_list.RESULT_MARKER).read_bytes().count(b"\n") < 40
+    write_changed(root, result_of(), ())
+    assert files(root) == ["clusters.json"]
+
+
+def test_montage_is_made_anew_only_where_it_would_be_another(pictures: list[Path], tmp_path: Path) -> None:
+    root, montage, p = tmp_path / "out", tmp_path / "out/person-0001_montage.jpg", pictures
+    result = result_of(p[:2])
+
+    def is_anew() -> bool:
+        before = montage.stat().st_ino, montage.stat().st_mtime_ns
+        write_changed(root, result)
+        return (montage.stat().st_ino, montage.stat().st_mtime_ns) != before
+
+    write_changed(root, result)
+    assert not is_anew()
+    Image.new("RGB", (40, 40), (0, 200, 0)).save(p[1])
+    assert is_anew()
+    result = result_of(p[:3])
+    assert is_anew()
+    assert not is_anew()
+
+
+def test_montage_of_lost_photos_is_tried_again_when_one_is_back(
+    pictures: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    root, result = tmp_path / "out", result_of(pictures[:1])
+    content = pictures[0].read_bytes()
+    pictures[0].unlink()
+    write_changed(root, result, link="none")
+    with monkeypatch.context() as patch:
+        patch.setattr(montage_module, "make_montage", None)
+        write_changed(root, result, link="none")
+    assert caplog.text.count("1 person has no montage") == 2
+    pictures[0].write_bytes(content)
+    write_changed(root, result, link="none")
+    assert (root / "person-0001_montage.jpg").exists()

@@ -347,7 +347,7 @@ class ResultFolder:
 
     def _inside(self, originals: Iterable[str]) -> set[str]:
         """The originals that lie in this folder, as paths of entries."""
-        folders = {os.path.dirname(original) for original in originals}
+        folders = {original[: original.rfind(os.sep) + 1] for original in originals}  # quicker than dirname
         inside: dict[str, str] = {}
         for folder in folders:
             real = Path(os.path.realpath(folder))
@@ -355,7 +355,7 @@ class ResultFolder:
                 inside[folder] = real.relative_to(self.root).as_posix()
         if not inside:
             return set()
-        split = (os.path.split(original) for original in originals)
+        split = ((original[: (at := original.rfind(os.sep) + 1)], original[at:]) for original in originals)
         return {PurePath(inside[folder], name).as_posix() for folder, name in split if folder in inside}
 
     # ------------------------------------------------------------------------------------------- photos

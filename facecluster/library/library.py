@@ -19,7 +19,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from facecluster.durable.lock import hold
-from facecluster.durable.own_files import RESULT_MARKER, ResultFolder
+from facecluster.durable.own_files import ResultFolder
+from facecluster.durable.own_list import RESULT_MARKER
 from facecluster.durable.whole_file import cannot_write
 from facecluster.errors import FaceclusterError, TableError, UsageError
 from facecluster.library.layout import CLUSTERS, DAMAGED, LOCK, TABLE, folder_of
