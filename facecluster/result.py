@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -38,7 +39,7 @@ class Box(NamedTuple):
     bottom: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Pose:
     """Degrees; None where unknown."""
 
@@ -47,7 +48,7 @@ class Pose:
     roll: float | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class PersonFace:
     """A face of a person.
 
@@ -77,7 +78,7 @@ class PersonFace:
         return self.box if self.anchor is None else self.anchor
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class UnclusteredFace:
     """A face without a person; `reason` is a code of `Reason`, the rest as in `PersonFace`.
 
@@ -390,18 +391,28 @@ def columns(result: Result) -> Placed:
     person[: len(placed)] = np.repeat(np.arange(len(result.people)), [len(p.faces) for p in result.people])
     confidence = np.full(len(faces), np.nan)
     confidence[: len(placed)] = np.array([face.confidence for face in placed], dtype=np.float64)
-    box = np.array([face.box for face in faces], dtype=np.float64).reshape(-1, 4)
+    n = len(faces)
+    box = np.fromiter(chain.from_iterable(face.box for face in faces), np.float64, 4 * n).reshape(-1, 4)
+    anchor = box
+    if any(face.anchor is not None for face in faces):
+        known = chain.from_iterable(face.known_at for face in faces)
+        anchor = np.fromiter(known, np.float64, 4 * n).reshape(-1, 4)
     return Placed(
         id=[face.id for face in faces],
         photo=[face.photo for face in faces],
         box=box,
-        anchor=np.array([face.known_at for face in faces], dtype=np.float64).reshape(-1, 4),
+        anchor=anchor,
         person=person,
         confidence=confidence,
     )
 
 
 # ---------------------------------------------------------------------------------------------------- reading
+
+
+def fields_of(record: PersonFace | UnclusteredFace | Pose) -> dict[str, Any]:
+    """The fields of a record by name, in their order, each as it is; `vars` of one with slots."""
+    return {name: getattr(record, name) for name in record.__slots__}
 
 
 def plain(numbers: NDArray[np.float32]) -> list[Any]:

@@ -12,7 +12,7 @@ import pytest
 from tables import make_table, people
 
 from facecluster.errors import FaceclusterError
-from facecluster.formats.clusters_json import read_result, to_json
+from facecluster.formats.clusters_json import read_result, settings_of, to_json
 from facecluster.identity.cluster import cluster_faces
 from facecluster.identity.rules import Rules
 from facecluster.library.build import make_result
@@ -28,6 +28,7 @@ from facecluster.result import (
     SamePhoto,
     Split,
     UnclusteredFace,
+    Updated,
     columns,
     with_people,
 )
@@ -326,20 +327,20 @@ def test_columns_have_all_faces(rich: Result) -> None:
     ("change", "message"),
     [
         ({"format": 2}, "written by format 2, this facecluster reads up to 1; upgrade"),
-        ({"format": "1"}, "damaged: format is '1'"),
-        ({"people": {}}, "damaged: expected list"),
-        ({"people": [{}]}, "damaged: without 'name'"),
+        ({"format": "1"}, "damaged: Expected `int`, got `str` - at `$.format`"),
+        ({"people": {}}, "damaged: Expected `array`, got `object` - at `$.people`"),
+        ({"people": [{}]}, "damaged: Object missing required field"),
         ({"people": [7]}, "damaged"),
         ({"counts": {}}, "damaged"),
         ({"counts": None}, "damaged"),
-        ({"next_id": "7"}, "damaged: expected int"),
-        ({"changes": {"merged": [{}]}}, "damaged: without 'into'"),
-        ({"changes": {"appeared": [7]}}, "damaged: expected str"),
-        ({"absent": [{"id": "person-0001"}]}, "damaged: without 'n_faces'"),
-        ({"settings": []}, "damaged: expected dict"),
-        ({"unclustered": [{"id": "a"}]}, "damaged: expected UnclusteredFace"),
-        ({"unclustered": [{"box": [0, 0, 1, 1]}]}, "damaged: without 'pose'"),
-        ({"almost": [{"n_photos": 1}]}, "damaged: without 'n_photos_needed'"),
+        ({"next_id": "7"}, "damaged: Expected `int`"),
+        ({"changes": {"merged": [{}]}}, "damaged: Object missing required field"),
+        ({"changes": {"appeared": [7]}}, "damaged: Expected `str`, got `int` - at `$.changes.appeared[0]`"),
+        ({"absent": [{"id": "person-0001"}]}, "damaged: Object missing required field `n_faces`"),
+        ({"settings": []}, "damaged: Expected `object`"),
+        ({"unclustered": [{"id": "a"}]}, "damaged: Object missing required field"),
+        ({"unclustered": [{"box": [0, 0, 1, 1]}]}, "damaged: Object missing required field"),
+        ({"almost": [{"n_photos": 1}]}, "damaged: Object missing required field `n_photos_needed`"),
     ],
 )
 def test_what_is_no_result_is_told(
@@ -383,3 +384,23 @@ def test_what_is_not_even_json_is_told(tmp_path: Path, content: bytes, message: 
 def test_file_that_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(FaceclusterError, match=r"clusters\.json: cannot be read: No such file"):
         read_result(tmp_path / "clusters.json")
+
+
+def test_settings_of_a_file_have_types(rich: Result) -> None:
+    record = parsed(rich)["settings"]
+    made = settings_of(record)
+    assert (made.rules, made.eps, made.link, made.update, made.sources) == (RULES, None, None, None, ())
+    assert (made.faces.encoder, made.faces.models) == ("sface", {"sface": "abc"})
+    record["cluster"]["radii"] |= {"eps": 0.7, "unknown": 1}
+    assert settings_of(record).eps == 0.7
+    assert settings_of(record | {"eps_chosen": None}).eps is None
+    update = {"updates": 2, "new_faces": 5, "would_merge": [["person-0001", "person-0002"]]}
+    made = settings_of({**record, "update": update, "link": "copy", "decisions": None})
+    assert made.update == Updated(2, 5, (("person-0001", "person-0002"),))
+    assert (made.link, made.decisions) == ("copy", "")
+
+
+def test_settings_that_say_nothing_have_no_rules() -> None:
+    assert settings_of({}).rules is None
+    with pytest.raises(ValueError, match=r"\$\.cluster"):
+        settings_of({"cluster": {"radii": 7}})

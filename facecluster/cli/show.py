@@ -471,7 +471,11 @@ def _whose(face: ShownFace) -> str:
 def _numbers_of(face: ShownFace) -> str:
     left, top, right, bottom = map(round, face.box)
     parts = [f"{right - left}x{bottom - top} at {left},{top}"]
-    parts += [f"{name} {angle:.0f}°" for name, angle in vars(face.pose).items() if angle is not None]
+    parts += [
+        f"{name} {angle:.0f}°"
+        for name in ("pitch", "yaw", "roll")
+        if (angle := getattr(face.pose, name)) is not None
+    ]
     parts += [f"quality {face.quality:.2f}"] if face.quality is not None else []
     parts += [f"confidence {face.confidence:.2f}"] if face.confidence is not None else []
     return "  ".join(parts + _looks_of(face.attributes))

@@ -15,7 +15,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from facecluster.identity.changes import Placed, match_faces
-from facecluster.result import Box, Person, PersonFace, Result, UnclusteredFace, columns
+from facecluster.result import Box, Person, PersonFace, Result, UnclusteredFace, columns, fields_of
 
 
 class ToldFace(NamedTuple):
@@ -76,8 +76,8 @@ class Event:
 
 def _face_record(face: PersonFace | UnclusteredFace) -> dict[str, Any]:
     """The columns of a face, its pose spelled out; `almost` is of use in clusters.json only."""
-    record = {key: value for key, value in vars(face).items() if key not in ("id", "almost")}
-    return {"face": face.id, **record, "pose": vars(face.pose)}
+    record = {key: value for key, value in fields_of(face).items() if key not in ("id", "almost")}
+    return {"face": face.id, **record, "pose": fields_of(face.pose)}
 
 
 def to_json(event: Event) -> str:

@@ -21,7 +21,7 @@ import numpy as np
 
 from facecluster.identity.gate import Reason
 from facecluster.render.attributes import Attributes, Looks, PersonAttributes
-from facecluster.result import Box, Person, PersonFace, Pose, Result, UnclusteredFace
+from facecluster.result import Box, Person, PersonFace, Pose, Result, UnclusteredFace, fields_of
 from facecluster.table import OK, FaceTable
 
 _T = TypeVar("_T")
@@ -373,7 +373,7 @@ def photo_record(photo: ShownPhoto) -> dict[str, Any]:
         "n_faces": len(photo.faces),
         "people": list(dict.fromkeys(face.person for face in photo.faces if face.person is not None)),
         "faces": [
-            vars(face) | {"pose": vars(face.pose), "attributes": _record(face.attributes)}
+            vars(face) | {"pose": fields_of(face.pose), "attributes": _record(face.attributes)}
             for face in photo.faces
         ],
     }
