@@ -36,7 +36,7 @@ from facecluster.identity.boxes import main_faces
 from facecluster.identity.changes import Placed
 from facecluster.identity.cluster import Clustering, cluster_faces
 from facecluster.identity.gate import Limits
-from facecluster.identity.rules import Rules, SamePhoto
+from facecluster.identity.rules import Rules, SamePhotoRule
 from facecluster.joined import Known
 from facecluster.library.layout import CLUSTERS, TABLE, table_of
 from facecluster.library.library import Library
@@ -319,7 +319,7 @@ def cluster(
     gate: bool = True,
     eps: float | None = None,
     min_samples: int | None = None,
-    same_photo: SamePhoto = "prefer",
+    same_photo: SamePhotoRule = "prefer",
     jobs: int = -1,
 ) -> People:
     """Group the faces of a table by person, as `facecluster cluster` does in a new folder.
@@ -342,7 +342,7 @@ def cluster(
         TypeError: no number where one is expected, no whole one, or neither True nor False.
     """
     _check_type("table", table, FaceTable, _A_TABLE)
-    _check("same_photo", same_photo, get_args(SamePhoto))
+    _check("same_photo", same_photo, get_args(SamePhotoRule))
     limits = Limits(
         _number("min_images", min_images, int, 1),
         _number("min_size", min_size, float, 0),

@@ -32,7 +32,7 @@ class Bounds:
         min_samples: faces within eps, itself included, that let a face link others.
         gate: whether faces were judged by `limits`.
         limits: what a person must be founded on.
-        same_photo: see `identity.rules.SamePhoto`.
+        same_photo: see `identity.rules.SamePhotoRule`.
     """
 
     eps: float

@@ -149,7 +149,7 @@ class Person:
 
     Attributes:
         id: "person-0001" and so on, by falling number of faces when the folder of results was new; it stays the
-            person's from then on, see `identity.people`.
+            person's from then on, see `identity.heirs`.
         name: None until somebody gives one.
         n_faces: length of `faces`.
         n_photos: different paths among them.
@@ -201,7 +201,7 @@ class Absent:
 
 
 @dataclass(frozen=True)
-class SamePhoto:
+class SamePhotoCounts:
     """How often faces of one photo were placed: a free measure of purity, as two faces are mostly two people.
 
     Attributes:
@@ -213,7 +213,7 @@ class SamePhoto:
     twice: int
 
     @classmethod
-    def of(cls, people: Iterable[Person]) -> SamePhoto:
+    def of(cls, people: Iterable[Person]) -> SamePhotoCounts:
         """Count."""
         seen, several, twice = set[str](), set[str](), set[str]()
         for person in people:
@@ -244,11 +244,11 @@ class Counts:
     people: int
     clustered: int
     unclustered: Mapping[str, int]
-    same_photo: SamePhoto = SamePhoto(0, 0)
+    same_photo: SamePhotoCounts = SamePhotoCounts(0, 0)
 
 
 @dataclass(frozen=True)
-class Merged:
+class WasMerged:
     """People of the earlier result, by id, who are one now; `into` may be one of them. JSON calls them "from"."""
 
     into: str
@@ -256,7 +256,7 @@ class Merged:
 
 
 @dataclass(frozen=True)
-class Split:
+class WasSplit:
     """A person of the earlier result, by id, who is several now, of whom one may keep it. JSON calls it "from"."""
 
     whole: str
@@ -270,14 +270,14 @@ class Changes:
     Attributes:
         appeared: who is new.
         vanished: whose id nobody has any more; it is a former one of whom they were merged into.
-        merged: see `Merged`.
-        split: see `Split`.
+        merged: see `WasMerged`.
+        split: see `WasSplit`.
     """
 
     appeared: tuple[str, ...] = ()
     vanished: tuple[str, ...] = ()
-    merged: tuple[Merged, ...] = ()
-    split: tuple[Split, ...] = ()
+    merged: tuple[WasMerged, ...] = ()
+    split: tuple[WasSplit, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -378,7 +378,7 @@ def with_people(result: Result, people: Iterable[Person], unclustered: Iterable[
         people=len(people),
         clustered=n_placed,
         unclustered={r.code: reasons[r.code] for r in Reason if r.code in reasons},
-        same_photo=SamePhoto.of(people),
+        same_photo=SamePhotoCounts.of(people),
     )
     return replace(result, people=tuple(people), unclustered=left, counts=counts)
 

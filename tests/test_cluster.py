@@ -15,7 +15,7 @@ from facecluster.identity import neighbours
 from facecluster.identity.cluster import cluster_faces
 from facecluster.identity.constraints import Constraints
 from facecluster.identity.gate import Limits, Reason
-from facecluster.identity.rules import Radii, Rules, SamePhoto
+from facecluster.identity.rules import Radii, Rules, SamePhotoRule
 from facecluster.table import FaceTable
 
 RULES = Rules.make("sface")
@@ -143,7 +143,7 @@ def test_two_faces_of_a_photo_do_not_join_one_person() -> None:
     ("same_photo", "label"), [("forbid", [0, 0, 0, -1, 0]), ("allow", [0] * 5), ("prefer", [0] * 5)]
 )
 def test_a_face_in_a_mirror_is_the_same_person_unless_that_is_forbidden(
-    same_photo: SamePhoto, label: list[int]
+    same_photo: SamePhotoRule, label: list[int]
 ) -> None:
     faces = {"photo": [0, 1, 2, 3, 3], "quality": [0.9, 0.9, 0.9, 0.1, 0.1]}
     table = make_table(on_a_line(0, 0.1, 0.2, 0.6, 0.4), box=SIDE_BY_SIDE, **faces)

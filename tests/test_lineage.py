@@ -11,12 +11,12 @@ from facecluster.result import (
     Box,
     Changes,
     Counts,
-    Merged,
     Person,
     PersonFace,
     Pose,
     Result,
-    Split,
+    WasMerged,
+    WasSplit,
     person_id,
 )
 
@@ -73,8 +73,8 @@ def test_merge_and_split_at_once() -> None:
     assert result.changes == Changes(
         appeared=("person-0003",),
         vanished=("person-0002",),
-        merged=(Merged("person-0001", ("person-0001", "person-0002")),),
-        split=(Split("person-0002", ("person-0001", "person-0003")),),
+        merged=(WasMerged("person-0001", ("person-0001", "person-0002")),),
+        split=(WasSplit("person-0002", ("person-0001", "person-0003")),),
     )
 
 
@@ -112,7 +112,7 @@ def test_who_was_merged_and_is_apart_again_gets_the_id_back() -> None:
     apart = inherit(numbered([0, 1, 2, 3], [4, 5, 6], [7, 8]), merged, names=True)
     assert [(p.id, p.former) for p in apart.people] == [(p.id, ()) for p in first.people]
     assert (apart.absent, apart.next_id) == ((), 4)
-    assert apart.changes.split == (Split("person-0001", ("person-0001", "person-0002")),)
+    assert apart.changes.split == (WasSplit("person-0001", ("person-0001", "person-0002")),)
     again = inherit(numbered([0, 1, 2, 3], [4, 5, 6], [7, 8]), apart, names=True)
     assert replace(again, changes=apart.changes) == apart
 

@@ -11,7 +11,7 @@ from tables import people
 from test_cluster import on_a_line
 
 from facecluster.identity import neighbours
-from facecluster.identity.neighbours import Parts, has_near, tell_near
+from facecluster.identity.neighbours import UnionFind, has_near, tell_near
 
 
 def told(
@@ -162,7 +162,7 @@ def test_weights_are_added_to_squared_distances(seed: int) -> None:
 
 def test_a_long_chain_is_one_part_in_any_order() -> None:
     places = np.random.default_rng(0).permutation(3000)
-    parts = Parts(3000)
+    parts = UnionFind(3000)
     tell_near(on_a_line(*places), 1.0, parts.link, known=parts.find)
     assert (parts.find(np.arange(3000)) == 0).all()
 
@@ -174,7 +174,7 @@ def test_nothing_is_near_nothing() -> None:
 
 
 def test_linked_things_are_named_by_their_lowest_row() -> None:
-    parts = Parts(8)
+    parts = UnionFind(8)
     parts.link(np.array([6, 3]), np.array([7, 2]))
     assert parts.find(np.arange(8)).tolist() == [0, 1, 2, 2, 4, 5, 6, 6]
     parts.link(np.array([7, 7, 4]), np.array([3, 6, 4]))

@@ -20,15 +20,15 @@ from facecluster.result import (
     Absent,
     Box,
     Changes,
-    Merged,
     Person,
     PersonFace,
     Pose,
     Result,
-    SamePhoto,
-    Split,
+    SamePhotoCounts,
     UnclusteredFace,
     Updated,
+    WasMerged,
+    WasSplit,
     columns,
     with_people,
 )
@@ -212,9 +212,9 @@ def test_what_was_written_is_read(rich: Result, tmp_path: Path) -> None:
 
 def test_ids_names_and_changes_are_read(rich: Result, tmp_path: Path) -> None:
     changes = Changes(
-        ("person-0009",), ("person-0004",), (Merged("person-0001", ("person-0001", "person-0004")),)
+        ("person-0009",), ("person-0004",), (WasMerged("person-0001", ("person-0001", "person-0004")),)
     )
-    changes = replace(changes, split=(Split("person-0002", ("person-0002", "person-0009")),))
+    changes = replace(changes, split=(WasSplit("person-0002", ("person-0002", "person-0009")),))
     first = replace(rich.people[0], name="Zoë", former=("person-0004", "person-0003"))
     absent = (Absent("person-0004", 9, ("a-0", "b-1")), Absent("person-0003", 1, ()))
     result = replace(rich, people=(first, *rich.people[1:]), next_id=12, changes=changes, absent=absent)
@@ -267,14 +267,14 @@ def test_faces_of_one_photo_are_counted() -> None:
             ],
         )
 
-    assert SamePhoto.of([]) == SamePhoto(photos=0, twice=0)
+    assert SamePhotoCounts.of([]) == SamePhotoCounts(photos=0, twice=0)
     one, other = (
         person("a", "1.jpg", "2.jpg", "3.jpg"),
         person("b", "2.jpg", "3.jpg", "3.jpg", "4.jpg", "4.jpg"),
     )
-    assert SamePhoto.of([one, other]) == SamePhoto(photos=3, twice=2)
+    assert SamePhotoCounts.of([one, other]) == SamePhotoCounts(photos=3, twice=2)
     found_twice = person("b", "3.jpg", "4.jpg", "4.jpg", step=2)
-    assert SamePhoto.of([one, found_twice]) == SamePhoto(photos=1, twice=0)
+    assert SamePhotoCounts.of([one, found_twice]) == SamePhotoCounts(photos=1, twice=0)
 
 
 def test_people_that_were_changed_are_counted_again(rich: Result) -> None:

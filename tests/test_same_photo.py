@@ -11,7 +11,7 @@ from tables import make_table, people
 
 from facecluster.identity.cluster import cluster_faces
 from facecluster.identity.gate import Reason
-from facecluster.identity.rules import Rules, SamePhoto
+from facecluster.identity.rules import Rules, SamePhotoRule
 from facecluster.identity.same_photo import ALIKE, TWICE, WEIGHT, Rivals, Shown, against
 from facecluster.table import FaceTable
 
@@ -26,7 +26,7 @@ def on_axes(*places: tuple[float, float]) -> NDArray[np.float32]:
     return encoding
 
 
-def rivals(encoding: NDArray[np.float32], same_photo: SamePhoto = "prefer", **columns: Any) -> Rivals:
+def rivals(encoding: NDArray[np.float32], same_photo: SamePhotoRule = "prefer", **columns: Any) -> Rivals:
     return Rivals(make_table(encoding, **columns), replace(RULES, same_photo=same_photo))
 
 
@@ -106,7 +106,7 @@ def test_merged_groups_are_in_the_photos_of_both() -> None:
 
 
 @pytest.mark.parametrize(("same_photo", "n_people"), [("prefer", 2), ("forbid", 2), ("allow", 1)])
-def test_twins_who_are_always_together_are_two_people(same_photo: SamePhoto, n_people: int) -> None:
+def test_twins_who_are_always_together_are_two_people(same_photo: SamePhotoRule, n_people: int) -> None:
     encoding, columns = twins(8, 0.75)
     found = cluster_faces(make_table(encoding, **columns), replace(RULES, same_photo=same_photo))
     assert found.n_people == n_people

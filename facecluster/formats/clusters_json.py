@@ -21,14 +21,14 @@ from facecluster.result import (
     AlmostPerson,
     Changes,
     Counts,
-    Merged,
     Person,
     Result,
     ResultSettings,
-    SamePhoto,
-    Split,
+    SamePhotoCounts,
     UnclusteredFace,
     Updated,
+    WasMerged,
+    WasSplit,
 )
 from facecluster.table import Settings, settings_record
 
@@ -162,7 +162,7 @@ class _Counts(msgspec.Struct):
     people: int
     clustered: int
     unclustered: dict[str, int]
-    same_photo: SamePhoto | None = None
+    same_photo: SamePhotoCounts | None = None
 
 
 class _File(msgspec.Struct):
@@ -240,7 +240,7 @@ def _result(record: _File) -> Result:
     people, absent, changes = record.people, record.absent, record.changes
     counts = msgspec.structs.asdict(record.counts)
     if counts["same_photo"] is None:
-        counts["same_photo"] = SamePhoto.of(people)
+        counts["same_photo"] = SamePhotoCounts.of(people)
     return Result(
         settings=settings_of(record.settings),
         people=people,
@@ -251,8 +251,8 @@ def _result(record: _File) -> Result:
         changes=Changes(
             appeared=changes.appeared,
             vanished=changes.vanished,
-            merged=tuple(Merged(it.into, it.parts) for it in changes.merged),
-            split=tuple(Split(it.whole, it.into) for it in changes.split),
+            merged=tuple(WasMerged(it.into, it.parts) for it in changes.merged),
+            split=tuple(WasSplit(it.whole, it.into) for it in changes.split),
         ),
         absent=absent,
     )

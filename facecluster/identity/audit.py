@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from facecluster.errors import TableError
 from facecluster.identity.groups import Groups, renumber, rows_of
 from facecluster.identity.neighbours import (
-    Parts,
+    UnionFind,
     blocks,
     squared_apart,
     squared_distances,
@@ -98,7 +98,7 @@ def complete_groups(
 
 def _linked(encoding: NDArray[np.float32], radius: float, jobs: int | None) -> NDArray[np.int32]:
     """Number the parts that chains of matches link -> (n,)."""
-    parts = Parts(len(encoding))
+    parts = UnionFind(len(encoding))
     tell_near(encoding, radius, parts.link, known=parts.find, jobs=jobs)
     return parts.find(np.arange(len(encoding)))
 

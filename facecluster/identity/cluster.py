@@ -21,11 +21,11 @@ from facecluster.identity.dbscan import dbscan
 from facecluster.identity.earlier import Earlier
 from facecluster.identity.evidence import count_different
 from facecluster.identity.gate import Reason, judge
-from facecluster.identity.groups import Groups, distance_to, renumber, rows_of
+from facecluster.identity.groups import Groups, Sums, distance_to, renumber, rows_of, sortable
 from facecluster.identity.join import join
 from facecluster.identity.keep import keep_assured, part_namesakes, place_unusable
 from facecluster.identity.merge import merge, near_pairs
-from facecluster.identity.neighbours import Parts
+from facecluster.identity.neighbours import UnionFind
 from facecluster.identity.rules import Radii, Reach, Rules
 from facecluster.identity.same_photo import Rivals, Shown
 from facecluster.identity.split import split, take_out
@@ -98,7 +98,7 @@ def cluster_faces(
     encoding = faces.encoding
     decided = Constraints.none(len(faces)) if constraints is None else constraints
     rank = np.empty(len(faces), dtype=np.int64)  # of the id: breaks ties the same way in every order of rows
-    rank[np.argsort(faces.id, kind="stable")] = np.arange(len(faces))
+    rank[np.argsort(sortable(faces.id), kind="stable")] = np.arange(len(faces))
     reach, rivals = rules.radii.reach(len(faces)), Rivals(table, rules)
 
     known = Earlier.nothing(len(faces)) if earlier is None else earlier.without(decided.together >= 0)
@@ -110,7 +110,7 @@ def cluster_faces(
     vouched = decided.is_named() & has_encoding & ~decided.moved & ~decided.ignored & look
     reason[reason == Reason.PASSED] = Reason.NO_MATCH
     settled = known.core & has_encoding
-    case = _Case(encoding, rank, rules, reach, rivals, decided, settled)
+    case = _Case(encoding, rank, rules, reach, rivals, decided, settled, Sums(encoding))
     part = _found(case, founding, vouched, has_encoding & look, known, jobs)
     label = _owner(part, decided.together)[part]
     if decided.assured:
@@ -120,11 +120,10 @@ def cluster_faces(
 
     before, dropped = label.copy(), np.full(len(faces), -1, dtype=np.int32)
     wanted = rules.limits.min_images
-    for rows in rows_of(label):
-        is_sure = decided.founded[rows].any() or settled[rows].any()
-        if not is_sure and (
-            len(rows) < wanted or count_different(table, rows, wanted, rules.radii.join) < wanted
-        ):
+    in_question = label.copy()
+    in_question[np.isin(label, label[decided.founded | settled])] = -1
+    for rows in rows_of(in_question):
+        if len(rows) < wanted or count_different(table, rows, wanted, rules.radii.join) < wanted:
             dropped[rows] = label[rows]
             part[rows] = -1
             if len(rows) > 1:
@@ -144,7 +143,7 @@ def cluster_faces(
     label = place_unusable(label, len(owner) - 1, decided.assured, ~has_encoding & ~decided.ignored)
     told = look & usable & ~core & (_person_told(label, decided.together) >= 0)
     label[told] = _person_told(label, decided.together)[told]
-    parts = Groups.of(encoding, part)
+    parts = case.sums.of(part)
     label, missed, distance, runner_up = join(
         encoding,
         label,
@@ -249,6 +248,7 @@ class _Case:
         rivals: which faces of one photo are of two people.
         decided: what people decided.
         settled: (n,) whether it founded a person of the earlier result.
+        sums: of groups of the encodings.
     """
 
     encoding: NDArray[np.float32]
@@ -258,12 +258,15 @@ class _Case:
     rivals: Rivals
     decided: Constraints
     settled: NDArray[np.bool_]
+    sums: Sums
 
     def merge(self, part: NDArray[np.int32], jobs: int | None) -> NDArray[np.int32]:
         """Merge groups, but no two who were people before."""
         fixed = np.isin(np.arange(int(part.max(initial=-1)) + 1), part[self.settled])
         shown = _shown(part, self.rivals, self.decided, self.rules)
-        return merge(self.encoding, part, self.reach, shown, fixed=fixed, jobs=jobs)
+        return merge(
+            self.encoding, part, self.reach, shown, fixed=fixed, groups=self.sums.of(part), jobs=jobs
+        )
 
 
 def _found(
@@ -309,7 +312,7 @@ def _owner(part: NDArray[np.int32], together: NDArray[np.int32]) -> NDArray[np.i
     ties, count = np.unique(np.stack([together[rows], part[rows]]), axis=1, return_counts=True)
     number, tied = ties[:, (count > 1) | (2 * count >= size[ties[1]])]
     same = number[1:] == number[:-1]
-    owners = Parts(n_parts)
+    owners = UnionFind(n_parts)
     owners.link(tied[:-1][same], tied[1:][same])
     return np.append(owners.find(np.arange(n_parts)), np.int32(-1))
 

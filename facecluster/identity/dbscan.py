@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from facecluster.identity.neighbours import Parts, squared_apart, tell_near
+from facecluster.identity.neighbours import UnionFind, squared_apart, tell_near
 
 
 def dbscan(
@@ -50,7 +50,7 @@ class _Density:
     """How many near ones each of n encodings has, as far as is known, and which dense ones are linked."""
 
     def __init__(self, n: int, min_samples: int) -> None:
-        self.parts = Parts(n)
+        self.parts = UnionFind(n)
         self.is_dense = np.full(n, min_samples <= 1)
         self._count = np.zeros(n, dtype=np.int32)  # of others within eps; not kept up once dense
         self._near = np.empty((n, min(max(0, min_samples - 1), n)), dtype=np.int32)  # the first of them

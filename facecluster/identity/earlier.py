@@ -85,4 +85,8 @@ class Earlier:
 
     def almost_of(self, still: NDArray[np.bool_]) -> tuple[AlmostPerson, ...]:
         """Give the almost-people all of whose faces are marked."""
-        return tuple(almost for almost in self.almost if still[almost.rows].all())
+        if not self.almost:
+            return ()
+        start = np.cumsum([0, *(len(almost.rows) for almost in self.almost[:-1])])
+        there = np.logical_and.reduceat(still[np.concatenate([almost.rows for almost in self.almost])], start)
+        return tuple(almost for almost, all_ in zip(self.almost, there.tolist(), strict=True) if all_)

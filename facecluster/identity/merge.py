@@ -21,6 +21,7 @@ def merge(
     shown: Shown,
     *,
     fixed: NDArray[np.bool_] | None = None,
+    groups: Groups | None = None,
     jobs: int | None = None,
 ) -> NDArray[np.int32]:
     """Merge groups, always the two that are nearest, as long as two are near enough.
@@ -33,6 +34,7 @@ def merge(
         shown: in which photos the groups are, and which of them are of two people: see `Shown`.
         fixed: (p,) groups of which no two are put together; what they are near to is not looked for, either. None is
             none.
+        groups: those of the labels, if they are summed up already.
         jobs: threads; None is one, -1 all cores.
 
     Returns:
@@ -51,7 +53,7 @@ def merge(
         Williams, A general theory of classificatory sorting strategies, 1967 (a merged group from its parts);
         FACTS.md, "DBSCAN on all of LFW", for why it follows DBSCAN.
     """
-    groups = Groups.of(encoding, label)
+    groups = Groups.of(encoding, label) if groups is None else groups
     p = len(groups.count)
     if p < 2:
         return label.copy()

@@ -28,6 +28,9 @@ _PRODUCT, _PAIR = 0.025, 150.0
 """Nanoseconds that a pair costs by the axis in a product of tiles, and when it is compared by itself
 (`benchmarks/scale.py --costs`). They choose the number of axes, and change no result."""
 
+_FEW = 2**24
+"""Pairs that are compared on all axes: that takes 50 ms, and to find the principal ones more."""
+
 _CROWDED = 1 / 64
 """Share of a tile's pairs from which on it is cheaper to treat the tile as a whole than pair by pair."""
 
@@ -78,7 +81,7 @@ def has_near(
     return near[: len(a)]
 
 
-class Parts:
+class UnionFind:
     """Which of n things are linked, directly or not; a part is named by its lowest row.
 
     References:
@@ -152,7 +155,8 @@ def tell_near(
     if n < 2:
         return
     extra = np.zeros(n) if weight is None else weight
-    lead, error = _leading_axes(x, radius, extra)
+    n_pairs = n * n // 2 if split is None else split * (n - split)
+    lead, error = _all_axes(x, extra) if n_pairs <= _FEW else _leading_axes(x, radius, extra)
     floor = np.float32(-(radius**2) / 2 - error)
     lock, space = Lock(), local()
 
@@ -247,6 +251,14 @@ def _marked(hit: NDArray[np.bool_]) -> NDArray[np.intp]:
     places = np.flatnonzero(flat.reshape(-1, 8)[words])
     marked: NDArray[np.intp] = words[places // 8] * 8 + places % 8
     return marked
+
+
+def _all_axes(x: NDArray[np.float32], extra: NDArray[np.float64]) -> tuple[NDArray[np.float32], float]:
+    """Put encodings as they are into the form of `_leading_axes`."""
+    half = (squares(x) + extra) / 2
+    lead = np.zeros((len(x), x.shape[1] + 3), dtype=np.float32)
+    lead[:, :-3], lead[:, -2], lead[:, -1] = x, half, 1
+    return lead, 4 * ROUNDING * float(half.max())
 
 
 def _leading_axes(

@@ -16,7 +16,7 @@ from facecluster.identity.gate import Limits
 
 Number = TypeVar("Number", float, NDArray[np.float64])
 
-SamePhoto = Literal["forbid", "prefer", "allow"]
+SamePhotoRule = Literal["forbid", "prefer", "allow"]
 """Whether two faces of one photo may be one person's: never; only if they are very alike; as any others."""
 
 MIN_SAMPLES = 3
@@ -104,14 +104,14 @@ class Rules:
         limits: what a person must be founded on.
         gate: whether faces are judged by `limits`; without, all of them found people. `limits.min_images` always holds.
         min_samples: see `MIN_SAMPLES`.
-        same_photo: see `SamePhoto`.
+        same_photo: see `SamePhotoRule`.
     """
 
     radii: Radii
     limits: Limits = Limits()
     gate: bool = True
     min_samples: int = MIN_SAMPLES
-    same_photo: SamePhoto = "prefer"
+    same_photo: SamePhotoRule = "prefer"
 
     @classmethod
     def make(
@@ -122,7 +122,7 @@ class Rules:
         gate: bool = True,
         eps: float | None = None,
         min_samples: int | None = None,
-        same_photo: SamePhoto = "prefer",
+        same_photo: SamePhotoRule = "prefer",
     ) -> Rules:
         """Fill in what is None: radii by the encoder and `eps`, see `Radii.scaled`; `MIN_SAMPLES`.
 

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facecluster.identity.boxes import SAME_FACE_IOU, overlaps
+from facecluster.identity.groups import sortable
 from facecluster.identity.neighbours import squared_distances
-from facecluster.identity.rules import Rules, SamePhoto
+from facecluster.identity.rules import Rules, SamePhotoRule
 from facecluster.table import FaceTable
 
 TWICE = 0.02
@@ -41,7 +42,7 @@ class Rivals:
         faces = table.faces
         self._encoding, self._box, self._rules = faces.encoding, faces.box, rules
         digest = table.photos.digest
-        content = np.unique(digest, return_inverse=True)[1].reshape(-1)
+        content = np.unique(sortable(digest), return_inverse=True)[1].reshape(-1)
         unknown = np.flatnonzero(digest == "")
         content[unknown] = len(digest) + unknown
         self.photo: NDArray[np.intp] = np.unique(content[faces.photo], return_inverse=True)[1].reshape(-1)
@@ -114,7 +115,7 @@ class Shown:
     """
 
     def __init__(
-        self, rivals: Rivals, rows: NDArray[np.intp], start: NDArray[np.intp], same_photo: SamePhoto
+        self, rivals: Rivals, rows: NDArray[np.intp], start: NDArray[np.intp], same_photo: SamePhotoRule
     ) -> None:
         """Look at p groups.
 
@@ -122,7 +123,7 @@ class Shown:
             rivals: of the table that the faces are of.
             rows: faces of the first group, then of the second, and so on.
             start: (p + 1,) where each begins, and the end.
-            same_photo: see `SamePhoto`.
+            same_photo: see `SamePhotoRule`.
         """
         self._rivals, self._rows, self._start, self._rule = rivals, rows, start, same_photo
         self._photos: dict[int, dict[int, list[int]]] = {}

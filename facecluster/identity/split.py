@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from facecluster.identity.evidence import SAME_SHOT
 from facecluster.identity.groups import Groups, nearest_two, rows_of
 from facecluster.identity.neighbours import blocks, squared_distances, squares
-from facecluster.identity.rules import Reach, Rules, SamePhoto
+from facecluster.identity.rules import Reach, Rules, SamePhotoRule
 from facecluster.identity.same_photo import Rivals, Shown, against
 
 DISTINCT = 1.45
@@ -125,7 +125,7 @@ def _two_people(
         one, other = rows[half], rows[~half]
         start = np.array([0, len(one), len(rows)])
         # photos that show both halves are weighed, even if that is forbidden: see _twice
-        weighed: SamePhoto = "allow" if rules.same_photo == "allow" else "prefer"
+        weighed: SamePhotoRule = "allow" if rules.same_photo == "allow" else "prefer"
         shown = Shown(rivals, np.concatenate([one, other]), start, weighed)
         groups = Groups.of(encoding[rows], (~half).astype(np.int32))
         squared = squares(groups.centre[:1] - groups.centre[1:])[0] + groups.variance().sum()

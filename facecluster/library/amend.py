@@ -15,12 +15,12 @@ from facecluster.result import (
     Absent,
     AlmostPerson,
     Changes,
-    Merged,
     Person,
     PersonFace,
     Result,
-    Split,
     UnclusteredFace,
+    WasMerged,
+    WasSplit,
     person_id,
     with_people,
 )
@@ -47,7 +47,7 @@ def merge(result: Result, people: Sequence[Person]) -> Correction:
     rest = [one if person.id == into.id else person for person in result.people if person.id not in gone]
     changes = Changes(
         vanished=tuple(person.id for person in others),
-        merged=(Merged(into.id, tuple(person.id for person in people)),),
+        merged=(WasMerged(into.id, tuple(person.id for person in people)),),
     )
     absent = (*result.absent, *map(Absent.of, others))
     corrected = with_people(result, rest, result.unclustered)
@@ -62,7 +62,7 @@ def split(result: Result, person: Person, ids: Collection[str]) -> Correction:
         person.id, [face for face in person.faces if face.id not in ids], person.name, person.former
     )
     people = [stay if p.id == person.id else p for p in result.people]
-    changes = Changes(appeared=(new.id,), split=(Split(person.id, (person.id, new.id)),))
+    changes = Changes(appeared=(new.id,), split=(WasSplit(person.id, (person.id, new.id)),))
     corrected = with_people(result, [*people, new], result.unclustered)
     return (
         replace(corrected, next_id=result.next_id + 1, changes=changes),

@@ -15,8 +15,8 @@ from facecluster.identity.almost import AlmostPerson
 from facecluster.identity.changes import Placed, match_faces
 from facecluster.identity.earlier import Earlier
 from facecluster.identity.gate import Reason
-from facecluster.identity.people import Lineage, trace
-from facecluster.result import Absent, Changes, Merged, Person, Result, Split, columns, person_id
+from facecluster.identity.heirs import Lineage, trace
+from facecluster.result import Absent, Changes, Person, Result, WasMerged, WasSplit, columns, person_id
 from facecluster.table import FaceTable
 
 _ID = re.compile(r"person-\d{4,}", re.ASCII)
@@ -85,8 +85,8 @@ def inherit(
     changes = Changes(
         appeared=tuple(own for own in after if own not in there),
         vanished=tuple(sorted(set(before) - set(after), key=_order)),
-        merged=tuple(Merged(after[to], tuple(before[i] for i in of)) for to, of in lineage.merged),
-        split=tuple(Split(before[i], tuple(after[j] for j in to)) for i, to in lineage.split),
+        merged=tuple(WasMerged(after[to], tuple(before[i] for i in of)) for to, of in lineage.merged),
+        split=tuple(WasSplit(before[i], tuple(after[j] for j in to)) for i, to in lineage.split),
     )
     gone = sorted((one for one in earlier.people if one.id not in after), key=lambda one: _order(one.id))
     absent = [one for one in earlier.absent if one.id not in {*before, *after}] + [*map(Absent.of, gone)]

@@ -10,7 +10,7 @@ from facecluster.identity.gate import Limits
 
 if TYPE_CHECKING:  # NumPy is loaded when there is work to do
     from facecluster.durable.own_files import Link
-    from facecluster.identity.rules import Rules, SamePhoto
+    from facecluster.identity.rules import Rules, SamePhotoRule
     from facecluster.options import EncodeOptions
     from facecluster.result import ResultSettings
     from facecluster.table import Settings
@@ -37,7 +37,7 @@ class Choices:
     gate: bool | None = None
     eps: float | None = None
     min_samples: int | None = None
-    same_photo: SamePhoto | None = None
+    same_photo: SamePhotoRule | None = None
     link: Link | None = None
 
 

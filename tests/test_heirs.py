@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from facecluster.identity.people import Lineage, trace
+from facecluster.identity.heirs import Lineage, trace
 
 
 def lineage(*faces: tuple[int, int, int], n_new: int | None = None) -> Lineage:
