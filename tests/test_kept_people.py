@@ -92,9 +92,15 @@ def test_a_person_stays_under_any_settings(way: str, setting: str) -> None:
     clustering, made = clustered(table(), acts, SETTINGS[setting])
     number = person_of(clustering, rows)
     identity = "person-0004" if way == "split" else "person-0001"
-    assert claims(made, table().faces, clustering.label) == {number: identity}
+    assert claims(made, table().faces, clustering.label)[number] == identity
     assert (clustering.reason[sorted(rows)] == Reason.PASSED).all()
     assert clustering.core[clustering.label == number].any()
+
+
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_who_a_split_left_stays_too(setting: str) -> None:
+    clustering, made = clustered(table(), SPLIT, SETTINGS[setting])
+    assert claims(made, table().faces, clustering.label)[person_of(clustering, {2, 3})] == "person-0001"
 
 
 @pytest.mark.parametrize("setting", SETTINGS)
@@ -105,7 +111,7 @@ def test_a_person_stays_with_one_face(way: str, setting: str) -> None:
         left = [row, 8, 9, 10, 11]
         clustering, made = clustered(table(left), acts, SETTINGS[setting])
         assert clustering.label[0] >= 0
-        assert len(claims(made, table(left).faces, clustering.label)) == 1
+        assert clustering.label[0] in claims(made, table(left).faces, clustering.label)
 
 
 @pytest.mark.parametrize("setting", SETTINGS)
@@ -116,7 +122,7 @@ def test_a_person_stays_with_any_encodings(way: str, setting: str) -> None:
     x /= np.linalg.norm(x, axis=1, keepdims=True)
     other = table(encoding=x)
     clustering, made = clustered(other, acts, SETTINGS[setting])
-    assert list(claims(made, other.faces, clustering.label)) == [person_of(clustering, rows)]
+    assert person_of(clustering, rows) in claims(made, other.faces, clustering.label)
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -126,9 +132,8 @@ def test_a_person_stays_without_encodings(way: str) -> None:
     x[sorted(rows)] = np.nan
     clustering, made = clustered(table(encoding=x), acts)
     number = person_of(clustering, rows)
-    assert claims(made, table().faces, clustering.label) == {
-        number: made[-1].act.into if way == "split" else "person-0001"
-    }
+    identity = "person-0004" if way == "split" else "person-0001"
+    assert claims(made, table().faces, clustering.label)[number] == identity
     assert not clustering.core[sorted(rows)].any()
     assert np.isnan(clustering.confidence[sorted(rows)]).all()
 
@@ -252,9 +257,9 @@ def test_decisions_know_people_by_their_ids() -> None:
     }
     assert claimed(Name("p", None, spots(0, 1)), label="aab") == {0: "p"}
     assert claimed(Merge(("p", "q"), (spots(0), spots(1))), label="aa") == {0: "p"}
-    assert claimed(Split("p", spots(0), spots(1), "n"), label="ab") == {0: "n"}
-    assert claimed(Split("p", spots(0), spots(1)), label="ab") == {}
-    assert claimed(Split("p", spots(0), spots(1)), Name("n", "New", spots(0)), label="ab") == {0: "n"}
+    assert claimed(Split("p", spots(0), spots(1), "n"), label="ab") == {0: "n", 1: "p"}
+    assert claimed(Split("p", spots(0), spots(1)), label="ab") == {1: "p"}
+    assert claimed(Split("p", spots(0), spots(1)), Name("n", "New", spots(0)), label="ab") == {0: "n", 1: "p"}
     assert claimed(Move("p", "q", spots(0), spots(1), spots(2)), label="aab") == {0: "q"}
     assert claimed(Name("p", "Anna", spots(0)), label=".") == {}
     assert claimed(label="ab") == {}

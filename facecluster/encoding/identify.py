@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from facecluster.encoding.analysis import Analysis, Row, ids_of
 from facecluster.identity.boxes import match_boxes
-from facecluster.identity.edited import EditedSide, is_edit, match_faces_of_edit
+from facecluster.identity.edited import EditedSide, is_edit, match_faces_of_edit, may_be_edit
 from facecluster.identity.rules import DEFAULTS
-from facecluster.table import UNREADABLE, Settings
+from facecluster.table import LOST, UNREADABLE, Settings
 
 
 class Before:
@@ -122,7 +122,8 @@ def _edit_or_new(
         if not was.digest or was.status == UNREADABLE:
             continue
         old, now = _side(was, join), _side(new, join)
-        if is_edit(old, now, join=join or 1.0):
+        unseen = bool(was.lost & LOST) and may_be_edit(old, now, same_time=was.time == new.time)
+        if unseen or is_edit(old, now, join=join or 1.0):
             return _named(new, was.digest, was, match_faces_of_edit(old, now, join=join or 1.0), highest)
     return _named(new, new.pixels, None, np.full(len(new.faces), -1, dtype=np.intp), highest)
 

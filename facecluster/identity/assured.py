@@ -83,9 +83,10 @@ def assured(decisions: Sequence[Decision], faces: Faces | Placed) -> tuple[Assur
                 sides = [rows for spots in groups if (rows := rows_at(found, spots))]
                 rows = [row for side in sides for row in side]
                 entries.add(_Entry(people[0], None, rows, by_hand=True, by=by), sides)
-            case Split(faces=spots, away=away, into=into):
-                rows = rows_at(found, spots)
-                entries.take(rows, rows_at(found, away))
+            case Split(person=person, faces=spots, away=away, into=into):
+                rows, rest = rows_at(found, spots), rows_at(found, away)
+                entries.take(rows, rest)
+                entries.add(_Entry(person, None, rest, by_hand=True), [rest])
                 entries.add(_Entry(into, None, rows, fixed=set(rows), by_hand=True), [])
             case Move(into=into, faces=spots, to=to, away=away):
                 rows = rows_at(found, spots)
