@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import logging
+import os
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,9 +14,14 @@ from facecluster.cli.cluster import agreement, cluster_options, library_options,
 from facecluster.cli.encode import Request, encode_options, find, progress
 from facecluster.cli.encode import summary as encode_summary
 from facecluster.cli.parameters import Folder
-from facecluster.errors import UsageError
+from facecluster.errors import FaceclusterError, UsageError
 from facecluster.library.layout import TABLE
 from facecluster.library.settings import Choices
+
+if TYPE_CHECKING:  # NumPy is loaded when there is work to do
+    from facecluster.library.library import Library
+
+_log = logging.getLogger(__name__)
 
 
 @click.command("run")
@@ -53,10 +62,9 @@ def command(
         if path != "-" and Path(path).resolve() == output.resolve():
             raise UsageError(f"{output}: the results would mix with the photos; give another folder with -o")
     if request.quiet:
-        import logging
-
         logging.getLogger("facecluster").setLevel(logging.ERROR)
     with Library.open(output, new=True) as library:
+        request = _there(request, library)
         paths = find(request)
         with progress(len(paths), quiet=request.quiet) as bar:
             ran = run(
@@ -79,3 +87,21 @@ def command(
     if not request.quiet:
         click.echo(encode_summary(ran.encoded, time.monotonic() - start, request, output / TABLE), err=True)
     tell(ran.built, output, as_json=as_json, quiet=request.quiet, verbose=request.verbose)
+
+
+def _there(request: Request, library: Library) -> Request:
+    """Leave out folders and files that an earlier run was given and that are not there now, and say so.
+
+    Raises:
+        FaceclusterError: none of them is there.
+    """
+    known = () if library.result is None else library.result.settings.sources
+    gone = [path for path in request.paths if os.path.abspath(path) in known and not os.path.lexists(path)]
+    for path in gone:
+        _log.warning(
+            "%s: not there (is a drive not mounted?); its photos stay in %s", path, library.directory
+        )
+    left = tuple(path for path in request.paths if path not in gone)
+    if gone and not left:
+        raise FaceclusterError(f"nothing to look at: none of {', '.join(gone)} is there; nothing was changed")
+    return replace(request, paths=left)

@@ -32,7 +32,7 @@ from facecluster.encoding.analysis import FACE, Analysis, Row, make_table, pack,
 from facecluster.encoding.forgotten import leave_out
 from facecluster.encoding.identify import Before, identify
 from facecluster.encoding.keep import Keep, Kept, replaced, stay
-from facecluster.encoding.resume import Past, recall
+from facecluster.encoding.resume import Look, Past, recall
 from facecluster.errors import FaceclusterError, PhotoError
 from facecluster.formats import face_table, forgotten_jsonl
 from facecluster.formats.face_table import check_output
@@ -85,24 +85,54 @@ class Encoded:
 
 @dataclass(frozen=True)
 class Known:
-    """Stands for an analysis that a worker need not make, as one of the same pixels is there.
+    """Stands for an analysis that a worker need not make, as one of the same pixels is there, or of the same looks.
 
     Attributes:
         pixels: digest of them.
         time: when the photo was taken, see `photos.taken`.
+        look: how it looks, where the pixels are not known; else None.
     """
 
     pixels: str
     time: float
+    look: Look | None = None
 
 
-def analyse(data: bytes, options: EncodeOptions, known: NDArray[np.uint64] | None = None) -> Analysis | Known:
+@dataclass(frozen=True, eq=False)
+class KnownKeys:
+    """What a worker knows of photos that are known already: the first 64 bits of each key, ascending.
+
+    Attributes:
+        pixels: (k,) uint64 of digests of pixels.
+        looks: (l,) uint64, perceptual hashes of photos whose pixels are not known.
+    """
+
+    pixels: NDArray[np.uint64]
+    looks: NDArray[np.uint64]
+
+    @classmethod
+    def of(cls, past: Past) -> KnownKeys:
+        """Gather them."""
+        pixels = np.array([int(digest[:16], 16) for digest in past.by_pixels], dtype=np.uint64)
+        looks = np.array([look for look, _ in past.by_look], dtype=np.uint64)
+        return cls(np.sort(pixels), np.sort(looks))
+
+
+def _is_in(key: int, keys: NDArray[np.uint64]) -> bool:
+    """Whether a key is among some that ascend."""
+    if not len(keys):
+        return False
+    place = min(int(np.searchsorted(keys, np.uint64(key))), len(keys) - 1)
+    return bool(keys[place] == np.uint64(key))
+
+
+def analyse(data: bytes, options: EncodeOptions, known: KnownKeys | None = None) -> Analysis | Known:
     """Find and measure the faces of one photo.
 
     Args:
         data: the bytes of the file.
         options: what to look for, and how.
-        known: (k,) ascending, the first 64 bits of digests of pixels that are known already; None: none.
+        known: what is known already; None: nothing.
 
     Raises:
         PhotoError: it cannot be read.
@@ -110,10 +140,11 @@ def analyse(data: bytes, options: EncodeOptions, known: NDArray[np.uint64] | Non
     photo = photos.decode(data)
     pixels = photo.pixels
     digest = picture.pixel_digest(pixels, photo.size)
-    if known is not None and len(known):
-        first = np.uint64(int(digest[:16], 16))
-        if known[min(int(np.searchsorted(known, first)), len(known) - 1)] == first:
+    if known is not None:
+        if _is_in(int(digest[:16], 16), known.pixels):
             return Known(digest, photo.taken)
+        if len(known.looks) and _is_in(look := photos.perceptual_hash(pixels), known.looks):
+            return Known(digest, photo.taken, (look, photo.size))
     found = detect.find_faces(
         pixels,
         detector=options.detector,
@@ -236,6 +267,7 @@ def find_faces(
     past: Past,
     *,
     jobs: int = -1,
+    all_anew: bool = False,
     advance: Callable[[], object] = lambda: None,
 ) -> tuple[list[Row], set[str]]:
     """Read photos and analyse those whose picture is not known, keeping each result in the journal.
@@ -245,6 +277,7 @@ def find_faces(
         options: what to look for, and how.
         past: what is known; gains what is found.
         jobs: worker processes; -1 is one a core.
+        all_anew: analyse every picture that is not known by its coding.
         advance: called once for each photo that is done.
 
     Returns:
@@ -253,7 +286,7 @@ def find_faces(
     files = _Files(paths, past, advance)
     rows: dict[str, Row] = {}
     new: set[str] = set()
-    known = _prefixes(past)
+    known = None if all_anew else KnownKeys.of(past)
     n_workers = min(jobs if jobs > 0 else n_cores(), len(paths))
     function = partial(_analyse, options=options, known=known)
     try:
@@ -261,7 +294,10 @@ def find_faces(
             for path, outcome in results:
                 coded, found = ("", unreadable(_obituary(outcome))) if isinstance(outcome, Died) else outcome
                 if isinstance(found, Known):
-                    found = replace(past.by_pixels[found.pixels], time=found.time)
+                    like = _like(path, found, past)
+                    if like is None:
+                        continue
+                    found = like
                 elif found.status != UNREADABLE:
                     new.add(path)
                     if past.journal is not None:
@@ -393,9 +429,12 @@ def _still_there(rows: Sequence[Row]) -> list[Row]:
     return left
 
 
-def _prefixes(past: Past) -> NDArray[np.uint64]:
-    """The first 64 bits of the digests of the pixels that are known, ascending."""
-    return np.sort(np.array([int(pixels[:16], 16) for pixels in past.by_pixels], dtype=np.uint64))
+def _like(path: str, found: Known, past: Past) -> Analysis | None:
+    """Give the analysis that a worker did not make; None where it is needed after all, as the photo only looks alike."""
+    like = past.by_pixels.get(found.pixels)
+    if like is None and found.look is not None:
+        like = past.looking_like(path, found.look)
+    return None if like is None else replace(like, time=found.time, pixels=found.pixels)
 
 
 class _Files:
@@ -494,7 +533,7 @@ def prepare_worker() -> None:
 
 
 def _analyse(
-    path: str, options: EncodeOptions, known: NDArray[np.uint64] | None = None
+    path: str, options: EncodeOptions, known: KnownKeys | None = None
 ) -> tuple[str, Analysis | Known]:
     """Read and analyse a photo, or say why that is not possible: the bytes that are digested are those decoded."""
     coded = ""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeAlias
 
 from facecluster.durable.journal import Journal
 from facecluster.durable.lock import beside, is_stream, only_user_of
@@ -24,6 +26,10 @@ _WORDS = {"check-limits": "limits of --check", "quality": "formulas of the quali
 """What settings are called that are no option of their own."""
 
 
+Look: TypeAlias = tuple[int, tuple[int, int]]
+"""Perceptual hash, and width and height, of a photo."""
+
+
 @dataclass(frozen=True, eq=False)
 class Past:
     """What earlier runs left.
@@ -33,6 +39,8 @@ class Past:
         by_coded: what is known of photos and used again, by the digest of the coded picture.
         by_pixels: the same by the digest of the pixels.
         by_file: the same by the digest of the file's bytes, of a table of an older facecluster, which has no other.
+        by_look: path and what is known of photos of such a table, by perceptual hash and size: a file whose metadata was
+            changed since can be told by nothing else.
         settings: what the earlier table was made with; None: there is none.
         remade: whether none of its numbers is used again, as the settings are others now.
         interrupted: digests of the coded pictures that an interrupted run had done.
@@ -44,22 +52,41 @@ class Past:
     by_coded: dict[str, Analysis] = field(default_factory=dict)
     by_pixels: dict[str, Analysis] = field(default_factory=dict)
     by_file: dict[str, Analysis] = field(default_factory=dict)
+    by_look: dict[Look, list[tuple[str, Analysis]]] = field(default_factory=dict)
     settings: Settings | None = None
     remade: bool = False
     interrupted: frozenset[str] = frozenset()
     journal: Journal | None = None
     since: float = 0.0
 
-    def learn(self, coded: str, analysis: Analysis) -> None:
-        """Take note of what is known of a photo; nothing where it could not be read."""
+    def learn(self, coded: str, analysis: Analysis, path: str = "") -> None:
+        """Take note of what is known of a photo; nothing where it could not be read.
+
+        Args:
+            coded: digest of the coded picture; "" unknown.
+            analysis: what is known.
+            path: of a photo of the earlier table.
+        """
         if analysis.status == UNREADABLE:
             return
         if coded:
             self.by_coded[coded] = analysis
         if analysis.pixels:
             self.by_pixels[analysis.pixels] = analysis
-        elif analysis.digest:
+        elif analysis.digest and not coded:
             self.by_file[analysis.digest] = analysis
+            if path and analysis.hash:
+                self.by_look.setdefault((analysis.hash, analysis.size), []).append((path, analysis))
+
+    def looking_like(self, path: str, look: Look) -> Analysis | None:
+        """Find the photo of an older facecluster's table that a file is, whose bytes are others now.
+
+        It is the one of this path that looks the same to the bit, else the only such one that is not at its path any more.
+        """
+        alike = self.by_look.get(look, [])
+        same = [analysis for other, analysis in alike if other == path]
+        gone = [analysis for other, analysis in alike if not os.path.exists(other)]
+        return next(iter(same), gone[0] if len(gone) == 1 else None)
 
 
 @contextmanager
@@ -101,7 +128,7 @@ def recall(output: Path | None, settings: Settings, *, fresh: bool, remake: bool
                 since=output.stat().st_mtime if output.exists() else 0.0,
             )
             for row in [] if fresh else rows:
-                past.learn(row.coded, row.analysis)
+                past.learn(row.coded, row.analysis, row.path)
             if interrupted:
                 _log.info("going on with an interrupted run; photos done: %d", len(interrupted))
             for coded, analysis in interrupted.items():
