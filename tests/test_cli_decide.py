@@ -8,6 +8,7 @@ from typing import Any
 import click.testing
 import pytest
 from click.testing import CliRunner
+from libraries import cluster_table
 from PIL import Image
 from tables import make_table, people
 
@@ -15,9 +16,9 @@ from facecluster.cli import decide, main
 from facecluster.formats import face_table
 from facecluster.formats.clusters_json import read_result
 from facecluster.library import correct
-from facecluster.library.build import cluster_table
-from facecluster.library.settings import ClusterOptions
-from facecluster.photos import digest
+from facecluster.library.settings import Choices
+from facecluster.photos import decode
+from facecluster.picture import pixel_digest
 from facecluster.result import AlmostFace, AlmostPerson, Person, Result
 from facecluster.table import Faces
 
@@ -31,6 +32,12 @@ def done(*arguments: object) -> click.testing.Result:
     result = run(*arguments)
     assert result.exit_code == 0, result.output
     return result
+
+
+def digest(path: Path) -> str:
+    """The id of the photo of a file."""
+    decoded = decode(path)
+    return pixel_digest(decoded.pixels, decoded.size)
 
 
 @pytest.fixture
@@ -65,9 +72,7 @@ def out(tmp_path: Path) -> Path:
 def cluster(folder: Path) -> Result:
     """Group the faces anew."""
     file = str(folder / "faces.npz")
-    return cluster_table(
-        face_table.read(file), folder / "out", ClusterOptions(link="symlink"), source=file, jobs=1
-    )
+    return cluster_table(face_table.read(file), folder / "out", Choices(link="symlink"), source=file, jobs=1)
 
 
 def result_of(out: Path) -> Result:
@@ -580,14 +585,14 @@ def test_file_of_decisions_is_used_again_without_being_named(out: Path, tmp_path
     assert "give --decisions" not in result.stderr
     done("undo", out)
     assert len(who(out)) == 3
-    assert result_of(out).settings["decisions_file"] == str(file)
+    assert result_of(out).settings.decisions_file == str(file)
     assert not (out / "decisions.jsonl").exists()
     file.rename(tmp_path / "gone.jsonl")
     assert "give --decisions FILE" in done("cluster", table, *options).stderr
     own = out / "decisions.jsonl"
     (tmp_path / "gone.jsonl").rename(own)
     done("cluster", table, *options, "--decisions", own)
-    assert result_of(out).settings["decisions_file"] is None
+    assert result_of(out).settings.decisions_file is None
 
 
 def test_torn_line_is_kept_elsewhere_and_told(out: Path) -> None:
@@ -614,7 +619,7 @@ def test_face_of_a_merged_person_can_be_taken_out(out: Path) -> None:
 @pytest.mark.parametrize("verb", ["merge", "split", "move", "nobody"])
 def test_decision_lasts_when_the_photos_of_the_first_faces_are_gone(tmp_path: Path, verb: str) -> None:
     faces, out = people(2, 9), tmp_path / "out"
-    options = ClusterOptions(link="none")
+    options = Choices(link="none")
 
     def group(rows: list[int]) -> Result:
         ids = [f"{row:032x}-0" for row in rows]
