@@ -386,7 +386,7 @@ class Library:
             result,
             self.directory,
             sizes=sizes or {},
-            link=result.settings.link or "none",
+            link=result.settings.link or ResultFolder(self.directory, ()).link(),
             jobs=jobs,
             progress=progress,
             changed=changed,
