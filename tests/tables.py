@@ -8,7 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from facecluster.result import ResultSettings
 from facecluster.table import ATTRIBUTES, OK, QUALITY, QUALITY_PARTS, Faces, FaceTable, Photos, Settings
+
+NOTHING_SAID = ResultSettings(Settings("", "", {}, {}, {}))
+"""Of a result that does not say what it was made with."""
 
 
 def make_photos(paths: Sequence[str], **columns: Any) -> Photos:

@@ -21,9 +21,12 @@ import facecluster as fc
 from facecluster.cli import main
 from facecluster.errors import TableError, UsageError
 from facecluster.formats.clusters_json import to_json
+from facecluster.library.settings import usual
 from facecluster.photos import find_photos
 
 ROOT = Path(__file__).resolve().parent.parent
+PIXELS_AND_DEGREES = {"min_size": "min_size_px", "max_angle": "max_angle_deg"}
+"""Arguments of `cluster` that the command line keeps by a name with a unit."""
 
 
 def two_people() -> fc.FaceTable:
@@ -85,7 +88,7 @@ def test_what_cannot_be_searched_for_is_an_answer_too(folder: Path) -> None:
     ("name", "renamed"),
     [
         ("encode", {"photos": "paths"}),
-        ("cluster", {"table": "file", "gate": "no_gate"}),
+        ("cluster", {"table": "file", **PIXELS_AND_DEGREES}),
         ("search", {"photos": "paths", "among": "source", "k": "number", "labels": "labels_from"}),
         ("evaluate", {"people": "source", "labels": "labels_from", "top": "number"}),
     ],
@@ -102,7 +105,9 @@ def test_options_are_those_of_the_command_line(name: str, renamed: dict[str, str
         if (
             is_value and not isinstance(parameter.default, bool) and name != "encode"
         ):  # as EncodeOptions in both
-            assert parameter.default == default, parameter.name
+            own = renamed.get(parameter.name, parameter.name)
+            remembered = name == "cluster" and own in usual()  # the command line remembers what it was last
+            assert parameter.default == (usual()[own] if remembered else default), parameter.name
 
 
 def test_people_are_those_of_cluster(tmp_path: Path) -> None:
@@ -317,7 +322,7 @@ def test_wrong_types_say_what_is_expected(tmp_path: Path) -> None:
             "encode",
             ["min_face"],
             ["max_side", "upsample", "jobs"],
-            ["mirror", "attributes", "fresh", "keep_missing", "append"],
+            ["mirror", "attributes", "fresh", "prune", "keep_missing", "append"],
             ["max_side"],
         ),
         (
@@ -391,8 +396,8 @@ def test_what_is_added_to_needs_a_file() -> None:
     with pytest.raises(ValueError, match="append: adds to a face table; expected an output"):
         fc.encode("photos", append=True)
     for what in ("append", "keep_missing"):
-        with pytest.raises(ValueError, match="fresh: forgets"):
-            fc.encode("photos", output="faces.npz", fresh=True, **{what: True})
+        with pytest.raises(ValueError, match="prune: lets go what append and keep_missing keep"):
+            fc.encode("photos", output="faces.npz", prune=True, **{what: True})
 
 
 def test_photos_are_added_to_a_table_and_their_faces_checked(folder: Path) -> None:
@@ -409,7 +414,7 @@ def test_photos_are_added_to_a_table_and_their_faces_checked(folder: Path) -> No
     ("name", "renamed"),
     [
         ("encode", {}),
-        ("cluster", {}),
+        ("cluster", {there: here for here, there in PIXELS_AND_DEGREES.items()}),
         ("search", {"number": "k"}),
         ("evaluate", {"number": "top"}),
     ],

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
+from libraries import cluster_table
 from PIL import Image
 from tables import make_table, people
 
@@ -20,9 +21,8 @@ from facecluster.durable.own_files import ResultFolder
 from facecluster.errors import FaceclusterError
 from facecluster.formats import face_table
 from facecluster.identity.gate import Limits
-from facecluster.library.build import cluster_table
 from facecluster.library.folders import write_result
-from facecluster.library.settings import ClusterOptions
+from facecluster.library.settings import Choices
 from facecluster.table import FaceTable
 
 
@@ -166,13 +166,13 @@ def test_somebody_who_was_gone_gets_the_id_back(table: FaceTable, tmp_path: Path
 
 def test_people_who_vanish_by_a_stricter_run_come_back_as_they_were(table: FaceTable, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    cluster_table(table, out, ClusterOptions(link="none"))
+    cluster_table(table, out, Choices(link="none"))
     before = ids(out)
     for _ in range(2):
-        cluster_table(table, out, ClusterOptions(Limits(min_size_px=500), link="none"))
+        cluster_table(table, out, Choices(min_size_px=500, link="none"))
         assert ids(out) == {}
         assert {one["id"] for one in record(out)["absent"]} == {"person-0001", "person-0002"}
-    cluster_table(table, out, ClusterOptions(link="none"))
+    cluster_table(table, out, Choices(min_size_px=Limits().min_size_px))
     assert (ids(out), record(out)["absent"]) == (before, [])
 
 
@@ -192,7 +192,7 @@ def test_undo_gives_the_ids_back(
     out.mkdir()
     named = replace(table, faces=replace(table.faces, id=np.char.add(table.photos.digest, "-0")))
     face_table.write(named, out / "faces.npz")
-    cluster_table(named, out, ClusterOptions(link="none"), source=str(out / "faces.npz"))
+    cluster_table(named, out, Choices(link="none"), source=str(out / "faces.npz"))
     before = (out / "clusters.json").read_bytes()
     for arguments in (decision, ["undo", "out"]):
         assert CliRunner().invoke(main, arguments).exit_code == 0
@@ -205,13 +205,13 @@ def test_undo_gives_the_ids_back(
 
 def test_update_keeps_who_is_absent(table: FaceTable, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    cluster_table(table, out, ClusterOptions(link="none"))
-    cluster_table(part_of(table, [0, 1, 2]), out, ClusterOptions(link="none"))
+    cluster_table(table, out, Choices(link="none"))
+    cluster_table(part_of(table, [0, 1, 2]), out, Choices(link="none"))
     absent = record(out)["absent"]
     assert [one["id"] for one in absent] == ["person-0001"]
-    cluster_table(part_of(table, [0, 1, 2, 3]), out, ClusterOptions(link="none", update=True))
+    cluster_table(part_of(table, [0, 1, 2, 3]), out, Choices(link="none"), update=True)
     assert (record(out)["absent"], record(out)["settings"]["update"]["updates"]) == (absent, 1)
-    cluster_table(table, out, ClusterOptions(link="none", update=True))
+    cluster_table(table, out, Choices(link="none"), update=True)
     assert (set(ids(out)), record(out)["absent"]) == ({"person-0001", "person-0002"}, [])
 
 
@@ -224,7 +224,7 @@ def test_merged_and_split_people_are_recorded(table: FaceTable, tmp_path: Path) 
     ]
     merge = {"do": "merge", "people": ["person-0001", "person-0002"], "faces": spots}
     (tmp_path / "merge.jsonl").write_text(json.dumps({"id": "0a", "time": "2026-01-01T00:00:00Z", **merge}))
-    cluster_table(table, out, ClusterOptions(decisions=tmp_path / "merge.jsonl"))
+    cluster_table(table, out, decisions=tmp_path / "merge.jsonl")
     (one,) = record(out)["people"]
     assert (one["id"], one["former"], one["n_faces"]) == ("person-0001", ["person-0002"], 7)
     assert record(out)["changes"] == {
@@ -248,10 +248,10 @@ def test_ids_survive_renamed_photos_and_other_boxes(table: FaceTable, tmp_path: 
     out = tmp_path / "out"
     digest = table.photos.digest[table.faces.photo]
     named = replace(table.faces, id=np.char.add(digest, "-0"))
-    cluster_table(part_of(replace(table, faces=named), [0, 1, 2]), out, ClusterOptions(link="none"))
+    cluster_table(part_of(replace(table, faces=named), [0, 1, 2]), out, Choices(link="none"))
     moved = replace(table.photos, path=np.char.replace(table.photos.path, "photos", "pictures"))
     other = replace(named, id=np.char.add(digest, "-3"), box=table.faces.box + np.float32(9))
-    cluster_table(replace(table, photos=moved, faces=other), out, ClusterOptions(link="none"))
+    cluster_table(replace(table, photos=moved, faces=other), out, Choices(link="none"))
     assert ids(out)["person-0001"] == {"0", "1", "2"}
 
 
@@ -325,7 +325,7 @@ def test_decisions_beside_the_result_or_elsewhere_are_kept_to(
     ledger.unlink()
     caplog.clear()
     assert run(file, "-o", tmp_path / "a").exit_code == 0
-    assert f"kept to the decisions of {ledger}, which are not there; give --decisions" in caplog.text
+    assert f"made with the decisions of {ledger}, which are not there; give the file" in caplog.text
     assert [p["name"] for p in record(tmp_path / "a")["people"]] == [None, None]
     result = run(file, "-o", tmp_path / "a", "--decisions", tmp_path / "none.jsonl")
     assert (result.exit_code, "none.jsonl" in result.stderr) == (2, True)
@@ -394,7 +394,8 @@ def test_ids_that_lead_elsewhere_are_refused(table: FaceTable, tmp_path: Path) -
 
 def test_limits_are_passed_on(file: Path, tmp_path: Path) -> None:
     def people_with(*options: object) -> int:
-        result = run(file, "-o", tmp_path / "out", "--link", "none", "--json", *options)
+        defaults = ("--default-settings", "--link", "none", "--json")
+        result = run(file, "-o", tmp_path / "out", *defaults, *options)
         assert result.exit_code == 0, result.output
         return int(json.loads(result.stdout)["counts"]["people"])
 
@@ -587,13 +588,14 @@ def test_foreign_record_in_the_folder_is_not_replaced(file: Path, tmp_path: Path
     result = run(file, "-o", tmp_path / "out")
     assert result.exit_code == 1
     assert "clusters.json: not written by facecluster" in result.stderr
-    assert [p.name for p in (tmp_path / "out").iterdir()] == ["clusters.json"]
+    assert {p.name for p in (tmp_path / "out").iterdir()} == {"clusters.json", ".facecluster.lock"}
+    assert (tmp_path / "out" / "clusters.json").read_text() == "mine"
 
 
 def test_results_among_the_photos_harm_nothing(table: FaceTable, tmp_path: Path) -> None:
     folder = tmp_path / "photos"
     before = {p: p.read_bytes() for p in folder.iterdir()}
-    for options in (ClusterOptions(), ClusterOptions(link="symlink"), ClusterOptions(Limits(min_images=9))):
+    for options in (Choices(), Choices(link="symlink"), Choices(min_images=9)):
         cluster_table(table, folder, options)
         assert {p: p.read_bytes() for p in folder.iterdir() if p in before} == before
 
@@ -602,7 +604,7 @@ def test_every_montage_of_many_people_is_made(table: FaceTable, tmp_path: Path) 
     encoding = people(90, 3, spread=0.2)
     paths = (table.photos.path.tolist() * 34)[:270]
     many = make_table(encoding, paths=[f"{p}" for p in paths], photos={"size": [[400, 400]] * 270})
-    cluster_table(many, tmp_path / "out", ClusterOptions(link="none"), jobs=2)
+    cluster_table(many, tmp_path / "out", Choices(link="none"), jobs=2)
     assert len(list((tmp_path / "out").glob("person-*_montage.jpg"))) == 90
 
 

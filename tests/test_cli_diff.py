@@ -12,6 +12,7 @@ import pytest
 from commands import on_terminal
 from hypothesis import given
 from hypothesis import strategies as st
+from tables import NOTHING_SAID
 
 from facecluster.cli import main
 from facecluster.cli.diff import Changes, Who, compare, report
@@ -58,7 +59,7 @@ def result_of(
         for i, faces in enumerate(people)
     )
     lone = tuple(UnclusteredFace(*about(face), reason="no_match") for face in left)
-    return Result({}, records, lone, Counts(0, 0, 0, 0, 0, 0, 0, {}))
+    return Result(NOTHING_SAID, records, lone, Counts(0, 0, 0, 0, 0, 0, 0, {}))
 
 
 Write = Callable[..., Path]

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
@@ -27,6 +27,7 @@ from facecluster.identity.explain import (
 )
 from facecluster.identity.gate import Limits
 from facecluster.identity.groups import Groups, nearest_two
+from facecluster.identity.rules import Radii, Rules
 from facecluster.joined import Known
 from facecluster.render.explain_face import explain_face
 from facecluster.render.explain_person import explain_person
@@ -39,10 +40,11 @@ from facecluster.result import (
     PersonFace,
     Pose,
     Result,
+    ResultSettings,
     UnclusteredFace,
     plain,
 )
-from facecluster.table import FaceTable, settings_record
+from facecluster.table import FaceTable
 
 
 def at(*points: float | tuple[float, float]) -> NDArray[np.float32]:
@@ -169,7 +171,8 @@ def test_two_people_are_as_far_apart_as_their_faces_on_average() -> None:
 
 # ------------------------------------------------------------------------------------------------- explanations
 
-RADII = {"eps": 1.0, "join": 2.0, "margin": 0.5}
+RADII = Radii(eps=1.0, join=2.0, margin=0.5)
+BY = Rules(RADII)
 
 
 def result_of(
@@ -177,16 +180,11 @@ def result_of(
     label: Sequence[int],
     core: Sequence[int] = (),
     reasons: dict[int, str] | None = None,
-    **cluster: Any,
+    **rules: Any,
 ) -> Result:
     """The records of a table: person `label` of each face, those in `core` founded, the others' reasons."""
     faces, paths = table.faces, table.photos.path
-    made_by = {
-        **settings_record(table.settings),
-        "cluster": {
-            "radii": RADII, "limits": asdict(Limits()), "gate": True, "min_samples": 3, "same_photo": "prefer",
-        } | cluster,
-    }  # fmt: skip
+    made_by = ResultSettings(table.settings, replace(BY, **rules))
 
     def about(i: int) -> tuple[str, str, Box, Pose, Any]:
         return (
@@ -259,7 +257,7 @@ def test_joined_face_says_to_whom_how_near_and_by_how_much() -> None:
 
 def test_a_face_must_be_nearer_to_few_than_to_many() -> None:
     table = two_people(2.4)
-    careful = RADII | {"caution": 0.6}
+    careful = replace(RADII, caution=0.6)
     e = explained(table, result_of(table, [*LABEL, -1], CORE, radii=careful), "face0006")
     assert e.others[0].distance == pytest.approx(rms(2.4, 1.9, 1.4))  # 1.94
     assert e.others[0].within == pytest.approx(np.sqrt(4 - 0.3 - 0.1))
@@ -359,7 +357,7 @@ def test_unknown_numbers_fail_the_gate_and_a_face_without_an_encoding_is_told() 
 
 def test_gate_is_that_of_the_result() -> None:
     table = two_people(1.2, quality=[0.9] * 6 + [0.5])
-    limits = asdict(Limits(min_quality=0.4))
+    limits = Limits(min_quality=0.4)
     assert explained(table, result_of(table, [*LABEL, 0], CORE, limits=limits), "face0006").passed
     assert not explained(table, result_of(table, [*LABEL, 0], CORE), "face0006").passed
     e = explained(table, result_of(table, [*LABEL, 0], CORE, gate=False), "face0006")
@@ -531,6 +529,7 @@ def test_table_that_lacks_faces_or_has_another_encoder_is_refused() -> None:
 
 def test_result_that_does_not_say_its_radii_is_refused() -> None:
     table = two_people()
-    result = result_of(table, LABEL, CORE, radii={"eps": 1.0})
+    result = result_of(table, LABEL, CORE)
+    result = replace(result, settings=replace(result.settings, rules=None))
     with pytest.raises(TableError, match="run cluster again"):
         Known.of(result, table)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from PIL import Image
-from tables import make_table, people
+from tables import NOTHING_SAID, make_table, people
 
 from facecluster.cli import main
 from facecluster.durable import own_files, own_list
@@ -27,7 +27,7 @@ def result_of(*people: Sequence[Path | str], nobody: Sequence[Path | str] = ()) 
     """People by the photos that show them."""
     where = (Box(0, 0, 1, 1), Pose(0, 0, 0), 0.9)
     return Result(
-        settings={},
+        settings=NOTHING_SAID,
         people=tuple(
             Person(
                 id=f"person-{number:04d}",

@@ -3,6 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from tables import NOTHING_SAID
 
 from facecluster.errors import FaceclusterError
 from facecluster.library.lineage import check_ids, inherit, rename
@@ -34,7 +35,7 @@ def result_of(**people: int | list[int]) -> Result:
         )
         for own, photos in people.items()
     )
-    return Result({}, records, (), Counts(0, 0, 0, 0, 0, 0, 0, {}), next_id=len(records) + 1)
+    return Result(NOTHING_SAID, records, (), Counts(0, 0, 0, 0, 0, 0, 0, {}), next_id=len(records) + 1)
 
 
 def numbered(*photos: list[int]) -> Result:

@@ -4,19 +4,19 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from libraries import cluster_table
 from tables import make_table, people
 
 from facecluster.errors import FaceclusterError
-from facecluster.library.build import cluster_table
 from facecluster.library.layout import table_of
 from facecluster.library.refer import find, find_face, find_person
-from facecluster.library.settings import ClusterOptions
+from facecluster.library.settings import Choices
 from facecluster.result import Result
 
 
 @pytest.fixture
 def result(tmp_path: Path) -> Result:
-    return cluster_table(make_table(people(1, 3)), tmp_path / "people", ClusterOptions(link="none"))
+    return cluster_table(make_table(people(1, 3)), tmp_path / "people", Choices(link="none"))
 
 
 def test_table_is_named_as_seen_from_the_folder_if_it_lies_in_there(tmp_path: Path) -> None:
@@ -29,15 +29,15 @@ def test_table_is_named_as_seen_from_the_folder_if_it_lies_in_there(tmp_path: Pa
         (tmp_path / "faces.npz", str(tmp_path / "faces.npz")),
         (tmp_path / "people2" / "faces.npz", str(tmp_path / "people2" / "faces.npz")),
     ]:
-        made = cluster_table(table, out, ClusterOptions(link="none"), source=str(where))
-        assert made.settings["table"] == named
+        made = cluster_table(table, out, Choices(link="none"), source=str(where))
+        assert made.settings.table == named
 
 
 def test_table_is_found_beside_a_result_that_was_moved(
     result: Result, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def named(table: object) -> Result:
-        return replace(result, settings={**result.settings, "table": table})
+    def named(table: str | None) -> Result:
+        return replace(result, settings=replace(result.settings, table=table))
 
     folder, elsewhere = tmp_path / "people", tmp_path / "all.npz"
     assert table_of(result, folder) is table_of(named("faces.npz"), folder) is None
@@ -66,7 +66,7 @@ def test_number_of_a_face_that_is_not_there_is_told(result: Result) -> None:
 
 
 def test_person_of_the_number_is_whom_somebody_may_mean(tmp_path: Path) -> None:
-    result = cluster_table(make_table(people(21, 3)), tmp_path / "many", ClusterOptions(link="none"))
+    result = cluster_table(make_table(people(21, 3)), tmp_path / "many", Choices(link="none"))
     named = replace(result, people=(replace(result.people[0], name="Anna"), *result.people[1:]))
     for text in ("person-1", "Person 1", "person1", "1", "person-00001"):
         with pytest.raises(

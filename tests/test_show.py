@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 
 import numpy as np
 import pytest
-from tables import make_table, people
+from tables import NOTHING_SAID, make_table, people
 from test_explain import result_of
 
 from facecluster.render import imm
@@ -105,7 +105,7 @@ def test_faces_stand_in_the_order_of_their_ordinals() -> None:
     about = ("/p.jpg", Box(0, 0, 1, 1), Pose(None, None, None), None)
     faces = [UnclusteredFace(f"d-{i}", *about, reason="no_match") for i in (10, 2)]
     mine = PersonFace("d-1", *about, core=True, confidence=None)
-    result = Result({}, (Person.of("x", [mine]),), tuple(faces), None)  # type: ignore[arg-type]
+    result = Result(NOTHING_SAID, (Person.of("x", [mine]),), tuple(faces), None)  # type: ignore[arg-type]
     assert [face.id for face, _ in find_photos(result)["/p.jpg"]] == ["d-1", "d-2", "d-10"]
 
 
@@ -138,7 +138,7 @@ def test_confidence_of_a_photo_is_the_least_of_those_who_are_asked_for() -> None
         Person.of(name, [PersonFace(f"d-{name}", *about, core=True, confidence=confidence)])
         for name, confidence in (("a", 0.9), ("b", 0.3), ("c", None))
     )
-    faces = find_photos(Result({}, (a, b, c), (), None))["/p.jpg"]  # type: ignore[arg-type]
+    faces = find_photos(Result(NOTHING_SAID, (a, b, c), (), None))["/p.jpg"]  # type: ignore[arg-type]
     assert least_confidence(faces, [a]) == 0.9
     assert least_confidence(faces, [a, b]) == least_confidence(faces, []) == 0.3
     assert least_confidence(faces, [c]) is None

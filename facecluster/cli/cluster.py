@@ -143,15 +143,6 @@ def library_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-def with_defaults(choices: Choices) -> Choices:
-    """Choose the default where nothing is chosen."""
-    from facecluster.library.settings import usual
-
-    return Choices(
-        **{name: usual()[name] if value is None else value for name, value in vars(choices).items()}
-    )
-
-
 @click.command("cluster")
 @click.argument("file", required=False, metavar="[FILE]")
 @click.option("-e", "--encodings", metavar="FILE", help="The same as FILE.")
@@ -203,10 +194,11 @@ def command(
         built = build(
             library,
             table,
-            with_defaults(choices) if default_settings else choices,
+            choices,
             source=source,
             decisions=decisions,
             update=update,
+            defaults=default_settings,
             agree=agreement(yes=yes),
             jobs=jobs,
             progress=not quiet,

@@ -158,7 +158,7 @@ def command(
 def _given(ctx: click.Context) -> str:
     """Name the options of clustering that the user gave."""
     return ", ".join(
-        parameter.opts[0]
+        (parameter.opts if ctx.params.get(str(parameter.name)) is not False else parameter.secondary_opts)[0]
         for parameter in ctx.command.params
         if parameter.name not in _OWN
         and ctx.get_parameter_source(parameter.name) == ParameterSource.COMMANDLINE

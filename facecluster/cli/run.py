@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from facecluster.cli.cluster import agreement, cluster_options, library_options, tell, with_defaults
+from facecluster.cli.cluster import agreement, cluster_options, library_options, tell
 from facecluster.cli.encode import Request, encode_options, find, progress
 from facecluster.cli.encode import summary as encode_summary
 from facecluster.cli.parameters import Folder
@@ -72,8 +72,8 @@ def command(
                 paths,
                 sources=request.sources,
                 encoding=request.chosen,
-                choices=with_defaults(choices) if default_settings else choices,
-                default_encoding=default_settings,
+                choices=choices,
+                defaults=default_settings,
                 decisions=decisions,
                 update=update,
                 fresh=request.fresh,

@@ -68,6 +68,7 @@ def build(
     decisions: Path | None = None,
     sources: Sequence[str] = (),
     update: bool = False,
+    defaults: bool = False,
     agree: Callable[[Built], bool] = lambda built: True,
     jobs: int = -1,
     progress: bool = False,
@@ -81,6 +82,7 @@ def build(
         library: gets the people.
         table: the faces.
         choices: what is not chosen is as the library was made last.
+        defaults: what is not chosen is the default instead.
         source: absolute path of the file of the table; None: it came from standard input.
         decisions: a file of decisions; None: that of the library.
         sources: absolute paths of what was searched for photos, to be remembered.
@@ -95,7 +97,9 @@ def build(
         FaceclusterError: a decision cannot be read, they contradict each other, or `agree` said no.
     """
     earlier = library.result
-    chosen = choose(choices, None if earlier is None else earlier.settings, table.settings.encoder)
+    chosen = choose(
+        choices, None if earlier is None or defaults else earlier.settings, table.settings.encoder
+    )
     if decisions is not None:
         library.follow(decisions)
     elif earlier is not None and earlier.settings.decisions and not library.decisions:

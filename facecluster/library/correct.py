@@ -224,8 +224,14 @@ def undo(library: Library, which: str | None = None, *, jobs: int = -1, progress
         return kept
     table, source = library.table, str(library.table_file)
     decision = decisions_jsonl.decide(Undo(target.id), library.decisions)
-    if counts_again:
+    try:
         resolve([*library.decisions, decision], table.faces)
+    except FaceclusterError as error:
+        if counts_again:
+            raise
+        library.record(decision)
+        _log.warning("%s does not show it yet, as there is more to be taken back: %s", CLUSTERS, error)
+        return Corrected(decision, said, in_step=False)
     library.record(decision)
     n_before = library.people.counts.faces
     try:

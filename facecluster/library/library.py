@@ -234,6 +234,7 @@ class Library:
         update: bool = False,
         fresh: bool = False,
         prune: bool = False,
+        defaults: bool = False,
         jobs: int = -1,
     ) -> Ran:
         """Find the faces in photos and say who is who, as `facecluster run` does.
@@ -245,6 +246,7 @@ class Library:
             update: leave the people who are there as they are, and place new faces only.
             fresh: encode all of these photos again.
             prune: let photos go that are not there any more, however many.
+            defaults: what is not chosen is the default, not as last time.
             jobs: processes and threads; -1 is one a core.
 
         Raises:
@@ -264,6 +266,7 @@ class Library:
             choices=choices or Choices(),
             update=update,
             fresh=fresh,
+            defaults=defaults,
             keep=Keep(tuple(named), prune=prune),
             jobs=jobs,
         )
@@ -383,7 +386,7 @@ class Library:
             result,
             self.directory,
             sizes=sizes or {},
-            link=result.settings.link or "none",
+            link=result.settings.link or ResultFolder(self.directory, ()).link(),
             jobs=jobs,
             progress=progress,
             changed=changed,

@@ -14,7 +14,7 @@ from facecluster.encoding.pipeline import Encoded, encode_photos
 from facecluster.library.build import Built, build
 from facecluster.library.layout import TABLE
 from facecluster.library.library import Library
-from facecluster.library.settings import Choices, encoding_of
+from facecluster.library.settings import Choices, encoding_of, settings_in
 
 _log = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ def run(
     sources: Sequence[str] = (),
     encoding: Mapping[str, Any] | None = None,
     choices: Choices = _AS_BEFORE,
-    default_encoding: bool = False,
+    defaults: bool = False,
     decisions: Path | None = None,
     update: bool = False,
     fresh: bool = False,
@@ -57,7 +57,7 @@ def run(
         encoding: fields of `options.EncodeOptions` that are chosen; what is not is as the library's face table was made.
             Where that makes a difference, all photos are encoded again.
         choices: about clustering, see `build`.
-        default_encoding: what is not chosen is the default.
+        defaults: what is not chosen is the default, about encoding, clustering and the folders.
         decisions, update, agree, jobs, progress: see `build`.
         fresh: encode all photos again.
         keep: which photos of the library stay that are not among these.
@@ -68,8 +68,7 @@ def run(
         FaceclusterError: as `encode_photos` and `build` raise it.
     """
     file = library.directory / TABLE
-    earlier = library.table.settings if library.table_file == file and not default_encoding else None
-    options = encoding_of(dict(encoding or {}), earlier)
+    options = encoding_of(dict(encoding or {}), None if defaults else settings_in(file))
     done = encode_photos(
         paths, options, output=file, jobs=jobs, fresh=fresh, remake=True, keep=keep, advance=advance
     )
@@ -83,6 +82,7 @@ def run(
         decisions=decisions,
         sources=sources,
         update=update,
+        defaults=defaults,
         agree=agree,
         jobs=jobs,
         progress=progress,
