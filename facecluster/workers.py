@@ -72,15 +72,46 @@ def work(
         FaceclusterError: workers cannot be started; or the function raised it.
         RuntimeError: the function raised something else; the message has its traceback.
     """
-    suspects = []
-    with closing(_Pool[Item, Result](function, start)) as pool:
-        for item, outcome in pool.work(items, n_workers):
-            if isinstance(outcome, Died):
-                suspects.append(item)
-            else:
-                yield item, outcome
-    with closing(_Pool[Item, Result](function, start)) as pool:
-        yield from pool.work(suspects, 1)
+    with closing(Workers[Item, Result](function, start)) as workers:
+        yield from workers.work(items, n_workers)
+
+
+class Workers(Generic[Item, Result]):
+    """Worker processes that stay from one call of `work` to the next; `close` them."""
+
+    def __init__(self, function: Callable[[Item], Result], start: Callable[[], None]) -> None:
+        """Take what the module's `work` does; no process is started yet."""
+        self._task = (function, start)
+        self._pool = _Pool[Item, Result](function, start)
+
+    def work(
+        self, items: Iterable[Item], n_workers: int
+    ) -> Generator[tuple[Item, Result | Died], None, None]:
+        """Do what the module's `work` does. Where this is left before its end, all processes end."""
+        done = False
+        try:
+            suspects = []
+            for item, outcome in self._pool.work(items, n_workers):
+                if isinstance(outcome, Died):
+                    suspects.append(item)
+                else:
+                    yield item, outcome
+            if suspects:
+                self.close()
+                yield from self._pool.work(suspects, 1)
+            done = True
+        finally:
+            if not done:
+                self.close()
+
+    def rest(self) -> None:
+        """End all processes but one: what they hold in memory is of no use while little comes."""
+        self._pool.keep(1)
+
+    def close(self) -> None:
+        """End all processes; the next call starts others."""
+        self._pool.close()
+        self._pool = _Pool(*self._task)
 
 
 @dataclass(frozen=True)
@@ -124,9 +155,12 @@ class _Pool(Generic[Item, Result]):
     def close(self) -> None:
         """End all workers, whatever they are doing."""
         for worker in (*self._idle, *(worker for worker, _ in self._busy.values())):
-            worker.process.terminate()
-            worker.pipe.close()
-            worker.process.join()
+            _end(worker)
+
+    def keep(self, n_workers: int) -> None:
+        """End idle workers until so many are left."""
+        while len(self._idle) > n_workers:
+            _end(self._idle.pop())
 
     def _give(self, item: Item) -> None:
         worker = self._idle.pop() if self._idle else self._new_worker()
@@ -170,6 +204,12 @@ class _Pool(Generic[Item, Result]):
             process.start()
         theirs.close()  # so that ours ends when the process does
         return _Worker(process, ours)
+
+
+def _end(worker: _Worker) -> None:
+    worker.process.terminate()
+    worker.pipe.close()
+    worker.process.join()
 
 
 def _serve(pipe: Connection[Any, Any], function: Callable[[Any], Any], start: Callable[[], None]) -> None:

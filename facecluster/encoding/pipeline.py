@@ -21,7 +21,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 import cv2
 import numpy as np
@@ -40,7 +40,7 @@ from facecluster.identity.admit import admit
 from facecluster.options import EncodeOptions
 from facecluster.table import ATTRIBUTES, NO_FACE, OK, UNREADABLE, FaceTable
 from facecluster.vision import attributes, detect, encode, mesh, models, parts, pose, quality
-from facecluster.workers import Died, n_cores, work
+from facecluster.workers import Died, Workers, n_cores, work
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -268,6 +268,7 @@ def find_faces(
     *,
     jobs: int = -1,
     all_anew: bool = False,
+    workers: PhotoWorkers | None = None,
     advance: Callable[[], object] = lambda: None,
 ) -> tuple[list[Row], set[str]]:
     """Read photos and analyse those whose picture is not known, keeping each result in the journal.
@@ -278,6 +279,7 @@ def find_faces(
         past: what is known; gains what is found.
         jobs: worker processes; -1 is one a core.
         all_anew: analyse every picture that is not known by its coding.
+        workers: processes that stay, see `photo_workers`; None: others, for this call.
         advance: called once for each photo that is done.
 
     Returns:
@@ -288,9 +290,10 @@ def find_faces(
     new: set[str] = set()
     known = None if all_anew else KnownKeys.of(past)
     n_workers = min(jobs if jobs > 0 else n_cores(), len(paths))
-    function = partial(_analyse, options=options, known=known)
+    own = workers is None
+    workers = photo_workers(options, known) if workers is None else workers
     try:
-        with closing(work(function, files.unknown(), n_workers=n_workers, start=prepare_worker)) as results:
+        with closing(workers.work(files.unknown(), n_workers)) as results:
             for path, outcome in results:
                 coded, found = ("", unreadable(_obituary(outcome))) if isinstance(outcome, Died) else outcome
                 if isinstance(found, Known):
@@ -309,6 +312,9 @@ def find_faces(
         if past.journal is not None and new:
             _log.warning("what is done is kept in %s; the same command goes on from there", past.journal.path)
         raise
+    finally:
+        if own:
+            workers.close()
     for path, waiting in files.known.items():
         coded, when = waiting
         analysis = past.by_coded[coded]
@@ -323,10 +329,24 @@ def find_faces(
         path for path in paths if path not in rows
     ]  # the file that they were copies of is another one since
     if changed:
-        again, newer = find_faces(changed, options, past, jobs=jobs)
+        again, newer = find_faces(changed, options, past, jobs=jobs, workers=None if own else workers)
         rows |= {row.path: row for row in again}
         new |= newer
     return [rows[path] for path in paths], new
+
+
+PhotoWorkers: TypeAlias = Workers[str, tuple[str, Analysis | Known]]
+"""Processes that analyse photos, by path."""
+
+
+def photo_workers(options: EncodeOptions, known: KnownKeys | None = None) -> PhotoWorkers:
+    """Make processes that analyse photos; `close` them.
+
+    Args:
+        options: what to look for, and how.
+        known: pictures that are not analysed, see `analyse`; None: all are.
+    """
+    return Workers(partial(_analyse, options=options, known=known), prepare_worker)
 
 
 def encode_each(paths: Sequence[str], options: EncodeOptions, *, jobs: int = -1) -> Iterator[FaceTable]:

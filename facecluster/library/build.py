@@ -20,16 +20,17 @@ from numpy.typing import NDArray
 from facecluster.encoding.forgotten import without_places
 from facecluster.errors import FaceclusterError
 from facecluster.formats import decisions_jsonl, forgotten_jsonl
-from facecluster.identity.assured import Namesakes, claims, lapsed, names, namesakes
-from facecluster.identity.cluster import Clustering, cluster_faces, would_merge
-from facecluster.identity.constraints import Constraints, resolve
+from facecluster.identity.assured import Namesakes, lapsed, namesakes
+from facecluster.identity.cluster import cluster_faces
+from facecluster.identity.constraints import resolve
 from facecluster.identity.decisions import Decision, mark
 from facecluster.identity.rules import Rules
 from facecluster.library.library import Library, seen_from
-from facecluster.library.lineage import inherit, recall, rename
 from facecluster.library.make import make_result
 from facecluster.library.settings import Choices, Chosen, choose
-from facecluster.result import Person, Result, ResultSettings, Updated
+from facecluster.library.update import Standing, with_ids_and_names
+from facecluster.library.update import update as update_result
+from facecluster.result import Person, Result, ResultSettings
 from facecluster.table import FaceTable
 
 _log = logging.getLogger(__name__)
@@ -112,8 +113,30 @@ def build(
     if source is not None and Path(source).parent != library.directory.resolve():
         places = [*places, *forgotten_jsonl.read(forgotten_jsonl.list_of(Path(source)))]
     table = without_places(table, places)
-    constraints = resolve(library.decisions, table.faces)
-    settings = ResultSettings(
+    settings = settings_of(library, table, chosen, source, sources)
+    made = _make(library, table, settings, chosen.rules, is_update=update, jobs=jobs)
+    result = made.result
+    built = Built(
+        result=result,
+        chosen=chosen,
+        lost=() if earlier is None else _lost(earlier, result),
+        lapsed=tuple(lapsed(library.decisions, table.faces)),
+        namesakes=_namesakes(result, namesakes(library.decisions, table.faces, made.label)),
+        n_left_out=n_faces - len(table.faces),
+    )
+    if built.lost and not agree(built):
+        raise FaceclusterError("nothing was changed, as you said no")
+    sizes = dict(zip(table.photos.path.tolist(), map(tuple, table.photos.size.tolist()), strict=True))
+    library.save(result, sizes=sizes, changed=made.changed, jobs=jobs, progress=progress)
+    return built
+
+
+def settings_of(
+    library: Library, table: FaceTable, chosen: Chosen, source: str | None, sources: Sequence[str] = ()
+) -> ResultSettings:
+    """Say what a result is made with; see `build`."""
+    earlier = library.result
+    return ResultSettings(
         faces=table.settings,
         rules=chosen.rules,
         eps=chosen.eps,
@@ -123,81 +146,45 @@ def build(
         decisions_file=library.ledger_elsewhere,
         sources=tuple(dict.fromkeys([*(() if earlier is None else earlier.settings.sources), *sources])),
     )
-    made = _cluster(table, chosen.rules, constraints, settings, earlier, update=update, jobs=jobs)
-    result = _with_ids_and_names(made, library.decisions, table, earlier)
-    built = Built(
-        result=result,
-        chosen=chosen,
-        lost=() if earlier is None else _lost(earlier, result),
-        lapsed=tuple(lapsed(library.decisions, table.faces)),
-        namesakes=_namesakes(result, namesakes(library.decisions, table.faces, made.clustering.label)),
-        n_left_out=n_faces - len(table.faces),
-    )
-    if built.lost and not agree(built):
-        raise FaceclusterError("nothing was changed, as you said no")
-    sizes = dict(zip(table.photos.path.tolist(), map(tuple, table.photos.size.tolist()), strict=True))
-    library.save(result, sizes=sizes, changed=made.changed(result, earlier), jobs=jobs, progress=progress)
-    return built
 
 
 @dataclass(frozen=True, eq=False)
 class _Made:
-    """People by number.
+    """A result, the number of each face's person, and the people whose faces are others now; None: not known."""
 
-    Attributes:
-        clustering: who each face is.
-        result: the same as records, numbered from 1.
-        fresh: (n,) faces that were placed by an update; None: all faces were clustered.
-        pairs: of an update, numbers of people whom a full run would merge.
-        n_new: of an update, faces that were new.
-    """
-
-    clustering: Clustering
     result: Result
-    fresh: NDArray[np.bool_] | None = None
-    pairs: tuple[tuple[int, int], ...] = ()
-    n_new: int = 0
-
-    def changed(self, result: Result, earlier: Result | None) -> set[str] | None:
-        """Ids of people whose faces are others than before; None: of a full run, where all are looked at."""
-        if self.fresh is None or earlier is None:
-            return None
-        grown = set(self.clustering.label[self.fresh].tolist()) - {-1}
-        before = {person.id: person.n_faces for person in earlier.people}
-        return {result.people[number].id for number in grown} | {
-            person.id for person in result.people if before.get(person.id, 0) > person.n_faces
-        }
+    label: NDArray[np.int32]
+    changed: frozenset[str] | None
 
 
-def _cluster(
+def _make(
+    library: Library,
     table: FaceTable,
-    rules: Rules,
-    constraints: Constraints,
     settings: ResultSettings,
-    earlier: Result | None,
+    rules: Rules,
     *,
-    update: bool,
+    is_update: bool,
     jobs: int,
 ) -> _Made:
     """Cluster all faces, or for an update the new ones."""
-    threads = jobs if jobs > 0 else os.cpu_count() or 1
-    known = None
-    if update:
-        why = _no_update(earlier, settings)
+    earlier, decisions = library.result, library.decisions
+    constraints = resolve(decisions, table.faces)
+    if is_update:
+        why = no_update(earlier, settings)
         if why:
             _log.warning("no update, all faces are clustered: %s", why)
         elif earlier is not None:
-            known = recall(earlier, table)
-    clustering = cluster_faces(table, rules, constraints, earlier=known, jobs=threads)
-    result = replace(make_result(table, clustering, rules), settings=settings)
-    if known is None:
-        return _Made(clustering, result)
-    fresh = known.is_new | ((known.person < 0) & (clustering.label >= 0))
-    pairs = would_merge(table, clustering, rules, constraints, changed=fresh, jobs=threads)
-    return _Made(clustering, result, fresh, tuple(pairs), int(np.count_nonzero(known.is_new)))
+            updated = update_result(
+                Standing.of(earlier, table), table, settings, constraints, decisions, jobs=jobs
+            )
+            return _Made(updated.result, updated.clustering.label, updated.changed)
+    clustering = cluster_faces(table, rules, constraints, jobs=jobs if jobs > 0 else os.cpu_count() or 1)
+    made = replace(make_result(table, clustering, rules), settings=settings)
+    result = with_ids_and_names(made, decisions, table, clustering.label, earlier)
+    return _Made(result, clustering.label, None)
 
 
-def _no_update(earlier: Result | None, settings: ResultSettings) -> str:
+def no_update(earlier: Result | None, settings: ResultSettings) -> str:
     """Say why an earlier result is of no use for an update; "" if it is."""
     if earlier is None:
         return "there is no earlier result in the folder"
@@ -209,26 +196,6 @@ def _no_update(earlier: Result | None, settings: ResultSettings) -> str:
     if then.decisions != settings.decisions:
         return "something else was decided since the earlier result"
     return ""
-
-
-def _with_ids_and_names(
-    made: _Made, decisions: Sequence[Decision], table: FaceTable, earlier: Result | None
-) -> Result:
-    """Give people the ids that they have, and the names that a person gave them."""
-    result, label = made.result, made.clustering.label
-    claimed = claims(decisions, table.faces, label)
-    same = earlier is not None and earlier.settings.decisions == result.settings.decisions
-    result = inherit(result, earlier, claimed=claimed, names=same)
-    result = rename(result, names(decisions, table.faces, label))
-    if made.fresh is None or earlier is None:
-        return result
-    since = earlier.settings.update or Updated(0, 0, ())
-    update = Updated(
-        updates=since.updates + 1,
-        new_faces=since.new_faces + made.n_new,
-        would_merge=tuple((result.people[one].id, result.people[other].id) for one, other in made.pairs),
-    )
-    return replace(result, settings=replace(result.settings, update=update))
 
 
 def _lost(earlier: Result, result: Result) -> tuple[Person, ...]:

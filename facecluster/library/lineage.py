@@ -36,7 +36,12 @@ def check_ids(result: Result) -> None:
 
 
 def inherit(
-    result: Result, earlier: Result | None, *, claimed: Mapping[int, str] | None = None, names: bool = False
+    result: Result,
+    earlier: Result | None,
+    *,
+    claimed: Mapping[int, str] | None = None,
+    names: bool = False,
+    both: NDArray[np.int64] | None = None,
 ) -> Result:
     """Give the people of a result the ids of an earlier one, and say what changed.
 
@@ -46,6 +51,8 @@ def inherit(
         claimed: id, by place among the people, by which a person knows somebody (`identity.assured.claims`): it goes
             before all else.
         names: whether people keep their names, too.
+        both: (2, n) numbers of the earlier and of the new person of each face that is in both results, -1 none, where
+            that is known; None: it is found out.
 
     Returns:
         The result with the people in the same order: an old id by majority of faces, see `identity.heirs.trace`; else
@@ -57,11 +64,12 @@ def inherit(
     claimed = claimed or {}
     if earlier is None:
         return _claim(result, claimed)
-    old, new = columns(earlier), columns(result)
-    rows_old, rows_new = match_faces(old, new)
-    lineage = trace(old.person[rows_old], new.person[rows_new], len(result.people))
+    if both is None:
+        old, new = columns(earlier), columns(result)
+        rows_old, rows_new = match_faces(old, new)
+        both = np.stack([old.person[rows_old], new.person[rows_new]])
+    lineage = trace(both[0], both[1], len(result.people))
     absorbed = {to: of[1:] for to, of in lineage.merged}
-    both = np.stack([old.person[rows_old], new.person[rows_new]])
     heirs, back = _come_back(result, earlier, lineage, both)
     next_id = earlier.next_id
     people = []
@@ -197,6 +205,11 @@ def _with_former(people: Sequence[Person], absent: Iterable[Absent]) -> tuple[Pe
 
 def recall(earlier: Result, table: FaceTable) -> Earlier:
     """Say what an earlier result knows of the faces of a table; faces that are not there any more are forgotten."""
+    return known_of(earlier, find_rows(earlier, table), len(table.faces))
+
+
+def find_rows(earlier: Result, table: FaceTable) -> NDArray[np.int64]:
+    """Find the faces of a result, in the order of `columns`, in a table -> (k,) rows; -1 where one is not there."""
     faces, old = table.faces, columns(earlier)
     n = len(faces)
     here = Placed(
@@ -207,35 +220,44 @@ def recall(earlier: Result, table: FaceTable) -> Earlier:
         person=np.full(n, -1, dtype=np.int64),
         confidence=np.full(n, np.nan),
     )
+    row_of = np.full(len(old), -1, dtype=np.int64)
     rows_old, rows = match_faces(old, here)
-    row_of = {(face_id, photo): row for face_id, photo, row in _names(old, rows_old, rows)}
+    row_of[rows_old] = rows
+    return row_of
+
+
+def known_of(earlier: Result, row_of: NDArray[np.int64], n: int) -> Earlier:
+    """Say what an earlier result knows of the n faces of a table, where each of its own is there (`find_rows`)."""
+    old = columns(earlier)
+    at = np.flatnonzero(row_of >= 0)
+    rows = row_of[at]
     core = [face.core for person in earlier.people for face in person.faces]
     reason = [Reason.PASSED] * len(core) + [_reason(face.reason) for face in earlier.unclustered]
     core += [False] * len(earlier.unclustered)
     known = Earlier.nothing(n)
     known.is_new[rows] = False
-    known.person[rows] = old.person[rows_old]
-    known.core[rows] = np.array(core, dtype=np.bool_)[rows_old]
-    known.confidence[rows] = old.confidence[rows_old]
-    known.reason[rows] = np.array(reason, dtype=np.uint8)[rows_old]
-    return replace(known, almost=tuple(_almost(earlier, row_of)))
+    known.person[rows] = old.person[at]
+    known.core[rows] = np.array(core, dtype=np.bool_)[at]
+    known.confidence[rows] = old.confidence[at]
+    known.reason[rows] = np.array(reason, dtype=np.uint8)[at]
+    return replace(known, almost=tuple(almost for _, almost in almost_of(earlier, row_of)))
 
 
-def _names(faces: Placed, at: NDArray[np.intp], rows: NDArray[np.intp]) -> Iterator[tuple[str, str, int]]:
-    """Id, photo and row in a table of the faces at some places of a result."""
-    for i, row in zip(at.tolist(), rows.tolist(), strict=True):
-        yield faces.id[i], faces.photo[i], row
-
-
-def _almost(earlier: Result, row_of: Mapping[tuple[str, str], int]) -> Iterator[AlmostPerson]:
-    """The almost-people all of whose faces are still there."""
-    for almost in earlier.almost:
-        rows = [row_of.get((face.id, face.photo), -1) for face in almost.faces]
+def almost_of(earlier: Result, row_of: NDArray[np.int64]) -> Iterator[tuple[int, AlmostPerson]]:
+    """The almost-people all of whose faces are in a table, see `find_rows`, each with its place in the result."""
+    n_placed = len(row_of) - len(earlier.unclustered)
+    row = {
+        (face.id, face.photo): row
+        for face, row in zip(earlier.unclustered, row_of[n_placed:].tolist(), strict=True)
+        if face.almost is not None
+    }
+    for place, almost in enumerate(earlier.almost):
+        rows = [row.get((face.id, face.photo), -1) for face in almost.faces]
         if min(rows, default=-1) >= 0:
             lack = [
                 _reason(face.missing[0].reason) if face.missing else Reason.PASSED for face in almost.faces
             ]
-            yield AlmostPerson(np.array(rows, dtype=np.int64), np.array(lack, dtype=np.uint8))
+            yield place, AlmostPerson(np.array(rows, dtype=np.int64), np.array(lack, dtype=np.uint8))
 
 
 def _reason(code: str) -> Reason:
