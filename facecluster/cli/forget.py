@@ -14,11 +14,14 @@ import click
 from facecluster.cli.labels import label_face_option
 from facecluster.errors import OutputError, UsageError
 from facecluster.library.refer import called
-from facecluster.text import many
+from facecluster.text import many, printable
 
 if TYPE_CHECKING:  # NumPy is loaded when there is work to do
     from facecluster.identity.boxes import Main
     from facecluster.library.forget_steps import Forgotten
+
+_SHOWN = 10
+"""Photos that a line names; the report has all of them."""
 
 
 @click.command("forget")
@@ -110,8 +113,6 @@ def command(
 
 def _summary(done: Forgotten) -> str:
     """Say in a few sentences what went, and what did not."""
-    from facecluster.formats import face_table
-
     report, results, tables = done.report, done.results, done.tables
     went = [
         (report.faces, "face in results", "faces in results"),
@@ -128,21 +129,31 @@ def _summary(done: Forgotten) -> str:
     lines = [f"{'would be removed' if report.dry_run else 'removed'}{people and f' of {people}'}: {text}"]
     stay = [path for path in report.people if not report.dry_run and os.path.isdir(path)]
     lines += [f"{path}: holds files that are not facecluster's; they stay" for path in stay]
-    for table, cleaned in tables.items():
-        if cleaned.bare and face_table.format_of(table) == "pickle":
-            lines.append(
-                f"{table}: a pickle has no rows for photos without a face, as "
-                f"{many(len(cleaned.bare), 'photo')} {'would be' if report.dry_run else 'now'} after this: the next "
-                "ordinary encode of them into it finds these faces again. Keep the table as .npz, or do not encode "
-                "these photos into it again"
-            )
+    for table in tables:
         if str(table) in report.rewritten and not any(table.is_relative_to(o.directory) for o in results):
             lines.append(
                 f"{table}: {'would be' if report.dry_run else 'was'} rewritten; other results made from it are not "
                 "cleaned, give them as well"
             )
+    for path in done.copied:
+        lines.append(
+            f"{path}: copies of it stay, so the next run over it finds its faces again; give these as well"
+        )
+    for file, photos in report.doubtful.items():
+        lines.append(
+            f"{file}: {many(len(photos), 'photo')} may show them still, and could not be matched with what is "
+            f"forgotten. Look at {_some(photos)}, and give what is to go as --photo"
+        )
+    places = many(report.places, "place is", "places are")
     lines.append(
-        "The photos themselves are not touched. These faces are left out wherever their photos are encoded again: "
-        f"{', '.join(map(str, done.lists)) or 'the list'} says where they were."
+        "The photos themselves are not touched. Faces found in them again are left out: "
+        f"{places} {'to be put' if report.dry_run else 'new'} on {_some(report.lists) or 'no list'}. "
+        "To find somebody again, remove the lines from the list, then encode these photos with --fresh."
     )
     return "\n".join(lines)
+
+
+def _some(texts: list[str]) -> str:
+    """Name a few."""
+    more = f" and {len(texts) - _SHOWN} more" if len(texts) > _SHOWN else ""
+    return ", ".join(map(printable, texts[:_SHOWN])) + more

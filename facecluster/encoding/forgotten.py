@@ -1,7 +1,7 @@
 """Faces that were forgotten are left out, wherever their photos turn up: renamed, copied, edited, or encoded anew.
 
-What is known of a forgotten face is its place (`forgotten_jsonl.Place`): a box in a picture. The same picture is known by
-its digest; an edit of it, by the photo's id; and a copy that was scaled or saved again, by what the picture looks like.
+What is known of a forgotten face is its place (`forgotten_jsonl.Place`): a box in a picture. The same picture is known
+by the digest of its pixels, an edit of it by the photo's id, and a copy that was scaled or saved again by its looks.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from facecluster.encoding.analysis import Analysis, Row, ids_of
 from facecluster.encoding.resume import Past
-from facecluster.formats.forgotten_jsonl import Place
-from facecluster.identity.boxes import lose_faces
-from facecluster.identity.edited import ForgottenPlaces, forgotten_in
+from facecluster.formats.forgotten_jsonl import Box, Place
+from facecluster.identity.boxes import SAME_FACE_IOU, lose_faces, overlaps
+from facecluster.identity.edited import ForgottenPlaces, Relation, forgotten_in
 from facecluster.identity.evidence import NEAR_DUPLICATE_BITS
 from facecluster.table import LOST, NO_FACE, FaceTable
 
@@ -40,8 +40,9 @@ class Left:
 def leave_out(rows: Sequence[Row], places: Iterable[Place], past: Past) -> Left:
     """Leave out the faces that are forgotten.
 
-    A table of an older facecluster says of a photo that faces of it are gone, and has no list of their places: where such a
-    photo is analysed again, all its faces that the table did not have count as forgotten, and get on the list.
+    A table of an older facecluster says of a photo that faces of it are gone, and has no list of their places. Where
+    such a photo is analysed again, all its faces that the table did not have count as forgotten, and get on the list.
+    Where none is left in it, the whole photo does.
 
     Args:
         rows: photos, which know who they are (`Analysis.digest`).
@@ -56,7 +57,7 @@ def leave_out(rows: Sequence[Row], places: Iterable[Place], past: Past) -> Left:
     added: list[Place] = []
     for row in rows:
         new = row.analysis
-        gone = known.gone(new, before.get(row.path))
+        gone = known.gone(_found(new), _known(new, before.get(row.path)))
         if unlisted and (was := before.get(row.path)) is not None and _forgot_unlisted(was, new, known):
             found = ~np.isin(ids_of(new), ids_of(was))
             added += (_place(new, box) for box in new.faces["box"][found & ~gone].tolist())
@@ -66,25 +67,37 @@ def leave_out(rows: Sequence[Row], places: Iterable[Place], past: Past) -> Left:
                 counts[row.path] = int(np.count_nonzero(gone))
             row = row._replace(analysis=_without(new, gone))
         result.append(row)
-    return Left(result, counts, added)
+    if unlisted:
+        added += (_place(was, None) for was in before.values() if _is_bare(was, known))
+    return Left(result, counts, list(dict.fromkeys(added)))
 
 
 def without_places(table: FaceTable, places: Sequence[Place]) -> FaceTable:
-    """Give a table without the faces in some places, as far as their photos are known by id or pixels."""
-    known = _Places(places)
+    """Give a table without the faces in some places.
+
+    Their photos are known by id or pixels, else by what they look like, as of a table of an older facecluster.
+    """
     if not places or not len(table.faces):
         return table
+    known = _Places(places)
     photos, faces = table.photos, table.faces
+    near = known.look_like(photos.hash)
     gone = np.zeros(len(faces), dtype=np.bool_)
     start = np.searchsorted(faces.photo, np.arange(len(photos) + 1))
     for i, (digest, pixels) in enumerate(
         zip(photos.digest.tolist(), photos.pixels.astype(str).tolist(), strict=True)
     ):
         own = slice(start[i], start[i + 1])
-        if known.has_photo(digest, pixels):
-            for place in known.of(digest, pixels):
-                gone[own] |= _same_place(place, faces.anchor[own].astype(np.float64))
-                gone[own] |= _same_place(place, faces.box[own].astype(np.float64))
+        if known.has_photo(digest, pixels) or near[i]:
+            found = _Found(
+                digest,
+                pixels,
+                (int(photos.size[i, 0]), int(photos.size[i, 1])),
+                (int(photos.hash[i]),),
+                faces.box[own].astype(np.float64),
+                faces.anchor[own].astype(np.float64),
+            )
+            gone[own] = known.gone(found, np.full(start[i + 1] - start[i], known.has_photo(digest, pixels)))
     if not gone.any():
         return table
     photo = faces.photo.astype(np.int64)
@@ -94,6 +107,18 @@ def without_places(table: FaceTable, places: Sequence[Place]) -> FaceTable:
     status = np.where(bare, NO_FACE, photos.status)
     cleaned = replace(table, photos=replace(photos, lost=lost, status=status))
     return cleaned.select(np.ones(len(photos), dtype=np.bool_), ~gone)
+
+
+@dataclass(frozen=True, eq=False)
+class _Found:
+    """The n faces that were found in a photo, and what tells which photo it is: see `table.Photos` and `Faces`."""
+
+    digest: str
+    pixels: str
+    size: tuple[int, int]
+    looks: tuple[int, ...]
+    box: NDArray[np.float64]
+    anchor: NDArray[np.float64]
 
 
 class _Places:
@@ -108,11 +133,19 @@ class _Places:
         self._looks = np.array([place.looks for place in self._all], dtype=np.uint64)
 
     def has_photo(self, digest: str, pixels: str) -> bool:
-        return digest in self._by_photo or pixels in self._by_photo
+        return digest in self._by_photo or pixels in self._by_photo  # which have no ""
 
     def of(self, digest: str, pixels: str) -> list[Place]:
         """Places in a photo, by its id or its pixels."""
         return list(dict.fromkeys([*self._by_photo.get(digest, ()), *self._by_photo.get(pixels, ())]))
+
+    def look_like(self, looks: NDArray[np.uint64]) -> NDArray[np.bool_]:
+        """Say which of m perceptual hashes are near to that of a picture with places -> (m,)."""
+        near = np.zeros(len(looks), dtype=np.bool_)
+        for look in np.unique(self._looks[self._looks != 0]):
+            near |= _bits(looks ^ look) <= NEAR_DUPLICATE_BITS
+        near &= looks != 0
+        return near
 
     def alike(self, looks: Iterable[int]) -> list[Place]:
         """Places in pictures that look like this one in any orientation."""
@@ -120,50 +153,100 @@ class _Places:
             return []
         near = np.zeros(len(self._all), dtype=np.bool_)
         for look in looks:
-            differing = (self._looks ^ np.uint64(look)).view(np.uint8).reshape(-1, 8)
-            near |= np.unpackbits(differing, axis=1).sum(axis=1) <= NEAR_DUPLICATE_BITS
+            if look:
+                near |= _bits(self._looks ^ np.uint64(look)) <= NEAR_DUPLICATE_BITS
         return [place for place, is_near in zip(self._all, near & (self._looks != 0), strict=True) if is_near]
 
-    def gone(self, new: Analysis, was: Analysis | None) -> NDArray[np.bool_]:
-        """Say which faces of a photo are forgotten -> (n,)."""
-        gone = np.zeros(len(new.faces), dtype=np.bool_)
-        if not len(new.faces):
+    def gone(self, new: _Found, known: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Say which faces of a photo are forgotten -> (n,).
+
+        Args:
+            new: what was found.
+            known: (n,) faces that a table had: they are others, unless they lie in the place itself.
+        """
+        gone = np.zeros(len(new.box), dtype=np.bool_)
+        if not len(gone):
             return gone
         own = self.of(new.digest, new.pixels)
-        alike = [place for place in self.alike(new.looks) if place not in own]
-        for place in (*own, *alike):
-            if place in own and place.pixels in (new.pixels, ""):
-                gone |= _same_place(place, new.faces["anchor"].astype(np.float64))
-                continue
-            if place.box is None and place in own:
+        for place in own:
+            picture = place.pixels or place.photo  # in which the box is
+            if place.box is None:
                 gone[:] = True
+            elif picture == new.pixels:
+                gone |= _same_place(place.box, new.box)
                 continue
-            kept = np.isin(ids_of(new), [] if was is None else ids_of(was))
-            box = np.array([place.box or (0, 0, *place.size)])
-            gone |= forgotten_in(
-                ForgottenPlaces(place.size, box, place.looks),
-                new.faces["box"],
-                new.size,
-                new.looks or (new.hash,),
-                relation="edit" if place in own else "alike",
-                known=kept,
-            )
+            elif picture == new.digest:
+                gone |= _same_place(place.box, new.anchor) & (known if place.pixels else True)
+            elif (
+                place.photo == new.digest and not new.pixels
+            ):  # of an older table, where nobody asked for pixels
+                gone |= _same_place(place.box, new.anchor)
+            gone |= _in_edit(place, new, "edit", known)
+        if not known.all():
+            for place in self.alike(new.looks):
+                if place not in own:
+                    gone |= _in_edit(place, new, "alike", known)
         return gone
 
 
-def _forgot_unlisted(was: Analysis, new: Analysis, known: _Places) -> bool:
-    """Whether an older facecluster forgot faces of a photo, which was analysed again now."""
-    return bool(was.lost & LOST) and bool(new.looks) and not known.has_photo(was.digest, was.pixels)
-
-
-def _same_place(place: Place, box: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Say which of (n, 4) boxes are of the face at a place of the same picture -> (n,)."""
-    from facecluster.identity.boxes import SAME_FACE_IOU, overlaps
-
+def _in_edit(place: Place, new: _Found, relation: Relation, known: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Say which faces of another picture of the photo may be the one of a place -> (n,)."""
+    if 0 in place.size:
+        return np.zeros(len(new.box), dtype=np.bool_)
     if place.box is None:
-        return np.ones(len(box), dtype=np.bool_)
-    same: NDArray[np.bool_] = overlaps(np.tile(np.array(place.box), (len(box), 1)), box) >= SAME_FACE_IOU
+        return ~known
+    places = ForgottenPlaces(place.size, np.array([place.box]), place.looks)
+    return forgotten_in(places, new.box, new.size, new.looks, relation=relation, known=known)
+
+
+def _bits(values: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """Count the bits that are set -> (n,)."""
+    ones: NDArray[np.int64] = _ONES[values.view(np.uint8).reshape(-1, 8)].sum(axis=1)
+    return ones
+
+
+_ONES = np.array([number.bit_count() for number in range(256)], dtype=np.int64)
+
+
+def _forgot_unlisted(was: Analysis, new: Analysis, known: _Places) -> bool:
+    """Whether an older facecluster forgot faces of a photo, which was analysed again now.
+
+    It knew no pixels. Where they are known, the list is all there is, so that its lines may be taken away again.
+    """
+    if was.pixels or not was.lost & LOST or not new.looks:
+        return False
+    return not known.has_photo(was.digest, new.pixels)
+
+
+def _is_bare(was: Analysis, known: _Places) -> bool:
+    """Whether an older facecluster forgot all the faces of a photo."""
+    if was.pixels or not was.lost & LOST or len(was.faces) or not was.digest:
+        return False
+    return not known.has_photo(was.digest, was.pixels)
+
+
+def _same_place(place: Box, box: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Say which of (n, 4) boxes are of the face at a place of the same picture -> (n,)."""
+    same: NDArray[np.bool_] = overlaps(np.tile(np.array(place), (len(box), 1)), box) >= SAME_FACE_IOU
     return same
+
+
+def _found(analysis: Analysis) -> _Found:
+    """What was found in a photo."""
+    box, anchor = (analysis.faces[name].astype(np.float64) for name in ("box", "anchor"))
+    looks = analysis.looks or (analysis.hash,)
+    return _Found(analysis.digest, analysis.pixels, analysis.size, looks, box, anchor)
+
+
+def _known(new: Analysis, was: Analysis | None) -> NDArray[np.bool_]:
+    """Say which faces of a photo the earlier table had -> (n,).
+
+    Of a photo that was not looked at now, it had all. Only where it knew no pixels, as of an older facecluster, it may
+    have been another table, which was put back.
+    """
+    if not new.looks:
+        return np.full(len(new.faces), bool(new.pixels))
+    return np.isin(ids_of(new), [] if was is None else ids_of(was))
 
 
 def _without(analysis: Analysis, gone: NDArray[np.bool_]) -> Analysis:
@@ -181,6 +264,6 @@ def _without(analysis: Analysis, gone: NDArray[np.bool_]) -> Analysis:
     return replace(analysis, faces=analysis.faces[~gone], ids=ids, status=status, lost=int(lost[0]))
 
 
-def _place(analysis: Analysis, box: Sequence[float]) -> Place:
-    left, top, right, bottom = box
-    return Place(analysis.digest, analysis.pixels, analysis.hash, analysis.size, (left, top, right, bottom))
+def _place(analysis: Analysis, box: Sequence[float] | None) -> Place:
+    where = None if box is None else (box[0], box[1], box[2], box[3])
+    return Place(analysis.digest, analysis.pixels, analysis.hash, analysis.size, where)

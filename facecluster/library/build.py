@@ -110,7 +110,7 @@ def build(
         )  # fmt: skip
     n_faces = len(table.faces)
     places = library.places
-    if source is not None and Path(source).parent != library.directory.resolve():
+    if source is not None:
         places = [*places, *forgotten_jsonl.read(forgotten_jsonl.list_of(Path(source)))]
     table = without_places(table, places)
     settings = settings_of(library, table, chosen, source, sources)

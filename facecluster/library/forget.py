@@ -1,7 +1,7 @@
 """What `facecluster forget` takes out of a face table, a result, and decisions.
 
-A person's faces are known by content and box, as in decisions, so that they are found in other tables and results of
-the same photos, and in all copies of a photo; photos are known by their path.
+A person's faces are known by photo and box, as in decisions, so that they are found in other tables and results of
+the same photos (see `forget_sights`), and in all copies of a photo; photos are known by their path.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ class Target:
     """What is to be forgotten: faces, or photos.
 
     Attributes:
-        boxes: (k, 4) boxes of the faces, by digest of their photo's content.
+        boxes: (k, 4) boxes of the faces, by id of their photo: anchors; and by digest of its pixels: boxes in these.
         photos: paths.
-        contents: digests of photos of which no copy stays.
+        contents: ids of photos of which no copy stays.
         names: of people, case folded.
     """
 
@@ -59,7 +59,7 @@ class Target:
         return path in self.photos
 
     def has_face(self, digest: str, box: Sequence[float]) -> bool:
-        """Say whether a face goes, wherever its photo lies."""
+        """Say whether a face goes, wherever its photo lies: by the photo's id and the face's anchor."""
         if digest in self.contents:
             return True
         boxes = self.boxes.get(digest)
@@ -71,7 +71,7 @@ class Target:
 def target_of(
     people: Iterable[Person],
     photos: Collection[str],
-    faces: Iterable[tuple[str, str]],
+    known: Iterable[tuple[str, str]],
     labelled: Iterable[tuple[str, Sequence[float]]] = (),
 ) -> Target:
     """Make a target of all faces of some people, of all of some photos, and of others.
@@ -79,23 +79,23 @@ def target_of(
     Args:
         people: who is to be forgotten.
         photos: paths, see `find_photos`.
-        faces: digest and path of the photos of all faces there are.
-        labelled: digest of the photo, and box, of the others.
+        known: id and path of all photos there are, as often as they occur.
+        labelled: id of the photo, and anchor, of the others.
     """
     names = set()
     spots = list(labelled)
     for person in people:
         if person.name is not None:
             names.add(person.name.casefold())
-        spots += ((digest_of(face.id), face.box) for face in person.faces)
-    target = Target(boxes=_boxes(spots), photos=frozenset(photos), names=frozenset(names))
+        spots += ((digest_of(face.id), face.known_at) for face in person.faces)
+    target = Target(boxes=boxes_of(spots), photos=frozenset(photos), names=frozenset(names))
     go, stay = set[str](), set[str]()
-    for digest, path in faces:
+    for digest, path in known:
         (go if target.has_photo(path) else stay).add(digest)
-    return replace(target, contents=frozenset(go - stay))
+    return replace(target, contents=frozenset(go - stay - {""}))
 
 
-def _boxes(spots: Iterable[tuple[str, Sequence[float]]]) -> dict[str, NDArray[np.float64]]:
+def boxes_of(spots: Iterable[tuple[str, Sequence[float]]]) -> dict[str, NDArray[np.float64]]:
     """Put the boxes of one photo together: digest and box of each face -> (k, 4) by digest."""
     boxes = defaultdict(list)
     for digest, box in spots:
@@ -138,8 +138,8 @@ def find_absent(
     placed = columns(result)
     box_of: dict[str, list[float]] = {}
     for table in tables:
-        box_of |= zip(table.faces.id.tolist(), table.faces.box.tolist(), strict=True)
-    box_of |= zip(placed.id, placed.box.tolist(), strict=True)
+        box_of |= zip(table.faces.id.tolist(), table.faces.anchor.tolist(), strict=True)
+    box_of |= zip(placed.id, placed.anchor.tolist(), strict=True)
     names = [act for d in in_force(decisions) if isinstance(act := d.act, Name) and act.name is not None]
 
     def spots_of(one: Absent) -> list[tuple[str, Sequence[float]]]:
@@ -149,7 +149,7 @@ def find_absent(
         spots = spots_of(one)
         if not spots:
             return act.person == one.id
-        has = Target(boxes=_boxes(act.faces)).has_face
+        has = Target(boxes=boxes_of(act.faces)).has_face
         return 2 * sum(has(*spot) for spot in spots) >= min(len(spots), len(act.faces)) > 0
 
     own = next((one for one in result.absent if meant(one.id)), None)
@@ -161,9 +161,9 @@ def find_absent(
     if own is None and not acts:
         return None
     spots = [*(() if own is None else spots_of(own)), *(spot for act in acts for spot in act.faces)]
-    seeds = Target(boxes=_boxes(spots))
+    seeds = Target(boxes=boxes_of(spots))
     seed = np.array(
-        [seeds.has_face(digest_of(face), box) for face, box in zip(placed.id, placed.box, strict=True)],
+        [seeds.has_face(digest_of(face), box) for face, box in zip(placed.id, placed.anchor, strict=True)],
         dtype=bool,
     )
     said = resolve(decisions, placed)
@@ -178,12 +178,14 @@ def find_absent(
             f"is absent, and most of the faces are those of {holders.most_common(1)[0][0]} now"
         )
     theirs = [
-        _face(placed.id[row], placed.photo[row], placed.box[row])
+        _face(placed.id[row], placed.photo[row], placed.anchor[row])
         for row in rows.tolist()
         if placed.person[row] < 0
     ]
     there = Target(
-        boxes=_boxes((digest_of(placed.id[row]), placed.box[row]) for row in np.flatnonzero(seed).tolist())
+        boxes=boxes_of(
+            (digest_of(placed.id[row]), placed.anchor[row]) for row in np.flatnonzero(seed).tolist()
+        )
     )
     theirs += [_face(f"{digest}-", "", box) for digest, box in spots if not there.has_face(digest, box)]
     return Traces(
@@ -231,15 +233,15 @@ def n_unaccounted(result: Result, table: FaceTable, target: Target, *, bare: boo
         for key in (path, digest)
     }
 
-    def is_forgotten(face: str, photo: str, box: Sequence[float]) -> bool:
+    def is_forgotten(face: str, photo: str, anchor: Sequence[float]) -> bool:
         digest = digest_of(face)
         if target.has_photo(photo) or photo in lost or digest in lost:
             return True
-        return not bare and photo not in there and target.has_face(digest, box)
+        return not bare and photo not in there and target.has_face(digest, anchor)
 
     return sum(
-        face not in known and not is_forgotten(face, photo, box)
-        for face, photo, box in zip(placed.id, placed.photo, placed.box, strict=True)
+        face not in known and not is_forgotten(face, photo, anchor)
+        for face, photo, anchor in zip(placed.id, placed.photo, placed.anchor, strict=True)
     )
 
 
@@ -270,12 +272,14 @@ class CleanedTable:
         faces: ids of those that are gone, one for each row.
         photos: paths of those that are gone.
         bare: paths of those that stay, and have lost their last face.
+        unseen: whether the pixels of some of these photos are unknown.
     """
 
     table: FaceTable
     faces: tuple[str, ...]
     photos: tuple[str, ...]
     bare: tuple[str, ...]
+    unseen: bool
 
 
 def forget_in_table(table: FaceTable, target: Target) -> CleanedTable:
@@ -286,12 +290,7 @@ def forget_in_table(table: FaceTable, target: Target) -> CleanedTable:
     """
     faces, photos = table.faces, table.photos
     out = np.array([target.has_photo(path) for path in photos.path.tolist()], dtype=np.bool_)
-    gone = out[faces.photo]
-    digests = [digest_of(face) for face in faces.id.tolist()]
-    for row in range(len(faces)):
-        gone[row] = gone[row] or (
-            digests[row] in target.boxes and target.has_face(digests[row], faces.anchor[row])
-        )
+    gone = out[faces.photo] | rows_of_target(table, target)
     box = faces.box.astype(np.float64)
     lost = lose_faces(faces.photo.astype(np.int64), box, gone, photos.size, photos.lost)
     left = np.bincount(faces.photo[~gone], minlength=len(photos))
@@ -310,11 +309,29 @@ def forget_in_table(table: FaceTable, target: Target) -> CleanedTable:
         tuple(faces.id[gone].tolist()),
         tuple(photos.path[out].tolist()),
         tuple(photos.path[bare & ~out].tolist()),
+        bool((photos.pixels[faces.photo[gone]] == b"").any()),
     )
 
 
+def rows_of_target(table: FaceTable, target: Target) -> NDArray[np.bool_]:
+    """Say which faces of a table go, by photo and box -> (n,).
+
+    A photo is known by its id, with anchors, and by its pixels, with the boxes in these.
+    """
+    faces, photos = table.faces, table.photos
+    gone = np.zeros(len(faces), dtype=np.bool_)
+    keys = list(target.boxes)
+    for names, boxes in ((photos.digest, faces.anchor), (photos.pixels.astype(str), faces.box)):
+        for row in np.flatnonzero(np.isin(names, keys)[faces.photo]).tolist():
+            gone[row] |= target.has_face(str(names[faces.photo[row]]), boxes[row])
+    return gone
+
+
 def places_in_table(table: FaceTable, target: Target) -> Iterator[Place]:
-    """Say where in the photos of a table the faces are that go; all of a photo that goes is one place."""
+    """Say where in the photos of a table the faces are that go; all of a photo that goes is one place.
+
+    Of a photo that was edited there are two: where the face is now, and where it was when the photo was first seen.
+    """
     photos, faces = table.photos, table.faces
     pixels = photos.pixels.astype(str).tolist()
     digests, sizes, looks = photos.digest.tolist(), photos.size.tolist(), photos.hash.tolist()
@@ -327,20 +344,47 @@ def places_in_table(table: FaceTable, target: Target) -> Iterator[Place]:
     for row, path in enumerate(photos.path.tolist()):
         if target.has_photo(path) and digests[row] in target.contents:
             yield place(row, None)
-    for face_id, row, anchor in zip(
-        faces.id.tolist(), faces.photo.tolist(), faces.anchor.tolist(), strict=True
-    ):
-        if digest_of(face_id) in target.boxes and target.has_face(digest_of(face_id), anchor):
-            yield place(row, anchor)
+    for number in np.flatnonzero(rows_of_target(table, target)).tolist():
+        row, box, anchor = int(faces.photo[number]), faces.box[number].tolist(), faces.anchor[number].tolist()
+        yield place(row, box)
+        if box != anchor:
+            digest = digests[row]
+            yield Place(
+                digest, digest if pixels[row] else "", 0, (0, 0), (anchor[0], anchor[1], anchor[2], anchor[3])
+            )
 
 
 def places_in_result(result: Result, target: Target) -> Iterator[Place]:
     """Say where the faces are that go, as far as a result tells it."""
     placed = columns(result)
-    for face_id, anchor in zip(placed.id, placed.anchor.tolist(), strict=True):
+    for face_id, path, anchor in zip(placed.id, placed.photo, placed.anchor.tolist(), strict=True):
         photo = digest_of(face_id)
-        if target.has_face(photo, anchor):
+        if target.has_photo(path) and photo in target.contents:
+            yield Place(photo, "", 0, (0, 0), None)
+        elif target.has_face(photo, anchor):
             yield Place(photo, "", 0, (0, 0), (anchor[0], anchor[1], anchor[2], anchor[3]))
+
+
+def not_listed(places: Iterable[Place], listed: Iterable[Place]) -> list[Place]:
+    """Give the places that a list does not have yet, each once; of a face, one that tells more counts as well."""
+    left: list[Place] = []
+    there: dict[str, list[Place]] = defaultdict(list)
+    for place in listed:
+        there[place.photo].append(place)
+    for place in sorted(places, key=lambda place: not place.pixels):  # those that tell more come first
+        if not any(_tells(other, place) for other in there[place.photo]):
+            there[place.photo].append(place)
+            left.append(place)
+    return left
+
+
+def _tells(place: Place, other: Place) -> bool:
+    """Whether one place of a photo says all that another one does."""
+    if other.pixels not in ("", place.pixels):
+        return False
+    if place.box is None or other.box is None:
+        return place.box is None
+    return bool(overlaps(np.array([place.box]), np.array([other.box]))[0] >= SAME_FACE_IOU)
 
 
 @dataclass(frozen=True)
@@ -375,7 +419,7 @@ def forget_in_result(
     known: set[str] = set()  # ids of the faces that stay
 
     def goes(face: PersonFace | UnclusteredFace) -> bool:
-        out = target.has_photo(face.photo) or target.has_face(digest_of(face.id), face.box)
+        out = target.has_photo(face.photo) or target.has_face(digest_of(face.id), face.known_at)
         if out:
             gone.add((face.id, face.photo))
         else:

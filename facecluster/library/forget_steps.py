@@ -2,12 +2,12 @@
 
     the list of places ─▶ interrupted encode ─▶ face tables ─▶ decisions ─▶ results, the ones that know the person last
 
-The list comes first, so that nothing that is found again while the rest is cleaned gets in. A result is the last to change,
-and in its folder clusters.json is, so that what was killed half-way finds the same faces when it is run again, and finishes;
-of a label, the tables are, which know it, and of somebody absent who is known by a decided name, the decisions. Only which
-decisions it shows is put down in a result before these change, so that it is known to be in step with them at any time.
-Every file is whole, old or new, at any time; the old bytes have no name any more once the new ones have, but what a disk,
-its snapshots and backups keep is beyond this.
+The list comes first, so that nothing that is found again while the rest is cleaned gets in. A result is the last to
+change, and in its folder clusters.json is, so that what was killed half-way finds the same faces when it is run again,
+and finishes. Of a label the tables are the last, which know it, and of somebody absent who is known by a decided name,
+the decisions. Only which decisions it shows is put down in a result before these change, so that it is known to be in
+step with them at any time. Every file is whole, old or new, at any time. The old bytes have no name any more once the
+new ones have, but what a disk, its snapshots and backups keep is beyond this.
 """
 
 from __future__ import annotations
@@ -24,11 +24,20 @@ from facecluster.formats.forgotten_jsonl import Place
 from facecluster.identity.boxes import Main
 from facecluster.library import undo_patches
 from facecluster.library.folders import montage_of, open_folder, plan_photos, write_result
-from facecluster.library.forget import Cleaned, CleanedTable, Target, places_in_result, places_in_table
+from facecluster.library.forget import (
+    Cleaned,
+    CleanedTable,
+    Target,
+    not_listed,
+    places_in_result,
+    places_in_table,
+)
+from facecluster.library.forget_sights import content_of
 from facecluster.library.forget_targets import (
     Opened,
     check_tables,
     faces_of_labels,
+    find_in_all,
     ids_of,
     marks_of,
     open_targets,
@@ -58,10 +67,13 @@ class Report:
         copies: of photos in folders of results, and links to them.
         montages: removed, or made anew without the faces.
         decisions: lines that went or changed.
+        places: lines that were added to the lists of what is forgotten.
         rewritten: files.
         removed: files, but for copies and montages.
         face_ids: of the faces and encodings, each once.
         photo_paths: of the photos.
+        lists: files that say where the faces were.
+        doubtful: photos that may show them still, by file of the table, or folder of the result.
     """
 
     dry_run: bool
@@ -72,10 +84,13 @@ class Report:
     copies: int = 0
     montages: int = 0
     decisions: int = 0
+    places: int = 0
     rewritten: list[str] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
     face_ids: list[str] = field(default_factory=list)
     photo_paths: list[str] = field(default_factory=list)
+    lists: list[str] = field(default_factory=list)
+    doubtful: dict[str, list[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -107,13 +122,13 @@ class Forgotten:
         report: what went.
         results: of the libraries.
         tables: by their file.
-        lists: files that say where the faces were.
+        copied: photos that go, and of which copies stay, so that they come back with the next run.
     """
 
     report: Report
     results: list[Opened]
     tables: dict[Path, CleanedTable]
-    lists: tuple[Path, ...]
+    copied: tuple[str, ...]
 
 
 def forget(
@@ -137,6 +152,7 @@ def forget(
         results, tables = open_targets(targets, wanted.persons, stack, library)
         labelled = faces_of_labels(tables, wanted.names, wanted.labels_from or FOLDER, wanted.which)
         target = target_of_all(results, tables, wanted.persons, wanted.globs, labelled)
+        target, doubts = find_in_all(target, results, tables)
         marks = marks_of(results, target)
         own = check_tables(results, tables, target, gone=wanted.table_gone)
         cleaned_tables = {path: forget_in_table(table, target) for path, table in tables.items()}
@@ -145,6 +161,7 @@ def forget(
             for o, path in zip(results, own, strict=True)
         ]
         report = Report(dry_run, photo_paths=sorted(target.photos))
+        report.doubtful = {str(doubt.file): list(doubt.photos) for doubt in doubts}
         report.face_ids = list(
             dict.fromkeys(
                 face
@@ -162,12 +179,17 @@ def forget(
         for table in tables.values():
             paths, wh = table.photos.path.tolist(), table.photos.size.tolist()
             sizes |= zip(paths, map(tuple, wh), strict=True)
-        lists = _lists(results, tables, target)
+        lists = {
+            file: not_listed(places, forgotten_jsonl.read(file))
+            for file, places in _lists(results, tables, target).items()
+        }
+        report.lists = [str(file) for file in lists]
         pairs = list(zip(results, cleaned_results, strict=True))
         try:
-            if not dry_run:
-                for file, places in lists.items():
-                    forgotten_jsonl.append(file, set(places).difference(forgotten_jsonl.read(file)))
+            for file, places in lists.items():
+                if not dry_run:
+                    forgotten_jsonl.append(file, sorted(places, key=_order))
+                report.places += len(places)
             if not wanted.names:
                 clean_tables(cleaned_tables, target, report, globs=bool(wanted.globs))
             decided = any(o.decided for o in results)
@@ -183,7 +205,7 @@ def forget(
             raise _unfinished(error, report) from error
     if library is not None and not dry_run:
         library.reload()
-    return Forgotten(report, results, cleaned_tables, tuple(lists))
+    return Forgotten(report, results, cleaned_tables, _copied(tables, target))
 
 
 def _lists(
@@ -191,26 +213,47 @@ def _lists(
 ) -> dict[Path, list[Place]]:
     """Say where the faces are that are to be forgotten, by the list that they belong on.
 
-    A place is told by every table that knows its photo, and of faces that only a result knows, by that.
+    All lists get all places: of each table its own, of each result the one in its folder. Of a photo whose pixels no
+    table knows, the file tells them, if it is still the one that was encoded.
     """
-    lists: dict[Path, dict[Place, None]] = {}
-    everywhere: dict[Place, None] = {}
-    for path, table in tables.items():
-        found = dict.fromkeys(places_in_table(table, target))
-        lists[forgotten_jsonl.list_of(path)] = found
-        everywhere |= found
-    known = {place.photo for place in everywhere}
+    files = [forgotten_jsonl.list_of(path) for path in tables]
+    files += [forgotten_jsonl.list_of(opened.directory / TABLE) for opened in results]
+    places: dict[Place, None] = {}
+    for table in tables.values():
+        path_of = dict(zip(table.photos.digest.tolist(), table.photos.path.tolist(), strict=True))
+        for place in places_in_table(table, target):
+            places[
+                place if place.pixels or not place.looks else _with_pixels(place, path_of[place.photo])
+            ] = None
     for opened in results:
-        own = lists.setdefault(forgotten_jsonl.list_of(opened.directory / TABLE), {})
-        own |= everywhere
-        own |= dict.fromkeys(
-            place for place in places_in_result(opened.result, target) if place.photo not in known
-        )
-    return {file: sorted(places, key=_order) for file, places in lists.items() if places}
+        places |= dict.fromkeys(places_in_result(opened.result, target))
+    return {file: list(places) for file in dict.fromkeys(files) if places}
+
+
+def _with_pixels(place: Place, path: str) -> Place:
+    """Look into the file of a photo that an older facecluster encoded, which did not ask for its pixels."""
+    content = content_of(path)
+    if content is None or content.file != place.photo:
+        return place
+    return replace(place, pixels=content.pixels)
 
 
 def _order(place: Place) -> tuple[str, tuple[float, ...]]:
     return place.photo, place.box or ()
+
+
+def _copied(tables: Mapping[Path, FaceTable], target: Target) -> tuple[str, ...]:
+    """Photos that go while copies of them stay."""
+    return tuple(
+        sorted(
+            {
+                path
+                for table in tables.values()
+                for path, digest in zip(table.photos.path.tolist(), table.photos.digest.tolist(), strict=True)
+                if target.has_photo(path) and digest and digest not in target.contents
+            }
+        )
+    )
 
 
 def _unfinished(error: FaceclusterError | OSError, report: Report) -> FaceclusterError:
@@ -232,7 +275,7 @@ def clean_tables(tables: Mapping[Path, CleanedTable], target: Target, report: Re
 def _clean_table(path: Path, cleaned: CleanedTable, target: Target, report: Report, *, globs: bool) -> None:
     """Write a table that lost faces or photos, and drop what an interrupted encode keeps, unless it is about others.
 
-    An interrupted encode knows photos by content only: any of those may match a glob.
+    An interrupted encode knows photos by their pixels only: any of those may match a glob.
     """
     from facecluster.durable.lock import beside
     from facecluster.formats import face_table
@@ -240,7 +283,7 @@ def _clean_table(path: Path, cleaned: CleanedTable, target: Target, report: Repo
     journal = beside(path, ".partial")
     if journal.exists():
         content = journal.read_bytes()
-        if globs or any(digest.encode() in content for digest in target.boxes):
+        if globs or cleaned.unseen or any(digest.encode() in content for digest in target.boxes):
             if not report.dry_run:
                 journal.unlink()
             report.removed.append(str(journal))

@@ -36,6 +36,7 @@ if TYPE_CHECKING:  # NumPy is loaded when there is work to do
     from facecluster.durable.own_files import Link
     from facecluster.identity.boxes import Main
     from facecluster.library.forget import Target
+    from facecluster.library.forget_sights import Doubt
     from facecluster.result import Person, Result
     from facecluster.table import FaceTable
 
@@ -99,6 +100,8 @@ def open_targets(
             "--labels folder or a CSV, or --photo"
         )
     for folder in folders:
+        if not (folder / CLUSTERS).exists():
+            raise FaceclusterError(f"{folder}: holds no {CLUSTERS}; give a folder that cluster or run wrote")
         if library is None or folder != library.directory.resolve():
             stack.enter_context(hold(folder / LOCK, folder, wait_s=WAIT_S))
     results = [_result(folder) for folder in folders]
@@ -198,7 +201,7 @@ def ids_of(opened: Opened) -> set[str]:
 def faces_of_labels(
     tables: Mapping[Path, FaceTable], names: Iterable[str], labels_from: str, which: Main | None
 ) -> list[tuple[str, list[float]]]:
-    """Find the faces of some labels: digest of the photo, and box.
+    """Find the faces of some labels: id of the photo, and anchor.
 
     Raises:
         FaceclusterError: no face has one of the labels; there is no table.
@@ -221,7 +224,7 @@ def faces_of_labels(
         chosen = [number for number, text in enumerate(texts) if fold(text) in wanted]
         rows = np.flatnonzero(np.isin(label, chosen))
         found += zip(
-            map(digest_of, table.faces.id[rows].tolist()), table.faces.box[rows].tolist(), strict=True
+            map(digest_of, table.faces.id[rows].tolist()), table.faces.anchor[rows].tolist(), strict=True
         )
     for key in wanted.keys() - there.keys():
         near = [there[like] for like in get_close_matches(key, there)]
@@ -328,25 +331,41 @@ def target_of_all(
         if not by_name and any(first.isdisjoint(other) for other in others):
             raise UsageError(f"{text}: another one in each RESULT; give them one by one, or a name")
         people += theirs
-    faces = [
+    known = [
         (digest_of(face), path)
         for opened in results
         for placed in [columns(opened.result)]
         for face, path in zip(placed.id, placed.photo, strict=True)
     ]
     for table in tables.values():
-        paths = table.photos.path[table.faces.photo].tolist()
-        faces += ((digest_of(face), path) for face, path in zip(table.faces.id.tolist(), paths, strict=True))
-    known = {path for _, path in faces}.union(*(table.photos.path.tolist() for table in tables.values()))
+        known += zip(table.photos.digest.tolist(), table.photos.path.tolist(), strict=True)
+    paths = {path for _, path in known}
     photos = set[str]()
     for glob in globs:
-        found = find_photos(known, glob)
+        found = find_photos(paths, glob)
         photos |= found
         if not found and (len(globs) > 1 or people or labelled):
             raise FaceclusterError(
                 f"{glob}: no photo matches; nothing was changed; leave it out if it is forgotten already"
             )
-    return target_of(people, photos, faces, labelled)
+    return target_of(people, photos, known, labelled)
+
+
+def find_in_all(
+    target: Target, results: Iterable[Opened], tables: Mapping[Path, FaceTable]
+) -> tuple[Target, list[Doubt]]:
+    """Find the faces that go in all results and tables, also where those know the photos by other ids.
+
+    Returns:
+        See `forget_sights.find_everywhere`.
+    """
+    from facecluster.library.forget_sights import find_everywhere, sight_of_result, sight_of_table
+
+    own = {path for opened in results if opened.people for path in opened.tables}
+    known = {digest for table in tables.values() for digest in table.photos.digest.tolist()}
+    sights = [sight_of_table(path, table, own=path in own) for path, table in tables.items()]
+    sights += [sight_of_result(opened.directory, opened.result, known) for opened in results]
+    return find_everywhere(target, sights)
 
 
 def marks_of(results: Iterable[Opened], target: Target) -> dict[Path, str]:
