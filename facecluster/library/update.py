@@ -29,7 +29,7 @@ from facecluster.result import (
     PersonFace,
     Result,
     ResultSettings,
-    SamePhoto,
+    SamePhotoCounts,
     UnclusteredFace,
     Updated,
     columns,
@@ -406,8 +406,8 @@ def _count(table: FaceTable, clustering: Clustering, n_people: int, placed: NDAr
 
 def _same_photo(
     table: FaceTable, clustering: Clustering, n_people: int, rows: NDArray[np.int64]
-) -> SamePhoto:
-    """Count as `SamePhoto.of` does."""
+) -> SamePhotoCounts:
+    """Count as `SamePhotoCounts.of` does."""
     photo = table.faces.photo[rows].astype(np.int64)
     key = photo * max(n_people, 1) + clustering.label[rows]
     order = np.argsort(key, kind="stable")
@@ -420,7 +420,7 @@ def _same_photo(
         box = table.faces.box[theirs].astype(np.float64)
         if _are_two(box):
             twice.add(int(table.faces.photo[theirs[0]]))
-    return SamePhoto(len(several | twice), len(twice))
+    return SamePhotoCounts(len(several | twice), len(twice))
 
 
 def _are_two(box: NDArray[np.float64]) -> bool:
