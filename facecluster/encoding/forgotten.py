@@ -29,7 +29,8 @@ class Left:
     Attributes:
         rows: as given, but for faces that are forgotten.
         counts: how many new faces were left out, by path.
-        places: of faces that an older facecluster forgot, and that this run found again: they belong on the list.
+        places: of faces that an older facecluster forgot, and of forgotten ones in pictures that are new: they belong on
+            the list.
     """
 
     rows: list[Row]
@@ -42,7 +43,8 @@ def leave_out(rows: Sequence[Row], places: Iterable[Place], past: Past) -> Left:
 
     A table of an older facecluster says of a photo that faces of it are gone, and has no list of their places. Where
     such a photo is analysed again, all its faces that the table did not have count as forgotten, and get on the list.
-    Where none is left in it, the whole photo does.
+    Where none is left in it, the whole photo does. A forgotten face in a picture that is an edit, or a copy saved anew, gets
+    on the list as it lies there.
 
     Args:
         rows: photos, which know who they are (`Analysis.digest`).
@@ -58,6 +60,8 @@ def leave_out(rows: Sequence[Row], places: Iterable[Place], past: Past) -> Left:
     for row in rows:
         new = row.analysis
         gone = known.gone(_found(new), _known(new, before.get(row.path)))
+        if new.looks and not known.has_photo("", new.pixels):  # an edit or a copy, of which there may be copies too
+            added += (_place(new, box) for box in new.faces["box"][gone].tolist())
         if unlisted and (was := before.get(row.path)) is not None and _forgot_unlisted(was, new, known):
             found = ~np.isin(ids_of(new), ids_of(was))
             added += (_place(new, box) for box in new.faces["box"][found & ~gone].tolist())
