@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any, NamedTuple, TypeVar
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from facecluster.durable.own_files import Link
 from facecluster.identity.boxes import SAME_FACE_IOU, overlaps
 from facecluster.identity.changes import Placed
-from facecluster.identity.decisions import TYPICAL
+from facecluster.identity.decisions import TYPICAL, digest_of
 from facecluster.identity.gate import Reason
 from facecluster.identity.rules import Rules
 from facecluster.table import Settings
@@ -213,17 +213,25 @@ class SamePhoto:
     twice: int
 
     @classmethod
-    def of(cls, people: Iterable[Person]) -> SamePhoto:
-        """Count."""
+    def of(cls, people: Iterable[Person], among: Collection[str] | None = None) -> SamePhoto:
+        """Count; in some photos alone, by path, where `among` names them."""
         seen, several, twice = set[str](), set[str](), set[str]()
         for person in people:
             theirs: dict[str, list[Box]] = {}
             for face in person.faces:
-                theirs.setdefault(face.photo, []).append(face.box)
+                if among is None or face.photo in among:
+                    theirs.setdefault(face.photo, []).append(face.box)
             twice.update(photo for photo, boxes in theirs.items() if len(boxes) > 1 and _are_two(boxes))
             several.update(photo for photo in theirs if photo in seen)
             seen.update(theirs)
         return cls(len(several | twice), len(twice))
+
+    def after(self, before: Sequence[Person], now: Sequence[Person]) -> SamePhoto:
+        """Count again where some people are others now: in the photos of these alone."""
+        same = {*map(id, before)} & {*map(id, now)}
+        photos = {face.photo for one in (*before, *now) if id(one) not in same for face in one.faces}
+        was, is_now = SamePhoto.of(before, photos), SamePhoto.of(now, photos)
+        return SamePhoto(self.photos + is_now.photos - was.photos, self.twice + is_now.twice - was.twice)
 
 
 def _are_two(boxes: Sequence[Box]) -> bool:
@@ -378,17 +386,30 @@ def with_people(result: Result, people: Iterable[Person], unclustered: Iterable[
         people=len(people),
         clustered=n_placed,
         unclustered={r.code: reasons[r.code] for r in Reason if r.code in reasons},
-        same_photo=SamePhoto.of(people),
+        same_photo=result.counts.same_photo.after(result.people, people),
     )
     return replace(result, people=tuple(people), unclustered=left, counts=counts)
 
 
-def columns(result: Result) -> Placed:
-    """The faces of a result as columns: those of each person in turn, then those without one."""
-    placed = [face for person in result.people for face in person.faces]
-    faces: list[PersonFace | UnclusteredFace] = [*placed, *result.unclustered]
+def columns(result: Result, photos: Collection[str] | None = None) -> Placed:
+    """The faces of a result as columns: those of each person in turn, then those without one.
+
+    Args:
+        result: see `Result`.
+        photos: ids of photos whose faces are all that is asked for; None: all.
+    """
+
+    def wanted(face: PersonFace | UnclusteredFace) -> bool:
+        return photos is None or digest_of(face.id) in photos
+
+    placed, number = list[PersonFace](), list[int]()
+    for place, one in enumerate(result.people):
+        theirs = one.faces if photos is None else [face for face in one.faces if wanted(face)]
+        placed += theirs
+        number += [place] * len(theirs)
+    faces: list[PersonFace | UnclusteredFace] = [*placed, *filter(wanted, result.unclustered)]
     person = np.full(len(faces), -1)
-    person[: len(placed)] = np.repeat(np.arange(len(result.people)), [len(p.faces) for p in result.people])
+    person[: len(placed)] = number
     confidence = np.full(len(faces), np.nan)
     confidence[: len(placed)] = np.array([face.confidence for face in placed], dtype=np.float64)
     n = len(faces)

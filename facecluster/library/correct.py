@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from facecluster.errors import FaceclusterError, OutputError, UsageError
@@ -30,6 +30,7 @@ from facecluster.identity.decisions import (
     digest_of,
     in_force,
     mark,
+    spots_of,
     undone,
 )
 from facecluster.library import amend, undo_patches
@@ -37,7 +38,7 @@ from facecluster.library.amend import Correction
 from facecluster.library.layout import CLUSTERS
 from facecluster.library.library import Library
 from facecluster.library.refer import called, find, find_face, find_person
-from facecluster.result import Person, PersonFace, Result, UnclusteredFace, columns
+from facecluster.result import Changes, Person, PersonFace, Result, UnclusteredFace, columns
 from facecluster.text import fold, many, printable
 
 _log = logging.getLogger(__name__)
@@ -294,15 +295,20 @@ def _keep(
     decision = decisions_jsonl.decide(act, library.decisions)
     decisions = [*library.decisions, decision]
     if check and not isinstance(act, Name):
-        resolve(decisions, columns(before))
-    result, changed = _renamed(before, decisions) if correction is None else correction
+        resolve(decisions, columns(before, _photos_of(decisions)))
+    result, changed = (before, frozenset[str]()) if correction is None else correction
+    if correction is None:
+        renamed = _renamed(before, decisions, {person.id for person in before.people})
+        result = replace(renamed, changes=Changes())
+    elif isinstance(act, Undo) and changed:
+        result = _renamed(result, decisions, changed)
     shows = changed is not None
     if in_step and shows:
         result = replace(result, settings=replace(result.settings, decisions=mark(decisions)))
     library.record(decision)
     if changed is not None:
         try:
-            if in_step and not isinstance(act, Undo):
+            if in_step and not isinstance(act, Undo | Name):  # a name is taken back without
                 undo_patches.note(library, decision.id, before, result)
             library.save(result, changed=changed)
         except OutputError as error:
@@ -317,11 +323,25 @@ def _kept(library: Library, decision: Decision, error: FaceclusterError) -> Face
     )
 
 
-def _renamed(result: Result, decisions: Sequence[Decision]) -> Correction:
-    """Give everybody the name that the decisions say."""
-    faces = columns(result)
+def _renamed(result: Result, decisions: Sequence[Decision], whom: Collection[str]) -> Result:
+    """Give people, by id, the names that the decisions say."""
+    faces = columns(result, _photos_of(decisions))
     found = names(decisions, faces, faces.person)
-    return amend.set_names(result, {result.people[number].id: name for number, name in found.items()})
+    said = {result.people[number].id: name for number, name in found.items()}
+    return replace(
+        result,
+        people=tuple(
+            replace(person, name=said.get(person.id))
+            if person.id in whom and person.name != said.get(person.id)
+            else person
+            for person in result.people
+        ),
+    )
+
+
+def _photos_of(decisions: Sequence[Decision]) -> set[str]:
+    """Ids of the photos that decisions are about: only their faces say what decisions mean."""
+    return {spot.digest for decision in in_force(decisions) for spot in spots_of(decision.act)}
 
 
 def describe(act: Act) -> str:
