@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from facecluster.durable.own_files import Link
 from facecluster.identity.boxes import SAME_FACE_IOU, overlaps
 from facecluster.identity.changes import Placed
-from facecluster.identity.decisions import TYPICAL, digest_of
+from facecluster.identity.decisions import TYPICAL
 from facecluster.identity.gate import Reason
 from facecluster.identity.rules import Rules
 from facecluster.table import Settings
@@ -98,6 +98,9 @@ class UnclusteredFace:
     def known_at(self) -> Box:
         """The box by which decisions know the face, see `table.Faces.anchor`."""
         return self.box if self.anchor is None else self.anchor
+
+
+_Face = TypeVar("_Face", PersonFace, UnclusteredFace)
 
 
 @dataclass(frozen=True)
@@ -218,9 +221,11 @@ class SamePhoto:
         seen, several, twice = set[str](), set[str](), set[str]()
         for person in people:
             theirs: dict[str, list[Box]] = {}
-            for face in person.faces:
-                if among is None or face.photo in among:
-                    theirs.setdefault(face.photo, []).append(face.box)
+            faces = person.faces if among is None else [face for face in person.faces if face.photo in among]
+            for face in faces:
+                theirs.setdefault(face.photo, []).append(face.box)
+            if not theirs:
+                continue
             twice.update(photo for photo, boxes in theirs.items() if len(boxes) > 1 and _are_two(boxes))
             several.update(photo for photo in theirs if photo in seen)
             seen.update(theirs)
@@ -398,16 +403,12 @@ def columns(result: Result, photos: Collection[str] | None = None) -> Placed:
         result: see `Result`.
         photos: ids of photos whose faces are all that is asked for; None: all.
     """
-
-    def wanted(face: PersonFace | UnclusteredFace) -> bool:
-        return photos is None or digest_of(face.id) in photos
-
     placed, number = list[PersonFace](), list[int]()
     for place, one in enumerate(result.people):
-        theirs = one.faces if photos is None else [face for face in one.faces if wanted(face)]
+        theirs = _of_photos(one.faces, photos)
         placed += theirs
         number += [place] * len(theirs)
-    faces: list[PersonFace | UnclusteredFace] = [*placed, *filter(wanted, result.unclustered)]
+    faces: list[PersonFace | UnclusteredFace] = [*placed, *_of_photos(result.unclustered, photos)]
     person = np.full(len(faces), -1)
     person[: len(placed)] = number
     confidence = np.full(len(faces), np.nan)
@@ -426,6 +427,13 @@ def columns(result: Result, photos: Collection[str] | None = None) -> Placed:
         person=person,
         confidence=confidence,
     )
+
+
+def _of_photos(faces: Sequence[_Face], photos: Collection[str] | None) -> Sequence[_Face]:
+    """The faces of some photos, by id of the photo; None: all."""
+    if photos is None:
+        return faces
+    return [face for face in faces if (face.id.rpartition("-")[0] or face.id) in photos]  # as digest_of
 
 
 # ---------------------------------------------------------------------------------------------------- reading

@@ -117,6 +117,12 @@ def _about_losses(built: Built) -> list[str]:
             f"{printable(_about(decision.act))}: none of the faces that it was about is there any more "
             f"(decision {decision.id}); it holds again when they are back"
         )
+    called = {person.id: f"{printable(person.name or '')} ({person.id})" for person in built.result.people}
+    for one, other in built.alike:
+        lines.append(
+            f"{called[one]} and {called[other]} look like one person, and stay two as their names say; if they are "
+            "one, merge them"
+        )
     for first, second, decisions in built.namesakes:
         ids = " and ".join(decision.id for decision in decisions)
         lines.append(

@@ -48,6 +48,7 @@ class Built:
             person merged or took apart.
         lapsed: decisions that find none of their faces any more.
         namesakes: people who were given one name, by id: the first lost it to the second; and the decisions.
+        alike: people of different names, by id, whose faces would make them one person.
         n_left_out: faces of the table that are forgotten.
     """
 
@@ -56,6 +57,7 @@ class Built:
     lost: tuple[Person, ...] = ()
     lapsed: tuple[Decision, ...] = ()
     namesakes: tuple[tuple[str, str, tuple[Decision, Decision]], ...] = ()
+    alike: tuple[tuple[str, str], ...] = ()
     n_left_out: int = 0
 
 
@@ -131,6 +133,7 @@ def build(
         lost=() if earlier is None else _lost(earlier, result),
         lapsed=tuple(lapsed(library.decisions, table.faces)),
         namesakes=_namesakes(result, namesakes(library.decisions, table.faces, made.clustering.label)),
+        alike=_alike(result, table, made.clustering, chosen.rules, constraints, jobs),
         n_left_out=n_faces - len(table.faces),
     )
     if built.lost and not agree(built):
@@ -226,9 +229,40 @@ def _with_ids_and_names(
     update = Updated(
         updates=since.updates + 1,
         new_faces=since.new_faces + made.n_new,
-        would_merge=tuple((result.people[one].id, result.people[other].id) for one, other in made.pairs),
+        would_merge=tuple(
+            (result.people[one].id, result.people[other].id)
+            for one, other in made.pairs
+            if not _named_apart(result, one, other)
+        ),
     )
     return replace(result, settings=replace(result.settings, update=update))
+
+
+def _alike(
+    result: Result,
+    table: FaceTable,
+    clustering: Clustering,
+    rules: Rules,
+    constraints: Constraints,
+    jobs: int,
+) -> tuple[tuple[str, str], ...]:
+    """People of different names who would be merged, had nobody named them."""
+    named = [number for number, person in enumerate(result.people) if person.name is not None]
+    if len(named) < 2:
+        return ()
+    threads = jobs if jobs > 0 else os.cpu_count() or 1
+    changed = np.isin(clustering.label, named)
+    pairs = would_merge(table, clustering, rules, constraints, changed=changed, jobs=threads)
+    return tuple(
+        (result.people[one].id, result.people[other].id)
+        for one, other in pairs
+        if _named_apart(result, one, other)
+    )
+
+
+def _named_apart(result: Result, one: int, other: int) -> bool:
+    """Whether two people, by number, have different names."""
+    return result.people[one].name is not None and result.people[other].name is not None
 
 
 def _lost(earlier: Result, result: Result) -> tuple[Person, ...]:

@@ -202,8 +202,6 @@ def undo(library: Library, which: str | None = None, *, jobs: int = -1, progress
     Raises:
         FaceclusterError: there is none, or it is undone already.
     """
-    from facecluster.library.build import build
-
     target = _to_undo(library, which)
     root = target
     by_id = {decision.id: decision for decision in library.decisions}
@@ -223,6 +221,8 @@ def undo(library: Library, which: str | None = None, *, jobs: int = -1, progress
         why = "its face table " + ("came through a pipe" if named is None else f"({named}) is gone")
         _log.warning("%s does not show it yet, as %s; cluster again to see it", CLUSTERS, why)
         return kept
+    from facecluster.library.build import build  # scikit-learn is loaded only where people are grouped
+
     table, source = library.table, str(library.table_file)
     decision = decisions_jsonl.decide(Undo(target.id), library.decisions)
     try:

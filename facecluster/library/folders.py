@@ -76,7 +76,7 @@ def write_result(
     placed = {face.photo for person in result.people for face in person.faces}
     mark = _mark(result, link, placed)
     extent = _extent(result, directory, mark, changed, forget)
-    folder = open_folder(result, directory, sizes, extent)
+    folder = open_folder(result, directory, sizes, extent, placed)
     layout = lay_out(result, folder, sizes=sizes, link=link, extent=extent)
     if layout.evaded:
         whose = ("a file", "has it") if layout.evaded == 1 else ("files", "have theirs")
@@ -156,12 +156,25 @@ class Layout:
 
 
 def open_folder(
-    result: Result, directory: Path, others: Iterable[str], extent: Extent = _ALL
+    result: Result,
+    directory: Path,
+    others: Iterable[str],
+    extent: Extent = _ALL,
+    placed: Collection[str] | None = None,
 ) -> ResultFolder:
-    """Open the folder of a result, in which neither its photos nor `others` are removed."""
+    """Open the folder of a result, in which neither its photos nor `others` are removed.
+
+    Args:
+        result: who is who.
+        directory: where the folder is.
+        others: paths of photos.
+        extent: how much of it is looked at.
+        placed: photos of the people, where the caller knows them.
+    """
     from facecluster.durable.own_files import ResultFolder
 
-    placed = (face.photo for person in result.people for face in person.faces)
+    if placed is None:
+        placed = {face.photo for person in result.people for face in person.faces}
     originals = {*others, *placed, *(face.photo for face in result.unclustered)}
     if extent.names is None:
         return ResultFolder(directory, originals)
