@@ -112,11 +112,11 @@ def _about_losses(built: Built) -> list[str]:
     named = [_who(person) for person in built.lost if person.name is not None]
     if named:
         lines.append(f"gone, as none of their faces is there any more: {', '.join(named)}")
-    for decision in built.lapsed:
-        lines.append(
-            f"{printable(_about(decision.act))}: none of the faces that it was about is there any more "
-            f"(decision {decision.id}); it holds again when they are back"
-        )
+    lines += [
+        f"{printable(_about(decision.act))}: none of the faces that it was about is there any more "
+        f"(decision {decision.id}); it holds again when they are back"
+        for decision in built.lapsed
+    ]
     called = {person.id: f"{printable(person.name or '')} ({person.id})" for person in built.result.people}
     for one, other in built.alike:
         lines.append(

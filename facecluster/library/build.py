@@ -77,8 +77,8 @@ def build(
 ) -> Built:
     """Say who is who in a table, and save it.
 
-    People keep the ids that they have, and the names that a person gave them. Somebody who has a name, or was put together,
-    taken apart, or given a face by a person, stays a person whatever the choices are.
+    People keep the ids that they have, and the names that a person gave them. Somebody who has a name, or was put
+    together, taken apart, or given a face by a person, stays a person whatever the choices are.
 
     Args:
         library: gets the people.

@@ -197,7 +197,8 @@ def not_a_person(library: Library, what: Sequence[str]) -> Corrected:
 def undo(library: Library, which: str | None = None, *, jobs: int = -1, progress: bool = False) -> Corrected:
     """Take a decision back: the last one, or that of an id.
 
-    What the last decision changed is put back as it was; for an earlier one people are grouped anew from the face table.
+    What the last decision changed is put back as it was; for an earlier one people are grouped anew from the face
+    table.
 
     Raises:
         FaceclusterError: there is none, or it is undone already.
@@ -212,7 +213,7 @@ def undo(library: Library, which: str | None = None, *, jobs: int = -1, progress
     counts_again = root is not target  # and may contradict others; what counts no more cannot
     if isinstance(root.act, Name):
         return _keep(library, Undo(target.id), None, said, check=counts_again)
-    patched = None if counts_again else undo_patches.apply(library, target.id)
+    patched = None if counts_again else _put_back(library, target)
     if patched is not None:
         return _keep(library, Undo(target.id), patched, said, check=False)
     if library.table_file is None:
@@ -243,6 +244,21 @@ def undo(library: Library, which: str | None = None, *, jobs: int = -1, progress
     if result.counts.faces != n_before:
         said += f" (there were {many(n_before, 'face')} before: the face table is another since)"
     return Corrected(decision, said, in_step=True)
+
+
+def _put_back(library: Library, target: Decision) -> Correction | None:
+    """Give the people as they were before a decision, with the names of now; None where that cannot be done.
+
+    Where somebody was given a name since, who would be nobody then, all are grouped anew: a name keeps a person.
+    """
+    patched = undo_patches.apply(library, target.id)
+    if patched is None:
+        return None
+    result, changed = patched
+    left = [decision for decision in library.decisions if decision.id != target.id]
+    result = _renamed(result, left, changed)
+    now, then = ({person.name for person in of.people} for of in (library.people, result))
+    return (result, changed) if now <= then | {None} else None
 
 
 def _to_undo(library: Library, which: str | None) -> Decision:
@@ -300,8 +316,6 @@ def _keep(
     if correction is None:
         renamed = _renamed(before, decisions, {person.id for person in before.people})
         result = replace(renamed, changes=Changes())
-    elif isinstance(act, Undo) and changed:
-        result = _renamed(result, decisions, changed)
     shows = changed is not None
     if in_step and shows:
         result = replace(result, settings=replace(result.settings, decisions=mark(decisions)))

@@ -3,9 +3,9 @@
     with Library.open("people") as library:
         library.name("person-0001", "Anna Berg")
 
-It knows its face table, its people, its settings, and what a person said (decisions), and it saves itself: every file is
-whole at any time, and only what changed is written. What can be done with it stands in files of its own, each a function of
-a library: `build` and `update` group faces, `correct` takes decisions, `forget` forgets, `history` tells of the past.
+It knows its face table, its people, its settings, and what a person said (decisions), and it saves itself: every file
+is whole at any time, and only what changed is written. What can be done with it stands in files of its own, each a
+function of a library: `build` groups faces, `correct` takes decisions, `forget` forgets, `history` tells of the past.
 """
 
 from __future__ import annotations
@@ -451,7 +451,10 @@ def _read(directory: Path, *, mend: bool) -> Result | None:
             raise
         if ResultFolder(directory, ()).has(CLUSTERS):  # else it is not replaced anyway
             file.replace(file.with_name(DAMAGED))
-            _log.warning("%s; it is kept as %s, and people get new ids", error, file.with_name(DAMAGED))
+            _log.warning(
+                "%s; it is kept as %s, and people get new ids, but for those whom decisions know",
+                error, file.with_name(DAMAGED),
+            )  # fmt: skip
         return None
     return result
 
