@@ -18,7 +18,7 @@ def part_namesakes(
     people: Sequence[Assured],
     fixed: NDArray[np.bool_],
 ) -> NDArray[np.int32]:
-    """Part the groups that hold several people of different names, however alike they are: a person said that they are two.
+    """Part the groups that hold several people of different names, however alike: a person said that they are two.
 
     Two entries of one id are one person, and so are two of one name.
 

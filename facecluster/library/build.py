@@ -137,7 +137,7 @@ def build(
         n_left_out=n_faces - len(table.faces),
     )
     if built.lost and not agree(built):
-        raise FaceclusterError("nothing was changed, as you said no")
+        raise FaceclusterError("the people stay as they were, as you said no")
     sizes = dict(zip(table.photos.path.tolist(), map(tuple, table.photos.size.tolist()), strict=True))
     library.save(result, sizes=sizes, changed=made.changed(result, earlier), jobs=jobs, progress=progress)
     return built
