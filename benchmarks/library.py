@@ -186,7 +186,7 @@ def from_python(library, times):
         {
             "name": [lambda p=p: opened.name(p, f"Name of {p}") for p in named],
             "merge": [lambda p=p: opened.merge(*p) for p in merged],
-            "move": [lambda p=p: opened.move([p[0]], p[1]) for p in given],
+            "move": [lambda p=p: opened.move(p[0], to=p[1]) for p in given],
             "undo": [opened.undo for _ in range(times)],
         },
     )

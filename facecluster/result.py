@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any, NamedTuple, TypeVar
@@ -98,6 +98,9 @@ class UnclusteredFace:
     def known_at(self) -> Box:
         """The box by which decisions know the face, see `table.Faces.anchor`."""
         return self.box if self.anchor is None else self.anchor
+
+
+_Face = TypeVar("_Face", PersonFace, UnclusteredFace)
 
 
 @dataclass(frozen=True)
@@ -213,17 +216,29 @@ class SamePhotoCounts:
     twice: int
 
     @classmethod
-    def of(cls, people: Iterable[Person]) -> SamePhotoCounts:
-        """Count."""
+    def of(cls, people: Iterable[Person], among: Collection[str] | None = None) -> SamePhotoCounts:
+        """Count; in some photos alone, by path, where `among` names them."""
         seen, several, twice = set[str](), set[str](), set[str]()
         for person in people:
             theirs: dict[str, list[Box]] = {}
-            for face in person.faces:
+            faces = person.faces if among is None else [face for face in person.faces if face.photo in among]
+            for face in faces:
                 theirs.setdefault(face.photo, []).append(face.box)
+            if not theirs:
+                continue
             twice.update(photo for photo, boxes in theirs.items() if len(boxes) > 1 and _are_two(boxes))
             several.update(photo for photo in theirs if photo in seen)
             seen.update(theirs)
         return cls(len(several | twice), len(twice))
+
+    def after(self, before: Sequence[Person], now: Sequence[Person]) -> SamePhotoCounts:
+        """Count again where some people are others now: in the photos of these alone."""
+        same = {*map(id, before)} & {*map(id, now)}
+        photos = {face.photo for one in (*before, *now) if id(one) not in same for face in one.faces}
+        was, is_now = SamePhotoCounts.of(before, photos), SamePhotoCounts.of(now, photos)
+        return SamePhotoCounts(
+            self.photos + is_now.photos - was.photos, self.twice + is_now.twice - was.twice
+        )
 
 
 def _are_two(boxes: Sequence[Box]) -> bool:
@@ -378,17 +393,26 @@ def with_people(result: Result, people: Iterable[Person], unclustered: Iterable[
         people=len(people),
         clustered=n_placed,
         unclustered={r.code: reasons[r.code] for r in Reason if r.code in reasons},
-        same_photo=SamePhotoCounts.of(people),
+        same_photo=result.counts.same_photo.after(result.people, people),
     )
     return replace(result, people=tuple(people), unclustered=left, counts=counts)
 
 
-def columns(result: Result) -> Placed:
-    """The faces of a result as columns: those of each person in turn, then those without one."""
-    placed = [face for person in result.people for face in person.faces]
-    faces: list[PersonFace | UnclusteredFace] = [*placed, *result.unclustered]
+def columns(result: Result, photos: Collection[str] | None = None) -> Placed:
+    """The faces of a result as columns: those of each person in turn, then those without one.
+
+    Args:
+        result: see `Result`.
+        photos: ids of photos whose faces are all that is asked for; None: all.
+    """
+    placed, number = list[PersonFace](), list[int]()
+    for place, one in enumerate(result.people):
+        theirs = _of_photos(one.faces, photos)
+        placed += theirs
+        number += [place] * len(theirs)
+    faces: list[PersonFace | UnclusteredFace] = [*placed, *_of_photos(result.unclustered, photos)]
     person = np.full(len(faces), -1)
-    person[: len(placed)] = np.repeat(np.arange(len(result.people)), [len(p.faces) for p in result.people])
+    person[: len(placed)] = number
     confidence = np.full(len(faces), np.nan)
     confidence[: len(placed)] = np.array([face.confidence for face in placed], dtype=np.float64)
     n = len(faces)
@@ -405,6 +429,13 @@ def columns(result: Result) -> Placed:
         person=person,
         confidence=confidence,
     )
+
+
+def _of_photos(faces: Sequence[_Face], photos: Collection[str] | None) -> Sequence[_Face]:
+    """The faces of some photos, by id of the photo; None: all."""
+    if photos is None:
+        return faces
+    return [face for face in faces if (face.id.rpartition("-")[0] or face.id) in photos]  # as digest_of
 
 
 # ---------------------------------------------------------------------------------------------------- reading

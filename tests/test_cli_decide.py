@@ -431,6 +431,20 @@ def test_undo_finds_the_face_table_in_a_folder_that_was_moved(tmp_path: Path, ou
     assert sorted(who(moved).values()) == [ONE, TWO, THREE]
 
 
+def test_montages_are_kept_where_a_correction_was_taken_back(out: Path) -> None:
+    def written(own: str) -> tuple[int, int]:
+        status = (out / f"{own}_montage.jpg").stat()
+        return status.st_ino, status.st_mtime_ns
+
+    third = written("person-0003")
+    done("merge", out, "person-0001", "person-0002")
+    done("undo", out)
+    back = written("person-0001"), written("person-0002")
+    cluster(out.parent)
+    assert (written("person-0001"), written("person-0002")) == back
+    assert written("person-0003") == third
+
+
 def test_undo_that_cannot_write_the_result_says_that_the_decision_stays(out: Path) -> None:
     done("merge", out, "person-0001", "person-0002")
     (out / "person-0002_montage.jpg").write_bytes(b"a file of the user's")

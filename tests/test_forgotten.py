@@ -10,22 +10,17 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
-from libraries import cluster_table
 from numpy.typing import NDArray
 from PIL import Image, ImageEnhance
-from tables import make_table, people
 
 from facecluster.cli import main
-from facecluster.encoding.forgotten import without_places
 from facecluster.formats import face_table, forgotten_jsonl
-from facecluster.formats.forgotten_jsonl import Place
 from facecluster.identity.rules import DEFAULTS
-from facecluster.table import LOST, FaceTable
+from facecluster.table import FaceTable
 
 ANNA, BOB = "Colin_Powell", "Tony_Blair"
 """Folders of lfw_dev whose photos play the two."""
@@ -198,7 +193,9 @@ def test_another_run_does_not_find_her(home: Home, options: list[str]) -> None:
 def test_photos_that_went_and_came_back(home: Home) -> None:
     moved = move_away(home, "anna*", "both1*")
     home.run("--prune")
-    assert not any("anna" in path for path in face_table.read(home.library / "faces.npz").photos.path.tolist())
+    assert not any(
+        "anna" in path for path in face_table.read(home.library / "faces.npz").photos.path.tolist()
+    )
     for there, path in moved.items():
         there.rename(path)
     home.run()
@@ -229,7 +226,9 @@ def test_renamed_photos(home: Home) -> None:
     home.anna_is_away()
 
 
-@pytest.mark.parametrize("lost", [["faces.npz"], ["clusters.json"], ["faces.npz", "clusters.json"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "lost", [["faces.npz"], ["clusters.json"], ["faces.npz", "clusters.json"]], ids=" ".join
+)
 def test_files_that_are_lost(home: Home, lost: list[str]) -> None:
     for name in lost:
         (home.library / name).unlink()

@@ -172,6 +172,13 @@ def test_a_name_does_not_hold_together_what_clusters_otherwise() -> None:
     assert names(made, table().faces, clustering.label) == {clustering.label[0]: "Anna"}
 
 
+def test_two_names_are_two_people_however_alike_they_are() -> None:
+    made = [Name("person-0001", "Anna", spots(0, 1)), Name("person-0002", "Bea", spots(2, 3))]
+    clustering, said = clustered(table(), made)
+    assert len(set(clustering.label[:4].tolist())) == 2
+    assert sorted(names(said, table().faces, clustering.label).values()) == ["Anna", "Bea"]
+
+
 def test_two_names_are_two_people_where_they_are_told_apart() -> None:
     x = people(2, 4, spread=0.3)
     x = x.reshape(2, 4, 128) + np.float32(2) * (

@@ -48,8 +48,8 @@ def _verb(name: str) -> Callable[[Callable[..., Corrected]], click.Command]:
 def name(library: Library, who: str, called_now: str) -> Corrected:
     """Give a person a name; "" takes it away.
 
-    LIBRARY is a folder of people, or its clusters.json. PERSON is an id, as person-0001, or the name so far. Somebody who
-    has a name stays a person with that id and name, whatever is run later.
+    LIBRARY is a folder of people, or its clusters.json. PERSON is an id, as person-0001, or the name so far. Somebody
+    who has a name stays a person with that id and name, whatever is run later.
     """
     from facecluster.library import correct
 

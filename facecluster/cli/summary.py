@@ -112,10 +112,16 @@ def _about_losses(built: Built) -> list[str]:
     named = [_who(person) for person in built.lost if person.name is not None]
     if named:
         lines.append(f"gone, as none of their faces is there any more: {', '.join(named)}")
-    for decision in built.lapsed:
+    lines += [
+        f"{printable(_about(decision.act))}: none of the faces that it was about is there any more "
+        f"(decision {decision.id}); it holds again when they are back"
+        for decision in built.lapsed
+    ]
+    called = {person.id: f"{printable(person.name or '')} ({person.id})" for person in built.result.people}
+    for one, other in built.alike:
         lines.append(
-            f"{printable(_about(decision.act))}: none of the faces that it was about is there any more "
-            f"(decision {decision.id}); it holds again when they are back"
+            f"{called[one]} and {called[other]} look like one person, and stay two as their names say; if they are "
+            "one, merge them"
         )
     for first, second, decisions in built.namesakes:
         ids = " and ".join(decision.id for decision in decisions)

@@ -60,7 +60,9 @@ def leave_out(rows: Sequence[Row], places: Iterable[Place], past: Past) -> Left:
     for row in rows:
         new = row.analysis
         gone = known.gone(_found(new), _known(new, before.get(row.path)))
-        if new.looks and not known.has_photo("", new.pixels):  # an edit or a copy, of which there may be copies too
+        if new.looks and not known.has_photo(
+            "", new.pixels
+        ):  # an edit or a copy, of which there may be copies too
             added += (_place(new, box) for box in new.faces["box"][gone].tolist())
         if unlisted and (was := before.get(row.path)) is not None and _forgot_unlisted(was, new, known):
             found = ~np.isin(ids_of(new), ids_of(was))

@@ -22,6 +22,7 @@ from facecluster.result import (
     Changes,
     Counts,
     Person,
+    PersonFace,
     Result,
     ResultSettings,
     SamePhotoCounts,
@@ -44,17 +45,37 @@ _NO_ANCHOR = b',"anchor":null'
 # ---------------------------------------------------------------------------------------------------- writing
 
 
-def to_json(result: Result) -> Iterator[str]:
+class Texts:
+    """The JSON of people who were written before, so that a next write makes only that of people who are others now."""
+
+    def __init__(self) -> None:
+        self._of: dict[int, tuple[Person, str]] = {}
+
+    def of(self, people: Sequence[Person]) -> Iterator[str]:
+        """Give the JSON of each of these people; that of all others is forgotten."""
+        before, self._of = self._of, {}
+        for person in people:
+            known = before.get(id(person))
+            text = known[1] if known is not None and known[0] is person else _person(person)
+            self._of[id(person)] = person, text
+            yield text
+
+
+def to_json(result: Result, texts: Texts | None = None) -> Iterator[str]:
     """Write strict JSON, ASCII only, piece by piece, one face or almost-person a line.
 
     Bytes of a path that are no text come as escaped lone surrogates, which `read_result` and Python's json give back.
+
+    Args:
+        result: what to write.
+        texts: of what was written before; it gets what is written now.
     """
     settings = json.dumps(settings_record_of(result.settings), sort_keys=True, allow_nan=False)
     yield f'{{"format": {FORMAT},\n"settings": {settings},\n"people": ['
-    for i, person in enumerate(result.people):
-        head = {key: value for key, value in vars(person).items() if key != "faces"}
-        yield f'{"," if i else ""}\n{_json(head)[:-1]}, "faces": [{_lines(person.faces)}]}}'
-    yield f'],\n"unclustered": [{_lines(result.unclustered)}],\n"almost": [{_lines(result.almost)}],\n'
+    people = map(_person, result.people) if texts is None else texts.of(result.people)
+    for i, text in enumerate(people):
+        yield f"{',' if i else ''}\n{text}"
+    yield f'],\n"unclustered": [{_face_lines(result.unclustered)}],\n"almost": [{_lines(result.almost)}],\n'
     changes = {
         "appeared": result.changes.appeared,
         "vanished": result.changes.vanished,
@@ -63,6 +84,22 @@ def to_json(result: Result) -> Iterator[str]:
     }
     yield f'"counts": {_json(result.counts)},\n"next_id": {result.next_id},\n"changes": {_json(changes)},\n'
     yield f'"absent": [{_lines(result.absent)}]}}\n'
+
+
+def _person(person: Person) -> str:
+    """A person, with a face a line."""
+    head = {key: value for key, value in vars(person).items() if key != "faces"}
+    return f'{_json(head)[:-1]}, "faces": [{_face_lines(person.faces)}]}}'
+
+
+def _face_lines(faces: Sequence[PersonFace | UnclusteredFace]) -> str:
+    """As `_lines`, for many: all of them at once. Quotes in texts are escaped, so no text holds the seam."""
+    try:
+        text = _to_bytes(faces)[1:-1]
+    except UnicodeEncodeError:  # lone surrogates
+        return _lines(faces)
+    text = text.replace(_NO_ANCHOR, b"").replace(b'},{"id":"', b'},\n{"id":"')
+    return "\n" + _ascii(text.decode()) if text else ""
 
 
 def _lines(records: Sequence[object]) -> str:
@@ -124,6 +161,15 @@ def faces_from_json(records: Sequence[Any]) -> list[UnclusteredFace]:
         ValueError: they are none.
     """
     return msgspec.convert(records, list[UnclusteredFace])
+
+
+def almost_from_json(records: Sequence[Any]) -> list[AlmostPerson]:
+    """Read almost-people as `record_of` made them.
+
+    Raises:
+        ValueError: they are none.
+    """
+    return msgspec.convert(records, list[AlmostPerson])
 
 
 def _ascii(text: str) -> str:

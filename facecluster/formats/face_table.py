@@ -24,7 +24,7 @@ from facecluster.durable.whole_file import cannot_write, whole_file
 from facecluster.errors import TableError, UsageError
 from facecluster.formats import unpickle
 from facecluster.formats.legacy_pickle import from_rows, write_pickle
-from facecluster.formats.npz import read_npz, read_npz_settings, write_npz
+from facecluster.formats.npz import read_npz, read_npz_photos, read_npz_settings, write_npz
 from facecluster.table import FaceTable, Settings
 
 
@@ -65,6 +65,28 @@ def read_settings(path: Path) -> Settings:
     except OSError as error:
         raise TableError(f"{path}: cannot be read: {error.strerror or error}") from error
     return read(path).settings
+
+
+def read_sizes(path: Path) -> dict[str, tuple[int, int]]:
+    """Read width and height of the upright photos of a table, by path; 0, 0 where unknown. Of npz little else is read.
+
+    Raises:
+        TableError: as `read` raises it.
+    """
+    try:
+        with path.open("rb") as file:
+            if file.read(2) == b"PK":
+                paths, size = read_npz_photos(file, str(path), "path", "size")
+            else:
+                photos = read(path).photos
+                paths, size = photos.path, photos.size
+    except OSError as error:
+        raise TableError(f"{path}: cannot be read: {error.strerror or error}") from error
+    if size.shape != (len(paths), 2):
+        raise TableError(f"{path}: damaged; run encode again")
+    return {
+        name: (width, height) for name, (width, height) in zip(paths.tolist(), size.tolist(), strict=True)
+    }
 
 
 def write(table: FaceTable, target: str | Path | BinaryIO) -> None:

@@ -111,6 +111,19 @@ def read_npz_settings(file: BinaryIO, name: str) -> Settings:
         raise TableError(f"{name}: damaged or cut short ({error}); run encode again") from error
 
 
+def read_npz_photos(file: BinaryIO, name: str, *columns: str) -> list[NDArray[Any]]:
+    """Read some columns of the photos; raises TableError as `face_table.read` does."""
+    found = list[NDArray[Any]]()
+    try:
+        with zipfile.ZipFile(file) as archive:
+            for column in columns:
+                with archive.open(f"{_PHOTO_COLUMNS[column]}.npy") as member:
+                    found.append(np.lib.format.read_array(member, allow_pickle=False))
+    except (KeyError, *_BROKEN) as error:
+        raise TableError(f"{name}: damaged or cut short ({error}); run encode again") from error
+    return found
+
+
 def write_npz(table: FaceTable, stream: BinaryIO) -> None:
     """One column after the other; text is compressed, as its columns are as wide as the longest."""
     with zipfile.ZipFile(stream, "w") as archive:

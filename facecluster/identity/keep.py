@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from facecluster.identity.assured import Assured, holder
 from facecluster.identity.groups import Groups, nearest_two
-from facecluster.identity.split import DISTINCT, within
 
 
 def part_namesakes(
@@ -19,10 +18,9 @@ def part_namesakes(
     people: Sequence[Assured],
     fixed: NDArray[np.bool_],
 ) -> NDArray[np.int32]:
-    """Part the groups that hold several people of different names, if these are told apart by their faces.
+    """Part the groups that hold several people of different names, however alike: a person said that they are two.
 
-    That is: the mean squared distance between those by which the one and the other are known is `DISTINCT` times that
-    within them.
+    Two entries of one id are one person, and so are two of one name.
 
     Args:
         encoding: (n, 128), finite where `part` is not -1.
@@ -45,27 +43,17 @@ def part_namesakes(
         if len(several) < 2 or fixed[rows].any():
             continue
         known = np.full(len(label), -1, dtype=np.int32)
-        n_people = 0
+        person: dict[str, int] = {}
         for one in several:
-            own = one.rows[label[one.rows] == number]
-            apart = all(
-                _are_apart(encoding, own, np.flatnonzero(known == other)) for other in range(n_people)
-            )
-            if all(one.id is None or one.id != other.id for other in several if other is not one) and apart:
-                known[own] = n_people
-                n_people += 1
+            if all(one.id is None or one.id != other.id for other in several if other is not one):
+                own = one.rows[label[one.rows] == number]
+                known[own] = person.setdefault(str(one.name).casefold(), len(person))
+        n_people = len(person)
         if n_people > 1:
             groups = Groups.of(encoding[rows], known[rows])
             nearest = nearest_two(encoding[rows], groups, known[rows])[0]
             parted[rows] = parted.max(initial=-1) + 1 + nearest
     return parted
-
-
-def _are_apart(encoding: NDArray[np.float32], one: NDArray[np.int64], other: NDArray[np.intp]) -> bool:
-    rows = np.concatenate([one, other])
-    groups = Groups.of(encoding[rows], np.repeat(np.arange(2, dtype=np.int32), [len(one), len(other)]))
-    between = float(groups.squared_between(0)[1])
-    return between > DISTINCT * within(groups) and between > 0
 
 
 def keep_assured(

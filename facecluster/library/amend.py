@@ -30,7 +30,10 @@ Correction = tuple[Result, frozenset[str]]
 
 def set_names(result: Result, names: dict[str, str]) -> Correction:
     """Give every person the name that stands beside its id, and the others none."""
-    people = tuple(replace(person, name=names.get(person.id)) for person in result.people)
+    people = tuple(
+        person if person.name == names.get(person.id) else replace(person, name=names.get(person.id))
+        for person in result.people
+    )
     return replace(result, people=people, changes=Changes()), frozenset()
 
 
@@ -83,7 +86,7 @@ def not_a_person(result: Result, ids: Collection[str]) -> Correction:
 def _place(result: Result, ids: Collection[str], into: Person | None, reason: Reason) -> Correction:
     """Take faces from wherever they are, and put them where they belong; `reason` is for those who are nobody's."""
     people: list[Person] = []
-    taken: list[PersonFace | UnclusteredFace] = [face for face in result.unclustered if face.id in ids]
+    taken: list[PersonFace | UnclusteredFace] = []
     changed = set[str]()
     vanished: list[Person] = []
     for person in result.people:
@@ -97,15 +100,15 @@ def _place(result: Result, ids: Collection[str], into: Person | None, reason: Re
             people.append(Person.of(person.id, stay, person.name, person.former))
         else:
             vanished.append(person)
-    left = [face for face in result.unclustered if face.id not in ids]
     if into is None:
-        left += (
-            UnclusteredFace(face.id, face.photo, face.box, face.pose, face.quality, reason.code)
-            for face in taken
-        )
+        left = [_let_go(face, reason) if face.id in ids else face for face in result.unclustered]
+        left += (_let_go(face, reason) for face in taken)
     else:
+        taken = [*(face for face in result.unclustered if face.id in ids), *taken]
+        left = [face for face in result.unclustered if face.id not in ids]
         added = [
-            PersonFace(face.id, face.photo, face.box, face.pose, face.quality, False, None) for face in taken
+            PersonFace(face.id, face.photo, face.box, face.pose, face.quality, False, None, face.anchor)
+            for face in taken
         ]
         grown = Person.of(into.id, _ordered(result, [*into.faces, *added]), into.name, into.former)
         people = [grown if person.id == into.id else person for person in people]
@@ -115,6 +118,13 @@ def _place(result: Result, ids: Collection[str], into: Person | None, reason: Re
     changes = Changes(vanished=tuple(person.id for person in vanished))
     absent = (*result.absent, *map(Absent.of, vanished))
     return replace(corrected, changes=changes, absent=absent), frozenset(changed)
+
+
+def _let_go(face: PersonFace | UnclusteredFace, reason: Reason) -> UnclusteredFace:
+    """Make a face of nobody."""
+    return UnclusteredFace(
+        face.id, face.photo, face.box, face.pose, face.quality, reason.code, anchor=face.anchor
+    )
 
 
 def _ordered(result: Result, faces: Iterable[PersonFace]) -> list[PersonFace]:

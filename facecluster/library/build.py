@@ -15,20 +15,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from facecluster.encoding.forgotten import without_places
 from facecluster.errors import FaceclusterError
 from facecluster.formats import decisions_jsonl, forgotten_jsonl
 from facecluster.identity.assured import Namesakes, lapsed, namesakes
-from facecluster.identity.cluster import cluster_faces
-from facecluster.identity.constraints import resolve
+from facecluster.identity.cluster import Clustering, cluster_faces, would_merge
+from facecluster.identity.constraints import Constraints, resolve
 from facecluster.identity.decisions import Decision, mark
 from facecluster.identity.rules import Rules
 from facecluster.library.library import Library, seen_from
 from facecluster.library.make import make_result
 from facecluster.library.settings import Choices, Chosen, choose
-from facecluster.library.update import Standing, with_ids_and_names
+from facecluster.library.update import Standing, named_apart, with_ids_and_names
 from facecluster.library.update import update as update_result
 from facecluster.result import Person, Result, ResultSettings
 from facecluster.table import FaceTable
@@ -49,6 +48,7 @@ class Built:
             person merged or took apart.
         lapsed: decisions that find none of their faces any more.
         namesakes: people who were given one name, by id: the first lost it to the second; and the decisions.
+        alike: people of different names, by id, whose faces would make them one person.
         n_left_out: faces of the table that are forgotten.
     """
 
@@ -57,6 +57,7 @@ class Built:
     lost: tuple[Person, ...] = ()
     lapsed: tuple[Decision, ...] = ()
     namesakes: tuple[tuple[str, str, tuple[Decision, Decision]], ...] = ()
+    alike: tuple[tuple[str, str], ...] = ()
     n_left_out: int = 0
 
 
@@ -76,8 +77,8 @@ def build(
 ) -> Built:
     """Say who is who in a table, and save it.
 
-    People keep the ids that they have, and the names that a person gave them. Somebody who has a name, or was put together,
-    taken apart, or given a face by a person, stays a person whatever the choices are.
+    People keep the ids that they have, and the names that a person gave them. Somebody who has a name, or was put
+    together, taken apart, or given a face by a person, stays a person whatever the choices are.
 
     Args:
         library: gets the people.
@@ -121,11 +122,14 @@ def build(
         chosen=chosen,
         lost=() if earlier is None else _lost(earlier, result),
         lapsed=tuple(lapsed(library.decisions, table.faces)),
-        namesakes=_namesakes(result, namesakes(library.decisions, table.faces, made.label)),
+        namesakes=_namesakes(result, namesakes(library.decisions, table.faces, made.clustering.label)),
+        alike=_alike(
+            result, table, made.clustering, chosen.rules, resolve(library.decisions, table.faces), jobs
+        ),
         n_left_out=n_faces - len(table.faces),
     )
     if built.lost and not agree(built):
-        raise FaceclusterError("nothing was changed, as you said no")
+        raise FaceclusterError("the people stay as they were, as you said no")
     sizes = dict(zip(table.photos.path.tolist(), map(tuple, table.photos.size.tolist()), strict=True))
     library.save(result, sizes=sizes, changed=made.changed, jobs=jobs, progress=progress)
     return built
@@ -150,10 +154,10 @@ def settings_of(
 
 @dataclass(frozen=True, eq=False)
 class _Made:
-    """A result, the number of each face's person, and the people whose faces are others now; None: not known."""
+    """A result, who each face is, and the ids of people whose faces are others now; None: not known."""
 
     result: Result
-    label: NDArray[np.int32]
+    clustering: Clustering
     changed: frozenset[str] | None
 
 
@@ -177,11 +181,11 @@ def _make(
             updated = update_result(
                 Standing.of(earlier, table), table, settings, constraints, decisions, jobs=jobs
             )
-            return _Made(updated.result, updated.clustering.label, updated.changed)
+            return _Made(updated.result, updated.clustering, updated.changed)
     clustering = cluster_faces(table, rules, constraints, jobs=jobs if jobs > 0 else os.cpu_count() or 1)
     made = replace(make_result(table, clustering, rules), settings=settings)
     result = with_ids_and_names(made, decisions, table, clustering.label, earlier)
-    return _Made(result, clustering.label, None)
+    return _Made(result, clustering, None)
 
 
 def no_update(earlier: Result | None, settings: ResultSettings) -> str:
@@ -196,6 +200,28 @@ def no_update(earlier: Result | None, settings: ResultSettings) -> str:
     if then.decisions != settings.decisions:
         return "something else was decided since the earlier result"
     return ""
+
+
+def _alike(
+    result: Result,
+    table: FaceTable,
+    clustering: Clustering,
+    rules: Rules,
+    constraints: Constraints,
+    jobs: int,
+) -> tuple[tuple[str, str], ...]:
+    """People of different names who would be merged, had nobody named them."""
+    named = [number for number, person in enumerate(result.people) if person.name is not None]
+    if len(named) < 2:
+        return ()
+    threads = jobs if jobs > 0 else os.cpu_count() or 1
+    changed = np.isin(clustering.label, named)
+    pairs = would_merge(table, clustering, rules, constraints, changed=changed, jobs=threads)
+    return tuple(
+        (result.people[one].id, result.people[other].id)
+        for one, other in pairs
+        if named_apart(result, one, other)
+    )
 
 
 def _lost(earlier: Result, result: Result) -> tuple[Person, ...]:

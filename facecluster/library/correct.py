@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from facecluster.errors import FaceclusterError, OutputError, UsageError
@@ -30,6 +30,7 @@ from facecluster.identity.decisions import (
     digest_of,
     in_force,
     mark,
+    spots_of,
     undone,
 )
 from facecluster.library import amend, undo_patches
@@ -37,7 +38,7 @@ from facecluster.library.amend import Correction
 from facecluster.library.layout import CLUSTERS
 from facecluster.library.library import Library
 from facecluster.library.refer import called, find, find_face, find_person
-from facecluster.result import Person, PersonFace, Result, UnclusteredFace, columns
+from facecluster.result import Changes, Person, PersonFace, Result, UnclusteredFace, columns
 from facecluster.text import fold, many, printable
 
 _log = logging.getLogger(__name__)
@@ -196,13 +197,12 @@ def not_a_person(library: Library, what: Sequence[str]) -> Corrected:
 def undo(library: Library, which: str | None = None, *, jobs: int = -1, progress: bool = False) -> Corrected:
     """Take a decision back: the last one, or that of an id.
 
-    What the last decision changed is put back as it was; for an earlier one people are grouped anew from the face table.
+    What the last decision changed is put back as it was; for an earlier one people are grouped anew from the face
+    table.
 
     Raises:
         FaceclusterError: there is none, or it is undone already.
     """
-    from facecluster.library.build import build
-
     target = _to_undo(library, which)
     root = target
     by_id = {decision.id: decision for decision in library.decisions}
@@ -213,7 +213,7 @@ def undo(library: Library, which: str | None = None, *, jobs: int = -1, progress
     counts_again = root is not target  # and may contradict others; what counts no more cannot
     if isinstance(root.act, Name):
         return _keep(library, Undo(target.id), None, said, check=counts_again)
-    patched = None if counts_again else undo_patches.apply(library, target.id)
+    patched = None if counts_again else _put_back(library, target)
     if patched is not None:
         return _keep(library, Undo(target.id), patched, said, check=False)
     if library.table_file is None:
@@ -222,6 +222,8 @@ def undo(library: Library, which: str | None = None, *, jobs: int = -1, progress
         why = "its face table " + ("came through a pipe" if named is None else f"({named}) is gone")
         _log.warning("%s does not show it yet, as %s; cluster again to see it", CLUSTERS, why)
         return kept
+    from facecluster.library.build import build  # scikit-learn is loaded only where people are grouped
+
     table, source = library.table, str(library.table_file)
     decision = decisions_jsonl.decide(Undo(target.id), library.decisions)
     try:
@@ -242,6 +244,21 @@ def undo(library: Library, which: str | None = None, *, jobs: int = -1, progress
     if result.counts.faces != n_before:
         said += f" (there were {many(n_before, 'face')} before: the face table is another since)"
     return Corrected(decision, said, in_step=True)
+
+
+def _put_back(library: Library, target: Decision) -> Correction | None:
+    """Give the people as they were before a decision, with the names of now; None where that cannot be done.
+
+    Where somebody was given a name since, who would be nobody then, all are grouped anew: a name keeps a person.
+    """
+    patched = undo_patches.apply(library, target.id)
+    if patched is None:
+        return None
+    result, changed = patched
+    left = [decision for decision in library.decisions if decision.id != target.id]
+    result = _renamed(result, left, changed)
+    now, then = ({person.name for person in of.people} for of in (library.people, result))
+    return (result, changed) if now <= then | {None} else None
 
 
 def _to_undo(library: Library, which: str | None) -> Decision:
@@ -294,15 +311,18 @@ def _keep(
     decision = decisions_jsonl.decide(act, library.decisions)
     decisions = [*library.decisions, decision]
     if check and not isinstance(act, Name):
-        resolve(decisions, columns(before))
-    result, changed = _renamed(before, decisions) if correction is None else correction
+        resolve(decisions, columns(before, _photos_of(decisions)))
+    result, changed = (before, frozenset[str]()) if correction is None else correction
+    if correction is None:
+        renamed = _renamed(before, decisions, {person.id for person in before.people})
+        result = replace(renamed, changes=Changes())
     shows = changed is not None
     if in_step and shows:
         result = replace(result, settings=replace(result.settings, decisions=mark(decisions)))
     library.record(decision)
     if changed is not None:
         try:
-            if in_step and not isinstance(act, Undo):
+            if in_step and not isinstance(act, Undo | Name):  # a name is taken back without
                 undo_patches.note(library, decision.id, before, result)
             library.save(result, changed=changed)
         except OutputError as error:
@@ -317,11 +337,25 @@ def _kept(library: Library, decision: Decision, error: FaceclusterError) -> Face
     )
 
 
-def _renamed(result: Result, decisions: Sequence[Decision]) -> Correction:
-    """Give everybody the name that the decisions say."""
-    faces = columns(result)
+def _renamed(result: Result, decisions: Sequence[Decision], whom: Collection[str]) -> Result:
+    """Give people, by id, the names that the decisions say."""
+    faces = columns(result, _photos_of(decisions))
     found = names(decisions, faces, faces.person)
-    return amend.set_names(result, {result.people[number].id: name for number, name in found.items()})
+    said = {result.people[number].id: name for number, name in found.items()}
+    return replace(
+        result,
+        people=tuple(
+            replace(person, name=said.get(person.id))
+            if person.id in whom and person.name != said.get(person.id)
+            else person
+            for person in result.people
+        ),
+    )
+
+
+def _photos_of(decisions: Sequence[Decision]) -> set[str]:
+    """Ids of the photos that decisions are about: only their faces say what decisions mean."""
+    return {spot.digest for decision in in_force(decisions) for spot in spots_of(decision.act)}
 
 
 def describe(act: Act) -> str:

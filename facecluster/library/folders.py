@@ -18,6 +18,7 @@ from facecluster.text import fold, many
 
 if TYPE_CHECKING:  # NumPy and OpenCV are loaded when there is work to do
     from facecluster.durable.own_files import Link, ResultFolder
+    from facecluster.formats.clusters_json import Texts
     from facecluster.render.montage import Montage
     from facecluster.result import Person, Result
 
@@ -40,6 +41,7 @@ def write_result(
     progress: bool = False,
     changed: Collection[str] | None = None,
     forget: Collection[str] = (),
+    texts: Texts | None = None,
 ) -> None:
     """Write the folders of photos, the montages, and clusters.json.
 
@@ -60,6 +62,7 @@ def write_result(
             looked at, and those of people who are gone, and of faces of nobody where these are others. None: all.
         forget: photos of whom no copy stays where the result has none, though the original may be gone. All copies
             are looked at.
+        texts: see `clusters_json.to_json`.
 
     Raises:
         OutputError: the folder cannot be written, or holds files of the user's under names that are needed.
@@ -73,7 +76,7 @@ def write_result(
     placed = {face.photo for person in result.people for face in person.faces}
     mark = _mark(result, link, placed)
     extent = _extent(result, directory, mark, changed, forget)
-    folder = open_folder(result, directory, sizes, extent)
+    folder = open_folder(result, directory, sizes, extent, placed)
     layout = lay_out(result, folder, sizes=sizes, link=link, extent=extent)
     if layout.evaded:
         whose = ("a file", "has it") if layout.evaded == 1 else ("files", "have theirs")
@@ -102,7 +105,7 @@ def write_result(
             many(n_without, "person", "people"),
             "has" if n_without == 1 else "have",
         )
-    folder.write(CLUSTERS, (piece.encode("ascii") for piece in to_json(result)))
+    folder.write(CLUSTERS, (piece.encode("ascii") for piece in to_json(result, texts)))
     folder.finish(mark)
 
 
@@ -153,12 +156,25 @@ class Layout:
 
 
 def open_folder(
-    result: Result, directory: Path, others: Iterable[str], extent: Extent = _ALL
+    result: Result,
+    directory: Path,
+    others: Iterable[str],
+    extent: Extent = _ALL,
+    placed: Collection[str] | None = None,
 ) -> ResultFolder:
-    """Open the folder of a result, in which neither its photos nor `others` are removed."""
+    """Open the folder of a result, in which neither its photos nor `others` are removed.
+
+    Args:
+        result: who is who.
+        directory: where the folder is.
+        others: paths of photos.
+        extent: how much of it is looked at.
+        placed: photos of the people, where the caller knows them.
+    """
     from facecluster.durable.own_files import ResultFolder
 
-    placed = (face.photo for person in result.people for face in person.faces)
+    if placed is None:
+        placed = {face.photo for person in result.people for face in person.faces}
     originals = {*others, *placed, *(face.photo for face in result.unclustered)}
     if extent.names is None:
         return ResultFolder(directory, originals)

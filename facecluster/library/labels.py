@@ -31,11 +31,11 @@ MAIN = ("largest", "central", "only", "all")
 
 
 def find_labels(labels_from: str, which: Main | None) -> Labels | None:
-    """Read the labels that --labels says; None: they are folders.
+    """Read the labels that are named; None: they are folders.
 
     Args:
         labels_from: `FOLDER`, or a file.
-        which: what --label-face says.
+        which: face of a photo carries its label; None: the usual one.
 
     Raises:
         FaceclusterError: there is no such file, or it says itself which faces its labels are of.
@@ -43,11 +43,11 @@ def find_labels(labels_from: str, which: Main | None) -> Labels | None:
     if labels_from == FOLDER:
         return None
     if not labels_from:
-        raise UsageError(f"--labels is empty; give {FOLDER}, or a file")
+        raise UsageError(f"an empty name of labels; give {FOLDER}, or a file")
     labels = read_labels(Path(labels_from))
     if which is not None and labels.kind != "photo":
         raise UsageError(
-            f"--label-face: {labels_from} says itself which faces its labels are of; leave it out"
+            f"{labels_from}: says itself which faces its labels are of, and not the {which} of a photo; leave it out"
         )
     return labels
 

@@ -3,9 +3,9 @@
     with Library.open("people") as library:
         library.name("person-0001", "Anna Berg")
 
-It knows its face table, its people, its settings, and what a person said (decisions), and it saves itself: every file is
-whole at any time, and only what changed is written. What can be done with it stands in files of its own, each a function of
-a library: `build` and `update` group faces, `correct` takes decisions, `forget` forgets, `history` tells of the past.
+It knows its face table, its people, its settings, and what a person said (decisions), and it saves itself: every file
+is whole at any time, and only what changed is written. What can be done with it stands in files of its own, each a
+function of a library: `build` groups faces, `correct` takes decisions, `forget` forgets, `history` tells of the past.
 """
 
 from __future__ import annotations
@@ -58,6 +58,7 @@ class Library:
     def __init__(self, directory: Path, result: Result | None, stack: ExitStack) -> None:
         """See `open`, which makes one."""
         from facecluster.formats import decisions_jsonl
+        from facecluster.formats.clusters_json import Texts
 
         self.directory = directory
         self.result = result
@@ -67,6 +68,8 @@ class Library:
         self.decisions: list[Decision] = decisions_jsonl.read(self.ledger)
         self._stack = stack
         self._table: FaceTable | None = None
+        self._sizes: dict[str, tuple[int, int]] | None = None
+        self._texts = Texts()
 
     @classmethod
     def open(cls, source: str | os.PathLike[str], *, new: bool = False, wait_s: float = WAIT_S) -> Library:
@@ -221,7 +224,21 @@ class Library:
 
     def forget_table(self) -> None:
         """Read the face table again when it is asked for next: its file is another one now."""
-        self._table = None
+        self._table = self._sizes = None
+
+    @property
+    def sizes(self) -> Mapping[str, tuple[int, int]]:
+        """Width, height of the upright photos of the face table by path; none where it cannot be read."""
+        from facecluster.formats import face_table
+
+        if self._sizes is None:
+            file = self.table_file
+            try:
+                self._sizes = {} if file is None else face_table.read_sizes(file)
+            except TableError as error:
+                _log.warning("%s", error)
+                self._sizes = {}
+        return self._sizes
 
     # --------------------------------------------------------------------------------- what can be done with it
 
@@ -371,7 +388,7 @@ class Library:
 
         Args:
             result: who is who now.
-            sizes: width, height of the photos by path; None: not known.
+            sizes: width, height of the photos by path; None: as the face table has them.
             changed: ids of people whose faces are others now; None: all are looked at.
             forget: photos of whom no copy stays where the result has none.
             jobs: threads; -1 is one a core.
@@ -385,12 +402,13 @@ class Library:
         write_result(
             result,
             self.directory,
-            sizes=sizes or {},
+            sizes=sizes if sizes is not None else self.sizes if changed is None or changed else {},
             link=result.settings.link or ResultFolder(self.directory, ()).link(),
             jobs=jobs,
             progress=progress,
             changed=changed,
             forget=forget,
+            texts=self._texts,
         )
         self.result = result
 
@@ -433,7 +451,10 @@ def _read(directory: Path, *, mend: bool) -> Result | None:
             raise
         if ResultFolder(directory, ()).has(CLUSTERS):  # else it is not replaced anyway
             file.replace(file.with_name(DAMAGED))
-            _log.warning("%s; it is kept as %s, and people get new ids", error, file.with_name(DAMAGED))
+            _log.warning(
+                "%s; it is kept as %s, and people get new ids, but for those whom decisions know",
+                error, file.with_name(DAMAGED),
+            )  # fmt: skip
         return None
     return result
 

@@ -54,11 +54,15 @@ def run(
         library: gets the photos and the people.
         paths: absolute paths of photos.
         sources: absolute paths that were searched for them, to be remembered.
-        encoding: fields of `options.EncodeOptions` that are chosen; what is not is as the library's face table was made.
-            Where that makes a difference, all photos are encoded again.
+        encoding: fields of `options.EncodeOptions` that are chosen; what is not is as the library's face table was
+            made. Where that makes a difference, all photos are encoded again.
         choices: about clustering, see `build`.
         defaults: what is not chosen is the default, about encoding, clustering and the folders.
-        decisions, update, agree, jobs, progress: see `build`.
+        decisions: see `build`.
+        update: see `build`.
+        agree: see `build`; the face table is written by then, the people are not.
+        jobs: processes and threads; -1 is one a core.
+        progress: see `build`.
         fresh: encode all photos again.
         keep: which photos of the library stay that are not among these.
         encoded: called when all photos are encoded.

@@ -21,7 +21,7 @@ LINK: Link = "copy"
 
 @dataclass(frozen=True)
 class Choices:
-    """What a user chooses about clustering and the folders. None: what the library was made with last, else the default.
+    """What a user chooses about clustering and folders. None: what the library was made with last, else the default.
 
     Attributes:
         min_images, min_size_px, max_angle_deg, min_quality: see `identity.gate.Limits`.

@@ -8,19 +8,23 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from facecluster.durable.whole_file import cannot_write, whole_file
 from facecluster.errors import FaceclusterError
-from facecluster.formats.clusters_json import faces_from_json, people_from_json, record_of
+from facecluster.formats.clusters_json import (
+    almost_from_json,
+    faces_from_json,
+    people_from_json,
+    record_of,
+)
 from facecluster.library.amend import Correction
 from facecluster.library.library import Library
-from facecluster.result import Absent, Changes, Result, UnclusteredFace, with_people
+from facecluster.result import Absent, Changes, Result, with_people
 
-_log = logging.getLogger(__name__)
+_T = TypeVar("_T")
 
 FILE = ".facecluster-undo.jsonl"
 
@@ -34,16 +38,21 @@ def note(library: Library, decision: str, before: Result, after: Result) -> None
     Raises:
         OutputError: disk full, no permission.
     """
-    was, now = ({person.id: person for person in of.people} for of in (before, after))
-    changed = {own for own in was.keys() | now.keys() if was.get(own) is not now.get(own)}
-    free = {(face.id, face.photo) for face in after.unclustered}
+    same = {*map(id, before.people)} & {*map(id, after.people)}
+    left = {(face.id, face.photo): face for face in after.unclustered}
     patch = {
         "decision": decision,
         "stamp": stamp(after),
-        "gone": sorted(changed & now.keys()),
-        "people": [record_of(was[own]) for own in sorted(changed & was.keys())],
-        "unclustered": [record_of(face) for face in before.unclustered if (face.id, face.photo) not in free],
-        "almost": [record_of(one) for one in before.almost] if before.almost != after.almost else None,
+        "gone": sorted(person.id for person in after.people if id(person) not in same),
+        "people": [
+            [place, record_of(person)] for place, person in enumerate(before.people) if id(person) not in same
+        ],
+        "unclustered": [
+            [place, record_of(face)]
+            for place, face in enumerate(before.unclustered)
+            if left.get((face.id, face.photo)) != face
+        ],
+        "almost": None if before.almost == after.almost else [record_of(one) for one in before.almost],
     }
     lines = [*_lines(library)[1 - _MOST :], json.dumps(patch)]
     try:
@@ -70,37 +79,43 @@ def apply(library: Library, decision: str) -> Correction | None:
 
 
 def stamp(result: Result) -> str:
-    """Stand for who is who: 16 hex digits of the ids, sizes and covers of the people and the number of the others."""
-    people = [(person.id, person.n_faces, person.cover) for person in result.people]
-    text = json.dumps([people, len(result.unclustered)])
-    return hashlib.sha256(text.encode("ascii")).hexdigest()[:16]
+    """Stand for who is who: 16 hex digits of the ids of the people, of their faces, and of those of nobody."""
+    digest = hashlib.sha256()
+    for person in result.people:
+        digest.update(f"{person.id} {' '.join([face.id for face in person.faces])}\n".encode())
+    digest.update(" ".join([face.id for face in result.unclustered]).encode())
+    return digest.hexdigest()[:16]
 
 
 def _before(after: Result, patch: dict[str, Any]) -> Correction:
-    """Put the people of a patch in the place of those that its decision made."""
-    back = people_from_json(patch["people"])
+    """Put the people of a patch in the place of those that its decision made, and all in the order that they had."""
+    back = people_from_json([record for _, record in patch["people"]])
+    free = faces_from_json([record for _, record in patch["unclustered"]])
     gone, there = set(patch["gone"]), {person.id for person in back}
-    names = {person.id: person.name for person in after.people}
-    back = [replace(person, name=names.get(person.id, person.name)) for person in back]
-    people = [person for person in after.people if person.id not in gone] + back
-    free = faces_from_json(patch["unclustered"])
-    placed = {(face.id, face.photo) for person in back for face in person.faces}
-    left = [face for face in after.unclustered if (face.id, face.photo) not in placed] + free
+    people = [person for person in after.people if person.id not in gone]
+    _insert(people, back, [place for place, _ in patch["people"]])
+    moved = {(face.id, face.photo) for person in back for face in person.faces}
+    moved |= {(face.id, face.photo) for face in free}
+    left = [face for face in after.unclustered if (face.id, face.photo) not in moved]
+    _insert(left, free, [place for place, _ in patch["unclustered"]])
     vanished = [person for person in after.people if person.id in gone - there]
-    absent = tuple(one for one in after.absent if one.id not in there)
-    result = with_people(after, people, _in_order(left))
+    before = {person.id for person in after.people}
+    result = with_people(after, people, left)
     result = replace(
         result,
+        almost=after.almost if patch["almost"] is None else tuple(almost_from_json(patch["almost"])),
         changes=Changes(
-            appeared=tuple(sorted(there - names.keys())), vanished=tuple(person.id for person in vanished)
+            appeared=tuple(sorted(there - before)), vanished=tuple(person.id for person in vanished)
         ),
-        absent=(*absent, *map(Absent.of, vanished)),
+        absent=(*(one for one in after.absent if one.id not in there), *map(Absent.of, vanished)),
     )
     return result, frozenset(there | gone)
 
 
-def _in_order(faces: Iterable[UnclusteredFace]) -> list[UnclusteredFace]:
-    return list(faces)
+def _insert(into: list[_T], things: Iterable[_T], places: Iterable[int]) -> None:
+    """Put things where they were, whose places rise."""
+    for place, thing in zip(places, things, strict=True):
+        into.insert(place, thing)
 
 
 def _lines(library: Library) -> list[str]:

@@ -203,7 +203,11 @@ def update(
     updated = Updated(
         updates=since.updates + 1,
         new_faces=since.new_faces + int(np.count_nonzero(known.is_new)),
-        would_merge=tuple((result.people[one].id, result.people[other].id) for one, other in pairs),
+        would_merge=tuple(
+            (result.people[one].id, result.people[other].id)
+            for one, other in pairs
+            if not named_apart(result, one, other)
+        ),
     )
     result = replace(result, settings=replace(result.settings, update=updated))
     before = standing.result.people
@@ -223,6 +227,11 @@ def update(
     everything = np.ones(len(table.faces), dtype=np.bool_)
     after = Standing(result, row_of, now, tuple(range(len(clustering.almost))), everything)
     return Update(after, clustering, changed, known.is_new)
+
+
+def named_apart(result: Result, one: int, other: int) -> bool:
+    """Whether two people, by number, have different names."""
+    return result.people[one].name is not None and result.people[other].name is not None
 
 
 def with_ids_and_names(

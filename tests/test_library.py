@@ -1,0 +1,481 @@
+"""A library keeps its settings and its people: issue 11, points 3, 4 and 6."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import click.testing
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from commands import PROGRAM
+from libraries import cluster_table
+from tables import make_table, people
+
+import facecluster as fc
+from facecluster.cli import main
+from facecluster.errors import FaceclusterError, OutputError
+from facecluster.formats import face_table
+from facecluster.library import undo_patches
+from facecluster.library.library import Library
+from facecluster.library.settings import Choices
+from facecluster.result import Person, Result, UnclusteredFace
+from facecluster.table import FaceTable
+
+
+def table_of(rows: list[int], encoder: str = "sface") -> FaceTable:
+    """Faces that look a little aside: 0 to 4 of one person, 5 to 8 of another, 9 to 11 of a third, 12 of nobody."""
+    x = people(4, 5, spread=0.3)[[*range(5), *range(5, 9), *range(10, 13), 15]]
+    return make_table(
+        x[rows],
+        paths=[f"/none/{row:02d}.jpg" for row in rows],
+        photos={"digest": [f"{row:032x}" for row in rows]},
+        id=[f"{row:032x}-0" for row in rows],
+        pose=np.full((len(rows), 3), 5.0),
+        encoder=encoder,
+    )
+
+
+ALL = list(range(13))
+NONE = Choices(link="none")
+ONE, TWO, THREE = "person-0001", "person-0002", "person-0003"
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    """A library of the three, whose table lies in it."""
+    folder = tmp_path / "people"
+    folder.mkdir()
+    face_table.write(table_of(ALL), folder / "faces.npz")
+    cluster_table(table_of(ALL), folder, NONE, source=str(folder / "faces.npz"))
+    return folder
+
+
+def again(out: Path, rows: list[int] = ALL, choices: Choices = NONE, encoder: str = "sface") -> Result:
+    return cluster_table(table_of(rows, encoder), out, choices, source=str(out / "faces.npz"))
+
+
+def cli(*arguments: object) -> click.testing.Result:
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def cluster(out: Path, *options: object) -> click.testing.Result:
+    done = cli("cluster", out / "faces.npz", "-o", out, "-j", 1, *options)
+    assert done.exit_code == 0, done.output
+    return done
+
+
+def rows_of(result: Result) -> dict[str, list[int]]:
+    """Faces by person."""
+    return {p.id: sorted(int(face.id.partition("-")[0], 16) for face in p.faces) for p in result.people}
+
+
+def names_of(result: Result) -> dict[str, str]:
+    return {person.id: person.name for person in result.people if person.name is not None}
+
+
+# ---------------------------------------------------------------------------------------- settings are remembered
+
+
+def test_settings_are_as_last_time_and_told_in_a_line(out: Path) -> None:
+    cluster(out, "--min-images", 2, "--max-angle", 40)
+    told = cluster(out).stderr
+    assert "settings as last time: --min-images 2, --max-angle 40, --link none (--default-settings" in told
+    cluster(out, "--min-images", 4)
+    assert "--min-images 4, --max-angle 40" in cluster(out).stderr
+    assert "as last time" not in cluster(out, "--default-settings", "--link", "none").stderr
+
+
+@pytest.mark.parametrize(
+    ("given", "back"),
+    [
+        (["--min-images", 2], ["--min-images", 3]),
+        (["--min-size", 50], ["--min-size", 75]),
+        (["--max-angle", 40], ["--max-angle", 30]),
+        (["--min-quality", 0.5], ["--min-quality", 0.8]),
+        (["--no-gate"], ["--gate"]),
+        (["--min-samples", 2], ["--min-samples", 3]),
+        (["--same-photo", "forbid"], ["--same-photo", "prefer"]),
+        (["--eps", 0.7], ["--eps", 0.8]),
+    ],
+)
+def test_each_setting_is_remembered_and_goes_back(out: Path, given: list[object], back: list[object]) -> None:
+    def rules() -> object:
+        return json.loads((out / "clusters.json").read_text())["settings"]["cluster"]
+
+    usual = rules()
+    cluster(out, *given)
+    other = rules()
+    assert other != usual
+    cluster(out)
+    assert rules() == other
+    cluster(out, *back)
+    assert rules() == usual
+    cluster(out, *given)
+    cluster(out, "--default-settings")
+    assert rules() == usual
+
+
+def test_another_encoder_forgets_eps(out: Path) -> None:
+    assert again(out, choices=Choices(eps=0.7)).settings.eps == 0.7
+    other = again(out, encoder="dlib")
+    assert other.settings.eps is None
+    assert other.settings.rules is not None
+    assert other.settings.rules.radii.eps == 0.33
+
+
+def test_cost_of_other_settings_is_told_first_by_name(out: Path) -> None:
+    told = cluster(out, "--min-images", 4).stderr
+    assert told.startswith(f"1 person would go with these settings: {THREE}, 3 faces\n")
+    assert "would go" not in cluster(out, "--min-images", 4).stderr
+
+
+def on_a_terminal(out: Path, answer: str, *options: object) -> tuple[int, str]:
+    """Exit code and what a terminal shows of a run that is answered."""
+    pty = pytest.importorskip("pty", reason="no terminals to be had on this system")
+    leader, terminal = pty.openpty()
+    command = [*PROGRAM, "cluster", out / "faces.npz", "-o", out, "-j", 1, *options]
+    with subprocess.Popen(
+        [*map(str, command)], stdin=terminal, stdout=subprocess.DEVNULL, stderr=terminal
+    ) as process:
+        os.close(terminal)
+        os.write(leader, answer.encode())
+        shown = b""
+        try:
+            while some := os.read(leader, 4096):
+                shown += some
+        except OSError:  # Linux tells so that the other end is closed
+            pass
+    os.close(leader)
+    return process.returncode, shown.decode().replace("\r\n", "\n")
+
+
+def test_terminal_is_asked_and_no_changes_nothing(out: Path) -> None:
+    before = (out / "clusters.json").read_bytes()
+    code, shown = on_a_terminal(out, "n\n", "--min-images", 4)
+    assert code == 1
+    assert f"would go with these settings: {THREE}, 3 faces" in shown
+    assert "go on? [y/N]" in shown
+    assert "the people stay as they were, as you said no" in shown
+    assert (out / "clusters.json").read_bytes() == before
+    assert on_a_terminal(out, "y\n", "--min-images", 4)[0] == 0
+    assert (out / "clusters.json").read_bytes() != before
+    cluster(out, "--default-settings", "--link", "none")
+    code, shown = on_a_terminal(out, "", "--min-images", 4, "--yes")
+    assert code == 0
+    assert "go on?" not in shown
+
+
+# ---------------------------------------------------------------------------------------- a name keeps a person
+
+STRICT = {
+    "five photos": Choices(min_images=6),
+    "one degree": Choices(max_angle_deg=1),
+    "tiny eps": Choices(eps=1e-3),
+    "all of it": Choices(min_images=9, max_angle_deg=1, eps=1e-3),
+}
+
+
+def decided(out: Path, way: str) -> str:
+    """Let a person say something, and give who it is about."""
+    with Library.open(out) as library:
+        if way == "named":
+            library.name(TWO, "Anna")
+        if way == "merged":
+            library.merge(TWO, THREE)
+        if way == "split":
+            return library.split(ONE, *[f"{row:032x}-0" for row in (0, 1)]).decision.act.into  # type: ignore[union-attr, return-value]
+        if way == "moved":
+            library.move(f"{12:032x}-0", to=TWO)
+    return TWO
+
+
+@pytest.mark.parametrize("setting", STRICT)
+@pytest.mark.parametrize("way", ["named", "merged", "split", "moved"])
+def test_person_stays_under_any_settings(out: Path, way: str, setting: str) -> None:
+    who = decided(out, way)
+    with Library.open(out) as library:
+        before, names = rows_of(library.people)[who], names_of(library.people)
+    now = again(out, choices=STRICT[setting])
+    assert rows_of(now)[who] == before
+    assert names_of(now) == names
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+@pytest.mark.parametrize("way", ["named", "merged", "split", "moved"])
+def test_people_come_back_from_the_decisions_alone(out: Path, way: str, damaged: bool) -> None:
+    who = decided(out, way)
+    with Library.open(out) as library:
+        before, names = rows_of(library.people)[who], names_of(library.people)
+        others = rows_of(library.people)
+    if damaged:
+        (out / ".facecluster-files.jsonl").unlink()
+    (out / "clusters.json").unlink()
+    now = again(out)
+    assert rows_of(now)[who] == before
+    assert names_of(now) == names
+    assert sorted(rows_of(now).values()) == sorted(others.values())
+
+
+def test_damaged_record_is_kept_and_ids_and_names_come_back(out: Path) -> None:
+    decided(out, "named")
+    record = out / "clusters.json"
+    status, text = record.stat(), record.read_bytes()
+    damaged = text[: len(text) // 2] + b"\0" * (len(text) - len(text) // 2)
+    record.write_bytes(damaged)
+    os.utime(record, ns=(status.st_atime_ns, status.st_mtime_ns))  # as a broken disk does it
+    done = cli("name", out, TWO, "Bea")
+    assert done.exit_code == 1
+    assert "clusters.json: not JSON, or cut short" in done.stderr
+    told = cluster(out, "--link", "none").stderr
+    assert "it is kept as" in told
+    assert "people get new ids, but for those whom decisions know" in told
+    assert (out / "clusters.damaged.json").read_bytes() == damaged
+    with Library.open(out) as library:
+        assert rows_of(library.people)[TWO] == [5, 6, 7, 8]
+        assert names_of(library.people) == {TWO: "Anna"}
+
+
+def test_named_person_stays_with_one_face(out: Path) -> None:
+    decided(out, "named")
+    now = again(out, [*range(5), 6])
+    assert rows_of(now)[TWO] == [6]
+    assert names_of(now) == {TWO: "Anna"}
+    assert rows_of(again(out))[TWO] == [5, 6, 7, 8]
+
+
+def test_who_has_no_face_left_is_told_by_name_and_comes_back(out: Path) -> None:
+    decided(out, "named")
+    face_table.write(table_of([*range(5), 9, 10, 11, 12]), out / "faces.npz")
+    told = cluster(out).stderr
+    assert f"gone, as none of their faces is there any more: {TWO} (Anna), 4 faces" in told
+    assert f"Anna ({TWO}): none of the faces that it was about is there any more" in told
+    told = cluster(out).stderr
+    assert f"Anna ({TWO}): none of the faces that it was about is there any more" in told
+    face_table.write(table_of(ALL), out / "faces.npz")
+    told = cluster(out).stderr
+    assert "is there any more" not in told
+    with Library.open(out) as library:
+        assert names_of(library.people) == {TWO: "Anna"}
+        assert rows_of(library.people)[TWO] == [5, 6, 7, 8]
+
+
+def test_people_of_two_names_are_two_and_told_to_be_alike(out: Path) -> None:
+    with Library.open(out) as library:
+        new = library.split(ONE, f"{0:032x}-0", f"{1:032x}-0").decision.act.into  # type: ignore[union-attr]
+        library.name(ONE, "Anna")
+        library.name(str(new), "Bea")
+        library.undo(library.decisions[0].id)  # the split; the names stand
+        assert names_of(library.people) == {ONE: "Anna", new: "Bea"}
+    told = cluster(out).stderr
+    assert "look like one person, and stay two as their names say; if they are one, merge them" in told
+    assert cli("merge", out, ONE, str(new)).exit_code == 0
+    assert "look like one person" not in cluster(out).stderr
+
+
+# ------------------------------------------------------------------------------------------------- undo
+
+
+def state(library: Library) -> tuple[tuple[Person, ...], tuple[UnclusteredFace, ...]]:
+    return library.people.people, library.people.unclustered
+
+
+def act_at_random(library: Library, random: random.Random) -> bool:
+    """Let a person say something, and say whether there was anything to say."""
+    result = library.people
+    person = random.choice(result.people)
+    face = random.choice(person.faces)
+    others = [other for other in result.people if other.id != person.id]
+    match random.choice(["name", "merge", "split", "move", "nobody", "back", "no person", "no face"]):
+        case "name":
+            library.name(person.id, f"N{len(library.decisions)}")
+        case "merge" if others:
+            library.merge(random.choice(others).id, person.id)
+        case "split" if len(person.faces) > 1:
+            library.split(person.id, face.id)
+        case "move" if others:
+            library.move(face.id, to=random.choice(others).id)
+        case "nobody":
+            library.move(face.id, to="nobody")
+        case "back" if result.unclustered:
+            library.move(random.choice(result.unclustered).id, to=person.id)
+        case "no person" if len(result.people) > 1:
+            library.not_a_person(person.id)
+        case "no face":
+            library.not_a_person(face.id)
+        case _:
+            return False
+    return True
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_undo_puts_back_exactly_what_was_there(out: Path, seed: int) -> None:
+    chance = random.Random(seed)
+    with Library.open(out) as library:
+        states = [state(library)]
+        given = {person.id for person in library.people.people}
+        for _ in range(25):
+            if len(states) > 1 and chance.random() < 0.4:
+                n_before = len(library.decisions)
+                library.undo()
+                states.pop()
+                assert state(library) == states[-1]
+                assert len(library.decisions) == n_before + 1
+            else:
+                before = {person.id for person in library.people.people}
+                try:
+                    if not act_at_random(library, chance):
+                        continue
+                except FaceclusterError as error:
+                    assert "contradict" in str(error)  # noqa: PT017 - a merge of whom a split took apart
+                    assert state(library) == states[-1]
+                    continue
+                new = {person.id for person in library.people.people} - before
+                assert not new & given, "an id that somebody had"
+                given |= new
+                states.append(state(library))
+            if not library.people.people:
+                break
+        while len(states) > 1:
+            library.undo()
+            states.pop()
+            assert state(library) == states[-1]
+    with Library.open(out) as library:
+        assert state(library) == states[0]
+
+
+def test_undo_groups_anew_where_the_patch_does_not_fit(out: Path) -> None:
+    with Library.open(out) as library:
+        before = state(library)
+        library.merge(ONE, TWO)
+        (out / undo_patches.FILE).write_text("damaged\n")
+        assert "13 faces grouped anew" in library.undo().said
+        assert rows_of(library.people) == {
+            person.id: sorted(int(face.id[:32], 16) for face in person.faces) for person in before[0]
+        }
+
+
+def test_undo_of_a_merge_gives_names_as_they_were_decided(out: Path) -> None:
+    with Library.open(out) as library:
+        library.name(TWO, "Bea")
+        library.merge(ONE, TWO)
+        assert names_of(library.people) == {ONE: "Bea"}
+        library.undo()
+        assert names_of(library.people) == {TWO: "Bea"}
+        merged = library.merge(ONE, TWO).decision
+        library.name(ONE, "Cleo")
+        library.undo(merged.id)
+        assert names_of(library.people)[ONE] == "Cleo"
+
+
+# ------------------------------------------------------------------------------------------------- one lock
+
+
+def test_four_at_once_keep_four_names(out: Path) -> None:
+    cluster(out, "--min-images", 1, "--min-samples", 1)
+    own = [person["id"] for person in json.loads((out / "clusters.json").read_text())["people"]]
+    assert len(own) == 4
+    running = [
+        subprocess.Popen([*PROGRAM, "name", "-q", str(out), who, f"Name {i}"], stdout=subprocess.DEVNULL)
+        for i, who in enumerate(own)
+    ]
+    assert [process.wait() for process in running] == [0] * 4
+    with Library.open(out) as library:
+        assert names_of(library.people) == {who: f"Name {i}" for i, who in enumerate(own)}
+        assert library.in_step
+
+
+def test_held_library_is_told_after_the_wait(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = f"import sys; sys.path[:0] = {sys.path!r}; from facecluster.library.library import Library\n"
+    script += f"with Library.open({str(out)!r}): print('open', flush=True); input()\n"
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdin is not None
+        assert other.stdout.readline() == "open\n"
+        with pytest.raises(OutputError, match="another facecluster is at work on it; try again when it is"):
+            Library.open(out, wait_s=0.2)
+        before = (out / "clusters.json").read_bytes()
+        monkeypatch.setattr(Library.open.__func__, "__kwdefaults__", {"new": False, "wait_s": 0.2})  # type: ignore[attr-defined]
+        done = cli("name", out, ONE, "Anna")
+        assert (done.exit_code, done.stdout) == (1, "")
+        assert "another facecluster is at work on it" in done.stderr
+        assert (out / "clusters.json").read_bytes() == before
+        other.stdin.write("\n")
+    assert cli("name", out, ONE, "Anna").exit_code == 0
+
+
+# ------------------------------------------------------------------------------------------------- from Python
+
+FACE, OTHER, NOBODY = (f"{row:032x}-0" for row in (0, 5, 12))
+VERBS: dict[str, tuple[Callable[[Library], object], list[str]]] = {
+    "name": (lambda it: it.name(ONE, "Anna"), ["name", ONE, "Anna"]),
+    "merge": (lambda it: it.merge(ONE, TWO), ["merge", ONE, TWO]),
+    "split": (lambda it: it.split(ONE, FACE), ["split", ONE, FACE]),
+    "move": (lambda it: it.move(NOBODY, to=ONE), ["move", NOBODY, ONE]),
+    "nobody": (lambda it: it.move(FACE, OTHER, to=THREE), ["move", FACE, OTHER, THREE]),
+    "not a person": (lambda it: it.not_a_person(ONE), ["not-a-person", ONE]),
+}
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_methods_do_what_the_verbs_do(out: Path, tmp_path: Path, verb: str) -> None:
+    def record(folder: Path) -> dict[str, object]:
+        read = json.loads((folder / "clusters.json").read_text())
+        read["settings"].pop("decisions")  # ids of decisions are of their time
+        return read  # type: ignore[no-any-return]
+
+    twin = tmp_path / "twin"
+    twin.mkdir()
+    face_table.write(table_of(ALL), twin / "faces.npz")
+    cluster_table(table_of(ALL), twin, NONE, source=str(twin / "faces.npz"))
+    method, arguments = VERBS[verb]
+    with fc.open(out) as library:
+        method(library)
+        (past,) = library.history()
+        assert (past.holds, past.found) == (True, True)
+    assert cli(arguments[0], twin, *arguments[1:]).exit_code == 0
+    assert record(out) == record(twin)
+    with fc.open(out) as library:
+        library.undo()
+        done, undoing = library.history()
+        assert (done.holds, undoing.said) == (False, f"undo {past.id}")
+    assert cli("undo", twin).exit_code == 0
+    assert record(out) == record(twin)
+
+
+def test_library_shows_people_and_photos(out: Path) -> None:
+    with fc.open(out) as library:
+        assert [person.id for person in library.show()] == [ONE, TWO, THREE]  # type: ignore[union-attr]
+        photos = library.show(THREE)
+        assert isinstance(photos, dict)
+        assert sorted(photos) == ["/none/09.jpg", "/none/10.jpg", "/none/11.jpg"]
+        assert library.show(ONE, TWO) == {}
+
+
+def test_what_is_no_library_is_told(tmp_path: Path) -> None:
+    with pytest.raises(FaceclusterError, match=r"holds no clusters\.json"):
+        fc.open(tmp_path)
+    with pytest.raises(FaceclusterError, match="give a folder of people"):
+        fc.open(tmp_path / "nowhere")
+    with pytest.raises(FaceclusterError, match="an empty name"):
+        fc.open("")
+    with pytest.raises(TypeError, match="library: expected a path; got int"):
+        fc.open(3)  # type: ignore[arg-type]
+    with fc.open(tmp_path / "new", new=True) as library, pytest.raises(FaceclusterError, match="nobody has"):
+        library.people  # noqa: B018 - it is asked for
+
+
+def test_closed_library_lets_others_in(out: Path) -> None:
+    library = fc.open(out)
+    library.close()
+    library.close()
+    with fc.open(out, new=False) as other:
+        assert other.people.counts.people == 3
