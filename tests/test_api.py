@@ -391,8 +391,8 @@ def test_what_is_added_to_needs_a_file() -> None:
     with pytest.raises(ValueError, match="append: adds to a face table; expected an output"):
         fc.encode("photos", append=True)
     for what in ("append", "keep_missing"):
-        with pytest.raises(ValueError, match="fresh: forgets"):
-            fc.encode("photos", output="faces.npz", fresh=True, **{what: True})
+        with pytest.raises(ValueError, match="prune: lets go"):
+            fc.encode("photos", output="faces.npz", prune=True, **{what: True})
 
 
 def test_photos_are_added_to_a_table_and_their_faces_checked(folder: Path) -> None:

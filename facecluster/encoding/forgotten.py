@@ -1,13 +1,14 @@
 """Faces that were forgotten are left out, wherever their photos turn up: renamed, copied, edited, or encoded anew.
 
-What is known of a forgotten face is its place (`forgotten_jsonl.Place`): a box in a picture. The same picture is known by
-its digest; an edit of it, by the photo's id; and a copy that was scaled or saved again, by what the picture looks like.
+What is known of a forgotten face is its place (`forgotten_jsonl.Place`): a box in a picture. The same picture is known
+by its digest; an edit of it, by the photo's id; and a copy that was scaled or saved again, by what the picture looks
+like.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from facecluster.encoding.analysis import Analysis, Row, ids_of
 from facecluster.encoding.resume import Past
 from facecluster.formats.forgotten_jsonl import Place
-from facecluster.identity.boxes import lose_faces
+from facecluster.identity.boxes import SAME_FACE_IOU, lose_faces, overlaps
 from facecluster.identity.edited import ForgottenPlaces, forgotten_in
 from facecluster.identity.evidence import NEAR_DUPLICATE_BITS
 from facecluster.table import LOST, NO_FACE, FaceTable
@@ -40,8 +41,8 @@ class Left:
 def leave_out(rows: Sequence[Row], places: Iterable[Place], past: Past) -> Left:
     """Leave out the faces that are forgotten.
 
-    A table of an older facecluster says of a photo that faces of it are gone, and has no list of their places: where such a
-    photo is analysed again, all its faces that the table did not have count as forgotten, and get on the list.
+    A table of an older facecluster says of a photo that faces of it are gone, and has no list of their places: where
+    such a photo is analysed again, all its faces that the table did not have count as forgotten, and get on the list.
 
     Args:
         rows: photos, which know who they are (`Analysis.digest`).
@@ -49,16 +50,16 @@ def leave_out(rows: Sequence[Row], places: Iterable[Place], past: Past) -> Left:
         past: the earlier table.
     """
     known = _Places(places)
-    before = {row.path: row.analysis for row in past.rows}
-    unlisted = past.settings is not None and not past.settings.options.get("check")
+    ids = {face for row in past.rows for face in ids_of(row.analysis)} if known else set()
+    unlisted = _unlisted(past)
     result: list[Row] = []
     counts: dict[str, int] = {}
     added: list[Place] = []
     for row in rows:
         new = row.analysis
-        gone = known.gone(new, before.get(row.path))
-        if unlisted and (was := before.get(row.path)) is not None and _forgot_unlisted(was, new, known):
-            found = ~np.isin(ids_of(new), ids_of(was))
+        gone = known.gone(new, ids)
+        if new.looks and new.digest in unlisted:
+            found = np.array([face not in unlisted[new.digest] for face in ids_of(new)], dtype=np.bool_)
             added += (_place(new, box) for box in new.faces["box"][found & ~gone].tolist())
             gone |= found
         if gone.any():
@@ -83,8 +84,10 @@ def without_places(table: FaceTable, places: Sequence[Place]) -> FaceTable:
         own = slice(start[i], start[i + 1])
         if known.has_photo(digest, pixels):
             for place in known.of(digest, pixels):
-                gone[own] |= _same_place(place, faces.anchor[own].astype(np.float64))
-                gone[own] |= _same_place(place, faces.box[own].astype(np.float64))
+                if place.box is None or (pixels and place.pixels == pixels):
+                    gone[own] |= _same_place(place, faces.box[own])
+                elif place.photo == digest and place.pixels in ("", digest):
+                    gone[own] |= _same_place(place, faces.anchor[own])
     if not gone.any():
         return table
     photo = faces.photo.astype(np.int64)
@@ -107,6 +110,9 @@ class _Places:
                 self._by_photo[key].append(place)
         self._looks = np.array([place.looks for place in self._all], dtype=np.uint64)
 
+    def __bool__(self) -> bool:
+        return bool(self._all)
+
     def has_photo(self, digest: str, pixels: str) -> bool:
         return digest in self._by_photo or pixels in self._by_photo
 
@@ -124,45 +130,63 @@ class _Places:
             near |= np.unpackbits(differing, axis=1).sum(axis=1) <= NEAR_DUPLICATE_BITS
         return [place for place, is_near in zip(self._all, near & (self._looks != 0), strict=True) if is_near]
 
-    def gone(self, new: Analysis, was: Analysis | None) -> NDArray[np.bool_]:
-        """Say which faces of a photo are forgotten -> (n,)."""
+    def gone(self, new: Analysis, earlier: Collection[str]) -> NDArray[np.bool_]:
+        """Say which faces of a photo are forgotten.
+
+        Args:
+            new: the photo.
+            earlier: ids of faces that the earlier table has. They go only where they lie in the very place.
+
+        Returns:
+            (n,)
+        """
         gone = np.zeros(len(new.faces), dtype=np.bool_)
         if not len(new.faces):
             return gone
         own = self.of(new.digest, new.pixels)
         alike = [place for place in self.alike(new.looks) if place not in own]
+        if not own and not alike:
+            return gone
+        kept = np.array([face in earlier for face in ids_of(new)], dtype=np.bool_)
         for place in (*own, *alike):
-            if place in own and place.pixels in (new.pixels, ""):
-                gone |= _same_place(place, new.faces["anchor"].astype(np.float64))
-                continue
-            if place.box is None and place in own:
+            is_own = place in own
+            if is_own and place.box is None:
                 gone[:] = True
-                continue
-            kept = np.isin(ids_of(new), [] if was is None else ids_of(was))
-            box = np.array([place.box or (0, 0, *place.size)])
-            gone |= forgotten_in(
-                ForgottenPlaces(place.size, box, place.looks),
-                new.faces["box"],
-                new.size,
-                new.looks or (new.hash,),
-                relation="edit" if place in own else "alike",
-                known=kept,
-            )
+            elif is_own and place.pixels == new.pixels:
+                gone |= _same_place(place, new.faces["box"])
+            else:
+                if is_own and not place.pixels:
+                    gone |= _same_place(place, new.faces["anchor"])
+                if not all(place.size):
+                    continue
+                gone |= forgotten_in(
+                    ForgottenPlaces(place.size, np.array([place.box or (0, 0, *place.size)]), place.looks),
+                    new.faces["box"],
+                    new.size,
+                    new.looks or (new.hash,),
+                    relation="edit" if is_own else "alike",
+                    known=kept,
+                )
         return gone
 
 
-def _forgot_unlisted(was: Analysis, new: Analysis, known: _Places) -> bool:
-    """Whether an older facecluster forgot faces of a photo, which was analysed again now."""
-    return bool(was.lost & LOST) and bool(new.looks) and not known.has_photo(was.digest, was.pixels)
+def _unlisted(past: Past) -> dict[str, set[str]]:
+    """Find photos of which an older facecluster forgot faces: by id, which faces it left."""
+    if past.settings is None or past.settings.options.get("check"):
+        return {}  # it is not said which of them merely failed the check
+    left: dict[str, set[str]] = {}
+    for _, _, was in past.rows:
+        if was.lost & LOST and was.digest and not was.pixels:
+            left.setdefault(was.digest, set()).update(ids_of(was))
+    return left
 
 
-def _same_place(place: Place, box: NDArray[np.float64]) -> NDArray[np.bool_]:
+def _same_place(place: Place, box: NDArray[np.floating]) -> NDArray[np.bool_]:
     """Say which of (n, 4) boxes are of the face at a place of the same picture -> (n,)."""
-    from facecluster.identity.boxes import SAME_FACE_IOU, overlaps
-
     if place.box is None:
         return np.ones(len(box), dtype=np.bool_)
-    same: NDArray[np.bool_] = overlaps(np.tile(np.array(place.box), (len(box), 1)), box) >= SAME_FACE_IOU
+    places = np.tile(np.array(place.box), (len(box), 1))
+    same: NDArray[np.bool_] = overlaps(places, box.astype(np.float64)) >= SAME_FACE_IOU
     return same
 
 

@@ -327,11 +327,12 @@ def places_in_table(table: FaceTable, target: Target) -> Iterator[Place]:
     for row, path in enumerate(photos.path.tolist()):
         if target.has_photo(path) and digests[row] in target.contents:
             yield place(row, None)
-    for face_id, row, anchor in zip(
-        faces.id.tolist(), faces.photo.tolist(), faces.anchor.tolist(), strict=True
-    ):
+    columns_of_faces = (faces.id, faces.photo, faces.box, faces.anchor)
+    for face_id, row, box, anchor in zip(*(column.tolist() for column in columns_of_faces), strict=True):
         if digest_of(face_id) in target.boxes and target.has_face(digest_of(face_id), anchor):
-            yield place(row, anchor)
+            yield place(row, box)
+            if anchor != box:  # the photo was edited since: also where the face was at first
+                yield Place(digests[row], "", 0, (0, 0), (anchor[0], anchor[1], anchor[2], anchor[3]))
 
 
 def places_in_result(result: Result, target: Target) -> Iterator[Place]:
