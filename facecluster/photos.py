@@ -17,7 +17,6 @@ from datetime import datetime, timedelta, timezone
 from io import BytesIO
 from typing import BinaryIO, TypeAlias
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
@@ -53,6 +52,9 @@ Strips = Callable[[int, int], Image.Image]
 
 _STRIP_ROWS = 64
 """Rows converted at a time, so that no second copy of a whole photo is ever made."""
+
+_PNG_EXIF = (b"eXIf", b"Raw profile type exif")
+"""Where Pillow finds EXIF data in a PNG."""
 
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -199,14 +201,16 @@ def read(path: str | os.PathLike[str]) -> tuple[bytes, float]:
     """Read a photo's file.
 
     Returns:
-        Its bytes; and when the file was changed last, in seconds since 1970.
+        Its bytes; and when the file was changed last, in seconds since 1970, also where that was hidden afterwards
+        (`exiftool -P`), or where only its name changed.
 
     Raises:
         PhotoError: the file cannot be read, with the reason.
     """
     try:
         with _open(path) as file:
-            return file.read(), os.fstat(file.fileno()).st_mtime
+            status = os.fstat(file.fileno())
+            return file.read(), max(status.st_mtime, status.st_ctime)
     except (OSError, MemoryError) as error:
         raise PhotoError(_reason(error)) from error
 
@@ -250,15 +254,28 @@ def decode(source: str | os.PathLike[str] | bytes, *, max_pixels: int = MAX_PIXE
         raise PhotoError(_reason(error)) from error
 
 
-def taken_in(data: bytes) -> float | None:
-    """Tell when a photo was taken without decoding it; None where that is not known so."""
+def taken_in(data: bytes) -> float:
+    """Tell when a photo was taken, as `decode` does, without decoding it.
+
+    Args:
+        data: the bytes of the file.
+
+    Returns:
+        As `taken`; NaN also where the file is broken.
+    """
     try:
         if data[4:8] == b"ftyp" and data[8:12] in HEIF_BRANDS:
-            return None
+            import pillow_heif  # a tenth of a second that only HEIF needs
+
+            exif = Image.Exif()
+            exif.load(pillow_heif.open_heif(data).info.get("exif") or b"")
+            return taken(exif)
+        if data[:4] == b"\x89PNG" and not any(name in data for name in _PNG_EXIF):
+            return math.nan  # Pillow would decode it all to find none
         with Image.open(BytesIO(data), formats=FORMATS) as image:
             return taken(image.getexif())
     except Exception:  # noqa: BLE001 - as in decode
-        return None
+        return math.nan
 
 
 def taken(exif: Image.Exif) -> float:
@@ -336,6 +353,8 @@ def brightness_bits(luminance: NDArray[np.float64]) -> int:
 
 def _resize(pixels: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
     """Average pixels over the areas of fewer."""
+    import cv2  # a tenth of a second, and only workers need it
+
     return np.asarray(cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
 
 
@@ -397,6 +416,8 @@ def _strips_of(image: Image.Image) -> Strips:
 
 def _strips_of_large_webp(file: BinaryIO) -> Strips:
     """The rows of a picture decoded by OpenCV: Pillow holds four copies, 1.6 GB for 100 megapixels."""
+    import cv2
+
     file.seek(0)
     stored = cv2.imdecode(np.frombuffer(file.read(), np.uint8), cv2.IMREAD_UNCHANGED)
     if stored is None:

@@ -172,7 +172,9 @@ def test_changed_photo_is_not_drawn_on(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     Image.new("RGB", (100, 100)).save(path)
     table = make_table(
-        np.ones((1, 128)), paths=[str(path)], photos={"size": [[100, 100]], "digest": [photos.digest(path)]}
+        np.ones((1, 128)),
+        paths=[str(path)],
+        photos={"size": [[100, 100]], "digest": [photos.digest(path.read_bytes())]},
     )
     (photo,) = check_photos(table, {"yaw": Limit(5, 6)})
     make_picture(photo)

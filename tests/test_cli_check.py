@@ -53,7 +53,7 @@ def table(tmp_path: Path) -> FaceTable:
         paths=paths,
         photos={
             "size": [[400, 300]] * 3 + [[0, 0]],
-            "digest": [photos.digest(path) for path in paths],
+            "digest": [photos.digest(Path(path).read_bytes()) for path in paths],
             "status": [OK, OK, NO_FACE, UNREADABLE],
             "reason": ["", "", "", "no photo"],
         },

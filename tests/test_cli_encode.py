@@ -66,7 +66,7 @@ def test_help_tells_the_real_defaults() -> None:
     assert defaults.max_side is None
     assert defaults.mirror is False
     assert defaults.check is None
-    assert "--check [clustering|passport]" in text
+    assert "--check [clustering|passport|none]" in text
     assert f"[{'|'.join(detect.DETECTORS)}]" in text
     assert f"[{'|'.join(encode.ENCODERS)}]" in text
 
@@ -87,7 +87,7 @@ def test_encode_writes_a_table_and_tells_how_it_went(album: Path, tmp_path: Path
     assert (code, out) == (0, b"")
     assert err.startswith(
         "2 photos with 1 face; 0 without a face, 1 unreadable, 1 known from before\n"
-        "1 photo of the earlier table is not among these any more: left out (--keep-missing keeps them)\n"
+        f"1 photo is gone, and left out now:\n  {album / 'b.jpg'}\n"
     )
 
 
@@ -98,10 +98,7 @@ def test_photos_are_added_to_a_table(album: Path, tmp_path: Path) -> None:
         assert (code, out) == (0, b"")
         assert err.startswith("1 photo with 1 face; 0 without a face, 0 unreadable, 0 known from before\n")
         (album / name).unlink()
-    assert (
-        "\n1 photo of the earlier table is not among these: kept; the table has 2 photos with 2 faces\n"
-        in err
-    )
+    assert "\n1 earlier photo not among these: kept; the table has 2 photos with 2 faces\n" in err
     assert face_table.read(output).photos.path.tolist() == [str(album / "a.jpg"), str(album / "b.jpg")]
     code, _, err = run("encode", album, "-o", output, "--append")
     assert code == 1
@@ -131,7 +128,9 @@ def test_only_faces_that_pass_the_check_are_kept_and_the_others_told(
             rf"  left out: {re.escape(str(small))}: the face fails the check: width \d\S+ < 75", lines[2]
         )
         assert len(lines) == 4
-    code, _, err = run("encode", album, "-o", output)
+    code, _, err = run("encode", album, "-o", output)  # as last time
+    assert (code, err.count("0 new faces fail the check clustering")) == (0, 1)
+    code, _, err = run("encode", album, "-o", output, "--check", "none")
     assert code == 1
     assert "check: clustering there, none now" in err
     code, _, err = run("encode", small, "-o", tmp_path / "other.npz", "--check", "clustering", "-q")
@@ -234,10 +233,10 @@ def test_standard_output_gets_what_the_file_gets(album: Path, tmp_path: Path) ->
         (["no.jpg", "-o", "faces.npz"], "no.jpg: No such file or directory"),
         ([".", "-o", "faces.txt"], "ends in .npz or .pickle"),
         ([".", "-o", "faces.npz", "-0"], "give - for it"),
-        ([".", "-o", "faces.npz", "--fresh", "--keep-missing"], "give one of them"),
-        ([".", "-o", "faces.npz", "--fresh", "--append"], "what --append keeps; give one of them"),
+        ([".", "-o", "faces.npz", "--prune", "--keep-missing"], "give one of them"),
+        ([".", "-o", "faces.npz", "--prune", "--append"], "what --append keeps; give one of them"),
         ([".", "-o", "-", "--append"], "give a file with -o"),
-        ([".", "-o", "faces.npz", "--check", "none"], "'none' is not one of"),
+        ([".", "-o", "faces.npz", "--check", "good"], "'good' is not one of"),
         ([".", "-o", "faces.npz", "--detector", "eye"], "'eye' is not one of"),
         ([".", "-o", "faces.npz", "--min-face", "-1"], "not in the range"),
         ([".", "-o", "faces.npz", "--min-face", "nan"], "nan is no finite number"),

@@ -5,6 +5,7 @@ import os
 import struct
 import subprocess
 import sys
+import time
 import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -184,23 +185,30 @@ def test_results_of_ours_are_searched_only_if_they_are_named(tmp_path: Path) -> 
 # -------------------------------------------------------------------------------------------------- digesting
 
 
-def test_a_digest_depends_on_the_bytes_alone(tmp_path: Path) -> None:
-    for name, data in {"a": b"x" * 3_000_000, "b": b"x" * 3_000_000, "c": b"x" * 3_000_001, "d": b""}.items():
-        (tmp_path / name).write_bytes(data)
-    a, b, c, d = (photos.digest(tmp_path / name) for name in "abcd")
+def test_a_digest_depends_on_the_bytes_alone() -> None:
+    a, b, c, d = map(photos.digest, (b"x" * 3_000_000, b"x" * 3_000_000, b"x" * 3_000_001, b""))
     assert a == b
     assert len({a, c, d}) == 3
     assert all(len(digest) == 32 for digest in (a, c, d))
 
 
-def test_what_is_no_file_has_no_digest(tmp_path: Path) -> None:
+def test_a_file_is_read_with_the_time_of_its_last_change_also_where_that_is_hidden(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"x")
+    before = time.time()
+    os.utime(tmp_path / "a", (1, 1))  # as exiftool -P does
+    data, changed = photos.read(tmp_path / "a")
+    assert data == b"x"
+    assert changed > before - 1
+
+
+def test_what_is_no_file_cannot_be_read(tmp_path: Path) -> None:
     for path, reason in {
         tmp_path: "folder",
         tmp_path / "no": "no such file",
         Path(os.devnull): "regular",
     }.items():
         with pytest.raises(PhotoError, match=reason):
-            photos.digest(path)
+            photos.read(path)
 
 
 # --------------------------------------------------------------------------------------------------- decoding
@@ -387,7 +395,7 @@ def test_a_file_without_permission_is_unreadable(picture: Image.Image, tmp_path:
     path.chmod(0)
     if os.access(path, os.R_OK):
         pytest.skip("this user may read everything")
-    for function in (photos.decode, photos.digest):
+    for function in (photos.decode, photos.read):
         with pytest.raises(PhotoError, match="permission denied"):
             function(path)
 

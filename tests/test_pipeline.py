@@ -16,10 +16,11 @@ import pytest
 from PIL import Image, ImageOps
 from tables import assert_same
 
-from facecluster import photos
+from facecluster import photos, picture
 from facecluster.durable.journal import Journal
 from facecluster.encoding import pipeline, resume
 from facecluster.encoding.analysis import FACE, Analysis, pack
+from facecluster.encoding.keep import Keep, Kept
 from facecluster.encoding.pipeline import Encoded, encode_photos
 from facecluster.errors import FaceclusterError, OutputError, TableError, UsageError
 from facecluster.formats import face_table
@@ -74,10 +75,11 @@ def run(
     keep_missing: bool = False,
     append: bool = False,
 ) -> Encoded:
+    """Encode photos; of an album, or of the folders in which they lie, all is looked at."""
     paths = photos.find_photos([album]) if isinstance(album, Path) else album
-    return encode_photos(
-        paths, options, output=output, jobs=jobs, fresh=fresh, keep_missing=keep_missing, append=append
-    )
+    folders = [str(album)] if isinstance(album, Path) else map(os.path.dirname, paths)
+    keep = Keep(tuple(folders), missing=keep_missing, append=append)
+    return encode_photos(paths, options, output=output, jobs=jobs, fresh=fresh, keep=keep)
 
 
 def encoded_names(encoded: Encoded) -> list[str]:
@@ -215,9 +217,10 @@ def test_a_grown_folder_gives_what_a_fresh_run_gives(suffix: str, album: Path, t
     new = [name in ("photo-3.jpg", "photo-5.jpg") for name in encoded_names(after)]
     n_without_face = 0 if suffix == "npz" else 1  # the pickle has no rows for photos without a face
     assert after.n_reused == len(new) - sum(new) - 1 - n_without_face
-    assert after.n_vanished == 1  # photo-2
+    assert [os.path.basename(path) for path in after.kept.renamed] == ["photo-1.jpg"]
+    assert [os.path.basename(path) for path in after.kept.dropped] == ["photo-2.jpg"]
     assert after.n_new_faces == int(np.isin(after.table.faces.photo, np.flatnonzero(new)).sum())
-    assert before.n_reused == before.n_vanished == 0
+    assert (before.n_reused, before.kept) == (0, Kept())
     run(album, fresh)
     assert output.read_bytes() == fresh.read_bytes()
 
@@ -247,7 +250,8 @@ def test_missing_photos_are_kept_on_request_as_they_were(album: Path, tmp_path: 
         (album / name).unlink()
     kept = run(album, output, keep_missing=True)
     again = run(album, output, keep_missing=True)
-    assert kept.n_vanished == again.n_vanished == 3
+    assert [len(of.kept.rows) for of in (kept, again)] == [3, 3]
+    assert [os.path.basename(path) for path in kept.kept.renamed] == ["photo-0.jpg"]
     assert (
         encoded_names(kept)[-3:] == encoded_names(again)[-3:] == ["broken.jpg", "no face.png", "photo-1.jpg"]
     )
@@ -255,7 +259,7 @@ def test_missing_photos_are_kept_on_request_as_they_were(album: Path, tmp_path: 
     old = before.faces.encoding[names[before.faces.photo] == "photo-1.jpg"]
     assert np.array_equal(kept.table.faces.encoding[-len(old) :], old)
     dropped = run(album, output)
-    assert dropped.n_vanished == 3
+    assert len(dropped.kept.dropped) == 3
     assert len(dropped.table.photos) == len(kept.table.photos) - 3
 
 
@@ -263,14 +267,14 @@ def test_photos_added_to_a_table_leave_its_rows_where_and_as_they_are(album: Pat
     output = tmp_path / "faces.npz"
     first = [str(album / name) for name in ("photo-1.jpg", "photo-0.jpg", "broken.jpg", "no face.png")]
     one = run(first, output, append=True)  # there is none yet
-    assert (one.table.photos.path.tolist(), one.n_vanished) == (first, 0)
+    assert (one.table.photos.path.tolist(), one.kept.rows) == (first, [])
     for name in ("photo-1.jpg", "no face.png"):
         (album / name).unlink()
 
     second = [str(album / name) for name in ("photo-2.jpg", "copy of 0.jpg")]
     two = run(second, output, append=True)
     assert two.table.photos.path.tolist() == first + second
-    assert (two.n_reused, two.n_vanished) == (1, 4)  # the copy is known, and its original stays too
+    assert (two.n_reused, len(two.kept.rows)) == (1, 4)  # the copy is known, and its original stays too
     for name, column in vars(one.table.photos).items():
         assert np.array_equal(getattr(two.table.photos, name)[:4], column, equal_nan=name == "time"), name
     for name, column in vars(one.table.faces).items():
@@ -283,7 +287,8 @@ def test_photos_added_to_a_table_leave_its_rows_where_and_as_they_are(album: Pat
     shutil.copy(album / "photo-3.jpg", album / "photo-0.jpg")  # changed: brought up to date in its place
     three = run([str(album / "photo-4.jpg"), first[1]], output, append=True).table.photos
     assert three.path.tolist() == [*first, *second, str(album / "photo-4.jpg")]
-    assert three.digest[1] == photos.digest(album / "photo-3.jpg") != two.table.photos.digest[1]
+    photo = photos.decode(album / "photo-3.jpg")
+    assert three.digest[1] == picture.pixel_digest(photo.pixels, photo.size) != two.table.photos.digest[1]
 
 
 def test_a_photo_that_cannot_be_read_is_added_with_its_reason(album: Path, tmp_path: Path) -> None:
@@ -465,7 +470,7 @@ def test_what_an_interrupted_run_did_of_other_photos_is_dropped_with_a_notice(
     album: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     output = tmp_path / "faces.npz"
-    analysis = Analysis((3, 4), OK, "", np.nan, 1, np.zeros(1, FACE))
+    analysis = Analysis("", "0" * 32, (3, 4), OK, "", np.nan, 1, np.zeros(1, FACE))
     headers = resume._journal_headers(EncodeOptions().settings(), fresh=False)
     with Journal(tmp_path / "faces.npz.partial", *headers) as journal:
         list(journal.replay())

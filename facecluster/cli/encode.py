@@ -8,7 +8,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -55,7 +55,7 @@ class Request:
     jobs: int
     quiet: bool
     fresh: bool = False
-    keep: Keep = Keep()
+    keep: Keep = field(default_factory=Keep)
     verbose: bool = False
 
     @property
@@ -387,7 +387,15 @@ def summary(encoded: Encoded, seconds: float, request: Request, output: Path | N
 def _about_earlier(encoded: Encoded, request: Request) -> list[str]:
     """Say what became of photos that were there before: the ones that went or are missing by name."""
     kept, lines = encoded.kept, []
-    if kept.unseen:
+    holding = {os.path.dirname(path) for path in encoded.table.photos.path[encoded.asked].tolist()}
+    if request.keep.append or request.keep.missing:
+        if kept.rows:
+            table = encoded.table
+            lines.append(
+                f"{many(len(kept.rows), 'earlier photo')} not among these: kept; "
+                f"the table has {many(len(table.photos), 'photo')} with {many(len(table.faces), 'face')}"
+            )
+    elif kept.unseen:
         lines.append(f"{many(kept.unseen, 'earlier photo')} of other places: kept")
     if kept.renamed:
         lines.append(
@@ -402,8 +410,10 @@ def _about_earlier(encoded: Encoded, request: Request) -> list[str]:
         n = len(kept.dropped)
         lines.append(f"{many(n, 'photo')} {_are(n)} gone, and left out now{_shown(kept.dropped, request)}")
     for folder, paths in kept.held.items():
-        n, there = len(paths), os.path.isdir(folder)
-        why = "more than a third of the folder is gone" if there else "the folder is not there"
+        n, there = len(paths), folder in holding
+        why = "more than a third of the folder is gone" if there else "the folder is "
+        if not there:
+            why += "empty" if os.path.isdir(folder) else "not there"
         lines.append(
             f"{printable(folder)}: {many(n, 'photo')} {_are(n)} not there; kept, as {why} (--prune lets them go)"
             f"{_shown(paths, request) if there else ''}"

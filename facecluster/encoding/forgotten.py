@@ -53,7 +53,7 @@ def leave_out(rows: Sequence[Row], places: Iterable[Place], past: Past) -> Left:
     """
     known = _Places(places)
     before = {row.path: row.analysis for row in past.rows}
-    unlisted = past.settings is not None and not past.settings.options.get("check")
+    unlisted = _unlisted(past)
     result: list[Row] = []
     counts: dict[str, int] = {}
     added: list[Place] = []
@@ -62,10 +62,10 @@ def leave_out(rows: Sequence[Row], places: Iterable[Place], past: Past) -> Left:
         gone = known.gone(_found(new), _known(new, before.get(row.path)))
         if new.looks and not known.has_photo(
             "", new.pixels
-        ):  # an edit or a copy, of which there may be copies too
+        ):  # an edit or a copy, of which there may be copies
             added += (_place(new, box) for box in new.faces["box"][gone].tolist())
-        if unlisted and (was := before.get(row.path)) is not None and _forgot_unlisted(was, new, known):
-            found = ~np.isin(ids_of(new), ids_of(was))
+        if new.looks and new.digest in unlisted and not known.has_photo(new.digest, new.pixels):
+            found = np.array([face not in unlisted[new.digest] for face in ids_of(new)], dtype=np.bool_)
             added += (_place(new, box) for box in new.faces["box"][found & ~gone].tolist())
             gone |= found
         if gone.any():
@@ -214,14 +214,19 @@ def _bits(values: NDArray[np.uint64]) -> NDArray[np.int64]:
 _ONES = np.array([number.bit_count() for number in range(256)], dtype=np.int64)
 
 
-def _forgot_unlisted(was: Analysis, new: Analysis, known: _Places) -> bool:
-    """Whether an older facecluster forgot faces of a photo, which was analysed again now.
+def _unlisted(past: Past) -> dict[str, set[str]]:
+    """Find photos of which an older facecluster forgot faces: by id, which faces it left.
 
     It knew no pixels. Where they are known, the list is all there is, so that its lines may be taken away again.
     """
-    if was.pixels or not was.lost & LOST or not new.looks:
-        return False
-    return not known.has_photo(was.digest, new.pixels)
+    if past.settings is None or past.settings.options.get("check"):
+        return {}  # it is not said which of them merely failed the check
+    left: dict[str, set[str]] = {}
+    for row in past.rows:
+        was = row.analysis
+        if was.lost & LOST and was.digest and not was.pixels:
+            left.setdefault(was.digest, set()).update(ids_of(was))
+    return left
 
 
 def _is_bare(was: Analysis, known: _Places) -> bool:

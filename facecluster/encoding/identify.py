@@ -1,15 +1,17 @@
 """Which photo is it: photos of a run get the ids of the photos that an earlier table has, and so do their faces.
 
 A picture that is known keeps its id, wherever it lies. A picture that is new at a path that is known is an edit of the
-photo there, if the two show the same faces or look the same (`identity.edited`); the photo keeps its id then, and the faces
-that are the same keep theirs, and their anchors. Any other picture is a new photo, whose id is the digest of its pixels.
+photo there, if the two show the same faces or look the same (`identity.edited`); the photo keeps its id then, and the
+faces that are the same keep theirs, and their anchors. Any other picture is a new photo, whose id is the digest of its
+pixels.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,13 +28,15 @@ class Before:
 
     Attributes:
         by_path: what is known of each photo.
-        by_pixels: the same by the digest of its pixels, of the first one.
-        highest: highest number in the face ids of each photo.
+        by_pixels: the same by the digest of its pixels, of the first one that can be read.
+        by_id: the same by the photo's id.
+        highest: highest number in the face ids of each photo; grows as faces get numbers.
     """
 
     def __init__(self, rows: Iterable[Row]) -> None:
         self.by_path: dict[str, Analysis] = {}
         self.by_pixels: dict[str, Analysis] = {}
+        self.by_id: dict[str, Analysis] = {}
         self.highest: dict[str, int] = {}
         for row in rows:
             self.learn(row)
@@ -41,8 +45,9 @@ class Before:
         """Take note of a photo."""
         known = row.analysis
         self.by_path[row.path] = known
-        if known.pixels:
-            self.by_pixels.setdefault(known.pixels, known)
+        for found, key in ((self.by_pixels, known.pixels), (self.by_id, known.digest)):
+            if key and (key not in found or found[key].status == UNREADABLE):
+                found[key] = known
         for face in ids_of(known):
             number = face.rpartition("-")[2]
             if number.isdecimal():
@@ -71,9 +76,10 @@ def identify(rows: Sequence[Row], before: Before, earlier: Settings | None, now:
         earlier: what that was made with; None: there is none.
         now: what the rows were made with. Encodings are compared where both have one encoder.
     """
-    by_path, by_pixels, highest = before.by_path, before.by_pixels, before.highest
+    by_path, highest = before.by_path, before.highest
     comparable = earlier is not None and earlier.encoder == now.encoder
     join = DEFAULTS[now.encoder].join if comparable and now.encoder in DEFAULTS else None
+    checked = earlier is not None and earlier.options.get("check") is not None
     paths_of: dict[str, list[str]] = defaultdict(list)
     for row in rows:
         if not row.analysis.digest and row.analysis.status != UNREADABLE:
@@ -91,15 +97,19 @@ def identify(rows: Sequence[Row], before: Before, earlier: Settings | None, now:
             result.append(row)
             continue
         if new.pixels not in known:
-            same = by_pixels.get(new.pixels)
-            if same is not None:
-                known[new.pixels] = _named(new, same.digest, same, _same_boxes(same, new), highest)
+            there = [path for path in paths_of[new.pixels] if path in by_path]
+            if new.pixels in before.by_pixels:
+                same = before.by_pixels[new.pixels]
+                found = _named(new, same.digest, same, _same_boxes(same, new, "box"), highest)
+            elif new.pixels in before.by_id:  # as it was before it was edited
+                same = before.by_id[new.pixels]
+                found = _named(new, same.digest, same, _same_boxes(same, new, "anchor"), highest)
             else:
-                known[new.pixels] = _edit_or_new(
-                    new, [by_path[path] for path in paths_of[new.pixels] if path in by_path], highest, join
-                )
-                if known[new.pixels].digest != new.pixels:
-                    edited += (path for path in paths_of[new.pixels] if path in by_path)
+                found = _edit_or_new(new, [by_path[path] for path in there], highest, join)
+                if found.digest != new.pixels:
+                    edited += (path for path in there if by_path[path].digest == found.digest)
+            # What a check left out is judged anew.
+            known[new.pixels] = replace(found, lost=0) if checked else found
         result.append(row._replace(analysis=replace(known[new.pixels], time=new.time)))
     return Identified(result, tuple(edited))
 
@@ -107,7 +117,7 @@ def identify(rows: Sequence[Row], before: Before, earlier: Settings | None, now:
 def _edit_or_new(
     new: Analysis,
     before: Iterable[Analysis],
-    highest: Mapping[str, int],
+    highest: dict[str, int],
     join: float | None,
 ) -> Analysis:
     """Say whether a picture is an edit of one of those that were at its paths, or a new one.
@@ -133,7 +143,7 @@ def _named(
     digest: str,
     was: Analysis | None,
     row_of: NDArray[np.intp],
-    highest: Mapping[str, int],
+    highest: dict[str, int],
 ) -> Analysis:
     """Name the faces of a photo: the ids and anchors of those that were there, else the next numbers.
 
@@ -153,17 +163,27 @@ def _named(
             faces["anchor"][i] = was.faces["anchor"][row]
         else:
             ids.append(f"{digest}-{free}")
+            highest[digest] = free  # twins of a photo may be edited apart, and both have new faces
             free += 1
     lost = 0 if was is None else was.lost
     return replace(new, digest=digest, faces=faces, ids=np.array(ids, dtype=str), lost=lost)
 
 
-def _same_boxes(was: Analysis, new: Analysis) -> NDArray[np.intp]:
-    """Find the faces of one picture again that another detector, or another run, found -> (n,) row in `was`, or -1."""
+def _same_boxes(was: Analysis, new: Analysis, column: Literal["box", "anchor"]) -> NDArray[np.intp]:
+    """Find the faces of one picture again that another detector, or another run, found.
+
+    Args:
+        was: what is known of the photo.
+        new: what was found now.
+        column: "box" if the picture is as in `was`, "anchor" if it is as it was first.
+
+    Returns:
+        (n,) row in `was`, or -1.
+    """
     found = np.full(len(new.faces), -1, dtype=np.intp)
     photo_a, photo_b = (np.zeros(len(of.faces), dtype=np.int64) for of in (was, new))
     rows, places = match_boxes(
-        photo_a, was.faces["box"].astype(np.float64), photo_b, new.faces["box"].astype(np.float64)
+        photo_a, was.faces[column].astype(np.float64), photo_b, new.faces["box"].astype(np.float64)
     )
     found[places] = rows
     return found

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
@@ -54,6 +55,11 @@ class Kept:
     held: dict[str, tuple[str, ...]] = field(default_factory=dict)
     unseen: int = 0
 
+    def without_rows(self) -> Kept:
+        """The same where no row can stay, as its numbers are of another kind."""
+        dropped = (*self.dropped, *(row.path for row in self.rows))
+        return replace(self, rows=[], dropped=dropped, held={}, unseen=0)
+
 
 def stay(before: Sequence[Row], now: Sequence[Row], keep: Keep) -> Kept:
     """Say which rows of an earlier table stay beside those of this run.
@@ -70,16 +76,17 @@ def stay(before: Sequence[Row], now: Sequence[Row], keep: Keep) -> Kept:
     asked = {row.path for row in now}
     rest = [row for row in before if row.path not in asked]
     gone = set() if keep.append and not keep.arriving else renamed(before, now)
-    rest_of_folder: dict[str, list[str]] = defaultdict(list)
+    rest_of_folder: dict[str, list[Row]] = defaultdict(list)
+    looked_in = functools.cache(functools.partial(_is_below, tops=keep.looked_in))
     unseen = 0
     for row in rest:
         folder = os.path.dirname(row.path)
         if row.path in gone:
             continue
-        if not _is_below(folder, keep.looked_in) or os.path.lexists(row.path):
+        if not looked_in(folder) or os.path.lexists(row.path):
             unseen += 1
         else:
-            rest_of_folder[folder].append(row.path)
+            rest_of_folder[folder].append(row)
     if keep.missing or keep.append or keep.arriving:
         dropped: list[str] = []
         held: dict[str, tuple[str, ...]] = {}
@@ -98,38 +105,52 @@ def stay(before: Sequence[Row], now: Sequence[Row], keep: Keep) -> Kept:
 
 
 def _judge(
-    missing: dict[str, list[str]], there: Counter[str], size: Counter[str], *, prune: bool
+    missing: dict[str, list[Row]], there: Counter[str], size: Counter[str], *, prune: bool
 ) -> tuple[list[str], dict[str, tuple[str, ...]]]:
     """Divide missing photos, by folder, into those that go and those that stay.
 
     Args:
-        missing: paths by folder.
+        missing: rows by folder. Those that were never read have nothing to keep.
         there: how many photos each folder holds now.
         size: how many the earlier table knew in it.
         prune: all go.
     """
     dropped: list[str] = []
     held: dict[str, tuple[str, ...]] = {}
-    for folder, paths in missing.items():
-        if prune or (there[folder] and len(paths) <= TOO_MANY * size[folder]):
-            dropped += paths
-        else:
-            held[folder] = tuple(paths)
+    for folder, rows in missing.items():
+        if prune or (there[folder] and len(rows) <= TOO_MANY * size[folder]):
+            dropped += (row.path for row in rows)
+            continue
+        dropped += (row.path for row in rows if not row.analysis.digest)
+        if paths := tuple(row.path for row in rows if row.analysis.digest):
+            held[folder] = paths
     return dropped, held
 
 
 def renamed(before: Iterable[Row], now: Iterable[Row]) -> set[str]:
-    """Find the paths that are not there any more: for each that has a photo newly, one of that photo at most."""
+    """Find the paths that are not there any more, or that were reached by another way now.
+
+    For each path that has a photo newly, one of that photo at most.
+    """
     photo_of = {row.path: row.analysis.digest for row in before}
-    new = Counter(
-        row.analysis.digest
-        for row in now
-        if row.analysis.digest and photo_of.get(row.path) != row.analysis.digest
-    )
+    new: dict[str, list[str]] = defaultdict(list)
+    for row in now:
+        if row.analysis.digest and photo_of.get(row.path) != row.analysis.digest:
+            new[row.analysis.digest].append(row.path)
+    here = {row.path for row in now}
     gone = set()
     for path, photo in photo_of.items():
-        if new[photo] and not os.path.exists(path):
-            new[photo] -= 1
+        others = new.get(photo)
+        if not others or path in here:
+            continue
+        if not os.path.exists(path):
+            others.pop()
+            gone.add(path)
+            continue
+        real = os.path.realpath(path)
+        same = [other for other in others if os.path.realpath(other) == real]
+        if same:
+            others.remove(same[0])
             gone.add(path)
     return gone
 

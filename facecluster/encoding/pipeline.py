@@ -15,7 +15,7 @@ import ctypes
 import logging
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
@@ -23,7 +23,6 @@ from functools import partial
 from pathlib import Path
 from typing import TypeAlias, TypeVar
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -39,7 +38,7 @@ from facecluster.formats.face_table import check_output
 from facecluster.identity.admit import admit
 from facecluster.options import EncodeOptions
 from facecluster.table import ATTRIBUTES, NO_FACE, OK, UNREADABLE, FaceTable
-from facecluster.vision import attributes, detect, encode, mesh, models, parts, pose, quality
+from facecluster.vision import models
 from facecluster.workers import Died, Workers, n_cores, work
 
 _log = logging.getLogger(__name__)
@@ -50,6 +49,8 @@ _M_MMAP_THRESHOLD = -3  # malloc.h of glibc
 _READ_THREADS = 4
 _READ_AHEAD = 64
 """Files that are looked at before they are needed: enough to hide a slow disk."""
+
+_USUAL = Keep()
 
 _CLOCK_S = 2.0
 """Seconds by which times of files are rounded, at most (FAT: Microsoft, "File Times")."""
@@ -137,6 +138,8 @@ def analyse(data: bytes, options: EncodeOptions, known: KnownKeys | None = None)
     Raises:
         PhotoError: it cannot be read.
     """
+    from facecluster.vision import attributes, detect, encode, mesh, parts, pose, quality
+
     photo = photos.decode(data)
     pixels = photo.pixels
     digest = picture.pixel_digest(pixels, photo.size)
@@ -160,7 +163,6 @@ def analyse(data: bytes, options: EncodeOptions, known: KnownKeys | None = None)
     faces = np.empty(len(found.box), FACE)
     width, height = photo.size
     faces["box"] = np.clip(found.box / photo.scale, 0, (width, height, width, height))
-    faces["anchor"] = faces["box"]
     faces["anchor"] = faces["box"]
     faces["score"] = found.score
     faces["landmarks"] = landmarks / photo.scale
@@ -194,7 +196,7 @@ def encode_photos(
     jobs: int = -1,
     fresh: bool = False,
     remake: bool = False,
-    keep: Keep = Keep(),
+    keep: Keep = _USUAL,
     advance: Callable[[], object] = lambda: None,
 ) -> Encoded:
     """Find the faces of photos, and write them as a table.
@@ -226,18 +228,18 @@ def encode_photos(
     if not paths:
         raise FaceclusterError("no photos found; give files, or folders that hold some")
     settings = options.settings()
-    for name in options.models():
-        models.path(name)  # fetched once, here, not by every worker
     if output is not None:
         check_output(output)
     with recall(output, settings, fresh=fresh, remake=remake) as past:
-        if past.remade and not fresh:
+        if past.remade:
             paths = _with_earlier(paths, past.rows, prune=keep.prune)
         found, new = find_faces(paths, options, past, jobs=jobs, advance=advance)
         _warn_of_others(past, found)
         found = _still_there(found) if keep.arriving else _or_none_can_be_read(found)
         identified = identify(found, Before(past.rows), past.settings, settings)
         kept = stay(past.rows, identified.rows, keep)
+        if past.remade:
+            kept = kept.without_rows()
         places = [] if output is None else forgotten_jsonl.read(forgotten_jsonl.list_of(output))
         left = leave_out(_in_order(identified.rows, kept, past, keep), places, past)
         if output is not None:
@@ -247,10 +249,10 @@ def encode_photos(
             face_table.write(table, output)
         if past.journal is not None:
             past.journal.remove()
-    here = set(paths)
+    here, analysed = set(paths), {row.coded for row in found if row.path in new}
     return Encoded(
         table=table,
-        n_reused=sum(row.analysis.status != UNREADABLE and row.path not in new for row in found),
+        n_reused=sum(row.analysis.status != UNREADABLE and row.coded not in analysed for row in found),
         n_new_faces=sum(len(row.analysis.faces) for row in found if row.path in new),
         n_refused=n_refused,
         asked=np.array([row.path in here for row in left.rows], dtype=np.bool_),
@@ -292,10 +294,15 @@ def find_faces(
     n_workers = min(jobs if jobs > 0 else n_cores(), len(paths))
     own = workers is None
     workers = photo_workers(options, known) if workers is None else workers
+    unknown = _with_weights(files.unknown(), options)
     try:
-        with closing(workers.work(files.unknown(), n_workers)) as results:
+        with closing(workers.work(unknown, n_workers)) as results:
             for path, outcome in results:
-                coded, found = ("", unreadable(_obituary(outcome))) if isinstance(outcome, Died) else outcome
+                coded, found = (
+                    (files.started[path], unreadable(_obituary(outcome)))
+                    if isinstance(outcome, Died)
+                    else outcome
+                )
                 if isinstance(found, Known):
                     like = _like(path, found, past)
                     if like is None:
@@ -315,21 +322,19 @@ def find_faces(
     finally:
         if own:
             workers.close()
-    for path, waiting in files.known.items():
-        coded, when = waiting
-        analysis = past.by_coded[coded]
-        rows[path] = Row(path, coded, analysis if when is None else replace(analysis, time=when))
+    for path, (coded, when) in files.known.items():
+        rows[path] = Row(path, coded, replace(past.by_coded[coded], time=when))
     for path, error in files.failed.items():
         rows[path] = Row(path, "", unreadable(str(error)))
     of_coded = {row.coded: row.analysis for row in rows.values()}
-    for path, coded in files.copies.items():
+    for path, (coded, when) in files.copies.items():
         if coded in of_coded:
-            rows[path] = Row(path, coded, of_coded[coded])
-    changed = [
-        path for path in paths if path not in rows
-    ]  # the file that they were copies of is another one since
-    if changed:
-        again, newer = find_faces(changed, options, past, jobs=jobs, workers=None if own else workers)
+            broken = of_coded[coded].status == UNREADABLE
+            rows[path] = Row(path, coded, replace(of_coded[coded], time=np.nan if broken else when))
+    rest = [path for path in paths if path not in rows]
+    if rest:  # they only look alike, or a copy of a file that is another one since
+        stay = None if own else workers
+        again, newer = find_faces(rest, options, past, jobs=jobs, workers=stay, all_anew=True)
         rows |= {row.path: row for row in again}
         new |= newer
     return [rows[path] for path in paths], new
@@ -364,13 +369,12 @@ def encode_each(paths: Sequence[str], options: EncodeOptions, *, jobs: int = -1)
         ModelError: weights are missing.
     """
     settings = options.settings()
-    for name in options.models():
-        models.path(name)  # fetched once, here, not by every worker
     waiting: dict[int, Row] = {}  # for those before them
     n_given = 0
     n_workers = min(jobs if jobs > 0 else n_cores(), len(paths))
     function = partial(_analyse_item, options=options)
-    with closing(work(function, enumerate(paths), n_workers=n_workers, start=prepare_worker)) as results:
+    numbered = enumerate(_with_weights(paths, options))
+    with closing(work(function, numbered, n_workers=n_workers, start=prepare_worker)) as results:
         for (i, path), outcome in results:
             coded, found = ("", unreadable(_obituary(outcome))) if isinstance(outcome, Died) else outcome
             waiting[i] = Row(path, coded, replace(found, digest=found.pixels))
@@ -383,21 +387,33 @@ def encode_each(paths: Sequence[str], options: EncodeOptions, *, jobs: int = -1)
 def _with_earlier(paths: Sequence[str], before: Sequence[Row], *, prune: bool) -> list[str]:
     """Add the photos of the earlier table, all of which are encoded again.
 
+    Args:
+        paths: photos of this run.
+        before: rows of the earlier table.
+        prune: those that are not there may be lost.
+
     Raises:
-        FaceclusterError: some are not there, and would be lost.
+        FaceclusterError: some are not there, by no other name either, and would be lost.
     """
     here = set(paths)
-    rest = [row.path for row in before if row.path not in here]
-    missing = [path for path in rest if not os.path.exists(path)]
+    rest = [row for row in before if row.path not in here]
+    gone = {row.path: row for row in rest if not os.path.exists(row.path)}
+    missing = [path for path, row in gone.items() if row.analysis.digest]
+    if missing and not prune:
+        earlier = {row.path for row in before}
+        look = partial(_look, times={}, since=0.0, with_file=True)
+        new = _ahead(look, (path for path in paths if path not in earlier))
+        seen = {digest for file in new if isinstance(file, _File) for digest in (file.coded, file.digest)}
+        missing = [path for path in missing if not seen & {gone[path].coded, gone[path].analysis.digest}]
     if missing and not prune:
         shown = "".join(f"\n  {path}" for path in missing[:10])
         more = f"\n  ... and {len(missing) - 10} more" if len(missing) > 10 else ""
         raise FaceclusterError(
             f"{len(missing)} photos of the earlier table are not there, and cannot be encoded with other settings:"
-            f"{shown}{more}\nmake them available (is a drive not mounted?), go on with the earlier settings, or let them go"
+            f"{shown}{more}\nmake them available (is a drive not mounted?), go on with the earlier settings, or let "
+            "them go"
         )
-    gone = set(missing)
-    return [*paths, *(path for path in rest if path not in gone)]
+    return [*paths, *(row.path for row in rest if row.path not in gone)]
 
 
 def _in_order(rows: Sequence[Row], kept: Kept, past: Past, keep: Keep) -> list[Row]:
@@ -457,25 +473,38 @@ def _like(path: str, found: Known, past: Past) -> Analysis | None:
     return None if like is None else replace(like, time=found.time, pixels=found.pixels)
 
 
+def _with_weights(paths: Iterable[str], options: EncodeOptions) -> Iterator[str]:
+    """Give paths, and make sure before the first one that the weights are there: once, here, not in every worker."""
+    for i, path in enumerate(paths):
+        if i == 0:
+            for name in options.models():
+                models.path(name)
+        yield path
+
+
 class _Files:
     """The files of photos: which of them are known, and which must be analysed.
 
     Attributes:
-        known: by path, the digest of the coded picture, and the time when it was taken where that may be another now.
-        copies: by path, that digest, of files of the same coded picture as one that is being analysed.
+        known: by path, the digest of the coded picture, and when it was taken.
+        copies: the same of files of the same coded picture as one that is being analysed.
+        started: by path, the digest of files that are being analysed.
         failed: by path, why a file cannot be read.
     """
 
     def __init__(self, paths: Sequence[str], past: Past, advance: Callable[[], object]) -> None:
-        self.known: dict[str, tuple[str, float | None]] = {}
-        self.copies: dict[str, str] = {}
+        self.known: dict[str, tuple[str, float]] = {}
+        self.copies: dict[str, tuple[str, float]] = {}
+        self.started: dict[str, str] = {}
         self.failed: dict[str, PhotoError] = {}
         self._paths, self._past, self._advance = paths, past, advance
 
     def unknown(self) -> Iterator[str]:
         """Look at all files; give the paths of those that must be analysed, `advance` for the others."""
         started: set[str] = set()
-        look = partial(_look, since=self._past.since, with_file=bool(self._past.by_file))
+        look = partial(
+            _look, times=self._past.times, since=self._past.since, with_file=bool(self._past.by_file)
+        )
         for path, file in zip(self._paths, _ahead(look, self._paths), strict=True):
             if isinstance(file, PhotoError):
                 self.failed[path] = file
@@ -485,9 +514,10 @@ class _Files:
                 self._past.by_coded[file.coded] = self._past.by_file[file.digest]
                 self.known[path] = (file.coded, file.time)
             elif file.coded in started:
-                self.copies[path] = file.coded
+                self.copies[path] = (file.coded, file.time)
             else:
                 started.add(file.coded)
+                self.started[path] = file.coded
                 yield path
                 continue
             self._advance()
@@ -500,28 +530,34 @@ class _File:
     Attributes:
         coded: `picture.coded_digest` of it.
         digest: of its bytes, as an older facecluster knew photos; "" where nobody asks.
-        time: `photos.taken`, where the file was changed since the table was written; None: as the table has it.
+        time: as `photos.taken`.
     """
 
     coded: str
     digest: str
-    time: float | None
+    time: float
 
 
-def _look(path: str, since: float, with_file: bool) -> _File | PhotoError:
+def _look(
+    path: str, times: Mapping[str, tuple[str, float]], since: float, with_file: bool
+) -> _File | PhotoError:
     """Read a file and say what it tells before it is decoded.
 
     Args:
         path: of the file.
-        since: seconds since 1970; of a file that was changed later the time is read.
+        times: see `Past`.
+        since: see `Past`.
         with_file: digest the bytes too.
     """
     try:
         data, changed = photos.read(path)
     except PhotoError as error:
         return error
-    time = photos.taken_in(data) if changed >= since - _CLOCK_S else None
-    return _File(picture.coded_digest(data), photos.digest(data) if with_file else "", time)
+    coded = picture.coded_digest(data)
+    earlier, time = times.get(path, ("", 0.0))
+    if earlier != coded or changed >= since - _CLOCK_S:
+        time = photos.taken_in(data)
+    return _File(coded, photos.digest(data) if with_file else "", time)
 
 
 def _ahead(function: Callable[[str], _T], items: Iterable[str]) -> Iterator[_T]:
@@ -544,6 +580,8 @@ def _ahead(function: Callable[[str], _T], items: Iterable[str]) -> Iterator[_T]:
 
 def prepare_worker() -> None:
     """Keep to one core, give memory back, and keep the C libraries' remarks on broken photos off the terminal."""
+    import cv2
+
     cv2.setNumThreads(1)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     # By default glibc keeps up to 32 MB blocks that were freed, in pieces: 448 MB after the networks are loaded,

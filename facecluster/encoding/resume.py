@@ -45,7 +45,9 @@ class Past:
         remade: whether none of its numbers is used again, as the settings are others now.
         interrupted: digests of the coded pictures that an interrupted run had done.
         journal: where this run keeps what it does; None: nowhere.
-        since: seconds since 1970 when the table was written; metadata of files that are older are known.
+        times: by path, the coded picture of each photo of the earlier table, and when it was taken.
+        since: seconds since 1970 when the table was written. Of photos of `times` whose files are older, it is known
+            when they were taken.
     """
 
     rows: list[Row] = field(default_factory=list)
@@ -57,6 +59,7 @@ class Past:
     remade: bool = False
     interrupted: frozenset[str] = frozenset()
     journal: Journal | None = None
+    times: dict[str, tuple[str, float]] = field(default_factory=dict)
     since: float = 0.0
 
     def learn(self, coded: str, analysis: Analysis, path: str = "") -> None:
@@ -109,10 +112,8 @@ def recall(output: Path | None, settings: Settings, *, fresh: bool, remake: bool
         return
     with only_user_of(output):
         earlier = _read_earlier(output, fresh=fresh)
-        remade = (
-            not fresh
-            and earlier is not None
-            and not _may_go_on(output, earlier.settings, settings, remake=remake)
+        remade = earlier is not None and not _may_go_on(
+            output, earlier.settings, settings, remake=remake or fresh
         )
         fresh = fresh or remade
         headers = _journal_headers(settings, fresh=fresh)
@@ -125,6 +126,7 @@ def recall(output: Path | None, settings: Settings, *, fresh: bool, remake: bool
                 remade=remade,
                 interrupted=frozenset(interrupted),
                 journal=journal,
+                times={row.path: (row.coded, row.analysis.time) for row in rows},
                 since=output.stat().st_mtime if output.exists() else 0.0,
             )
             for row in [] if fresh else rows:
@@ -189,7 +191,7 @@ def check_settings(output: Path, before: Settings, now: Settings) -> None:
         raise FaceclusterError(
             f"{output}: made with other settings, and one table holds only one kind of numbers\n"
             + "".join(f"  {line}\n" for line in differences)
-            + "  use the same settings, or another output; encode --fresh makes the table anew of these photos"
+            + "  use the same settings, or another output; encode --fresh makes the table anew"
         )
 
 

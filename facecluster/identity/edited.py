@@ -12,7 +12,6 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
 from facecluster.identity.boxes import SAME_FACE_IOU, overlaps
 from facecluster.identity.evidence import NEAR_DUPLICATE_BITS, SAME_SCENE_BITS
@@ -97,6 +96,8 @@ def match_faces_of_edit(old: EditedSide, new: EditedSide, *, join: float) -> NDA
     Returns:
         (n,) row of `old`, or -1; no row twice.
     """
+    from scipy.optimize import linear_sum_assignment  # half a second, and few runs need it
+
     found = np.full(len(new.box), -1, dtype=np.intp)
     if not len(old.box) or not len(new.box):
         return found

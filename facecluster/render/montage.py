@@ -10,9 +10,7 @@ import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
-from imutils import build_montages
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
@@ -156,6 +154,8 @@ def cut(pixels: NDArray[np.uint8], box: Box) -> NDArray[np.uint8]:
     Returns:
         (`TILE_PX`, `TILE_PX`, 3) uint8.
     """
+    import cv2  # loaded by who reads pixels only
+
     height, width = pixels.shape[:2]
     side = round(MARGIN * max(box.right - box.left, box.bottom - box.top))
     side = max(1, min(side, width, height))
@@ -176,6 +176,8 @@ def arrange(tiles: Sequence[NDArray[np.uint8]], caption: str = "") -> NDArray[np
     Returns:
         (h, w, 3) uint8.
     """
+    from imutils import build_montages
+
     if not 1 <= len(tiles) <= SIDE * SIDE:
         raise ValueError(f"expected 1 to {SIDE * SIDE} tiles, got {len(tiles)}")
     columns = math.ceil(math.sqrt(len(tiles)))

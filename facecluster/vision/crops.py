@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -57,6 +56,8 @@ def averaged(pixels: Pixels, factor: int) -> tuple[Pixels, int]:
     Returns:
         The smaller picture, and the factor that was used: less than asked for where the picture is narrower.
     """
+    import cv2  # loaded by who reads pixels only
+
     height, width = pixels.shape[:2]
     factor = min(factor, height, width)
     if factor < 2:
@@ -78,6 +79,8 @@ def cut(pixels: Pixels, matrix: NDArray[np.float64], size: int) -> Pixels:
         (size, size, 3) uint8. Where the crop is smaller than what it shows by more than two, the region is first
         averaged down by a whole factor, so that a large face does not alias.
     """
+    import cv2  # loaded by who reads pixels only
+
     height, width = pixels.shape[:2]
     low_x, low_y, high_x, high_y = extent(matrix, size)
     if not (low_x - 2 < width and low_y - 2 < height and high_x + 2 > 0 and high_y + 2 > 0):  # or NaN
@@ -100,6 +103,8 @@ def cut(pixels: Pixels, matrix: NDArray[np.float64], size: int) -> Pixels:
 
 def extent(matrix: NDArray[np.float64], size: int) -> tuple[float, float, float, float]:
     """Return left, top, right, bottom of what a size x size crop shows, in pixels of the picture."""
+    import cv2  # loaded by who reads pixels only
+
     (a, b, x), (c, d, y) = (cv2.invertAffineTransform(matrix) * (size, size, 1)).tolist()
     return (
         x + min(a, 0) + min(b, 0),

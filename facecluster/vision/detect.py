@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -160,6 +159,8 @@ def _overlap(one: Array, many: Array) -> Array:
 
 def _reduced(pixels: Pixels, long_side: int) -> tuple[Pixels, Array]:
     """Average a picture down to a long side; also return the exact factors of width and height. Never enlarges."""
+    import cv2  # loaded by who reads pixels only
+
     scale = long_side / max(pixels.shape[:2])
     if scale >= 1:
         return pixels, np.ones(2, np.float32)
