@@ -2,10 +2,10 @@
 
 {"format": 1, "photo": id, "pixels": digest, "looks": perceptual hash, "size": [width, height], "box": [l, t, r, b]}
 
-`photo` is `table.Photos.digest`, `pixels` and `looks` are `pixels` and `hash` of it ("" and "0" where unknown), `size` and
-`box` are in pixels of the upright photo as it was then; a null box stands for all faces of the photo. The box lies in the
-picture of `pixels`; where these are unknown, it is where the face was when the photo was first seen. Files of several
-computers may be put one behind the other. A line that is deleted lets the face be found again.
+`photo` is `table.Photos.digest`, `pixels` and `looks` are `pixels` and `hash` of it ("" and "0" where unknown), `size`
+and `box` are in pixels of the upright photo as it was then. A null box stands for all faces of the photo. The box lies
+in the picture of `pixels`; where these are unknown, it is where the face was when the photo was first seen. Files of
+several computers may be put one behind the other. A line that is deleted lets the face be found again.
 """
 
 from __future__ import annotations
@@ -139,7 +139,8 @@ def _place(line: bytes, where: str) -> Place:
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
         shown = line.decode("utf-8", "replace").strip()[:80]
         raise FaceclusterError(
-            f"{where}: not a forgotten face: {error}: {shown!r}; mend the line, or remove it to let the face be found again"
+            f"{where}: not a forgotten face: {error}: {shown!r}; mend the line, or remove it to let the face be found "
+            "again"
         ) from error
 
 
