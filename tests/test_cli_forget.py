@@ -302,8 +302,8 @@ def test_table_alone_knows_no_people_but_photos(table: FaceTable, tmp_path: Path
     result = forget(tmp_path / "faces.npz", "--person", "Ann")
     assert result.exit_code == 2
     assert (
-        "faces.npz: a face table knows no people; give the RESULT as well, or --label NAME with --labels folder or a "
-        "CSV, or --photo"
+        "faces.npz: a face table knows no people; give the library as well, or say whom by a label of the table, or "
+        "which photos"
     ) in result.stderr
     result = forget(tmp_path / "faces.npz", "--photo", "4.png")
     assert json.loads(result.stdout)["encodings"] == 1
@@ -472,7 +472,7 @@ def test_result_whose_table_was_moved_is_cleaned_with_it_only(table: FaceTable, 
             result = forget(out, *given, "--person", "person-0001", *flags)
             assert (result.exit_code, result.stdout) == (1, "")
             assert f"{out}: its face table {tmp_path / 'gone.npz'} is not there" in result.stderr
-            assert "give it as well, or say --table-gone" in result.stderr
+            assert "if it is nowhere any more: --table-gone" in result.stderr
     assert snapshot(tmp_path) == before
     face_table.write(table, moved)
     result = forget(out, moved, "--person", "person-0001")
@@ -794,7 +794,7 @@ def test_of_somebody_absent_only_so_many_faces_are_known(out: Path, caplog: pyte
     write_result(replace(result, absent=others), out, sizes={}, link="copy", changed=())
     assert json.loads(forget(out, "--person", "person-0001", "-q").stdout)["encodings"] == 5
     assert "person-0001: is absent in" in caplog.text
-    assert "perhaps not all faces are known, only 5: others stay; run cluster again" in caplog.text
+    assert "perhaps not all faces are known, only 5: others stay; group the faces again" in caplog.text
 
 
 def test_somebody_absent_whose_faces_are_somebody_elses_now(out: Path, table: FaceTable) -> None:
@@ -858,7 +858,7 @@ def test_table_that_is_another_one_is_as_if_gone(
     result = forget(out, "--person", "person-0001")
     assert (result.exit_code, result.stdout) == (1, "")
     assert f"{file} is not the face table that it was made from (it lacks" in result.stderr
-    assert f"say --table-gone if it is nowhere any more, or run cluster with -o {out} first" in result.stderr
+    assert f"say that it is nowhere any more, or run cluster with -o {out} first" in result.stderr
     assert snapshot(tmp_path) == before
     face_table.write(table, tmp_path / "real.npz")
     assert forget(out, tmp_path / "real.npz", "--person", "person-0001", "-n").exit_code == 0

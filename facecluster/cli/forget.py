@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from facecluster.cli.labels import label_face_option
-from facecluster.errors import OutputError, UsageError
+from facecluster.errors import FaceclusterError, OutputError, UsageError
 from facecluster.library.refer import called
 from facecluster.text import many, printable
 
@@ -82,6 +82,7 @@ def command(
     if quiet:
         logging.getLogger("facecluster").setLevel(logging.ERROR)
     from facecluster.library.forget_steps import Wanted, forget
+    from facecluster.library.forget_targets import TableGoneError
 
     if not persons and not globs and not names:
         raise UsageError("give --person, --photo or --label")
@@ -94,7 +95,10 @@ def command(
             f"{'--label-face' if labels_from is None else '--labels'} is about --label; give that too"
         )
     wanted = Wanted(persons, globs, names, labels_from, which, table_gone)
-    done = forget(targets, wanted, dry_run=dry_run)
+    try:
+        done = forget(targets, wanted, dry_run=dry_run)
+    except TableGoneError as error:
+        raise FaceclusterError(f"{error}\n  if it is nowhere any more: --table-gone") from error
     report = done.report
     try:
         click.echo(json.dumps(asdict(report)))

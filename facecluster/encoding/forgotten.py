@@ -17,8 +17,8 @@ from facecluster.encoding.analysis import Analysis, Row, ids_of
 from facecluster.encoding.resume import Past
 from facecluster.formats.forgotten_jsonl import Box, Place
 from facecluster.identity.boxes import SAME_FACE_IOU, lose_faces, overlaps
-from facecluster.identity.edited import ForgottenPlaces, Relation, forgotten_in
-from facecluster.identity.evidence import NEAR_DUPLICATE_BITS
+from facecluster.identity.edited import ForgottenPlaces, Relation, forgotten_in, hash_distances
+from facecluster.identity.evidence import NEAR_DUPLICATE_BITS, SAME_SCENE_BITS
 from facecluster.table import LOST, NO_FACE, FaceTable
 
 
@@ -29,8 +29,8 @@ class Left:
     Attributes:
         rows: as given, but for faces that are forgotten.
         counts: how many new faces were left out, by path.
-        places: of faces that an older facecluster forgot, and of forgotten ones in pictures that are new: they belong on
-            the list.
+        places: that belong on the list too: of forgotten faces in edits and copies, where those lie there; and of faces
+            that an older facecluster forgot.
     """
 
     rows: list[Row]
@@ -59,15 +59,16 @@ def leave_out(rows: Sequence[Row], places: Iterable[Place], past: Past) -> Left:
     added: list[Place] = []
     for row in rows:
         new = row.analysis
-        gone = known.gone(_found(new), _known(new, before.get(row.path)))
-        if new.looks and not known.has_photo(
-            "", new.pixels
-        ):  # an edit or a copy, of which there may be copies
-            added += (_place(new, box) for box in new.faces["box"][gone].tolist())
+        was = before.get(row.path)
+        found, had = _found(new), _known(new, was)
+        exact = known.exact(found)
+        gone = exact | known.gone(found, had) | known.at_path(found, was, had)
+        if new.pixels:
+            added += (_place(new, box) for box in new.faces["box"][gone & ~exact].tolist())
         if new.looks and new.digest in unlisted and not known.has_photo(new.digest, new.pixels):
-            found = np.array([face not in unlisted[new.digest] for face in ids_of(new)], dtype=np.bool_)
-            added += (_place(new, box) for box in new.faces["box"][found & ~gone].tolist())
-            gone |= found
+            others = np.array([face not in unlisted[new.digest] for face in ids_of(new)], dtype=np.bool_)
+            added += (_place(new, box) for box in new.faces["box"][others & ~gone].tolist())
+            gone |= others
         if gone.any():
             if new.looks:  # else the earlier table had them
                 counts[row.path] = int(np.count_nonzero(gone))
@@ -163,6 +164,29 @@ class _Places:
                 near |= _bits(self._looks ^ np.uint64(look)) <= NEAR_DUPLICATE_BITS
         return [place for place, is_near in zip(self._all, near & (self._looks != 0), strict=True) if is_near]
 
+    def exact(self, new: _Found) -> NDArray[np.bool_]:
+        """Say which faces of a photo lie in a place of this very picture -> (n,)."""
+        gone = np.zeros(len(new.box), dtype=np.bool_)
+        for place in self._by_photo.get(new.pixels, ()):
+            if (place.pixels or place.photo) == new.pixels:
+                gone |= True if place.box is None else _same_place(place.box, new.box)
+        return gone
+
+    def at_path(self, new: _Found, was: Analysis | None, known: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Say which faces may be forgotten ones of the photo that was at this path, if this is an edit of it -> (n,).
+
+        A photo all of whose faces are forgotten has none by which an edit of it is told from another photo. The looks
+        must do, and rather one face too many is left out.
+        """
+        gone = np.zeros(len(new.box), dtype=np.bool_)
+        if was is None or was.digest == new.digest or not len(gone):
+            return gone
+        if hash_distances(was.hash, new.looks).min() > SAME_SCENE_BITS:
+            return gone
+        for place in self.of(was.digest, was.pixels):
+            gone |= _in_edit(place, new, "edit", known)
+        return gone
+
     def gone(self, new: _Found, known: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Say which faces of a photo are forgotten -> (n,).
 
@@ -180,7 +204,7 @@ class _Places:
                 gone[:] = True
             elif picture == new.pixels:
                 gone |= _same_place(place.box, new.box)
-                continue
+                continue  # it lies there and nowhere else
             elif picture == new.digest:
                 gone |= _same_place(place.box, new.anchor) & (known if place.pixels else True)
             elif (

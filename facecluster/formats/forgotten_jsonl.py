@@ -3,7 +3,8 @@
 {"format": 1, "photo": id, "pixels": digest, "looks": perceptual hash, "size": [width, height], "box": [l, t, r, b]}
 
 `photo` is `table.Photos.digest`, `pixels` and `looks` are `pixels` and `hash` of it ("" and "0" where unknown), `size`
-and `box` are in pixels of the upright photo as it was then; a null box stands for all faces of the photo. Files of
+and `box` are in pixels of the upright photo as it was then. A null box stands for all faces of the photo. The box lies
+in the picture of `pixels`; where these are unknown, it is where the face was when the photo was first seen. Files of
 several computers may be put one behind the other. A line that is deleted lets the face be found again.
 """
 
@@ -32,9 +33,9 @@ class Place:
 
     Attributes:
         photo: id of the photo.
-        pixels: digest of its picture as it was then; "" unknown: the box is the face's anchor.
+        pixels: digest of its picture as it was then; "" unknown.
         looks: its perceptual hash; 0 unknown.
-        size: width, height of the photo in pixels; 0 unknown.
+        size: width, height of the photo in pixels.
         box: left, top, right, bottom in these pixels; None: all faces of the photo.
     """
 
@@ -138,8 +139,8 @@ def _place(line: bytes, where: str) -> Place:
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
         shown = line.decode("utf-8", "replace").strip()[:80]
         raise FaceclusterError(
-            f"{where}: not a forgotten face: {error}: {shown!r}; "
-            "mend the line, or remove it to let the face be found again"
+            f"{where}: not a forgotten face: {error}: {shown!r}; mend the line, or remove it to let the face be found "
+            "again"
         ) from error
 
 

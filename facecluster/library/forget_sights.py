@@ -2,7 +2,8 @@
 
 A photo is known by its id. An older facecluster made that of the bytes of the file, this one of the pixels. So a photo
 is one of another table also where that has the same pixels, where the file at its path has both digests, and where path
-and size agree and boxes overlap. In a table that is given beside a library, a face is known by its encoding, too.
+and size agree and boxes overlap. In a table that is given beside a library, a photo is known by its perceptual hash,
+and a face by its encoding, too.
 """
 
 from __future__ import annotations
@@ -61,6 +62,7 @@ class Sight:
         file: of the table, or the folder of the result.
         path, photo, pixels: n of their photos: absolute path, id, and digest of the pixels, "" where unknown.
         size: (n, 2) width and height of the photos, 0 where unknown.
+        hash: perceptual hashes of the photos, 0 where unknown.
         anchor, box: (n, 4) in pixels of the photo when it was first seen, and as it is now.
         encoding: (n, d); None: a result has none.
         encoder: of these.
@@ -72,6 +74,7 @@ class Sight:
     photo: list[str]
     pixels: list[str]
     size: NDArray[np.int64]
+    hash: list[int]
     anchor: NDArray[np.float64]
     box: NDArray[np.float64]
     encoding: NDArray[np.float32] | None
@@ -88,6 +91,7 @@ def sight_of_table(file: Path, table: FaceTable, *, own: bool) -> Sight:
         [digest_of(face) for face in table.faces.id.tolist()],
         table.photos.pixels[row].astype(str).tolist(),
         table.photos.size[row].astype(np.int64),
+        table.photos.hash[row].tolist(),
         table.faces.anchor.astype(np.float64),
         table.faces.box.astype(np.float64),
         table.faces.encoding,
@@ -106,6 +110,7 @@ def sight_of_result(folder: Path, result: Result, known: Collection[str]) -> Sig
         [digest_of(placed.id[row]) for row in rows],
         [""] * len(rows),
         np.zeros((len(rows), 2), dtype=np.int64),
+        [0] * len(rows),
         placed.anchor[rows],
         placed.box[rows],
         None,
@@ -156,7 +161,7 @@ def find_everywhere(
                 found += _names(sight, row, read)
         for one, sight in enumerate(sights):
             others = _but(one, sights, gone)
-            new = _by_path(sight, others) & ~gone[one]
+            new = _by_place(sight, others) & ~gone[one]
             if not sight.own and any(s.own for s in sights):
                 new |= _by_encoding(sight, others, EDITED_FACE) & ~gone[one] & ~_photos_of_own(sight, sights)
             gone[one] |= new
@@ -207,21 +212,29 @@ def _names(
         yield content.pixels, box
 
 
-def _by_path(sight: Sight, others: Iterable[tuple[Sight, NDArray[np.bool_]]]) -> NDArray[np.bool_]:
-    """Say which faces lie where faces that go lie, in a photo of the same path and size -> (n,)."""
+def _by_place(sight: Sight, others: Iterable[tuple[Sight, NDArray[np.bool_]]]) -> NDArray[np.bool_]:
+    """Say which faces lie where faces that go lie, in a photo of the same path, or hash, and size -> (n,)."""
     new = np.zeros(len(sight.path), dtype=np.bool_)
     for other, gone in others:
-        at: dict[str, list[int]] = defaultdict(list)
+        at: dict[str | int, list[int]] = defaultdict(list)
         for row in np.flatnonzero(gone).tolist():
             at[other.path[row]].append(row)
-        for row, path in enumerate(sight.path):
-            for there in at.get(path, ()):
-                size, size_there = sight.size[row], other.size[there]
-                sized = not size.any() or not size_there.any() or bool((size == size_there).all())
-                placed = overlaps(sight.box[row : row + 1], other.box[there : there + 1])[0] >= SAME_FACE_IOU
-                if sized and placed and not _distance(sight, row, other, there) > 1:
-                    new[row] = True
+            at[other.hash[row]].append(row)
+        for row, (path, look) in enumerate(zip(sight.path, sight.hash, strict=True)):
+            by_look = at.get(look, []) if look and not sight.own else []
+            new[row] |= any(
+                _is_same_place(sight, row, other, there) for there in (*at.get(path, ()), *by_look)
+            )
     return new
+
+
+def _is_same_place(one: Sight, row: int, other: Sight, there: int) -> bool:
+    """Whether two faces lie in one place of photos of one size, and their encodings do not speak against it."""
+    size, size_there = one.size[row], other.size[there]
+    if size.any() and size_there.any() and (size != size_there).any():
+        return False
+    placed = overlaps(one.box[row : row + 1], other.box[there : there + 1])[0] >= SAME_FACE_IOU
+    return bool(placed) and not _distance(one, row, other, there) > 1
 
 
 def _distance(one: Sight, row: int, other: Sight, there: int) -> float:

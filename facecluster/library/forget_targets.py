@@ -43,6 +43,10 @@ if TYPE_CHECKING:  # NumPy is loaded when there is work to do
 _log = logging.getLogger(__name__)
 
 
+class TableGoneError(FaceclusterError):
+    """The face table of a library is not where it was, and nobody said that it is nowhere any more."""
+
+
 @dataclass(frozen=True)
 class Opened:
     """A result that is to be cleaned.
@@ -96,8 +100,8 @@ def open_targets(
                 folders[Path(text).resolve().parent] = None
     if persons and not folders:
         raise UsageError(
-            f"{next(iter(paths))}: a face table knows no people; give the RESULT as well, or --label NAME with "
-            "--labels folder or a CSV, or --photo"
+            f"{next(iter(paths))}: a face table knows no people; give the library as well, or say whom by a label "
+            "of the table, or which photos"
         )
     for folder in folders:
         if not (folder / CLUSTERS).exists():
@@ -184,8 +188,8 @@ def _with_people(opened: Opened, persons: Iterable[str], tables: Iterable[FaceTa
         decided = decided or found.decided
         if not found.all_known:
             _log.error(
-                "%s: is absent in %s, and perhaps not all faces are known, only %d: others stay; run cluster again "
-                "with settings that find this person, then forget; or name the photos with --photo",
+                "%s: is absent in %s, and perhaps not all faces are known, only %d: others stay; group the "
+                "faces again with settings that find this person, then forget; or give the photos",
                 printable(text),
                 opened.directory,
                 found.person.n_faces,
@@ -214,7 +218,7 @@ def faces_of_labels(
     if not wanted:
         return []
     if not tables:
-        raise UsageError("--label is about a face table; give that")
+        raise UsageError("a label is about a face table; give that")
     found: list[tuple[str, list[float]]] = []
     there: dict[str, str] = {}
     labels = find_labels(labels_from, which)
@@ -250,7 +254,7 @@ def check_tables(
         The table of each; None where it is not known.
 
     Raises:
-        FaceclusterError: the table of a result was moved or replaced, and is not among them.
+        TableGoneError: the table of a result was moved or replaced, and is not among them.
     """
     own: list[Path | None] = []
     for opened in results:
@@ -274,9 +278,9 @@ def check_tables(
                 what = f"{path} is not the face table that it was made from ({why})"
                 folder = shlex.quote(str(opened.directory))
                 again = f", or run cluster with -o {folder} first if it was encoded since"
-            raise FaceclusterError(
+            raise TableGoneError(
                 f"{opened.directory}: {what}, and encodings would stay wherever that is; give it as well, or say "
-                f"--table-gone if it is nowhere any more{again}. Nothing was changed"
+                f"that it is nowhere any more{again}. Nothing was changed"
             )
     return own
 
