@@ -65,8 +65,7 @@ def read(source: str) -> Result:
     if not source:
         raise UsageError("an empty name; is a variable unset?")
     path = Path(source)
-    if (folder_of(source) / PENDING).exists():
-        _take_in(folder_of(source))
+    take_in(folder_of(source))
     if not path.is_dir():
         return read_result(path)
     if not (path / CLUSTERS).exists():
@@ -74,8 +73,10 @@ def read(source: str) -> Result:
     return read_result(path / CLUSTERS)
 
 
-def _take_in(directory: Path) -> None:
-    """Have what a watch left taken into the files of a library, if that is possible now."""
+def take_in(directory: Path) -> None:
+    """Have what a watch left taken into the files of a library, if nobody is at work on them and they can be written."""
+    if not (directory / PENDING).exists():
+        return
     from facecluster.errors import OutputError
     from facecluster.library.library import Library
 

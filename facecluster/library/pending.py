@@ -140,7 +140,7 @@ class Notes(Journal):
     """arrivals.journal, open to be added to by whoever holds the library."""
 
     def __init__(self, directory: Path) -> None:
-        """Open it, made if it is not there; use it in a `with` statement, and `read` it first."""
+        """Open it, made if it is not there; use it in a `with` statement, and first `read` it or `pass_by`."""
         super().__init__(directory / PENDING, _HEADER)
 
     def __enter__(self) -> Notes:
@@ -161,6 +161,11 @@ class Notes(Journal):
                 case {"before": _}:
                     found.before = unpack(rest)
         return found
+
+    def pass_by(self) -> None:
+        """Go to its end without reading it."""
+        for _ in self.replay():
+            pass
 
     def start(self, base: str) -> None:
         """Say what the batches come on top of."""

@@ -324,7 +324,8 @@ class Watch:
         if self._table is None or self._standing is None:
             raise ValueError("expected a table and people")
         with Notes(self._directory) as notes:
-            if not notes.read().batches:
+            notes.pass_by()
+            if not self._waiting:
                 notes.start(self._base)
                 self._began = batch.began
             notes.add(batch)
@@ -353,7 +354,7 @@ class Watch:
             began = time.time()
             batch = Batch.of(began, _none_of(table), ())
         with Notes(self._directory) as notes:
-            notes.read()
+            notes.pass_by()
             notes.start(pending.digest(self._directory))
             notes.add_before(before)
             notes.add(batch)
