@@ -38,7 +38,7 @@ from facecluster.identity.cluster import Clustering, cluster_faces
 from facecluster.identity.gate import Limits
 from facecluster.identity.rules import Rules, SamePhotoRule
 from facecluster.joined import Known
-from facecluster.library.layout import CLUSTERS, TABLE, table_of
+from facecluster.library.layout import CLUSTERS, TABLE, table_of, take_in
 from facecluster.library.library import Library
 from facecluster.library.lineage import check_ids, recall
 from facecluster.library.make import make_result
@@ -187,6 +187,7 @@ def read_people(result: OnePath, table: FaceTable | OnePath | None = None) -> Pe
     _check_type("result", result, (str, os.PathLike), "a path")
     source = Path(result)
     file = source / CLUSTERS if source.is_dir() else source
+    take_in(file.parent)
     found = read_result(file)
     check_ids(found)
     if not isinstance(table, FaceTable):

@@ -13,21 +13,25 @@ from typing import Any
 
 import click.testing
 import pytest
+from libraries import cluster_table
 from PIL import Image
 from tables import make_table, people
 
 from facecluster.cli import main, watch
-from facecluster.cli.encode import Request
 from facecluster.encoding import pipeline
 from facecluster.errors import PhotoError
 from facecluster.formats import face_table
 from facecluster.formats.clusters_json import read_result
-from facecluster.library import build
+from facecluster.identity.rules import Rules
+from facecluster.library import pending
 from facecluster.library.arrivals import Arrivals
-from facecluster.library.build import make_result
-from facecluster.library.settings import ClusterOptions
+from facecluster.library.layout import PENDING, TOLD
+from facecluster.library.library import Library
+from facecluster.library.make import make_result
+from facecluster.library.settings import Choices
+from facecluster.library.watch import Watch
 from facecluster.photos import find_photos
-from facecluster.render.events import Event, events, faces_of, pack, unpack
+from facecluster.render.events import events, faces_of, pack, unpack
 from facecluster.result import Result
 from facecluster.table import FaceTable
 
@@ -75,12 +79,10 @@ def incoming(tmp_path: Path) -> Path:
 
 def result_of(table: FaceTable, n: int, tmp_path: Path) -> Result:
     """Cluster the first n photos of one face each."""
-    from facecluster.library.build import cluster_table
-
     columns = {name: column[:n] for name, column in vars(table.faces).items()}
     photos = {name: column[:n] for name, column in vars(table.photos).items()}
     part = FaceTable(type(table.photos)(**photos), type(table.faces)(**columns), table.settings)
-    return cluster_table(part, tmp_path / "r", ClusterOptions(link="none", update=n > 4))
+    return cluster_table(part, tmp_path / "r", Choices(link="none"), update=n > 4)
 
 
 # ------------------------------------------------------------------------------------------------------- events
@@ -126,7 +128,7 @@ def test_nothing_told_and_nobody_there() -> None:
     from facecluster.identity.cluster import cluster_faces
 
     table = make_table(np.empty((0, 128)))
-    rules = ClusterOptions().rules("sface")
+    rules = Rules.make("sface")
     assert list(events([], make_result(table, cluster_faces(table, rules), rules))) == []
 
 
@@ -216,7 +218,8 @@ def test_growing_folder(incoming: Path, tmp_path: Path, hers: list[Path], his: P
         [*(f"{i}.jpg" for i in range(7)), "a copy.jpg", "broken.jpg", "his.jpg"]
     )
     assert [person.n_photos for person in read_result(out / "clusters.json").people] == [8]
-    assert not (out / watch.JOURNAL).exists()
+    assert not (out / PENDING).exists()
+    assert not (out / TOLD).exists()
 
 
 def test_touched_photo_changes_nothing(incoming: Path, tmp_path: Path) -> None:
@@ -281,42 +284,84 @@ def batch(incoming: Path, tmp_path: Path, hers: list[Path], his: Path) -> Path:
     return tmp_path / "out"
 
 
-@pytest.mark.parametrize("step", ["encode", "encoded", "cluster", "clustered", "told", "noted"])
+STEPS = {
+    "analysed": (Watch, "_commit", False),
+    "opened": (pending.Notes, "start", True),
+    "rows noted": (pending.Notes, "add", True),
+    "faces placed": (pending, "place", True),
+    "put down": (pending, "put_down", True),
+    "all noted": (pending.Notes, "is_placed", True),
+    "before the record": (Library, "save", False),
+    "the record": (Library, "save", True),
+    "the table": (pending, "write_table", True),
+    "before people are made": (pending, "build", False),
+    "people made": (pending, "build", True),
+}
+"""Where a watch is killed: before a function that it calls, or after it. The last two are called where all faces are
+clustered anew, as the choices are others."""
+
+
+_UPDATE, _ANEW = "--min-images=3", "--min-images=2"
+CASES = [
+    *(
+        (step, _UPDATE, opened)
+        for step in (*STEPS, "told", "noted")
+        for opened in (False, True)
+        if "people" not in step
+    ),
+    *(
+        (step, _ANEW, True)
+        for step in ("rows noted", "the table", "before people are made", "people made", "put down")
+    ),
+]
+
+
+@pytest.mark.parametrize(("step", "others", "opened"), CASES)
 def test_killed_between_any_two_steps(
-    step: str, batch: Path, incoming: Path, monkeypatch: pytest.MonkeyPatch
+    step: str, others: str, opened: bool, batch: Path, incoming: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found: list[str] = []
     tell = watch._tell
 
-    def tell_and_die(event: Event, arguments: list[str]) -> None:
+    def tell_and_die(notice: pending.Notice, arguments: list[str]) -> None:
         if found and step == "noted":  # the first event is told and noted
             raise Killed
-        tell(event, arguments)
-        found.append(event.kind)
+        tell(notice, arguments)
+        found.append(notice.line)
         if step == "told":  # and not noted
             raise Killed
 
     with monkeypatch.context() as patch:
-        if step in ("encode", "encoded"):
-            patch.setattr(watch, "_encode", killed if step == "encode" else killed_after(watch._encode))
-        elif step in ("cluster", "clustered"):
-            hurt = killed if step == "cluster" else killed_after(build.cluster_table)
-            patch.setattr(build, "cluster_table", hurt)
+        if step in STEPS:
+            owner, name, after = STEPS[step]
+            hurt = killed_after(getattr(owner, name)) if after else killed
+            patch.setattr(owner, name, hurt)
         else:
             patch.setattr(watch, "_tell", tell_and_die)
-        died = run(incoming, "--into", batch, "--once", *OPTIONS)
+        died = run(incoming, "--into", batch, "--once", *OPTIONS, others)
         assert isinstance(died.exception, Killed)
         before = [json.loads(line) for line in died.stdout.splitlines()]
-    assert (batch / watch.JOURNAL).exists()
-    after = once(incoming, batch)
+    if opened:
+        assert click.testing.CliRunner().invoke(main, ["list", str(batch)]).exit_code == 0
+        assert not (batch / PENDING).exists() or not pending_batches(batch)
+    after_all = once(incoming, batch, others)
     if step == "told":  # the one event that may come twice, and does so as it was
-        assert after[0] == before[0]
+        assert after_all[0] == before[0]
         before = []
-    assert len(before) == (1 if step == "noted" else 0)
-    assert told_photos(before + after) == ["3.jpg", "4.jpg", "his.jpg"]
-    assert sorted(event["event"] for event in before + after) == ["founded", "stranger"]
-    assert not (batch / watch.JOURNAL).exists()
+    assert told_photos(before + after_all) == ["3.jpg", "4.jpg", "his.jpg"]
+    assert others == _ANEW or sorted(event["event"] for event in before + after_all) == [
+        "founded",
+        "stranger",
+    ]
+    assert not (batch / PENDING).exists()
+    assert not (batch / TOLD).exists()
+    assert sorted(names_in(batch)) == ["0.jpg", "1.jpg", "2.jpg", "3.jpg", "4.jpg", "his.jpg"]
     assert once(incoming, batch) == []
+
+
+def pending_batches(directory: Path) -> list[pending.Batch]:
+    with pending.Notes(directory) as notes:
+        return notes.read().batches
 
 
 def test_faces_of_another_encode_are_placed_and_told(
@@ -408,16 +453,16 @@ def test_photo_that_is_renamed_back_is_in_the_table_under_its_name(
 
 def moving(monkeypatch: pytest.MonkeyPatch, old: Path, new: Path | None, *, digested: bool) -> None:
     """Have a photo renamed, or removed, once: just before its content is digested, or just after that."""
-    digest, left = pipeline._digest, [str(old)]
+    look, left = pipeline._look, [str(old)]
 
-    def digest_and_move(path: str) -> str | PhotoError:
-        found = digest(path)
+    def look_and_move(path: str, *, since: float, with_file: bool) -> pipeline._File | PhotoError:
+        found = look(path, since, with_file)
         if path in left:
             left.clear()
             old.unlink() if new is None else old.rename(new)
-        return found if digested else digest(path)
+        return found if digested else look(path, since, with_file)
 
-    monkeypatch.setattr(pipeline, "_digest", digest_and_move)
+    monkeypatch.setattr(pipeline, "_look", look_and_move)
 
 
 @pytest.mark.parametrize("digested", [False, True])
@@ -529,16 +574,16 @@ def test_check_of_the_table_holds_for_what_arrives(incoming: Path, tmp_path: Pat
 
 @pytest.fixture
 def deadly(incoming: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A photo that ends every worker process that decodes it, as a mistake in a C library does."""
+    """A photo that ends every worker process that reads it, as a mistake in a C library does."""
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "sitecustomize.py").write_text(
         "import os, sys\n"
         "if '--multiprocessing-fork' in sys.argv:\n"
         "    from facecluster import photos\n"
-        "    decode = photos.decode\n"
-        "    photos.decode = lambda path: os._exit(139) if 'deadly' in path else decode(path)\n"
+        "    read = photos.read\n"
+        "    photos.read = lambda path: os._exit(139) if 'deadly' in path else read(path)\n"
     )
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "site"))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "site"), prepend=os.pathsep)
     tiny(incoming, 1)
     return (incoming / "1.png").rename(incoming / "deadly.png")
 
@@ -650,17 +695,6 @@ def test_what_makes_no_sense(incoming: Path, tmp_path: Path) -> None:
     assert not out.exists()
 
 
-def test_faces_that_a_killed_watch_found_are_counted(
-    incoming: Path, tmp_path: Path, his: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    shutil.copy(his, incoming / "his.jpg")
-    with monkeypatch.context() as patch:
-        patch.setattr(pipeline, "make_table", killed)
-        assert isinstance(run(incoming, "--into", tmp_path / "out", "--once", *OPTIONS).exception, Killed)
-    done = run(incoming, "--into", tmp_path / "out", "--once", *OPTIONS)
-    assert "1 photo arrived or changed, with 1 face\n" in done.stderr
-
-
 def test_result_of_another_table_is_refused(incoming: Path, tmp_path: Path) -> None:
     result_of(make_table(people(1, 4)), 4, tmp_path)
     done = run(incoming, "--into", tmp_path / "r", "--once")
@@ -716,7 +750,8 @@ def test_watcher_sees_what_is_there_and_what_comes(
     shutil.copy(his, incoming / "below" / "his.jpg")
     event = json.loads(until(watcher, '"stranger"'))
     assert event["photo"] == str(incoming / "below" / "his.jpg")
-    table = face_table.read(tmp_path / "out" / "faces.npz")
+    with Library.open(tmp_path / "out") as library:  # which takes in what the watch has not written yet
+        table = library.table
     assert len(set(table.photos.path.tolist())) == len(table.photos) == N_BURST + 1
 
 
@@ -731,7 +766,9 @@ def test_watcher_goes_on_beside_a_name_that_is_no_utf8(
     until(watcher, "1 photo arrived")
     tiny(incoming, 2)
     until(watcher, "1 photo arrived")
-    assert face_table.read(tmp_path / "out" / "faces.npz").photos.path.tolist() == [
+    with Library.open(tmp_path / "out") as library:
+        paths = library.table.photos.path.tolist()
+    assert paths == [
         str(incoming / "1.png"), os.fsdecode(odd), str(incoming / "2.png")
     ]  # fmt: skip
 
@@ -755,13 +792,12 @@ def test_two_watches_into_one_result_are_refused(tmp_path: Path, incoming: Path)
     from facecluster.durable.lock import only_user_of
 
     (tmp_path / "out").mkdir()
-    with only_user_of(tmp_path / "out" / watch.JOURNAL):
+    with only_user_of(tmp_path / "out" / TOLD):
         done = run(incoming, "--into", tmp_path / "out", "--once")
     assert done.exit_code == 1
     assert "another facecluster" in done.stderr
 
 
-def test_batch_of_nothing(tmp_path: Path) -> None:
-    request = Request((), False, {}, 1, True)
-    assert watch.deal_with([], None, tmp_path, request, ClusterOptions(), lambda event: None) is None
-    assert list(tmp_path.iterdir()) == []
+def test_watch_of_nothing_leaves_nothing(tmp_path: Path, incoming: Path) -> None:
+    assert once(incoming, tmp_path / "out") == []
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [".facecluster.lock"]

@@ -235,7 +235,7 @@ def encode_photos(
             paths = _with_earlier(paths, past.rows, prune=keep.prune)
         found, new = find_faces(paths, options, past, jobs=jobs, advance=advance)
         _warn_of_others(past, found)
-        found = _still_there(found) if keep.arriving else _or_none_can_be_read(found)
+        found = still_there(found) if keep.arriving else _or_none_can_be_read(found)
         identified = identify(found, Before(past.rows), past.settings, settings)
         kept = stay(past.rows, identified.rows, keep)
         if past.remade:
@@ -448,7 +448,7 @@ def _or_none_can_be_read(rows: list[Row]) -> list[Row]:
     return rows
 
 
-def _still_there(rows: Sequence[Row]) -> list[Row]:
+def still_there(rows: Sequence[Row]) -> list[Row]:
     """Leave out the photos that were gone before they were read, and copies of them that were to be read there.
 
     Raises:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -108,8 +108,14 @@ def moments(arrivals: Arrivals, settle: float) -> Iterator[None]:
         yield
 
 
-def reports(folders: Collection[str], directory: Path, arrivals: Arrivals, settle: float) -> Iterator[None]:
-    """Look when something happens in the folders, while photos are being written, and now and then.
+def reports(
+    folders: Collection[str],
+    directory: Path,
+    arrivals: Arrivals,
+    settle: float,
+    is_due: Callable[[], bool] = lambda: False,
+) -> Iterator[None]:
+    """Look when something happens in the folders, while photos are being written, when it `is_due`, and now and then.
 
     What was reported is not used but as a reason to look: the folders themselves are what is true. Where reports end,
     as for a name that is no UTF-8 or a folder that was replaced, they are asked for anew, with a look in between.
@@ -130,7 +136,7 @@ def reports(folders: Collection[str], directory: Path, arrivals: Arrivals, settl
                 ignore_permission_denied=True,
             ):
                 now = time.monotonic()
-                if changes or arrivals.unfinished or now - looked >= _LOOK_S:
+                if changes or arrivals.unfinished or now - looked >= _LOOK_S or is_due():
                     yield
                     looked = now
                 if _which(folders) != watched or any(path in watched for _, path in changes):

@@ -147,6 +147,7 @@ def forget(
         FaceclusterError: nothing matches, something cannot be read or written, or is not ours to replace.
     """
     from facecluster.library.forget import forget_in_result, forget_in_table
+    from facecluster.library.pending import drop_notices
 
     with ExitStack() as stack:
         results, tables = open_targets(targets, wanted.persons, stack, library)
@@ -201,6 +202,9 @@ def forget(
                 clean_decisions([replace(o, result=c.result) for o, c in pairs], marks, target, report)
             if wanted.names:  # which the tables know
                 clean_tables(cleaned_tables, target, report, globs=bool(wanted.globs))
+            if not dry_run:
+                for opened, cleaned in pairs:
+                    drop_notices(opened.directory, cleaned.result)
         except (FaceclusterError, OSError) as error:
             raise _unfinished(error, report) from error
     if library is not None and not dry_run:

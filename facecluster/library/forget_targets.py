@@ -22,6 +22,7 @@ from facecluster.library.labels import (
 from facecluster.library.layout import (
     CLUSTERS,
     LOCK,
+    PENDING,
     TABLE,
     read,
     table_of,
@@ -107,6 +108,8 @@ def open_targets(
         if not (folder / CLUSTERS).exists():
             raise FaceclusterError(f"{folder}: holds no {CLUSTERS}; give a folder that cluster or run wrote")
         if library is None or folder != library.directory.resolve():
+            if (folder / PENDING).exists():  # what a watch left is to be forgotten, too
+                Library.open(folder, new=True).close()
             stack.enter_context(hold(folder / LOCK, folder, wait_s=WAIT_S))
     results = [_result(folder) for folder in folders]
     for opened in results:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,10 @@ LOCK = ".facecluster.lock"
 """Held while a process works in the folder of results."""
 TABLE = "faces.npz"
 """The face table, where it lies in the folder of results."""
+PENDING = "arrivals.journal"
+"""Photos of a watch that are in neither of these two yet, see `pending`."""
+TOLD = "watch.journal"
+"""What a watch has to tell, and how much of it was told, see `pending`."""
 
 
 def table_of(result: Result, directory: Path) -> Path | None:
@@ -49,6 +54,8 @@ def is_result(source: str) -> bool:
 def read(source: str) -> Result:
     """Read a result, from its folder or its clusters.json.
 
+    What a watch has not put into its files yet is put there, if nobody is at work on them and they can be written.
+
     Raises:
         UsageError: an empty name.
         FaceclusterError: as `records.read_result` raises it.
@@ -58,8 +65,20 @@ def read(source: str) -> Result:
     if not source:
         raise UsageError("an empty name; is a variable unset?")
     path = Path(source)
+    take_in(folder_of(source))
     if not path.is_dir():
         return read_result(path)
     if not (path / CLUSTERS).exists():
         raise FaceclusterError(f"{source}: holds no {CLUSTERS}; give a folder that cluster or run wrote")
     return read_result(path / CLUSTERS)
+
+
+def take_in(directory: Path) -> None:
+    """Have what a watch left taken into the files of a library, if nobody is at work on them and they can be written."""
+    if not (directory / PENDING).exists():
+        return
+    from facecluster.errors import OutputError
+    from facecluster.library.library import Library
+
+    with suppress(OutputError), Library.open(directory, new=True, wait_s=0):
+        pass

@@ -23,7 +23,7 @@ from facecluster.durable.own_files import ResultFolder
 from facecluster.durable.own_list import RESULT_MARKER
 from facecluster.durable.whole_file import cannot_write
 from facecluster.errors import FaceclusterError, TableError, UsageError
-from facecluster.library.layout import CLUSTERS, DAMAGED, LOCK, TABLE, folder_of
+from facecluster.library.layout import CLUSTERS, DAMAGED, LOCK, PENDING, TABLE, folder_of
 from facecluster.library.settings import Choices
 
 if TYPE_CHECKING:  # NumPy is loaded when there is work to do
@@ -98,16 +98,30 @@ class Library:
         with ExitStack() as stack:
             stack.enter_context(hold(directory / LOCK, directory, wait_s=wait_s))
             result = _read(directory, mend=new)
-            if result is None and not new:
+            if result is None and not new and not os.path.lexists(directory / PENDING):
                 raise FaceclusterError(
                     f"{text}: holds no {CLUSTERS}; give a folder that cluster or run wrote"
                 )
-            return cls(directory, result, stack.pop_all())
+            library = cls(directory, result, stack)
+            if os.path.lexists(directory / PENDING):
+                from facecluster.library.pending import take_in
+
+                take_in(library)
+            library._stack = stack.pop_all()
+            return library
         raise AssertionError("a stack swallows nothing")
 
     def close(self) -> None:
         """Let other processes use the library."""
         self._stack.close()
+
+    def hold(self, *, wait_s: float = WAIT_S) -> None:
+        """Keep other processes from it again, after it was closed; they may have written its files (`reload`).
+
+        Raises:
+            OutputError: another process has it for longer.
+        """
+        self._stack.enter_context(hold(self.directory / LOCK, self.directory, wait_s=wait_s))
 
     def __enter__(self) -> Library:
         return self

@@ -8,7 +8,7 @@ so it gives nothing twice, whatever happened in between.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -124,12 +124,34 @@ def events(told: Sequence[ToldFace], result: Result) -> Iterator[Event]:
     _, old = match_faces(_placed([*{(face.id, face.photo): face for face in told}.values()]), now)
     new = np.ones(len(now), dtype=bool)
     new[old] = False
-    known = {face.person for face in told}
+    n_placed = len(now) - len(result.unclustered)
+    keys = list(zip(now.id, now.photo, strict=True))
+    fresh = {keys[i] for i in np.flatnonzero(new).tolist()}
+    left = [face for face, is_new in zip(result.unclustered, new[n_placed:].tolist(), strict=True) if is_new]
+    known = {face.person for face in told if face.person is not None}
+    return iter(events_of(result.people, left, fresh, known))
+
+
+def events_of(
+    people: Iterable[Person],
+    strangers: Iterable[UnclusteredFace],
+    new: Collection[tuple[str, str]],
+    known: Collection[str],
+) -> list[Event]:
+    """Make the events of a result.
+
+    Args:
+        people: all who were not there before, or have a new face; others may be among them.
+        strangers: new faces without a person.
+        new: id and photo of the new faces.
+        known: ids of people who were there before.
+
+    Returns:
+        As `events` gives them.
+    """
     found: list[tuple[tuple[str, str], Event]] = []
-    start = 0
-    for person in result.people:
-        fresh = tuple(new[start : start + person.n_faces].tolist())
-        start += person.n_faces
+    for person in people:
+        fresh = tuple((face.id, face.photo) in new for face in person.faces)
         if person.id not in known:
             first = min(
                 (f.photo, f.id)
@@ -143,13 +165,9 @@ def events(told: Sequence[ToldFace], result: Result) -> Iterator[Event]:
             for face, is_new in zip(person.faces, fresh, strict=True)
             if is_new
         ]
-    found += [
-        ((face.photo, face.id), Event("stranger", None, (face,), (True,)))
-        for face, is_new in zip(result.unclustered, new[start:].tolist(), strict=True)
-        if is_new
-    ]
+    found += [((face.photo, face.id), Event("stranger", None, (face,), (True,))) for face in strangers]
     found.sort(key=lambda place_and_event: place_and_event[0])
-    return (event for _, event in found)
+    return [event for _, event in found]
 
 
 def _placed(told: Sequence[ToldFace]) -> Placed:
