@@ -114,6 +114,8 @@ def make_table(encoding, dlib):
     photos = Photos(
         path=np.char.mod("/photos/%07d.jpg", np.arange(n)),
         digest=digest,
+        coded=np.zeros(n, dtype="S32"),
+        pixels=np.zeros(n, dtype="S32"),
         size=np.full((n, 2), 1000, dtype=np.int32),
         status=np.full(n, OK),
         reason=np.full(n, ""),

@@ -10,25 +10,23 @@ and that more photos or lower limits would make a person. What people decided co
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from facecluster.identity.almost import AlmostPerson, find_almost
+from facecluster.identity.assignment import Assignment, Case
 from facecluster.identity.constraints import Constraints
-from facecluster.identity.dbscan import dbscan
 from facecluster.identity.earlier import Earlier
-from facecluster.identity.evidence import count_different
-from facecluster.identity.gate import Reason, judge
-from facecluster.identity.groups import Groups, Sums, distance_to, renumber, rows_of, sortable
+from facecluster.identity.find import find, shown_in
+from facecluster.identity.gate import Reason
+from facecluster.identity.groups import Groups, renumber
 from facecluster.identity.join import join
-from facecluster.identity.keep import keep_assured, part_namesakes, place_unusable
-from facecluster.identity.merge import merge, near_pairs
-from facecluster.identity.neighbours import UnionFind
-from facecluster.identity.rules import Radii, Reach, Rules
-from facecluster.identity.same_photo import Rivals, Shown
-from facecluster.identity.split import split, take_out
+from facecluster.identity.keep import keep, tell
+from facecluster.identity.merge import near_pairs
+from facecluster.identity.rules import Radii, Rules
+from facecluster.identity.same_photo import Rivals
 from facecluster.table import FaceTable
 
 
@@ -94,104 +92,10 @@ def cluster_faces(
         Ester et al., A density-based algorithm for discovering clusters, 1996. FACTS.md, "sface on uncropped web
         photos", for why only good faces may link, and "DBSCAN on all of LFW", for why merging follows.
     """
-    faces = table.faces
-    encoding = faces.encoding
-    decided = Constraints.none(len(faces)) if constraints is None else constraints
-    rank = np.empty(len(faces), dtype=np.int64)  # of the id: breaks ties the same way in every order of rows
-    rank[np.argsort(sortable(faces.id), kind="stable")] = np.arange(len(faces))
-    reach, rivals = rules.radii.reach(len(faces)), Rivals(table, rules)
-
-    known = Earlier.nothing(len(faces)) if earlier is None else earlier.without(decided.together >= 0)
-    look = known.to_look_at(encoding, rules.radii.join, jobs=jobs)
-    reason = judge(faces, rules.limits if rules.gate else None)
-    has_encoding = reason != Reason.NO_ENCODING
-    reason[decided.ignored] = Reason.NOT_A_PERSON
-    founding = (reason == Reason.PASSED) & ~decided.moved & look
-    vouched = decided.is_named() & has_encoding & ~decided.moved & ~decided.ignored & look
-    reason[reason == Reason.PASSED] = Reason.NO_MATCH
-    settled = known.core & has_encoding
-    case = _Case(encoding, rank, rules, reach, rivals, decided, settled, Sums(encoding))
-    part = _found(case, founding, vouched, has_encoding & look, known, jobs)
-    label = _owner(part, decided.together)[part]
-    if decided.assured:
-        part = part_namesakes(encoding, label, part, decided.assured, settled)
-        part = renumber(part, rank, by_size=False)
-        label = _owner(part, decided.together)[part]
-
-    before, dropped = label.copy(), np.full(len(faces), -1, dtype=np.int32)
-    wanted = rules.limits.min_images
-    in_question = label.copy()
-    in_question[np.isin(label, label[decided.founded | settled])] = -1
-    for rows in rows_of(in_question):
-        if len(rows) < wanted or count_different(table, rows, wanted, rules.radii.join) < wanted:
-            dropped[rows] = label[rows]
-            part[rows] = -1
-            if len(rows) > 1:
-                reason[rows] = Reason.TOO_FEW_PHOTOS
-    usable = has_encoding & ~decided.ignored
-    if decided.assured:
-        here = np.where(part >= 0, label, -1).astype(np.int32)
-        here = np.where(known.person >= 0, known.among(here)[known.person], here)
-        part = keep_assured(part, before, here, decided.assured, usable & (known.person < 0))
-        dropped[part >= 0] = -1
-        look = look | (part >= 0) & ~settled
-    part = renumber(part, rank, by_size=False)
-    owner = _owner(part, decided.together)
-    label, core = owner[part], part >= 0
-
-    label = np.where(known.person >= 0, known.among(label)[known.person], label)
-    label = place_unusable(label, len(owner) - 1, decided.assured, ~has_encoding & ~decided.ignored)
-    told = look & usable & ~core & (_person_told(label, decided.together) >= 0)
-    label[told] = _person_told(label, decided.together)[told]
-    parts = case.sums.of(part)
-    label, missed, distance, runner_up = join(
-        encoding,
-        label,
-        part,
-        look,
-        usable,
-        parts,
-        owner[:-1],
-        reach,
-        rivals,
-        decided.apart,
-        rules,
-        rank,
-        jobs=jobs,
-    )
-    reason[missed > 0] = missed[missed > 0]
-    for row in np.flatnonzero(told).tolist():
-        squared, own = parts.squared_to(encoding[row]), owner[:-1] == label[row]
-        distance[row] = np.sqrt(squared[own].min(initial=np.inf))
-        runner_up[row] = np.sqrt(squared[~own].min(initial=np.inf))
-    reason[decided.moved & (label < 0) & ~decided.ignored] = Reason.TAKEN_AWAY
-    for rows in decided.not_people:
-        holder, count = np.unique(label[rows], return_counts=True)
-        if 2 * count.max(initial=0) > len(rows) and holder[count.argmax()] >= 0:
-            dissolved = label == holder[count.argmax()]
-            label[dissolved], core[dissolved], reason[dissolved] = -1, False, Reason.NOT_A_PERSON
-
-    placed = label >= 0
-    reason[placed] = Reason.PASSED
-    rest = ~look & ~placed & (reason != Reason.NOT_A_PERSON)
-    reason[rest] = known.reason[rest]
-    confidence = _confidence(distance, runner_up, rules.radii)
-    confidence[~look] = known.confidence[~look]
-    kept = ~look & placed & (label < len(parts.count))  # their person has founding faces
-    distance[kept] = distance_to(encoding[kept], parts, label[kept], core[kept])
-    distance[~look & ~kept] = np.nan
-    nothing = np.float32(np.nan)
-    open_reason = np.where(look, reason, Reason.PASSED).astype(np.uint8)
-    return Clustering(
-        label=renumber(label, rank, by_size=True),
-        core=core,
-        distance=np.where(placed, distance, nothing).astype(np.float32),
-        confidence=np.where(placed, confidence, nothing).astype(np.float32),
-        reason=reason,
-        almost=find_almost(
-            table, open_reason, dropped, rank, rules, known=known.almost_of(~look & ~placed), jobs=jobs
-        ),
-    )
+    case = Case.of(table, rules, constraints, earlier, jobs)
+    found = find(case, Assignment.start(case))
+    joined = join(case, tell(case, keep(case, found)))
+    return _clustering(case, conclude(case, joined))
 
 
 def would_merge(
@@ -223,7 +127,7 @@ def would_merge(
     part: NDArray[np.int32] = (number.reshape(-1) - np.count_nonzero(people < 0)).astype(np.int32)
     people = people[people >= 0]
     reach, groups = rules.radii.reach(len(encoding)), Groups.of(encoding, part)
-    shown = _shown(part, Rivals(table, rules), decided, rules)
+    shown = shown_in(part, Rivals(table, rules), decided, rules)
     variance, handicap = groups.variance(), reach.handicap(groups.count)
     fixed = ~np.isin(people, clustering.label[changed])
     found = []
@@ -236,133 +140,50 @@ def would_merge(
     return [(one, other) for _, one, other in sorted(found)]
 
 
-@dataclass(frozen=True, eq=False)
-class _Case:
-    """What does not change while n faces are clustered.
+def conclude(case: Case, joined: Assignment) -> Assignment:
+    """Dissolve whoever was said to be no person, and say why each face that is left over has no person.
 
-    Attributes:
-        encoding: (n, 128).
-        rank: (n,) place of each face's id in the order of all ids.
-        rules: see `Rules`.
-        reach: how near is near enough among so many faces.
-        rivals: which faces of one photo are of two people.
-        decided: what people decided.
-        settled: (n,) whether it founded a person of the earlier result.
-        sums: of groups of the encodings.
+    Somebody is dissolved who has most of the faces by which decisions know a person that is none.
+
+    Returns:
+        `label` and `part` are -1 for the faces of those dissolved. `reason` is final.
     """
-
-    encoding: NDArray[np.float32]
-    rank: NDArray[np.int64]
-    rules: Rules
-    reach: Reach
-    rivals: Rivals
-    decided: Constraints
-    settled: NDArray[np.bool_]
-    sums: Sums
-
-    def merge(self, part: NDArray[np.int32], jobs: int | None) -> NDArray[np.int32]:
-        """Merge groups, but no two who were people before."""
-        fixed = np.isin(np.arange(int(part.max(initial=-1)) + 1), part[self.settled])
-        shown = _shown(part, self.rivals, self.decided, self.rules)
-        return merge(
-            self.encoding, part, self.reach, shown, fixed=fixed, groups=self.sums.of(part), jobs=jobs
-        )
+    decided, look = case.decided, joined.look
+    label, part, reason = joined.label.copy(), joined.part.copy(), joined.reason.copy()
+    reason[decided.moved & (label < 0) & ~decided.ignored] = Reason.TAKEN_AWAY
+    for rows in decided.not_people:
+        holder, count = np.unique(label[rows], return_counts=True)
+        if 2 * count.max(initial=0) > len(rows) and holder[count.argmax()] >= 0:
+            dissolved = label == holder[count.argmax()]
+            label[dissolved], part[dissolved], reason[dissolved] = -1, -1, Reason.NOT_A_PERSON
+    reason[label >= 0] = Reason.PASSED
+    as_before = ~look & (label < 0) & (reason != Reason.NOT_A_PERSON)
+    reason[as_before] = case.earlier.reason[as_before]
+    return replace(joined, label=label, part=part, reason=reason)
 
 
-def _found(
-    case: _Case,
-    founding: NDArray[np.bool_],
-    vouched: NDArray[np.bool_],
-    usable: NDArray[np.bool_],
-    known: Earlier,
-    jobs: int | None,
-) -> NDArray[np.int32]:
-    """Group faces -> (n,) number from 0, -1 none.
-
-    Args:
-        case: what does not change.
-        founding: (n,) faces that link, and are grouped.
-        vouched: (n,) faces that somebody knows a person by: they are grouped, though they may link nobody.
-        usable: (n,) faces that are grouped if they are said to be a person.
-        known: the people who are there already.
-        jobs: threads; None is one, -1 all cores.
-    """
-    part = np.full(len(founding), -1, dtype=np.int32)
-    part[founding] = dbscan(case.encoding[founding], case.rules.radii.eps, case.rules.min_samples, jobs=jobs)[
-        0
-    ]
-    part = split(case.encoding, part, case.reach, case.rivals, case.rules)
-    alone = (founding | vouched) & (part < 0)
-    part[alone] = part.max(initial=-1) + 1 + np.arange(np.count_nonzero(alone))
-    part[case.settled] = part.max(initial=-1) + 1 + known.person[case.settled]
-    part = case.merge(renumber(part, case.rank, by_size=False), jobs)
-    part = take_out(case.encoding, part, case.reach, case.rivals, case.rules)
-    part = _add_founded(case, part, np.flatnonzero(case.decided.founded & usable), jobs)
-    return renumber(part, case.rank, by_size=False)
-
-
-def _owner(part: NDArray[np.int32], together: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Say whose each part is, by the faces that belong together: the lowest part's; and behind these -1, for none.
-
-    A single face among many of a part ties it to nobody: it may be there by mistake.
-    """
-    n_parts = int(part.max(initial=-1)) + 1
-    size = np.bincount(part[part >= 0], minlength=n_parts)
-    rows = np.flatnonzero((together >= 0) & (part >= 0))
-    ties, count = np.unique(np.stack([together[rows], part[rows]]), axis=1, return_counts=True)
-    number, tied = ties[:, (count > 1) | (2 * count >= size[ties[1]])]
-    same = number[1:] == number[:-1]
-    owners = UnionFind(n_parts)
-    owners.link(tied[:-1][same], tied[1:][same])
-    return np.append(owners.find(np.arange(n_parts)), np.int32(-1))
-
-
-def _add_founded(
-    case: _Case, part: NDArray[np.int32], rows: NDArray[np.intp], jobs: int | None
-) -> NDArray[np.int32]:
-    """Make groups of the faces that somebody called a person, and merge with them what is near them.
-
-    They come last, so that they take none of the faces that others are put together of.
-    """
-    if len(rows) == 0:
-        return part
-    label = renumber(part, case.rank, by_size=False)
-    number = np.unique(case.decided.together[rows], return_inverse=True)[1].astype(np.int32)
-    label[rows] = label.max(initial=-1) + 1 + number
-    label = renumber(label, case.rank, by_size=False)
-    groups, founded = Groups.of(case.encoding, label), np.unique(label[rows])
-    near = [groups.squared_between(one) <= case.reach.radius**2 for one in founded.tolist()]
-    chosen = (label >= 0) & np.any(near, axis=0)[label]
-    some = np.full(len(label), -1, dtype=np.int32)
-    some[chosen] = np.unique(label[chosen], return_inverse=True)[1]
-    label[chosen] = len(groups.count) + case.merge(some, jobs)[chosen]
-    return label
-
-
-def _person_told(label: NDArray[np.int32], together: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Give the person who has most of the faces that each belongs together with -> (n,); -1 where there is none."""
-    person = np.full(
-        int(together.max(initial=-1)) + 2, -1, dtype=np.int32
-    )  # the last one for those of no number
-    placed = (label >= 0) & (together >= 0)
-    ties, count = np.unique(np.stack([together[placed], label[placed]]), axis=1, return_counts=True)
-    order = np.lexsort((-ties[1], count))  # the last one counts
-    person[ties[0, order]] = ties[1, order]
-    return person[together]
-
-
-def _shown(label: NDArray[np.int32], rivals: Rivals, decided: Constraints, rules: Rules) -> Shown:
-    """Say in which photos the groups are, and which are to be kept apart: they, and all that belong to them."""
-    rows = np.argsort(label, kind="stable")[np.count_nonzero(label < 0) :]
-    start = np.searchsorted(label[rows], np.arange(int(label.max(initial=-1)) + 2))
-    shown = Shown(rivals, rows, start, rules.same_photo)
-    owner = _owner(label, decided.together)
-    for one, other in np.unique(owner[label[decided.apart]], axis=0).tolist():
-        if one >= 0 and other >= 0 and one != other:
-            for a in np.flatnonzero(owner == one).tolist():
-                for b in np.flatnonzero(owner == other).tolist():
-                    shown.keep_apart(a, b)
-    return shown
+def _clustering(case: Case, final: Assignment) -> Clustering:
+    """Number the people by size, and look for almost-people among the faces that are left over."""
+    look, earlier, placed, nothing = final.look, case.earlier, final.label >= 0, np.float32(np.nan)
+    confidence = _confidence(final.distance, final.runner_up, case.rules.radii)
+    confidence[~look] = earlier.confidence[~look]
+    almost = find_almost(
+        case.table,
+        np.where(look, final.reason, np.uint8(Reason.PASSED)),
+        final.dropped,
+        case.rank,
+        case.rules,
+        known=earlier.almost_of(~look & ~placed),
+        jobs=case.jobs,
+    )
+    return Clustering(
+        label=renumber(final.label, case.rank, by_size=True),
+        core=final.core,
+        distance=np.where(placed, final.distance, nothing).astype(np.float32),
+        confidence=np.where(placed, confidence, nothing).astype(np.float32),
+        reason=final.reason,
+        almost=almost,
+    )
 
 
 def _confidence(

@@ -71,17 +71,20 @@ class Earlier:
             look[rest] = has_near(encoding[rest], encoding[new], radius, jobs=jobs)
         return look
 
-    def among(self, label: NDArray[np.int32]) -> NDArray[np.int32]:
-        """Say which number of `label` each of p people has now, by the founding faces; else a number of its own.
+    def restored(self, label: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Give the faces of each person the number that its founding faces have now.
+
+        Args:
+            label: (n,) int32 number of each face's person now; -1 none.
 
         Returns:
-            (p + 1,), the last is -1, for those of nobody.
+            (n,) int32. A person none of whose founding faces has a number gets one of its own.
         """
         p = int(self.person.max(initial=-1)) + 1
         number = int(label.max(initial=-1)) + 1 + np.arange(p, dtype=np.int32)
         placed = self.core & (label >= 0)
         number[self.person[placed]] = label[placed]
-        return np.append(number, np.int32(-1))
+        return np.where(self.person >= 0, np.append(number, np.int32(-1))[self.person], label)
 
     def almost_of(self, still: NDArray[np.bool_]) -> tuple[AlmostPerson, ...]:
         """Give the almost-people all of whose faces are marked."""

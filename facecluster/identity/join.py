@@ -2,105 +2,150 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
+from facecluster.identity.assignment import Assignment, Case, owners
 from facecluster.identity.gate import Reason
-from facecluster.identity.groups import Groups, nearest_two
-from facecluster.identity.rules import Reach, Rules
+from facecluster.identity.groups import Groups, distance_to, nearest_two
 from facecluster.identity.same_photo import Rivals, against
 
 
-def join(
-    encoding: NDArray[np.float32],
-    label: NDArray[np.int32],
-    part: NDArray[np.int32],
-    look: NDArray[np.bool_],
-    open_: NDArray[np.bool_],
-    parts: Groups,
-    owner: NDArray[np.int32],
-    reach: Reach,
-    rivals: Rivals,
-    apart: NDArray[np.int64],
-    rules: Rules,
-    rank: NDArray[np.int64],
-    *,
-    jobs: int | None = None,
-) -> tuple[NDArray[np.int32], NDArray[np.uint8], NDArray[np.float64], NDArray[np.float64]]:
+def join(case: Case, told: Assignment) -> Assignment:
     """Let faces join the people they are like.
 
-    Args:
-        encoding: (n, 128).
-        label: (n,) person of each face that has one already, -1 for the others.
-        part: (n,) part of a person that a founding face is of, -1 for the others.
-        look: (n,) whether it is looked at at all; of the others, nothing is returned but their person.
-        open_: (n,) whether a face without a person may join one.
-        parts: p groups of founding faces: a person each, or what somebody put together to one.
-        owner: (p,) person of each.
-        reach: how near is near enough.
-        rivals: which faces of one photo are of two people.
-        apart: (k, 2) rows of faces that are of two people.
-        rules: the margin and `same_photo` count.
-        rank: (n,) place of each face's id in the order of all ids.
-        jobs: threads; None is one, -1 all cores.
+    A face without a person joins the person of the nearest part. This part must be within reach, and the nearest other
+    person must be farther by the margin. Of two faces of one photo that are like the same person, the nearer one is
+    taken. The other must be nearer than is asked for otherwise (see `same_photo`), or like somebody else who is not in
+    the photo, by the same margin.
 
     Returns:
-        (n,) person; (n,) `Reason` of those that may join and do not, 0 for all others; (n,) root mean square distance
-        to the (other) founding faces of the person, or of the nearest one (of the nearest part, if there are several);
-        (n,) the same to the nearest other person.
-
-    Of two faces of one photo that are like the same person, the nearer one is taken. The other must be nearer than is
-    asked for otherwise (see `same_photo`), or like somebody else who is not in the photo, by the same margin.
+        `label` is that of before, or whom the face joined. `reason` says why a face that is within reach of somebody
+        joined nobody. `distance` and `runner_up` are measured, see `Assignment`; but for faces that are not looked at,
+        only the `distance` to their own person is.
     """
-    n, rows = len(label), np.flatnonzero(look)
-    nearest, distance, runner_up = np.full(n, -1, dtype=np.int32), np.full(n, np.inf), np.full(n, np.inf)
-    nearest[rows], distance[rows], runner_up[rows] = nearest_two(
-        encoding[rows], parts, part[rows], owner, jobs=jobs
+    people = _People.of(case, told)
+    nearest, distance, runner_up = _measure(case, people, told)
+    label, reason = told.label.copy(), told.reason.copy()
+    if len(people.owner):
+        near = told.look & case.usable & (label < 0) & (distance <= people.limit[nearest])
+        between = near & (runner_up < distance + case.rules.radii.margin)
+        reason[between] = Reason.BETWEEN_PEOPLE
+        joins = near & ~between
+        label[joins] = people.owner[nearest[joins]]
+        doubtful = np.flatnonzero(joins)
+        doubtful = doubtful[
+            _is_claimed_twice(label, case.rivals)[doubtful] | np.isin(doubtful, list(people.foes))
+        ]
+        label[doubtful] = -1
+        for row in doubtful[np.lexsort((case.rank[doubtful], distance[doubtful]))].tolist():
+            label[row], reason[row], distance[row], runner_up[row] = _choose(case, people, label, row)
+    return replace(told, label=label, reason=reason, distance=distance, runner_up=runner_up)
+
+
+@dataclass(frozen=True, eq=False)
+class _People:
+    """Whom faces may join.
+
+    Attributes:
+        parts: p groups of founding faces.
+        owner: (p,) person of each.
+        limit: (p,) how far from each a face that joins may be.
+        foes: rows of faces that somebody said are of another person, by row.
+    """
+
+    parts: Groups
+    owner: NDArray[np.int32]
+    limit: NDArray[np.float64]
+    foes: dict[int, list[int]]
+
+    @classmethod
+    def of(cls, case: Case, told: Assignment) -> _People:
+        parts, reach = case.sums.of(told.part), case.reach
+        squared = reach.radius**2 - reach.handicap(1.0) - reach.handicap(parts.count)
+        foes: dict[int, list[int]] = {}
+        for one, other in case.decided.apart.tolist():
+            foes.setdefault(one, []).append(other)
+            foes.setdefault(other, []).append(one)
+        owner = owners(told.part, case.decided.together)[:-1]
+        return cls(parts, owner, np.sqrt(np.maximum(squared, 0)), foes)
+
+
+class _Choice(NamedTuple):
+    """Whom one face joins: what `Assignment` has of it."""
+
+    label: int
+    reason: int
+    distance: float
+    runner_up: float
+
+
+def _measure(
+    case: Case, people: _People, told: Assignment
+) -> tuple[NDArray[np.int32], NDArray[np.float64], NDArray[np.float64]]:
+    """Measure (n,) the nearest part of each face that is looked at, and `distance` and `runner_up` of `Assignment`.
+
+    Of a face that was told to be somebody's, the distance is that to its person, however near others are.
+    """
+    encoding, owner, look = case.encoding, people.owner, told.look
+    nearest, distance, runner_up = (
+        np.full(len(look), -1, dtype=np.int32),
+        told.distance.copy(),
+        told.runner_up.copy(),
     )
-    reason = np.zeros(n, dtype=np.uint8)
-    if len(owner) == 0:
-        return label, reason, distance, runner_up
-    limit = np.sqrt(np.maximum(reach.radius**2 - reach.handicap(1.0) - reach.handicap(parts.count), 0))
-    near = look & open_ & (label < 0) & (distance <= limit[nearest])
-    between = near & (runner_up < distance + rules.radii.margin)
-    reason[between] = Reason.BETWEEN_PEOPLE
-    joined = np.where(near & ~between, owner[nearest], label)
-
-    foes: dict[int, list[int]] = {}
-    for one, other in apart.tolist():
-        foes.setdefault(one, []).append(other)
-        foes.setdefault(other, []).append(one)
-    doubtful = np.flatnonzero((label < 0) & (joined >= 0))
-    in_doubt = _is_claimed_twice(joined, rivals)[doubtful] | np.isin(doubtful, list(foes))
-    doubtful = doubtful[in_doubt]
-    joined[doubtful] = -1
-    penalty = against(1, 1) * reach.radius**2 if rules.same_photo == "prefer" else np.inf
-    for row in doubtful[np.lexsort((rank[doubtful], distance[doubtful]))].tolist():
-        squared = parts.squared_to(encoding[row])
-        others = rivals.rows(int(rivals.photo[row]))
-        others = others[joined[others] >= 0]
-        if len(others):
-            here = joined[others[rivals.two_people(np.array([row]), others)[0]]]
-            squared[np.isin(owner, here)] += penalty
-        squared[np.isin(owner, joined[foes.get(row, [])])] = np.inf
-        best = int(squared.argmin())
-        distance[row] = np.sqrt(squared[best])
-        runner_up[row] = np.sqrt(squared[owner != owner[best]].min(initial=np.inf))
-        if distance[row] > limit[best]:
-            reason[row] = Reason.SAME_PHOTO if row not in foes else Reason.NO_MATCH
-        elif runner_up[row] < distance[row] + rules.radii.margin:
-            reason[row] = Reason.BETWEEN_PEOPLE
-        else:
-            joined[row] = owner[best]
-    return joined, reason, distance, runner_up
+    rows = np.flatnonzero(look)
+    nearest[rows], distance[rows], runner_up[rows] = nearest_two(
+        encoding[rows], people.parts, told.part[rows], owner, jobs=case.jobs
+    )
+    for row in np.flatnonzero(look & case.usable & ~told.core & (told.label >= 0)).tolist():
+        squared, own = people.parts.squared_to(encoding[row]), owner == told.label[row]
+        distance[row] = np.sqrt(squared[own].min(initial=np.inf))
+        runner_up[row] = np.sqrt(squared[~own].min(initial=np.inf))
+    distance[~look] = np.nan
+    founded = ~look & (told.label >= 0) & (told.label < len(owner))  # their person has founding faces
+    distance[founded] = distance_to(encoding[founded], people.parts, told.label[founded], told.core[founded])
+    return nearest, distance, runner_up
 
 
-def _is_claimed_twice(joined: NDArray[np.int32], rivals: Rivals) -> NDArray[np.bool_]:
+def _choose(case: Case, people: _People, label: NDArray[np.int32], row: int) -> _Choice:
+    """Say whom a face joins, by whom the others of its photo are with and whom it is kept apart from.
+
+    Args:
+        case: what does not change.
+        people: whom it may join.
+        label: (n,) person of each face as far as that is known, -1 for this one.
+        row: the face.
+    """
+    rivals, owner, radius = case.rivals, people.owner, case.reach.radius
+    squared = people.parts.squared_to(case.encoding[row])
+    others = rivals.rows(int(rivals.photo[row]))
+    others = others[label[others] >= 0]
+    if len(others):
+        here = label[others[rivals.two_people(np.array([row]), others)[0]]]
+        squared[np.isin(owner, here)] += (
+            against(1, 1) * radius**2 if case.rules.same_photo == "prefer" else np.inf
+        )
+    squared[np.isin(owner, label[people.foes.get(row, [])])] = np.inf
+    best = int(squared.argmin())
+    distance = float(np.sqrt(squared[best]))
+    runner_up = float(np.sqrt(squared[owner != owner[best]].min(initial=np.inf)))
+    if distance > people.limit[best]:
+        reason = Reason.SAME_PHOTO if row not in people.foes else Reason.NO_MATCH
+        return _Choice(-1, reason, distance, runner_up)
+    if runner_up < distance + case.rules.radii.margin:
+        return _Choice(-1, Reason.BETWEEN_PEOPLE, distance, runner_up)
+    return _Choice(int(owner[best]), Reason.PASSED, distance, runner_up)
+
+
+def _is_claimed_twice(label: NDArray[np.int32], rivals: Rivals) -> NDArray[np.bool_]:
     """Say of (n,) faces whether another in the same photo has the same person."""
-    twice = np.zeros(len(joined), dtype=np.bool_)
-    rows = np.flatnonzero((joined >= 0) & rivals.in_company)
+    twice = np.zeros(len(label), dtype=np.bool_)
+    rows = np.flatnonzero((label >= 0) & rivals.in_company)
     _, number, count = np.unique(
-        np.stack([rivals.photo[rows], joined[rows]]), axis=1, return_inverse=True, return_counts=True
+        np.stack([rivals.photo[rows], label[rows]]), axis=1, return_inverse=True, return_counts=True
     )
     twice[rows] = count[number.reshape(-1)] > 1
     return twice

@@ -1,59 +1,67 @@
-"""Who stays a person: groups in enough photos, and whoever somebody said to be one."""
+"""Who stays a person, and whom somebody told to be whose: groups in enough photos, and what decisions say."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from facecluster.identity.assignment import Assignment, Case, owners
 from facecluster.identity.assured import Assured, holder
-from facecluster.identity.groups import Groups, nearest_two
+from facecluster.identity.evidence import count_different
+from facecluster.identity.gate import Reason
+from facecluster.identity.groups import renumber, rows_of
 
 
-def part_namesakes(
-    encoding: NDArray[np.float32],
-    label: NDArray[np.int32],
-    part: NDArray[np.int32],
-    people: Sequence[Assured],
-    fixed: NDArray[np.bool_],
-) -> NDArray[np.int32]:
-    """Part the groups that hold several people of different names, however alike: a person said that they are two.
+def keep(case: Case, found: Assignment) -> Assignment:
+    """Drop the groups in too few photos, but keep the people that a person vouched for.
 
-    Two entries of one id are one person, and so are two of one name.
-
-    Args:
-        encoding: (n, 128), finite where `part` is not -1.
-        label: (n,) group of each; -1 none.
-        part: (n,) part of the group that each is of; -1 none.
-        people: who was named.
-        fixed: (n,) faces of groups that stay as they are.
+    The people of the earlier result stay, too, and those whom somebody made by a split.
 
     Returns:
-        (n,) part: in a group that is parted, of those who are nearest to it.
+        `part` and `label` are of the people who are left. `dropped` is the group of each face whose group is in too
+        few photos; the `reason` of these is `Reason.TOO_FEW_PHOTOS` if they are several. A face that founds a person
+        only because somebody vouched for it is looked at.
     """
-    held: dict[int, list[Assured]] = {}
-    for one in people:
-        number = holder(label, one.rows) if one.name is not None else None
-        if number is not None:
-            held.setdefault(number, []).append(one)
-    parted = part.copy()
-    for number, several in held.items():
-        rows = np.flatnonzero(label == number)
-        if len(several) < 2 or fixed[rows].any():
-            continue
-        known = np.full(len(label), -1, dtype=np.int32)
-        person: dict[str, int] = {}
-        for one in several:
-            if all(one.id is None or one.id != other.id for other in several if other is not one):
-                own = one.rows[label[one.rows] == number]
-                known[own] = person.setdefault(str(one.name).casefold(), len(person))
-        n_people = len(person)
-        if n_people > 1:
-            groups = Groups.of(encoding[rows], known[rows])
-            nearest = nearest_two(encoding[rows], groups, known[rows])[0]
-            parted[rows] = parted.max(initial=-1) + 1 + nearest
-    return parted
+    decided, rules, earlier = case.decided, case.rules, case.earlier
+    part, reason, look = found.part.copy(), found.reason.copy(), found.look
+    dropped, wanted = np.full(len(part), -1, dtype=np.int32), rules.limits.min_images
+    stays = np.isin(found.label, found.label[decided.founded | case.settled])
+    for rows in rows_of(np.where(stays, np.int32(-1), found.label)):
+        if len(rows) < wanted or count_different(case.table, rows, wanted, rules.radii.join) < wanted:
+            dropped[rows] = found.label[rows]
+            part[rows] = -1
+            if len(rows) > 1:
+                reason[rows] = Reason.TOO_FEW_PHOTOS
+    if decided.assured:
+        here = earlier.restored(np.where(part >= 0, found.label, np.int32(-1)))
+        part = keep_assured(part, found.label, here, decided.assured, case.usable & (earlier.person < 0))
+        dropped[part >= 0] = -1
+        look = look | (part >= 0) & ~case.settled
+    part = renumber(part, case.rank, by_size=False)
+    label = owners(part, decided.together)[part]
+    return replace(found, look=look, part=part, label=label, dropped=dropped, reason=reason)
+
+
+def tell(case: Case, kept: Assignment) -> Assignment:
+    """Place the faces that somebody told to be whose.
+
+    Faces of the earlier result that founded nobody are with their people again. Faces without a usable encoding go to
+    the people that are known by them. Of the others, each goes to whoever has most of the faces that it belongs
+    together with.
+
+    Returns:
+        `label` is changed, and nothing else.
+    """
+    decided = case.decided
+    n_parts = int(kept.part.max(initial=-1)) + 1
+    label = case.earlier.restored(kept.label)
+    label = place_unusable(label, n_parts, decided.assured, ~case.has_encoding & ~decided.ignored)
+    person = _person_told(label, decided.together)
+    told = kept.look & case.usable & ~kept.core & (person >= 0)
+    return replace(kept, label=np.where(told, person, label))
 
 
 def keep_assured(
@@ -112,3 +120,14 @@ def place_unusable(
         number = holder(placed, one.rows)
         placed[rows] = max(n_parts, int(placed.max(initial=-1)) + 1) if number is None else number
     return placed
+
+
+def _person_told(label: NDArray[np.int32], together: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Give the person who has most of the faces that each belongs together with -> (n,); -1 where there is none."""
+    numbers = int(together.max(initial=-1)) + 1
+    person = np.full(numbers + 1, -1, dtype=np.int32)  # the last one for faces of no number
+    placed = (label >= 0) & (together >= 0)
+    ties, count = np.unique(np.stack([together[placed], label[placed]]), axis=1, return_counts=True)
+    order = np.lexsort((-ties[1], count))  # the last one counts
+    person[ties[0, order]] = ties[1, order]
+    return person[together]

@@ -1,0 +1,157 @@
+"""Whom each face is assigned to, while faces are clustered: the record that the stages of `cluster_faces` hand on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facecluster.identity.constraints import Constraints
+from facecluster.identity.earlier import Earlier
+from facecluster.identity.gate import Reason, judge
+from facecluster.identity.groups import Sums, sortable
+from facecluster.identity.neighbours import UnionFind
+from facecluster.identity.rules import Reach, Rules
+from facecluster.identity.same_photo import Rivals
+from facecluster.table import FaceTable
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """What does not change while n faces are clustered.
+
+    Attributes:
+        table: the n faces and their photos.
+        rules: see `Rules`.
+        decided: what people decided about the faces.
+        earlier: what an earlier result says of the faces. Nothing is left in it of a person of whom a decision speaks.
+        rank: (n,) int64, place of each face's id in the order of all ids. It breaks ties the same way in every order
+            of rows.
+        gate: (n,) uint8 `Reason`, what the gate says of each face.
+        reach: how near is near enough among so many faces.
+        rivals: which faces of one photo are of two people.
+        sums: of groups of the encodings. It keeps what it summed up last.
+        jobs: threads; None is one, -1 all cores.
+    """
+
+    table: FaceTable
+    rules: Rules
+    decided: Constraints
+    earlier: Earlier
+    rank: NDArray[np.int64]
+    gate: NDArray[np.uint8]
+    reach: Reach
+    rivals: Rivals
+    sums: Sums
+    jobs: int | None
+
+    @classmethod
+    def of(
+        cls,
+        table: FaceTable,
+        rules: Rules,
+        constraints: Constraints | None,
+        earlier: Earlier | None,
+        jobs: int | None,
+    ) -> Case:
+        """Prepare the clustering of a table; the arguments are those of `cluster_faces`."""
+        n = len(table.faces)
+        rank = np.empty(n, dtype=np.int64)
+        rank[np.argsort(sortable(table.faces.id), kind="stable")] = np.arange(n)
+        decided = Constraints.none(n) if constraints is None else constraints
+        return cls(
+            table=table,
+            rules=rules,
+            decided=decided,
+            earlier=Earlier.nothing(n) if earlier is None else earlier.without(decided.together >= 0),
+            rank=rank,
+            gate=judge(table.faces, rules.limits if rules.gate else None),
+            reach=rules.radii.reach(n),
+            rivals=Rivals(table, rules),
+            sums=Sums(table.faces.encoding),
+            jobs=jobs,
+        )
+
+    @property
+    def encoding(self) -> NDArray[np.float32]:
+        """(n, 128)."""
+        return self.table.faces.encoding
+
+    @property
+    def has_encoding(self) -> NDArray[np.bool_]:
+        """(n,) whether the encoding of a face is finite."""
+        finite: NDArray[np.bool_] = self.gate != Reason.NO_ENCODING
+        return finite
+
+    @property
+    def usable(self) -> NDArray[np.bool_]:
+        """(n,) whether a face has an encoding, and nobody said that it is no person."""
+        return self.has_encoding & ~self.decided.ignored
+
+    @property
+    def settled(self) -> NDArray[np.bool_]:
+        """(n,) whether a face founded a person of the earlier result. These people are neither split nor merged."""
+        return self.earlier.core & self.has_encoding
+
+
+@dataclass(frozen=True, eq=False)
+class Assignment:
+    """Whom each of n faces is assigned to so far. A stage makes a new one, and shares the arrays that it leaves alone.
+
+    Attributes:
+        look: (n,) bool, the face is looked at. The others stay where the earlier result has them.
+        part: (n,) int32, number from 0 of the group of founding faces that it is in; -1 it founds nobody. The groups
+            are as alike as faces of one person are. A person whom somebody merged has several.
+        label: (n,) int32, its person; -1 none. The number of a person with founding faces is its lowest `part`.
+        dropped: (n,) int32, the group that it was in, of those in too few photos; -1 none.
+        reason: (n,) uint8 `Reason`, why it has no person.
+        distance: (n,) float64, root mean square of the distances to the (other) founding faces of its person's
+            nearest part. Infinite where there is none, NaN where that is unknown.
+        runner_up: (n,) float64, the same for the nearest other person.
+    """
+
+    look: NDArray[np.bool_]
+    part: NDArray[np.int32]
+    label: NDArray[np.int32]
+    dropped: NDArray[np.int32]
+    reason: NDArray[np.uint8]
+    distance: NDArray[np.float64]
+    runner_up: NDArray[np.float64]
+
+    @classmethod
+    def start(cls, case: Case) -> Assignment:
+        """Assign no face to anybody; `reason` is what the gate says, and `Reason.PASSED` where a face passes it."""
+        n = len(case.encoding)
+        reason = np.where(case.decided.ignored, np.uint8(Reason.NOT_A_PERSON), case.gate)
+        nobody, far = np.full(n, -1, dtype=np.int32), np.full(n, np.inf)
+        look = case.earlier.to_look_at(case.encoding, case.rules.radii.join, jobs=case.jobs)
+        return cls(look, nobody, nobody, nobody, reason, far, far)
+
+    @property
+    def core(self) -> NDArray[np.bool_]:
+        """(n,) whether a face founds its person."""
+        return self.part >= 0
+
+
+def owners(part: NDArray[np.int32], together: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Say whose each part is, by the faces that belong together.
+
+    A single face among many of a part ties it to nobody: it may be there by mistake.
+
+    Args:
+        part: (n,) number from 0 of the part that each face is of; -1 none.
+        together: (n,) as in `Constraints`.
+
+    Returns:
+        (p + 1,) the lowest number of the parts that are one person's; and behind these -1, for faces of no part.
+    """
+    n_parts = int(part.max(initial=-1)) + 1
+    size = np.bincount(part[part >= 0], minlength=n_parts)
+    rows = np.flatnonzero((together >= 0) & (part >= 0))
+    ties, count = np.unique(np.stack([together[rows], part[rows]]), axis=1, return_counts=True)
+    number, tied = ties[:, (count > 1) | (2 * count >= size[ties[1]])]
+    same = number[1:] == number[:-1]
+    tree = UnionFind(n_parts)
+    tree.link(tied[:-1][same], tied[1:][same])
+    return np.append(tree.find(np.arange(n_parts)), np.int32(-1))

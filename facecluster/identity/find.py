@@ -1,0 +1,148 @@
+"""Finding of people: which of the faces that pass the gate are one person's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facecluster.identity.assignment import Assignment, Case, owners
+from facecluster.identity.assured import Assured, holder
+from facecluster.identity.constraints import Constraints
+from facecluster.identity.dbscan import dbscan
+from facecluster.identity.gate import Reason
+from facecluster.identity.groups import Groups, nearest_two, renumber
+from facecluster.identity.merge import merge
+from facecluster.identity.rules import Rules
+from facecluster.identity.same_photo import Rivals, Shown
+from facecluster.identity.split import split, take_out
+
+
+def find(case: Case, start: Assignment) -> Assignment:
+    """Group the faces that found people.
+
+    Faces that pass the gate link. Faces that somebody knows a person by are groups by themselves, and may be merged
+    with others. The people of the earlier result are there already. Faces that somebody called a person come last,
+    so that they take none of the faces that others are put together of.
+
+    Returns:
+        `part` is the group of each founding face. `label` is the lowest of the groups that are one person's. `reason`
+        of all that passed the gate is `Reason.NO_MATCH`, until they are placed.
+    """
+    decided, reason = case.decided, start.reason.copy()
+    free = start.look & ~decided.moved
+    founding, vouched = free & (reason == Reason.PASSED), free & case.usable & decided.is_named()
+    reason[reason == Reason.PASSED] = Reason.NO_MATCH
+    part = _linked(case, founding)
+    alone = (founding | vouched) & (part < 0)
+    part[alone] = part.max(initial=-1) + 1 + np.arange(np.count_nonzero(alone))
+    part[case.settled] = part.max(initial=-1) + 1 + case.earlier.person[case.settled]
+    part = _merged(case, renumber(part, case.rank, by_size=False))
+    part = take_out(case.encoding, part, case.reach, case.rivals, case.rules)
+    part = _add_founded(case, part, np.flatnonzero(decided.founded & case.has_encoding & start.look))
+    part = renumber(part, case.rank, by_size=False)
+    if decided.assured:
+        label = owners(part, decided.together)[part]
+        part = part_namesakes(case.encoding, label, part, decided.assured, case.settled)
+        part = renumber(part, case.rank, by_size=False)
+    return replace(start, part=part, label=owners(part, decided.together)[part], reason=reason)
+
+
+def shown_in(label: NDArray[np.int32], rivals: Rivals, decided: Constraints, rules: Rules) -> Shown:
+    """Say in which photos groups are, and which groups are kept apart: they, and all that belong to them.
+
+    Args:
+        label: (n,) group of each face from 0; -1 none.
+        rivals: which faces of one photo are of two people.
+        decided: what people decided about the faces.
+        rules: `same_photo` counts.
+    """
+    rows = np.argsort(label, kind="stable")[np.count_nonzero(label < 0) :]
+    start = np.searchsorted(label[rows], np.arange(int(label.max(initial=-1)) + 2))
+    shown = Shown(rivals, rows, start, rules.same_photo)
+    owner = owners(label, decided.together)
+    for one, other in np.unique(owner[label[decided.apart]], axis=0).tolist():
+        if one >= 0 and other >= 0 and one != other:
+            for a in np.flatnonzero(owner == one).tolist():
+                for b in np.flatnonzero(owner == other).tolist():
+                    shown.keep_apart(a, b)
+    return shown
+
+
+def _linked(case: Case, founding: NDArray[np.bool_]) -> NDArray[np.int32]:
+    """Link the marked faces that are very near, and split groups that are two people -> (n,) group; -1 none."""
+    radii = case.rules.radii
+    part = np.full(len(founding), -1, dtype=np.int32)
+    part[founding] = dbscan(case.encoding[founding], radii.eps, case.rules.min_samples, jobs=case.jobs)[0]
+    return split(case.encoding, part, case.reach, case.rivals, case.rules)
+
+
+def _merged(case: Case, part: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Merge groups, but no two who were people before."""
+    fixed = np.isin(np.arange(int(part.max(initial=-1)) + 1), part[case.settled])
+    shown, groups = shown_in(part, case.rivals, case.decided, case.rules), case.sums.of(part)
+    return merge(case.encoding, part, case.reach, shown, fixed=fixed, groups=groups, jobs=case.jobs)
+
+
+def _add_founded(case: Case, part: NDArray[np.int32], rows: NDArray[np.intp]) -> NDArray[np.int32]:
+    """Make groups of the faces that somebody called a person, and merge with them what is near them."""
+    if len(rows) == 0:
+        return part
+    label = renumber(part, case.rank, by_size=False)
+    number = np.unique(case.decided.together[rows], return_inverse=True)[1].astype(np.int32)
+    label[rows] = label.max(initial=-1) + 1 + number
+    label = renumber(label, case.rank, by_size=False)
+    groups, founded = Groups.of(case.encoding, label), np.unique(label[rows])
+    near = [groups.squared_between(one) <= case.reach.radius**2 for one in founded.tolist()]
+    chosen = (label >= 0) & np.any(near, axis=0)[label]
+    some = np.full(len(label), -1, dtype=np.int32)
+    some[chosen] = np.unique(label[chosen], return_inverse=True)[1]
+    label[chosen] = len(groups.count) + _merged(case, some)[chosen]
+    return label
+
+
+def part_namesakes(
+    encoding: NDArray[np.float32],
+    label: NDArray[np.int32],
+    part: NDArray[np.int32],
+    people: Sequence[Assured],
+    fixed: NDArray[np.bool_],
+) -> NDArray[np.int32]:
+    """Part the groups that hold several people of different names, however alike: a person said that they are two.
+
+    Two entries of one id are one person, and so are two of one name.
+
+    Args:
+        encoding: (n, 128), finite where `part` is not -1.
+        label: (n,) group of each; -1 none.
+        part: (n,) part of the group that each is of; -1 none.
+        people: who was named.
+        fixed: (n,) faces of groups that stay as they are.
+
+    Returns:
+        (n,) part: in a group that is parted, of those who are nearest to it.
+    """
+    held: dict[int, list[Assured]] = {}
+    for one in people:
+        number = holder(label, one.rows) if one.name is not None else None
+        if number is not None:
+            held.setdefault(number, []).append(one)
+    parted = part.copy()
+    for number, several in held.items():
+        rows = np.flatnonzero(label == number)
+        if len(several) < 2 or fixed[rows].any():
+            continue
+        known = np.full(len(label), -1, dtype=np.int32)
+        person: dict[str, int] = {}
+        for one in several:
+            if all(one.id is None or one.id != other.id for other in several if other is not one):
+                own = one.rows[label[one.rows] == number]
+                known[own] = person.setdefault(str(one.name).casefold(), len(person))
+        n_people = len(person)
+        if n_people > 1:
+            groups = Groups.of(encoding[rows], known[rows])
+            nearest = nearest_two(encoding[rows], groups, known[rows])[0]
+            parted[rows] = parted.max(initial=-1) + 1 + nearest
+    return parted
