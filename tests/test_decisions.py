@@ -556,22 +556,22 @@ def test_files_of_two_computers_may_be_put_together(tmp_path: Path) -> None:
     ("line", "says"),
     [
         ("nonsense", "Expecting value"),
-        ("[]", "no object"),
+        ("[]", "Expected `object`, got `array`"),
         ('{"id": "1", "time": "2", "do": "dance"}', "nothing is known of 'dance'"),
-        ('{"id": "1", "time": "2", "do": "undo"}', "without 'undo'"),
-        ('{"time": "2", "do": "undo", "undo": "1"}', "without 'id'"),
-        ('{"id": 1, "time": "2", "do": "undo", "undo": "1"}', "expected a text, got '1'"),
+        ('{"id": "1", "time": "2", "do": "undo"}', "missing required field `undo`"),
+        ('{"time": "2", "do": "undo", "undo": "1"}', "missing required field `id`"),
+        ('{"id": 1, "time": "2", "do": "undo", "undo": "1"}', "Expected `str`, got `int` - at `$.id`"),
         (
             '{"id": "1", "time": "2", "do": "name", "person": "p", "name": "A", "faces": "x"}',
-            "expected a list",
+            "Expected `array`, got `str` - at `$.faces`",
         ),
         (
             '{"id": "1", "time": "2", "do": "name", "person": "p", "name": "A", "faces": [["d", [1, 2]]]}',
-            "values",
+            "Expected `array` of length 4, got 2 - at `$.faces[0][1]`",
         ),
         (
             '{"id": "1", "time": "2", "do": "name", "person": "p", "name": "A", "faces": [["d", [1, 2, 3, Infinity]]]}',
-            "a box with",
+            "Infinity is no number",
         ),
     ],
 )
@@ -584,6 +584,41 @@ def test_bad_line_is_an_error_that_names_it(tmp_path: Path, line: str, says: str
     assert f"{path}:2: not a decision: " in str(error.value)
     assert says in str(error.value)
     assert line[:40] in str(error.value)
+
+
+def test_line_without_a_format_is_of_the_first(tmp_path: Path) -> None:
+    path = tmp_path / "decisions.jsonl"
+    path.write_text('{"do": "undo", "undo": "1", "time": "2", "id": "3", "note": "mine"}\n')
+    assert [(d.id, d.time, d.act) for d in decisions_jsonl.read(path)] == [("3", "2", Undo("1"))]
+
+
+def test_name_of_a_shell_that_is_no_text_comes_back(tmp_path: Path) -> None:
+    path = tmp_path / "decisions.jsonl"
+    write(path, Name("person-0001", "Andr\udce9", spots(0)), ACTS[2])
+    assert [d.act for d in decisions_jsonl.read(path)] == [
+        Name("person-0001", "Andr\udce9", spots(0)),
+        ACTS[2],
+    ]
+
+
+def test_split_of_an_older_facecluster_does_not_say_into_what(tmp_path: Path) -> None:
+    path = tmp_path / "decisions.jsonl"
+    known = Split("person-0001", spots(3), spots(0), "person-0009")
+    older, newer = write(path, ACTS[3], known)
+    assert list(json.loads(older.text)) == ["format", "id", "time", "do", "person", "faces", "from"]
+    assert list(json.loads(newer.text)) == ["format", "id", "time", "do", "person", "into", "faces", "from"]
+    assert [d.act for d in decisions_jsonl.read(path)] == [ACTS[3], known]
+
+
+def test_file_of_2225703_is_read_to_the_letter() -> None:
+    path = Path(__file__).parent / "library_2225703" / "people" / "decisions.jsonl"
+    read, lines = decisions_jsonl.read(path), path.read_text("ascii").splitlines()
+    assert [d.text for d in read] == lines
+    for decision in read:
+        record = json.loads(decision.text)
+        again = json.loads(decisions_jsonl.decide(decision.act, []).text)
+        assert {**again, "id": decision.id, "time": decision.time} == record
+        assert list(again) == list(record)
 
 
 def test_line_of_a_newer_format_is_an_error(tmp_path: Path) -> None:

@@ -59,3 +59,12 @@ def test_no_encoding_is_in_the_list(tmp_path: Path) -> None:
 def test_a_table_has_a_list_of_its_own() -> None:
     assert list_of(Path("/p/people/faces.npz")) == Path("/p/people/forgotten.jsonl")
     assert list_of(Path("/p/members.npz")) == Path("/p/members.npz.forgotten.jsonl")
+
+
+def test_list_of_an_editor_is_read(tmp_path: Path) -> None:
+    """Byte order mark, Windows ends of lines, empty lines, a whole number where a fraction may be."""
+    file = tmp_path / "forgotten.jsonl"
+    append(file, [A, B])
+    text = file.read_text("ascii").replace("2.0", "2").replace("\n", "\r\n\r\n")
+    file.write_bytes(b"\xef\xbb\xbf" + text.encode())
+    assert read(file) == [A, B]

@@ -10,7 +10,6 @@ import re
 import shutil
 import sys
 import textwrap
-import unicodedata
 from collections import Counter, deque
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -26,6 +25,7 @@ from facecluster.cli.sources import warn_if_outdated
 from facecluster.errors import FaceclusterError, OutputError, PhotoError, UsageError
 from facecluster.identity.check import PRESETS, Limit, measure, names
 from facecluster.library.layout import CLUSTERS
+from facecluster.render.columns import aligned, end_of, n_cells
 from facecluster.text import printable
 
 if TYPE_CHECKING:  # NumPy, OpenCV and the networks are loaded when there is work to do
@@ -301,9 +301,8 @@ class Tally:
         """Say in a few lines how many pass, which limits fail most, and where the pictures are."""
         faceless = f"{self.no_face} without a face, {self.unreadable} unreadable"
         lines = [f"{self.passing} of {self.faces} faces pass; {self.photos} photos: {faceless}"]
-        lines += [
-            f"  {number:>7} fail  {name} {limits[name]}" for name, number in self.failures.most_common()
-        ]
+        rows = [(f"{number} fail", f"{name} {limits[name]}") for name, number in self.failures.most_common()]
+        lines += [f"  {line}" for line in aligned(rows, right=(0,), least=(12,))]
         if self.lost_folders:
             lines.append(
                 f"{self.lost_folders} folder{'s' if self.lost_folders > 1 else ''} could not be read"
@@ -357,15 +356,14 @@ class Layout:
             yield self._row(label, str(face.number), "pass" if face.passed else "fail", text)
 
     def _row(self, label: str, number: str, verdict: str, text: str) -> str:
-        while n_cells(label) > self.photo_width:  # the end of a name tells more than its start
-            label = "…" + label[2:]
-        start = f"{label}{' ' * (self.photo_width - n_cells(label))}  {number:>4}  {verdict:<4}  "
+        label = end_of(label, self.photo_width)
         lines = _wrapped(text, self.width - self.photo_width - 14)
         indent = " " * (self.photo_width + 14)
         if self.width - len(indent) < _LEAST_ROOM and text:  # below, where there is room
             lines, indent = ["", *_wrapped(text, self.width - 4)], " " * 4
         first, *others = lines
-        return "\n".join([(start + first).rstrip(), *(indent + other for other in others)]) + "\n"
+        start = aligned([(label, number, verdict, first)], right=(1,), least=(self.photo_width, 4, 4))
+        return "\n".join([*start, *(indent + other for other in others)]) + "\n"
 
 
 def _wrapped(text: str, width: int) -> list[str]:
@@ -376,10 +374,3 @@ def _wrapped(text: str, width: int) -> list[str]:
 
 def _label(path: str, root: str) -> str:
     return printable(os.path.relpath(path, root) if root else path)
-
-
-def n_cells(text: str) -> int:
-    """How many cells of a terminal a text takes: East Asian letters take two, combining ones none."""
-    return sum(
-        0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text
-    )

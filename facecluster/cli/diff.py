@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from facecluster.library.layout import read
+from facecluster.render.columns import aligned
 from facecluster.text import printable
 
 if TYPE_CHECKING:  # NumPy is loaded when there is work to do
@@ -268,12 +269,12 @@ def report(changes: Changes) -> list[str]:
         "only in A": [f"{_faces(n)} of {person or 'nobody'}" for person, n in only["A"].most_common()],
         "only in B": [f"{_faces(n)} of {person or 'nobody'}" for person, n in only["B"].most_common()],
     }
-    lines = []
+    rows = []
     for kind, texts in kinds.items():
-        lines += [f"{kind:<9}  {text}" for text in texts[:_N_LISTED]]
+        rows += [(kind, text) for text in texts[:_N_LISTED]]
         if len(texts) > _N_LISTED:
-            lines.append(f"{kind:<9}  ... and {len(texts) - _N_LISTED} more, see --json")
-    return lines
+            rows.append((kind, f"... and {len(texts) - _N_LISTED} more, see --json"))
+    return aligned(rows, least=(max(map(len, kinds)),))
 
 
 def _who(person: Who) -> str:

@@ -30,6 +30,7 @@ from facecluster.library.layout import (
     table_of,
 )
 from facecluster.library.settings import Choices
+from facecluster.render.columns import aligned, n_cells
 from facecluster.text import many, printable
 
 if TYPE_CHECKING:  # NumPy is loaded when there is work to do
@@ -243,12 +244,13 @@ def report(evaluation: Evaluation) -> str:
         ("splits per person", e.splits_per_person, "people too many that a label is in"),
         ("merges per person", e.merges_per_person, "labels too many that a person has"),
     ]
-    lines = ["                   precision  recall       F"]
-    for name, score in (("pairwise", e.pairwise), ("BCubed", e.bcubed)):
-        lines.append(
-            f"{name:<17}  {_number(score.precision):>9}  {_number(score.recall)}  {_number(score.f)}"
-        )
-    lines += [f"{name:<17}  {_number(value):>9}  {what}" for name, value, what in shares]
+    scores = [
+        (name, _number(score.precision), _number(score.recall), _number(score.f))
+        for name, score in (("pairwise", e.pairwise), ("BCubed", e.bcubed))
+    ]
+    names = max(n_cells(name) for name, *_ in shares)
+    lines = aligned([("", "precision", "recall", "F"), *scores], right=(1, 2, 3), least=(names, 0, 0, 6))
+    lines += aligned([(name, _number(value), what) for name, value, what in shares], right=(1,), least=(0, 9))
     lines += ["", "worst merges"] if e.merges else []
     for merge in e.merges:
         parts = zip(merge.labels, merge.n_faces, strict=True)
@@ -274,7 +276,7 @@ def _apart(distance: float | None) -> str:
 
 
 def _number(value: float) -> str:
-    return "     -" if math.isnan(value) else f"{value:.4f}"
+    return "-" if math.isnan(value) else f"{value:.4f}"
 
 
 def _share(part: int, whole: int) -> float:

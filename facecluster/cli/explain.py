@@ -24,6 +24,7 @@ from facecluster.library.layout import (
     read,
 )
 from facecluster.library.refer import find
+from facecluster.render.columns import aligned
 from facecluster.text import many, printable
 
 if TYPE_CHECKING:  # NumPy and OpenCV are loaded when there is work to do
@@ -191,8 +192,8 @@ def face_report(e: FaceExplanation, source: str) -> Iterator[str]:
     yield from map(_ruling, e.decisions)
     yield ""
     yield f"the gate: {_verdict(e)}"
-    for limit in e.gate:
-        yield _limit(limit)
+    rows = [_limit(limit) for limit in e.gate]
+    yield from (f"  {line}" for line in aligned(rows, right=(1,), least=(8, 10, 13)))
     if e.own is not None:
         yield ""
         yield f"nearest founding faces of {called(e.own)}"
@@ -229,13 +230,13 @@ def _ruling(ruling: Ruling) -> str:
     return f"decided on {ruling.time[:10]} ({ruling.id}): {ruling.text}"
 
 
-def _limit(limit: Gate) -> str:
+def _limit(limit: Gate) -> tuple[str, str, str, str]:
     from facecluster.render.explain_words import measure
 
     value = measure(limit)
     side = "over" if limit.name in ("size", "quality") else "within ±"
     bound = f"{side}{'' if side.endswith('±') else ' '}{limit.limit:g}{limit.unit}"
-    return f"  {limit.name:<8} {value:>11}  {bound:<14} {'' if limit.passed else 'fails'}".rstrip()
+    return limit.name, value, bound, "" if limit.passed else "fails"
 
 
 def _other(other: NearPerson) -> Iterator[str]:

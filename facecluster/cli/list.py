@@ -26,6 +26,7 @@ from facecluster.library.layout import (
     is_result,
     read,
 )
+from facecluster.render.columns import aligned
 from facecluster.text import many, printable
 
 if TYPE_CHECKING:  # NumPy is loaded when there is work to do
@@ -57,7 +58,7 @@ def command(source: str, labels_from: str | None, which: Main | None, as_json: b
     if as_json or not sys.stdout.isatty():
         sys.stdout.writelines(json.dumps(vars(entry), allow_nan=False) + "\n" for entry in found)
     else:
-        sys.stdout.writelines(_rows(found))
+        sys.stdout.writelines(f"{line}\n" for line in _rows(found))
     if not quiet:
         who = many(len(found), "person", "people") if is_result(source) else many(len(found), "label")
         click.echo(f"{who}; {others}", err=True)
@@ -97,10 +98,8 @@ def _of_nobody(number: int, found: Sequence[Entry]) -> str:
 def _rows(found: Sequence[Entry]) -> list[str]:
     """Write a table for a terminal."""
     has_ids = any(entry.person is not None for entry in found)
-    width = max((len(entry.person or "") for entry in found), default=0)
-    rows = [("faces", "photos", "person", "name")]
-    rows += [(str(e.n_faces), str(e.n_photos), e.person or "", printable(e.name or "")) for e in found]
-    return [
-        f"{faces:>7}  {photos:>7}  {f'{person:<{width}}  ' if has_ids else ''}{name}".rstrip() + "\n"
-        for faces, photos, person, name in rows
+    rows = [("faces", "photos", *["person"] * has_ids, "name")]
+    rows += [
+        (str(e.n_faces), str(e.n_photos), *[e.person or ""] * has_ids, printable(e.name or "")) for e in found
     ]
+    return aligned(rows, right=(0, 1), least=(7, 7))

@@ -6,6 +6,7 @@ import json
 
 import click
 
+from facecluster.render.columns import aligned
 from facecluster.vision import models
 
 
@@ -42,9 +43,8 @@ def command(ctx: click.Context, as_json: bool) -> None:
         (w.name, w.file, w.licence, f"{w.size / 1e6:.1f} MB", w.requirement, states[w.name].word)
         for w in models.WEIGHTS.values()
     ]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        click.echo("  ".join(map(str.ljust, row, widths)).rstrip())
+    for line in aligned(rows):
+        click.echo(line)
 
 
 @command.command()

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from facecluster.cli.check import n_cells
 from facecluster.errors import FaceclusterError, TableError, UsageError
 from facecluster.library.layout import (
     CLUSTERS,
@@ -24,6 +23,7 @@ from facecluster.library.layout import (
     table_of,
 )
 from facecluster.library.refer import find_person
+from facecluster.render.columns import aligned
 from facecluster.text import as_bytes, fold, many, printable
 
 if TYPE_CHECKING:  # NumPy is loaded when there is work to do
@@ -41,8 +41,6 @@ _SORT_PHOTOS = ("time", "path", "faces", "confidence")
 _FALLING = ("faces", "photos", "confidence")
 """Keys that most come first by."""
 _FORMATS = ("table", "json", "jsonl", "csv", "paths")
-_LEAST_COVER = 20
-"""Cells that the path of a cover gets on a terminal at least."""
 
 
 @dataclass(frozen=True)
@@ -421,14 +419,9 @@ def people_table(people: Sequence[ShownPerson]) -> Iterator[str]:
             for person in people
         ),
     ]
-    widths = [max(map(n_cells, column)) for column in zip(*rows, strict=True)][:-1]
-    room = shutil.get_terminal_size()[0] - sum(widths) - 2 * len(widths) if sys.stdout.isatty() else None
-    for *cells, cover in rows:
-        padded = [
-            _pad(cell, width, right=i in (1, 2))
-            for i, (cell, width) in enumerate(zip(cells, widths, strict=True))
-        ]
-        yield "  ".join([*padded, cover if room is None else _end_of(cover, max(room, _LEAST_COVER))])
+    yield from aligned(
+        rows, right=(1, 2), width=shutil.get_terminal_size()[0] if sys.stdout.isatty() else None
+    )
 
 
 def photos_report(people: Sequence[ShownPerson], photos: Iterable[ShownPhoto]) -> Iterator[str]:
@@ -441,10 +434,8 @@ def photos_report(people: Sequence[ShownPerson], photos: Iterable[ShownPhoto]) -
         when = _minute(photo.about.time)
         why = "" if photo.faces else f"  {printable(photo.about.reason or 'no face')}"
         yield f"{printable(photo.path)}{f'  {when}' if when else ''}{why}"
-        whose = [_whose(face) for face in photo.faces]
-        width = max(map(n_cells, whose), default=0)
-        for face, text in zip(photo.faces, whose, strict=True):
-            yield f"  #{face.number:<2} {_pad(text, width)}  {_numbers_of(face)}"
+        rows = [(f"#{face.number}", _whose(face), _numbers_of(face)) for face in photo.faces]
+        yield from (f"  {line}" for line in aligned(rows))
 
 
 def _heading(person: ShownPerson) -> str:
@@ -512,15 +503,3 @@ def _minute(time: float | None) -> str:
     from facecluster.render.show import stamp
 
     return (stamp(time) or "")[:16].replace("T", " ")
-
-
-def _pad(text: str, width: int, *, right: bool = False) -> str:
-    blank = " " * (width - n_cells(text))
-    return blank + text if right else text + blank
-
-
-def _end_of(text: str, width: int) -> str:
-    """The end of a path tells more than its start."""
-    while n_cells(text) > width:
-        text = "…" + text[2:]
-    return text

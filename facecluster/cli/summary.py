@@ -12,6 +12,7 @@ import click
 
 from facecluster.identity.gate import Reason
 from facecluster.library.layout import CLUSTERS
+from facecluster.render.columns import aligned
 from facecluster.text import many, printable
 
 if TYPE_CHECKING:
@@ -33,15 +34,13 @@ def print_result(result: Result, *, as_json: bool) -> None:
         for piece in to_json(result):
             sys.stdout.write(piece)
         return
-    rows = [("person", "faces", "photos", "name", "cover")]
+    named = any(person.name is not None for person in result.people)
+    rows = [("person", "faces", "photos", *["name"] * named, "cover")]
     for person in result.people:
         name, cover = printable(person.name or "-"), printable(person.faces[0].photo)
-        rows.append((person.id, str(person.n_faces), str(person.n_photos), name, cover))
-    widths = [max(len(row[column]) for row in rows) for column in range(4)]
-    named = any(person.name is not None for person in result.people)
-    for own, faces, photos, name, cover in rows if result.people else []:
-        called = f"  {name:<{widths[3]}}" if named else ""
-        click.echo(f"{own:<{widths[0]}}  {faces:>{widths[1]}}  {photos:>{widths[2]}}{called}  {cover}")
+        rows.append((person.id, str(person.n_faces), str(person.n_photos), *[name] * named, cover))
+    for line in aligned(rows if result.people else [], right=(1, 2)):
+        click.echo(line)
 
 
 def summary(built: Built, directory: Path) -> str:
@@ -70,7 +69,8 @@ def summary(built: Built, directory: Path) -> str:
     if left:
         n_left = sum(counts.unclustered.values())
         lines.append(f"{many(n_left, 'face')} {'is' if n_left == 1 else 'are'} left out:")
-        lines += [f"  {number:>7}  {Reason[code.upper()].text}" for code, number in left]
+        rows = [(str(number), Reason[code.upper()].text) for code, number in left]
+        lines += [f"  {line}" for line in aligned(rows, right=(0,), least=(7,))]
     lines += [f"almost a person: {_almost(almost)}" for almost in result.almost[:_N_ALMOST]]
     if len(result.almost) > _N_ALMOST:
         lines.append(f"... and {len(result.almost) - _N_ALMOST} more in {CLUSTERS}")

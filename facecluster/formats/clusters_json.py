@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import json
-import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
@@ -15,6 +14,7 @@ import msgspec
 
 from facecluster.durable.own_files import Link
 from facecluster.errors import FaceclusterError
+from facecluster.formats.json_lines import load
 from facecluster.identity.rules import DEFAULTS, Rules
 from facecluster.result import (
     Absent,
@@ -241,10 +241,10 @@ def read_result(file: Path) -> Result:
         try:
             record = _decode(content)
         except msgspec.ValidationError:
-            _check_kind(_loads(content), file)  # a file of something else gets another message
+            _check_kind(load(content), file)  # a file of something else gets another message
             raise
         except msgspec.DecodeError:  # lone surrogates, or a mark of another program's at the start
-            loaded = _loads(content)
+            loaded = load(content)
             _check_kind(loaded, file)
             record = msgspec.convert(loaded, _File)
         if record.format > FORMAT:
@@ -261,11 +261,6 @@ def read_result(file: Path) -> Result:
     finally:
         if collects:
             gc.enable()
-
-
-def _loads(content: bytes) -> Any:
-    """Parse by Python's json, which keeps lone surrogates."""
-    return json.loads(content, parse_constant=_refuse, parse_float=_finite)
 
 
 def _check_kind(record: Any, file: Path) -> None:
@@ -358,14 +353,3 @@ def _after(person: Person | Absent) -> int:
     former = person.former if isinstance(person, Person) else ()
     numbers = [text.removeprefix("person-") for text in (person.id, *former)]
     return 1 + max((int(text) for text in numbers if text.isascii() and text.isdigit()), default=0)
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError(f"{text[:40]} is too large a number")
-    return number
-
-
-def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is no number of JSON")

@@ -15,29 +15,21 @@ of several computers may be put one behind the other: a repeated id counts once,
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
 import logging
-import math
 import os
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, cast, get_args
+
+import msgspec
 
 from facecluster.durable.whole_file import cannot_write
-from facecluster.errors import FaceclusterError
-from facecluster.identity.decisions import (
-    Act,
-    Decision,
-    Merge,
-    Move,
-    Name,
-    NotAPerson,
-    Split,
-    Spot,
-    Spots,
-    Undo,
-)
+from facecluster.formats import json_lines
+from facecluster.formats.json_lines import FORMAT, Line
+from facecluster.identity.decisions import Act, Decision
 
 _log = logging.getLogger(__name__)
 
@@ -47,8 +39,19 @@ DECISIONS = "decisions.jsonl"
 TORN = ".torn"
 """What is behind the name of the file that keeps torn lines."""
 
-FORMAT = 1
-"""Of a line. Readers accept this and older ones."""
+_VERBS = {struct.__struct_config__.tag for struct in get_args(Act)}
+
+
+class _Head(msgspec.Struct):
+    """What stands before the act, which has its own fields; see `identity.decisions`."""
+
+    id: str
+    time: str
+    do: str
+
+
+_head = json_lines.decoder(_Head)
+_act = json_lines.decoder(cast("type[Act]", Act))
 
 
 def decide(act: Act, earlier: list[Decision]) -> Decision:
@@ -71,22 +74,11 @@ def append(path: Path, decision: Decision) -> None:
     Raises:
         OutputError: disk full, no permission.
     """
-    try:
-        with path.open("a+b") as file:
-            file.seek(0)
-            content = file.read()
-            end = content.rfind(b"\n") + 1
-            start = b""
-            if _is_torn(content[end:]):
-                _keep_torn(path, content[end:])
-                file.truncate(end)
-            elif len(content) > end:
-                start = b"\n"
-            file.write(start + decision.text.encode("ascii") + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as error:
-        raise cannot_write(path, error) from error
+
+    def keep(torn: bytes) -> None:
+        _keep_torn(path, torn)
+
+    json_lines.append(path, decision.text.encode("ascii") + b"\n", keep)
 
 
 def _keep_torn(path: Path, text: bytes) -> None:
@@ -120,125 +112,32 @@ def read(path: Path) -> list[Decision]:
     Raises:
         FaceclusterError: a line is no decision, or of a newer format; the file cannot be read.
     """
+    lines, torn = json_lines.read(path)
+    if torn is not None:
+        _log.warning("%s: line %d is cut short and does not count", path, torn)
+    collects = gc.isenabled()
+    gc.disable()  # of a million new objects none is garbage; looking for it takes longer than all the rest
     try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        raise FaceclusterError(f"{path}: cannot be read: {error.strerror or error}") from error
-    lines = content.removeprefix(b"\xef\xbb\xbf").split(b"\n")
-    if _is_torn(lines[-1]):
-        _log.warning("%s: line %d is cut short and does not count", path, len(lines))
-        lines.pop()
-    decisions: dict[str, Decision] = {}
-    for number, line in enumerate(lines, start=1):
-        if line.strip():
-            decision = _decision(line, path, number)
-            decisions[decision.id] = decision
+        decisions = {decision.id: decision for decision in map(_decision, lines)}
+    finally:
+        if collects:
+            gc.enable()
     return sorted(decisions.values(), key=lambda decision: decision.time)
 
 
-def _is_torn(last: bytes) -> bool:
-    """Say whether a last line without an end is only the start of one."""
-    try:
-        json.loads(last or b"{}")
-    except (ValueError, RecursionError):
-        return bool(last.strip())
-    return False
+def _decision(line: Line) -> Decision:
+    head, act = json_lines.parse(line, "a decision", "mend or remove the line", _decode)
+    return Decision(head.id, head.time, act, line.place, line.text.decode("utf-8"), line.number)
 
 
-# ---------------------------------------------------------------------------------------------------- a line
-
-
-def _decision(line: bytes, path: Path, number: int) -> Decision:
-    place = f"{path}:{number}"
-    try:
-        text = line.decode("utf-8").strip()
-        record = json.loads(text)
-        if not isinstance(record, dict):
-            raise TypeError("no object")
-        if record.get("format", FORMAT) > FORMAT:
-            raise FaceclusterError(
-                f"{place}: written by format {record['format']}, this facecluster reads up to {FORMAT}; upgrade"
-            )
-        return Decision(_text(record["id"]), _text(record["time"]), _act(record), place, text, number)
-    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
-        what = f"without {error}" if isinstance(error, KeyError) else str(error)
-        shown = line.decode("utf-8", "replace").strip()[:80]
-        raise FaceclusterError(
-            f"{place}: not a decision: {what}: {shown!r}; mend or remove the line"
-        ) from error
+def _decode(text: bytes) -> tuple[_Head, Act]:
+    head = _head(text)
+    if head.do not in _VERBS:
+        raise ValueError(f"nothing is known of {head.do[:40]!r}; a newer facecluster may know it")
+    return head, _act(text)
 
 
 def _record(act: Act) -> dict[str, Any]:
     """What a line says of an act; the faces last, as they are long."""
-    match act:
-        case Name(person, name, faces):
-            return {"do": "name", "person": person, "name": name, "faces": faces}
-        case Merge(people, groups):
-            return {"do": "merge", "people": people, "faces": groups}
-        case Split(person, faces, away, into):
-            known = {} if into is None else {"into": into}
-            return {"do": "split", "person": person, **known, "faces": faces, "from": away}
-        case Move(person, into, faces, to, away):
-            return {
-                "do": "move",
-                "person": person,
-                "into": into,
-                "faces": faces,
-                "to": to,
-                "from": away,
-            }
-        case NotAPerson(person, faces):
-            return {"do": "not-a-person", "person": person, "faces": faces}
-        case Undo(identity):
-            return {"do": "undo", "undo": identity}
-
-
-def _act(record: dict[str, Any]) -> Act:
-    match record["do"]:
-        case "name":
-            return Name(_text(record["person"]), _text_or_null(record["name"]), _spots(record["faces"]))
-        case "merge":
-            people = tuple(_text(person) for person in record["people"])
-            return Merge(people, tuple(_spots(group) for group in record["faces"]))
-        case "split":
-            into = _text_or_null(record.get("into"))
-            return Split(_text(record["person"]), _spots(record["faces"]), _spots(record["from"]), into)
-        case "move":
-            return Move(
-                _text_or_null(record["person"]),
-                _text_or_null(record["into"]),
-                _spots(record["faces"]),
-                None if record["to"] is None else _spots(record["to"]),
-                _spots(record["from"]),
-            )
-        case "not-a-person":
-            return NotAPerson(_text_or_null(record["person"]), _spots(record["faces"]))
-        case "undo":
-            return Undo(_text(record["undo"]))
-        case other:
-            raise ValueError(f"nothing is known of {str(other)[:40]!r}; a newer facecluster may know it")
-
-
-def _spots(faces: Any) -> Spots:
-    if not isinstance(faces, list):
-        raise TypeError(f"expected a list of faces, got {str(faces)[:40]!r}")
-    return tuple(_spot(*face) for face in faces)
-
-
-def _spot(digest: Any, box: Any) -> Spot:
-    left, top, right, bottom = (float(number) for number in box)
-    if not all(map(math.isfinite, (left, top, right, bottom))):
-        raise ValueError(f"a box with {box}")
-    return Spot(_text(digest), (left, top, right, bottom))
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"expected a text, got {str(value)[:40]!r}")
-    return value
-
-
-def _text_or_null(value: Any) -> str | None:
-    return None if value is None else _text(value)
+    fields = msgspec.to_builtins(act).items()
+    return dict(sorted(fields, key=lambda field: isinstance(field[1], (list, tuple))))

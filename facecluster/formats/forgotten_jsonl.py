@@ -11,18 +11,14 @@ several computers may be put one behind the other. A line that is deleted lets t
 from __future__ import annotations
 
 import json
-import math
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from facecluster.durable.whole_file import cannot_write
-from facecluster.errors import FaceclusterError
+import msgspec
 
-FORMAT = 1
-"""Of a line. Readers accept this and older ones."""
+from facecluster.formats import json_lines
+from facecluster.formats.json_lines import FORMAT
 
 Box = tuple[float, float, float, float]
 
@@ -61,17 +57,9 @@ def read(path: Path) -> list[Place]:
     Raises:
         FaceclusterError: a line is none, or of a newer format; the file cannot be read.
     """
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        raise FaceclusterError(f"{path}: cannot be read: {error.strerror or error}") from error
-    *lines, last = content.split(b"\n")
-    if last.strip() and _is_whole(last):
-        lines.append(last)
-    places = (_place(line, f"{path}:{number}") for number, line in enumerate(lines, start=1) if line.strip())
-    return list(dict.fromkeys(places))
+    lines, _ = json_lines.read(path)
+    mend = "mend the line, or remove it to let the face be found again"
+    return list(dict.fromkeys(json_lines.parse(line, "a forgotten face", mend, _place) for line in lines))
 
 
 def append(path: Path, places: Iterable[Place]) -> None:
@@ -81,23 +69,8 @@ def append(path: Path, places: Iterable[Place]) -> None:
         OutputError: disk full, no permission.
     """
     text = b"".join(_line(place) for place in places)
-    if not text:
-        return
-    try:
-        with path.open("a+b") as file:
-            file.seek(0)
-            content = file.read()
-            end = content.rfind(b"\n") + 1
-            if len(content) > end:
-                if _is_whole(content[end:]):
-                    text = b"\n" + text
-                else:  # what a killed process left of a line
-                    file.truncate(end)
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as error:
-        raise cannot_write(path, error) from error
+    if text:
+        json_lines.append(path, text)
 
 
 def _line(place: Place) -> bytes:
@@ -112,46 +85,17 @@ def _line(place: Place) -> bytes:
     return json.dumps(record).encode("ascii") + b"\n"
 
 
-def _is_whole(line: bytes) -> bool:
-    try:
-        json.loads(line)
-    except (ValueError, RecursionError):
-        return False
-    return True
+class _Line(msgspec.Struct):
+    photo: str
+    pixels: str
+    looks: str
+    size: tuple[int, int]
+    box: Box | None
 
 
-def _place(line: bytes, where: str) -> Place:
-    try:
-        record = json.loads(line)
-        if record.get("format", FORMAT) > FORMAT:
-            raise FaceclusterError(
-                f"{where}: written by format {record['format']}, this facecluster reads up to {FORMAT}; upgrade"
-            )
-        width, height = record["size"]
-        box = record["box"]
-        return Place(
-            photo=_text(record["photo"]),
-            pixels=_text(record["pixels"]),
-            looks=int(record["looks"], 16) % 2**64,
-            size=(int(width), int(height)),
-            box=None if box is None else _box(*box),
-        )
-    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
-        shown = line.decode("utf-8", "replace").strip()[:80]
-        raise FaceclusterError(
-            f"{where}: not a forgotten face: {error}: {shown!r}; mend the line, or remove it to let the face be found "
-            "again"
-        ) from error
+_decode = json_lines.decoder(_Line)
 
 
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"expected a text, got {str(value)[:40]!r}")
-    return value
-
-
-def _box(left: Any, top: Any, right: Any, bottom: Any) -> Box:
-    box = (float(left), float(top), float(right), float(bottom))
-    if not all(map(math.isfinite, box)):
-        raise ValueError(f"a box with {box}")
-    return box
+def _place(text: bytes) -> Place:
+    it = _decode(text)
+    return Place(it.photo, it.pixels, int(it.looks, 16) % 2**64, it.size, it.box)

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -44,8 +45,7 @@ class Spot(NamedTuple):
 Spots: TypeAlias = tuple[Spot, ...]
 
 
-@dataclass(frozen=True)
-class Name:
+class Name(msgspec.Struct, frozen=True, tag_field="do", tag="name"):
     """The person who holds most of `faces` has this name, or none; `person` was its id."""
 
     person: str
@@ -53,16 +53,16 @@ class Name:
     faces: Spots
 
 
-@dataclass(frozen=True)
-class Merge:
+class Merge(msgspec.Struct, frozen=True, tag_field="do", tag="merge"):
     """These are one person: anchors of each of `people`, whose ids they had. The first one's name and id stay."""
 
     people: tuple[str, ...]
     faces: tuple[Spots, ...]
 
 
-@dataclass(frozen=True)
-class Split:
+class Split(
+    msgspec.Struct, frozen=True, tag_field="do", tag="split", rename={"away": "from"}, omit_defaults=True
+):
     """`faces` are one person, and not the one they were in, for whom the anchors `away` stand; `person` was its id.
 
     `into` is the id that they got; None in a file of an older facecluster.
@@ -74,8 +74,7 @@ class Split:
     into: str | None = None
 
 
-@dataclass(frozen=True)
-class Move:
+class Move(msgspec.Struct, frozen=True, tag_field="do", tag="move", rename={"away": "from"}):
     """`faces` are of the person for whom the anchors `to` stand, or of nobody known, and not of the one of `away`.
 
     `person` was the id of the one they left, `into` of the other; None for nobody.
@@ -88,16 +87,14 @@ class Move:
     away: Spots
 
 
-@dataclass(frozen=True)
-class NotAPerson:
+class NotAPerson(msgspec.Struct, frozen=True, tag_field="do", tag="not-a-person"):
     """`faces` are no person's: each of them; or, if `person` is its id then, whoever holds most of them is none."""
 
     person: str | None
     faces: Spots
 
 
-@dataclass(frozen=True)
-class Undo:
+class Undo(msgspec.Struct, frozen=True, tag_field="do", tag="undo"):
     """The decision of this id does not count."""
 
     undo: str

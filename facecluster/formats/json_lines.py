@@ -1,0 +1,160 @@
+"""Files of records to which lines of JSON are only appended, and which somebody may edit.
+
+One line a record. The last line may lack its end, and may be torn: what a process that was killed left of it. An
+editor may have put a byte order mark before the first line, and empty lines between.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import msgspec
+
+from facecluster.durable.whole_file import cannot_write
+from facecluster.errors import FaceclusterError
+
+_T = TypeVar("_T")
+
+FORMAT = 1
+"""Of a line, which says it as "format". Readers accept this and older ones."""
+
+
+class Line(NamedTuple):
+    """A line of a file.
+
+    Attributes:
+        place: file and number of the line, from 1, for messages.
+        number: that number.
+        text: without spaces at its ends.
+    """
+
+    place: str
+    number: int
+    text: bytes
+
+
+def read(path: Path) -> tuple[list[Line], int | None]:
+    """Read the lines that are not empty, without a torn last one, and the number of that; none where there is no file.
+
+    Raises:
+        FaceclusterError: the file cannot be read.
+    """
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return [], None
+    except OSError as error:
+        raise FaceclusterError(f"{path}: cannot be read: {error.strerror or error}") from error
+    texts = content.removeprefix(b"\xef\xbb\xbf").split(b"\n")
+    torn = len(texts) if _is_torn(texts[-1]) else None
+    if torn is not None:
+        texts.pop()
+    numbered = enumerate(map(bytes.strip, texts), start=1)
+    return [Line(f"{path}:{number}", number, text) for number, text in numbered if text], torn
+
+
+def decoder(kind: type[_T]) -> Callable[[bytes], _T]:
+    """Make a function that reads a line into a type that msgspec knows; it raises ValueError where that cannot be."""
+    fast = msgspec.json.Decoder(kind)
+
+    def decode(text: bytes) -> _T:
+        try:
+            return fast.decode(text)
+        except msgspec.DecodeError:  # may be lone surrogates; and Python's json says better where it is wrong
+            return msgspec.convert(load(text), kind)
+
+    return decode
+
+
+class _Format(msgspec.Struct):
+    format: int = FORMAT
+
+
+_format = decoder(_Format)
+
+
+def parse(line: Line, kind: str, mend: str, decode: Callable[[bytes], _T]) -> _T:
+    """Decode a line.
+
+    Args:
+        line: to be read.
+        kind: what it should be, for messages: "a decision".
+        mend: what to do with a line that is none.
+        decode: may raise ValueError, as a `decoder` does.
+
+    Raises:
+        FaceclusterError: the line is of a newer format, or is none.
+    """
+    try:
+        number = _format(line.text).format
+        if number <= FORMAT:
+            return decode(line.text)
+    except (ValueError, OverflowError, RecursionError) as error:
+        shown = line.text.decode("utf-8", "replace")[:80]
+        raise FaceclusterError(f"{line.place}: not {kind}: {error}: {shown!r}; {mend}") from error
+    raise FaceclusterError(
+        f"{line.place}: written by format {number}, this facecluster reads up to {FORMAT}; upgrade"
+    )
+
+
+def append(path: Path, text: bytes, keep: Callable[[bytes], None] | None = None) -> None:
+    """Write whole lines behind the others, in place of a torn one; once this returns, they are on the disk.
+
+    Args:
+        path: of the file, which is made if it is not there.
+        text: lines with their ends.
+        keep: called with what there is of a torn line, before that is cut off.
+
+    Raises:
+        OutputError: disk full, no permission.
+    """
+    try:
+        with path.open("a+b") as file:
+            file.seek(0)
+            content = file.read()
+            end = content.rfind(b"\n") + 1
+            if _is_torn(content[end:]):
+                if keep is not None:
+                    keep(content[end:])
+                file.truncate(end)
+            elif len(content) > end:
+                text = b"\n" + text
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise cannot_write(path, error) from error
+
+
+def _is_torn(last: bytes) -> bool:
+    """Say whether a last line without an end is only the start of one."""
+    try:
+        load(last.strip() or b"{}")
+    except (ValueError, RecursionError):
+        return True
+    return False
+
+
+def load(text: bytes) -> Any:
+    """Parse strict JSON; lone surrogates, as in paths that are no text, are kept.
+
+    Raises:
+        ValueError: it is none.
+    """
+    return json.loads(text, parse_constant=_refuse, parse_float=_finite)
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text[:40]} is too large a number")
+    return number
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no number of JSON")
