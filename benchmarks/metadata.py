@@ -4,8 +4,8 @@
 
 Bound (issue 11): no network runs, and the second run takes a fifteenth of the first one's time at most. Between the two
 each JPEG gets another rating in a new XMP segment (Adobe, XMP part 3, 1.1.3), as photo managers write it. That no
-network ran is seen in the summary, by which all photos are known, and in the second run itself: none of `NETWORKS` may be
-loaded there, and no worker process started. Without --photos they are the first ones of lfw_dev.
+network ran is seen in the summary, by which all photos are known, and in the second run itself: none of `NETWORKS` may
+be loaded there, and no worker process started. Without --photos they are the first ones of lfw_dev.
 """
 
 from __future__ import annotations
