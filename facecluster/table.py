@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -110,6 +110,14 @@ def _frame(columns: Mapping[str, NDArray[Any]]) -> Any:
     return pandas.DataFrame(columns)
 
 
+class Picture(NamedTuple):
+    """What tells whether the photo at a path is still what it was: size in pixels, upright, and `Photos.coded`."""
+
+    width: int = 0
+    height: int = 0
+    coded: str = ""
+
+
 @dataclass(frozen=True, eq=False)
 class Photos:
     """One row a photo, in the order in which the photos were given; unreadable and faceless photos too.
@@ -142,6 +150,11 @@ class Photos:
     time: NDArray[np.float64]
     hash: NDArray[np.uint64]
     lost: NDArray[np.uint8]
+
+    def pictures(self) -> dict[str, Picture]:
+        """Give the picture of each photo, by path."""
+        columns = self.path.tolist(), self.size.tolist(), self.coded.astype(str).tolist()
+        return {path: Picture(size[0], size[1], coded) for path, size, coded in zip(*columns, strict=True)}
 
     def to_pandas(self) -> Any:
         """Give a pandas.DataFrame with one row a photo, also for one without a face; row i is photo i.

@@ -260,7 +260,7 @@ def test_names_stay_with_their_people(table: FaceTable, tmp_path: Path) -> None:
     out = tmp_path / "out"
     result = cluster_table(part_of(table, [0, 1, 2]), out)
     named = replace(result, people=(replace(result.people[0], name="Zoë"),))
-    write_result(named, out, sizes={}, link="copy", changed=())
+    write_result(named, out, pictures={}, link="copy", changed=())
     cluster_table(table, out)
     assert [(p["id"], p["name"]) for p in record(out)["people"]] == [
         ("person-0002", None),
@@ -272,7 +272,7 @@ def test_names_and_changes_are_told(file: Path, table: FaceTable, tmp_path: Path
     out = tmp_path / "out"
     result = cluster_table(part_of(table, [0, 1, 2]), out)
     named = replace(result, people=(replace(result.people[0], name="Zoë \udcff"),))
-    write_result(named, out, sizes={}, link="copy", changed=())
+    write_result(named, out, pictures={}, link="copy", changed=())
     result_again = run(file, "-o", out)
     assert [line.split()[:4] for line in result_again.stdout.splitlines()] == [
         ["person", "faces", "photos", "name"],
@@ -371,15 +371,15 @@ def test_run_that_was_killed_loses_no_ids(
 def test_only_changed_montages_are_made_anew(table: FaceTable, tmp_path: Path) -> None:
     out = tmp_path / "out"
     result = cluster_table(table, out)
-    sizes = dict(zip(table.photos.path.tolist(), map(tuple, table.photos.size.tolist()), strict=True))
+    sizes = table.photos.pictures()
     montages = sorted(out.glob("*_montage.jpg"))
     before = [montage.stat().st_ino for montage in montages]
-    write_result(result, out, sizes=sizes, link="copy")
+    write_result(result, out, pictures=sizes, link="copy")
     assert [montage.stat().st_ino for montage in montages] == before
     montages[0].unlink()
-    write_result(result, out, sizes=sizes, link="copy", changed=())
+    write_result(result, out, pictures=sizes, link="copy", changed=())
     assert not montages[0].exists()
-    write_result(result, out, sizes=sizes, link="copy", changed={"person-0001"})
+    write_result(result, out, pictures=sizes, link="copy", changed={"person-0001"})
     assert montages[0].exists()
     assert montages[1].stat().st_ino == before[1]
 
@@ -389,7 +389,7 @@ def test_ids_that_lead_elsewhere_are_refused(table: FaceTable, tmp_path: Path) -
     for strange in ("../person-0001", "person-0002", "person-0001\n", ""):
         people = (replace(result.people[0], id=strange), *result.people[1:])
         with pytest.raises(FaceclusterError, match="record of people is damaged"):
-            write_result(replace(result, people=people), tmp_path / "out", sizes={}, link="copy")
+            write_result(replace(result, people=people), tmp_path / "out", pictures={}, link="copy")
 
 
 def test_limits_are_passed_on(file: Path, tmp_path: Path) -> None:

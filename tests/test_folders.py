@@ -510,7 +510,7 @@ def test_names_that_are_no_text(photos: Path, tmp_path: Path) -> None:
 def write_changed(
     root: Path, result: Result, changed: Sequence[str] | None = None, link: Link = "copy"
 ) -> None:
-    write_result(result, root, sizes={}, link=link, jobs=1, changed=changed)
+    write_result(result, root, pictures={}, link=link, jobs=1, changed=changed)
 
 
 @pytest.fixture

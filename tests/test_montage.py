@@ -10,6 +10,7 @@ from PIL import Image
 
 from facecluster.render.montage import TILE_PX, arrange, cut, make_montage, read_tiles
 from facecluster.result import Box, Person, PersonFace, Pose
+from facecluster.table import Picture
 
 COLOURS = np.random.default_rng(0).integers(40, 216, (40, 3))
 
@@ -96,7 +97,7 @@ def test_first_faces_in_their_order(tmp_path: Path) -> None:
         path = photo_with_faces(tmp_path / f"{i}.png", boxes, COLOURS[2 * i : 2 * i + 2])
         faces += [(path, box) for box in boxes]
     order = np.random.default_rng(1).permutation(30)
-    sizes = {path: (600, 400) for path, _ in faces}
+    sizes = {path: Picture(600, 400) for path, _ in faces}
     tiles = read_tiles(person_of([faces[i] for i in order]), sizes, 25)
     assert len(tiles) == 25
     for one, i in zip(tiles, order, strict=False):
@@ -109,7 +110,7 @@ def test_faces_of_lost_and_changed_photos_are_replaced_by_the_next(tmp_path: Pat
     Path(paths[0]).unlink()
     Path(paths[1]).write_bytes(b"no photo")
     photo_with_faces(Path(paths[2]), [box], COLOURS[:1], size=(700, 400))
-    sizes = dict.fromkeys(paths, (600, 400))
+    sizes = dict.fromkeys(paths, Picture(600, 400))
     tiles = read_tiles(person_of([(path, box) for path in paths]), sizes, 3)
     assert len(tiles) == 3
     for one, colour in zip(tiles, COLOURS[3:], strict=False):
@@ -127,7 +128,7 @@ def test_reduced_photo_gives_the_same_tile(suffix: str, factor: int, tmp_path: P
     picture = Image.fromarray(small).resize(size, Image.Resampling.BICUBIC)
     picture.save(path, quality=95)
     box = Box(*(factor * edge for edge in (90, 60, 180, 150)))
-    [tile] = read_tiles(person_of([(str(path), box)]), {str(path): size}, 1)
+    [tile] = read_tiles(person_of([(str(path), box)]), {str(path): Picture(*size)}, 1)
     expected = cut(np.asarray(picture), box)
     assert np.abs(tile.astype(int) - expected).mean() < 8  # half a pixel of the reduced photo
 
@@ -140,7 +141,7 @@ def test_photo_is_upright(tmp_path: Path) -> None:
     Image.fromarray(pixels).save(tmp_path / "p.jpg", quality=95, exif=exif)
     [tile] = read_tiles(
         person_of([(str(tmp_path / "p.jpg"), Box(260, 250, 340, 330))]),
-        {str(tmp_path / "p.jpg"): (400, 600)},
+        {str(tmp_path / "p.jpg"): Picture(400, 600)},
         1,
     )
     np.testing.assert_allclose(colour_of(tile), (200, 50, 50), atol=6)
@@ -150,7 +151,7 @@ def test_jpeg_says_how_many_faces_there_are(tmp_path: Path) -> None:
     box = Box(100, 100, 200, 200)
     path = photo_with_faces(tmp_path / "p.png", [box], COLOURS[:1])
     for n, height in ((1, TILE_PX), (30, 5 * TILE_PX + 28)):
-        montage = make_montage(person_of([(path, box)] * n), {path: (600, 400)}).jpeg
+        montage = make_montage(person_of([(path, box)] * n), {path: Picture(600, 400)}).jpeg
         assert montage is not None
         picture = Image.open(io.BytesIO(montage))
         assert picture.height == height

@@ -132,6 +132,7 @@ def settings_record_of(settings: ResultSettings) -> dict[str, Any]:
         "decisions_file": settings.decisions_file,
         "eps_chosen": settings.eps,
         "sources": settings.sources,
+        "made_of": settings.made_of,
     }
     if settings.rules is not None:
         record["cluster"] = asdict(settings.rules)
@@ -315,6 +316,7 @@ class _Settings(msgspec.Struct):
     decisions_file: str | None = None
     update: Updated | None = None
     sources: tuple[str, ...] = ()
+    made_of: str = ""
 
 
 def settings_of(record: Mapping[str, Any]) -> ResultSettings:
@@ -345,6 +347,7 @@ def settings_of(record: Mapping[str, Any]) -> ResultSettings:
         decisions_file=it.decisions_file,
         update=it.update,
         sources=it.sources,
+        made_of=it.made_of,
     )
 
 

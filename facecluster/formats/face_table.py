@@ -25,7 +25,7 @@ from facecluster.errors import TableError, UsageError
 from facecluster.formats import unpickle
 from facecluster.formats.legacy_pickle import from_rows, write_pickle
 from facecluster.formats.npz import read_npz, read_npz_photos, read_npz_settings, write_npz
-from facecluster.table import FaceTable, Settings
+from facecluster.table import FaceTable, Picture, Settings
 
 
 def read(source: str | Path | BinaryIO) -> FaceTable:
@@ -67,8 +67,8 @@ def read_settings(path: Path) -> Settings:
     return read(path).settings
 
 
-def read_sizes(path: Path) -> dict[str, tuple[int, int]]:
-    """Read width and height of the upright photos of a table, by path; 0, 0 where unknown. Of npz little else is read.
+def read_pictures(path: Path) -> dict[str, Picture]:
+    """Read the pictures of the photos of a table, by path. Of npz little else is read.
 
     Raises:
         TableError: as `read` raises it.
@@ -76,17 +76,15 @@ def read_sizes(path: Path) -> dict[str, tuple[int, int]]:
     try:
         with path.open("rb") as file:
             if file.read(2) == b"PK":
-                paths, size = read_npz_photos(file, str(path), "path", "size")
+                paths, size, coded = read_npz_photos(file, str(path), "path", "size", "coded")
             else:
-                photos = read(path).photos
-                paths, size = photos.path, photos.size
+                return read(path).photos.pictures()
     except OSError as error:
         raise TableError(f"{path}: cannot be read: {error.strerror or error}") from error
-    if size.shape != (len(paths), 2):
+    if size.shape != (len(paths), 2) or coded.shape != paths.shape:
         raise TableError(f"{path}: damaged; run encode again")
-    return {
-        name: (width, height) for name, (width, height) in zip(paths.tolist(), size.tolist(), strict=True)
-    }
+    columns = paths.tolist(), size.tolist(), coded.astype(str).tolist()
+    return {name: Picture(wh[0], wh[1], digest) for name, wh, digest in zip(*columns, strict=True)}
 
 
 def write(table: FaceTable, target: str | Path | BinaryIO) -> None:

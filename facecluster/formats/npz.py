@@ -112,12 +112,17 @@ def read_npz_settings(file: BinaryIO, name: str) -> Settings:
 
 
 def read_npz_photos(file: BinaryIO, name: str, *columns: str) -> list[NDArray[Any]]:
-    """Read some columns of the photos; raises TableError as `face_table.read` does."""
+    """Read some columns of the photos, first the path; raises TableError as `face_table.read` does."""
     found = list[NDArray[Any]]()
     try:
         with zipfile.ZipFile(file) as archive:
+            members = set(archive.namelist())
             for column in columns:
-                with archive.open(f"{_PHOTO_COLUMNS[column]}.npy") as member:
+                name_of_file = f"{_PHOTO_COLUMNS[column]}.npy"
+                if column in ("coded", "pixels") and name_of_file not in members:
+                    found.append(np.zeros(len(found[0]), "S32"))
+                    continue
+                with archive.open(name_of_file) as member:
                     found.append(np.lib.format.read_array(member, allow_pickle=False))
     except (KeyError, *_BROKEN) as error:
         raise TableError(f"{name}: damaged or cut short ({error}); run encode again") from error

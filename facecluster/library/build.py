@@ -12,9 +12,10 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
+from blake3 import blake3
 
 from facecluster.encoding.forgotten import without_places
 from facecluster.errors import FaceclusterError
@@ -25,11 +26,12 @@ from facecluster.identity.constraints import Constraints, resolve
 from facecluster.identity.decisions import Decision, mark
 from facecluster.identity.rules import Rules
 from facecluster.library.library import Library, seen_from
+from facecluster.library.lineage import clustering_of
 from facecluster.library.make import make_result
 from facecluster.library.settings import Choices, Chosen, choose
 from facecluster.library.update import Standing, named_apart, with_ids_and_names
 from facecluster.library.update import update as update_result
-from facecluster.result import Person, Result, ResultSettings
+from facecluster.result import Changes, Person, Result, ResultSettings
 from facecluster.table import FaceTable
 
 _log = logging.getLogger(__name__)
@@ -130,8 +132,7 @@ def build(
     )
     if built.lost and not agree(built):
         raise FaceclusterError("the people stay as they were, as you said no")
-    sizes = dict(zip(table.photos.path.tolist(), map(tuple, table.photos.size.tolist()), strict=True))
-    library.save(result, sizes=sizes, changed=made.changed, jobs=jobs, progress=progress)
+    library.save(result, pictures=table.photos.pictures(), changed=made.changed, jobs=jobs, progress=progress)
     return built
 
 
@@ -149,7 +150,23 @@ def settings_of(
         decisions=mark(library.decisions),
         decisions_file=library.ledger_elsewhere,
         sources=tuple(dict.fromkeys([*(() if earlier is None else earlier.settings.sources), *sources])),
+        made_of=made_of(table, chosen.rules, library.decisions),
     )
+
+
+def made_of(table: FaceTable, rules: Rules, decisions: Sequence[Decision]) -> str:
+    """Stand for all that people are grouped from: 32 hex digits, the same only where a full run would do the same again."""
+    state = blake3(repr((VERSION, rules, mark(decisions), table.settings.key())).encode())
+    for rows in (table.photos, table.faces):
+        for name, column in vars(rows).items():
+            if name not in ("coded", "pixels"):
+                state.update(f"{name} {column.dtype} {column.shape}".encode())
+                state.update(np.ascontiguousarray(column).view(np.uint8).data)
+    return state.hexdigest(16)
+
+
+VERSION = 1
+"""Of the rules of clustering that are no settings: raised by a change of them, so that people are grouped anew."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,6 +189,9 @@ def _make(
 ) -> _Made:
     """Cluster all faces, or for an update the new ones."""
     earlier, decisions = library.result, library.decisions
+    if not is_update and _is_made_so(earlier, settings):
+        same = replace(earlier, settings=settings, changes=Changes())
+        return _Made(same, clustering_of(same, table), None)
     constraints = resolve(decisions, table.faces)
     if is_update:
         why = no_update(earlier, settings)
@@ -186,6 +206,13 @@ def _make(
     made = replace(make_result(table, clustering, rules), settings=settings)
     result = with_ids_and_names(made, decisions, table, clustering.label, earlier)
     return _Made(result, clustering, None)
+
+
+def _is_made_so(earlier: Result | None, settings: ResultSettings) -> TypeGuard[Result]:
+    """Whether a full run would make an earlier result again."""
+    if earlier is None or earlier.settings.update is not None:
+        return False
+    return bool(settings.made_of) and earlier.settings.made_of == settings.made_of
 
 
 def no_update(earlier: Result | None, settings: ResultSettings) -> str:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # NumPy and OpenCV are loaded when there is work to do
     from facecluster.formats.clusters_json import Texts
     from facecluster.render.montage import Montage
     from facecluster.result import Person, Result
+    from facecluster.table import Picture
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -35,7 +36,7 @@ def write_result(
     result: Result,
     directory: Path,
     *,
-    sizes: Mapping[str, tuple[int, int]],
+    pictures: Mapping[str, Picture],
     link: Link,
     jobs: int = -1,
     progress: bool = False,
@@ -52,8 +53,8 @@ def write_result(
     Args:
         result: who is who.
         directory: gets them; made if it is not there. Only what facecluster put there is replaced or removed.
-        sizes: width, height of photos at full size by path; 0, 0 where unknown, as for a path that is not in it.
-            None of these photos is ever removed, nor one with a face in the result. With other sizes a montage counts
+        pictures: of photos by path; unknown for a path that is not in it.
+            None of these photos is ever removed, nor one with a face in the result. With other pictures a montage counts
             as another.
         link: how the folders hold photos; "none": there are no folders.
         jobs: threads; -1 is one a core.
@@ -76,8 +77,8 @@ def write_result(
     placed = {face.photo for person in result.people for face in person.faces}
     mark = _mark(result, link, placed)
     extent = _extent(result, directory, mark, changed, forget)
-    folder = open_folder(result, directory, sizes, extent, placed)
-    layout = lay_out(result, folder, sizes=sizes, link=link, extent=extent)
+    folder = open_folder(result, directory, pictures, extent, placed)
+    layout = lay_out(result, folder, pictures=pictures, link=link, extent=extent)
     if layout.evaded:
         whose = ("a file", "has it") if layout.evaded == 1 else ("files", "have theirs")
         _log.warning(
@@ -93,7 +94,7 @@ def write_result(
             "%s %s gone or cannot be read, and %s missing in the folders", many(n_gone, "photo"), are, are
         )
     n_without = layout.n_without
-    for person, montage in _montages(_track(layout.remade, "montages", progress), sizes, threads):
+    for person, montage in _montages(_track(layout.remade, "montages", progress), pictures, threads):
         if montage.jpeg is None:
             n_without += 1
             folder.leave_out(montage_of(person.id), montage.key)
@@ -185,7 +186,7 @@ def open_folder(
 
 
 def lay_out(
-    result: Result, folder: ResultFolder, *, sizes: Mapping[str, tuple[int, int]], link: Link, extent: Extent
+    result: Result, folder: ResultFolder, *, pictures: Mapping[str, Picture], link: Link, extent: Extent
 ) -> Layout:
     """Say what of a result goes where; see `write_result`."""
     from facecluster.render.montage import is_made_of
@@ -196,7 +197,7 @@ def lay_out(
     for person in result.people:
         if extent.people is None or person.id in extent.people:
             name = montage_of(person.id)
-            if not is_made_of(folder.key(name), person, sizes):
+            if not is_made_of(folder.key(name), person, pictures):
                 remade.append(person)
             elif not folder.has(name):
                 n_without += 1
@@ -249,7 +250,7 @@ def _mark(result: Result, link: Link, placed: Collection[str]) -> str:
 
 
 def _montages(
-    people: Iterable[Person], sizes: Mapping[str, tuple[int, int]], threads: int
+    people: Iterable[Person], pictures: Mapping[str, Picture], threads: int
 ) -> Iterator[tuple[Person, Montage]]:
     """Make montages in several threads (decoding is nearly all of it), a bounded number ahead of their use."""
     from collections import deque
@@ -260,7 +261,7 @@ def _montages(
     try:
         waiting = deque[Any]()
         for person in people:
-            waiting.append((person, pool.submit(make_montage, person, sizes)))
+            waiting.append((person, pool.submit(make_montage, person, pictures)))
             if len(waiting) >= _BLOCK:
                 done, montage = waiting.popleft()
                 yield done, montage.result()

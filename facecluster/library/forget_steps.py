@@ -51,7 +51,7 @@ from facecluster.library.layout import (
 )
 from facecluster.library.library import Library
 from facecluster.result import Result
-from facecluster.table import FaceTable
+from facecluster.table import FaceTable, Picture
 
 
 @dataclass
@@ -176,10 +176,9 @@ def forget(
         if not report.face_ids and not report.photo_paths and not any(o.people for o in results):
             named = ", ".join(wanted.persons + wanted.globs + wanted.names)
             raise FaceclusterError(f"{named}: nothing matches; nothing was changed")
-        sizes: dict[str, tuple[int, int]] = {}
+        pictures: dict[str, Picture] = {}
         for table in tables.values():
-            paths, wh = table.photos.path.tolist(), table.photos.size.tolist()
-            sizes |= zip(paths, map(tuple, wh), strict=True)
+            pictures |= table.photos.pictures()
         lists = {
             file: not_listed(places, forgotten_jsonl.read(file))
             for file, places in _lists(results, tables, target).items()
@@ -197,7 +196,7 @@ def forget(
             if not decided:
                 clean_decisions(results, marks, target, report)
             for opened, cleaned in sorted(pairs, key=lambda pair: bool(pair[0].people)):
-                clean_result(opened, cleaned, marks, sizes, report)
+                clean_result(opened, cleaned, marks, pictures, report)
             if decided:  # which know who it is
                 clean_decisions([replace(o, result=c.result) for o, c in pairs], marks, target, report)
             if wanted.names:  # which the tables know
@@ -342,7 +341,7 @@ def clean_result(
     opened: Opened,
     cleaned: Cleaned,
     marks: Mapping[Path, str],
-    sizes: Mapping[str, tuple[int, int]],
+    pictures: Mapping[str, Picture],
     report: Report,
 ) -> None:
     """Clean a folder of results: the record, folders of photos, montages."""
@@ -364,7 +363,7 @@ def clean_result(
         write_result(
             result,
             opened.directory,
-            sizes={**dict.fromkeys(cleaned.photos, (0, 0)), **sizes},
+            pictures={**dict.fromkeys(cleaned.photos, Picture()), **pictures},
             link=opened.link,
             changed=cleaned.changed,
             forget=cleaned.photos,

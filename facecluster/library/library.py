@@ -36,7 +36,7 @@ if TYPE_CHECKING:  # NumPy is loaded when there is work to do
     from facecluster.photos import Paths
     from facecluster.render.show import Owned
     from facecluster.result import Person, Result
-    from facecluster.table import FaceTable
+    from facecluster.table import FaceTable, Picture
 
 _log = logging.getLogger(__name__)
 
@@ -68,7 +68,7 @@ class Library:
         self.decisions: list[Decision] = decisions_jsonl.read(self.ledger)
         self._stack = stack
         self._table: FaceTable | None = None
-        self._sizes: dict[str, tuple[int, int]] | None = None
+        self._pictures: dict[str, Picture] | None = None
         self._texts = Texts()
 
     @classmethod
@@ -238,21 +238,21 @@ class Library:
 
     def forget_table(self) -> None:
         """Read the face table again when it is asked for next: its file is another one now."""
-        self._table = self._sizes = None
+        self._table = self._pictures = None
 
     @property
-    def sizes(self) -> Mapping[str, tuple[int, int]]:
-        """Width, height of the upright photos of the face table by path; none where it cannot be read."""
+    def pictures(self) -> Mapping[str, Picture]:
+        """The pictures of the photos of the face table, by path; none where it cannot be read."""
         from facecluster.formats import face_table
 
-        if self._sizes is None:
+        if self._pictures is None:
             file = self.table_file
             try:
-                self._sizes = {} if file is None else face_table.read_sizes(file)
+                self._pictures = {} if file is None else face_table.read_pictures(file)
             except TableError as error:
                 _log.warning("%s", error)
-                self._sizes = {}
-        return self._sizes
+                self._pictures = {}
+        return self._pictures
 
     # --------------------------------------------------------------------------------- what can be done with it
 
@@ -392,7 +392,7 @@ class Library:
         self,
         result: Result,
         *,
-        sizes: Mapping[str, tuple[int, int]] | None = None,
+        pictures: Mapping[str, Picture] | None = None,
         changed: Collection[str] | None = None,
         forget: Collection[str] = (),
         jobs: int = -1,
@@ -402,7 +402,7 @@ class Library:
 
         Args:
             result: who is who now.
-            sizes: width, height of the photos by path; None: as the face table has them.
+            pictures: of the photos by path; None: as the face table has them.
             changed: ids of people whose faces are others now; None: all are looked at.
             forget: photos of whom no copy stays where the result has none.
             jobs: threads; -1 is one a core.
@@ -416,7 +416,11 @@ class Library:
         write_result(
             result,
             self.directory,
-            sizes=sizes if sizes is not None else self.sizes if changed is None or changed else {},
+            pictures=pictures
+            if pictures is not None
+            else self.pictures
+            if changed is None or changed
+            else {},
             link=result.settings.link or ResultFolder(self.directory, ()).link(),
             jobs=jobs,
             progress=progress,

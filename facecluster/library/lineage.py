@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from facecluster.errors import FaceclusterError
 from facecluster.identity.almost import AlmostPerson
 from facecluster.identity.changes import Placed, match_faces
+from facecluster.identity.cluster import Clustering
 from facecluster.identity.earlier import Earlier
 from facecluster.identity.gate import Reason
 from facecluster.identity.heirs import Lineage, trace
@@ -206,6 +207,18 @@ def _with_former(people: Sequence[Person], absent: Iterable[Absent]) -> tuple[Pe
 def recall(earlier: Result, table: FaceTable) -> Earlier:
     """Say what an earlier result knows of the faces of a table; faces that are not there any more are forgotten."""
     return known_of(earlier, find_rows(earlier, table), len(table.faces))
+
+
+def clustering_of(result: Result, table: FaceTable) -> Clustering:
+    """Give a result as arrays, row by row as the faces of its table.
+
+    `distance` is NaN, as results do not have it. Faces that the result does not know are nobody's.
+    """
+    known = recall(result, table)
+    unknown = np.full(len(table.faces), np.nan, dtype=np.float32)
+    return Clustering(
+        known.person.astype(np.int32), known.core, unknown, known.confidence, known.reason, known.almost
+    )
 
 
 def find_rows(earlier: Result, table: FaceTable) -> NDArray[np.int64]:

@@ -319,8 +319,9 @@ def write(
             time, so that a photo that was changed since is looked at again.
         jobs: threads; -1 is one a core.
     """
-    sizes = dict(zip(table.photos.path.tolist(), map(tuple, table.photos.size.tolist()), strict=True))
-    library.save(result, sizes=sizes, changed=None if changed is None else set(changed), jobs=jobs)
+    library.save(
+        result, pictures=table.photos.pictures(), changed=None if changed is None else set(changed), jobs=jobs
+    )
     write_table(library.directory, table, began)
     library.forget_table()
 

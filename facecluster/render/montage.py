@@ -17,6 +17,7 @@ from PIL import Image, ImageDraw, ImageFont
 from facecluster.errors import PhotoError
 from facecluster.photos import MAX_PIXELS, decode
 from facecluster.result import SHARP_BOX_PX, Box, Person
+from facecluster.table import Picture
 
 TILE_PX = 112
 """Width and height of a tile."""
@@ -46,16 +47,16 @@ class Montage:
     key: str
 
 
-def make_montage(person: Person, sizes: Mapping[str, tuple[int, int]]) -> Montage:
+def make_montage(person: Person, pictures: Mapping[str, Picture]) -> Montage:
     """Make a person's montage as a JPEG whose comment says how many faces there are.
 
     Args:
         person: whose faces come in the order in which they are shown.
-        sizes: width, height of each upright photo at full size by path; 0, 0 where unknown.
+        pictures: of each photo, by path.
     """
     states: dict[str, str] = {}
-    tiles, n_tried = _read(person, sizes, SIDE * SIDE, states)
-    key = _key(person, sizes, n_tried, states)
+    tiles, n_tried = _read(person, pictures, SIDE * SIDE, states)
+    key = _key(person, pictures, n_tried, states)
     if not tiles:
         return Montage(None, key)
     count = f"{len(tiles)} of {person.n_faces} {'face' if person.n_faces == 1 else 'faces'}"
@@ -65,19 +66,19 @@ def make_montage(person: Person, sizes: Mapping[str, tuple[int, int]]) -> Montag
     return Montage(file.getvalue(), key)
 
 
-def is_made_of(key: str, person: Person, sizes: Mapping[str, tuple[int, int]]) -> bool:
+def is_made_of(key: str, person: Person, pictures: Mapping[str, Picture]) -> bool:
     """Say whether `make_montage` would make again what it gave a key to. No photo is opened.
 
     The key has the person's id and number of faces, and of every face that was tried its box and its photo's path,
-    width and height, and size, time of change and permissions as a file.
+    picture, and permissions as a file.
     """
     n_tried = key.partition(":")[0]
     if not (n_tried.isascii() and n_tried.isdigit()):
         return False
-    return key == _key(person, sizes, int(n_tried), {})
+    return key == _key(person, pictures, int(n_tried), {})
 
 
-def read_tiles(person: Person, sizes: Mapping[str, tuple[int, int]], n_tiles: int) -> list[NDArray[np.uint8]]:
+def read_tiles(person: Person, pictures: Mapping[str, Picture], n_tiles: int) -> list[NDArray[np.uint8]]:
     """Cut out a person's first `n_tiles` faces whose photos can be read and are still what they were.
 
     A photo is decoded once, reduced as far as its smallest face among them allows.
@@ -85,11 +86,11 @@ def read_tiles(person: Person, sizes: Mapping[str, tuple[int, int]], n_tiles: in
     Returns:
         Tiles as of `cut`, in the order of the faces.
     """
-    return _read(person, sizes, n_tiles, {})[0]
+    return _read(person, pictures, n_tiles, {})[0]
 
 
 def _read(
-    person: Person, sizes: Mapping[str, tuple[int, int]], n_tiles: int, states: dict[str, str]
+    person: Person, pictures: Mapping[str, Picture], n_tiles: int, states: dict[str, str]
 ) -> tuple[list[NDArray[np.uint8]], int]:
     """The tiles, and how many faces were tried; `states` gets those of the photos from before they were read."""
     chosen = list(range(min(n_tiles, len(person.faces))))
@@ -101,33 +102,38 @@ def _read(
             by_photo.setdefault(person.faces[i].photo, []).append(i)
         for photo, rows in by_photo.items():
             boxes = [person.faces[i].box for i in rows]
-            states.setdefault(photo, _state(photo))
-            tiles.update(zip(rows, _cut_from(photo, boxes, sizes.get(photo, (0, 0))), strict=False))
+            states.setdefault(photo, _state(photo, pictures.get(photo, Picture()).coded))
+            tiles.update(zip(rows, _cut_from(photo, boxes, pictures.get(photo, Picture())[:2]), strict=False))
         # as many more as could not be had
         chosen = list(range(n_tried, min(n_tried + n_tiles - len(tiles), len(person.faces))))
         n_tried += len(chosen)
     return [tiles[i] for i in sorted(tiles)], n_tried
 
 
-def _key(person: Person, sizes: Mapping[str, tuple[int, int]], n_tried: int, states: dict[str, str]) -> str:
+def _key(person: Person, pictures: Mapping[str, Picture], n_tried: int, states: dict[str, str]) -> str:
     """The key of a montage; photos that `states` lacks are looked at now."""
     digest = hashlib.sha256(f"{VERSION} {person.id} {person.n_faces} {len(person.faces)}".encode())
     for face in person.faces[:n_tried]:
         if face.photo not in states:
-            states[face.photo] = _state(face.photo)
-        width, height = sizes.get(face.photo, (0, 0))
+            states[face.photo] = _state(face.photo, pictures.get(face.photo, Picture()).coded)
+        width, height, _ = pictures.get(face.photo, Picture())
         digest.update(b"\0" + os.fsencode(face.photo) + b"\0" + struct.pack("<4d", *face.box))
         digest.update(f"{width} {height} {states[face.photo]}".encode())
     return f"{n_tried}:{digest.hexdigest()[:32]}"
 
 
-def _state(photo: str) -> str:
-    """What changes where a photo is another, or can be read now; "" where it is gone."""
+def _state(photo: str, coded: str) -> str:
+    """What changes where a photo shows another picture, or can be read now; "" where it is gone.
+
+    Args:
+        photo: its path.
+        coded: the digest of its coded picture; "" unknown: size and time of the file stand for it.
+    """
     try:
         status = os.stat(photo)
     except OSError:
         return ""
-    return f"{status.st_size} {status.st_mtime_ns} {status.st_mode & 0o444}"
+    return f"{coded or (status.st_size, status.st_mtime_ns)} {status.st_mode & 0o444}"
 
 
 def _cut_from(photo: str, boxes: Sequence[Box], size: tuple[int, int]) -> list[NDArray[np.uint8]]:

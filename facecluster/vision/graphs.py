@@ -9,11 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import onnx
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # onnx takes a sixth of a second to load
+    import onnx
     from onnxruntime import InferenceSession
 
 Array = NDArray[np.float32]
@@ -24,18 +23,24 @@ class Graph:
 
     def __init__(self, *input_shape: int | str) -> None:
         """Start from one float32 input named "input" of this shape; a str is a dimension free at run time."""
+        from onnx import TensorProto, helper
+
         self._inputs = [helper.make_tensor_value_info("input", TensorProto.FLOAT, input_shape)]
         self._nodes: list[onnx.NodeProto] = []
         self._weights: list[onnx.TensorProto] = []
 
     def add(self, op: str, *inputs: str, **attributes: Any) -> str:
         """Add any ONNX operator."""
+        from onnx import helper
+
         output = f"{op}_{len(self._nodes)}"
         self._nodes.append(helper.make_node(op, list(inputs), [output], **attributes))
         return output
 
     def weight(self, values: NDArray[Any]) -> str:
         """Add a constant; floats become float32."""
+        from onnx import numpy_helper
+
         name = f"w{len(self._weights)}"
         if values.dtype.kind == "f":
             values = values.astype(np.float32)
@@ -80,6 +85,8 @@ class Graph:
 
     def session(self, *outputs: str) -> InferenceSession:
         """Check the graph and open it on one CPU thread."""
+        from onnx import TensorProto, helper
+
         infos = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs]
         graph = helper.make_graph(self._nodes, "facecluster", self._inputs, infos, self._weights)
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
@@ -109,6 +116,8 @@ def constants(model: onnx.ModelProto) -> dict[str, NDArray[Any]]:
     OpenCV Zoo's `int8bq` files hold a weight as integers with a scale and a zero point per block, a
     DequantizeLinear (ONNX operator set 21, `axis` and `block_size`) and a Reshape to the shape that is used.
     """
+    from onnx import numpy_helper
+
     values = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
     for node in model.graph.node:
         if node.op_type == "DequantizeLinear":
@@ -126,4 +135,6 @@ def constants(model: onnx.ModelProto) -> dict[str, NDArray[Any]]:
 
 def attributes(node: onnx.NodeProto) -> dict[str, Any]:
     """Return the attributes of a node by name."""
+    from onnx import helper
+
     return {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
