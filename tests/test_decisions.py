@@ -515,11 +515,10 @@ def test_lines_are_numbered_and_a_repeated_one_is_the_later(tmp_path: Path) -> N
 
 def test_decisions_of_a_result_are_in_the_file_it_names_if_that_is_there(tmp_path: Path) -> None:
     own, other = tmp_path / "decisions.jsonl", tmp_path / "other.jsonl"
-    assert decisions_jsonl.file_of({}, tmp_path) == own
-    assert decisions_jsonl.file_of({"decisions_file": None}, tmp_path) == own
-    assert decisions_jsonl.file_of({"decisions_file": str(other)}, tmp_path) == own
+    assert decisions_jsonl.file_of(None, tmp_path) == own
+    assert decisions_jsonl.file_of(str(other), tmp_path) == own
     other.touch()
-    assert decisions_jsonl.file_of({"decisions_file": str(other)}, tmp_path) == other
+    assert decisions_jsonl.file_of(str(other), tmp_path) == other
 
 
 def test_last_line_without_an_end_counts(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
