@@ -217,7 +217,7 @@ def test_encoders_that_differ_are_an_error(query: Path, tmp_path: Path) -> None:
         (["--faces", "{query}", "--table", "x.npz"], "leave --table x.npz out"),
         (["a.jpg", "-0"], "-0 is about the list"),
         (["--faces", "{query}", "--min-score", "nan"], "nan is no finite number"),
-        (["--faces", "{query}", "--labels", ""], "--labels is empty"),
+        (["--faces", "{query}", "--labels", ""], "an empty name of labels"),
     ],
 )
 def test_arguments_that_make_no_sense(file: Path, query: Path, arguments: list[str], message: str) -> None:

@@ -189,13 +189,13 @@ def lay_out(
     result: Result, folder: ResultFolder, *, pictures: Mapping[str, Picture], link: Link, extent: Extent
 ) -> Layout:
     """Say what of a result goes where; see `write_result`."""
-    from facecluster.render.montage import is_made_of
-
     photos, evaded = plan_photos(result, folder, link, extent)
     remade: list[Person] = []
     n_without = 0
     for person in result.people:
         if extent.people is None or person.id in extent.people:
+            from facecluster.render.montage import is_made_of  # OpenCV is loaded where there is one
+
             name = montage_of(person.id)
             if not is_made_of(folder.key(name), person, pictures):
                 remade.append(person)
