@@ -1,4 +1,4 @@
-"""Watches over made-up faces: what the networks would find in a photo is told by its name: person, and number of face."""
+"""Watches over made-up faces: what networks would find in a photo is told by its name: person, and number of face."""
 
 from __future__ import annotations
 

@@ -89,7 +89,9 @@ def match_people(
         split, one of `b` in several rows was merged; in none: gone, or new. Exchanging `a` and `b` exchanges the
         columns.
     """
-    cells, count = np.unique(np.stack([a, b], axis=1), axis=0, return_counts=True)
+    width = int(b.max(initial=-1)) + 2
+    key, count = np.unique((a + 1) * width + (b + 1), return_counts=True)  # faster than of pairs
+    cells = np.stack([key // width - 1, key % width - 1], axis=1)
     n_a, n_b = (np.bincount(of[of >= 0], minlength=int(of.max(initial=-1)) + 1) for of in (a, b))
     both = (cells >= 0).all(axis=1)
     (p, q), count = cells[both].T, count[both].astype(np.int64)

@@ -74,7 +74,10 @@ def read(source: str) -> Result:
 
 
 def take_in(directory: Path) -> None:
-    """Have what a watch left taken into the files of a library, if nobody is at work on them and they can be written."""
+    """Have what a watch left taken into the files of a library, if nobody is at work on them.
+
+    Where they cannot be written, they stay as they are.
+    """
     if not (directory / PENDING).exists():
         return
     from facecluster.errors import OutputError

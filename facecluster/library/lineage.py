@@ -86,7 +86,10 @@ def inherit(
         others = [earlier.people[other] for other in absorbed.get(number, ())]
         former = {*was.former, *(text for other in others for text in (other.id, *other.former))}
         called = next((one.name for one in (was, *others) if one.name is not None), None) if names else None
-        people.append(replace(person, id=was.id, name=called, former=tuple(former)))
+        mine = (was.id, called, was.former if former == {*was.former} else tuple(former))
+        if (person.id, person.name, person.former) != mine:
+            person = replace(person, id=mine[0], name=mine[1], former=mine[2])
+        people.append(person)
     held = _claim(replace(result, people=tuple(people), next_id=next_id), claimed)
     people, next_id = list(held.people), held.next_id
     before, after = [person.id for person in earlier.people], [person.id for person in people]
@@ -97,8 +100,10 @@ def inherit(
         merged=tuple(WasMerged(after[to], tuple(before[i] for i in of)) for to, of in lineage.merged),
         split=tuple(WasSplit(before[i], tuple(after[j] for j in to)) for i, to in lineage.split),
     )
-    gone = sorted((one for one in earlier.people if one.id not in after), key=lambda one: _order(one.id))
-    absent = [one for one in earlier.absent if one.id not in {*before, *after}] + [*map(Absent.of, gone)]
+    here = set(after)
+    known = there | here
+    gone = sorted((one for one in earlier.people if one.id not in here), key=lambda one: _order(one.id))
+    absent = [one for one in earlier.absent if one.id not in known] + [*map(Absent.of, gone)]
     return replace(
         result, people=_with_former(people, absent), next_id=next_id, changes=changes, absent=tuple(absent)
     )
@@ -198,9 +203,10 @@ def _with_former(people: Sequence[Person], absent: Iterable[Absent]) -> tuple[Pe
         | {own for own, where in home.items() if where == number}
         for number, person in enumerate(people)
     ]
+    ordered = (tuple(sorted(own, key=_order)) for own in former)
     return tuple(
-        replace(person, former=tuple(sorted(own, key=_order)))
-        for person, own in zip(people, former, strict=True)
+        person if person.former == own else replace(person, former=own)
+        for person, own in zip(people, ordered, strict=True)
     )
 
 

@@ -1,15 +1,15 @@
 """Photos of a watch that are in the library, and not yet in its two large files.
 
-A watch adds photos one by one. To write the face table and clusters.json for each would take seconds, so both are written
-now and then, and until then two small files say what came:
+A watch adds photos one by one. To write the face table and clusters.json for each would take seconds, so both are
+written now and then, and until then two small files say what came:
 
     arrivals.journal    the batches: rows of the face table that are new, and paths that went. Everybody who opens the
                         library takes them in, by the same steps and so with the same ids, and removes the file
     watch.journal       what is to be told of them, and how much of it was told. It is the watch's own
 
-Of a batch first its rows are noted. Once its faces are placed, what is to be told is put down in watch.journal, and then
-noted in arrivals.journal, that this is done. So what a killed watch had placed is told once, whoever opens the library
-next: a batch that is not noted is told by whoever takes it in, and no other.
+Of a batch first the rows are noted in arrivals.journal. Once its faces are placed, what is to be told is put down in
+watch.journal, and that this is done is noted in arrivals.journal. Whoever takes in a batch without that note puts down
+what is to be told of it. The next watch tells it. So it is told once, whoever opens the library first.
 
 Both large files are written from memory, clusters.json first: as long as it is the one that the batches came on top of
 (`digest`), these are to be placed; if it is another, they are placed already, and only their rows may be missing.
@@ -235,8 +235,8 @@ def put_down(directory: Path, batch: str, notices: Sequence[Notice]) -> None:
 def grow(table: FaceTable, standing: Standing, batch: Batch) -> tuple[FaceTable, Standing]:
     """Put the rows of a batch behind those of a table, and follow the faces of a result there.
 
-    Rows of paths that are in the batch, and of those that went, go. Their faces stay whose they were as far as they are in
-    the new rows, as a photo that got another name has all its faces there.
+    Rows of paths that are in the batch, and of those that went, go. Their faces stay whose they were as far as the new
+    rows have them, as those of a photo that got another name do.
     """
     grown = with_rows(table, batch)
     stays = _stays(table, batch)
@@ -252,7 +252,7 @@ def grow(table: FaceTable, standing: Standing, batch: Batch) -> tuple[FaceTable,
 
 
 def with_rows(table: FaceTable, batch: Batch) -> FaceTable:
-    """Put the rows of a batch behind those of a table; rows of paths that are in the batch, and of those that went, go."""
+    """Put the rows of a batch behind those of a table, in place of those of its paths and of paths that went."""
     stays = _stays(table, batch)
     rest = table if stays.all() else table.select(stays)
     joined = join([rest, batch.added])

@@ -262,7 +262,7 @@ def with_ids_and_names(
 def _make(
     standing: Standing, table: FaceTable, clustering: Clustering, rules: Rules
 ) -> tuple[Result, NDArray[np.int64], NDArray[np.int64]]:
-    """Make records of people numbered from 1, with those of before where they say the same.
+    """Make records of people, with those of before where they say the same; the others are numbered from 1.
 
     Returns:
         The result, with the settings of before; (k,) row of each of its faces; (p,) for each person the number of the
@@ -304,11 +304,11 @@ def _make(
     changed = iter(made.people)
     for number, old in enumerate(kept.tolist()):
         if old >= 0:
-            people.append(replace(earlier.people[old], id=person_id(number + 1), name=None, former=()))
+            people.append(earlier.people[old])
             places.append(standing.row_of[start[old] : start[old + 1]])
         else:
             person = next(changed)
-            people.append(replace(person, id=person_id(number + 1)))
+            people.append(replace(person, id=person_id(number + 1), name=None))
             places.append(np.array([row_at[face.id, face.photo] for face in person.faces], dtype=np.int64))
     new = {row_at[face.id, face.photo]: face for face in made.unclustered}
     records = iter(made.almost)

@@ -76,7 +76,7 @@ class Watch:
         choices: Choices | None = None,
         decisions: Path | None = None,
         jobs: int = -1,
-        progress: Progress = lambda n: nullcontext(lambda: None),  # noqa: ARG005
+        progress: Progress = lambda n: nullcontext(lambda: None),
     ) -> None:
         """Say how; nothing is read yet.
 
