@@ -38,10 +38,11 @@ from facecluster.identity.cluster import Clustering, cluster_faces
 from facecluster.identity.gate import Limits
 from facecluster.identity.rules import Rules, SamePhotoRule
 from facecluster.joined import Known
-from facecluster.library.layout import CLUSTERS, TABLE, table_of, take_in
+from facecluster.library.layout import CLUSTERS, TABLE, table_of
 from facecluster.library.library import Library
 from facecluster.library.lineage import check_ids, clustering_of
 from facecluster.library.make import make_result
+from facecluster.library.read import take_in
 from facecluster.options import EncodeOptions, options_of
 from facecluster.photos import OnePath, Paths, find_photos
 from facecluster.render import evaluation, matches

@@ -85,6 +85,26 @@ def test_no_two_units_import_each_other() -> None:
     assert not graph, f"a circle of imports: {graph}"
 
 
+def test_no_two_files_import_each_other() -> None:
+    name_of = {
+        path: ".".join(("facecluster", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(
+            ".__init__"
+        )
+        for path in FILES
+    }
+    # The package itself names what `api` has, for type checkers, and `api` needs no more of it than its version.
+    names = set(name_of.values()) - {"facecluster"}
+    graph = {
+        name: {other for wanted in imported(path) for other in (wanted, wanted.rpartition(".")[0])}
+        & names - {name}
+        for path, name in name_of.items()
+        if name in names
+    }
+    while leaves := {name for name, needs in graph.items() if not needs}:
+        graph = {name: needs - leaves for name, needs in graph.items() if name not in leaves}
+    assert not graph, f"a circle of imports: {graph}"
+
+
 def test_vision_and_identity_do_not_know_each_other() -> None:
     for path in FILES:
         if unit_of(path) == "identity":

@@ -84,7 +84,8 @@ def test_npz_has_the_columns_of_the_design_and_opens_without_pickle(tmp_path: Pa
     with np.load(tmp_path / "faces.npz", allow_pickle=False) as npz:
         assert list(npz) == [
             "format", "settings",
-            "photo_path", "photo_digest", "photo_coded", "photo_pixels", "photo_size", "photo_status", "photo_reason", "photo_time", "photo_hash",
+            "photo_path", "photo_digest", "photo_coded", "photo_pixels", "photo_size",
+            "photo_status", "photo_reason", "photo_time", "photo_hash",
             "photo_lost",
             "face_photo", "face_id", "box", "score", "landmarks", "pose", "quality",
             "presence", "distinctness", "sharpness", "brightness", "contrast", "under_exposure", "over_exposure",

@@ -276,7 +276,8 @@ def test_photo_of_any_name_has_fields_of_imm() -> None:
 
 def test_photo_of_any_name_has_fields_of_imm_where_names_are_ascii() -> None:
     code = (
-        "import sys; from facecluster import text; from facecluster.render import imm; assert sys.getfilesystemencoding() == 'ascii';"
+        "import sys; from facecluster import text; from facecluster.render import imm;"
+        "assert sys.getfilesystemencoding() == 'ascii';"
         "print(imm._uri('/p/caf\\xe9.jpg'), text.as_bytes('/p/caf\\xe9.jpg', path=True).hex())"
     )
     plain = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}

@@ -17,9 +17,10 @@ from facecluster import api, photos, picture
 from facecluster.encoding.analysis import FACE, Analysis, Row
 from facecluster.formats.clusters_json import read_result
 from facecluster.library import watch as module
-from facecluster.library.layout import CLUSTERS, PENDING, TABLE, TOLD, read
+from facecluster.library.layout import CLUSTERS, PENDING, TABLE, TOLD
 from facecluster.library.library import Library
 from facecluster.library.pending import Notice
+from facecluster.library.read import read
 from facecluster.library.settings import Choices
 from facecluster.library.watch import Watch
 from facecluster.table import MEASURED, OK

@@ -24,10 +24,8 @@ from facecluster.library.labels import (
     NAMES,
     label_faces,
 )
-from facecluster.library.layout import (
-    is_result,
-    read,
-)
+from facecluster.library.layout import is_result
+from facecluster.library.read import read
 from facecluster.text import fold, many, printable
 
 if TYPE_CHECKING:  # NumPy is loaded when there is work to do

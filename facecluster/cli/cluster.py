@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from facecluster.cli.parameters import FloatRange, Folder
+from facecluster.cli.parameters import FLAGS, FloatRange, Folder
 from facecluster.cli.sources import warn_if_outdated
 from facecluster.cli.summary import cost, print_result, summary
 from facecluster.errors import UsageError
@@ -24,19 +24,6 @@ if TYPE_CHECKING:  # NumPy and OpenCV are loaded when there is work to do
     from facecluster.library.build import Built
 
 _LINKS = ("copy", "hardlink", "symlink", "none")
-
-
-FLAGS = {
-    "min_images": "--min-images",
-    "min_size_px": "--min-size",
-    "max_angle_deg": "--max-angle",
-    "min_quality": "--min-quality",
-    "eps": "--eps",
-    "min_samples": "--min-samples",
-    "same_photo": "--same-photo",
-    "link": "--link",
-}
-"""The option of each field of `Choices`, but for the gate, which has two."""
 
 
 def cluster_options(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from facecluster.library.layout import read
+from facecluster.library.read import read
 from facecluster.render.columns import aligned
 from facecluster.text import printable
 

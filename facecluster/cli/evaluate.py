@@ -23,12 +23,8 @@ from facecluster.library.labels import (
     find_labels,
     suspected,
 )
-from facecluster.library.layout import (
-    folder_of,
-    is_result,
-    read,
-    table_of,
-)
+from facecluster.library.layout import folder_of, is_result, table_of
+from facecluster.library.read import read
 from facecluster.library.settings import Choices
 from facecluster.render.columns import aligned, n_cells
 from facecluster.text import many, printable

@@ -19,10 +19,8 @@ from facecluster.cli.sources import (
     table_option,
 )
 from facecluster.errors import FaceclusterError
-from facecluster.library.layout import (
-    folder_of,
-    read,
-)
+from facecluster.library.layout import folder_of
+from facecluster.library.read import read
 from facecluster.library.refer import find
 from facecluster.render.columns import aligned
 from facecluster.text import many, printable

@@ -22,10 +22,8 @@ from facecluster.library.labels import (
     NAMES,
     label_faces,
 )
-from facecluster.library.layout import (
-    is_result,
-    read,
-)
+from facecluster.library.layout import is_result
+from facecluster.library.read import read
 from facecluster.render.columns import aligned
 from facecluster.text import many, printable
 

@@ -1,4 +1,4 @@
-"""Kinds of arguments that click has not."""
+"""Kinds of arguments that click has not, and what the options of a library are called."""
 
 from __future__ import annotations
 
@@ -7,6 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import click
+
+FLAGS = {
+    "min_images": "--min-images",
+    "min_size_px": "--min-size",
+    "max_angle_deg": "--max-angle",
+    "min_quality": "--min-quality",
+    "eps": "--eps",
+    "min_samples": "--min-samples",
+    "same_photo": "--same-photo",
+    "link": "--link",
+}
+"""The option of each field of `Choices`, but for the gate, which has two."""
 
 
 class FloatRange(click.FloatRange):

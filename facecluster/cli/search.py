@@ -30,10 +30,8 @@ from facecluster.library.labels import (
     NAMES,
     label_faces,
 )
-from facecluster.library.layout import (
-    is_result,
-    read,
-)
+from facecluster.library.layout import is_result
+from facecluster.library.read import read
 from facecluster.library.refer import find_face
 from facecluster.text import many, printable
 

@@ -15,13 +15,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from facecluster.errors import FaceclusterError, TableError, UsageError
-from facecluster.library.layout import (
-    CLUSTERS,
-    TABLE,
-    folder_of,
-    read,
-    table_of,
-)
+from facecluster.library.layout import CLUSTERS, TABLE, folder_of, table_of
+from facecluster.library.read import read
 from facecluster.library.refer import find_person
 from facecluster.render.columns import aligned
 from facecluster.text import as_bytes, fold, many, printable

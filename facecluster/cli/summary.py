@@ -150,7 +150,7 @@ def _who(person: Person) -> str:
 
 def _option(name: str, value: object) -> str:
     """Write a setting as the option that makes it."""
-    from facecluster.cli.cluster import FLAGS
+    from facecluster.cli.parameters import FLAGS
 
     if name == "gate":
         return "--gate" if value else "--no-gate"

@@ -43,8 +43,8 @@ def leave_out(rows: Sequence[Row], places: Iterable[Place], past: Past) -> Left:
 
     A table of an older facecluster says of a photo that faces of it are gone, and has no list of their places. Where
     such a photo is analysed again, all its faces that the table did not have count as forgotten, and get on the list.
-    Where none is left in it, the whole photo does. A forgotten face in a picture that is an edit, or a copy saved anew, gets
-    on the list as it lies there.
+    Where none is left in it, the whole photo does. A forgotten face in a picture that is an edit, or a copy saved
+    anew, gets on the list as it lies there.
 
     Args:
         rows: photos, which know who they are (`Analysis.digest`).

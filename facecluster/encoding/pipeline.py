@@ -466,7 +466,7 @@ def still_there(rows: Sequence[Row]) -> list[Row]:
 
 
 def _like(path: str, found: Known, past: Past) -> Analysis | None:
-    """Give the analysis that a worker did not make; None where it is needed after all, as the photo only looks alike."""
+    """Give the analysis that a worker did not make; None where the photo only looks alike, so that it is needed."""
     like = past.by_pixels.get(found.pixels)
     if like is None and found.look is not None:
         like = past.looking_like(path, found.look)

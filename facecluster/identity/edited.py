@@ -169,9 +169,9 @@ def is_edit(old: EditedSide, new: EditedSide, *, join: float) -> bool:
 def may_be_edit(old: EditedSide, new: EditedSide, *, same_time: bool) -> bool:
     """Say whether a picture may be an edit of an earlier one of which no face is known any more.
 
-    It is for photos with forgotten faces: one that is taken for an edit loses faces, one that is not brings them back. So
-    it may be one if a hash in any orientation is near (`TURNED_BITS`); or if the photo is smaller, or of the same time, and
-    its hash upright is not far (`CROPPED_BITS`).
+    It is for photos with forgotten faces: one that is taken for an edit loses faces, one that is not brings them back.
+    So it may be one if a hash in any orientation is near (`TURNED_BITS`); or if the photo is smaller, or of the same
+    time, and its hash upright is not far (`CROPPED_BITS`).
 
     Args:
         old: before.
@@ -186,8 +186,8 @@ def may_be_edit(old: EditedSide, new: EditedSide, *, same_time: bool) -> bool:
 
 
 TURNED_BITS = 12
-"""A picture that was turned, brightened or saved again differs in no more bits; so do 1 % of two pictures, in the nearest of
-8 orientations (300 photos of lfw_dev, wider_dev and caltech_faces84)."""
+"""A picture that was turned, brightened or saved again differs in no more bits; so do 1 % of two pictures, in the nearest
+of 8 orientations (300 photos of lfw_dev, wider_dev and caltech_faces84)."""
 
 CROPPED_BITS = 25
 """A picture that was cropped by 10 % on each side differs in no more bits upright in 95 % of these photos; two pictures

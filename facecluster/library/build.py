@@ -25,7 +25,7 @@ from facecluster.identity.cluster import Clustering, cluster_faces, would_merge
 from facecluster.identity.constraints import Constraints, resolve
 from facecluster.identity.decisions import Decision, mark
 from facecluster.identity.rules import Rules
-from facecluster.library.library import Library, seen_from
+from facecluster.library.held import Held, seen_from
 from facecluster.library.lineage import clustering_of
 from facecluster.library.make import make_result
 from facecluster.library.settings import Choices, Chosen, choose
@@ -64,7 +64,7 @@ class Built:
 
 
 def build(
-    library: Library,
+    library: Held,
     table: FaceTable,
     choices: Choices = _AS_BEFORE,
     *,
@@ -137,7 +137,7 @@ def build(
 
 
 def settings_of(
-    library: Library, table: FaceTable, chosen: Chosen, source: str | None, sources: Sequence[str] = ()
+    library: Held, table: FaceTable, chosen: Chosen, source: str | None, sources: Sequence[str] = ()
 ) -> ResultSettings:
     """Say what a result is made with; see `build`."""
     earlier = library.result
@@ -155,7 +155,7 @@ def settings_of(
 
 
 def made_of(table: FaceTable, rules: Rules, decisions: Sequence[Decision]) -> str:
-    """Stand for all that people are grouped from: 32 hex digits, the same only where a full run would do the same again."""
+    """Stand for all that people are grouped from: 32 hex digits, the same only where a full run does the same again."""
     state = blake3(repr((VERSION, rules, mark(decisions), table.settings.key())).encode())
     for rows in (table.photos, table.faces):
         for name, column in vars(rows).items():
@@ -179,7 +179,7 @@ class _Made:
 
 
 def _make(
-    library: Library,
+    library: Held,
     table: FaceTable,
     settings: ResultSettings,
     rules: Rules,

@@ -35,8 +35,8 @@ from facecluster.identity.decisions import (
 )
 from facecluster.library import amend, undo_patches
 from facecluster.library.amend import Correction
+from facecluster.library.held import Held
 from facecluster.library.layout import CLUSTERS
-from facecluster.library.library import Library
 from facecluster.library.refer import called, find, find_face, find_person
 from facecluster.result import Changes, Person, PersonFace, Result, UnclusteredFace, columns
 from facecluster.text import fold, many, printable
@@ -65,7 +65,7 @@ class Corrected:
     in_step: bool
 
 
-def name(library: Library, who: str, new_name: str) -> Corrected:
+def name(library: Held, who: str, new_name: str) -> Corrected:
     """Give a person a name; "" takes it away.
 
     The person keeps the name, and stays a person, whatever is clustered later.
@@ -88,7 +88,7 @@ def name(library: Library, who: str, new_name: str) -> Corrected:
     return _keep(library, Name(person.id, new, _typical(person)), amend.set_names(result, given), said)
 
 
-def merge(library: Library, who: Sequence[str]) -> Corrected:
+def merge(library: Held, who: Sequence[str]) -> Corrected:
     """Make one person of two or more, with the id of the first, and of their names the first.
 
     Raises:
@@ -109,7 +109,7 @@ def merge(library: Library, who: Sequence[str]) -> Corrected:
     return _keep(library, act, (corrected, changed), said)
 
 
-def split(library: Library, who: str, which: Sequence[str]) -> Corrected:
+def split(library: Held, who: str, which: Sequence[str]) -> Corrected:
     """Make a new person of some faces of one.
 
     Raises:
@@ -135,7 +135,7 @@ def split(library: Library, who: str, which: Sequence[str]) -> Corrected:
     return _keep(library, act, (corrected, changed), said)
 
 
-def move(library: Library, which: Sequence[str], to: str) -> Corrected:
+def move(library: Held, which: Sequence[str], to: str) -> Corrected:
     """Give faces to a person, or to "nobody".
 
     Raises:
@@ -170,7 +170,7 @@ def move(library: Library, which: Sequence[str], to: str) -> Corrected:
     return _keep(library, act, amend.move(result, ids, into), said)
 
 
-def not_a_person(library: Library, what: Sequence[str]) -> Corrected:
+def not_a_person(library: Held, what: Sequence[str]) -> Corrected:
     """Say that a person, or faces, are none: a statue, a poster.
 
     Raises:
@@ -194,7 +194,7 @@ def not_a_person(library: Library, what: Sequence[str]) -> Corrected:
     return _keep(library, act, amend.not_a_person(result, ids), said)
 
 
-def undo(library: Library, which: str | None = None, *, jobs: int = -1, progress: bool = False) -> Corrected:
+def undo(library: Held, which: str | None = None, *, jobs: int = -1, progress: bool = False) -> Corrected:
     """Take a decision back: the last one, or that of an id.
 
     What the last decision changed is put back as it was; for an earlier one people are grouped anew from the face
@@ -246,7 +246,7 @@ def undo(library: Library, which: str | None = None, *, jobs: int = -1, progress
     return Corrected(decision, said, in_step=True)
 
 
-def _put_back(library: Library, target: Decision) -> Correction | None:
+def _put_back(library: Held, target: Decision) -> Correction | None:
     """Give the people as they were before a decision, with the names of now; None where that cannot be done.
 
     Where somebody was given a name since, who would be nobody then, all are grouped anew: a name keeps a person.
@@ -261,7 +261,7 @@ def _put_back(library: Library, target: Decision) -> Correction | None:
     return (result, changed) if now <= then | {None} else None
 
 
-def _to_undo(library: Library, which: str | None) -> Decision:
+def _to_undo(library: Held, which: str | None) -> Decision:
     """The decision that is to be undone.
 
     Raises:
@@ -286,7 +286,7 @@ def _to_undo(library: Library, which: str | None) -> Decision:
 
 
 def _keep(
-    library: Library,
+    library: Held,
     act: Act,
     correction: Correction | tuple[Result, None] | None,
     said: str,
@@ -330,7 +330,7 @@ def _keep(
     return Corrected(decision, said, in_step and shows)
 
 
-def _kept(library: Library, decision: Decision, error: FaceclusterError) -> FaceclusterError:
+def _kept(library: Held, decision: Decision, error: FaceclusterError) -> FaceclusterError:
     """Say that a decision was written, though what it makes was not."""
     return type(error)(
         f"{error}\n{library.ledger} has the decision ({decision.id}) all the same, and cluster will keep to it"

@@ -54,8 +54,8 @@ def write_result(
         result: who is who.
         directory: gets them; made if it is not there. Only what facecluster put there is replaced or removed.
         pictures: of photos by path; unknown for a path that is not in it.
-            None of these photos is ever removed, nor one with a face in the result. With other pictures a montage counts
-            as another.
+            None of these photos is ever removed, nor one with a face in the result. With other pictures a montage
+            counts as another.
         link: how the folders hold photos; "none": there are no folders.
         jobs: threads; -1 is one a core.
         progress: show a bar on stderr where that is a terminal.

@@ -43,13 +43,9 @@ from facecluster.library.forget_targets import (
     open_targets,
     target_of_all,
 )
+from facecluster.library.held import Held
 from facecluster.library.labels import FOLDER
-from facecluster.library.layout import (
-    CLUSTERS,
-    DAMAGED,
-    TABLE,
-)
-from facecluster.library.library import Library
+from facecluster.library.layout import CLUSTERS, DAMAGED, TABLE
 from facecluster.result import Result
 from facecluster.table import FaceTable, Picture
 
@@ -132,7 +128,7 @@ class Forgotten:
 
 
 def forget(
-    targets: Sequence[str], wanted: Wanted, *, library: Library | None = None, dry_run: bool = False
+    targets: Sequence[str], wanted: Wanted, *, library: Held | None = None, dry_run: bool = False
 ) -> Forgotten:
     """Remove people, or photos, from face tables and libraries, at once and for good.
 

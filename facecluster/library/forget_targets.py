@@ -12,22 +12,15 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from facecluster.durable.lock import hold
 from facecluster.errors import FaceclusterError, OutputError, UsageError
 from facecluster.library.folders import open_folder
+from facecluster.library.held import Held
 from facecluster.library.labels import (
     attach_to,
     find_labels,
 )
-from facecluster.library.layout import (
-    CLUSTERS,
-    LOCK,
-    PENDING,
-    TABLE,
-    read,
-    table_of,
-)
-from facecluster.library.library import WAIT_S, Library
+from facecluster.library.layout import CLUSTERS, TABLE, table_of
+from facecluster.library.pending import take_in
 from facecluster.library.refer import find_person
 from facecluster.text import fold, printable
 
@@ -72,7 +65,7 @@ class Opened:
 
 
 def open_targets(
-    targets: Iterable[str], persons: tuple[str, ...], stack: ExitStack, library: Library | None = None
+    targets: Iterable[str], persons: tuple[str, ...], stack: ExitStack, library: Held | None = None
 ) -> tuple[list[Opened], dict[Path, FaceTable]]:
     """Read all that is to be cleaned, and keep others from it until `stack` ends.
 
@@ -108,9 +101,7 @@ def open_targets(
         if not (folder / CLUSTERS).exists():
             raise FaceclusterError(f"{folder}: holds no {CLUSTERS}; give a folder that cluster or run wrote")
         if library is None or folder != library.directory.resolve():
-            if (folder / PENDING).exists():  # what a watch left is to be forgotten, too
-                Library.open(folder, new=True).close()
-            stack.enter_context(hold(folder / LOCK, folder, wait_s=WAIT_S))
+            take_in(stack.enter_context(Held.open(folder)))  # what a watch left is to be forgotten, too
     results = [_result(folder) for folder in folders]
     for opened in results:
         paths |= dict.fromkeys(opened.tables)
@@ -124,9 +115,10 @@ def open_targets(
 def _result(folder: Path) -> Opened:
     """Read a result, and find out what belongs to it."""
     from facecluster.formats import decisions_jsonl
+    from facecluster.formats.clusters_json import read_result
     from facecluster.library.lineage import check_ids
 
-    result = read(str(folder))
+    result = read_result(folder / CLUSTERS)
     check_ids(result)
     files = open_folder(result, folder, ())
     if not files.has(CLUSTERS):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from facecluster.identity.assured import lapsed
 from facecluster.identity.decisions import Decision, Undo, in_force
 from facecluster.library.correct import describe
-from facecluster.library.library import Library
+from facecluster.library.held import Held
 from facecluster.result import columns
 
 
@@ -16,7 +16,7 @@ class Past:
     """A decision of the past.
 
     Attributes:
-        id: of the decision; `Library.undo` takes it.
+        id: of the decision; `Held.undo` takes it.
         time: ISO 8601, UTC.
         said: what was decided, in a few words; ids are those of the time.
         holds: whether it is in force; not so where it was taken back.
@@ -32,7 +32,7 @@ class Past:
     decision: Decision
 
 
-def history(library: Library) -> tuple[Past, ...]:
+def history(library: Held) -> tuple[Past, ...]:
     """Give all decisions of a library in order of time."""
     standing = {decision.id for decision in in_force(library.decisions)}
     lost = {decision.id for decision in lapsed(library.decisions, columns(library.people))}

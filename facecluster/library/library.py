@@ -1,260 +1,47 @@
-"""The library: a folder of people that somebody keeps for years, opened and locked once.
+"""The library, with all that can be done with it as methods.
 
     with Library.open("people") as library:
         library.name("person-0001", "Anna Berg")
 
-It knows its face table, its people, its settings, and what a person said (decisions), and it saves itself: every file
-is whole at any time, and only what changed is written. What can be done with it stands in files of its own, each a
-function of a library: `build` groups faces, `correct` takes decisions, `forget` forgets, `history` tells of the past.
+`held` says what a library knows, and how it saves itself.
 """
 
 from __future__ import annotations
 
-import logging
 import os
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from contextlib import ExitStack
-from pathlib import Path
-from types import TracebackType
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from facecluster.durable.lock import hold
-from facecluster.durable.own_files import ResultFolder
-from facecluster.durable.own_list import RESULT_MARKER
-from facecluster.durable.whole_file import cannot_write
-from facecluster.errors import FaceclusterError, TableError, UsageError
-from facecluster.library.layout import CLUSTERS, DAMAGED, LOCK, PENDING, TABLE, folder_of
+from facecluster.library.held import WAIT_S, Held
 from facecluster.library.settings import Choices
 
 if TYPE_CHECKING:  # NumPy is loaded when there is work to do
-    from facecluster.formats.forgotten_jsonl import Place
-    from facecluster.identity.decisions import Decision
+    from typing_extensions import Self
+
     from facecluster.library.correct import Corrected
     from facecluster.library.forget_steps import Report
     from facecluster.library.history import Past
     from facecluster.library.run import Ran
     from facecluster.photos import Paths
     from facecluster.render.show import Owned
-    from facecluster.result import Person, Result
-    from facecluster.table import FaceTable, Picture
-
-_log = logging.getLogger(__name__)
-
-WAIT_S = 10.0
-"""Seconds to wait for another facecluster that is at work in the library: longer than a correction takes."""
+    from facecluster.result import Person
 
 
-class Library:
-    """A folder of people, open for one process; use it in a `with` statement, or `close` it.
-
-    Attributes:
-        directory: where it lies.
-        result: who is who as clusters.json has it; None: nobody has been grouped yet.
-        ledger: the file of the decisions.
-        decisions: what a person said, in order of time.
-        table_file: the face table that the people are of, where it lies now; None: it is not known, or not there.
-    """
-
-    def __init__(self, directory: Path, result: Result | None, stack: ExitStack) -> None:
-        """See `open`, which makes one."""
-        from facecluster.formats import decisions_jsonl
-        from facecluster.formats.clusters_json import Texts
-
-        self.directory = directory
-        self.result = result
-        self.ledger = decisions_jsonl.file_of(
-            None if result is None else result.settings.decisions_file, directory
-        )
-        self.decisions: list[Decision] = decisions_jsonl.read(self.ledger)
-        self._stack = stack
-        self._table: FaceTable | None = None
-        self._pictures: dict[str, Picture] | None = None
-        self._texts = Texts()
+class Library(Held):
+    """A folder of people, open for one process; use it in a `with` statement, or `close` it."""
 
     @classmethod
-    def open(cls, source: str | os.PathLike[str], *, new: bool = False, wait_s: float = WAIT_S) -> Library:
-        """Open a library, and keep other processes from it until it is closed.
+    def open(cls, source: str | os.PathLike[str], *, new: bool = False, wait_s: float = WAIT_S) -> Self:
+        """Open a library as `Held.open` does, and place the photos of a watch that are not in its files yet."""
+        from facecluster.library.pending import take_in
 
-        Args:
-            source: the folder, or its clusters.json.
-            new: make the folder if it is not there, and go on where nobody has been grouped yet. A record that is
-                damaged is set aside then, as it is made anew.
-            wait_s: seconds to wait while another process is at work in it.
-
-        Raises:
-            UsageError: an empty name.
-            OutputError: another process has it for longer, or it cannot be written.
-            FaceclusterError: it is no library, or a file of it cannot be read.
-        """
-        text = os.fspath(source)
-        if not text:
-            raise UsageError("an empty name; is a variable unset?")
-        directory = Path(text) if new else _folder(text)
-        if new:
-            try:
-                directory.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise cannot_write(directory, error) from error
-        with ExitStack() as stack:
-            stack.enter_context(hold(directory / LOCK, directory, wait_s=wait_s))
-            result = _read(directory, mend=new)
-            if result is None and not new and not os.path.lexists(directory / PENDING):
-                raise FaceclusterError(
-                    f"{text}: holds no {CLUSTERS}; give a folder that cluster or run wrote"
-                )
-            library = cls(directory, result, stack)
-            if os.path.lexists(directory / PENDING):
-                from facecluster.library.pending import take_in
-
-                take_in(library)
-            library._stack = stack.pop_all()
-            return library
-        raise AssertionError("a stack swallows nothing")
-
-    def close(self) -> None:
-        """Let other processes use the library."""
-        self._stack.close()
-
-    def hold(self, *, wait_s: float = WAIT_S) -> None:
-        """Keep other processes from it again, after it was closed; they may have written its files (`reload`).
-
-        Raises:
-            OutputError: another process has it for longer.
-        """
-        self._stack.enter_context(hold(self.directory / LOCK, self.directory, wait_s=wait_s))
-
-    def __enter__(self) -> Library:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def __repr__(self) -> str:
-        return f"Library: {self.directory}, {'nobody yet' if self.result is None else self.result}"
-
-    # ------------------------------------------------------------------------------------------ what it knows
-
-    @property
-    def people(self) -> Result:
-        """Who is who.
-
-        Raises:
-            FaceclusterError: nobody has been grouped yet.
-        """
-        if self.result is None:
-            raise FaceclusterError(
-                f"{self.directory}: nobody has been grouped yet; run cluster or run into it"
-            )
-        return self.result
-
-    @property
-    def table_file(self) -> Path | None:
-        """The face table that the people are of, where it lies now; None: it is not there."""
-        named = None if self.result is None else self.result.settings.table
-        places = [*([] if named is None else [self.directory / named]), self.directory / TABLE]
-        return next((file for file in places if file.is_file()), None)
-
-    @property
-    def table(self) -> FaceTable:
-        """The face table that the people are of, read when it is first asked for.
-
-        Raises:
-            TableError: it is not there, or damaged.
-        """
-        from facecluster.formats import face_table
-
-        if self._table is None:
-            file = self.table_file
-            if file is None:
-                named = None if self.result is None else self.result.settings.table
-                raise TableError(
-                    f"{self.directory}: its face table {named or TABLE} is not there; put it back, or run encode and "
-                    "cluster again"
-                )
-            self._table = face_table.read(file)
-        return self._table
-
-    def photos_of(self, path: str) -> set[str]:
-        """Give the ids that the photo of a file may have: what the face table knows of its picture, and its content."""
-        import numpy as np
-
-        from facecluster import photos, picture
-        from facecluster.errors import PhotoError
-        from facecluster.library.refer import by_content
-
-        found = by_content(path)
-        if self.table_file is not None:
-            known = self.table.photos
-            try:
-                coded = picture.coded_digest(photos.read(path)[0]).encode()
-            except PhotoError:
-                return found
-            pixels = [key.encode() for key in found]
-            same = (known.coded == coded) | ((known.pixels != b"") & np.isin(known.pixels, pixels))
-            found |= set(known.digest[same].tolist())
-        return found
-
-    @property
-    def places(self) -> list[Place]:
-        """Where the faces were that are forgotten."""
-        from facecluster.formats import forgotten_jsonl
-
-        return forgotten_jsonl.read(forgotten_jsonl.list_of(self.directory / TABLE))
-
-    @property
-    def in_step(self) -> bool:
-        """Whether the people show all the decisions."""
-        from facecluster.identity.decisions import mark
-
-        return self.result is not None and self.result.settings.decisions == mark(self.decisions)
-
-    @property
-    def ledger_elsewhere(self) -> str | None:
-        """Absolute path of the file of the decisions; None: it is the one in the folder."""
-        from facecluster.formats.decisions_jsonl import DECISIONS
-
-        own = os.path.realpath(self.directory / DECISIONS)
-        return None if os.path.realpath(self.ledger) == own else os.path.abspath(self.ledger)
-
-    def follow(self, ledger: Path) -> None:
-        """Keep to another file of decisions from now on.
-
-        Raises:
-            FaceclusterError: it cannot be read.
-        """
-        from facecluster.formats import decisions_jsonl
-
-        self.decisions, self.ledger = decisions_jsonl.read(ledger), ledger
-
-    def reload(self) -> None:
-        """Read all of it again: somebody else wrote its files."""
-        from facecluster.formats import decisions_jsonl
-
-        self.result = _read(self.directory, mend=False)
-        self.decisions = decisions_jsonl.read(self.ledger)
-        self.forget_table()
-
-    def forget_table(self) -> None:
-        """Read the face table again when it is asked for next: its file is another one now."""
-        self._table = self._pictures = None
-
-    @property
-    def pictures(self) -> Mapping[str, Picture]:
-        """The pictures of the photos of the face table, by path; none where it cannot be read."""
-        from facecluster.formats import face_table
-
-        if self._pictures is None:
-            file = self.table_file
-            try:
-                self._pictures = {} if file is None else face_table.read_pictures(file)
-            except TableError as error:
-                _log.warning("%s", error)
-                self._pictures = {}
-        return self._pictures
-
-    # --------------------------------------------------------------------------------- what can be done with it
+        library = super().open(source, new=new, wait_s=wait_s)
+        try:
+            take_in(library)
+        except BaseException:
+            library.close()
+            raise
+        return library
 
     def run(
         self,
@@ -374,119 +161,3 @@ class Library:
         from facecluster.library.history import history
 
         return history(self)
-
-    # ------------------------------------------------------------------------------------------------- saving
-
-    def record(self, decision: Decision) -> None:
-        """Put a decision behind the others; once this returns, it is on the disk.
-
-        Raises:
-            OutputError: disk full, no permission.
-        """
-        from facecluster.formats import decisions_jsonl
-
-        decisions_jsonl.append(self.ledger, decision)
-        self.decisions.append(decision)
-
-    def save(
-        self,
-        result: Result,
-        *,
-        pictures: Mapping[str, Picture] | None = None,
-        changed: Collection[str] | None = None,
-        forget: Collection[str] = (),
-        jobs: int = -1,
-        progress: bool = False,
-    ) -> None:
-        """Write who is who: folders and montages of the people who changed, and last of all clusters.json.
-
-        Args:
-            result: who is who now.
-            pictures: of the photos by path; None: as the face table has them.
-            changed: ids of people whose faces are others now; None: all are looked at.
-            forget: photos of whom no copy stays where the result has none.
-            jobs: threads; -1 is one a core.
-            progress: show a bar on stderr where that is a terminal.
-
-        Raises:
-            OutputError: the folder cannot be written, or holds files of the user's under names that are needed.
-        """
-        from facecluster.library.folders import write_result
-
-        write_result(
-            result,
-            self.directory,
-            pictures=pictures
-            if pictures is not None
-            else self.pictures
-            if changed is None or changed
-            else {},
-            link=result.settings.link or ResultFolder(self.directory, ()).link(),
-            jobs=jobs,
-            progress=progress,
-            changed=changed,
-            forget=forget,
-            texts=self._texts,
-        )
-        self.result = result
-
-
-def _folder(source: str) -> Path:
-    """The folder of a library that is there.
-
-    Raises:
-        FaceclusterError: it is none.
-    """
-    if not os.path.isdir(source) and os.path.basename(source) != CLUSTERS:
-        raise UsageError(f"{source}: give a folder of people, or its {CLUSTERS}")
-    directory = folder_of(source)
-    if not directory.is_dir():
-        raise FaceclusterError(f"{source}: no such folder")
-    return directory
-
-
-def _read(directory: Path, *, mend: bool) -> Result | None:
-    """Read clusters.json; None where there is none.
-
-    Args:
-        directory: the library.
-        mend: a record of ours that is damaged is set aside, and counts as none.
-
-    Raises:
-        FaceclusterError: it is damaged, and is not to be set aside.
-    """
-    from facecluster.formats.clusters_json import read_result
-    from facecluster.library.lineage import check_ids
-
-    file = directory / CLUSTERS
-    if not os.path.lexists(file):
-        return None
-    try:
-        result = read_result(file)
-        check_ids(result)
-    except FaceclusterError as error:
-        if not mend:
-            raise
-        if ResultFolder(directory, ()).has(CLUSTERS):  # else it is not replaced anyway
-            file.replace(file.with_name(DAMAGED))
-            _log.warning(
-                "%s; it is kept as %s, and people get new ids, but for those whom decisions know",
-                error, file.with_name(DAMAGED),
-            )  # fmt: skip
-        return None
-    return result
-
-
-def is_library(folder: Path) -> bool:
-    """Whether a folder holds people, or did."""
-    return any(os.path.lexists(folder / name) for name in (CLUSTERS, RESULT_MARKER))
-
-
-def seen_from(directory: Path, files: Iterable[str]) -> tuple[str, ...]:
-    """Paths relative to a folder where they lie in there, so that they may be moved together, else absolute."""
-    folder = os.path.realpath(directory)
-    seen = []
-    for file in files:
-        path = Path(os.path.realpath(os.path.dirname(file)), os.path.basename(file))
-        seen.append(os.path.relpath(path, folder) if path.is_relative_to(folder) else os.path.abspath(file))
-    return tuple(seen)

@@ -53,7 +53,7 @@ from facecluster.render.events import (
 from facecluster.table import FaceTable, join
 
 if TYPE_CHECKING:
-    from facecluster.library.library import Library
+    from facecluster.library.held import Held
     from facecluster.result import Result, ResultSettings
 
 _HEADER = json.dumps({"arrivals": 1})
@@ -276,7 +276,7 @@ def _placed(table: FaceTable) -> Placed:
     )
 
 
-def place(library: Library, standing: Standing, table: FaceTable, *, jobs: int = -1) -> Update:
+def place(library: Held, standing: Standing, table: FaceTable, *, jobs: int = -1) -> Update:
     """Place the new faces of a batch."""
     settings = settings_like(standing.result, table)
     constraints = resolve(library.decisions, table.faces)
@@ -300,7 +300,7 @@ def notices_of(done: Update, earlier: Result, table: FaceTable) -> list[Notice]:
 
 
 def write(
-    library: Library,
+    library: Held,
     table: FaceTable,
     result: Result,
     *,
@@ -314,7 +314,7 @@ def write(
         library: held by this process.
         table: with the rows of all batches.
         result: with their faces.
-        changed: see `Library.save`.
+        changed: see `Held.save`.
         began: seconds since 1970, before the first photo was read that is not in the file yet. The face table gets this
             time, so that a photo that was changed since is looked at again.
         jobs: threads; -1 is one a core.
@@ -332,7 +332,7 @@ def write_table(directory: Path, table: FaceTable, began: float) -> None:
     os.utime(directory / TABLE, (time.time(), began))
 
 
-def take_in(library: Library, *, jobs: int = -1) -> None:
+def take_in(library: Held, *, jobs: int = -1) -> None:
     """Place the photos of a watch that are not in the files of a library yet, and write these.
 
     Args:
@@ -356,7 +356,7 @@ def take_in(library: Library, *, jobs: int = -1) -> None:
         notes.remove()
 
 
-def is_ready(library: Library, table: FaceTable, choices: Choices) -> bool:
+def is_ready(library: Held, table: FaceTable, choices: Choices) -> bool:
     """Whether new faces of a library can be placed with all else as it is."""
     result = library.result
     if result is None or result.settings.rules is None:
@@ -370,7 +370,7 @@ def is_ready(library: Library, table: FaceTable, choices: Choices) -> bool:
     )
 
 
-def _place_all(library: Library, table: FaceTable, pending: Pending, notes: Notes, jobs: int) -> None:
+def _place_all(library: Held, table: FaceTable, pending: Pending, notes: Notes, jobs: int) -> None:
     """Place the faces of batches, as the watch did or would have done."""
     table = without_places(table, library.places)
     standing, changed = Standing.of(library.people, table), set[str]()
@@ -387,7 +387,7 @@ def _place_all(library: Library, table: FaceTable, pending: Pending, notes: Note
 
 
 def _build_all(
-    library: Library, table: FaceTable | None, pending: Pending, notes: Notes, jobs: int, *, to_place: bool
+    library: Held, table: FaceTable | None, pending: Pending, notes: Notes, jobs: int, *, to_place: bool
 ) -> None:
     """Put the rows of batches into the table, and see to it that the people are those of it."""
     left = [batch for batch in pending.batches if batch.id not in pending.placed]
@@ -406,7 +406,7 @@ def _build_all(
             notes.is_placed(batch)
 
 
-def build_anew(library: Library, table: FaceTable, choices: Choices, began: float, *, jobs: int = -1) -> None:
+def build_anew(library: Held, table: FaceTable, choices: Choices, began: float, *, jobs: int = -1) -> None:
     """Write a face table, and make the people of a library those of it: by an update where that is possible."""
     directory, result = library.directory, library.result
     write_table(directory, table, began)

@@ -12,8 +12,8 @@ from typing import Any
 from facecluster.encoding.keep import Keep
 from facecluster.encoding.pipeline import Encoded, encode_photos
 from facecluster.library.build import Built, build
+from facecluster.library.held import Held
 from facecluster.library.layout import TABLE
-from facecluster.library.library import Library
 from facecluster.library.settings import Choices, encoding_of, settings_in
 
 _log = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ class Ran:
 
 
 def run(
-    library: Library,
+    library: Held,
     paths: Sequence[str],
     *,
     sources: Sequence[str] = (),

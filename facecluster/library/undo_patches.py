@@ -21,7 +21,7 @@ from facecluster.formats.clusters_json import (
     record_of,
 )
 from facecluster.library.amend import Correction
-from facecluster.library.library import Library
+from facecluster.library.held import Held
 from facecluster.result import Absent, Changes, Result, with_people
 
 _T = TypeVar("_T")
@@ -32,7 +32,7 @@ _MOST = 20
 """Patches that are kept: more are hardly taken back one after the other."""
 
 
-def note(library: Library, decision: str, before: Result, after: Result) -> None:
+def note(library: Held, decision: str, before: Result, after: Result) -> None:
     """Write down what a decision changes.
 
     Raises:
@@ -62,7 +62,7 @@ def note(library: Library, decision: str, before: Result, after: Result) -> None
         raise cannot_write(library.directory / FILE, error) from error
 
 
-def apply(library: Library, decision: str) -> Correction | None:
+def apply(library: Held, decision: str) -> Correction | None:
     """Give the people as they were before a decision, and whose faces change; None where that is not known."""
     after = library.people
     for line in reversed(_lines(library)):
@@ -118,7 +118,7 @@ def _insert(into: list[_T], things: Iterable[_T], places: Iterable[int]) -> None
         into.insert(place, thing)
 
 
-def _lines(library: Library) -> list[str]:
+def _lines(library: Held) -> list[str]:
     try:
         return (library.directory / FILE).read_text("ascii").splitlines()
     except (OSError, UnicodeDecodeError):

@@ -36,8 +36,8 @@ from facecluster.formats.face_table import check_output
 from facecluster.identity.admit import admit
 from facecluster.identity.check import PRESETS
 from facecluster.library import pending
+from facecluster.library.held import Held
 from facecluster.library.layout import CLUSTERS, PENDING, TABLE, TOLD
-from facecluster.library.library import Library
 from facecluster.library.pending import Batch, Notes, Notice, ToTell
 from facecluster.library.settings import Choices, encoding_of
 from facecluster.library.update import Standing
@@ -112,7 +112,7 @@ class Watch:
         check_output(self._directory / TABLE)
         self._lock.__enter__()
         try:
-            self._library = Library.open(self._directory, new=True)
+            self._library = Held.open(self._directory, new=True)
             with self._library:
                 self._load()
                 self._workers = photo_workers(self._options)
