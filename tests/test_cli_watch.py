@@ -563,7 +563,7 @@ def test_check_of_the_table_holds_for_what_arrives(incoming: Path, tmp_path: Pat
     assert told_photos([json.loads(line) for line in done.stdout.splitlines()]) == ["14.jpg"]
     aside = incoming / "aside.jpg"
     assert (
-        f"faces left out by --check passport of the table: {aside} (the face fails the check: yaw"
+        f"faces left out by the check passport of the table: {aside} (the face fails the check: yaw"
         in done.stderr
     )
     table = face_table.read(out / "faces.npz")

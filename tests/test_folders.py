@@ -51,7 +51,7 @@ def write(root: Path, result: Result, link: Link = "copy") -> int:
     originals = [face.photo for person in result.people for face in person.faces]
     originals += [face.photo for face in result.unclustered]
     folder = ResultFolder(root, originals)
-    planned, _ = plan(result, folder.foreign(_is_of_photos))
+    planned, _ = plan(result, folder.foreign(_is_of_photos), copies=folder.last_copies())
     montages = [f"{person.id}_montage.jpg" for person in result.people]
     entries = folder.prepare(["clusters.json", *montages], planned if link != "none" else {}, link)
     folder.write("clusters.json", [b"{", b"}"])
@@ -460,7 +460,7 @@ def test_disk_that_is_too_small_ends_it_before_anything_is_touched(
     before = snapshot(root)
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=10))
-    with pytest.raises(OutputError, match="--link symlink"):
+    with pytest.raises(OutputError, match="use symbolic or hard links"):
         write(
             root, result_of([photos / "x/b.jpg", photos / "x/c.jpg", photos / "y/d.jpg", photos / "y/B.JPG"])
         )
@@ -643,3 +643,19 @@ def test_montage_of_lost_photos_is_tried_again_when_one_is_back(
     pictures[0].write_bytes(content)
     write_changed(root, result, link="none")
     assert (root / "person-0001_montage.jpg").exists()
+
+
+def test_copy_of_a_photo_that_is_away_keeps_its_place_and_nobody_is_bothered(
+    photos: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    root, away = tmp_path / "out", tmp_path / "unmounted"
+    everything = result_of([photos / "x/a.jpg", photos / "y/d.jpg"])
+    write(root, everything)
+    before = snapshot(root)
+    photos.rename(away)
+    write(root, everything)
+    assert not caplog.messages
+    away.rename(photos)
+    write(root, everything)
+    assert not caplog.messages
+    assert snapshot(root).keys() == before.keys()

@@ -89,7 +89,7 @@ class Journal:
                 self._empty = False  # and so it stays
                 raise OutputError(
                     f"{self.path}: holds what an interrupted run with other settings had done; use its settings to go "
-                    "on from there, --fresh to drop it, or another -o"
+                    "on from there, start afresh to drop it, or choose another output"
                 )
             end = 0
         try:

@@ -127,6 +127,10 @@ class ResultFolder:
                     }
         return names
 
+    def last_copies(self) -> dict[str, str]:
+        """Give the originals, which are not there, of copies of ours that may be the last, by path in here."""
+        return {entry.path: entry.source for entry in self._kept if entry.path not in self._originals}
+
     def prepare(
         self,
         files: Iterable[str],
@@ -163,7 +167,7 @@ class ResultFolder:
         for entry in unwanted:
             self._own[entry.path] = entry
         self._kept = [entry for entry in self._kept if entry.path not in self._own]
-        self._tell_of_last_copies()
+        self._tell_of_last_copies(photos)
         try:
             planned = self._entries(photos, link)
             wanted, kept = set(planned), set(keep)
@@ -321,10 +325,10 @@ class ResultFolder:
             self._is_folder[name] = not (name and (self.root / name).is_symlink())
         return self._is_folder[name]
 
-    def _tell_of_last_copies(self) -> None:
-        """Say which photos have no original any more."""
-        gone = [*dict.fromkeys(entry.source for entry in self._kept if entry.path not in self._originals)]
-        n_copies = sum(entry.path not in self._originals for entry in self._kept)
+    def _tell_of_last_copies(self, photos: Mapping[str, str]) -> None:
+        """Say which photos have no original any more, but for those that are still to be in these places."""
+        copies = {path: source for path, source in self.last_copies().items() if photos.get(path) != source}
+        gone, n_copies = [*dict.fromkeys(copies.values())], len(copies)
         if gone:
             _log.warning(
                 "%d copies are kept in %s as their originals are gone: %s",
@@ -394,7 +398,7 @@ class ResultFolder:
         if new - freed > free:
             raise OutputError(
                 f"{self.root}: the copies of the photos need {new / 1e6:,.1f} MB, {(free + freed) / 1e6:,.1f} MB are "
-                "free; use --link symlink or --link hardlink, or free some space"
+                "free; use symbolic or hard links in place of copies, or free some space"
             )
 
     def _make(self, entry: Entry, path: Path) -> bool:

@@ -39,8 +39,8 @@ class Past:
         by_coded: what is known of photos and used again, by the digest of the coded picture.
         by_pixels: the same by the digest of the pixels.
         by_file: the same by the digest of the file's bytes, of a table of an older facecluster, which has no other.
-        by_look: path and what is known of photos of such a table, by perceptual hash and size: nothing else tells a file
-            whose metadata was changed since.
+        by_look: path and what is known of photos of such a table, by perceptual hash and size: nothing else tells a
+            file whose metadata was changed since.
         settings: what the earlier table was made with; None: there is none.
         remade: whether none of its numbers is used again, as the settings are others now.
         interrupted: digests of the coded pictures that an interrupted run had done.

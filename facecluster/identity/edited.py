@@ -186,8 +186,8 @@ def may_be_edit(old: EditedSide, new: EditedSide, *, same_time: bool) -> bool:
 
 
 TURNED_BITS = 12
-"""A picture that was turned, brightened or saved again differs in no more bits; so do 1 % of two pictures, in the nearest
-of 8 orientations (300 photos of lfw_dev, wider_dev and caltech_faces84)."""
+"""A picture that was turned, brightened or saved again differs in no more bits; so do 1 % of two pictures, in the
+nearest of 8 orientations (300 photos of lfw_dev, wider_dev and caltech_faces84)."""
 
 CROPPED_BITS = 25
 """A picture that was cropped by 10 % on each side differs in no more bits upright in 95 % of these photos; two pictures

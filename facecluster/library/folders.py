@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from facecluster.durable.own_files import NAME_BYTES
@@ -87,8 +88,9 @@ def write_result(
         )  # fmt: skip
     entries = folder.prepare(layout.files, layout.photos, link, keep=layout.kept, forget=forget)
     n_placed = folder.place(_track(entries, "photos", progress))
-    if n_placed < len(layout.photos):
-        n_gone = len(layout.photos) - n_placed
+    n_held = sum(layout.photos.get(path) == photo for path, photo in folder.last_copies().items())
+    if n_placed + n_held < len(layout.photos):
+        n_gone = len(layout.photos) - n_placed - n_held
         are = "is" if n_gone == 1 else "are"
         _log.warning(
             "%s %s gone or cannot be read, and %s missing in the folders", many(n_gone, "photo"), are, are
@@ -210,7 +212,9 @@ def plan_photos(
     result: Result, folder: ResultFolder, link: Link, extent: Extent = _ALL
 ) -> tuple[dict[str, str], int]:
     """Choose where photos go, as `plan` does, among the files that are there."""
-    return plan(result, folder.foreign(_is_of_photos), extent) if link != "none" else ({}, 0)
+    if link == "none":
+        return {}, 0
+    return plan(result, folder.foreign(_is_of_photos), extent, folder.last_copies())
 
 
 def _extent(
@@ -284,7 +288,10 @@ UNCLUSTERED = "unclustered"
 
 
 def plan(
-    result: Result, foreign: Mapping[str, set[str]], extent: Extent = _ALL
+    result: Result,
+    foreign: Mapping[str, set[str]],
+    extent: Extent = _ALL,
+    copies: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[dict[str, str], int]:
     """Choose where each photo goes: into the folder of every person it shows, or into that of nobody.
 
@@ -292,6 +299,7 @@ def plan(
         result: who is who.
         foreign: names that are taken, by folder.
         extent: of the folders; of others no photo is placed.
+        copies: originals that are not there, by path of the copy that stays: the photo keeps its name.
 
     Returns:
         The original by path in the folder of results, and how many had to evade a name of the user's. Photos of equal
@@ -306,9 +314,14 @@ def plan(
     planned: dict[str, str] = {}
     evaded = 0
     for folder, photos in folders.items():
-        theirs = {fold(name) for name in foreign.get(folder, ())}
-        taken, tries = set(theirs), Counter[str]()
-        for photo in sorted(photos):
+        held = {
+            path: photo for path, photo in copies.items() if path.startswith(f"{folder}/") and photo in photos
+        }
+        planned |= held
+        names = {path.rpartition("/")[2] for path in held}
+        theirs = {fold(name) for name in foreign.get(folder, ()) if name not in names}
+        taken, tries = theirs | {fold(name) for name in names}, Counter[str]()
+        for photo in sorted(photos.difference(held.values())):
             name = os.path.basename(photo)
             evaded += fold(name) in theirs
             free = name

@@ -1,9 +1,9 @@
 """A library that is held: the folder of people that somebody keeps for years, opened and locked once.
 
-It knows its face table, its people, its settings, and what a person said (decisions), and it saves itself: every file is
-whole at any time, and only what changed is written. What can be done with it stands in files of its own, each a function of
-a library: `build` and `update` group faces, `correct` takes decisions, `forget` forgets, `history` tells of the past.
-`library.Library` has all of these as methods.
+It knows its face table, its people, its settings, and what a person said (decisions), and it saves itself: every file
+is whole at any time, and only what changed is written. What can be done with it stands in files of its own, each a
+function of a library: `build` and `update` group faces, `correct` takes decisions, `forget` forgets, `history` tells of
+the past. `library.Library` has all of these as methods.
 """
 
 from __future__ import annotations

@@ -431,7 +431,7 @@ class Watch:
             _log.warning("cannot be read: %s", _listed(broken))
         if refused:
             _log.warning(
-                "faces left out by --check %s of the table: %s", self._options.check, _listed(refused)
+                "faces left out by the check %s of the table: %s", self._options.check, _listed(refused)
             )
 
 
