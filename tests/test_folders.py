@@ -284,8 +284,11 @@ def test_last_copy_of_a_photo_is_not_removed(
     assert write(root, result_of([photos / "y/a.jpg", photos / "x/a.jpg"]), link) == 1
     assert {p.name: p.read_text() for p in (root / "person-0001").iterdir()} == {
         "a.jpg": "x/a.jpg",
-        "a-3.jpg": "y/a.jpg",
+        "a-2.jpg": "y/a.jpg",
     }
+    assert not caplog.messages
+    write(root, result_of([photos / "y/a.jpg"]), link)
+    assert (root / "person-0001/a.jpg").read_text() == "x/a.jpg"
     assert "1 copies are kept" in caplog.text
     (photos / "x").mkdir()
     (photos / "x/a.jpg").write_text("it is back")
