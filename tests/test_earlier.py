@@ -8,7 +8,7 @@ from tables import make_table, people
 
 from facecluster.identity.cluster import Clustering, cluster_faces, would_merge
 from facecluster.identity.constraints import Constraints
-from facecluster.identity.earlier import Earlier
+from facecluster.identity.earlier import Earlier, reopen
 from facecluster.identity.gate import Reason
 from facecluster.identity.rules import Radii, Rules
 from facecluster.table import Faces, FaceTable, Photos
@@ -135,3 +135,54 @@ def test_people_who_were_merged_are_looked_at_again() -> None:
     assert before.n_people == 1
     found = cluster_faces(table, RULES, merged, earlier=known(before, 11))
     assert found.label.tolist() == [0] * 11
+
+
+def two_looks() -> tuple[FaceTable, Constraints, Clustering]:
+    """Two people who are merged by a decision, a third one, and a new face of the third; and who the old ones are."""
+    encoding = people(3, 5, spread=0.4)
+    table = make_table(encoding[[*range(14), 14]])
+    together = np.full(15, -1, dtype=np.int32)
+    together[:10] = 0
+    merged = replace(Constraints.none(15), together=together)
+    before = cluster_faces(first(table, 14), RULES, replace(Constraints.none(14), together=together[:14]))
+    assert same(before.label, np.array([0] * 10 + [1] * 4, dtype=np.int32))
+    return table, merged, before
+
+
+def test_people_of_whom_decisions_speak_are_not_grouped_anew_for_a_face_that_is_far_from_them() -> None:
+    table, merged, before = two_looks()
+    earlier = known(before, 15)
+    _, look = reopen(earlier, merged, table.faces.encoding, RULES.radii.join)
+    assert np.flatnonzero(look).tolist() == [14]
+    earlier.core[0] = False  # it would found again, were they grouped anew
+    found = cluster_faces(table, RULES, merged, earlier=earlier)
+    assert found.core.tolist() == [False] + [True] * 14
+    assert same(found.label, np.array([0] * 10 + [1] * 5, dtype=np.int32))
+
+
+def test_people_who_are_not_what_was_decided_are_grouped_anew() -> None:
+    table, merged, before = two_looks()
+    apart = replace(known(before, 15), person=np.repeat(np.array([0, 1, 2], dtype=np.int32), 5))
+    _, look = reopen(apart, merged, table.faces.encoding, RULES.radii.join)
+    assert look.tolist() == [True] * 10 + [False] * 4 + [True]
+    found = cluster_faces(table, RULES, merged, earlier=apart)
+    assert same(found.label, np.array([0] * 10 + [1] * 5, dtype=np.int32))
+
+
+def test_faces_that_do_not_stand_where_decisions_want_them() -> None:
+    person = np.array([0, 0, 1, -1, 2, 2], dtype=np.int32)
+    earlier = replace(Earlier.nothing(6), person=person, core=np.array([1, 1, 1, 0, 1, 0], dtype=np.bool_))
+    none = Constraints.none(6)
+
+    def wrong(**columns: list[int] | list[list[int]]) -> list[int]:
+        arrays = {key: np.array(value) for key, value in columns.items()}
+        marks = {key: np.isin(np.arange(6), arrays[key]) for key in arrays.keys() & {"moved", "founded"}}
+        return np.flatnonzero(earlier.unheeded(replace(none, **(arrays | marks)))).tolist()
+
+    assert wrong() == []
+    assert wrong(together=[0, 0, -1, -1, 1, 1]) == []
+    assert wrong(together=[0, -1, 0, -1, 1, 1]) == [0, 2]
+    assert wrong(together=[-1, -1, -1, 0, 0, 0]) == [3, 4, 5]
+    assert wrong(apart=[[0, 1], [1, 2], [0, 3]]) == [0, 1]
+    assert wrong(moved=[4, 5]) == [4]
+    assert wrong(moved=[4, 5], founded=[4, 5]) == [5]

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facecluster.identity.almost import AlmostPerson
+from facecluster.identity.constraints import Constraints
 from facecluster.identity.gate import Reason
 from facecluster.identity.neighbours import has_near
 
@@ -71,6 +72,25 @@ class Earlier:
             look[rest] = has_near(encoding[rest], encoding[new], radius, jobs=jobs)
         return look
 
+    def unheeded(self, decided: Constraints) -> NDArray[np.bool_]:
+        """Say which faces do not stand where decisions want them -> (n,).
+
+        They belong together, and are not one person's or not all somebody's. Or they are of two people, and are one
+        person's. Or somebody made them a person, and they do not found one. Or somebody moved them, and they found
+        the person that they were moved to.
+        """
+        wrong = (decided.founded & ~self.core) | (decided.moved & ~decided.founded & self.core)
+        rows = np.flatnonzero(decided.together >= 0)
+        number, person = decided.together[rows], self.person[rows]
+        lowest = np.full(int(number.max(initial=-1)) + 1, np.iinfo(np.int32).max, dtype=np.int32)
+        highest = np.full(len(lowest), -1, dtype=np.int32)
+        np.minimum.at(lowest, number, person)
+        np.maximum.at(highest, number, person)
+        wrong[rows[((lowest < 0) | (lowest != highest))[number]]] = True
+        one, other = self.person[decided.apart].T
+        wrong[decided.apart[(one >= 0) & (one == other)]] = True
+        return wrong
+
     def restored(self, label: NDArray[np.int32]) -> NDArray[np.int32]:
         """Give the faces of each person the number that its founding faces have now.
 
@@ -93,3 +113,42 @@ class Earlier:
         start = np.cumsum([0, *(len(almost.rows) for almost in self.almost[:-1])])
         there = np.logical_and.reduceat(still[np.concatenate([almost.rows for almost in self.almost])], start)
         return tuple(almost for almost, all_ in zip(self.almost, there.tolist(), strict=True) if all_)
+
+
+def reopen(
+    earlier: Earlier,
+    decided: Constraints,
+    encoding: NDArray[np.float32],
+    radius: float,
+    *,
+    jobs: int | None = None,
+) -> tuple[Earlier, NDArray[np.bool_]]:
+    """Take back what is known of people of whom decisions speak, where that may be known better now.
+
+    Somebody who was merged may be of several groups that look different, and what is known says only that they are
+    one person's. So these people are grouped anew where they are not yet what was decided, and where a face that is
+    looked at is near one of theirs. All others stay as they are.
+
+    Args:
+        earlier: what is known of n faces.
+        decided: what people decided about them.
+        encoding: (n, 128).
+        radius: a face that is farther from all faces of a person is not that person's.
+        jobs: threads; None is one, -1 all cores.
+
+    Returns:
+        What is known still; and (n,) bool, the faces to look at: those that `Earlier.to_look_at` says, those of people
+        who are not what was decided among the new ones; and the faces of whoever else is grouped anew.
+    """
+    spoken_of = np.unique(earlier.person[(decided.together >= 0) & (earlier.person >= 0)])
+    theirs = np.isin(earlier.person, spoken_of) & (earlier.person >= 0)
+    known = earlier.without(theirs & earlier.unheeded(decided))
+    look = known.to_look_at(encoding, radius, jobs=jobs)
+    finite = np.isfinite(np.einsum("ij,ij->i", encoding, encoding))
+    founding, looked_at = np.flatnonzero(theirs & known.core & finite), np.flatnonzero(look & finite)
+    if len(founding) == 0 or len(looked_at) == 0:
+        return known, look
+    again = np.zeros(len(look), dtype=np.bool_)
+    again[founding] = has_near(encoding[founding], encoding[looked_at], radius, jobs=jobs)
+    known = known.without(again)
+    return known, look | known.is_new
