@@ -15,7 +15,7 @@ from scale import make_table
 
 from facecluster.identity.cluster import cluster_faces
 from facecluster.identity.constraints import Constraints
-from facecluster.identity.earlier import Earlier
+from facecluster.identity.prior import PriorAssignment
 from facecluster.identity.rules import Rules
 
 
@@ -33,7 +33,7 @@ def main(n_faces=100_000, n_people=5_000):
     table = make_table(encoding.astype(np.float32), False)
     label = np.where(stray, -1, person).astype(np.int32)
     label[-1] = -1
-    known = Earlier(
+    known = PriorAssignment(
         is_new=np.arange(n) == n - 1,
         person=label,
         core=(label >= 0) & (rng.random(n) < 0.8),
@@ -49,7 +49,7 @@ def main(n_faces=100_000, n_people=5_000):
         seconds = []
         for _ in range(4):
             start = time.perf_counter()
-            found = cluster_faces(table, Rules.make("sface"), decisions, earlier=earlier)
+            found = cluster_faces(table, Rules.make("sface"), decisions, prior=earlier)
             seconds.append(time.perf_counter() - start)
         print(found, "with decisions" if decisions else "", " ".join(f"{s:.2f} s" for s in seconds))
 

@@ -40,7 +40,7 @@ from facecluster.identity.rules import Rules, SamePhotoRule
 from facecluster.joined import Known
 from facecluster.library.layout import CLUSTERS, TABLE, table_of
 from facecluster.library.library import Library
-from facecluster.library.lineage import check_ids, recall
+from facecluster.library.lineage import check_ids, prior_assignment
 from facecluster.library.make import make_result
 from facecluster.options import EncodeOptions, options_of
 from facecluster.photos import OnePath, Paths, find_photos
@@ -206,7 +206,7 @@ def read_people(result: OnePath, table: FaceTable | OnePath | None = None) -> Pe
     rules = found.settings.rules
     if rules is None:
         raise TableError(f"{file}: does not say by which distances it was made; run cluster again")
-    known = recall(found, table)
+    known = prior_assignment(found, table)
     nothing = np.full(len(table.faces), np.nan, dtype=np.float32)
     clustering = Clustering(
         known.person.astype(np.int32), known.core, nothing, known.confidence, known.reason, known.almost

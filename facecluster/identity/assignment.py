@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facecluster.identity.constraints import Constraints
-from facecluster.identity.earlier import Earlier, reopen
 from facecluster.identity.gate import Reason, judge
 from facecluster.identity.groups import Sums, sortable
 from facecluster.identity.neighbours import UnionFind
+from facecluster.identity.prior import PriorAssignment, reopen
 from facecluster.identity.rules import Reach, Rules
 from facecluster.identity.same_photo import Rivals
 from facecluster.table import FaceTable
@@ -25,7 +25,7 @@ class Case:
         table: the n faces and their photos.
         rules: see `Rules`.
         decided: what people decided about the faces.
-        earlier: what an earlier result says of the faces. Some people of whom decisions speak are taken out of it, see
+        prior: what an earlier result says of the faces. Some people of whom decisions speak are taken out of it, see
             `reopen`.
         look: (n,) bool, the face is new, or may be placed otherwise because of a new one.
         rank: (n,) int64, place of each face's id in the order of all ids. It breaks ties the same way in every order
@@ -40,7 +40,7 @@ class Case:
     table: FaceTable
     rules: Rules
     decided: Constraints
-    earlier: Earlier
+    prior: PriorAssignment
     look: NDArray[np.bool_]
     rank: NDArray[np.int64]
     gate: NDArray[np.uint8]
@@ -55,7 +55,7 @@ class Case:
         table: FaceTable,
         rules: Rules,
         constraints: Constraints | None,
-        earlier: Earlier | None,
+        prior: PriorAssignment | None,
         jobs: int | None,
     ) -> Case:
         """Prepare the clustering of a table; the arguments are those of `cluster_faces`."""
@@ -64,7 +64,7 @@ class Case:
         rank[np.argsort(sortable(table.faces.id), kind="stable")] = np.arange(n)
         decided = Constraints.none(n) if constraints is None else constraints
         known, look = reopen(
-            Earlier.nothing(n) if earlier is None else earlier,
+            PriorAssignment.nothing(n) if prior is None else prior,
             decided,
             table.faces.encoding,
             rules.radii.join,
@@ -74,7 +74,7 @@ class Case:
             table=table,
             rules=rules,
             decided=decided,
-            earlier=known,
+            prior=known,
             look=look,
             rank=rank,
             gate=judge(table.faces, rules.limits if rules.gate else None),
@@ -103,7 +103,7 @@ class Case:
     @property
     def settled(self) -> NDArray[np.bool_]:
         """(n,) whether a face founded a person of the earlier result. These people are neither split nor merged."""
-        return self.earlier.core & self.has_encoding
+        return self.prior.core & self.has_encoding
 
 
 @dataclass(frozen=True, eq=False)

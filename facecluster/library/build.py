@@ -26,7 +26,7 @@ from facecluster.identity.constraints import Constraints, resolve
 from facecluster.identity.decisions import Decision, mark
 from facecluster.identity.rules import Rules
 from facecluster.library.library import Library, seen_from
-from facecluster.library.lineage import inherit, recall, rename
+from facecluster.library.lineage import inherit, prior_assignment, rename
 from facecluster.library.make import make_result
 from facecluster.library.settings import Choices, Chosen, choose
 from facecluster.result import Person, Result, ResultSettings, Updated
@@ -183,8 +183,8 @@ def _cluster(
         if why:
             _log.warning("no update, all faces are clustered: %s", why)
         elif earlier is not None:
-            known = recall(earlier, table)
-    clustering = cluster_faces(table, rules, constraints, earlier=known, jobs=threads)
+            known = prior_assignment(earlier, table)
+    clustering = cluster_faces(table, rules, constraints, prior=known, jobs=threads)
     result = replace(make_result(table, clustering, rules), settings=settings)
     if known is None:
         return _Made(clustering, result)

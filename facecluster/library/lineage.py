@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from facecluster.errors import FaceclusterError
 from facecluster.identity.almost import AlmostPerson
 from facecluster.identity.changes import Placed, match_faces
-from facecluster.identity.earlier import Earlier
 from facecluster.identity.gate import Reason
 from facecluster.identity.heirs import Lineage, trace
+from facecluster.identity.prior import PriorAssignment
 from facecluster.result import Absent, Changes, Person, Result, WasMerged, WasSplit, columns, person_id
 from facecluster.table import FaceTable
 
@@ -195,7 +195,7 @@ def _with_former(people: Sequence[Person], absent: Iterable[Absent]) -> tuple[Pe
     )
 
 
-def recall(earlier: Result, table: FaceTable) -> Earlier:
+def prior_assignment(earlier: Result, table: FaceTable) -> PriorAssignment:
     """Say what an earlier result knows of the faces of a table; faces that are not there any more are forgotten."""
     faces, old = table.faces, columns(earlier)
     n = len(faces)
@@ -212,7 +212,7 @@ def recall(earlier: Result, table: FaceTable) -> Earlier:
     core = [face.core for person in earlier.people for face in person.faces]
     reason = [Reason.PASSED] * len(core) + [_reason(face.reason) for face in earlier.unclustered]
     core += [False] * len(earlier.unclustered)
-    known = Earlier.nothing(n)
+    known = PriorAssignment.nothing(n)
     known.is_new[rows] = False
     known.person[rows] = old.person[rows_old]
     known.core[rows] = np.array(core, dtype=np.bool_)[rows_old]

@@ -14,11 +14,11 @@ from facecluster.identity.neighbours import has_near
 
 
 @dataclass(frozen=True, eq=False)
-class Earlier:
-    """What is known of n faces.
+class PriorAssignment:
+    """Whom an earlier result assigns each of n faces to.
 
     Attributes:
-        is_new: (n,) bool, nothing is.
+        is_new: (n,) bool, the earlier result does not have the face.
         person: (n,) int32, person in the earlier result from 0; -1 none.
         core: (n,) bool, founded the person.
         confidence: (n,) float32, of belonging to the person; NaN where unknown.
@@ -34,7 +34,7 @@ class Earlier:
     almost: tuple[AlmostPerson, ...]
 
     @classmethod
-    def nothing(cls, n: int) -> Earlier:
+    def nothing(cls, n: int) -> PriorAssignment:
         """All n faces are new."""
         return cls(
             is_new=np.ones(n, dtype=np.bool_),
@@ -45,7 +45,7 @@ class Earlier:
             almost=(),
         )
 
-    def without(self, rows: NDArray[np.bool_]) -> Earlier:
+    def without(self, rows: NDArray[np.bool_]) -> PriorAssignment:
         """Take back what is known of the people who have one of the marked faces: all their faces are as new."""
         people = np.unique(self.person[rows & (self.person >= 0)])
         theirs = (self.person >= 0) & np.isin(self.person, people)
@@ -116,13 +116,13 @@ class Earlier:
 
 
 def reopen(
-    earlier: Earlier,
+    prior: PriorAssignment,
     decided: Constraints,
     encoding: NDArray[np.float32],
     radius: float,
     *,
     jobs: int | None = None,
-) -> tuple[Earlier, NDArray[np.bool_]]:
+) -> tuple[PriorAssignment, NDArray[np.bool_]]:
     """Take back what is known of people of whom decisions speak, where that may be known better now.
 
     Somebody who was merged may be of several groups that look different, and what is known says only that they are
@@ -130,19 +130,19 @@ def reopen(
     looked at is near one of theirs. All others stay as they are.
 
     Args:
-        earlier: what is known of n faces.
+        prior: what is known of n faces.
         decided: what people decided about them.
         encoding: (n, 128).
         radius: a face that is farther from all faces of a person is not that person's.
         jobs: threads; None is one, -1 all cores.
 
     Returns:
-        What is known still; and (n,) bool, the faces to look at: those that `Earlier.to_look_at` says, those of people
-        who are not what was decided among the new ones; and the faces of whoever else is grouped anew.
+        What is known still; and (n,) bool, the faces to look at. These are the faces that are new, the faces of people
+        who are grouped anew, and those left over that are near a new face or near somebody who is not what was decided.
     """
-    spoken_of = np.unique(earlier.person[(decided.together >= 0) & (earlier.person >= 0)])
-    theirs = np.isin(earlier.person, spoken_of) & (earlier.person >= 0)
-    known = earlier.without(theirs & earlier.unheeded(decided))
+    spoken_of = np.unique(prior.person[(decided.together >= 0) & (prior.person >= 0)])
+    theirs = np.isin(prior.person, spoken_of) & (prior.person >= 0)
+    known = prior.without(theirs & prior.unheeded(decided))
     look = known.to_look_at(encoding, radius, jobs=jobs)
     finite = np.isfinite(np.einsum("ij,ij->i", encoding, encoding))
     founding, looked_at = np.flatnonzero(theirs & known.core & finite), np.flatnonzero(look & finite)
