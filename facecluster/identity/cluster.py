@@ -1,7 +1,15 @@
 """Who is who: the faces that pass the gate found people, the others join the person they resemble, or stay out.
 
-    gate ─▶ DBSCAN over the faces that pass ─▶ split groups that are two ─▶ merge groups, and faces left alone
-         ─▶ drop groups from too few different photos ─▶ let the rest join
+    find ─▶ keep ─▶ tell ─▶ join ─▶ conclude
+
+Each stage takes a `Case`, which does not change, and the `Assignment` of the stage before, and makes a new one.
+
+- find: DBSCAN links the faces that pass the gate. Groups that are two people are split. Groups, and faces left alone,
+  are merged.
+- keep: groups in too few different photos are dropped, unless a person vouched for them.
+- tell: faces that somebody told to be a person's go there.
+- join: each face that is left joins the person it is like.
+- conclude: whoever is said to be no person is dissolved. Each face without a person gets its reason.
 
 DBSCAN links only what is very near. All else compares whole groups by the mean squared distance of their faces, so
 that no single face makes one person of two. What is left is looked through for almost-people: faces that are alike,
