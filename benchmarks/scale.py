@@ -29,8 +29,8 @@ from facecluster.formats import face_table
 from facecluster.identity import metrics
 from facecluster.identity.cluster import cluster_faces, would_merge
 from facecluster.identity.dbscan import dbscan
-from facecluster.identity.earlier import Earlier
 from facecluster.identity.neighbours import TILE, WAITING, _near
+from facecluster.identity.prior import PriorAssignment
 from facecluster.identity.rules import MIN_SAMPLES, Rules
 from facecluster.table import MEASURED, OK, QUALITY, Faces, FaceTable, Photos, Settings
 
@@ -156,12 +156,12 @@ def group(method, n, largest, numbers, dlib, jobs):
     elif method == "cluster, update":
         k = n - n // 1000
         found = cluster_faces(first(table, k), rules, jobs=jobs)
-        earlier = Earlier.nothing(n)
+        earlier = PriorAssignment.nothing(n)
         earlier.is_new[:k] = False
         for name in ("person", "core", "confidence", "reason"):
             getattr(earlier, name)[:k] = found.label if name == "person" else getattr(found, name)
         start, work = time.perf_counter(), time.process_time()
-        found = cluster_faces(table, rules, earlier=replace(earlier, almost=found.almost), jobs=jobs)
+        found = cluster_faces(table, rules, prior=replace(earlier, almost=found.almost), jobs=jobs)
         would_merge(table, found, rules, changed=earlier.is_new, jobs=jobs)
         label, dense = found.label, found.core
     elif method == "DBSCAN":

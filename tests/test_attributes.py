@@ -23,7 +23,7 @@ from facecluster.options import EncodeOptions, options_of
 from facecluster.photos import decode
 from facecluster.render import imm
 from facecluster.render.attributes import Attributes, Looks, PersonAttributes
-from facecluster.render.show import Known, find_photos, show_person, show_photo
+from facecluster.render.show import PhotoFacts, find_photos, show_person, show_photo
 from facecluster.table import ATTRIBUTES, FaceTable
 from facecluster.vision import attributes, detect, mesh
 
@@ -191,7 +191,7 @@ def test_nothing_is_known_of_a_table_that_nobody_asked(table: FaceTable) -> None
 
 def test_field_names_of_imm(table: FaceTable) -> None:
     result = result_of(table, [0, 0, 0, 0, -1], core=[0, 1, 2], reasons={4: "low_quality"})
-    known = Known(table)
+    known = PhotoFacts(table)
     cluster = imm.figure_cluster(show_person(result.people[0], known), None, 0.0, {})
     assert {key: cluster[key] for key in ("AverageAge", "MinAge", "MaxAge", "Gender")} == {
         "AverageAge": 30, "MinAge": 20, "MaxAge": 40, "Gender": "female",

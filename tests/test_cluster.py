@@ -12,9 +12,14 @@ from tables import make_table, people
 
 from facecluster.errors import TableError
 from facecluster.identity import neighbours
-from facecluster.identity.cluster import cluster_faces
+from facecluster.identity.assignment import Assignment, Case
+from facecluster.identity.assured import Assured
+from facecluster.identity.cluster import cluster_faces, conclude
 from facecluster.identity.constraints import Constraints
+from facecluster.identity.find import find
 from facecluster.identity.gate import Limits, Reason
+from facecluster.identity.join import join
+from facecluster.identity.keep import keep, tell
 from facecluster.identity.rules import Radii, Rules, SamePhotoRule
 from facecluster.table import FaceTable
 
@@ -119,8 +124,8 @@ def test_other_faces_join_the_person_they_resemble() -> None:
 
 def test_good_faces_that_dbscan_leaves_alone_are_merged_by_their_mean_distance() -> None:
     # 1.25 is beyond eps of all; the mean of 1.25², 1.15², 1.05² is 1.15²
-    for join, label in ((1.2, [0, 0, 0, 0]), (1.14, [0, 0, 0, -1])):
-        found = cluster_faces(make_table(on_a_line(0, 0.1, 0.2, 1.25)), Rules(Radii(1.0, join, 0.1)))
+    for radius, label in ((1.2, [0, 0, 0, 0]), (1.14, [0, 0, 0, -1])):
+        found = cluster_faces(make_table(on_a_line(0, 0.1, 0.2, 1.25)), Rules(Radii(1.0, radius, 0.1)))
         assert found.label.tolist() == label
         assert found.core.tolist() == [place == 0 for place in label]
 
@@ -197,6 +202,24 @@ def test_input_is_unchanged() -> None:
     cluster_faces(table, RULES)
     for key, column in before.items():
         np.testing.assert_array_equal(column, getattr(table.faces, key))
+
+
+def test_no_stage_changes_what_it_was_handed() -> None:
+    encoding = people(3, 6, spread=0.9)
+    encoding[0] = np.nan
+    table = make_table(encoding, photo=[min(i, 14) for i in range(18)], quality=[0.9, 0.9, 0.3] * 6)
+    together = np.array([0] * 4 + [-1] * 14, dtype=np.int32)
+    somebody = (Assured("p", "Anna", np.array([0, 1]), True, None, -1),)
+    choices = replace(
+        Constraints.none(18), together=together, assured=somebody, not_people=(np.arange(12, 15),)
+    )
+    case = Case.of(table, RULES, choices, None, None)
+    assignment = Assignment.start(case)
+    for stage in (find, keep, tell, join, conclude):
+        for array in vars(assignment).values():
+            array.setflags(write=False)
+        assignment = stage(case, assignment)
+        assert {len(array) for array in vars(assignment).values()} == {18}, stage.__name__
 
 
 def test_faces_without_an_encoding_are_left_out_with_or_without_a_gate() -> None:

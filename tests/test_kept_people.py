@@ -25,8 +25,8 @@ from facecluster.identity.decisions import (
     Spots,
     Undo,
 )
-from facecluster.identity.earlier import Earlier
 from facecluster.identity.gate import Limits, Reason
+from facecluster.identity.prior import PriorAssignment
 from facecluster.identity.rules import Rules
 from facecluster.table import FaceTable
 
@@ -225,7 +225,7 @@ def test_faces_that_went_elsewhere_are_kept_there() -> None:
 def test_an_update_keeps_a_person() -> None:
     rules = SETTINGS["all of it"]
     before, made = clustered(table(), NAMED, rules)
-    known = Earlier(
+    known = PriorAssignment(
         np.array([False] * 11 + [True]),
         before.label,
         before.core,
@@ -233,10 +233,10 @@ def test_an_update_keeps_a_person() -> None:
         before.reason,
         before.almost,
     )
-    after = cluster_faces(table(), rules, resolve(made, table().faces), earlier=known)
+    after = cluster_faces(table(), rules, resolve(made, table().faces), prior=known)
     assert after.label.tolist() == before.label.tolist()
     fresh = replace(known, person=np.full(N, -1, np.int32), core=np.zeros(N, np.bool_))
-    later = cluster_faces(table(), rules, resolve(made, table().faces), earlier=fresh)
+    later = cluster_faces(table(), rules, resolve(made, table().faces), prior=fresh)
     assert person_of(later, {0, 1, 2, 3}) == 0
 
 

@@ -15,8 +15,8 @@ from test_explain import result_of
 
 from facecluster.render import imm
 from facecluster.render.show import (
-    Known,
     Page,
+    PhotoFacts,
     cut,
     find_photos,
     least_confidence,
@@ -150,7 +150,7 @@ def test_confidence_of_a_photo_is_the_least_of_those_who_are_asked_for() -> None
 def test_person_is_seen_from_the_first_to_the_last_photo_that_has_a_time(
     result: Result, table: FaceTable
 ) -> None:
-    shown = show_person(result.people[0], Known(table))
+    shown = show_person(result.people[0], PhotoFacts(table))
     assert (stamp(shown.first_seen), shown.first_photo) == ("2001-01-01T00:00:00Z", "/p/a.jpg")
     assert (stamp(shown.last_seen), shown.last_photo) == ("2003-01-01T00:00:00Z", "/p/c.jpg")
     assert (shown.span_days, shown.n_dated, shown.n_photos) == (730, 3, 4)
@@ -159,23 +159,23 @@ def test_person_is_seen_from_the_first_to_the_last_photo_that_has_a_time(
 
 
 def test_without_a_table_no_time_is_known(result: Result) -> None:
-    shown = show_person(result.people[0], Known(None))
+    shown = show_person(result.people[0], PhotoFacts(None))
     times = (shown.first_seen, shown.first_photo, shown.last_seen, shown.last_photo, shown.span_days)
     assert times == (None,) * 5
     assert shown.n_dated == 0
-    photo = show_photo("/p/a.jpg", find_photos(result)["/p/a.jpg"], Known(None))
+    photo = show_photo("/p/a.jpg", find_photos(result)["/p/a.jpg"], PhotoFacts(None))
     assert (photo.about.time, photo.about.size, photo.about.digest) == (None, None, IDS[0][:-2])
 
 
 def test_photo_that_was_renamed_since_is_known_by_its_content(result: Result) -> None:
-    renamed = Known(make([f"/new/{name}.jpg" for name in NAMES]))
+    renamed = PhotoFacts(make([f"/new/{name}.jpg" for name in NAMES]))
     assert show_person(result.people[0], renamed).n_dated == 3
     photo = show_photo("/p/a.jpg", find_photos(result)["/p/a.jpg"], renamed)
     assert (stamp(photo.about.time), photo.about.size) == ("2001-01-01T00:00:00Z", (1000, 800))
 
 
 def test_json_of_a_photo_says_whose_each_face_is(result: Result, table: FaceTable) -> None:
-    record = photo_record(show_photo("/p/c.jpg", find_photos(result)["/p/c.jpg"], Known(table)))
+    record = photo_record(show_photo("/p/c.jpg", find_photos(result)["/p/c.jpg"], PhotoFacts(table)))
     assert {key: record[key] for key in ("path", "status", "time", "size", "n_faces", "people")} == {
         "path": "/p/c.jpg",
         "status": "ok",
@@ -218,7 +218,7 @@ def test_json_of_nothing_is_json() -> None:
 
 
 def test_csv_has_a_row_a_person_and_a_row_a_face(result: Result, table: FaceTable) -> None:
-    known, photos = Known(table), find_photos(result)
+    known, photos = PhotoFacts(table), find_photos(result)
     rows = list(csv.DictReader(people_csv(show_person(person, known) for person in result.people)))
     assert [(row["id"], row["n_faces"], row["first_seen"][:4]) for row in rows] == [
         ("person-0001", "4", "2001"),
@@ -238,7 +238,7 @@ def test_csv_has_a_row_a_person_and_a_row_a_face(result: Result, table: FaceTabl
 
 
 def test_photo_has_the_field_names_of_imm(result: Result, table: FaceTable) -> None:
-    photo = show_photo("/p/a.jpg", find_photos(result)["/p/a.jpg"], Known(table))
+    photo = show_photo("/p/a.jpg", find_photos(result)["/p/a.jpg"], PhotoFacts(table))
     file = imm.file(photo, imm.measured(table))
     assert file | {"Figures": [], "ObjectId": ""} == {
         "ObjectType": "file",
@@ -269,7 +269,7 @@ def test_photo_has_the_field_names_of_imm(result: Result, table: FaceTable) -> N
 
 def test_photo_of_any_name_has_fields_of_imm() -> None:
     for name in ("/p/caf\xe9.jpg", "/p/\udce9.jpg", "/p/\ud800.jpg"):
-        photo = show_photo(name, (), Known(make([*PATHS[:5], name])))
+        photo = show_photo(name, (), PhotoFacts(make([*PATHS[:5], name])))
         file = imm.file(photo, {})
         assert (file["Filename"], file["URI"][:10]) == (name, "file:///p/")
 
@@ -286,7 +286,7 @@ def test_photo_of_any_name_has_fields_of_imm_where_names_are_ascii() -> None:
 
 
 def test_face_without_a_person_has_the_reserved_id_of_imm(result: Result, table: FaceTable) -> None:
-    photo = show_photo("/p/c.jpg", find_photos(result)["/p/c.jpg"], Known(table))
+    photo = show_photo("/p/c.jpg", find_photos(result)["/p/c.jpg"], PhotoFacts(table))
     figure = imm.file(photo, imm.measured(table))["Figures"][1]
     assert figure["FigureClusterId"] == "figure-cluster-id-independent"
     assert "FigureClusterConfidence" not in figure
@@ -294,7 +294,7 @@ def test_face_without_a_person_has_the_reserved_id_of_imm(result: Result, table:
 
 
 def test_person_has_the_field_names_of_imm(result: Result, table: FaceTable) -> None:
-    known = Known(table)
+    known = PhotoFacts(table)
     cover = show_photo("/p/a.jpg", find_photos(result)["/p/a.jpg"], known)
     cluster = imm.figure_cluster(show_person(result.people[0], known), cover, 0.0, {})
     assert cluster | {"Cover": {}} == {

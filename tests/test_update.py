@@ -14,7 +14,7 @@ from facecluster.identity.cluster import cluster_faces, would_merge
 from facecluster.identity.constraints import resolve
 from facecluster.identity.decisions import Decision
 from facecluster.library.library import Library
-from facecluster.library.lineage import recall
+from facecluster.library.lineage import prior_assignment
 from facecluster.library.make import make_result
 from facecluster.library.settings import Choices
 from facecluster.library.update import Standing, Update, update, with_ids_and_names
@@ -28,8 +28,8 @@ def anew(earlier: Result, table: FaceTable, decisions: list[Decision]) -> Result
     """What `update` makes, with every record made anew."""
     rules = earlier.settings.rules
     assert rules is not None
-    known, constraints = recall(earlier, table), resolve(decisions, table.faces)
-    clustering = cluster_faces(table, rules, constraints, earlier=known, jobs=1)
+    known, constraints = prior_assignment(earlier, table), resolve(decisions, table.faces)
+    clustering = cluster_faces(table, rules, constraints, prior=known, jobs=1)
     made = replace(make_result(table, clustering, rules), settings=earlier.settings)
     result = as_before(with_ids_and_names(made, decisions, table, clustering.label, earlier), earlier)
     fresh = known.is_new | ((known.person < 0) & (clustering.label >= 0))

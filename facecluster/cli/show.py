@@ -24,7 +24,7 @@ from facecluster.text import as_bytes, fold, many, printable
 if TYPE_CHECKING:  # NumPy is loaded when there is work to do
     from facecluster.render.attributes import Attributes, PersonAttributes
     from facecluster.render.imm import Measured
-    from facecluster.render.show import Album, Known, Page, ShownFace, ShownPerson, ShownPhoto
+    from facecluster.render.show import Album, Page, PhotoFacts, ShownFace, ShownPerson, ShownPhoto
     from facecluster.result import Person, Result
     from facecluster.table import FaceTable
 
@@ -224,15 +224,15 @@ def _table(result: Result, source: str, table_file: str | None) -> FaceTable | N
         return None
 
 
-def _known(result: Result, source: str, table_file: str | None, *, imm: bool) -> tuple[Known, Measured]:
+def _known(result: Result, source: str, table_file: str | None, *, imm: bool) -> tuple[PhotoFacts, Measured]:
     """Say what the face table of a result knows of photos and, if it is asked for, of faces; the rest is let go."""
     from facecluster.render.imm import measured
-    from facecluster.render.show import Known
+    from facecluster.render.show import PhotoFacts
 
     table = _table(result, source, table_file)
     if table is None:
-        return Known(None), {}
-    known = Known(table)
+        return PhotoFacts(None), {}
+    known = PhotoFacts(table)
     missing = {face.photo for person in result.people for face in person.faces if known.lacks(face)}
     if missing:
         _log.warning(
@@ -253,7 +253,7 @@ def _written(source: str) -> float:
     return _file(source).stat().st_mtime
 
 
-def _copies(result: Result, known: Known, path: str) -> list[str]:
+def _copies(result: Result, known: PhotoFacts, path: str) -> list[str]:
     """Find a photo by its path, or by its content wherever it lies.
 
     Raises:
@@ -282,7 +282,7 @@ def _copies(result: Result, known: Known, path: str) -> list[str]:
 
 
 def _people(
-    result: Result, known: Known, listing: _Listing, numbers: Measured, written: float
+    result: Result, known: PhotoFacts, listing: _Listing, numbers: Measured, written: float
 ) -> tuple[Iterable[str], Page]:
     """List people; the texts are made as they are asked for."""
     from facecluster.render import imm, show
@@ -326,7 +326,7 @@ def _people(
 
 
 def _photos(
-    photos: Album, named: Sequence[Person], known: Known, listing: _Listing, numbers: Measured
+    photos: Album, named: Sequence[Person], known: PhotoFacts, listing: _Listing, numbers: Measured
 ) -> tuple[Iterable[str], Page]:
     """List photos; the texts are made as they are asked for."""
     from facecluster.render import imm, show

@@ -85,7 +85,7 @@ class Encoded:
 
 
 @dataclass(frozen=True)
-class Known:
+class KnownPhoto:
     """Stands for an analysis that a worker need not make, as one of the same pixels is there, or of the same looks.
 
     Attributes:
@@ -127,7 +127,7 @@ def _is_in(key: int, keys: NDArray[np.uint64]) -> bool:
     return bool(keys[place] == np.uint64(key))
 
 
-def analyse(data: bytes, options: EncodeOptions, known: KnownKeys | None = None) -> Analysis | Known:
+def analyse(data: bytes, options: EncodeOptions, known: KnownKeys | None = None) -> Analysis | KnownPhoto:
     """Find and measure the faces of one photo.
 
     Args:
@@ -145,9 +145,9 @@ def analyse(data: bytes, options: EncodeOptions, known: KnownKeys | None = None)
     digest = picture.pixel_digest(pixels, photo.size)
     if known is not None:
         if _is_in(int(digest[:16], 16), known.pixels):
-            return Known(digest, photo.taken)
+            return KnownPhoto(digest, photo.taken)
         if len(known.looks) and _is_in(look := photos.perceptual_hash(pixels), known.looks):
-            return Known(digest, photo.taken, (look, photo.size))
+            return KnownPhoto(digest, photo.taken, (look, photo.size))
     found = detect.find_faces(
         pixels,
         detector=options.detector,
@@ -303,7 +303,7 @@ def find_faces(
                     if isinstance(outcome, Died)
                     else outcome
                 )
-                if isinstance(found, Known):
+                if isinstance(found, KnownPhoto):
                     like = _like(path, found, past)
                     if like is None:
                         continue
@@ -340,7 +340,7 @@ def find_faces(
     return [rows[path] for path in paths], new
 
 
-PhotoWorkers: TypeAlias = Workers[str, tuple[str, Analysis | Known]]
+PhotoWorkers: TypeAlias = Workers[str, tuple[str, Analysis | KnownPhoto]]
 """Processes that analyse photos, by path."""
 
 
@@ -465,7 +465,7 @@ def still_there(rows: Sequence[Row]) -> list[Row]:
     return left
 
 
-def _like(path: str, found: Known, past: Past) -> Analysis | None:
+def _like(path: str, found: KnownPhoto, past: Past) -> Analysis | None:
     """Give the analysis that a worker did not make; None where the photo only looks alike, so that it is needed."""
     like = past.by_pixels.get(found.pixels)
     if like is None and found.look is not None:
@@ -592,7 +592,7 @@ def prepare_worker() -> None:
 
 def _analyse(
     path: str, options: EncodeOptions, known: KnownKeys | None = None
-) -> tuple[str, Analysis | Known]:
+) -> tuple[str, Analysis | KnownPhoto]:
     """Read and analyse a photo, or say why that is not possible: the bytes that are digested are those decoded."""
     coded = ""
     try:
@@ -612,7 +612,7 @@ def _analyse(
 def _analyse_item(item: tuple[int, str], options: EncodeOptions) -> tuple[str, Analysis]:
     """Read and analyse a numbered photo."""
     coded, found = _analyse(item[1], options)
-    if isinstance(found, Known):
+    if isinstance(found, KnownPhoto):
         raise TypeError("nothing is known")
     return coded, found
 

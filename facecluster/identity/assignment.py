@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facecluster.identity.constraints import Constraints
-from facecluster.identity.earlier import Earlier
 from facecluster.identity.gate import Reason, judge
 from facecluster.identity.groups import Sums, sortable
 from facecluster.identity.neighbours import UnionFind
+from facecluster.identity.prior import PriorAssignment, reopen
 from facecluster.identity.rules import Reach, Rules
 from facecluster.identity.same_photo import Rivals
 from facecluster.table import FaceTable
@@ -25,7 +25,9 @@ class Case:
         table: the n faces and their photos.
         rules: see `Rules`.
         decided: what people decided about the faces.
-        earlier: what an earlier result says of the faces. Nothing is left in it of a person of whom a decision speaks.
+        prior: what an earlier result says of the faces. Some people of whom decisions speak are taken out of it, see
+            `reopen`.
+        look: (n,) bool, the face is new, or may be placed otherwise because of a new one.
         rank: (n,) int64, place of each face's id in the order of all ids. It breaks ties the same way in every order
             of rows.
         gate: (n,) uint8 `Reason`, what the gate says of each face.
@@ -38,7 +40,8 @@ class Case:
     table: FaceTable
     rules: Rules
     decided: Constraints
-    earlier: Earlier
+    prior: PriorAssignment
+    look: NDArray[np.bool_]
     rank: NDArray[np.int64]
     gate: NDArray[np.uint8]
     reach: Reach
@@ -52,7 +55,7 @@ class Case:
         table: FaceTable,
         rules: Rules,
         constraints: Constraints | None,
-        earlier: Earlier | None,
+        prior: PriorAssignment | None,
         jobs: int | None,
     ) -> Case:
         """Prepare the clustering of a table; the arguments are those of `cluster_faces`."""
@@ -60,11 +63,19 @@ class Case:
         rank = np.empty(n, dtype=np.int64)
         rank[np.argsort(sortable(table.faces.id), kind="stable")] = np.arange(n)
         decided = Constraints.none(n) if constraints is None else constraints
+        known, look = reopen(
+            PriorAssignment.nothing(n) if prior is None else prior,
+            decided,
+            table.faces.encoding,
+            rules.radii.join,
+            jobs=jobs,
+        )
         return cls(
             table=table,
             rules=rules,
             decided=decided,
-            earlier=Earlier.nothing(n) if earlier is None else earlier.without(decided.together >= 0),
+            prior=known,
+            look=look,
             rank=rank,
             gate=judge(table.faces, rules.limits if rules.gate else None),
             reach=rules.radii.reach(n),
@@ -92,7 +103,7 @@ class Case:
     @property
     def settled(self) -> NDArray[np.bool_]:
         """(n,) whether a face founded a person of the earlier result. These people are neither split nor merged."""
-        return self.earlier.core & self.has_encoding
+        return self.prior.core & self.has_encoding
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,8 +136,7 @@ class Assignment:
         n = len(case.encoding)
         reason = np.where(case.decided.ignored, np.uint8(Reason.NOT_A_PERSON), case.gate)
         nobody, far = np.full(n, -1, dtype=np.int32), np.full(n, np.inf)
-        look = case.earlier.to_look_at(case.encoding, case.rules.radii.join, jobs=case.jobs)
-        return cls(look, nobody, nobody, nobody, reason, far, far)
+        return cls(case.look, nobody, nobody, nobody, reason, far, far)
 
     @property
     def core(self) -> NDArray[np.bool_]:

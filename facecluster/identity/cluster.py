@@ -1,7 +1,15 @@
 """Who is who: the faces that pass the gate found people, the others join the person they resemble, or stay out.
 
-    gate ─▶ DBSCAN over the faces that pass ─▶ split groups that are two ─▶ merge groups, and faces left alone
-         ─▶ drop groups from too few different photos ─▶ let the rest join
+    find ─▶ keep ─▶ tell ─▶ join ─▶ conclude
+
+Each stage takes a `Case`, which does not change, and the `Assignment` of the stage before, and makes a new one.
+
+- find: DBSCAN links the faces that pass the gate. Groups that are two people are split. Groups, and faces left alone,
+  are merged.
+- keep: groups in too few different photos are dropped, unless a person vouched for them.
+- tell: faces that somebody told to be a person's go there.
+- join: each face that is left joins the person it is like.
+- conclude: whoever is said to be no person is dissolved. Each face without a person gets its reason.
 
 DBSCAN links only what is very near. All else compares whole groups by the mean squared distance of their faces, so
 that no single face makes one person of two. What is left is looked through for almost-people: faces that are alike,
@@ -18,13 +26,13 @@ from numpy.typing import NDArray
 from facecluster.identity.almost import AlmostPerson, find_almost
 from facecluster.identity.assignment import Assignment, Case
 from facecluster.identity.constraints import Constraints
-from facecluster.identity.earlier import Earlier
 from facecluster.identity.find import find, shown_in
 from facecluster.identity.gate import Reason
 from facecluster.identity.groups import Groups, renumber
 from facecluster.identity.join import join
 from facecluster.identity.keep import keep, tell
 from facecluster.identity.merge import near_pairs
+from facecluster.identity.prior import PriorAssignment
 from facecluster.identity.rules import Radii, Rules
 from facecluster.identity.same_photo import Rivals
 from facecluster.table import FaceTable
@@ -68,7 +76,7 @@ def cluster_faces(
     rules: Rules,
     constraints: Constraints | None = None,
     *,
-    earlier: Earlier | None = None,
+    prior: PriorAssignment | None = None,
     jobs: int | None = None,
 ) -> Clustering:
     """Say who each face is.
@@ -83,7 +91,7 @@ def cluster_faces(
         table: n faces of m photos.
         rules: see `Rules`.
         constraints: what people decided about the n faces; None is nothing.
-        earlier: what is known of the n faces; None: nothing.
+        prior: whom an earlier result assigns the n faces to; None: there is none.
         jobs: threads for the neighbour search; None is one, -1 all cores.
 
     Memory is a few numbers a face, blocks of bounded size, and what `merge` takes.
@@ -92,7 +100,7 @@ def cluster_faces(
         Ester et al., A density-based algorithm for discovering clusters, 1996. FACTS.md, "sface on uncropped web
         photos", for why only good faces may link, and "DBSCAN on all of LFW", for why merging follows.
     """
-    case = Case.of(table, rules, constraints, earlier, jobs)
+    case = Case.of(table, rules, constraints, prior, jobs)
     found = find(case, Assignment.start(case))
     joined = join(case, tell(case, keep(case, found)))
     return _clustering(case, conclude(case, joined))
@@ -158,22 +166,22 @@ def conclude(case: Case, joined: Assignment) -> Assignment:
             label[dissolved], part[dissolved], reason[dissolved] = -1, -1, Reason.NOT_A_PERSON
     reason[label >= 0] = Reason.PASSED
     as_before = ~look & (label < 0) & (reason != Reason.NOT_A_PERSON)
-    reason[as_before] = case.earlier.reason[as_before]
+    reason[as_before] = case.prior.reason[as_before]
     return replace(joined, label=label, part=part, reason=reason)
 
 
 def _clustering(case: Case, final: Assignment) -> Clustering:
     """Number the people by size, and look for almost-people among the faces that are left over."""
-    look, earlier, placed, nothing = final.look, case.earlier, final.label >= 0, np.float32(np.nan)
+    look, prior, placed, nothing = final.look, case.prior, final.label >= 0, np.float32(np.nan)
     confidence = _confidence(final.distance, final.runner_up, case.rules.radii)
-    confidence[~look] = earlier.confidence[~look]
+    confidence[~look] = prior.confidence[~look]
     almost = find_almost(
         case.table,
         np.where(look, final.reason, np.uint8(Reason.PASSED)),
         final.dropped,
         case.rank,
         case.rules,
-        known=earlier.almost_of(~look & ~placed),
+        known=prior.almost_of(~look & ~placed),
         jobs=case.jobs,
     )
     return Clustering(

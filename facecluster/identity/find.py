@@ -38,7 +38,7 @@ def find(case: Case, start: Assignment) -> Assignment:
     part = _linked(case, founding)
     alone = (founding | vouched) & (part < 0)
     part[alone] = part.max(initial=-1) + 1 + np.arange(np.count_nonzero(alone))
-    part[case.settled] = part.max(initial=-1) + 1 + case.earlier.person[case.settled]
+    part[case.settled] = part.max(initial=-1) + 1 + case.prior.person[case.settled]
     part = _merged(case, renumber(part, case.rank, by_size=False))
     part = take_out(case.encoding, part, case.reach, case.rivals, case.rules)
     part = _add_founded(case, part, np.flatnonzero(decided.founded & case.has_encoding & start.look))

@@ -25,7 +25,7 @@ def keep(case: Case, found: Assignment) -> Assignment:
         few photos; the `reason` of these is `Reason.TOO_FEW_PHOTOS` if they are several. A face that founds a person
         only because somebody vouched for it is looked at.
     """
-    decided, rules, earlier = case.decided, case.rules, case.earlier
+    decided, rules, prior = case.decided, case.rules, case.prior
     part, reason, look = found.part.copy(), found.reason.copy(), found.look
     dropped, wanted = np.full(len(part), -1, dtype=np.int32), rules.limits.min_images
     stays = np.isin(found.label, found.label[decided.founded | case.settled])
@@ -36,8 +36,8 @@ def keep(case: Case, found: Assignment) -> Assignment:
             if len(rows) > 1:
                 reason[rows] = Reason.TOO_FEW_PHOTOS
     if decided.assured:
-        here = earlier.restored(np.where(part >= 0, found.label, np.int32(-1)))
-        part = keep_assured(part, found.label, here, decided.assured, case.usable & (earlier.person < 0))
+        here = prior.restored(np.where(part >= 0, found.label, np.int32(-1)))
+        part = keep_assured(part, found.label, here, decided.assured, case.usable & (prior.person < 0))
         dropped[part >= 0] = -1
         look = look | (part >= 0) & ~case.settled
     part = renumber(part, case.rank, by_size=False)
@@ -57,7 +57,7 @@ def tell(case: Case, kept: Assignment) -> Assignment:
     """
     decided = case.decided
     n_parts = int(kept.part.max(initial=-1)) + 1
-    label = case.earlier.restored(kept.label)
+    label = case.prior.restored(kept.label)
     label = place_unusable(label, n_parts, decided.assured, ~case.has_encoding & ~decided.ignored)
     person = _person_told(label, decided.together)
     told = kept.look & case.usable & ~kept.core & (person >= 0)

@@ -14,9 +14,9 @@ from facecluster.errors import FaceclusterError
 from facecluster.identity.almost import AlmostPerson
 from facecluster.identity.changes import Placed, match_faces
 from facecluster.identity.cluster import Clustering
-from facecluster.identity.earlier import Earlier
 from facecluster.identity.gate import Reason
 from facecluster.identity.heirs import Lineage, trace
+from facecluster.identity.prior import PriorAssignment
 from facecluster.result import Absent, Changes, Person, Result, WasMerged, WasSplit, columns, person_id
 from facecluster.table import FaceTable
 
@@ -210,7 +210,7 @@ def _with_former(people: Sequence[Person], absent: Iterable[Absent]) -> tuple[Pe
     )
 
 
-def recall(earlier: Result, table: FaceTable) -> Earlier:
+def prior_assignment(earlier: Result, table: FaceTable) -> PriorAssignment:
     """Say what an earlier result knows of the faces of a table; faces that are not there any more are forgotten."""
     return known_of(earlier, find_rows(earlier, table), len(table.faces))
 
@@ -220,7 +220,7 @@ def clustering_of(result: Result, table: FaceTable) -> Clustering:
 
     `distance` is NaN, as results do not have it. Faces that the result does not know are nobody's.
     """
-    known = recall(result, table)
+    known = prior_assignment(result, table)
     unknown = np.full(len(table.faces), np.nan, dtype=np.float32)
     return Clustering(
         known.person.astype(np.int32), known.core, unknown, known.confidence, known.reason, known.almost
@@ -245,7 +245,7 @@ def find_rows(earlier: Result, table: FaceTable) -> NDArray[np.int64]:
     return row_of
 
 
-def known_of(earlier: Result, row_of: NDArray[np.int64], n: int) -> Earlier:
+def known_of(earlier: Result, row_of: NDArray[np.int64], n: int) -> PriorAssignment:
     """Say what an earlier result knows of the n faces of a table, where each of its own is there (`find_rows`)."""
     old = columns(earlier)
     at = np.flatnonzero(row_of >= 0)
@@ -253,7 +253,7 @@ def known_of(earlier: Result, row_of: NDArray[np.int64], n: int) -> Earlier:
     core = [face.core for person in earlier.people for face in person.faces]
     reason = [Reason.PASSED] * len(core) + [_reason(face.reason) for face in earlier.unclustered]
     core += [False] * len(earlier.unclustered)
-    known = Earlier.nothing(n)
+    known = PriorAssignment.nothing(n)
     known.is_new[rows] = False
     known.person[rows] = old.person[at]
     known.core[rows] = np.array(core, dtype=np.bool_)[at]

@@ -18,8 +18,8 @@ from facecluster.identity.boxes import SAME_FACE_IOU, overlaps
 from facecluster.identity.cluster import Clustering, cluster_faces, would_merge
 from facecluster.identity.constraints import Constraints
 from facecluster.identity.decisions import Decision
-from facecluster.identity.earlier import Earlier
 from facecluster.identity.gate import Reason
+from facecluster.identity.prior import PriorAssignment
 from facecluster.identity.rules import Rules
 from facecluster.library.lineage import almost_of, find_rows, inherit, known_of, rename
 from facecluster.library.make import make_result
@@ -52,7 +52,7 @@ class Standing:
 
     result: Result
     row_of: NDArray[np.int64]
-    known: Earlier
+    known: PriorAssignment
     almost: tuple[int, ...]
     same: NDArray[np.bool_]
 
@@ -74,7 +74,7 @@ class Standing:
         """
         was = np.flatnonzero(to >= 0)
         now = to[was]
-        known, is_same = Earlier.nothing(n), np.zeros(n, dtype=np.bool_)
+        known, is_same = PriorAssignment.nothing(n), np.zeros(n, dtype=np.bool_)
         for name in ("is_new", "person", "core", "confidence", "reason"):
             getattr(known, name)[now] = getattr(self.known, name)[was]
         is_same[now] = self.same[was] & same[was]
@@ -186,7 +186,7 @@ def update(
         raise ValueError("settings.rules: expected rules, got None")
     threads = jobs if jobs > 0 else os.cpu_count() or 1
     known = standing.known
-    clustering = cluster_faces(table, rules, constraints, earlier=known, jobs=threads)
+    clustering = cluster_faces(table, rules, constraints, prior=known, jobs=threads)
     made, row_of, kept = _make(standing, table, clustering, rules)
     fresh = known.is_new | ((known.person < 0) & (clustering.label >= 0))
     pairs = would_merge(table, clustering, rules, constraints, changed=fresh, jobs=threads)
@@ -216,7 +216,7 @@ def update(
         for person, old in zip(result.people, kept.tolist(), strict=True)
         if old < 0 or before[old].id != person.id
     )
-    now = Earlier(
+    now = PriorAssignment(
         is_new=np.zeros(len(table.faces), dtype=np.bool_),
         person=clustering.label,
         core=clustering.core,

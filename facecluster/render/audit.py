@@ -34,7 +34,7 @@ class FiledFace:
 
 
 @dataclass(frozen=True)
-class Misfiled:
+class MisfiledRecord:
     """Faces that are filed under one label and look like another.
 
     Attributes:
@@ -59,7 +59,7 @@ class Misfiled:
 
 
 @dataclass(frozen=True)
-class OnePerson:
+class OnePersonRecord:
     """Two labels that are one person.
 
     Attributes:
@@ -78,7 +78,7 @@ class OnePerson:
 
 
 @dataclass(frozen=True)
-class TwoPeople:
+class TwoPeopleRecord:
     """A label that is two people, the second of whom belongs to no other label.
 
     Attributes:
@@ -99,7 +99,7 @@ class TwoPeople:
 
 
 @dataclass(frozen=True)
-class Match:
+class AlikeFace:
     """A face that is like another, how far it is, and the confidence of that, 0..100."""
 
     id: str
@@ -117,7 +117,7 @@ class ComparedFace:
     photo: str
     box: Box
     label: str
-    matches: tuple[Match, ...]
+    matches: tuple[AlikeFace, ...]
 
 
 @dataclass(frozen=True)
@@ -150,9 +150,9 @@ class Audit:
     why_left_out: Mapping[str, int]
     cluster_threshold: float
     output_threshold: float
-    misfiled: tuple[Misfiled, ...]
-    one_person: tuple[OnePerson, ...]
-    two_people: tuple[TwoPeople, ...]
+    misfiled: tuple[MisfiledRecord, ...]
+    one_person: tuple[OnePersonRecord, ...]
+    two_people: tuple[TwoPeopleRecord, ...]
     groups: tuple[Group, ...]
     alone: tuple[ComparedFace, ...]
 
@@ -226,9 +226,9 @@ def make_audit(
             for one in [face(row)]
         )
 
-    def match(row: int, distance: float, worth: float) -> Match:
+    def match(row: int, distance: float, worth: float) -> AlikeFace:
         other = face(row)
-        return Match(other.id, other.photo, other.label, round(distance, 4), round(worth, 2))
+        return AlikeFace(other.id, other.photo, other.label, round(distance, 4), round(worth, 2))
 
     return Audit(
         faces=len(kept),
@@ -238,7 +238,7 @@ def make_audit(
         cluster_threshold=cluster_threshold,
         output_threshold=output_threshold,
         misfiled=tuple(
-            Misfiled(
+            MisfiledRecord(
                 label=names[verdict.label],
                 looks_like=names[verdict.belongs],
                 n_faces=(size[verdict.label], size[verdict.belongs]),
@@ -251,7 +251,7 @@ def make_audit(
             for verdict in found.misfiled
         ),
         one_person=tuple(
-            OnePerson(
+            OnePersonRecord(
                 labels=(names[one.labels[0]], names[one.labels[1]]),
                 n_faces=(size[one.labels[0]], size[one.labels[1]]),
                 distance=round(one.distance, 4),
@@ -261,7 +261,7 @@ def make_audit(
             for one in found.one_person
         ),
         two_people=tuple(
-            TwoPeople(
+            TwoPeopleRecord(
                 label=names[two.label],
                 n_faces=(len(two.rows[0]), len(two.rows[1])),
                 distance=round(two.distance, 4),

@@ -54,7 +54,7 @@ class About:
     time: float | None = None
 
 
-class Known:
+class PhotoFacts:
     """What a face table says of photos, by path, or else by content wherever the file is now.
 
     Attributes:
@@ -292,7 +292,7 @@ def cut(
 # ---------------------------------------------------------------------------------------------------- making
 
 
-def show_person(person: Person, known: Known) -> ShownPerson:
+def show_person(person: Person, known: PhotoFacts) -> ShownPerson:
     """Make the record of a person."""
     cover = next((face for face in person.faces if face.id == person.cover), None)
     times = {face.photo: time for face in person.faces if (time := known.time(face)) is not None}
@@ -317,7 +317,7 @@ def show_person(person: Person, known: Known) -> ShownPerson:
     )
 
 
-def show_photo(path: str, faces: Sequence[Owned], known: Known) -> ShownPhoto:
+def show_photo(path: str, faces: Sequence[Owned], known: PhotoFacts) -> ShownPhoto:
     """Make the record of a photo."""
     digest = content(faces[0].face) if faces else None
     shown = tuple(_shown(i, *owned, known.looks) for i, owned in enumerate(faces, start=1))

@@ -8,8 +8,8 @@ from tables import make_table, people
 
 from facecluster.identity.cluster import Clustering, cluster_faces, would_merge
 from facecluster.identity.constraints import Constraints
-from facecluster.identity.earlier import Earlier
 from facecluster.identity.gate import Reason
+from facecluster.identity.prior import PriorAssignment, reopen
 from facecluster.identity.rules import Radii, Rules
 from facecluster.table import Faces, FaceTable, Photos
 
@@ -30,9 +30,9 @@ def first(table: FaceTable, n: int) -> FaceTable:
     return FaceTable(Photos(**photos), Faces(**faces), table.settings)
 
 
-def known(found: Clustering, n: int) -> Earlier:
+def known(found: Clustering, n: int) -> PriorAssignment:
     """What a clustering of the first faces says of n."""
-    earlier, k = Earlier.nothing(n), len(found.label)
+    earlier, k = PriorAssignment.nothing(n), len(found.label)
     earlier.is_new[:k] = False
     earlier.person[:k], earlier.core[:k] = found.label, found.core
     earlier.confidence[:k], earlier.reason[:k] = found.confidence, found.reason
@@ -42,7 +42,7 @@ def known(found: Clustering, n: int) -> Earlier:
 def updated(table: FaceTable, n: int, rules: Rules = RULES) -> tuple[Clustering, Clustering]:
     """Cluster the first n faces, then add the others; and the first result."""
     before = cluster_faces(first(table, n), rules)
-    return cluster_faces(table, rules, earlier=known(before, len(table.faces))), before
+    return cluster_faces(table, rules, prior=known(before, len(table.faces))), before
 
 
 def same(one: NDArray[np.int32], other: NDArray[np.int32]) -> bool:
@@ -114,14 +114,14 @@ def test_people_stay_though_they_lost_photos() -> None:
         earlier,
         **{key: getattr(earlier, key)[:2] for key in ("is_new", "person", "core", "confidence", "reason")},
     )
-    assert cluster_faces(two, RULES, earlier=kept).label.tolist() == [0, 0]
+    assert cluster_faces(two, RULES, prior=kept).label.tolist() == [0, 0]
 
 
 def test_only_new_faces_and_those_like_them_are_looked_at() -> None:
     table = make_table(on_a_line(0, 5, 10, 0.5))
-    earlier = replace(Earlier.nothing(4), is_new=np.array([False, False, False, True]))
+    earlier = replace(PriorAssignment.nothing(4), is_new=np.array([False, False, False, True]))
     assert earlier.to_look_at(table.faces.encoding, 1.0).tolist() == [True, False, False, True]
-    everything = Earlier.nothing(4).to_look_at(table.faces.encoding, 1.0)
+    everything = PriorAssignment.nothing(4).to_look_at(table.faces.encoding, 1.0)
     assert everything.all()
 
 
@@ -133,5 +133,58 @@ def test_people_who_were_merged_are_looked_at_again() -> None:
     merged = replace(Constraints.none(11), together=together)
     before = cluster_faces(first(table, 8), RULES, replace(Constraints.none(8), together=together[:8]))
     assert before.n_people == 1
-    found = cluster_faces(table, RULES, merged, earlier=known(before, 11))
+    found = cluster_faces(table, RULES, merged, prior=known(before, 11))
     assert found.label.tolist() == [0] * 11
+
+
+def two_looks() -> tuple[FaceTable, Constraints, Clustering]:
+    """Two people who are merged by a decision, a third one, and a new face of the third; and who the old ones are."""
+    encoding = people(3, 5, spread=0.4)
+    table = make_table(encoding[[*range(14), 14]])
+    together = np.full(15, -1, dtype=np.int32)
+    together[:10] = 0
+    merged = replace(Constraints.none(15), together=together)
+    before = cluster_faces(first(table, 14), RULES, replace(Constraints.none(14), together=together[:14]))
+    assert same(before.label, np.array([0] * 10 + [1] * 4, dtype=np.int32))
+    return table, merged, before
+
+
+def test_people_of_whom_decisions_speak_are_not_grouped_anew_for_a_face_that_is_far_from_them() -> None:
+    table, merged, before = two_looks()
+    earlier = known(before, 15)
+    _, look = reopen(earlier, merged, table.faces.encoding, RULES.radii.join)
+    assert np.flatnonzero(look).tolist() == [14]
+    earlier.core[0] = False  # it would found again, were they grouped anew
+    found = cluster_faces(table, RULES, merged, prior=earlier)
+    assert found.core.tolist() == [False] + [True] * 14
+    assert same(found.label, np.array([0] * 10 + [1] * 5, dtype=np.int32))
+
+
+def test_people_who_are_not_what_was_decided_are_grouped_anew() -> None:
+    table, merged, before = two_looks()
+    apart = replace(known(before, 15), person=np.repeat(np.array([0, 1, 2], dtype=np.int32), 5))
+    _, look = reopen(apart, merged, table.faces.encoding, RULES.radii.join)
+    assert look.tolist() == [True] * 10 + [False] * 4 + [True]
+    found = cluster_faces(table, RULES, merged, prior=apart)
+    assert same(found.label, np.array([0] * 10 + [1] * 5, dtype=np.int32))
+
+
+def test_faces_that_do_not_stand_where_decisions_want_them() -> None:
+    person = np.array([0, 0, 1, -1, 2, 2], dtype=np.int32)
+    earlier = replace(
+        PriorAssignment.nothing(6), person=person, core=np.array([1, 1, 1, 0, 1, 0], dtype=np.bool_)
+    )
+    none = Constraints.none(6)
+
+    def wrong(**columns: list[int] | list[list[int]]) -> list[int]:
+        arrays = {key: np.array(value) for key, value in columns.items()}
+        marks = {key: np.isin(np.arange(6), arrays[key]) for key in arrays.keys() & {"moved", "founded"}}
+        return np.flatnonzero(earlier.unheeded(replace(none, **(arrays | marks)))).tolist()
+
+    assert wrong() == []
+    assert wrong(together=[0, 0, -1, -1, 1, 1]) == []
+    assert wrong(together=[0, -1, 0, -1, 1, 1]) == [0, 2]
+    assert wrong(together=[-1, -1, -1, 0, 0, 0]) == [3, 4, 5]
+    assert wrong(apart=[[0, 1], [1, 2], [0, 3]]) == [0, 1]
+    assert wrong(moved=[4, 5]) == [4]
+    assert wrong(moved=[4, 5], founded=[4, 5]) == [5]
