@@ -18,9 +18,16 @@ from numpy.typing import NDArray
 
 from facecluster.encoding.analysis import Analysis, Row, ids_of
 from facecluster.identity.boxes import match_boxes
-from facecluster.identity.edited import EditedSide, is_edit, match_faces_of_edit, may_be_edit
+from facecluster.identity.edited import (
+    EditedSide,
+    into_turned,
+    is_edit,
+    match_faces_of_edit,
+    may_be_edit,
+    turn_of,
+)
 from facecluster.identity.rules import DEFAULTS
-from facecluster.table import LOST, UNREADABLE, Settings
+from facecluster.table import LOST, OK, UNREADABLE, Settings
 
 
 class Before:
@@ -134,7 +141,11 @@ def _edit_or_new(
         old, now = _side(was, join), _side(new, join)
         unseen = bool(was.lost & LOST) and may_be_edit(old, now, same_time=was.time == new.time)
         if unseen or is_edit(old, now, join=join or 1.0):
-            return _named(new, was.digest, was, match_faces_of_edit(old, now, join=join or 1.0), highest)
+            row_of = match_faces_of_edit(old, now, join=join or 1.0)
+            k = turn_of(old, now) if join is not None else 0
+            if k:
+                new, row_of = _turned(was, new, row_of, k)
+            return _named(new, was.digest, was, row_of, highest)
     return _named(new, new.pixels, None, np.full(len(new.faces), -1, dtype=np.intp), highest)
 
 
@@ -167,6 +178,37 @@ def _named(
             free += 1
     lost = 0 if was is None else was.lost
     return replace(new, digest=digest, faces=faces, ids=np.array(ids, dtype=str), lost=lost)
+
+
+def _turned(
+    was: Analysis, new: Analysis, row_of: NDArray[np.intp], k: int
+) -> tuple[Analysis, NDArray[np.intp]]:
+    """Keep the faces of a photo that was turned, where they are no longer found or are found worse: few detectors see
+    a face that lies on its side, and its encoding says nothing.
+
+    Args:
+        was: before it was turned.
+        new: what was found now.
+        row_of: for each of these faces, the row of the same face in `was`, or -1.
+        k: orientation, see `identity.edited.turn_of`.
+
+    Returns:
+        (new with these faces, `row_of` for them).
+    """
+    known = np.zeros(len(new.faces), dtype=bool)
+    known[row_of >= 0] = new.faces["score"][row_of >= 0] <= was.faces["score"][row_of[row_of >= 0]]
+    better = row_of[(row_of >= 0) & ~known]
+    kept = np.setdiff1d(np.arange(len(was.faces)), better)
+    old = was.faces[kept].copy()
+    box = into_turned(old["box"].reshape(-1, 2, 2), was.size, new.size, k)
+    old["box"] = np.concatenate([box.min(axis=1), box.max(axis=1)], axis=1)
+    old["landmarks"] = into_turned(old["landmarks"], was.size, new.size, k)
+    if k >= 4:  # in a mirror the right eye is the left one
+        old["landmarks"] = old["landmarks"][:, [1, 0, 2, 4, 3]]
+    faces = np.concatenate([old, new.faces[~known]])
+    rows = np.concatenate([kept, row_of[~known]]).astype(np.intp)
+    order = np.argsort(-faces["score"], kind="stable")
+    return replace(new, faces=faces[order], status=OK if len(faces) else new.status), rows[order]
 
 
 def _same_boxes(was: Analysis, new: Analysis, column: Literal["box", "anchor"]) -> NDArray[np.intp]:

@@ -79,6 +79,47 @@ def orient(box: NDArray[np.floating], size: tuple[int, int], k: int) -> NDArray[
     return np.stack([left, top, right, bottom], axis=1)
 
 
+def turn_of(old: EditedSide, new: EditedSide) -> int:
+    """Say in which orientation the new photo is the old one, but for scale and compression; 0 if not turned, or unknown.
+
+    Args:
+        old: before.
+        new: now, with 8 hashes.
+    """
+    bits = hash_distances(old.hashes[0] if old.hashes else 0, new.hashes)
+    k = int(bits.argmin())
+    if bits[0] <= NEAR_DUPLICATE_BITS or bits[k] > NEAR_DUPLICATE_BITS or 0 in (*old.size, *new.size):
+        return 0
+    width, height = new.size if k % 2 == 0 else new.size[::-1]
+    fits = abs(width * old.size[1] / (height * old.size[0]) - 1) < _SHAPE
+    return k if fits else 0
+
+
+_SHAPE = 0.02
+"""Part by which the ratio of the sides may differ in a photo that was only turned: rounding of small photos."""
+
+
+def into_turned(
+    points: NDArray[np.floating], old: tuple[int, int], new: tuple[int, int], k: int
+) -> NDArray[np.float64]:
+    """Map points of a photo into the photo that lies like it in orientation k: the reverse of `orient`.
+
+    Args:
+        points: (..., 2) x, y in pixels of the old photo.
+        old: width, height of it.
+        new: width, height of the new one.
+        k: see `orient`.
+    """
+    width, height = new if k % 2 == 0 else new[::-1]
+    x, y = points[..., 0] * (width / old[0]), points[..., 1] * (height / old[1])
+    for _ in range(k % 4):
+        x, y = height - y, x
+        width, height = height, width
+    if k >= 4:
+        x = width - x
+    return np.stack([x, y], axis=-1).astype(np.float64)
+
+
 def match_faces_of_edit(old: EditedSide, new: EditedSide, *, join: float) -> NDArray[np.intp]:
     """Find for each face of an edited photo which face it was before.
 
