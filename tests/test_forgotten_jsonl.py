@@ -32,6 +32,14 @@ def test_a_line_that_was_cut_short_does_not_count_and_does_not_spoil_the_next(tm
         assert read(file) == list(dict.fromkeys([*found, B]))
 
 
+def test_a_line_that_was_cut_short_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    file = tmp_path / "forgotten.jsonl"
+    append(file, [A, B])
+    file.write_bytes(file.read_bytes()[:-20])
+    assert read(file) == [A]
+    assert "line 2 is cut short" in caplog.text
+
+
 @pytest.mark.parametrize(
     "line",
     [

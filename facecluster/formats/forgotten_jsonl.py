@@ -10,7 +10,9 @@ several computers may be put one behind the other. A line that is deleted lets t
 
 from __future__ import annotations
 
+import functools
 import json
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +21,8 @@ import msgspec
 
 from facecluster.formats import json_lines
 from facecluster.formats.json_lines import FORMAT
+
+_log = logging.getLogger(__name__)
 
 Box = tuple[float, float, float, float]
 
@@ -52,14 +56,26 @@ def list_of(table: Path) -> Path:
 def read(path: Path) -> list[Place]:
     """Read a list, each place once; none where there is no such file.
 
-    What a killed process left of a last line is left out: its faces are still where they were.
+    What a killed process left of a last line does not count, which a warning says: where somebody else cut the file,
+    a face may be found again.
 
     Raises:
         FaceclusterError: a line is none, or of a newer format; the file cannot be read.
     """
-    lines, _ = json_lines.read(path)
+    lines, torn = json_lines.read(path)
+    if torn is not None:
+        _warn(path, torn)
     mend = "mend the line, or remove it to let the face be found again"
     return list(dict.fromkeys(json_lines.parse(line, "a forgotten face", mend, _place) for line in lines))
+
+
+@functools.cache  # a run reads the list several times
+def _warn(path: Path, number: int) -> None:
+    _log.warning(
+        "%s: line %d is cut short and does not count; forget again, or put back the file from a backup",
+        path,
+        number,
+    )
 
 
 def append(path: Path, places: Iterable[Place]) -> None:
