@@ -15,10 +15,10 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from facecluster.pipeline import encode_photos
 from labelled import SHARED, in_fit_half, machine
 
 from facecluster import photos
+from facecluster.encoding.pipeline import encode_photos
 from facecluster.identity.edited import (
     EditedSide,
     ForgottenPlaces,

@@ -17,7 +17,7 @@ from lfw import labelled_faces
 
 from facecluster.formats import face_table
 from facecluster.identity.groups import Groups
-from facecluster.identity.split import _ROUNDS, _longest, _within
+from facecluster.identity.split import _ROUNDS, _longest, within
 
 
 def ratio(x):
@@ -31,7 +31,7 @@ def ratio(x):
     if min(half.sum(), (~half).sum()) < 3:
         return None
     groups = Groups.of(x.astype(np.float32), (~half).astype(np.int32))
-    return groups.squared_between(0)[1] / _within(groups)
+    return groups.squared_between(0)[1] / within(groups)
 
 
 def main():

@@ -1,19 +1,22 @@
 """Faces that were forgotten are left out, wherever their photos turn up: renamed, copied, edited, or encoded anew.
 
 What is known of a forgotten face is its place (`forgotten_jsonl.Place`): a box in a picture. The same picture is known
-by the digest of its pixels, an edit of it by the photo's id, and a copy that was scaled or saved again by its looks.
+by the digest of its pixels, an edit of it by the photo's id, a copy that was scaled or saved again by its looks, and a
+cropped copy by comparing it with the photo, if that is still there.
 """
 
 from __future__ import annotations
 
+import functools
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from facecluster.encoding.analysis import Analysis, Row, ids_of
+from facecluster.encoding.crops import MAYBE_CROP_BITS, find_crop
 from facecluster.encoding.resume import Past
 from facecluster.formats.forgotten_jsonl import Box, Place
 from facecluster.identity.boxes import SAME_FACE_IOU, lose_faces, overlaps
@@ -38,7 +41,9 @@ class Left:
     places: list[Place]
 
 
-def leave_out(rows: Sequence[Row], places: Iterable[Place], past: Past) -> Left:
+def leave_out(
+    rows: Sequence[Row], places: Iterable[Place], past: Past, others: Iterable[tuple[str, Analysis]] = ()
+) -> Left:
     """Leave out the faces that are forgotten.
 
     A table of an older facecluster says of a photo that faces of it are gone, and has no list of their places. Where
@@ -50,8 +55,16 @@ def leave_out(rows: Sequence[Row], places: Iterable[Place], past: Past) -> Left:
         rows: photos, which know who they are (`Analysis.digest`).
         places: the list.
         past: the earlier table.
+        others: paths of further photos, and what is known of them: of a crop of one of these it is known, too, which
+            faces are forgotten.
     """
     known = _Places(places)
+
+    @functools.cache
+    def path_of() -> dict[str, str]:
+        there = dict(others) | {row.path: row.analysis for row in (*past.rows, *rows)}
+        return {it.pixels: path for path, it in there.items() if known.has_photo("", it.pixels)}
+
     before = {row.path: row.analysis for row in past.rows}
     unlisted = _unlisted(past)
     result: list[Row] = []
@@ -63,6 +76,8 @@ def leave_out(rows: Sequence[Row], places: Iterable[Place], past: Past) -> Left:
         found, had = _found(new), _known(new, was)
         exact = known.exact(found)
         gone = exact | known.gone(found, had) | known.at_path(found, was, had)
+        if new.looks and not (gone | had).all():
+            gone |= known.cropped(found, row.path, path_of) & ~had
         if new.pixels:
             added += (_place(new, box) for box in new.faces["box"][gone & ~exact].tolist())
         if new.looks and new.digest in unlisted and not known.has_photo(new.digest, new.pixels):
@@ -164,6 +179,38 @@ class _Places:
                 near |= _bits(self._looks ^ np.uint64(look)) <= NEAR_DUPLICATE_BITS
         return [place for place, is_near in zip(self._all, near & (self._looks != 0), strict=True) if is_near]
 
+    def cropped(self, new: _Found, path: str, path_of: Callable[[], Mapping[str, str]]) -> NDArray[np.bool_]:
+        """Say which faces of a photo are forgotten, as it is a crop of a photo with places -> (n,).
+
+        Args:
+            new: what was found.
+            path: of the photo.
+            path_of: says where photos with places are, by the digest of their pixels.
+        """
+        gone = np.zeros(len(new.box), dtype=np.bool_)
+        if not self._all or not new.looks or not new.looks[0]:
+            return gone
+        near = (self._looks != 0) & (_bits(self._looks ^ np.uint64(new.looks[0])) <= MAYBE_CROP_BITS)
+        places: dict[str, list[Place]] = defaultdict(list)
+        for i in np.flatnonzero(near).tolist():
+            place = self._all[i]
+            if place.pixels in path_of() and place.pixels != new.pixels and place.photo != new.digest:
+                places[path_of()[place.pixels]].append(place)
+        for photo, there in places.items():
+            region = find_crop(photo, path) if photo != path else None
+            if region is None:
+                continue
+            left, top, right, bottom = region
+            for place in there:
+                if place.box is None:
+                    gone[:] = True
+                    continue
+                width, height = place.size
+                part = np.array([right - left, bottom - top] * 2) * np.array(place.size * 2) / (new.size * 2)
+                box = new.box * part + np.array([left * width, top * height] * 2)
+                gone |= overlaps(np.tile(np.array(place.box), (len(box), 1)), box) >= _CROPPED_IOU
+        return gone
+
     def exact(self, new: _Found) -> NDArray[np.bool_]:
         """Say which faces of a photo lie in a place of this very picture -> (n,)."""
         gone = np.zeros(len(new.box), dtype=np.bool_)
@@ -234,6 +281,10 @@ def _bits(values: NDArray[np.uint64]) -> NDArray[np.int64]:
     ones: NDArray[np.int64] = _ONES[values.view(np.uint8).reshape(-1, 8)].sum(axis=1)
     return ones
 
+
+_CROPPED_IOU = 0.3
+"""Overlap from which on a face of a crop is the one of a place. A detector frames a scaled face otherwise, and a crop
+is found to 1.4 % of the sides (`benchmarks/crops.py`). Others in the photo are not that near. Set by hand."""
 
 _ONES = np.array([number.bit_count() for number in range(256)], dtype=np.int64)
 

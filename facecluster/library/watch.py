@@ -302,7 +302,7 @@ class Watch:
         before = [Row(path, "", analysis) for path, analysis in (asked | of_photos).items()]
         gone = renamed(before, identified) - {row.path for row in rows}
         was = Past([Row(path, "", analysis) for path, analysis in asked.items()], settings=earlier)
-        left = leave_out(identified, self._places, was)
+        left = leave_out(identified, self._places, was, self._before.by_path.items())
         if left.places:
             forgotten_jsonl.append(forgotten_jsonl.list_of(self._directory / TABLE), left.places)
             self._places = self._library.places
