@@ -183,8 +183,9 @@ def _named(
 def _turned(
     was: Analysis, new: Analysis, row_of: NDArray[np.intp], k: int
 ) -> tuple[Analysis, NDArray[np.intp]]:
-    """Keep the faces of a photo that was turned, where they are no longer found or are found worse: few detectors see
-    a face that lies on its side, and its encoding says nothing.
+    """Keep the faces of a photo that was turned, where they are no longer found or are found worse.
+
+    Few detectors see a face that lies on its side, and its encoding says nothing.
 
     Args:
         was: before it was turned.

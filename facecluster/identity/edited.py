@@ -80,7 +80,7 @@ def orient(box: NDArray[np.floating], size: tuple[int, int], k: int) -> NDArray[
 
 
 def turn_of(old: EditedSide, new: EditedSide) -> int:
-    """Say in which orientation the new photo is the old one, but for scale and compression; 0 if not turned, or unknown.
+    """Say in which orientation the new photo is the old one, but for scale and compression; 0 if it is not known.
 
     Args:
         old: before.
