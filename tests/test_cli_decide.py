@@ -431,6 +431,15 @@ def test_undo_finds_the_face_table_in_a_folder_that_was_moved(tmp_path: Path, ou
     assert sorted(who(moved).values()) == [ONE, TWO, THREE]
 
 
+def test_montages_stay_as_they_are_while_the_photos_are_away(out: Path, tmp_path: Path) -> None:
+    before = {file.name: file.read_bytes() for file in out.glob("*_montage.jpg")}
+    (tmp_path / "photos").rename(tmp_path / "unmounted")
+    cluster(tmp_path)
+    done("name", out, "person-0001", "Anna Berg")
+    assert len(before) == 3
+    assert {file.name: file.read_bytes() for file in out.glob("*_montage.jpg")} == before
+
+
 def test_montages_are_kept_where_a_correction_was_taken_back(out: Path) -> None:
     def written(own: str) -> tuple[int, int]:
         status = (out / f"{own}_montage.jpg").stat()

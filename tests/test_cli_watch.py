@@ -25,6 +25,7 @@ from facecluster.formats.clusters_json import read_result
 from facecluster.identity.rules import Rules
 from facecluster.library import pending
 from facecluster.library.arrivals import Arrivals
+from facecluster.library.held import Held
 from facecluster.library.layout import PENDING, TOLD
 from facecluster.library.library import Library
 from facecluster.library.make import make_result
@@ -291,8 +292,8 @@ STEPS = {
     "faces placed": (pending, "place", True),
     "put down": (pending, "put_down", True),
     "all noted": (pending.Notes, "is_placed", True),
-    "before the record": (Library, "save", False),
-    "the record": (Library, "save", True),
+    "before the record": (Held, "save", False),
+    "the record": (Held, "save", True),
     "the table": (pending, "write_table", True),
     "before people are made": (pending, "build", False),
     "people made": (pending, "build", True),
@@ -455,12 +456,12 @@ def moving(monkeypatch: pytest.MonkeyPatch, old: Path, new: Path | None, *, dige
     """Have a photo renamed, or removed, once: just before its content is digested, or just after that."""
     look, left = pipeline._look, [str(old)]
 
-    def look_and_move(path: str, *, since: float, with_file: bool) -> pipeline._File | PhotoError:
-        found = look(path, since, with_file)
+    def look_and_move(path: str, **how: Any) -> pipeline._File | PhotoError:
+        found = look(path, **how)
         if path in left:
             left.clear()
             old.unlink() if new is None else old.rename(new)
-        return found if digested else look(path, since, with_file)
+        return found if digested else look(path, **how)
 
     monkeypatch.setattr(pipeline, "_look", look_and_move)
 

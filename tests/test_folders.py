@@ -648,6 +648,30 @@ def test_montage_of_lost_photos_is_tried_again_when_one_is_back(
     assert (root / "person-0001_montage.jpg").exists()
 
 
+def test_montage_stays_while_its_photos_are_away(pictures: list[Path], tmp_path: Path) -> None:
+    root, montage, away = tmp_path / "out", tmp_path / "out/person-0001_montage.jpg", tmp_path / "unmounted"
+    result = result_of(pictures[:3])
+
+    def is_anew() -> bool:
+        before = montage.read_bytes(), montage.stat().st_ino
+        write_changed(root, result, link="none")
+        return (montage.read_bytes(), montage.stat().st_ino) != before
+
+    pictures[0].rename(tmp_path / "0.png")
+    write_changed(root, result, link="none")
+    pictures[0].parent.rename(away)
+    assert not is_anew()
+    away.rename(pictures[0].parent)
+    assert not is_anew()
+    (tmp_path / "0.png").rename(pictures[0])  # more are there than when it was made
+    assert is_anew()
+    pictures[0].parent.rename(away)
+    assert not is_anew()
+    away.rename(pictures[0].parent)
+    Image.new("RGB", (40, 40), (0, 200, 0)).save(pictures[1])
+    assert is_anew()
+
+
 def test_copy_of_a_photo_that_is_away_keeps_its_place_and_nobody_is_bothered(
     photos: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

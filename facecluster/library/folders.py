@@ -49,7 +49,8 @@ def write_result(
 
     The record comes last: where this is cut short, the earlier one is still there, and the next call, whatever its
     `changed`, does the rest too. A montage is made only where it would be another than the one that is there, or where
-    it was lost; one of photos that cannot be read is tried again when one of them has changed.
+    it was lost, and not where photos are merely away, see `montage.is_made_of`; one of photos that cannot be read is
+    tried again when one of them has changed.
 
     Args:
         result: who is who.

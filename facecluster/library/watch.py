@@ -114,6 +114,7 @@ class Watch:
         try:
             self._library = Held.open(self._directory, new=True)
             with self._library:
+                pending.take_in(self._library, jobs=self._jobs)
                 self._load()
                 self._workers = photo_workers(self._options)
                 file = self._directory / TABLE

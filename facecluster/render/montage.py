@@ -6,6 +6,7 @@ import hashlib
 import io
 import math
 import os
+import re
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -32,6 +33,9 @@ VERSION = 1
 """Of montages; another number makes all of them anew."""
 
 _CAPTION_PX = 28
+_KEY = re.compile(
+    r"(?P<n_tried>\d+):(?P<faces>[0-9a-f]{32}):(?P<n_there>\d+):(?P<files>[0-9a-f]{32})", re.ASCII
+)
 
 
 @dataclass(frozen=True)
@@ -67,15 +71,19 @@ def make_montage(person: Person, pictures: Mapping[str, Picture]) -> Montage:
 
 
 def is_made_of(key: str, person: Person, pictures: Mapping[str, Picture]) -> bool:
-    """Say whether `make_montage` would make again what it gave a key to. No photo is opened.
+    """Say whether what `make_montage` gave a key to need not be made again. No photo is opened.
 
-    The key has the person's id and number of faces, and of every face that was tried its box and its photo's path,
-    picture, and permissions as a file.
+    It is made again where the person's id or number of faces is another, or of a face that was tried its box or its
+    photo's path, picture, or permissions as a file. Where fewer of the photos are there than then, as a drive is away,
+    it stays.
     """
-    n_tried = key.partition(":")[0]
-    if not (n_tried.isascii() and n_tried.isdigit()):
+    made = _KEY.fullmatch(key)
+    if made is None:
         return False
-    return key == _key(person, pictures, int(n_tried), {})
+    now = _KEY.fullmatch(_key(person, pictures, int(made["n_tried"]), {}))
+    if now is None or now["faces"] != made["faces"]:
+        return False
+    return now["files"] == made["files"] or int(now["n_there"]) < int(made["n_there"])
 
 
 def read_tiles(person: Person, pictures: Mapping[str, Picture], n_tiles: int) -> list[NDArray[np.uint8]]:
@@ -111,15 +119,23 @@ def _read(
 
 
 def _key(person: Person, pictures: Mapping[str, Picture], n_tried: int, states: dict[str, str]) -> str:
-    """The key of a montage; photos that `states` lacks are looked at now."""
-    digest = hashlib.sha256(f"{VERSION} {person.id} {person.n_faces} {len(person.faces)}".encode())
+    """The key of a montage; photos that `states` lacks are looked at now.
+
+    It has a digest of the faces and their pictures, the number of photos that are there, and a digest of their files.
+    """
+    faces = hashlib.sha256(f"{VERSION} {person.id} {person.n_faces} {len(person.faces)}".encode())
+    files = hashlib.sha256()
+    there = set[str]()
     for face in person.faces[:n_tried]:
+        width, height, coded = pictures.get(face.photo, Picture())
         if face.photo not in states:
-            states[face.photo] = _state(face.photo, pictures.get(face.photo, Picture()).coded)
-        width, height, _ = pictures.get(face.photo, Picture())
-        digest.update(b"\0" + os.fsencode(face.photo) + b"\0" + struct.pack("<4d", *face.box))
-        digest.update(f"{width} {height} {states[face.photo]}".encode())
-    return f"{n_tried}:{digest.hexdigest()[:32]}"
+            states[face.photo] = _state(face.photo, coded)
+        faces.update(b"\0" + os.fsencode(face.photo) + b"\0" + struct.pack("<4d", *face.box))
+        faces.update(f"{width} {height} {coded}".encode())
+        files.update(f"{states[face.photo]}\0".encode())
+        if states[face.photo]:
+            there.add(face.photo)
+    return f"{n_tried}:{faces.hexdigest()[:32]}:{len(there)}:{files.hexdigest()[:32]}"
 
 
 def _state(photo: str, coded: str) -> str:
