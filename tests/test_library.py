@@ -242,6 +242,45 @@ def test_damaged_record_is_kept_and_ids_and_names_come_back(out: Path) -> None:
         assert names_of(library.people) == {TWO: "Anna"}
 
 
+@pytest.mark.parametrize("left", [0, 100])
+def test_record_that_was_cut_short_is_made_anew(out: Path, left: int) -> None:
+    decided(out, "named")
+    record = out / "clusters.json"
+    cut = record.read_bytes()[:left]
+    record.write_bytes(cut)
+    assert "run cluster again" in cli("name", out, TWO, "Bea").stderr
+    (out / "clusters.damaged.json").write_text("the user's own")
+    assert "clusters.damaged-2.json" in cluster(out, "--link", "none").stderr
+    assert (out / "clusters.damaged.json").read_text() == "the user's own"
+    assert (out / "clusters.damaged-2.json").read_bytes() == cut
+    with Library.open(out) as library:
+        assert names_of(library.people) == {TWO: "Anna"}
+    assert cli("name", out, TWO, "Bea").exit_code == 0
+
+
+def test_record_from_a_backup_is_brought_up_to_the_decisions(out: Path) -> None:
+    record = out / "clusters.json"
+    backup = record.read_bytes()
+    decided(out, "named")
+    assert cli("name", out, THREE, "Cleo").exit_code == 0
+    record.write_bytes(backup)
+    ledger = (out / "decisions.jsonl").read_bytes()
+    for verb in (["name", out, ONE, "Bea"], ["undo", out]):
+        done = cli(*verb)
+        assert done.exit_code == 1
+        assert "changed since facecluster wrote it" in done.stderr
+        assert "run cluster into this folder again, which mends it" in done.stderr
+    assert (out / "decisions.jsonl").read_bytes() == ledger
+    told = cluster(out, "--link", "none").stderr
+    assert "a copy is kept as" in told
+    assert (out / "clusters.replaced.json").read_bytes() == backup
+    with Library.open(out) as library:
+        assert names_of(library.people) == {TWO: "Anna", THREE: "Cleo"}
+        assert library.in_step
+    assert cli("name", out, ONE, "Bea").exit_code == 0
+    assert "kept as" not in cluster(out).stderr
+
+
 def test_named_person_stays_with_one_face(out: Path) -> None:
     decided(out, "named")
     now = again(out, [*range(5), 6])

@@ -20,7 +20,7 @@ from contextlib import suppress
 from pathlib import Path, PurePath
 from typing import BinaryIO, Literal
 
-from facecluster.durable.own_list import Entry, OwnList, last_write
+from facecluster.durable.own_list import Entry, OwnList, last_write, record_of
 from facecluster.durable.whole_file import PART, cannot_write, whole_file
 from facecluster.errors import OutputError, PhotoError
 
@@ -225,6 +225,21 @@ class ResultFolder:
             for chunk in chunks:
                 digest.update(chunk)
                 file.write(chunk)
+
+    def claim(self, name: str, *, key: str = "") -> None:
+        """Count a file as ours as it is now; the next write looks at all of the folder.
+
+        Raises:
+            OutputError: it cannot be read, disk full, no permission.
+        """
+        try:
+            status = (self.root / name).stat()
+            digest = _digest(self.root / name)
+            entry = Entry(name, "file", "", status.st_size, status.st_mtime_ns, digest, key)
+            self._list.append(record_of(entry), {"begun": None})
+        except OSError as error:
+            raise cannot_write(self.root, error) from error
+        self._own[name] = entry
 
     def leave_out(self, name: str, key: str) -> None:
         """Say that a file cannot be made of what `key` stands for.

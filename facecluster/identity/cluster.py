@@ -161,7 +161,9 @@ def conclude(case: Case, joined: Assignment) -> Assignment:
     label, part, reason = joined.label.copy(), joined.part.copy(), joined.reason.copy()
     reason[decided.moved & (label < 0) & ~decided.ignored] = Reason.TAKEN_AWAY
     for rows in decided.not_people:
-        none = (label == _holder(label[rows])) | (joined.dropped == _holder(joined.dropped[rows])) & (label < 0)
+        none = (label == _holder(label[rows])) | (joined.dropped == _holder(joined.dropped[rows])) & (
+            label < 0
+        )
         none[rows] |= label[rows] < 0
         label[none], part[none], reason[none] = -1, -1, Reason.NOT_A_PERSON
     reason[label >= 0] = Reason.PASSED

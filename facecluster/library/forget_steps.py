@@ -45,7 +45,7 @@ from facecluster.library.forget_targets import (
 )
 from facecluster.library.held import Held
 from facecluster.library.labels import FOLDER
-from facecluster.library.layout import CLUSTERS, DAMAGED, TABLE
+from facecluster.library.layout import CLUSTERS, TABLE, set_aside_in
 from facecluster.result import Result
 from facecluster.table import FaceTable, Picture
 
@@ -344,16 +344,11 @@ def clean_result(
     was, result = opened.result, _marked(cleaned.result, opened, marks)
     if not cleaned.faces and result.counts == was.counts and result.absent == was.absent:
         return
-    damaged = opened.directory / DAMAGED
-    if damaged.exists():
+    patches = opened.directory / undo_patches.FILE
+    for file in (*set_aside_in(opened.directory), *([patches] if patches.exists() else [])):
         if not report.dry_run:
-            damaged.unlink()
-        report.removed.append(str(damaged))
-    for name in (undo_patches.FILE,):
-        if (opened.directory / name).exists():
-            if not report.dry_run:
-                (opened.directory / name).unlink()
-            report.removed.append(str(opened.directory / name))
+            file.unlink()
+        report.removed.append(str(file))
     _count(opened, result, cleaned, report)
     if not report.dry_run:
         write_result(
