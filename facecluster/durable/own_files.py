@@ -88,6 +88,10 @@ class ResultFolder:
         """Say whether there is a file of ours of this name, as we left it."""
         return name in self._own
 
+    def is_taken(self, name: str) -> bool:
+        """Say whether there is a file of this name that is not ours to replace."""
+        return name not in self._own and os.path.lexists(self.root / name)
+
     def key(self, name: str) -> str:
         """Tell what a file of ours was made of, or could not be made of; "" where it is not as we left it."""
         if name in self._own:
@@ -157,12 +161,12 @@ class ResultFolder:
             OutputError: a file of the user's has one of the names, or the disk is too small for the copies.
         """
         names = [*files]
-        for name in names:
-            if name not in self._own and os.path.lexists(self.root / name):
-                raise OutputError(
-                    f"{self.root / name}: not written by facecluster, or changed since, so it is not replaced; "
-                    "move it away, or choose another folder"
-                )
+        if taken := [name for name in names if self.is_taken(name)]:
+            others = f" and the same with {', '.join(taken[1:])}," if len(taken) > 1 else ""
+            raise OutputError(
+                f"{self.root / taken[0]}: not written by facecluster, or changed since, so it is not replaced; "
+                f"move it away,{others} or choose another folder"
+            )
         unwanted = self.forgotten(photos, forget)
         for entry in unwanted:
             self._own[entry.path] = entry
@@ -240,6 +244,44 @@ class ResultFolder:
         except OSError as error:
             raise cannot_write(self.root, error) from error
         self._own[name] = entry
+
+    def claim_same(self, name: str, content: bytes, *, key: str) -> None:
+        """Count a file as ours that holds what would be written anyway.
+
+        Raises:
+            OutputError: it cannot be read, disk full, no permission.
+        """
+        path = self.root / name
+        try:
+            if path.is_symlink() or not path.is_file() or path.read_bytes() != content:
+                return
+        except OSError as error:
+            raise cannot_write(path, error) from error
+        self.claim(name, key=key)
+
+    def claim_photos(self, photos: Mapping[str, str], link: Link) -> None:
+        """Count the copies and links as ours that are there as they would be placed anyway.
+
+        Args:
+            photos: original by path in this folder, where no name is taken.
+            link: how the photos are held.
+
+        Raises:
+            OutputError: disk full, no permission.
+        """
+        try:
+            same = [
+                entry
+                for entry in self._entries(photos, link)
+                if entry.path not in self._own
+                and entry.path not in self._originals
+                and self._is_unchanged(entry)
+                and (entry.kind != "copy" or _has_content(self.root / entry.path, entry))
+            ]
+            self._list.append(*map(record_of, same))
+        except OSError as error:
+            raise cannot_write(self.root, error) from error
+        self._own |= {entry.path: entry for entry in same}
 
     def leave_out(self, name: str, key: str) -> None:
         """Say that a file cannot be made of what `key` stands for.

@@ -70,6 +70,7 @@ def write_result(
         OutputError: the folder cannot be written, or holds files of the user's under names that are needed.
         FaceclusterError: the ids in the result are none.
     """
+    from facecluster.durable.own_list import last_write
     from facecluster.formats.clusters_json import to_json
     from facecluster.library.lineage import check_ids
 
@@ -79,7 +80,16 @@ def write_result(
     mark = _mark(result, link, placed)
     extent = _extent(result, directory, mark, changed, forget)
     folder = open_folder(result, directory, pictures, extent, placed)
+    if (
+        link != "none" and folder.has(CLUSTERS) and not last_write(folder.root).mark
+    ):  # the list of ours was lost
+        folder.claim_photos(plan(result, {}, extent)[0], link)
     layout = lay_out(result, folder, pictures=pictures, link=link, extent=extent)
+    if taken := [person for person in layout.remade if folder.is_taken(montage_of(person.id))]:
+        for person, montage in _montages(taken, pictures, threads):
+            if montage.jpeg is not None:
+                folder.claim_same(montage_of(person.id), montage.jpeg, key=montage.key)
+        layout = lay_out(result, folder, pictures=pictures, link=link, extent=extent)
     if layout.evaded:
         whose = ("a file", "has it") if layout.evaded == 1 else ("files", "have theirs")
         _log.warning(

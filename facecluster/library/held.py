@@ -359,7 +359,7 @@ def _read(directory: Path, *, mend: bool) -> Result | None:
 def _make_ours(directory: Path) -> None:
     """Have clusters.json count as ours as it is now; where it is not as we left it, a copy is kept."""
     folder = ResultFolder(directory, (), scope=[CLUSTERS])
-    if folder.has(CLUSTERS):
+    if folder.has(CLUSTERS) or (directory / CLUSTERS).is_symlink():
         return
     aside = free_name(directory, REPLACED)
     try:
