@@ -268,7 +268,7 @@ def test_record_from_a_backup_is_brought_up_to_the_decisions(out: Path) -> None:
     for verb in (["name", out, ONE, "Bea"], ["undo", out]):
         done = cli(*verb)
         assert done.exit_code == 1
-        assert "changed since facecluster wrote it" in done.stderr
+        assert "not as facecluster left it" in done.stderr
         assert "run cluster into this folder again, which mends it" in done.stderr
     assert (out / "decisions.jsonl").read_bytes() == ledger
     told = cluster(out, "--link", "none").stderr
@@ -490,6 +490,26 @@ def test_methods_do_what_the_verbs_do(out: Path, tmp_path: Path, verb: str) -> N
     assert record(out) == record(twin)
 
 
+def test_methods_take_texts_and_lists_of_them(out: Path) -> None:
+    with fc.open(out) as library:
+        assert library.split(ONE, [FACE]).in_step
+        assert library.move([FACE, OTHER], to=THREE).in_step
+        assert library.merge([ONE, TWO]).in_step
+        assert library.not_a_person([FACE]).in_step
+        calls: list[Callable[[], object]] = [
+            lambda: library.split(ONE),
+            lambda: library.move(to=ONE),
+            lambda: library.not_a_person([]),
+        ]
+        for call in calls:
+            with pytest.raises(FaceclusterError, match="nothing is given"):
+                call()
+        with pytest.raises(FaceclusterError, match="3: not the text of an id"):
+            library.move(3, to=ONE)  # type: ignore[arg-type]
+        with pytest.raises(FaceclusterError, match="give two people or more"):
+            library.merge(ONE)
+
+
 def test_library_shows_people_and_photos(out: Path) -> None:
     with fc.open(out) as library:
         assert [person.id for person in library.show()] == [ONE, TWO, THREE]  # type: ignore[union-attr]
@@ -502,8 +522,11 @@ def test_library_shows_people_and_photos(out: Path) -> None:
 def test_what_is_no_library_is_told(tmp_path: Path) -> None:
     with pytest.raises(FaceclusterError, match=r"holds no clusters\.json"):
         fc.open(tmp_path)
-    with pytest.raises(FaceclusterError, match="give a folder of people"):
+    with pytest.raises(FaceclusterError, match="nowhere: no such folder"):
         fc.open(tmp_path / "nowhere")
+    (tmp_path / "a.jpg").touch()
+    with pytest.raises(FaceclusterError, match="give a folder of people"):
+        fc.open(tmp_path / "a.jpg")
     with pytest.raises(FaceclusterError, match="an empty name"):
         fc.open("")
     with pytest.raises(TypeError, match="library: expected a path; got int"):

@@ -39,7 +39,7 @@ from facecluster.library.held import Held
 from facecluster.library.layout import CLUSTERS
 from facecluster.library.refer import called, find, find_face, find_person
 from facecluster.result import Changes, Person, PersonFace, Result, UnclusteredFace, columns
-from facecluster.text import fold, many, printable
+from facecluster.text import JOINERS, fold, many, printable
 
 _log = logging.getLogger(__name__)
 
@@ -381,8 +381,10 @@ def _name(text: str) -> str | None:
     Raises:
         UsageError: it is none that could be told apart from other things.
     """
-    new = " ".join(text.split())
-    if not new.isprintable():
+    new = " ".join(text.split()).strip(JOINERS)
+    if text and not new:
+        raise UsageError('a name that nobody sees; give letters, or "" to take the name away')
+    if not new.translate(dict.fromkeys(map(ord, JOINERS))).isprintable():
         raise UsageError(f"{printable(new)!r}: not a name that can be shown everywhere; give plain text")
     if len(new) > _LONGEST_NAME:
         raise UsageError(f"a name of {len(new)} letters; give one of up to {_LONGEST_NAME}")

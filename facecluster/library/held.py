@@ -256,7 +256,7 @@ class Held:
 
         if not ResultFolder(self.directory, (), scope=[CLUSTERS]).has(CLUSTERS):
             raise OutputError(
-                f"{self.directory / CLUSTERS}: changed since facecluster wrote it, as from a backup; run cluster into "
+                f"{self.directory / CLUSTERS}: not as facecluster left it (is it from a backup?); run cluster into "
                 "this folder again, which mends it. Nothing was changed"
             )
         decisions_jsonl.append(self.ledger, decision)
@@ -311,6 +311,8 @@ def _folder(source: str) -> Path:
     Raises:
         FaceclusterError: it is none.
     """
+    if not os.path.lexists(source) and not source.endswith(".json"):
+        raise UsageError(f"{source}: no such folder")
     if not os.path.isdir(source) and os.path.basename(source) != CLUSTERS:
         raise UsageError(f"{source}: give a folder of people, or its {CLUSTERS}")
     directory = folder_of(source)
@@ -368,7 +370,7 @@ def _make_ours(directory: Path) -> None:
         raise cannot_write(aside, error) from error
     folder.claim(CLUSTERS)
     _log.warning(
-        "%s: changed since facecluster wrote it, as from a backup; a copy is kept as %s",
+        "%s: not as facecluster left it (is it from a backup?); a copy is kept as %s",
         directory / CLUSTERS,
         aside,
     )
