@@ -148,6 +148,22 @@ def test_empty_name_takes_it_away(out: Path) -> None:
     again(out)
 
 
+def test_name_that_is_replaced_or_dropped_is_told(out: Path) -> None:
+    done("name", out, "person-0001", "Hugo")
+    assert "person-0001 is Tony now, and was called Hugo before;" in done("name", out, "Hugo", "Tony").stderr
+    assert "before" not in done("name", out, "Tony", "Tony").stderr
+    done("name", out, "person-0002", "Anna")
+    assert "; the name Anna is dropped;" in done("merge", out, "person-0001", "person-0002").stderr
+    told = done("name", out, "person-0002", "Bea").stderr
+    assert (
+        "is Bea now, and was called Tony before (person-0002 is person-0001 now);" in told
+    )
+    told = done("name", out, "person-0001", "").stderr
+    assert "person-0001 has no name now, and was called Bea before;" in told
+    done("name", out, "person-0003", "Cleo")
+    assert "dropped" not in done("merge", out, "person-0001", "person-0003").stderr
+
+
 def test_spaces_do_not_take_a_name_away(out: Path) -> None:
     done("name", out, "person-0002", "Anna")
     result = run("name", out, "Anna", "   ")
