@@ -349,6 +349,22 @@ def test_copy_whose_original_is_gone_goes_where_nobody_else_needs_it(out: Path, 
     assert {"2.png", "4.png"} <= names(out / "person-0002"), "the last copies of Bob's photos"
 
 
+def test_last_copies_of_photos_that_left_the_library_go_with_their_person(
+    out: Path, table: FaceTable, tmp_path: Path
+) -> None:
+    (tmp_path / "photos/0.png").unlink()
+    stay = table.faces.photo != 0
+    without = replace(table, faces=type(table.faces)(**{k: v[stay] for k, v in vars(table.faces).items()}))
+    face_table.write(without, out / "faces.npz")
+    cluster_table(without, out, source=str(out / "faces.npz"))
+    assert "0.png" in names(out / "person-0001"), "the last copy"
+    (who,) = (person["name"] for person in record(out)["people"] if person["id"] == "person-0001")
+    result = forget(out, "--person", who or "person-0001")
+    assert result.exit_code == 0, result.output
+    assert not (out / "person-0001").exists()
+    assert "copies are kept" not in result.stderr
+
+
 def test_encoded_copy_is_an_original_that_stays(out: Path, table: FaceTable) -> None:
     # somebody encoded the folder of results, and threw the first photos away
     where = {p: str(out / "person-0001" / Path(p).name) for p in table.photos.path[[0, 1]].tolist()}

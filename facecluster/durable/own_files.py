@@ -143,6 +143,7 @@ class ResultFolder:
         *,
         keep: Iterable[str] = (),
         forget: Collection[str] = (),
+        empty: Collection[str] = (),
     ) -> list[Entry]:
         """Remove what earlier runs left and this one will not write again, once it is sure that the rest will fit.
 
@@ -153,6 +154,7 @@ class ResultFolder:
             keep: names of files that stay, until `write` replaces them.
             forget: originals; a copy of one goes from the folders that `photos` does not have it in, though it may be
                 the last one.
+            empty: names of folders from which every copy goes that `photos` does not have there, the last one too.
 
         Returns:
             The photos that are there, for `place`; missing originals are left out.
@@ -167,11 +169,12 @@ class ResultFolder:
                 f"{self.root / taken[0]}: not written by facecluster, or changed since, so it is not replaced; "
                 f"move it away,{others} or choose another folder"
             )
-        unwanted = self.forgotten(photos, forget)
+        unwanted = self.forgotten(photos, forget, empty)
         for entry in unwanted:
             self._own[entry.path] = entry
         self._kept = [entry for entry in self._kept if entry.path not in self._own]
-        self._tell_of_last_copies(photos)
+        if self._scope is None:
+            self._tell_of_last_copies(photos)
         try:
             planned = self._entries(photos, link)
             wanted, kept = set(planned), set(keep)
@@ -192,18 +195,21 @@ class ResultFolder:
             raise cannot_write(self.root, error) from error
         return planned
 
-    def forgotten(self, photos: Mapping[str, str], forget: Collection[str]) -> list[Entry]:
+    def forgotten(
+        self, photos: Mapping[str, str], forget: Collection[str], empty: Collection[str] = ()
+    ) -> list[Entry]:
         """Find the copies and links of photos that are to be forgotten, as `prepare` removes them.
 
         Args:
             photos: original by path in this folder, of all that stay.
             forget: originals.
+            empty: names of folders, all of whose copies and links are found.
         """
         stay = {(PurePath(path).parent, source) for path, source in photos.items()}
         return [
             entry
             for entry in (*self._own.values(), *self._kept)
-            if entry.source in forget
+            if (entry.source in forget or entry.path.rpartition("/")[0] in empty)
             and entry.path not in self._originals
             and (PurePath(entry.path).parent, entry.source) not in stay
         ]

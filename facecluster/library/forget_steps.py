@@ -358,6 +358,7 @@ def clean_result(
             link=opened.link,
             changed=cleaned.changed,
             forget=cleaned.photos,
+            forget_people=_gone(opened, result),
         )
     report.rewritten.append(str(opened.directory / CLUSTERS))
 
@@ -370,5 +371,10 @@ def _count(opened: Opened, result: Result, cleaned: Cleaned, report: Report) -> 
     left = ids_of(opened) & {one.id for one in opened.result.absent}
     report.people += [str(opened.directory / own) for own in (*gone, *sorted(left))]
     report.faces += len(cleaned.faces)
-    report.copies += len(folder.forgotten(photos, cleaned.photos))
+    report.copies += len(folder.forgotten(photos, cleaned.photos, _gone(opened, result)))
     report.montages += sum(folder.has(montage_of(own)) for own in (*gone, *cleaned.changed))
+
+
+def _gone(opened: Opened, result: Result) -> set[str]:
+    """Ids of those who are to be forgotten and have nothing left: all that lies in their folders is of them."""
+    return ids_of(opened) - {person.id for person in result.people}
