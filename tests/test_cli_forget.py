@@ -410,11 +410,17 @@ def test_what_an_interrupted_encode_keeps_goes_if_it_may_be_about_them(out: Path
 
 
 def test_unfinished_and_damaged_files_go_too(out: Path) -> None:
-    for name in (".facecluster-1-abc.part", "clusters.damaged.json"):
+    old = (
+        ".facecluster-1-abc.part",
+        "clusters.damaged.json",
+        "clusters.damaged-2.json",
+        "clusters.replaced.json",
+    )
+    for name in (*old, "clusters.damaged-mine.json"):
         (out / name).write_text("old")
     assert forget(out, "--person", "Ann").exit_code == 0
-    assert not (out / "clusters.damaged.json").exists()
-    assert not (out / ".facecluster-1-abc.part").exists()
+    assert not any((out / name).exists() for name in old)
+    assert (out / "clusters.damaged-mine.json").exists()
 
 
 def test_almost_people_lose_them(tmp_path: Path) -> None:

@@ -371,9 +371,8 @@ def _make_ours(directory: Path) -> None:
     folder.claim(CLUSTERS)
     _log.warning(
         "%s: not as facecluster left it (is it from a backup?); a copy is kept as %s",
-        directory / CLUSTERS,
-        aside,
-    )
+        directory / CLUSTERS, aside,
+    )  # fmt: skip
 
 
 def is_library(folder: Path) -> bool:
