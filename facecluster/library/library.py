@@ -98,7 +98,7 @@ class Library(Held):
         """Give a person (an id, or the name so far) a name; "" takes it away. See `correct.name`."""
         from facecluster.library import correct
 
-        return correct.name(self, person, name)
+        return correct.name(self, _text(person), _text(name))
 
     def merge(self, *people: str | Sequence[str]) -> Corrected:
         """Make one person of two or more, with the id of the first. See `correct.merge`."""
