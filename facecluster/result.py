@@ -324,7 +324,7 @@ class ResultSettings:
         decisions_file: absolute path of theirs; None: the one in the folder.
         update: of a result that updates made; None: all faces were clustered.
         sources: absolute paths of what was ever searched for photos.
-        made_of: stands for all that the people were grouped from, see `library.build`; "": a person changed them since.
+        made_of: stands for all that the people were grouped from, see `library.build`; "": not known.
     """
 
     faces: Settings

@@ -12,9 +12,14 @@ def many(number: int, one: str, several: str | None = None) -> str:
     return f"{number} {one if number == 1 else several or one + 's'}"
 
 
+JOINERS = "\u200c\u200d"
+"""Letters that are not seen, and say whether their neighbours join: Persian names and emoji have them."""
+
+
 def printable(text: str) -> str:
     """Escape what would move the cursor, or is no text."""
-    return "".join(c if c.isprintable() or c == "\xa0" else ascii(c)[1:-1] for c in text)
+    kept = f"\xa0{JOINERS}"
+    return "".join(c if c.isprintable() or c in kept else ascii(c)[1:-1] for c in text)
 
 
 def as_bytes(text: str, *, path: bool) -> bytes:
@@ -28,5 +33,7 @@ def as_bytes(text: str, *, path: bool) -> bytes:
 
 
 def fold(text: str) -> str:
-    """Equal for texts that differ in case, in how their accents are written, or in spaces around them."""
+    """Equal for texts that differ in case, in how their accents are written, in joiners, or in spaces around them."""
+    for joiner in JOINERS:
+        text = text.replace(joiner, "")
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold()).strip()

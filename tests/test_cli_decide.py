@@ -148,6 +148,36 @@ def test_empty_name_takes_it_away(out: Path) -> None:
     again(out)
 
 
+def test_name_that_is_replaced_or_dropped_is_told(out: Path) -> None:
+    done("name", out, "person-0001", "Hugo")
+    assert "person-0001 is Tony now, and was called Hugo before;" in done("name", out, "Hugo", "Tony").stderr
+    assert "before" not in done("name", out, "Tony", "Tony").stderr
+    done("name", out, "person-0002", "Anna")
+    assert "; the name Anna is dropped;" in done("merge", out, "person-0001", "person-0002").stderr
+    told = done("name", out, "person-0002", "Bea").stderr
+    assert "is Bea now, and was called Tony before (person-0002 is person-0001 now);" in told
+    told = done("name", out, "person-0001", "").stderr
+    assert "person-0001 has no name now, and was called Bea before;" in told
+    done("name", out, "person-0003", "Cleo")
+    assert "dropped" not in done("merge", out, "person-0001", "person-0003").stderr
+
+
+def test_spaces_do_not_take_a_name_away(out: Path) -> None:
+    done("name", out, "person-0002", "Anna")
+    result = run("name", out, "Anna", "   ")
+    assert result.exit_code == 2
+    assert 'give letters, or "" to take the name away' in result.stderr
+    assert person(out, "person-0002").name == "Anna"
+
+
+@pytest.mark.parametrize("name", ["علی\u200cرضا", "👩\u200d🚀 Ann"])
+def test_names_may_have_joiners(out: Path, name: str) -> None:
+    assert f"person-0002 is {name} now" in done("name", out, "person-0002", name).stderr
+    assert person(out, "person-0002").name == name
+    done("name", out, name.replace("\u200c", "").replace("\u200d", ""), "")
+    assert person(out, "person-0002").name is None
+
+
 def test_two_people_may_not_have_one_name(out: Path) -> None:
     done("name", out, "person-0001", "Anna")
     result = run("name", out, "person-0002", "anna")
@@ -156,7 +186,7 @@ def test_two_people_may_not_have_one_name(out: Path) -> None:
     assert len(lines(out)) == 1
 
 
-@pytest.mark.parametrize("name", ["Nobody", "person-0007", "a\x07b", "x" * 201])
+@pytest.mark.parametrize("name", ["Nobody", "person-0007", "a\x07b", "x" * 201, "   ", "\u200d", "a\u202eb"])
 def test_name_that_means_something_else_is_refused(out: Path, name: str) -> None:
     result = run("name", out, "person-0001", name)
     assert result.exit_code == 2

@@ -349,6 +349,22 @@ def test_copy_whose_original_is_gone_goes_where_nobody_else_needs_it(out: Path, 
     assert {"2.png", "4.png"} <= names(out / "person-0002"), "the last copies of Bob's photos"
 
 
+def test_last_copies_of_photos_that_left_the_library_go_with_their_person(
+    out: Path, table: FaceTable, tmp_path: Path
+) -> None:
+    (tmp_path / "photos/0.png").unlink()
+    stay = table.faces.photo != 0
+    without = replace(table, faces=type(table.faces)(**{k: v[stay] for k, v in vars(table.faces).items()}))
+    face_table.write(without, out / "faces.npz")
+    cluster_table(without, out, source=str(out / "faces.npz"))
+    assert "0.png" in names(out / "person-0001"), "the last copy"
+    (who,) = (person["name"] for person in record(out)["people"] if person["id"] == "person-0001")
+    result = forget(out, "--person", who or "person-0001")
+    assert result.exit_code == 0, result.output
+    assert not (out / "person-0001").exists()
+    assert "copies are kept" not in result.stderr
+
+
 def test_encoded_copy_is_an_original_that_stays(out: Path, table: FaceTable) -> None:
     # somebody encoded the folder of results, and threw the first photos away
     where = {p: str(out / "person-0001" / Path(p).name) for p in table.photos.path[[0, 1]].tolist()}
@@ -394,11 +410,17 @@ def test_what_an_interrupted_encode_keeps_goes_if_it_may_be_about_them(out: Path
 
 
 def test_unfinished_and_damaged_files_go_too(out: Path) -> None:
-    for name in (".facecluster-1-abc.part", "clusters.damaged.json"):
+    old = (
+        ".facecluster-1-abc.part",
+        "clusters.damaged.json",
+        "clusters.damaged-2.json",
+        "clusters.replaced.json",
+    )
+    for name in (*old, "clusters.damaged-mine.json"):
         (out / name).write_text("old")
     assert forget(out, "--person", "Ann").exit_code == 0
-    assert not (out / "clusters.damaged.json").exists()
-    assert not (out / ".facecluster-1-abc.part").exists()
+    assert not any((out / name).exists() for name in old)
+    assert (out / "clusters.damaged-mine.json").exists()
 
 
 def test_almost_people_lose_them(tmp_path: Path) -> None:
@@ -629,7 +651,7 @@ def test_result_that_lags_behind_its_decisions_is_not_cleaned(out: Path, table: 
     result = forget(out, "--person", "Ann")
     assert result.exit_code == 1
     assert f"clusters.json does not show all decisions of {out / 'decisions.jsonl'}" in result.stderr
-    assert f"run cluster with -o {out} first" in result.stderr
+    assert f"run cluster into {out} first" in result.stderr
     assert snapshot(out) == before
 
 
@@ -858,7 +880,7 @@ def test_table_that_is_another_one_is_as_if_gone(
     result = forget(out, "--person", "person-0001")
     assert (result.exit_code, result.stdout) == (1, "")
     assert f"{file} is not the face table that it was made from (it lacks" in result.stderr
-    assert f"say that it is nowhere any more, or run cluster with -o {out} first" in result.stderr
+    assert f"say that it is nowhere any more, or run cluster into {out} first" in result.stderr
     assert snapshot(tmp_path) == before
     face_table.write(table, tmp_path / "real.npz")
     assert forget(out, tmp_path / "real.npz", "--person", "person-0001", "-n").exit_code == 0

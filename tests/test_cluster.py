@@ -317,6 +317,20 @@ def test_somebody_who_is_no_person_is_dissolved_with_whoever_joins() -> None:
     assert (found.reason[:5] == Reason.NOT_A_PERSON).all()
 
 
+def test_faces_of_no_person_do_not_come_back_as_almost_a_person() -> None:
+    table, strict = make_table(TWO), replace(RULES, limits=replace(RULES.limits, min_images=6))
+    assert [len(almost.rows) for almost in cluster_faces(table, strict).almost] == [5, 5]
+    found = cluster_faces(table, strict, decided(10, not_people=(np.array([0, 1, 2]),)))
+    assert (found.reason[:5] == Reason.NOT_A_PERSON).all()
+    assert [almost.rows.tolist() for almost in found.almost] == [[5, 6, 7, 8, 9]]
+
+
+def test_face_of_no_person_that_is_nobodys_is_said_to_be_none() -> None:
+    far = np.concatenate([TWO, -TWO[:1]])
+    found = cluster_faces(make_table(far), RULES, decided(11, not_people=(np.array([0, 1, 10]),)))
+    assert found.reason.tolist() == [Reason.NOT_A_PERSON] * 5 + [Reason.PASSED] * 5 + [Reason.NOT_A_PERSON]
+
+
 def test_no_decisions_are_the_same_as_none() -> None:
     table = make_table(TWO)
     one, other = cluster_faces(table, RULES), cluster_faces(table, RULES, Constraints.none(10))

@@ -632,6 +632,33 @@ def test_montage_is_made_anew_only_where_it_would_be_another(pictures: list[Path
     assert not is_anew()
 
 
+@pytest.mark.parametrize("link", LINKS)
+def test_what_is_as_we_would_write_it_is_ours_after_the_list_was_lost(
+    link: Link, pictures: list[Path], tmp_path: Path
+) -> None:
+    root, p = tmp_path / "out", pictures
+    result = result_of(p[:2], p[2:4], nobody=p[4:])
+    write_changed(root, result, link=link)
+    before = snapshot(root)
+    (root / own_list.RESULT_MARKER).write_bytes(b"")
+    ResultFolder(root, ()).claim("clusters.json")  # as opening the library does
+    write_changed(root, result, link=link)
+    assert snapshot(root) == before
+    write_changed(root, result_of(), link=link)
+    assert files(root) == ["clusters.json"]
+
+
+def test_montages_of_others_are_told_at_once(pictures: list[Path], tmp_path: Path) -> None:
+    root, p = tmp_path / "out", pictures
+    root.mkdir()
+    for number in (1, 2):
+        (root / f"person-000{number}_montage.jpg").write_text("the user's own")
+    with pytest.raises(
+        OutputError, match=r"person-0001_montage.jpg: .* the same with person-0002_montage.jpg"
+    ):
+        write_changed(root, result_of(p[:2], p[2:4]))
+
+
 def test_montage_of_lost_photos_is_tried_again_when_one_is_back(
     pictures: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

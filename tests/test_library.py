@@ -242,6 +242,45 @@ def test_damaged_record_is_kept_and_ids_and_names_come_back(out: Path) -> None:
         assert names_of(library.people) == {TWO: "Anna"}
 
 
+@pytest.mark.parametrize("left", [0, 100])
+def test_record_that_was_cut_short_is_made_anew(out: Path, left: int) -> None:
+    decided(out, "named")
+    record = out / "clusters.json"
+    cut = record.read_bytes()[:left]
+    record.write_bytes(cut)
+    assert "run cluster again" in cli("name", out, TWO, "Bea").stderr
+    (out / "clusters.damaged.json").write_text("the user's own")
+    assert "clusters.damaged-2.json" in cluster(out, "--link", "none").stderr
+    assert (out / "clusters.damaged.json").read_text() == "the user's own"
+    assert (out / "clusters.damaged-2.json").read_bytes() == cut
+    with Library.open(out) as library:
+        assert names_of(library.people) == {TWO: "Anna"}
+    assert cli("name", out, TWO, "Bea").exit_code == 0
+
+
+def test_record_from_a_backup_is_brought_up_to_the_decisions(out: Path) -> None:
+    record = out / "clusters.json"
+    backup = record.read_bytes()
+    decided(out, "named")
+    assert cli("name", out, THREE, "Cleo").exit_code == 0
+    record.write_bytes(backup)
+    ledger = (out / "decisions.jsonl").read_bytes()
+    for verb in (["name", out, ONE, "Bea"], ["undo", out]):
+        done = cli(*verb)
+        assert done.exit_code == 1
+        assert "not as facecluster left it" in done.stderr
+        assert "run cluster into this folder again, which mends it" in done.stderr
+    assert (out / "decisions.jsonl").read_bytes() == ledger
+    told = cluster(out, "--link", "none").stderr
+    assert "a copy is kept as" in told
+    assert (out / "clusters.replaced.json").read_bytes() == backup
+    with Library.open(out) as library:
+        assert names_of(library.people) == {TWO: "Anna", THREE: "Cleo"}
+        assert library.in_step
+    assert cli("name", out, ONE, "Bea").exit_code == 0
+    assert "kept as" not in cluster(out).stderr
+
+
 def test_named_person_stays_with_one_face(out: Path) -> None:
     decided(out, "named")
     now = again(out, [*range(5), 6])
@@ -451,6 +490,26 @@ def test_methods_do_what_the_verbs_do(out: Path, tmp_path: Path, verb: str) -> N
     assert record(out) == record(twin)
 
 
+def test_methods_take_texts_and_lists_of_them(out: Path) -> None:
+    with fc.open(out) as library:
+        assert library.split(ONE, [FACE]).in_step
+        assert library.move([FACE, OTHER], to=THREE).in_step
+        assert library.merge([ONE, TWO]).in_step
+        assert library.not_a_person([FACE]).in_step
+        calls: list[Callable[[], object]] = [
+            lambda: library.split(ONE),
+            lambda: library.move(to=ONE),
+            lambda: library.not_a_person([]),
+        ]
+        for call in calls:
+            with pytest.raises(FaceclusterError, match="nothing is given"):
+                call()
+        with pytest.raises(FaceclusterError, match="3: not the text of an id"):
+            library.move(3, to=ONE)  # type: ignore[arg-type]
+        with pytest.raises(FaceclusterError, match="give two people or more"):
+            library.merge(ONE)
+
+
 def test_library_shows_people_and_photos(out: Path) -> None:
     with fc.open(out) as library:
         assert [person.id for person in library.show()] == [ONE, TWO, THREE]  # type: ignore[union-attr]
@@ -463,8 +522,11 @@ def test_library_shows_people_and_photos(out: Path) -> None:
 def test_what_is_no_library_is_told(tmp_path: Path) -> None:
     with pytest.raises(FaceclusterError, match=r"holds no clusters\.json"):
         fc.open(tmp_path)
-    with pytest.raises(FaceclusterError, match="give a folder of people"):
+    with pytest.raises(FaceclusterError, match="nowhere: no such folder"):
         fc.open(tmp_path / "nowhere")
+    (tmp_path / "a.jpg").touch()
+    with pytest.raises(FaceclusterError, match="give a folder of people"):
+        fc.open(tmp_path / "a.jpg")
     with pytest.raises(FaceclusterError, match="an empty name"):
         fc.open("")
     with pytest.raises(TypeError, match="library: expected a path; got int"):

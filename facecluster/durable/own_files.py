@@ -20,7 +20,7 @@ from contextlib import suppress
 from pathlib import Path, PurePath
 from typing import BinaryIO, Literal
 
-from facecluster.durable.own_list import Entry, OwnList, last_write
+from facecluster.durable.own_list import Entry, OwnList, last_write, record_of
 from facecluster.durable.whole_file import PART, cannot_write, whole_file
 from facecluster.errors import OutputError, PhotoError
 
@@ -88,6 +88,10 @@ class ResultFolder:
         """Say whether there is a file of ours of this name, as we left it."""
         return name in self._own
 
+    def is_taken(self, name: str) -> bool:
+        """Say whether there is a file of this name that is not ours to replace."""
+        return name not in self._own and os.path.lexists(self.root / name)
+
     def key(self, name: str) -> str:
         """Tell what a file of ours was made of, or could not be made of; "" where it is not as we left it."""
         if name in self._own:
@@ -139,6 +143,7 @@ class ResultFolder:
         *,
         keep: Iterable[str] = (),
         forget: Collection[str] = (),
+        empty: Collection[str] = (),
     ) -> list[Entry]:
         """Remove what earlier runs left and this one will not write again, once it is sure that the rest will fit.
 
@@ -149,6 +154,7 @@ class ResultFolder:
             keep: names of files that stay, until `write` replaces them.
             forget: originals; a copy of one goes from the folders that `photos` does not have it in, though it may be
                 the last one.
+            empty: names of folders from which every copy goes that `photos` does not have there, the last one too.
 
         Returns:
             The photos that are there, for `place`; missing originals are left out.
@@ -157,17 +163,18 @@ class ResultFolder:
             OutputError: a file of the user's has one of the names, or the disk is too small for the copies.
         """
         names = [*files]
-        for name in names:
-            if name not in self._own and os.path.lexists(self.root / name):
-                raise OutputError(
-                    f"{self.root / name}: not written by facecluster, or changed since, so it is not replaced; "
-                    "move it away, or choose another folder"
-                )
-        unwanted = self.forgotten(photos, forget)
+        if taken := [name for name in names if self.is_taken(name)]:
+            others = f" and the same with {', '.join(taken[1:])}," if len(taken) > 1 else ""
+            raise OutputError(
+                f"{self.root / taken[0]}: not written by facecluster, or changed since, so it is not replaced; "
+                f"move it away,{others} or choose another folder"
+            )
+        unwanted = self.forgotten(photos, forget, empty)
         for entry in unwanted:
             self._own[entry.path] = entry
         self._kept = [entry for entry in self._kept if entry.path not in self._own]
-        self._tell_of_last_copies(photos)
+        if self._scope is None:
+            self._tell_of_last_copies(photos)
         try:
             planned = self._entries(photos, link)
             wanted, kept = set(planned), set(keep)
@@ -188,18 +195,21 @@ class ResultFolder:
             raise cannot_write(self.root, error) from error
         return planned
 
-    def forgotten(self, photos: Mapping[str, str], forget: Collection[str]) -> list[Entry]:
+    def forgotten(
+        self, photos: Mapping[str, str], forget: Collection[str], empty: Collection[str] = ()
+    ) -> list[Entry]:
         """Find the copies and links of photos that are to be forgotten, as `prepare` removes them.
 
         Args:
             photos: original by path in this folder, of all that stay.
             forget: originals.
+            empty: names of folders, all of whose copies and links are found.
         """
         stay = {(PurePath(path).parent, source) for path, source in photos.items()}
         return [
             entry
             for entry in (*self._own.values(), *self._kept)
-            if entry.source in forget
+            if (entry.source in forget or entry.path.rpartition("/")[0] in empty)
             and entry.path not in self._originals
             and (PurePath(entry.path).parent, entry.source) not in stay
         ]
@@ -225,6 +235,59 @@ class ResultFolder:
             for chunk in chunks:
                 digest.update(chunk)
                 file.write(chunk)
+
+    def claim(self, name: str, *, key: str = "") -> None:
+        """Count a file as ours as it is now; the next write looks at all of the folder.
+
+        Raises:
+            OutputError: it cannot be read, disk full, no permission.
+        """
+        try:
+            status = (self.root / name).stat()
+            digest = _digest(self.root / name)
+            entry = Entry(name, "file", "", status.st_size, status.st_mtime_ns, digest, key)
+            self._list.append(record_of(entry), {"begun": None})
+        except OSError as error:
+            raise cannot_write(self.root, error) from error
+        self._own[name] = entry
+
+    def claim_same(self, name: str, content: bytes, *, key: str) -> None:
+        """Count a file as ours that holds what would be written anyway.
+
+        Raises:
+            OutputError: it cannot be read, disk full, no permission.
+        """
+        path = self.root / name
+        try:
+            if path.is_symlink() or not path.is_file() or path.read_bytes() != content:
+                return
+        except OSError as error:
+            raise cannot_write(path, error) from error
+        self.claim(name, key=key)
+
+    def claim_photos(self, photos: Mapping[str, str], link: Link) -> None:
+        """Count the copies and links as ours that are there as they would be placed anyway.
+
+        Args:
+            photos: original by path in this folder, where no name is taken.
+            link: how the photos are held.
+
+        Raises:
+            OutputError: disk full, no permission.
+        """
+        try:
+            same = [
+                entry
+                for entry in self._entries(photos, link)
+                if entry.path not in self._own
+                and entry.path not in self._originals
+                and self._is_unchanged(entry)
+                and (entry.kind != "copy" or _has_content(self.root / entry.path, entry))
+            ]
+            self._list.append(*map(record_of, same))
+        except OSError as error:
+            raise cannot_write(self.root, error) from error
+        self._own |= {entry.path: entry for entry in same}
 
     def leave_out(self, name: str, key: str) -> None:
         """Say that a file cannot be made of what `key` stands for.

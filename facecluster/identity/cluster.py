@@ -151,7 +151,8 @@ def would_merge(
 def conclude(case: Case, joined: Assignment) -> Assignment:
     """Dissolve whoever was said to be no person, and say why each face that is left over has no person.
 
-    Somebody is dissolved who has most of the faces by which decisions know a person that is none.
+    Somebody is dissolved who has most of the faces by which decisions know a person that is none. A group in too few
+    photos that has most of them is none either, nor are these faces themselves where they are nobody's.
 
     Returns:
         `label` and `part` are -1 for the faces of those dissolved. `reason` is final.
@@ -160,14 +161,22 @@ def conclude(case: Case, joined: Assignment) -> Assignment:
     label, part, reason = joined.label.copy(), joined.part.copy(), joined.reason.copy()
     reason[decided.moved & (label < 0) & ~decided.ignored] = Reason.TAKEN_AWAY
     for rows in decided.not_people:
-        holder, count = np.unique(label[rows], return_counts=True)
-        if 2 * count.max(initial=0) > len(rows) and holder[count.argmax()] >= 0:
-            dissolved = label == holder[count.argmax()]
-            label[dissolved], part[dissolved], reason[dissolved] = -1, -1, Reason.NOT_A_PERSON
+        none = (label == _holder(label[rows])) | (joined.dropped == _holder(joined.dropped[rows])) & (
+            label < 0
+        )
+        none[rows] |= label[rows] < 0
+        label[none], part[none], reason[none] = -1, -1, Reason.NOT_A_PERSON
     reason[label >= 0] = Reason.PASSED
     as_before = ~look & (label < 0) & (reason != Reason.NOT_A_PERSON)
     reason[as_before] = case.prior.reason[as_before]
     return replace(joined, label=label, part=part, reason=reason)
+
+
+def _holder(number: NDArray[np.int32]) -> int:
+    """Give the number from 0 that most faces have; -2, which none has, where there is none."""
+    numbers, count = np.unique(number, return_counts=True)
+    most = int(numbers[count.argmax()])
+    return most if most >= 0 and 2 * count.max() > len(number) else -2
 
 
 def _clustering(case: Case, final: Assignment) -> Clustering:

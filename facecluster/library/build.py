@@ -212,6 +212,8 @@ def _is_made_so(earlier: Result | None, settings: ResultSettings) -> TypeGuard[R
     """Whether a full run would make an earlier result again."""
     if earlier is None or earlier.settings.update is not None:
         return False
+    if earlier.settings.decisions != settings.decisions:  # somebody corrected it since
+        return False
     return bool(settings.made_of) and earlier.settings.made_of == settings.made_of
 
 

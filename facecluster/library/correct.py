@@ -39,7 +39,7 @@ from facecluster.library.held import Held
 from facecluster.library.layout import CLUSTERS
 from facecluster.library.refer import called, find, find_face, find_person
 from facecluster.result import Changes, Person, PersonFace, Result, UnclusteredFace, columns
-from facecluster.text import fold, many, printable
+from facecluster.text import JOINERS, fold, many, printable
 
 _log = logging.getLogger(__name__)
 
@@ -85,6 +85,10 @@ def name(library: Held, who: str, new_name: str) -> Corrected:
     so_far = {p.id: p.name for p in result.people if p.name is not None and p.id != person.id}
     given = so_far if new is None else {**so_far, person.id: new}
     said = f"{person.id} has no name now" if new is None else f"{person.id} is {printable(new)} now"
+    if person.name not in (None, new):
+        said += f", and was called {printable(person.name or '')} before"
+    if fold(who) in map(fold, person.former):
+        said += f" ({printable(who)} is {person.id} now)"
     return _keep(library, Name(person.id, new, _typical(person)), amend.set_names(result, given), said)
 
 
@@ -106,6 +110,10 @@ def merge(library: Held, who: Sequence[str]) -> Corrected:
     one = next(person for person in corrected.people if person.id == people[0].id)
     all_of_them = " and ".join(called(person) for person in people)
     said = f"{all_of_them} are one person now: {called(one)}, with {many(one.n_faces, 'face')}"
+    dropped = [printable(person.name) for person in people if person.name not in (None, one.name)]
+    if dropped:
+        said += f"; the name{'s' if len(dropped) > 1 else ''} {' and '.join(dropped)} "
+        said += "are dropped" if len(dropped) > 1 else "is dropped"
     return _keep(library, act, (corrected, changed), said)
 
 
@@ -381,8 +389,10 @@ def _name(text: str) -> str | None:
     Raises:
         UsageError: it is none that could be told apart from other things.
     """
-    new = " ".join(text.split())
-    if not new.isprintable():
+    new = " ".join(text.split()).strip(JOINERS)
+    if text and not new:
+        raise UsageError('a name that nobody sees; give letters, or "" to take the name away')
+    if not new.translate(dict.fromkeys(map(ord, JOINERS))).isprintable():
         raise UsageError(f"{printable(new)!r}: not a name that can be shown everywhere; give plain text")
     if len(new) > _LONGEST_NAME:
         raise UsageError(f"a name of {len(new)} letters; give one of up to {_LONGEST_NAME}")

@@ -43,6 +43,7 @@ def write_result(
     progress: bool = False,
     changed: Collection[str] | None = None,
     forget: Collection[str] = (),
+    forget_people: Collection[str] = (),
     texts: Texts | None = None,
 ) -> None:
     """Write the folders of photos, the montages, and clusters.json.
@@ -65,12 +66,15 @@ def write_result(
             looked at, and those of people who are gone, and of faces of nobody where these are others. None: all.
         forget: photos of whom no copy stays where the result has none, though the original may be gone. All copies
             are looked at.
+        forget_people: ids of people of whom no copy stays in their folders, though the result does not know its photo
+            any more.
         texts: see `clusters_json.to_json`.
 
     Raises:
         OutputError: the folder cannot be written, or holds files of the user's under names that are needed.
         FaceclusterError: the ids in the result are none.
     """
+    from facecluster.durable.own_list import last_write
     from facecluster.formats.clusters_json import to_json
     from facecluster.library.lineage import check_ids
 
@@ -78,16 +82,27 @@ def write_result(
     threads = jobs if jobs > 0 else os.cpu_count() or 1
     placed = {face.photo for person in result.people for face in person.faces}
     mark = _mark(result, link, placed)
-    extent = _extent(result, directory, mark, changed, forget)
+    extent = _extent(result, directory, mark, changed, {*forget, *forget_people})
     folder = open_folder(result, directory, pictures, extent, placed)
+    if (
+        link != "none" and folder.has(CLUSTERS) and not last_write(folder.root).mark
+    ):  # the list of ours was lost
+        folder.claim_photos(plan(result, {}, extent)[0], link)
     layout = lay_out(result, folder, pictures=pictures, link=link, extent=extent)
+    if taken := [person for person in layout.remade if folder.is_taken(montage_of(person.id))]:
+        for person, montage in _montages(taken, pictures, threads):
+            if montage.jpeg is not None:
+                folder.claim_same(montage_of(person.id), montage.jpeg, key=montage.key)
+        layout = lay_out(result, folder, pictures=pictures, link=link, extent=extent)
     if layout.evaded:
         whose = ("a file", "has it") if layout.evaded == 1 else ("files", "have theirs")
         _log.warning(
             "%s got another name, as %s of yours in %s %s",
             many(layout.evaded, "photo"), whose[0], directory, whose[1],
         )  # fmt: skip
-    entries = folder.prepare(layout.files, layout.photos, link, keep=layout.kept, forget=forget)
+    entries = folder.prepare(
+        layout.files, layout.photos, link, keep=layout.kept, forget=forget, empty=forget_people
+    )
     n_placed = folder.place(_track(entries, "photos", progress))
     n_held = sum(layout.photos.get(path) == photo for path, photo in folder.last_copies().items())
     if n_placed + n_held < len(layout.photos):

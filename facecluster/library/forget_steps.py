@@ -45,7 +45,7 @@ from facecluster.library.forget_targets import (
 )
 from facecluster.library.held import Held
 from facecluster.library.labels import FOLDER
-from facecluster.library.layout import CLUSTERS, DAMAGED, TABLE
+from facecluster.library.layout import CLUSTERS, TABLE, set_aside_in
 from facecluster.result import Result
 from facecluster.table import FaceTable, Picture
 
@@ -344,16 +344,11 @@ def clean_result(
     was, result = opened.result, _marked(cleaned.result, opened, marks)
     if not cleaned.faces and result.counts == was.counts and result.absent == was.absent:
         return
-    damaged = opened.directory / DAMAGED
-    if damaged.exists():
+    patches = opened.directory / undo_patches.FILE
+    for file in (*set_aside_in(opened.directory), *([patches] if patches.exists() else [])):
         if not report.dry_run:
-            damaged.unlink()
-        report.removed.append(str(damaged))
-    for name in (undo_patches.FILE,):
-        if (opened.directory / name).exists():
-            if not report.dry_run:
-                (opened.directory / name).unlink()
-            report.removed.append(str(opened.directory / name))
+            file.unlink()
+        report.removed.append(str(file))
     _count(opened, result, cleaned, report)
     if not report.dry_run:
         write_result(
@@ -363,6 +358,7 @@ def clean_result(
             link=opened.link,
             changed=cleaned.changed,
             forget=cleaned.photos,
+            forget_people=_gone(opened, result),
         )
     report.rewritten.append(str(opened.directory / CLUSTERS))
 
@@ -375,5 +371,10 @@ def _count(opened: Opened, result: Result, cleaned: Cleaned, report: Report) -> 
     left = ids_of(opened) & {one.id for one in opened.result.absent}
     report.people += [str(opened.directory / own) for own in (*gone, *sorted(left))]
     report.faces += len(cleaned.faces)
-    report.copies += len(folder.forgotten(photos, cleaned.photos))
+    report.copies += len(folder.forgotten(photos, cleaned.photos, _gone(opened, result)))
     report.montages += sum(folder.has(montage_of(own)) for own in (*gone, *cleaned.changed))
+
+
+def _gone(opened: Opened, result: Result) -> set[str]:
+    """Ids of those who are to be forgotten and have nothing left: all that lies in their folders is of them."""
+    return ids_of(opened) - {person.id for person in result.people}

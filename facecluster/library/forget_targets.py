@@ -272,7 +272,7 @@ def check_tables(
                 why = _lacks(path, tables[path], opened.result, target)
                 what = f"{path} is not the face table that it was made from ({why})"
                 folder = shlex.quote(str(opened.directory))
-                again = f", or run cluster with -o {folder} first if it was encoded since"
+                again = f", or run cluster into {folder} first if it was encoded since"
             raise TableGoneError(
                 f"{opened.directory}: {what}, and encodings would stay wherever that is; give it as well, or say "
                 f"that it is nowhere any more{again}. Nothing was changed"
@@ -389,7 +389,7 @@ def marks_of(results: Iterable[Opened], target: Target) -> dict[Path, str]:
             if opened.result.settings.decisions not in (mark(decisions), cleaned):
                 raise FaceclusterError(
                     f"{opened.directory}: its {CLUSTERS} does not show all decisions of {file}, and others may be "
-                    f"forgotten than are meant; run cluster with -o {shlex.quote(str(opened.directory))} first, "
+                    f"forgotten than are meant; run cluster into {shlex.quote(str(opened.directory))} first, "
                     "then forget"
                 )
             marks[opened.directory] = cleaned

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -20,8 +21,8 @@ from facecluster.durable.lock import hold
 from facecluster.durable.own_files import ResultFolder
 from facecluster.durable.own_list import RESULT_MARKER
 from facecluster.durable.whole_file import cannot_write
-from facecluster.errors import FaceclusterError, TableError, UsageError
-from facecluster.library.layout import CLUSTERS, DAMAGED, LOCK, PENDING, TABLE, folder_of
+from facecluster.errors import FaceclusterError, OutputError, TableError, UsageError
+from facecluster.library.layout import CLUSTERS, DAMAGED, LOCK, PENDING, REPLACED, TABLE, folder_of, free_name
 
 if TYPE_CHECKING:  # NumPy is loaded when there is work to do
     from typing_extensions import Self
@@ -71,7 +72,7 @@ class Held:
         Args:
             source: the folder, or its clusters.json.
             new: make the folder if it is not there, and go on where nobody has been grouped yet. A record that is
-                damaged is set aside then, as it is made anew.
+                damaged is set aside then, as it is made anew; of one that is not as we left it a copy is kept.
             wait_s: seconds to wait while another process is at work in it.
 
         Raises:
@@ -249,10 +250,15 @@ class Held:
         """Put a decision behind the others; once this returns, it is on the disk.
 
         Raises:
-            OutputError: disk full, no permission.
+            OutputError: disk full, no permission; or clusters.json is not as we left it, and could not be replaced.
         """
         from facecluster.formats import decisions_jsonl
 
+        if not ResultFolder(self.directory, (), scope=[CLUSTERS]).has(CLUSTERS):
+            raise OutputError(
+                f"{self.directory / CLUSTERS}: not as facecluster left it (is it from a backup?); run cluster into "
+                "this folder again, which mends it. Nothing was changed"
+            )
         decisions_jsonl.append(self.ledger, decision)
         self.decisions.append(decision)
 
@@ -305,6 +311,8 @@ def _folder(source: str) -> Path:
     Raises:
         FaceclusterError: it is none.
     """
+    if not os.path.lexists(source) and not source.endswith(".json"):
+        raise UsageError(f"{source}: no such folder")
     if not os.path.isdir(source) and os.path.basename(source) != CLUSTERS:
         raise UsageError(f"{source}: give a folder of people, or its {CLUSTERS}")
     directory = folder_of(source)
@@ -318,7 +326,8 @@ def _read(directory: Path, *, mend: bool) -> Result | None:
 
     Args:
         directory: the library.
-        mend: a record of ours that is damaged is set aside, and counts as none.
+        mend: a record that is damaged is set aside, and counts as none, but in a folder that is no library. One that
+            is not as we left it, as it comes from a backup, counts as ours, and a copy is kept.
 
     Raises:
         FaceclusterError: it is damaged, and is not to be set aside.
@@ -335,14 +344,35 @@ def _read(directory: Path, *, mend: bool) -> Result | None:
     except FaceclusterError as error:
         if not mend:
             raise
-        if ResultFolder(directory, ()).has(CLUSTERS):  # else it is not replaced anyway
-            file.replace(file.with_name(DAMAGED))
+        if (directory / RESULT_MARKER).exists():  # else it is the user's, and not replaced
+            aside = free_name(directory, DAMAGED)
+            file.replace(aside)
             _log.warning(
                 "%s; it is kept as %s, and people get new ids, but for those whom decisions know",
-                error, file.with_name(DAMAGED),
-            )  # fmt: skip
+                error,
+                aside,
+            )
         return None
+    if mend:
+        _make_ours(directory)
     return result
+
+
+def _make_ours(directory: Path) -> None:
+    """Have clusters.json count as ours as it is now; where it is not as we left it, a copy is kept."""
+    folder = ResultFolder(directory, (), scope=[CLUSTERS])
+    if folder.has(CLUSTERS) or (directory / CLUSTERS).is_symlink():
+        return
+    aside = free_name(directory, REPLACED)
+    try:
+        shutil.copy2(directory / CLUSTERS, aside)
+    except OSError as error:
+        raise cannot_write(aside, error) from error
+    folder.claim(CLUSTERS)
+    _log.warning(
+        "%s: not as facecluster left it (is it from a backup?); a copy is kept as %s",
+        directory / CLUSTERS, aside,
+    )  # fmt: skip
 
 
 def is_library(folder: Path) -> bool:

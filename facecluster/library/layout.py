@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +15,8 @@ CLUSTERS = "clusters.json"
 """Who is who, in the folder of results."""
 DAMAGED = "clusters.damaged.json"
 """What becomes of a record that cannot be read."""
+REPLACED = "clusters.replaced.json"
+"""What becomes of a record that somebody else put there, or changed; further ones get a number."""
 LOCK = ".facecluster.lock"
 """Held while a process works in the folder of results."""
 TABLE = "faces.npz"
@@ -36,6 +40,20 @@ def table_of(result: Result, directory: Path) -> Path | None:
     named = result.settings.table
     places = [] if named is None else [directory / named]
     return next((file for file in (*places, directory / TABLE) if file.is_file()), None)
+
+
+def free_name(directory: Path, name: str) -> Path:
+    """Give a file of this name in a folder, or of one with a number, that is not there yet."""
+    stem, _, ending = name.rpartition(".")
+    numbered = (directory / f"{stem}-{number}.{ending}" for number in count(2))
+    return next(file for file in chain([directory / name], numbered) if not os.path.lexists(file))
+
+
+def set_aside_in(directory: Path) -> list[Path]:
+    """Find the records that were set aside in a folder: they tell of people, too."""
+    stems = "|".join(re.escape(name.removesuffix(".json")) for name in (DAMAGED, REPLACED))
+    names = sorted(name for name in os.listdir(directory) if re.fullmatch(rf"({stems})(-\d+)?\.json", name))
+    return [directory / name for name in names]
 
 
 def folder_of(source: str) -> Path:

@@ -9,9 +9,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from facecluster.errors import UsageError
 from facecluster.library.held import WAIT_S, Held
 from facecluster.library.settings import Choices
 
@@ -97,31 +98,31 @@ class Library(Held):
         """Give a person (an id, or the name so far) a name; "" takes it away. See `correct.name`."""
         from facecluster.library import correct
 
-        return correct.name(self, person, name)
+        return correct.name(self, _text(person), _text(name))
 
-    def merge(self, *people: str) -> Corrected:
+    def merge(self, *people: str | Sequence[str]) -> Corrected:
         """Make one person of two or more, with the id of the first. See `correct.merge`."""
         from facecluster.library import correct
 
-        return correct.merge(self, people)
+        return correct.merge(self, _texts(people))
 
-    def split(self, person: str, *faces: str) -> Corrected:
+    def split(self, person: str, *faces: str | Sequence[str]) -> Corrected:
         """Make a new person of some faces of one. See `correct.split`."""
         from facecluster.library import correct
 
-        return correct.split(self, person, faces)
+        return correct.split(self, _text(person), _texts(faces))
 
-    def move(self, *faces: str, to: str) -> Corrected:
+    def move(self, *faces: str | Sequence[str], to: str) -> Corrected:
         """Give faces to a person, or to "nobody". See `correct.move`."""
         from facecluster.library import correct
 
-        return correct.move(self, faces, to)
+        return correct.move(self, _texts(faces), _text(to))
 
-    def not_a_person(self, *what: str) -> Corrected:
+    def not_a_person(self, *what: str | Sequence[str]) -> Corrected:
         """Say that a person, or faces, are none. See `correct.not_a_person`."""
         from facecluster.library import correct
 
-        return correct.not_a_person(self, what)
+        return correct.not_a_person(self, _texts(what))
 
     def undo(self, decision: str | None = None) -> Corrected:
         """Take the last decision back, or that of an id. See `correct.undo`."""
@@ -161,3 +162,26 @@ class Library(Held):
         from facecluster.library.history import history
 
         return history(self)
+
+
+def _texts(given: Iterable[object]) -> list[str]:
+    """Give the texts that are meant by texts, and lists of them.
+
+    Raises:
+        UsageError: there is none, or something else.
+    """
+    texts = [_text(one) for some in given for one in (some if isinstance(some, (list, tuple)) else [some])]
+    if not texts:
+        raise UsageError("nothing is given; give ids, names or photos as texts, or lists of them")
+    return texts
+
+
+def _text(given: object) -> str:
+    """Give a text, also that of a path.
+
+    Raises:
+        UsageError: it is none.
+    """
+    if not isinstance(given, (str, os.PathLike)):
+        raise UsageError(f"{given!r}: not the text of an id, a name or a photo")
+    return str(os.fspath(given))
