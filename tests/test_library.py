@@ -427,6 +427,40 @@ def test_undone_merge_parts_its_people_whatever_was_decided_since(out: Path, sin
     assert (rows_of(again_made), names_of(again_made)) == (faces, given)
 
 
+def test_faces_that_came_after_a_merge_do_not_hold_its_people_together(tmp_path: Path) -> None:
+    out = tmp_path / "people"
+    out.mkdir()
+    few = [row for row in ALL if row not in (3, 7, 8)]
+    for rows in (few, ALL):
+        face_table.write(table_of(rows), out / "faces.npz")
+        cluster_table(table_of(rows), out, Choices(link="none", min_images=2), source=str(out / "faces.npz"))
+        with Library.open(out) as library:
+            if rows is few:
+                own = {faces[0]: who for who, faces in rows_of(library.people).items()}
+                library.name(own[0], "Tony")
+                library.name(own[5], "Hugo")
+                merged = library.merge("Tony", "Hugo").decision
+            else:
+                library.move(face(9), to="Tony")
+                library.undo(merged.id)
+                assert rows_of(library.people)[own[0]] == [0, 1, 2, 3, 4, 9]
+                assert rows_of(library.people)[own[5]] == [5, 6, 7, 8]
+                assert names_of(library.people) == {own[0]: "Tony", own[5]: "Hugo"}
+
+
+def test_two_merges_of_one_person_are_undone_in_any_order(out: Path) -> None:
+    for first in (0, 1):
+        with Library.open(out) as library:
+            for who, name in ((ONE, "Tony"), (TWO, "Hugo"), (THREE, "Jacques")):
+                library.name(who, name)
+            merges = [library.merge(ONE, TWO).decision.id, library.merge(THREE, ONE).decision.id]
+            library.name(THREE, "All")
+            library.undo(merges[first])
+            library.undo(merges[1 - first])
+            assert rows_of(library.people) == {ONE: [0, 1, 2, 3, 4], TWO: [5, 6, 7, 8], THREE: [9, 10, 11]}
+            assert names_of(library.people) == {ONE: "Tony", TWO: "Hugo", THREE: "All"}
+
+
 def test_merge_that_was_undone_and_made_again_holds(out: Path) -> None:
     with Library.open(out) as library:
         library.name(ONE, "Tony")

@@ -149,14 +149,20 @@ def in_force(decisions: Sequence[Decision]) -> list[Decision]:
         decisions: in order of time.
     """
     gone, until = undone(decisions), _undone_at(decisions)
+    joined = [
+        (place, until[decision.id], sides)
+        for place, decision in enumerate(decisions)
+        if decision.id in gone and (sides := _sides(decision.act))
+    ]
     standing = []
     for place, decision in enumerate(decisions):
         if decision.id in gone or isinstance(decision.act, Undo):
             continue
-        for earlier in decisions[:place] if gone else ():
-            if earlier.id in gone and until[earlier.id] > place and (sides := _sides(earlier.act)):
-                decision = replace(decision, act=_of_one_side(decision.act, sides))
-        standing.append(decision)
+        act: Act = decision.act
+        for begin, end, sides in reversed(joined):  # the last ones joined most
+            if begin < place < end:
+                act = _of_one_side(act, sides)
+        standing.append(decision if act is decision.act else replace(decision, act=act))
     return standing
 
 
@@ -183,12 +189,14 @@ def _sides(act: Act) -> tuple[Spots, ...]:
 
 
 def _of_one_side(act: Act, sides: tuple[Spots, ...]) -> Act:
-    """Leave the faces of all sides but the first that is there out of those by which an act knows a person."""
+    """Know a person whose faces are of several sides by those of the first of them only.
+
+    Faces of no side may have come to any of them since, and do not count either.
+    """
 
     def one(spots: Spots) -> Spots:
         there = [side for side in map(set, sides) if not side.isdisjoint(spots)]
-        others = set[Spot]().union(*there[1:]) - there[0] if there else set()
-        return tuple(spot for spot in spots if spot not in others)
+        return spots if len(there) < 2 else tuple(spot for spot in spots if spot in there[0])
 
     match act:
         case Name(faces=faces):
