@@ -728,7 +728,8 @@ def test_absent_people_lose_them(out: Path, table: FaceTable) -> None:
 
 def test_undone_merge_of_a_result_without_its_table(out: Path, table: FaceTable) -> None:
     (out / "faces.npz").unlink()
-    for arguments in (["merge", out, "person-0001", "person-0002"], ["undo", out]):
+    named = [["name", out, person, name] for person, name in (("person-0001", "Ann"), ("person-0002", "Bob"))]
+    for arguments in (*named, ["merge", out, "person-0001", "person-0002"], ["undo", out]):
         assert CliRunner().invoke(main, [*map(str, arguments)]).exit_code == 0
     before = snapshot(out)
     result = forget(out, "--person", "person-0001")

@@ -413,6 +413,153 @@ def test_undo_of_a_merge_gives_names_as_they_were_decided(out: Path) -> None:
         assert names_of(library.people)[ONE] == "Cleo"
 
 
+def face(row: int) -> str:
+    return f"{row:032x}-0"
+
+
+MERGED_SINCE: dict[str, tuple[Callable[[Library], object], dict[str, list[int]], dict[str, str]]] = {
+    "move": (
+        lambda library: library.move(face(9), to=ONE),
+        {ONE: [0, 1, 2, 3, 4, 9], TWO: [5, 6, 7, 8], THREE: [10, 11]},
+        {ONE: "Tony", TWO: "Hugo", THREE: "Jacques"},
+    ),
+    "split": (
+        lambda library: library.split(ONE, face(5)),
+        {ONE: [0, 1, 2, 3, 4], TWO: [5, 6, 7, 8], THREE: [9, 10, 11]},
+        {ONE: "Tony", TWO: "Hugo", THREE: "Jacques"},
+    ),
+    "name": (
+        lambda library: library.name(ONE, "Both"),
+        {ONE: [0, 1, 2, 3, 4], TWO: [5, 6, 7, 8], THREE: [9, 10, 11]},
+        {ONE: "Both", TWO: "Hugo", THREE: "Jacques"},
+    ),
+    "merge": (
+        lambda library: library.merge(THREE, ONE),
+        {TWO: [5, 6, 7, 8], THREE: [0, 1, 2, 3, 4, 9, 10, 11]},
+        {TWO: "Hugo", THREE: "Jacques"},
+    ),
+    "not a person": (
+        lambda library: library.not_a_person(ONE),
+        {TWO: [5, 6, 7, 8], THREE: [9, 10, 11]},
+        {TWO: "Hugo", THREE: "Jacques"},
+    ),
+}
+"""What was decided after a merge of Tony and Hugo; the faces and the names after the merge is undone."""
+
+
+@pytest.mark.parametrize("since", MERGED_SINCE)
+@pytest.mark.parametrize("by", ["merge", "move"])
+def test_undone_merge_parts_its_people_whatever_was_decided_since(out: Path, since: str, by: str) -> None:
+    decide, faces, given = MERGED_SINCE[since]
+    with Library.open(out) as library:
+        for who, name in ((ONE, "Tony"), (TWO, "Hugo"), (THREE, "Jacques")):
+            library.name(who, name)
+        if by == "merge":
+            merged = library.merge(ONE, TWO).decision
+        else:
+            merged = library.move(*map(face, range(5, 9)), to=ONE).decision
+        decide(library)
+        library.undo(merged.id)
+        assert (rows_of(library.people), names_of(library.people)) == (faces, given)
+        assert library.in_step
+    again_made = again(out)
+    assert (rows_of(again_made), names_of(again_made)) == (faces, given)
+
+
+def test_faces_that_came_after_a_merge_do_not_hold_its_people_together(tmp_path: Path) -> None:
+    out = tmp_path / "people"
+    out.mkdir()
+    few = [row for row in ALL if row not in (3, 7, 8)]
+    for rows in (few, ALL):
+        face_table.write(table_of(rows), out / "faces.npz")
+        cluster_table(table_of(rows), out, Choices(link="none", min_images=2), source=str(out / "faces.npz"))
+        with Library.open(out) as library:
+            if rows is few:
+                own = {faces[0]: who for who, faces in rows_of(library.people).items()}
+                library.name(own[0], "Tony")
+                library.name(own[5], "Hugo")
+                merged = library.merge("Tony", "Hugo").decision
+            else:
+                library.move(face(9), to="Tony")
+                library.undo(merged.id)
+                assert rows_of(library.people)[own[0]] == [0, 1, 2, 3, 4, 9]
+                assert rows_of(library.people)[own[5]] == [5, 6, 7, 8]
+                assert names_of(library.people) == {own[0]: "Tony", own[5]: "Hugo"}
+
+
+def test_two_merges_of_one_person_are_undone_in_any_order(out: Path) -> None:
+    for first in (0, 1):
+        with Library.open(out) as library:
+            for who, name in ((ONE, "Tony"), (TWO, "Hugo"), (THREE, "Jacques")):
+                library.name(who, name)
+            merges = [library.merge(ONE, TWO).decision.id, library.merge(THREE, ONE).decision.id]
+            library.name(THREE, "All")
+            library.undo(merges[first])
+            library.undo(merges[1 - first])
+            assert rows_of(library.people) == {ONE: [0, 1, 2, 3, 4], TWO: [5, 6, 7, 8], THREE: [9, 10, 11]}
+            assert names_of(library.people) == {ONE: "Tony", TWO: "Hugo", THREE: "All"}
+
+
+def test_merge_that_was_undone_and_made_again_holds(out: Path) -> None:
+    with Library.open(out) as library:
+        library.name(ONE, "Tony")
+        library.name(TWO, "Hugo")
+        library.merge(ONE, TWO)
+        library.undo()
+        library.merge(ONE, TWO)
+        library.name(ONE, "Both")
+    made = again(out)
+    assert rows_of(made)[ONE] == list(range(9))
+    assert names_of(made) == {ONE: "Both"}
+
+
+def test_names_that_an_undo_takes_are_told(out: Path) -> None:
+    with Library.open(out) as library:
+        one = library.move(*map(face, range(9, 12)), to="nobody").decision
+        library.move(*map(face, range(9, 12)), to=TWO)
+        (out / undo_patches.FILE).unlink()
+        assert "any more" not in library.undo(one.id).said
+        gone = library.not_a_person(ONE).decision
+        (out / undo_patches.FILE).unlink()
+        back = library.undo(gone.id).decision
+        library.name(ONE, "Anna")
+        assert "nobody is named Anna any more" in library.undo(back.id).said
+
+
+def broken_off(out: Path) -> str:
+    """Merge two named people and break its undo off, after its line was written -> id of the merge."""
+    with Library.open(out) as library:
+        library.name(ONE, "Tony")
+        library.name(TWO, "Hugo")
+        merged = library.merge(ONE, TWO).decision.id
+    line = {"format": 1, "id": "u1", "time": "2027-01-01T00:00:00.000000Z", "do": "undo", "undo": merged}
+    with (out / "decisions.jsonl").open("a") as file:
+        file.write(json.dumps(line) + "\n")
+    return merged
+
+
+def test_undo_that_was_broken_off_is_finished_by_the_next_one(out: Path) -> None:
+    merged = broken_off(out)
+    with Library.open(out) as library:
+        n_before = len(library.decisions)
+        done = library.undo()
+        assert done.said.startswith("an undo that was broken off is finished: taken back: merge")
+        assert merged in done.said
+        assert (done.decision.id, done.in_step) == ("u1", True)
+        assert len(library.decisions) == n_before
+        assert names_of(library.people) == {ONE: "Tony", TWO: "Hugo"}
+        assert library.undo().said.startswith(f"taken back: name {TWO}")
+
+
+def test_what_was_broken_off_is_made_up_for_before_a_correction(out: Path) -> None:
+    broken_off(out)
+    told = cli("name", out, THREE, "Carla")
+    assert "did not show all decisions" in told.stderr
+    with Library.open(out) as library:
+        assert library.in_step
+        assert names_of(library.people) == {ONE: "Tony", TWO: "Hugo", THREE: "Carla"}
+
+
 # ------------------------------------------------------------------------------------------------- one lock
 
 

@@ -138,11 +138,11 @@ def claims(
     The arguments are those of `names`.
 
     Returns:
-        Id by number of person, of those of whom a decision in force speaks. The later decision wins, and no id is two
-        people's.
+        Id by number of person, of those of whom a decision in force speaks. Who has a name wins, then the later
+        decision, and no id is two people's.
     """
     claimed: dict[int, str] = {}
-    for one in assured(decisions, faces):
+    for one in sorted(assured(decisions, faces), key=lambda one: one.name is not None):
         number = holder(label, one.rows)
         if number is not None and one.id is not None:
             claimed = {other: id_ for other, id_ in claimed.items() if id_ != one.id} | {number: one.id}

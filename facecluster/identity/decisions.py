@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple, TypeAlias
 
 import msgspec
@@ -139,9 +139,78 @@ def undone(decisions: Sequence[Decision]) -> set[str]:
 
 
 def in_force(decisions: Sequence[Decision]) -> list[Decision]:
-    """Leave out what is undone, and the undoing."""
-    gone = undone(decisions)
-    return [d for d in decisions if d.id not in gone and not isinstance(d.act, Undo)]
+    """Leave out what is undone, and the undoing.
+
+    A decision that was made while a merge or a move counted that is undone since lists faces of both its sides as one
+    person's. It speaks of the first side only, then: the faces of the others are left out of those by which it knows a
+    person. Those that it is about itself stay.
+
+    Args:
+        decisions: in order of time.
+    """
+    gone, until = undone(decisions), _undone_at(decisions)
+    joined = [
+        (place, until[decision.id], sides)
+        for place, decision in enumerate(decisions)
+        if decision.id in gone and (sides := _sides(decision.act))
+    ]
+    standing = []
+    for place, decision in enumerate(decisions):
+        if decision.id in gone or isinstance(decision.act, Undo):
+            continue
+        act: Act = decision.act
+        for begin, end, sides in reversed(joined):  # the last ones joined most
+            if begin < place < end:
+                act = _of_one_side(act, sides)
+        standing.append(decision if act is decision.act else replace(decision, act=act))
+    return standing
+
+
+def _undone_at(decisions: Sequence[Decision]) -> dict[str, int]:
+    """Give by id of a decision the place of the last one that takes it back, or takes this back, and so on."""
+    root: dict[str, str] = {}
+    last: dict[str, int] = {}
+    for place, decision in enumerate(decisions):
+        if isinstance(decision.act, Undo):
+            root[decision.id] = root.get(decision.act.undo, decision.act.undo)
+            last[decision.act.undo] = last[root[decision.id]] = place
+    return last
+
+
+def _sides(act: Act) -> tuple[Spots, ...]:
+    """The faces of those whom an act makes one person, the one whose id stays first; () where it joins nobody."""
+    match act:
+        case Merge(faces=groups):
+            return groups
+        case Move(faces=faces, to=to) if to is not None:
+            return to, faces
+        case _:
+            return ()
+
+
+def _of_one_side(act: Act, sides: tuple[Spots, ...]) -> Act:
+    """Know a person whose faces are of several sides by those of the first of them only.
+
+    Faces of no side may have come to any of them since, and do not count either.
+    """
+
+    def one(spots: Spots) -> Spots:
+        there = [side for side in map(set, sides) if not side.isdisjoint(spots)]
+        return spots if len(there) < 2 else tuple(spot for spot in spots if spot in there[0])
+
+    match act:
+        case Name(faces=faces):
+            return msgspec.structs.replace(act, faces=one(faces))
+        case Merge(faces=groups):
+            return msgspec.structs.replace(act, faces=tuple(map(one, groups)))
+        case Split(away=away):
+            return msgspec.structs.replace(act, away=one(away))
+        case Move(to=to, away=away):
+            return msgspec.structs.replace(act, to=None if to is None else one(to), away=one(away))
+        case NotAPerson(person=person, faces=faces) if person is not None:
+            return msgspec.structs.replace(act, faces=one(faces))
+        case _:
+            return act
 
 
 def mark(decisions: Sequence[Decision]) -> str:

@@ -74,6 +74,7 @@ def name(library: Held, who: str, new_name: str) -> Corrected:
         FaceclusterError: there is no such person, or somebody else has the name.
         UsageError: it is none that could be told apart from other things.
     """
+    _catch_up(library)
     result = library.people
     person = find_person(result, who)
     new = _name(new_name)
@@ -99,6 +100,7 @@ def merge(library: Held, who: Sequence[str]) -> Corrected:
         UsageError: fewer than two people, or one of them twice.
         FaceclusterError: there is no such person, or an earlier decision keeps them apart.
     """
+    _catch_up(library)
     if len(who) < 2:
         raise UsageError("give two people or more, the one whose id and name stays first")
     people = [find_person(library.people, text) for text in who]
@@ -123,6 +125,7 @@ def split(library: Held, who: str, which: Sequence[str]) -> Corrected:
     Raises:
         FaceclusterError: there is no such person or face, a face is somebody else's, or none would be left.
     """
+    _catch_up(library)
     result = library.people
     person = find_person(result, who)
     theirs = {face.id for face in person.faces}
@@ -149,6 +152,7 @@ def move(library: Held, which: Sequence[str], to: str) -> Corrected:
     Raises:
         FaceclusterError: there is no such person or face, or a face is there already.
     """
+    _catch_up(library)
     result = library.people
     into = None if fold(to) == NOBODY else find_person(result, to)
     ids = set[str]()
@@ -185,6 +189,7 @@ def not_a_person(library: Held, what: Sequence[str]) -> Corrected:
         UsageError: people and faces are mixed, or several people are given.
         FaceclusterError: there is no such person or face.
     """
+    _catch_up(library)
     result = library.people
     found = [find(result, text, library.photos_of) for text in what]
     people = [it for it in found if isinstance(it, Person)]
@@ -206,19 +211,23 @@ def undo(library: Held, which: str | None = None, *, jobs: int = -1, progress: b
     """Take a decision back: the last one, or that of an id.
 
     What the last decision changed is put back as it was; for an earlier one people are grouped anew from the face
-    table.
+    table. If the last line is an undo that the people do not show, as it was broken off, and no id is given, that one
+    is finished and nothing else is taken back.
 
     Raises:
         FaceclusterError: there is none, or it is undone already.
     """
+    broken_off = _broken_off(library) if which is None else None
+    if _catch_up(library, jobs=jobs, progress=progress) and broken_off is not None:
+        _, finished = _undoing(library, broken_off)
+        said = (
+            f"an undo that was broken off is finished: {finished}; undo again to take another decision back"
+        )
+        return Corrected(broken_off, said, in_step=True)
     target = _to_undo(library, which)
-    root = target
-    by_id = {decision.id: decision for decision in library.decisions}
-    while isinstance(root.act, Undo) and root.act.undo in by_id:
-        root = by_id.pop(root.act.undo)
-    back = "taken back" if root is target else "the undoing is taken back"
-    said = f"{back}: {describe(root.act)} ({root.id})"
-    counts_again = root is not target  # and may contradict others; what counts no more cannot
+    decision = decisions_jsonl.decide(Undo(target.id), library.decisions)
+    root, said = _undoing(library, decision)
+    counts_again = root.id != target.id  # and may contradict others; what counts no more cannot
     if isinstance(root.act, Name):
         return _keep(library, Undo(target.id), None, said, check=counts_again)
     patched = None if counts_again else _put_back(library, target)
@@ -233,7 +242,6 @@ def undo(library: Held, which: str | None = None, *, jobs: int = -1, progress: b
     from facecluster.library.build import build  # scikit-learn is loaded only where people are grouped
 
     table, source = library.table, str(library.table_file)
-    decision = decisions_jsonl.decide(Undo(target.id), library.decisions)
     try:
         resolve([*library.decisions, decision], table.faces)
     except FaceclusterError as error:
@@ -243,15 +251,60 @@ def undo(library: Held, which: str | None = None, *, jobs: int = -1, progress: b
         _log.warning("%s does not show it yet, as there is more to be taken back: %s", CLUSTERS, error)
         return Corrected(decision, said, in_step=False)
     library.record(decision)
-    n_before = library.people.counts.faces
+    before = library.people
     try:
         result = build(library, table, source=source, jobs=jobs, progress=progress).result
     except FaceclusterError as error:
         raise _kept(library, decision, error) from error
     said += f"; {many(result.counts.faces, 'face')} grouped anew, {many(result.counts.people, 'person', 'people')}"
-    if result.counts.faces != n_before:
-        said += f" (there were {many(n_before, 'face')} before: the face table is another since)"
+    if result.counts.faces != before.counts.faces:
+        said += f" (there were {many(before.counts.faces, 'face')} before: the face table is another since)"
+    there = {person.name for person in result.people}
+    gone = [printable(person.name) for person in before.people if person.name and person.name not in there]
+    if gone:
+        said += f"; nobody is named {' or '.join(gone)} any more"
     return Corrected(decision, said, in_step=True)
+
+
+def _undoing(library: Held, decision: Decision) -> tuple[Decision, str]:
+    """Say what an undo takes back: the decision, and a sentence; of an undo of an undo, what counts again by it."""
+    by_id = {other.id: other for other in library.decisions}
+    root, depth = decision, 0
+    while isinstance(root.act, Undo) and root.act.undo in by_id:
+        root, depth = by_id.pop(root.act.undo), depth + 1
+    back = "taken back" if depth == 1 else "the undoing is taken back"
+    return root, f"{back}: {describe(root.act)} ({root.id})"
+
+
+def _broken_off(library: Held) -> Decision | None:
+    """The undo of the last line, if the people show all decisions but this one."""
+    last = max(library.decisions, key=lambda decision: decision.line, default=None)
+    if last is None or not isinstance(last.act, Undo) or library.in_step:
+        return None
+    others = [decision for decision in library.decisions if decision is not last]
+    return last if library.people.settings.decisions == mark(others) else None
+
+
+def _catch_up(library: Held, *, jobs: int = -1, progress: bool = False) -> bool:
+    """Group people anew where they do not show all decisions, as something was broken off or written by hand.
+
+    Returns:
+        Whether that was done. It is not where there is no decision or no face table, or where decisions contradict
+        each other: what is corrected then is the people as they are.
+    """
+    if library.result is None or library.in_step or not library.decisions or library.table_file is None:
+        return False
+    from facecluster.library.build import build  # scikit-learn is loaded only where people are grouped
+
+    try:
+        resolve(library.decisions, library.table.faces)
+    except FaceclusterError:
+        return False
+    build(library, library.table, source=str(library.table_file), jobs=jobs, progress=progress)
+    _log.warning(
+        "%s did not show all decisions of %s; people were grouped anew first", CLUSTERS, library.ledger
+    )
+    return True
 
 
 def _put_back(library: Held, target: Decision) -> Correction | None:
@@ -263,8 +316,8 @@ def _put_back(library: Held, target: Decision) -> Correction | None:
     if patched is None:
         return None
     result, changed = patched
-    left = [decision for decision in library.decisions if decision.id != target.id]
-    result = _renamed(result, left, changed)
+    decisions = [*library.decisions, decisions_jsonl.decide(Undo(target.id), library.decisions)]
+    result = _renamed(result, decisions, changed)
     now, then = ({person.name for person in of.people} for of in (library.people, result))
     return (result, changed) if now <= then | {None} else None
 
@@ -325,8 +378,10 @@ def _keep(
         renamed = _renamed(before, decisions, {person.id for person in before.people})
         result = replace(renamed, changes=Changes())
     shows = changed is not None
+    settings = replace(result.settings, made_of="")  # a full run makes others of the same faces
     if in_step and shows:
-        result = replace(result, settings=replace(result.settings, decisions=mark(decisions)))
+        settings = replace(settings, decisions=mark(decisions))
+    result = replace(result, settings=settings)
     library.record(decision)
     if changed is not None:
         try:
