@@ -317,8 +317,10 @@ def _keep(
         renamed = _renamed(before, decisions, {person.id for person in before.people})
         result = replace(renamed, changes=Changes())
     shows = changed is not None
+    settings = replace(result.settings, made_of="")
     if in_step and shows:
-        result = replace(result, settings=replace(result.settings, decisions=mark(decisions)))
+        settings = replace(settings, decisions=mark(decisions))
+    result = replace(result, settings=settings)
     library.record(decision)
     if changed is not None:
         try:

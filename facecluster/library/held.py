@@ -46,9 +46,12 @@ class Held:
         ledger: the file of the decisions.
         decisions: what a person said, in order of time.
         table_file: the face table that the people are of, where it lies now; None: it is not known, or not there.
+        may_lose_names: whether people may lose names that no decision gives, see `build.keep_to`.
     """
 
-    def __init__(self, directory: Path, result: Result | None, stack: ExitStack) -> None:
+    def __init__(
+        self, directory: Path, result: Result | None, stack: ExitStack, *, may_lose_names: bool = False
+    ) -> None:
         """See `open`, which makes one."""
         from facecluster.formats import decisions_jsonl
         from facecluster.formats.clusters_json import Texts
@@ -59,13 +62,21 @@ class Held:
             None if result is None else result.settings.decisions_file, directory
         )
         self.decisions: list[Decision] = decisions_jsonl.read(self.ledger)
+        self.may_lose_names = may_lose_names
         self._stack = stack
         self._table: FaceTable | None = None
         self._pictures: dict[str, Picture] | None = None
         self._texts = Texts()
 
     @classmethod
-    def open(cls, source: str | os.PathLike[str], *, new: bool = False, wait_s: float = WAIT_S) -> Self:
+    def open(
+        cls,
+        source: str | os.PathLike[str],
+        *,
+        new: bool = False,
+        wait_s: float = WAIT_S,
+        may_lose_names: bool = False,
+    ) -> Self:
         """Open a library, and keep other processes from it until it is closed.
 
         Args:
@@ -73,6 +84,7 @@ class Held:
             new: make the folder if it is not there, and go on where nobody has been grouped yet. A record that is
                 damaged is set aside then, as it is made anew.
             wait_s: seconds to wait while another process is at work in it.
+            may_lose_names: people may lose names that no decision gives, as where the file of the decisions is gone.
 
         Raises:
             UsageError: an empty name.
@@ -95,7 +107,7 @@ class Held:
                 raise FaceclusterError(
                     f"{text}: holds no {CLUSTERS}; give a folder that cluster or run wrote"
                 )
-            return cls(directory, result, stack.pop_all())
+            return cls(directory, result, stack.pop_all(), may_lose_names=may_lose_names)
         raise AssertionError("a stack swallows nothing")
 
     def close(self) -> None:
