@@ -294,6 +294,9 @@ def test_names_without_decisions_stop_and_are_told_by_name(out: Path, tmp_path: 
     )
     with pytest.raises(DecisionsLackError):
         again(out)
+    ledger.write_bytes(whole[: whole.index(b"\n") + 1])
+    assert "gave 1 person a name" in cli("undo", out).stderr
+    assert record.read_bytes() == before
     ledger.write_bytes(whole)
     cluster(out)
     with Library.open(out) as library:

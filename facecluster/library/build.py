@@ -18,13 +18,13 @@ import numpy as np
 from blake3 import blake3
 
 from facecluster.encoding.forgotten import without_places
-from facecluster.errors import DecisionsLackError, FaceclusterError
+from facecluster.errors import FaceclusterError
 from facecluster.formats import decisions_jsonl, forgotten_jsonl
 from facecluster.identity.assured import Namesakes, lapsed, namesakes
 from facecluster.identity.changes import match_faces
 from facecluster.identity.cluster import Clustering, cluster_faces, would_merge
 from facecluster.identity.constraints import Constraints, resolve
-from facecluster.identity.decisions import Decision, Name, mark
+from facecluster.identity.decisions import Decision, mark
 from facecluster.identity.rules import Rules
 from facecluster.library.held import Held, seen_from
 from facecluster.library.lineage import clustering_of
@@ -34,7 +34,6 @@ from facecluster.library.update import Standing, named_apart, with_ids_and_names
 from facecluster.library.update import update as update_result
 from facecluster.result import Changes, Person, Result, ResultSettings, columns
 from facecluster.table import FaceTable
-from facecluster.text import many, printable
 
 _log = logging.getLogger(__name__)
 
@@ -120,14 +119,14 @@ def build(
     Raises:
         TableError: an encoder nobody knows.
         OutputError: the folder cannot be written, or holds files of the user's under names that are needed.
-        DecisionsLackError: no decision gives somebody's name any more, see `keep_to`.
+        DecisionsLackError: no decision gives somebody's name any more, see `Held.keep_to`.
         FaceclusterError: a decision cannot be read, they contradict each other, or `agree` said no.
     """
     earlier = library.result
     chosen = choose(
         choices, None if earlier is None or defaults else earlier.settings, table.settings.encoder
     )
-    nameless = keep_to(library, decisions)
+    nameless = library.keep_to(decisions)
     if decisions is None and earlier is not None and earlier.settings.decisions and not library.decisions:
         _log.warning(
             "%s: the people there were made with the decisions of %s, which are not there; give the file",
@@ -159,40 +158,6 @@ def build(
         raise FaceclusterError("the people stay as they were, as you said no")
     library.save(result, pictures=table.photos.pictures(), changed=made.changed, jobs=jobs, progress=progress)
     return built
-
-
-def keep_to(library: Held, decisions: Path | None) -> tuple[Person, ...]:
-    """Keep to a file of decisions, and make sure that it gives people the names that they have.
-
-    Args:
-        library: whose file it will be.
-        decisions: None: the file that the library keeps to.
-
-    Returns:
-        People whose names no decision gives; somebody only where they may lose them.
-
-    Raises:
-        DecisionsLackError: no decision gives somebody's name, as where the file is gone or was cut short.
-        FaceclusterError: the file cannot be read.
-    """
-    if decisions is not None:
-        library.follow(decisions)
-    earlier = library.result
-    if earlier is None or library.in_step:
-        return ()
-    acts = [decision.act for decision in library.decisions]
-    given = {act.name.casefold() for act in acts if isinstance(act, Name) and act.name is not None}
-    nameless = tuple(
-        person for person in earlier.people if person.name is not None and person.name.casefold() not in given
-    )
-    if nameless and not library.may_lose_names:
-        names = [f"{printable(person.name or '')} ({person.id})" for person in nameless]
-        then = None if decisions is not None else earlier.settings.decisions_file
-        raise DecisionsLackError(
-            f"{then or library.ledger}: lacks the decisions that gave {many(len(names), 'person', 'people')} a name, "
-            f"so nothing was changed: {', '.join(names)}. Put the file back from a backup"
-        )
-    return nameless
 
 
 def settings_of(

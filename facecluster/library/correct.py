@@ -201,8 +201,10 @@ def undo(library: Held, which: str | None = None, *, jobs: int = -1, progress: b
     table.
 
     Raises:
+        DecisionsLackError: no decision gives somebody's name, see `Held.keep_to`.
         FaceclusterError: there is none, or it is undone already.
     """
+    library.keep_to(None)
     target = _to_undo(library, which)
     root = target
     by_id = {decision.id: decision for decision in library.decisions}

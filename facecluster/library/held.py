@@ -20,15 +20,16 @@ from facecluster.durable.lock import hold
 from facecluster.durable.own_files import ResultFolder
 from facecluster.durable.own_list import RESULT_MARKER
 from facecluster.durable.whole_file import cannot_write
-from facecluster.errors import FaceclusterError, TableError, UsageError
+from facecluster.errors import DecisionsLackError, FaceclusterError, TableError, UsageError
 from facecluster.library.layout import CLUSTERS, DAMAGED, LOCK, PENDING, TABLE, folder_of
+from facecluster.text import many, printable
 
 if TYPE_CHECKING:  # NumPy is loaded when there is work to do
     from typing_extensions import Self
 
     from facecluster.formats.forgotten_jsonl import Place
     from facecluster.identity.decisions import Decision
-    from facecluster.result import Result
+    from facecluster.result import Person, Result
     from facecluster.table import FaceTable, Picture
 
 _log = logging.getLogger(__name__)
@@ -46,7 +47,7 @@ class Held:
         ledger: the file of the decisions.
         decisions: what a person said, in order of time.
         table_file: the face table that the people are of, where it lies now; None: it is not known, or not there.
-        may_lose_names: whether people may lose names that no decision gives, see `build.keep_to`.
+        may_lose_names: whether people may lose names that no decision gives, see `keep_to`.
     """
 
     def __init__(
@@ -219,15 +220,41 @@ class Held:
         own = os.path.realpath(self.directory / DECISIONS)
         return None if os.path.realpath(self.ledger) == own else os.path.abspath(self.ledger)
 
-    def follow(self, ledger: Path) -> None:
-        """Keep to another file of decisions from now on.
+    def keep_to(self, ledger: Path | None) -> tuple[Person, ...]:
+        """Keep to a file of decisions from now on, and make sure that it gives people the names that they have.
+
+        Args:
+            ledger: None: the file that the library keeps to.
+
+        Returns:
+            People whose names no decision gives; nobody unless names may be lost.
 
         Raises:
-            FaceclusterError: it cannot be read.
+            DecisionsLackError: no decision gives somebody's name, as where the file is gone or was cut short.
+            FaceclusterError: the file cannot be read.
         """
         from facecluster.formats import decisions_jsonl
+        from facecluster.identity.decisions import Name
 
-        self.decisions, self.ledger = decisions_jsonl.read(ledger), ledger
+        if ledger is not None:
+            self.decisions, self.ledger = decisions_jsonl.read(ledger), ledger
+        if self.result is None or self.in_step:
+            return ()
+        acts = [decision.act for decision in self.decisions]
+        given = {act.name.casefold() for act in acts if isinstance(act, Name) and act.name is not None}
+        nameless = tuple(
+            person
+            for person in self.result.people
+            if person.name is not None and person.name.casefold() not in given
+        )
+        if nameless and not self.may_lose_names:
+            then = None if ledger is not None else self.result.settings.decisions_file
+            named = ", ".join(f"{printable(person.name or '')} ({person.id})" for person in nameless)
+            raise DecisionsLackError(
+                f"{then or self.ledger}: lacks the decisions that gave {many(len(nameless), 'person', 'people')} a "
+                f"name, so nothing was changed: {named}. Put the file back from a backup"
+            )
+        return nameless
 
     def reload(self) -> None:
         """Read all of it again: somebody else wrote its files."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from facecluster.encoding.keep import Keep
 from facecluster.encoding.pipeline import Encoded, encode_photos
-from facecluster.library.build import Built, build, keep_to
+from facecluster.library.build import Built, build
 from facecluster.library.held import Held
 from facecluster.library.layout import TABLE
 from facecluster.library.settings import Choices, encoding_of, remembered_encoding, settings_in
@@ -72,7 +72,7 @@ def run(
         FaceclusterError: as `encode_photos` and `build` raise it.
     """
     file = library.directory / TABLE
-    keep_to(library, decisions)
+    library.keep_to(decisions)
     chosen, earlier = dict(encoding or {}), None if defaults else settings_in(file)
     options = encoding_of(chosen, earlier)
     done = encode_photos(
