@@ -122,7 +122,9 @@ class People:
         return f"People: {many(len(self), 'person', 'people')}, {n_placed} of {many(len(self.table.faces), 'face')}"
 
 
-def open(library: OnePath, *, new: bool = False) -> Library:  # noqa: A001 - as `fc.open` reads best
+def open(  # noqa: A001 - as `fc.open` reads best
+    library: OnePath, *, new: bool = False, may_lose_names: bool = False
+) -> Library:
     """Open a library, a folder of people as `facecluster run` keeps it, and lock it until it is closed.
 
         with fc.open("people") as library:
@@ -135,13 +137,14 @@ def open(library: OnePath, *, new: bool = False) -> Library:  # noqa: A001 - as 
     Args:
         library: the folder, or its clusters.json.
         new: make the folder if it is not there.
+        may_lose_names: go on where decisions are missing that gave people their names.
 
     Raises:
         OutputError: another process has it, or it cannot be written.
         FaceclusterError: it is no library, or a file of it cannot be read.
     """
     _check_type("library", library, (str, os.PathLike), "a path")
-    return Library.open(library, new=new)
+    return Library.open(library, new=new, may_lose_names=may_lose_names)
 
 
 def read(file: OnePath | BinaryIO) -> FaceTable:

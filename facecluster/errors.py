@@ -6,7 +6,8 @@
     ├── TableError              a face table cannot be read, or does not fit its use
     │   └── UnsafePickleError   a pickle wants to do more than hold numbers
     ├── PhotoError              one photo cannot be read; in a batch it becomes a row with a reason
-    └── OutputError             a result cannot be written: disk full, no permission, not ours to replace
+    ├── OutputError             a result cannot be written: disk full, no permission, not ours to replace
+    └── DecisionsLackError      what a person said is not there any more, and people would lose names
 
 The message says what is wrong, where, and what to do. The command line prints it on stderr, without a traceback.
 """
@@ -44,3 +45,7 @@ class PhotoError(FaceclusterError):
 
 class OutputError(FaceclusterError):
     """A result cannot be written."""
+
+
+class DecisionsLackError(FaceclusterError):
+    """No decision gives names that people have; the file of the decisions is gone or was cut short."""

@@ -324,7 +324,9 @@ def test_decisions_beside_the_result_or_elsewhere_are_kept_to(
     assert [p["name"] for p in record(tmp_path / "a")["people"]] == ["Zoë", None]
     ledger.unlink()
     caplog.clear()
-    assert run(file, "-o", tmp_path / "a").exit_code == 0
+    result = run(file, "-o", tmp_path / "a")
+    assert (result.exit_code, f"{ledger}: lacks the decisions" in result.stderr) == (1, True)
+    assert run(file, "-o", tmp_path / "a", "-y").exit_code == 0
     assert f"made with the decisions of {ledger}, which are not there; give the file" in caplog.text
     assert [p["name"] for p in record(tmp_path / "a")["people"]] == [None, None]
     result = run(file, "-o", tmp_path / "a", "--decisions", tmp_path / "none.jsonl")

@@ -611,7 +611,7 @@ def test_two_people_of_one_name_are_told_with_both_lines(out: Path) -> None:
     done("name", out, "person-0001", "Anna")
     here = file.read_bytes()
     file.unlink()
-    cluster(out.parent)
+    done("cluster", out.parent / "faces.npz", "-o", out, "-y")
     done("name", out, "person-0002", "ANNA")
     file.write_bytes(file.read_bytes() + here)
     first, second = (line["id"] for line in lines(out)[::-1])
@@ -641,7 +641,10 @@ def test_file_of_decisions_is_used_again_without_being_named(out: Path, tmp_path
     assert result_of(out).settings.decisions_file == str(file)
     assert not (out / "decisions.jsonl").exists()
     file.rename(tmp_path / "gone.jsonl")
-    assert "mine.jsonl, which are not there; give the file" in done("cluster", table, *options).stderr
+    assert (
+        "mine.jsonl: lacks the decisions that gave 1 person a name" in run("cluster", table, *options).stderr
+    )
+    assert "mine.jsonl, which are not there; give the file" in done("cluster", table, *options, "-y").stderr
     own = out / "decisions.jsonl"
     (tmp_path / "gone.jsonl").rename(own)
     done("cluster", table, *options, "--decisions", own)

@@ -349,6 +349,21 @@ def test_run_finds_people_and_a_second_run_does_not_encode_its_results(
     assert "8 photos with 8 faces; 0 without a face, 0 unreadable, 8 known from before" in err
 
 
+def test_run_tells_which_encoding_is_as_last_time(portraits: list[Path], tmp_path: Path) -> None:
+    arguments = ["run", *portraits, "-o", tmp_path / "people", "-j", "1"]
+    code, _, err = run(*arguments, "--min-face", 40, "--mirror", "--min-images", 2)
+    assert (code, "as last time" in err) == (0, False), err
+    code, _, err = run(*arguments)
+    assert code == 0, err
+    assert (
+        "settings as last time: --min-face 40, --mirror, --min-images 2 (--default-settings goes back" in err
+    )
+    code, _, err = run(*arguments, "--no-mirror")
+    assert "settings as last time: --min-face 40, --min-images 2 (--default-settings goes back" in err
+    code, _, err = run(*arguments, "--default-settings")
+    assert (code, "as last time" in err) == (0, False), err
+
+
 def test_run_adds_photos_and_checks_them(portraits: list[Path], tmp_path: Path) -> None:
     people = tmp_path / "people"
     for some, n_photos in ((portraits[:4], 4), (portraits[4:], 8)):

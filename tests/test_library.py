@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -20,7 +21,7 @@ from tables import make_table, people
 
 import facecluster as fc
 from facecluster.cli import main
-from facecluster.errors import FaceclusterError, OutputError
+from facecluster.errors import DecisionsLackError, FaceclusterError, OutputError
 from facecluster.formats import face_table
 from facecluster.library import undo_patches
 from facecluster.library.library import Library
@@ -303,6 +304,109 @@ def test_who_has_no_face_left_is_told_by_name_and_comes_back(out: Path) -> None:
     with Library.open(out) as library:
         assert names_of(library.people) == {TWO: "Anna"}
         assert rows_of(library.people)[TWO] == [5, 6, 7, 8]
+
+
+def test_names_without_decisions_stop_and_are_told_by_name(out: Path, tmp_path: Path) -> None:
+    with Library.open(out) as library:
+        library.name(ONE, "Anna")
+        library.name(TWO, "Bea")
+    ledger, record = out / "decisions.jsonl", out / "clusters.json"
+    whole, before = ledger.read_bytes(), record.read_bytes()
+
+    def stopped(*options: object) -> str:
+        done = cli("cluster", out / "faces.npz", "-o", out, "-q", *options)
+        assert (done.exit_code, record.read_bytes()) == (1, before)
+        return done.stderr
+
+    ledger.write_bytes(whole[:-40])
+    told = stopped()
+    assert (
+        f"decisions.jsonl: lacks the decisions that gave 1 person a name, so nothing was changed: Bea ({TWO})"
+        in told
+    )
+    assert "Put the file back from a backup, or go on without these names with -y" in told
+    ledger.unlink()
+    assert f"gave 2 people a name, so nothing was changed: Anna ({ONE}), Bea ({TWO})" in stopped()
+    (tmp_path / "none.jsonl").touch()
+    assert "none.jsonl: lacks the decisions that gave 2 people" in stopped(
+        "--decisions", tmp_path / "none.jsonl"
+    )
+    with pytest.raises(DecisionsLackError):
+        again(out)
+    ledger.write_bytes(whole[: whole.index(b"\n") + 1])
+    assert "gave 1 person a name" in cli("undo", out).stderr
+    assert record.read_bytes() == before
+    ledger.write_bytes(whole)
+    cluster(out)
+    with Library.open(out) as library:
+        assert names_of(library.people) == {ONE: "Anna", TWO: "Bea"}
+    ledger.unlink()
+    told = cluster(out, "-q", "-y").stderr
+    assert told == f"no decision gives these names any more: {ONE} (Anna), 5 faces, {TWO} (Bea), 4 faces\n"
+    with Library.open(out) as library:
+        assert names_of(library.people) == {}
+    cluster(out)
+
+
+def test_names_that_were_taken_away_by_a_person_do_not_stop(out: Path, tmp_path: Path) -> None:
+    with Library.open(out) as library:
+        library.name(ONE, "Anna")
+        library.name(TWO, "Bea")
+        shutil.copytree(out, tmp_path / "earlier")
+        library.name(ONE, "")
+        library.undo(library.decisions[1].id)
+        ledger = library.ledger.read_bytes()
+    shutil.rmtree(out)
+    shutil.move(tmp_path / "earlier", out)
+    (out / "decisions.jsonl").write_bytes(ledger)  # as after a kill between the decisions and the people
+    assert "lacks" not in cluster(out).stderr
+    with Library.open(out) as library:
+        assert names_of(library.people) == {}
+
+
+def test_names_forgotten_in_another_library_of_the_file_stop(out: Path, tmp_path: Path) -> None:
+    with Library.open(out) as library:
+        library.name(TWO, "Bea")
+    other = [out / "faces.npz", "-o", tmp_path / "other", "-j", 1, "--link", "none"]
+    assert cli("cluster", *other, "--decisions", out / "decisions.jsonl").exit_code == 0
+    assert cli("forget", out, "--person", "Bea").exit_code == 0
+    done = cli("cluster", *other)
+    assert done.exit_code == 1
+    assert f"so nothing was changed: Bea ({TWO})" in done.stderr
+    assert cli("cluster", *other, "-y").exit_code == 0
+
+
+def test_who_is_somebody_else_now_is_told_with_the_other_name(out: Path, tmp_path: Path) -> None:
+    """The decisions of a second computer were put behind those of the first."""
+    with Library.open(out) as library:
+        library.name(ONE, "Anna")
+        library.name(TWO, "Bea")
+    shutil.copytree(out, tmp_path / "other")
+    with Library.open(out) as library:
+        library.merge(ONE, TWO)
+    with Library.open(tmp_path / "other") as library:
+        library.name(ONE, "Cleo")
+        library.split(TWO, f"{5:032x}-0")
+    with (out / "decisions.jsonl").open("ab") as file:
+        file.write((tmp_path / "other" / "decisions.jsonl").read_bytes())
+    with Library.open(out) as library:
+        before = library.people
+    told = cluster(out).stderr
+    with Library.open(out) as library:
+        there = {person.id for person in library.people.people}
+    gone = [person for person in before.people if person.id not in there]
+    assert "as none of their faces" not in told
+    assert all(f"{person.id} (Anna), {person.n_faces} faces, is person-" in told for person in gone)
+
+
+def test_named_people_with_fewer_faces_and_everybody_gone_are_told(out: Path) -> None:
+    decided(out, "named")
+    face_table.write(table_of([*range(7), 12]), out / "faces.npz")
+    told = cluster(out).stderr
+    assert "would go" not in told
+    assert f"gone, as none of their faces is there any more: {THREE}, 3 faces" in told
+    assert f"fewer faces than before: {TWO} (Anna): 2 faces, were 4" in told
+    assert "fewer faces" not in cluster(out).stderr
 
 
 def test_people_of_two_names_are_two_and_told_to_be_alike(out: Path) -> None:
@@ -589,7 +693,8 @@ def test_held_library_is_told_after_the_wait(out: Path, monkeypatch: pytest.Monk
         with pytest.raises(OutputError, match="another facecluster is at work on it; try again when it is"):
             Library.open(out, wait_s=0.2)
         before = (out / "clusters.json").read_bytes()
-        monkeypatch.setattr(Library.open.__func__, "__kwdefaults__", {"new": False, "wait_s": 0.2})  # type: ignore[attr-defined]
+        defaults = {"new": False, "wait_s": 0.2, "may_lose_names": False}
+        monkeypatch.setattr(Library.open.__func__, "__kwdefaults__", defaults)  # type: ignore[attr-defined]
         done = cli("name", out, ONE, "Anna")
         assert (done.exit_code, done.stdout) == (1, "")
         assert "another facecluster is at work on it" in done.stderr

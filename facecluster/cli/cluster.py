@@ -6,7 +6,8 @@ import functools
 import logging
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,14 +15,15 @@ import click
 
 from facecluster.cli.parameters import FLAGS, FloatRange, Folder
 from facecluster.cli.sources import warn_if_outdated
-from facecluster.cli.summary import cost, print_result, summary
-from facecluster.errors import UsageError
+from facecluster.cli.summary import cost, print_result, some_people, summary
+from facecluster.errors import DecisionsLackError, FaceclusterError, UsageError
 from facecluster.identity.gate import Limits
 from facecluster.library.layout import CLUSTERS
 from facecluster.library.settings import Choices
 
 if TYPE_CHECKING:  # NumPy and OpenCV are loaded when there is work to do
     from facecluster.library.build import Built
+    from facecluster.library.library import Library
 
 _LINKS = ("copy", "hardlink", "symlink", "none")
 
@@ -122,7 +124,11 @@ def library_options(function: Callable[..., Any]) -> Callable[..., Any]:
                 help="Begin with the defaults, in place of the options that DIR was made with last.",
             ),
             click.option(
-                "-y", "--yes", is_flag=True, help="Do not ask where other options would cost people."
+                "-y",
+                "--yes",
+                is_flag=True,
+                help="Do not ask where other options would cost people, and go on where decisions are missing that "
+                "gave people their names.",
             ),
         ]
     ):
@@ -169,7 +175,6 @@ def command(
     """
     from facecluster.formats import face_table
     from facecluster.library.build import build
-    from facecluster.library.library import Library
 
     if quiet:
         logging.getLogger("facecluster").setLevel(logging.ERROR)
@@ -177,7 +182,7 @@ def command(
     table = face_table.read(named)
     warn_if_outdated(table, file or encodings or "standard input")
     source = os.path.abspath(named) if isinstance(named, str) else None
-    with Library.open(output, new=True) as library:
+    with opened(output, yes=yes) as library:
         built = build(
             library,
             table,
@@ -202,8 +207,25 @@ def tell(built: Built, output: Path, *, as_json: bool, quiet: bool, verbose: boo
             "used: " + ", ".join(f"{k} {v}" for k, v in used.items() if not hasattr(v, "__dict__")), err=True
         )
     print_result(built.result, as_json=as_json)
+    if built.nameless:
+        click.echo(f"no decision gives these names any more: {some_people(built.nameless)}", err=True)
     if not quiet:
         click.echo(summary(built, output), err=True)
+
+
+@contextmanager
+def opened(output: Path, *, yes: bool) -> Iterator[Library]:
+    """Open a library, new or not, for a verb that groups its faces; `yes`: people may lose names."""
+    from facecluster.library.library import Library
+
+    try:
+        with Library.open(output, new=True, may_lose_names=yes) as library:
+            yield library
+    except DecisionsLackError as error:
+        raise FaceclusterError(
+            f"{error}, or go on without these names with -y (as when they were forgotten in another library that keeps "
+            "to this file)"
+        ) from error
 
 
 def agreement(*, yes: bool) -> Callable[[Built], bool]:

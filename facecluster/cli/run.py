@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from facecluster.cli.cluster import agreement, cluster_options, library_options, tell
+from facecluster.cli.cluster import agreement, cluster_options, library_options, opened, tell
 from facecluster.cli.encode import Request, encode_options, find, progress
 from facecluster.cli.encode import summary as encode_summary
 from facecluster.cli.parameters import Folder
@@ -54,7 +54,6 @@ def command(
     """
     import time
 
-    from facecluster.library.library import Library
     from facecluster.library.run import run
 
     start = time.monotonic()
@@ -63,7 +62,7 @@ def command(
             raise UsageError(f"{output}: the results would mix with the photos; give another folder with -o")
     if request.quiet:
         logging.getLogger("facecluster").setLevel(logging.ERROR)
-    with Library.open(output, new=True) as library:
+    with opened(output, yes=yes) as library:
         request = _there(request, library)
         paths = find(request)
         with progress(len(paths), quiet=request.quiet) as bar:

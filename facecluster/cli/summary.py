@@ -98,9 +98,14 @@ def summary(built: Built, directory: Path) -> str:
 
 def cost(built: Built) -> str:
     """Say who is lost with other settings, by name."""
-    named = [_who(person) for person in built.lost]
-    n = len(named)
-    return f"{many(n, 'person', 'people')} would go with these settings: {_some(named, _N_ALMOST)}"
+    gone = [one.person for one in built.gone if one.heir is None]
+    return f"{many(len(gone), 'person', 'people')} would go with these settings: {some_people(gone)}"
+
+
+def some_people(people: Sequence[Person]) -> str:
+    """Name the first people, those with a name before the others, and count the rest."""
+    ordered = sorted(people, key=lambda person: person.name is None)
+    return _some([_who(person) for person in ordered], _N_ALMOST)
 
 
 def _about_losses(built: Built) -> list[str]:
@@ -109,9 +114,22 @@ def _about_losses(built: Built) -> list[str]:
     if built.n_left_out:
         n = built.n_left_out
         lines.append(f"{many(n, 'face')} of the table {'is' if n == 1 else 'are'} forgotten, and left out")
-    named = [_who(person) for person in built.lost if person.name is not None]
-    if named:
-        lines.append(f"gone, as none of their faces is there any more: {', '.join(named)}")
+    became = [f"{_who(one.person)}, is {_called(one.heir)} now" for one in built.gone if one.heir is not None]
+    if became:
+        lines.append(_some(became, _N_ALMOST, "; "))
+    no_heir = [one for one in built.gone if one.heir is None]
+    for why, gone in (
+        ("none of their faces is there any more", [one.person for one in no_heir if not one.n_left]),
+        ("nobody has most of their faces now", [one.person for one in no_heir if one.n_left]),
+    ):
+        if gone:
+            lines.append(f"gone, as {why}: {some_people(gone)}")
+    if built.fewer:
+        fewer = [
+            f"{_called(person)}: {many(n, 'face')}, {'was' if person.n_faces == 1 else 'were'} {person.n_faces}"
+            for person, n in built.fewer
+        ]
+        lines.append(f"fewer faces than before: {_some(fewer, _N_ALMOST, '; ')}")
     lines += [
         f"{printable(_about(decision.act))}: none of the faces that it was about is there any more "
         f"(decision {decision.id}); it holds again when they are back"
@@ -144,17 +162,21 @@ def _about(act: Act) -> str:
 
 
 def _who(person: Person) -> str:
-    name = "" if person.name is None else f" ({printable(person.name)})"
-    return f"{person.id}{name}, {many(person.n_faces, 'face')}"
+    return f"{_called(person)}, {many(person.n_faces, 'face')}"
+
+
+def _called(person: Person) -> str:
+    return person.id if person.name is None else f"{person.id} ({printable(person.name)})"
 
 
 def _option(name: str, value: object) -> str:
     """Write a setting as the option that makes it."""
     from facecluster.cli.parameters import FLAGS
 
-    if name == "gate":
-        return "--gate" if value else "--no-gate"
-    return f"{FLAGS[name]} {value:g}" if isinstance(value, float) else f"{FLAGS[name]} {value}"
+    flag = FLAGS.get(name, "--" + name.replace("_", "-"))
+    if isinstance(value, bool):
+        return flag if value else "--no-" + flag.removeprefix("--")
+    return f"{flag} {value:g}" if isinstance(value, float) else f"{flag} {value}"
 
 
 def _about_update(update: Updated) -> list[str]:

@@ -21,6 +21,7 @@ from facecluster.encoding.forgotten import without_places
 from facecluster.errors import FaceclusterError
 from facecluster.formats import decisions_jsonl, forgotten_jsonl
 from facecluster.identity.assured import Namesakes, lapsed, namesakes
+from facecluster.identity.changes import match_faces
 from facecluster.identity.cluster import Clustering, cluster_faces, would_merge
 from facecluster.identity.constraints import Constraints, resolve
 from facecluster.identity.decisions import Decision, mark
@@ -31,12 +32,27 @@ from facecluster.library.make import make_result
 from facecluster.library.settings import Choices, Chosen, choose
 from facecluster.library.update import Standing, named_apart, with_ids_and_names
 from facecluster.library.update import update as update_result
-from facecluster.result import Changes, Person, Result, ResultSettings
+from facecluster.result import Changes, Person, Result, ResultSettings, columns
 from facecluster.table import FaceTable
 
 _log = logging.getLogger(__name__)
 
 _AS_BEFORE = Choices()
+
+
+@dataclass(frozen=True, eq=False)
+class Gone:
+    """Somebody of before whose id nobody has any more.
+
+    Attributes:
+        person: as it was.
+        heir: who has most of those of the faces that are still there; None: nobody.
+        n_left: how many of the faces are still there, with anybody or nobody.
+    """
+
+    person: Person
+    heir: Person | None
+    n_left: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,8 +62,10 @@ class Built:
     Attributes:
         result: who is who.
         chosen: what it was made with, and what of that was remembered.
-        lost: people of before who have no face any more or are somebody else's, as they were, but for those whom a
-            person merged or took apart.
+        gone: people of before whose ids nobody has any more, but for those whom a person merged or took apart.
+        fewer: people of before who have a name and have fewer faces now, as they were, each with how many.
+        nameless: people of before, as they were, whose names no decision gives any more.
+        other_settings: whether the people of before were made with other settings.
         lapsed: decisions that find none of their faces any more.
         namesakes: people who were given one name, by id: the first lost it to the second; and the decisions.
         alike: people of different names, by id, whose faces would make them one person.
@@ -56,7 +74,10 @@ class Built:
 
     result: Result
     chosen: Chosen
-    lost: tuple[Person, ...] = ()
+    gone: tuple[Gone, ...] = ()
+    fewer: tuple[tuple[Person, int], ...] = ()
+    nameless: tuple[Person, ...] = ()
+    other_settings: bool = False
     lapsed: tuple[Decision, ...] = ()
     namesakes: tuple[tuple[str, str, tuple[Decision, Decision]], ...] = ()
     alike: tuple[tuple[str, str], ...] = ()
@@ -91,22 +112,22 @@ def build(
         decisions: a file of decisions; None: that of the library.
         sources: absolute paths of what was searched for photos, to be remembered.
         update: leave the people who are there as they are, and place new faces only.
-        agree: asked before anything is written where people would be lost; False: nothing is.
+        agree: asked before anything is written where other settings would cost people; False: nothing is.
         jobs: threads; -1 is one a core.
         progress: show a bar on stderr where that is a terminal.
 
     Raises:
         TableError: an encoder nobody knows.
         OutputError: the folder cannot be written, or holds files of the user's under names that are needed.
+        DecisionsLackError: no decision gives somebody's name any more, see `Held.keep_to`.
         FaceclusterError: a decision cannot be read, they contradict each other, or `agree` said no.
     """
     earlier = library.result
     chosen = choose(
         choices, None if earlier is None or defaults else earlier.settings, table.settings.encoder
     )
-    if decisions is not None:
-        library.follow(decisions)
-    elif earlier is not None and earlier.settings.decisions and not library.decisions:
+    nameless = library.keep_to(decisions)
+    if decisions is None and earlier is not None and earlier.settings.decisions and not library.decisions:
         _log.warning(
             "%s: the people there were made with the decisions of %s, which are not there; give the file",
             library.directory, earlier.settings.decisions_file or decisions_jsonl.DECISIONS,
@@ -122,7 +143,10 @@ def build(
     built = Built(
         result=result,
         chosen=chosen,
-        lost=() if earlier is None else _lost(earlier, result),
+        gone=() if earlier is None else _gone(earlier, result),
+        fewer=() if earlier is None else _fewer(earlier, result),
+        nameless=nameless,
+        other_settings=earlier is not None and _other_settings(earlier.settings, settings),
         lapsed=tuple(lapsed(library.decisions, table.faces)),
         namesakes=_namesakes(result, namesakes(library.decisions, table.faces, made.clustering.label)),
         alike=_alike(
@@ -130,7 +154,7 @@ def build(
         ),
         n_left_out=n_faces - len(table.faces),
     )
-    if built.lost and not agree(built):
+    if built.other_settings and any(one.heir is None for one in built.gone) and not agree(built):
         raise FaceclusterError("the people stay as they were, as you said no")
     library.save(result, pictures=table.photos.pictures(), changed=made.changed, jobs=jobs, progress=progress)
     return built
@@ -253,11 +277,39 @@ def _alike(
     )
 
 
-def _lost(earlier: Result, result: Result) -> tuple[Person, ...]:
-    """People of before who are nobody now: not there, nor part of somebody."""
+def _other_settings(then: ResultSettings, now: ResultSettings) -> bool:
+    """Whether faces are found, encoded, or grouped otherwise than they were."""
+    return then.rules != now.rules or then.faces.key() != now.faces.key()
+
+
+def _gone(earlier: Result, result: Result) -> tuple[Gone, ...]:
+    """Find people of before whose id nobody has now, or ever had."""
     there = {person.id for person in result.people}
     there |= {own for person in result.people for own in person.former}
-    return tuple(person for person in earlier.people if person.id not in there)
+    numbers = [number for number, person in enumerate(earlier.people) if person.id not in there]
+    if not numbers:
+        return ()
+    old, new = columns(earlier), columns(result)
+    rows_old, rows_new = match_faces(old, new)
+    was, now = old.person[rows_old], new.person[rows_new]
+    gone = []
+    for number in numbers:
+        left = now[was == number]
+        counts = np.bincount(left + 1, minlength=1)
+        most = int(counts.argmax())
+        heir = result.people[most - 1] if most > 0 and 2 * counts[most] > len(left) else None
+        gone.append(Gone(earlier.people[number], heir, len(left)))
+    return tuple(gone)
+
+
+def _fewer(earlier: Result, result: Result) -> tuple[tuple[Person, int], ...]:
+    """Find people with a name who are there and have fewer faces than they had."""
+    n_now = {person.id: person.n_faces for person in result.people}
+    return tuple(
+        (person, n_now[person.id])
+        for person in earlier.people
+        if person.name is not None and n_now.get(person.id, person.n_faces) < person.n_faces
+    )
 
 
 def _namesakes(

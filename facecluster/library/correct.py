@@ -215,8 +215,10 @@ def undo(library: Held, which: str | None = None, *, jobs: int = -1, progress: b
     is finished and nothing else is taken back.
 
     Raises:
+        DecisionsLackError: no decision gives somebody's name, see `Held.keep_to`.
         FaceclusterError: there is none, or it is undone already.
     """
+    library.keep_to(None)
     broken_off = _broken_off(library) if which is None else None
     if _catch_up(library, jobs=jobs, progress=progress) and broken_off is not None:
         _, finished = _undoing(library, broken_off)
@@ -240,6 +242,8 @@ def undo(library: Held, which: str | None = None, *, jobs: int = -1, progress: b
         _log.warning("%s does not show it yet, as %s; cluster again to see it", CLUSTERS, why)
         return kept
     from facecluster.library.build import build  # scikit-learn is loaded only where people are grouped
+
+    library.check_ours()
 
     table, source = library.table, str(library.table_file)
     try:
@@ -300,6 +304,7 @@ def _catch_up(library: Held, *, jobs: int = -1, progress: bool = False) -> bool:
         resolve(library.decisions, library.table.faces)
     except FaceclusterError:
         return False
+    library.check_ours()
     build(library, library.table, source=str(library.table_file), jobs=jobs, progress=progress)
     _log.warning(
         "%s did not show all decisions of %s; people were grouped anew first", CLUSTERS, library.ledger

@@ -21,15 +21,16 @@ from facecluster.durable.lock import hold
 from facecluster.durable.own_files import ResultFolder
 from facecluster.durable.own_list import RESULT_MARKER
 from facecluster.durable.whole_file import cannot_write
-from facecluster.errors import FaceclusterError, OutputError, TableError, UsageError
+from facecluster.errors import DecisionsLackError, FaceclusterError, OutputError, TableError, UsageError
 from facecluster.library.layout import CLUSTERS, DAMAGED, LOCK, PENDING, REPLACED, TABLE, folder_of, free_name
+from facecluster.text import many, printable
 
 if TYPE_CHECKING:  # NumPy is loaded when there is work to do
     from typing_extensions import Self
 
     from facecluster.formats.forgotten_jsonl import Place
     from facecluster.identity.decisions import Decision
-    from facecluster.result import Result
+    from facecluster.result import Person, Result
     from facecluster.table import FaceTable, Picture
 
 _log = logging.getLogger(__name__)
@@ -47,9 +48,12 @@ class Held:
         ledger: the file of the decisions.
         decisions: what a person said, in order of time.
         table_file: the face table that the people are of, where it lies now; None: it is not known, or not there.
+        may_lose_names: whether people may lose names that no decision gives, see `keep_to`.
     """
 
-    def __init__(self, directory: Path, result: Result | None, stack: ExitStack) -> None:
+    def __init__(
+        self, directory: Path, result: Result | None, stack: ExitStack, *, may_lose_names: bool = False
+    ) -> None:
         """See `open`, which makes one."""
         from facecluster.formats import decisions_jsonl
         from facecluster.formats.clusters_json import Texts
@@ -60,13 +64,21 @@ class Held:
             None if result is None else result.settings.decisions_file, directory
         )
         self.decisions: list[Decision] = decisions_jsonl.read(self.ledger)
+        self.may_lose_names = may_lose_names
         self._stack = stack
         self._table: FaceTable | None = None
         self._pictures: dict[str, Picture] | None = None
         self._texts = Texts()
 
     @classmethod
-    def open(cls, source: str | os.PathLike[str], *, new: bool = False, wait_s: float = WAIT_S) -> Self:
+    def open(
+        cls,
+        source: str | os.PathLike[str],
+        *,
+        new: bool = False,
+        wait_s: float = WAIT_S,
+        may_lose_names: bool = False,
+    ) -> Self:
         """Open a library, and keep other processes from it until it is closed.
 
         Args:
@@ -74,6 +86,7 @@ class Held:
             new: make the folder if it is not there, and go on where nobody has been grouped yet. A record that is
                 damaged is set aside then, as it is made anew; of one that is not as we left it a copy is kept.
             wait_s: seconds to wait while another process is at work in it.
+            may_lose_names: people may lose names that no decision gives, as where the file of the decisions is gone.
 
         Raises:
             UsageError: an empty name.
@@ -96,7 +109,7 @@ class Held:
                 raise FaceclusterError(
                     f"{text}: holds no {CLUSTERS}; give a folder that cluster or run wrote"
                 )
-            return cls(directory, result, stack.pop_all())
+            return cls(directory, result, stack.pop_all(), may_lose_names=may_lose_names)
         raise AssertionError("a stack swallows nothing")
 
     def close(self) -> None:
@@ -208,15 +221,41 @@ class Held:
         own = os.path.realpath(self.directory / DECISIONS)
         return None if os.path.realpath(self.ledger) == own else os.path.abspath(self.ledger)
 
-    def follow(self, ledger: Path) -> None:
-        """Keep to another file of decisions from now on.
+    def keep_to(self, ledger: Path | None) -> tuple[Person, ...]:
+        """Keep to a file of decisions from now on, and make sure that it gives people the names that they have.
+
+        Args:
+            ledger: None: the file that the library keeps to.
+
+        Returns:
+            People whose names no decision gives; nobody unless names may be lost.
 
         Raises:
-            FaceclusterError: it cannot be read.
+            DecisionsLackError: no decision gives somebody's name, as where the file is gone or was cut short.
+            FaceclusterError: the file cannot be read.
         """
         from facecluster.formats import decisions_jsonl
+        from facecluster.identity.decisions import Name
 
-        self.decisions, self.ledger = decisions_jsonl.read(ledger), ledger
+        if ledger is not None:
+            self.decisions, self.ledger = decisions_jsonl.read(ledger), ledger
+        if self.result is None or self.in_step:
+            return ()
+        acts = [decision.act for decision in self.decisions]
+        given = {act.name.casefold() for act in acts if isinstance(act, Name) and act.name is not None}
+        nameless = tuple(
+            person
+            for person in self.result.people
+            if person.name is not None and person.name.casefold() not in given
+        )
+        if nameless and not self.may_lose_names:
+            then = None if ledger is not None else self.result.settings.decisions_file
+            named = ", ".join(f"{printable(person.name or '')} ({person.id})" for person in nameless)
+            raise DecisionsLackError(
+                f"{then or self.ledger}: lacks the decisions that gave {many(len(nameless), 'person', 'people')} a "
+                f"name, so nothing was changed: {named}. Put the file back from a backup"
+            )
+        return nameless
 
     def reload(self) -> None:
         """Read all of it again: somebody else wrote its files."""
@@ -254,13 +293,21 @@ class Held:
         """
         from facecluster.formats import decisions_jsonl
 
+        self.check_ours()
+        decisions_jsonl.append(self.ledger, decision)
+        self.decisions.append(decision)
+
+    def check_ours(self) -> None:
+        """Make sure that clusters.json is as we left it, and may be replaced.
+
+        Raises:
+            OutputError: it is not.
+        """
         if not ResultFolder(self.directory, (), scope=[CLUSTERS]).has(CLUSTERS):
             raise OutputError(
                 f"{self.directory / CLUSTERS}: not as facecluster left it (is it from a backup?); run cluster into "
                 "this folder again, which mends it. Nothing was changed"
             )
-        decisions_jsonl.append(self.ledger, decision)
-        self.decisions.append(decision)
 
     def save(
         self,

@@ -32,11 +32,18 @@ class Library(Held):
     """A folder of people, open for one process; use it in a `with` statement, or `close` it."""
 
     @classmethod
-    def open(cls, source: str | os.PathLike[str], *, new: bool = False, wait_s: float = WAIT_S) -> Self:
+    def open(
+        cls,
+        source: str | os.PathLike[str],
+        *,
+        new: bool = False,
+        wait_s: float = WAIT_S,
+        may_lose_names: bool = False,
+    ) -> Self:
         """Open a library as `Held.open` does, and place the photos of a watch that are not in its files yet."""
         from facecluster.library.pending import take_in
 
-        library = super().open(source, new=new, wait_s=wait_s)
+        library = super().open(source, new=new, wait_s=wait_s, may_lose_names=may_lose_names)
         try:
             take_in(library)
         except BaseException:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from facecluster.encoding.pipeline import Encoded, encode_photos
 from facecluster.library.build import Built, build
 from facecluster.library.held import Held
 from facecluster.library.layout import TABLE
-from facecluster.library.settings import Choices, encoding_of, settings_in
+from facecluster.library.settings import Choices, encoding_of, remembered_encoding, settings_in
 
 _log = logging.getLogger(__name__)
 
@@ -72,7 +72,9 @@ def run(
         FaceclusterError: as `encode_photos` and `build` raise it.
     """
     file = library.directory / TABLE
-    options = encoding_of(dict(encoding or {}), None if defaults else settings_in(file))
+    library.keep_to(decisions)
+    chosen, earlier = dict(encoding or {}), None if defaults else settings_in(file)
+    options = encoding_of(chosen, earlier)
     done = encode_photos(
         paths, options, output=file, jobs=jobs, fresh=fresh, remake=True, keep=keep, advance=advance
     )
@@ -91,4 +93,5 @@ def run(
         jobs=jobs,
         progress=progress,
     )
-    return Ran(done, built)
+    remembered = remembered_encoding(chosen, earlier) | built.chosen.remembered
+    return Ran(done, replace(built, chosen=replace(built.chosen, remembered=remembered)))

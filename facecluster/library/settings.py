@@ -49,7 +49,8 @@ class Chosen:
         rules: of clustering.
         eps: as the user chose it; None: the default of the encoder.
         link: how the folders hold photos.
-        remembered: choices of last time that are not the defaults, by name of the field of `Choices`.
+        remembered: choices of last time that are not the defaults, by name of the field of `Choices`, and of a run also
+            of `EncodeOptions`.
     """
 
     rules: Rules
@@ -133,6 +134,12 @@ def encoding_of(chosen: dict[str, Any], earlier: Settings | None) -> EncodeOptio
 
     before = {} if earlier is None else vars(remembered_options(earlier))
     return EncodeOptions(**before | chosen)
+
+
+def remembered_encoding(chosen: dict[str, Any], earlier: Settings | None) -> dict[str, Any]:
+    """Say what `encoding_of` takes from the face table that is not the default, by field of `EncodeOptions`."""
+    usual, used = vars(encoding_of({}, None)), vars(encoding_of(chosen, earlier))
+    return {name: value for name, value in used.items() if name not in chosen and value != usual[name]}
 
 
 def settings_in(output: Path | None) -> Settings | None:

@@ -199,7 +199,7 @@ class Watch:
         """
         library, file = self._library, self._directory / TABLE
         if self._decisions is not None:
-            library.follow(self._decisions)
+            library.keep_to(self._decisions)
         result = library.result
         if result is not None and result.settings.table != TABLE:
             raise FaceclusterError(
