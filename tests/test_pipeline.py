@@ -398,7 +398,10 @@ def test_reading_a_table_back_gives_the_same_table(album: Path, tmp_path: Path) 
 
 
 def start(album: Path, output: Path, *, new_session: bool = False) -> subprocess.Popen[str]:
-    """Start encode in a process, and wait until it has done a photo but not all."""
+    """Start encode in a process on these and more photos, and wait until it has done one, but not nearly all."""
+    with Image.open(album / "photo-0.jpg") as photo:
+        for i in range(40):  # a busy machine may look at the process late
+            photo.crop((0, 0, photo.width - i, photo.height)).save(album / f"z-{i}.jpg")
     process = subprocess.Popen(
         [sys.executable, "-m", "facecluster", "encode", album, "-o", output, "-j", "1"],
         stdout=subprocess.PIPE,
@@ -428,7 +431,7 @@ def test_killed_and_run_again_gives_what_a_fresh_run_gives(
         partial.write(b"\x10\0\0\0torn")  # as a power cut leaves it
     with caplog.at_level("INFO", logger="facecluster"):
         resumed = run(album, output)
-    assert 1 <= resumed.n_reused < 9
+    assert 1 <= resumed.n_reused < 49
     assert "going on with an interrupted run" in caplog.text
     run(album, fresh)
     assert output.read_bytes() == fresh.read_bytes()
