@@ -402,13 +402,18 @@ def start(album: Path, output: Path, *, new_session: bool = False) -> subprocess
     with Image.open(album / "photo-0.jpg") as photo:
         for i in range(40):  # a busy machine may look at the process late
             photo.crop((0, 0, photo.width - i, photo.height)).save(album / f"z-{i}.jpg")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "facecluster", "encode", album, "-o", output, "-j", "1"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=new_session,
-    )
+    # A shell that runs the tests in the background has them ignore SIGINT, and what they start.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "facecluster", "encode", album, "-o", output, "-j", "1"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=new_session,
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
     partial = output.with_name(output.name + ".partial")
     for _ in range(1200):
         if partial.exists() and partial.stat().st_size > 2500:  # the header and a face
