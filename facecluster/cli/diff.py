@@ -63,7 +63,7 @@ class Merged:
 
 
 @dataclass(frozen=True)
-class Split:
+class SplitPerson:
     """A person of the first result who is several in the second; `shared` is how many faces went to each."""
 
     a: Who
@@ -112,7 +112,7 @@ class Changes:
     changed: tuple[Both, ...]
     renamed: tuple[Both, ...]
     merged: tuple[Merged, ...]
-    split: tuple[Split, ...]
+    split: tuple[SplitPerson, ...]
     gone: tuple[Who, ...]
     new: tuple[Who, ...]
     moved: tuple[Moved, ...]
@@ -209,7 +209,7 @@ def compare(a: Placed, people_a: Sequence[Who], b: Placed, people_b: Sequence[Wh
             if len(parts) > 1
         ),
         split=tuple(
-            Split(people_a[i], tuple(people_b[j] for j, _ in parts), tuple(n for _, n in parts))
+            SplitPerson(people_a[i], tuple(people_b[j] for j, _ in parts), tuple(n for _, n in parts))
             for i, parts in sorted(to.items())
             if len(parts) > 1
         ),

@@ -12,7 +12,7 @@ from facecluster.result import columns
 
 
 @dataclass(frozen=True)
-class Past:
+class PastDecision:
     """A decision of the past.
 
     Attributes:
@@ -32,12 +32,12 @@ class Past:
     decision: Decision
 
 
-def history(library: Held) -> tuple[Past, ...]:
+def history(library: Held) -> tuple[PastDecision, ...]:
     """Give all decisions of a library in order of time."""
     standing = {decision.id for decision in in_force(library.decisions)}
     lost = {decision.id for decision in lapsed(library.decisions, columns(library.people))}
     return tuple(
-        Past(
+        PastDecision(
             decision.id,
             decision.time,
             describe(decision.act),

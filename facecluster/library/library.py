@@ -21,7 +21,7 @@ if TYPE_CHECKING:  # NumPy is loaded when there is work to do
 
     from facecluster.library.correct import Corrected
     from facecluster.library.forget_steps import Report
-    from facecluster.library.history import Past
+    from facecluster.library.history import PastDecision
     from facecluster.library.run import Ran
     from facecluster.photos import Paths
     from facecluster.render.show import Owned
@@ -164,7 +164,7 @@ class Library(Held):
         named = [find_person(self.people, text) for text in people]
         return {path: tuple(faces) for path, faces in find_photos(self.people, named, only=only).items()}
 
-    def history(self) -> tuple[Past, ...]:
+    def history(self) -> tuple[PastDecision, ...]:
         """Give all decisions in order of time, with what each did and whether it holds."""
         from facecluster.library.history import history
 

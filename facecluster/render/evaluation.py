@@ -29,7 +29,7 @@ class LabelledFace:
 
 
 @dataclass(frozen=True)
-class Merge:
+class WrongMerge:
     """A person with faces of two labels (and perhaps of more, which are merges of their own).
 
     Attributes:
@@ -48,8 +48,8 @@ class Merge:
 
 
 @dataclass(frozen=True)
-class Split:
-    """A label with faces in two people (and perhaps in more); `people` has their ids, the rest is as in `Merge`."""
+class WrongSplit:
+    """A label with faces in two people or more; `people` has the ids of two, the rest is as in a wrong merge."""
 
     label: str
     people: tuple[str, str]
@@ -98,8 +98,8 @@ class Evaluation:
     coverage: float
     splits_per_person: float
     merges_per_person: float
-    merges: tuple[Merge, ...]
-    splits: tuple[Split, ...]
+    merges: tuple[WrongMerge, ...]
+    splits: tuple[WrongSplit, ...]
 
 
 def evaluate(
@@ -150,7 +150,7 @@ def evaluate(
         splits_per_person=metrics.splits(truth, person),
         merges_per_person=metrics.merges(truth, person),
         merges=tuple(
-            Merge(
+            WrongMerge(
                 person=people[mix.group],
                 labels=(labels[mix.main], labels[mix.other]),
                 n_faces=(mix.n_main, mix.n_other),
@@ -161,7 +161,7 @@ def evaluate(
             for mix in metrics.worst_mixes(person, truth, number)
         ),
         splits=tuple(
-            Split(
+            WrongSplit(
                 label=labels[mix.group],
                 people=(people[mix.main], people[mix.other]),
                 n_faces=(mix.n_main, mix.n_other),
