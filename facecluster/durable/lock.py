@@ -22,23 +22,12 @@ def only_user_of(output: Path) -> Iterator[None]:
         OutputError: another process has it, or the folder cannot be written.
     """
     path = beside(output, ".lock")
-    lock = filelock.FileLock(path)
-    try:
-        lock.acquire(timeout=0)
-    except filelock.Timeout as error:
-        if not path.exists():  # some folders take no files, but do not say so
-            raise cannot_write(output, OSError(errno.EACCES, "")) from error
-        raise OutputError(
-            f"{output}: another facecluster is at work on it; wait until it is done, or choose another output"
-        ) from error
-    except OSError as error:
-        raise cannot_write(path, error) from error
-    try:
-        yield
-    finally:
-        if os.name != "nt":
-            path.unlink(missing_ok=True)
-        lock.release()
+    with _locked(path, output, wait_s=0, advice="wait until it is done, or choose another output"):
+        try:
+            yield
+        finally:
+            if os.name != "nt":
+                path.unlink(missing_ok=True)
 
 
 def beside(output: Path, suffix: str) -> Path:
@@ -65,15 +54,27 @@ def hold(path: Path, what: Path, *, wait_s: float) -> Iterator[None]:
     Raises:
         OutputError: another process has it for longer, or the folder cannot be written.
     """
+    with _locked(path, what, wait_s=wait_s, advice="try again when it is done"):
+        yield
+
+
+@contextmanager
+def _locked(path: Path, what: Path, *, wait_s: float, advice: str) -> Iterator[None]:
+    """Hold a lock.
+
+    Args:
+        path: of its file.
+        what: it is about, for messages.
+        wait_s: seconds to wait at most.
+        advice: what to do where another process has it.
+    """
     lock = filelock.FileLock(path)
     try:
         lock.acquire(timeout=wait_s, poll_interval=0.05)
     except filelock.Timeout as error:
         if not path.exists():  # some folders take no files, but do not say so
             raise cannot_write(what, OSError(errno.EACCES, "")) from error
-        raise OutputError(
-            f"{what}: another facecluster is at work on it; try again when it is done"
-        ) from error
+        raise OutputError(f"{what}: another facecluster is at work on it; {advice}") from error
     except OSError as error:
         raise cannot_write(path, error) from error
     try:

@@ -244,7 +244,6 @@ def undo(library: Held, which: str | None = None, *, jobs: int = -1, progress: b
     from facecluster.library.build import build  # scikit-learn is loaded only where people are grouped
 
     library.check_ours()
-
     table, source = library.table, str(library.table_file)
     try:
         resolve([*library.decisions, decision], table.faces)

@@ -227,11 +227,10 @@ def clustering_of(result: Result, table: FaceTable) -> Clustering:
     )
 
 
-def find_rows(earlier: Result, table: FaceTable) -> NDArray[np.int64]:
-    """Find the faces of a result, in the order of `columns`, in a table -> (k,) rows; -1 where one is not there."""
-    faces, old = table.faces, columns(earlier)
-    n = len(faces)
-    here = Placed(
+def placed_nowhere(table: FaceTable) -> Placed:
+    """The n faces of a table, each of them nobody's."""
+    faces, n = table.faces, len(table.faces)
+    return Placed(
         id=faces.id.tolist(),
         photo=table.photos.path[faces.photo].tolist(),
         box=faces.box.astype(np.float64),
@@ -239,6 +238,11 @@ def find_rows(earlier: Result, table: FaceTable) -> NDArray[np.int64]:
         person=np.full(n, -1, dtype=np.int64),
         confidence=np.full(n, np.nan),
     )
+
+
+def find_rows(earlier: Result, table: FaceTable) -> NDArray[np.int64]:
+    """Find the faces of a result, in the order of `columns`, in a table -> (k,) rows; -1 where one is not there."""
+    old, here = columns(earlier), placed_nowhere(table)
     row_of = np.full(len(old), -1, dtype=np.int64)
     rows_old, rows = match_faces(old, here)
     row_of[rows_old] = rows

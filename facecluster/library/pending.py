@@ -33,10 +33,11 @@ import numpy as np
 from facecluster.durable.journal import Journal
 from facecluster.encoding.forgotten import without_places
 from facecluster.formats import face_table
-from facecluster.identity.changes import Placed, match_faces
+from facecluster.identity.changes import match_faces
 from facecluster.identity.constraints import resolve
 from facecluster.library.build import build, no_update, settings_of
 from facecluster.library.layout import CLUSTERS, PENDING, TABLE, TOLD
+from facecluster.library.lineage import placed_nowhere
 from facecluster.library.settings import Choices, choose
 from facecluster.library.update import Standing, Update, update
 from facecluster.render.events import (
@@ -246,7 +247,7 @@ def grow(table: FaceTable, standing: Standing, batch: Batch) -> tuple[FaceTable,
     to[stay] = np.arange(np.count_nonzero(stay))
     if not stay.all():
         lost = np.flatnonzero(~stay)
-        was, now = match_faces(_placed(table.select(~stays)), _placed(batch.added))
+        was, now = match_faces(placed_nowhere(table.select(~stays)), placed_nowhere(batch.added))
         to[lost[was]] = np.count_nonzero(stay) + now
     return grown, standing.moved(to, n, stay)
 
@@ -262,18 +263,6 @@ def with_rows(table: FaceTable, batch: Batch) -> FaceTable:
 def _stays(table: FaceTable, batch: Batch) -> np.ndarray[Any, np.dtype[np.bool_]]:
     goes = {*batch.added.photos.path.tolist(), *batch.gone}
     return np.array([path not in goes for path in table.photos.path.tolist()], dtype=np.bool_)
-
-
-def _placed(table: FaceTable) -> Placed:
-    faces, n = table.faces, len(table.faces)
-    return Placed(
-        id=faces.id.tolist(),
-        photo=table.photos.path[faces.photo].tolist(),
-        box=faces.box.astype(np.float64),
-        anchor=faces.anchor.astype(np.float64),
-        person=np.full(n, -1, dtype=np.int64),
-        confidence=np.full(n, np.nan),
-    )
 
 
 def place(library: Held, standing: Standing, table: FaceTable, *, jobs: int = -1) -> Update:
