@@ -8,6 +8,7 @@ from typing import Any
 import click.testing
 import pytest
 from click.testing import CliRunner
+from commands import on_terminal
 from libraries import cluster_table
 from PIL import Image
 from tables import make_table, people
@@ -150,10 +151,10 @@ def test_empty_name_takes_it_away(out: Path) -> None:
 
 def test_name_that_is_replaced_or_dropped_is_told(out: Path) -> None:
     done("name", out, "person-0001", "Hugo")
-    assert "person-0001 is Tony now, and was called Hugo before;" in done("name", out, "Hugo", "Tony").stderr
+    assert "person-0001 is Tony now, and was called Hugo before\n" in done("name", out, "Hugo", "Tony").stderr
     assert "before" not in done("name", out, "Tony", "Tony").stderr
     done("name", out, "person-0002", "Anna")
-    assert "; the name Anna is dropped;" in done("merge", out, "person-0001", "person-0002").stderr
+    assert "; the name Anna is dropped\n" in done("merge", out, "person-0001", "person-0002").stderr
     told = done("name", out, "person-0002", "Bea").stderr
     assert "is Bea now, and was called Tony before (person-0002 is person-0001 now);" in told
     told = done("name", out, "person-0001", "").stderr
@@ -182,7 +183,7 @@ def test_two_people_may_not_have_one_name(out: Path) -> None:
     done("name", out, "person-0001", "Anna")
     result = run("name", out, "person-0002", "anna")
     assert result.exit_code == 1
-    assert "if they are one person, merge person-0001 and person-0002" in result.stderr
+    assert f"if they are one person: facecluster merge {out} person-0001 person-0002" in result.stderr
     assert len(lines(out)) == 1
 
 
@@ -375,10 +376,180 @@ def test_face_that_is_no_persons_is_left_out(out: Path) -> None:
     again(out)
 
 
-def test_person_and_face_together_are_refused(out: Path) -> None:
-    result = run("not-a-person", out, "person-0001", out.parent / "photos" / "13.png")
-    assert result.exit_code == 2
-    assert "give one person, or faces only" in result.stderr
+def test_people_and_faces_are_said_to_be_none_at_once_and_are_taken_back_at_once(out: Path) -> None:
+    before = who(out)
+    result = done("not-a-person", out, "person-0003", "person-0002", "13.png")
+    assert who(out).keys() == {"person-0001"}
+    lines = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [line["person"] for line in lines] == ["person-0003", "person-0002", None]
+    assert len({line["time"] for line in lines}) == 1
+    assert f"to take it back: facecluster undo {out}\n" in result.stderr
+    cluster(out.parent)
+    assert who(out).keys() == {"person-0001"}
+    done("undo", out)
+    assert who(out) == before
+
+
+def test_all_strangers_of_a_photo_or_a_folder_are_said_to_be_none(out: Path) -> None:
+    before = who(out)
+    assert len(json.loads(done("not-a-person", out, "06.png").stdout)["faces"]) == 1  # the second face of it
+    result = done("not-a-person", out, out.parent / "photos")
+    assert [face[0] for face in json.loads(result.stdout)["faces"]] == [
+        digest(out.parent / "photos" / "06.png"),
+        digest(out.parent / "photos" / "13.png"),
+    ]
+    assert who(out) == before
+    assert {face.reason for face in result_of(out).unclustered} == {"not_a_person"}
+    for photo in ("08.png#1", "08.png"):  # the only face of its photo is meant itself
+        done("not-a-person", out, photo)
+        assert who(out)["person-0002"] == ["06", "07", "09"]
+        done("undo", out)
+
+
+# ------------------------------------------------------------------------------------------------------ make
+
+
+def test_person_is_made_of_faces_of_nobody(out: Path) -> None:
+    result = done("name", out, "Aunt Eva", "06.png#2", "13.png")
+    assert json.loads(result.stdout)["do"] == "make"
+    assert "person-0004 (Aunt Eva) is new, with 2 faces" in result.stderr
+    for _ in range(2):
+        assert who(out)["person-0004"] == ["06", "13"]
+        assert person(out, "person-0004").name == "Aunt Eva"
+        cluster(out.parent)
+    done("undo", out)
+    assert "person-0004" not in who(out)
+    cluster(out.parent)
+    assert len(who(out)) == 3
+
+
+def test_person_is_made_of_faces_of_others_too(out: Path) -> None:
+    result = done("name", out, "Eva", "00.png", "13.png", "06.png#1")
+    said = "of these, 1 of person-0001 and 1 of person-0002"
+    assert said in result.stderr
+    for _ in range(2):
+        made = who(out)
+        assert made["person-0004"] == ["00", "06", "13"]
+        assert made["person-0001"] == ["01", "02", "03", "04", "05"]
+        assert made["person-0002"] == ["07", "08", "09"]
+        cluster(out.parent)
+
+
+def test_who_is_there_gets_no_second_person_of_the_name(out: Path) -> None:
+    done("name", out, "person-0001", "Anna")
+    for name in ("Anna", "ANNA", "person-0001"):
+        error = run("name", out, name, "13.png")
+        assert error.exit_code == 1
+        assert f"facecluster move {out} 13.png {name}" in error.stderr
+    assert person(out, "person-0001").name == "Anna"
+    assert "give a person and a name" in run("name", out, "Anna").stderr
+    assert "no such face" in run("name", out, "Eva", "13.png", "nowhere.jpg").stderr
+    assert "no such person" in run("name", out, "Eva", "Tom").stderr
+    assert len(who(out)) == 3
+
+
+def test_forgotten_name_of_a_made_person_is_gone(out: Path) -> None:
+    done("name", out, "Aunt Eva", "06.png#2", "13.png")
+    assert run("forget", out, "--person", "Aunt Eva").exit_code == 0
+    assert "Eva" not in (out / "decisions.jsonl").read_text()
+    assert "person-0004" not in who(out)
+
+
+# ------------------------------------------------------------------------------------------------ given back
+
+
+def test_person_is_meant_by_folder_face_and_name_without_accents(out: Path) -> None:
+    done("name", out, "person-0001", "Zoë Müller")
+    for text in (
+        "zoe muller",
+        "person-0001 (Zoë Müller)",
+        "Zoë Müller (person-0001)",
+        "person-0001 Zoë Müller",
+        f"{out}/person-0001 Zoë Müller/",
+        f"{out}/person-0001_montage.jpg",
+        "00.png",
+        "person-0001#2",
+    ):
+        result = run("merge", out, text, "person-0002")
+        assert result.exit_code == 0, (text, result.stderr)
+        assert json.loads(result.stdout)["people"] == ["person-0001", "person-0002"]
+        done("undo", out)
+    assert "is a face of nobody" in run("merge", out, "13.png", "person-0002").stderr
+
+
+def test_numbers_of_the_montage_name_faces(out: Path) -> None:
+    faces = [Path(face.photo).stem for face in person(out, "person-0001").faces]
+    one, two, three = [i for i, name in enumerate(faces) if name not in ("04", "05")][:3]  # those are copies
+    done("split", out, "person-0001", f"{two + 1}", f"#{three + 1}")
+    assert who(out)["person-0004"] == sorted([faces[two], faces[three]])
+    left = [Path(face.photo).stem for face in person(out, "person-0001").faces]
+    done("move", out, f"person-0001#{left.index(faces[one]) + 1}", "person-0002")
+    assert faces[one] in who(out)["person-0002"]
+    assert "give a number from 1 to" in run("split", out, "person-0001", "77").stderr
+
+
+# ------------------------------------------------------------------------------------------------------ undo
+
+
+def test_last_things_are_taken_back_together(out: Path) -> None:
+    before, names = who(out), [None, None, None]
+    done("name", out, "person-0001", "Anna")
+    done("merge", out, "person-0001", "person-0002")
+    done("not-a-person", out, "person-0003", "13.png")
+    result = done("undo", out, "-n", 2)
+    assert len(result.stdout.splitlines()) == 3
+    assert who(out) == before
+    assert [p.name for p in result_of(out).people] == ["Anna", None, None]
+    result = done("undo", out, "-n", 9)
+    assert "there is nothing else to be taken back" in result.stderr
+    assert [p.name for p in result_of(out).people] == names
+    assert run("undo", out, "-n", 1).exit_code == 1
+    assert run("undo", out, "12345678", "-n", 1).exit_code == 2
+
+
+# --------------------------------------------------------------------------------------------------- history
+
+
+def test_history_says_what_was_decided_and_what_holds(out: Path) -> None:
+    done("name", out, "person-0001", "Anna")
+    done("split", out, "person-0002", "06.png", "07.png")
+    done("name", out, "Eva", "13.png")
+    done("undo", out)
+    past = [json.loads(line) for line in done("history", out).stdout.splitlines()]
+    assert [one["do"] for one in past] == ["name", "split", "make", "undo"]
+    assert [one["holds"] for one in past] == [True, True, False, True]
+    assert past[2]["undone_by"] == past[3]["id"]
+    assert past[0]["said"] == "person-0001 is called Anna"
+    assert past[1]["said"] == "2 faces (07.png, 06.png#1) of person-0002 are somebody else: person-0004"
+    assert past[1]["photos"] == [str(out.parent / "photos" / name) for name in ("07.png", "06.png")]
+    for text, kinds in (
+        ("Anna", ["name"]),
+        ("person-0004", ["split"]),
+        ("07.png", ["split"]),
+        ("person-0003", []),
+    ):
+        lines = done("history", out, text).stdout.splitlines()
+        assert [json.loads(line)["do"] for line in lines] == kinds
+    assert done("history", out, "--since", "2999-01-01").stdout == ""
+    assert len(done("history", out, "--since", "2020-01-01").stdout.splitlines()) == 4
+
+
+def test_history_on_a_terminal_is_a_line_a_decision(out: Path) -> None:
+    code, shown, stderr = on_terminal("history", out)
+    assert (code, shown, stderr) == (0, "", "nothing was decided\n")
+    done("name", out, "person-0001", "Anna")
+    _, shown, stderr = on_terminal("history", out)
+    header, line = shown.splitlines()
+    assert header.split() == ["when", "id", "holds", "what"]
+    assert line.endswith("yes    person-0001 is called Anna")
+    assert stderr == "1 decision, 1 of them in force\n"
+
+
+def test_correction_on_a_terminal_is_a_sentence(out: Path) -> None:
+    code, shown, stderr = on_terminal("name", out, "person-0001", "Anna")
+    assert (code, stderr) == (0, "")
+    assert shown.startswith(f"person-0001 is Anna now\nto take it back: facecluster undo {out} ")
+    assert json.loads(on_terminal("name", out, "person-0001", "Ann", "--json", "-q")[1])["name"] == "Ann"
 
 
 # ------------------------------------------------------------------------------------------------------ undo

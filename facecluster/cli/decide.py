@@ -1,6 +1,7 @@
 """`facecluster name, merge, split, move, not-a-person, undo`: one correction by somebody who knows better.
 
-The line that decisions.jsonl gets goes to stdout, what it means to stderr.
+On a terminal what was done is a sentence. In a pipe stdout gets the lines that decisions.jsonl got, and stderr the
+sentence.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import functools
 import logging
 import shlex
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -27,33 +29,45 @@ def _verb(name: str) -> Callable[[Callable[..., Corrected]], click.Command]:
 
     def make(function: Callable[..., Corrected]) -> click.Command:
         @functools.wraps(function)
-        def with_library(*, source: str, quiet: bool, **others: Any) -> None:
+        def with_library(*, source: str, as_json: bool, quiet: bool, **others: Any) -> None:
             from facecluster.library.library import Library
 
             if quiet:
                 logging.getLogger("facecluster").setLevel(logging.ERROR)
             with Library.open(source) as library:
                 done = function(library, **others)
-                _say(library, source, done, quiet=quiet)
+                _say(library, source, done, as_json=as_json, quiet=quiet)
 
         quiet = click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
-        return click.command(name)(click.argument("source", metavar="LIBRARY")(quiet(with_library)))
+        as_json = click.option(
+            "--json",
+            "as_json",
+            is_flag=True,
+            help="Print what decisions.jsonl gets, as a pipe gets it anyway.",
+        )
+        return click.command(name)(click.argument("source", metavar="LIBRARY")(as_json(quiet(with_library))))
 
     return make
 
 
 @_verb("name")
-@click.argument("who", metavar="PERSON")
-@click.argument("called_now", metavar="NAME")
-def name(library: Library, who: str, called_now: str) -> Corrected:
-    """Give a person a name; "" takes it away.
+@click.argument("texts", metavar="PERSON NAME | NAME FACE...", nargs=-1, required=True)
+def name(library: Library, texts: tuple[str, ...]) -> Corrected:
+    """Give a person a name, or make a person of faces.
 
-    LIBRARY is a folder of people, or its clusters.json. PERSON is an id, as person-0001, or the name so far. Somebody
-    who has a name stays a person with that id and name, whatever is run later.
-    """
+    \b
+    facecluster name people person-0003 "Anna Berg"
+    facecluster name people "Aunt Eva" IMG_1.jpg#2 IMG_7.jpg
+    facecluster name people "Aunt Eva" group-3fa2c1
+
+    LIBRARY is a folder of people. PERSON is an id, as person-0001, or the name so far; a NAME of "" takes it away. FACE
+    is a photo by its name, PHOTO#2 the second face in it, person-0004#7 the face that a montage numbers so, or a group
+    of strangers as show --nobody lists them. Whoever has a name stays a person with that id and name, whatever is run
+    later.
+    """  # noqa: D301
     from facecluster.library import correct
 
-    return correct.name(library, who, called_now)
+    return correct.name_or_make(library, texts)
 
 
 @_verb("merge")
@@ -61,8 +75,8 @@ def name(library: Library, who: str, called_now: str) -> Corrected:
 def merge(library: Library, who: tuple[str, ...]) -> Corrected:
     """Make one person of two or more, with the id and name of the first.
 
-    LIBRARY is a folder of people, or its clusters.json. PERSON is an id, as person-0001, or a name. If the first has
-    no name, the next one's is taken. They stay one person when clustered again.
+    LIBRARY is a folder of people. PERSON is an id, as person-0001, or a name. If the first has no name, the next one's
+    is taken. They stay one person when clustered again.
     """
     from facecluster.library import correct
 
@@ -75,10 +89,14 @@ def merge(library: Library, who: tuple[str, ...]) -> Corrected:
 def split(library: Library, who: str, texts: tuple[str, ...]) -> Corrected:
     """Make a new person of some faces of one.
 
-    LIBRARY is a folder of people, or its clusters.json. PERSON is an id, as person-0001, or a name. FACE is a face's
-    id (6 letters of its start will do), or the path of a photo; PHOTO#2 is the second of several faces in it. The
-    faces stay one person, and not PERSON, when clustered again.
-    """
+    \b
+    facecluster split people person-0004 3 7 12
+    facecluster split people "Anna Berg" IMG_7.jpg IMG_9.jpg
+
+    LIBRARY is a folder of people. PERSON is an id, as person-0001, or a name. FACE is the number of a face on the
+    person's montage, a photo by its name, PHOTO#2 the second face in it, or a face's id (6 letters of its start will
+    do). The faces stay one person, and not PERSON, when clustered again.
+    """  # noqa: D301
     from facecluster.library import correct
 
     return correct.split(library, who, texts)
@@ -90,9 +108,10 @@ def split(library: Library, who: str, texts: tuple[str, ...]) -> Corrected:
 def move(library: Library, texts: tuple[str, ...], to: str) -> Corrected:
     """Give faces to a person, or to nobody.
 
-    LIBRARY is a folder of people, or its clusters.json. FACE is a face's id (6 letters of its start will do), or the
-    path of a photo; PHOTO#2 is the second of several faces in it. PERSON is an id, as person-0001, or a name. The
-    faces stay with PERSON, and not with those they were taken from, when clustered again.
+    LIBRARY is a folder of people. FACE is a photo by its name, PHOTO#2 the second face in it, person-0004#7 the face
+    that a montage numbers so, a group of strangers, or a face's id (6 letters of its start will do). PERSON is an id,
+    as person-0001, or a name. The faces stay with PERSON, and not with those they were taken from, when clustered
+    again.
     """
     from facecluster.library import correct
 
@@ -100,14 +119,20 @@ def move(library: Library, texts: tuple[str, ...], to: str) -> Corrected:
 
 
 @_verb("not-a-person")
-@click.argument("texts", metavar="PERSON|FACE...", nargs=-1, required=True)
+@click.argument("texts", metavar="PERSON|FACE|GROUP|PHOTO|FOLDER...", nargs=-1, required=True)
 def not_a_person(library: Library, texts: tuple[str, ...]) -> Corrected:
-    """Say that a person, or a face, is none: a statue, a poster.
+    """Say that people, or faces, are nobody whom you know: strangers, a statue, a poster.
 
-    LIBRARY is a folder of people, or its clusters.json. PERSON is an id, as person-0001, or a name: whoever is formed
-    by most of these faces is none from now on, with new photos too. FACE is a face's id (6 letters of its start will
-    do), or the path of a photo; PHOTO#2 is the second of several faces in it.
-    """
+    \b
+    facecluster not-a-person people person-0031 person-0040
+    facecluster not-a-person people group-3fa2c1 IMG_7.jpg#2
+    facecluster not-a-person people ~/Pictures/2019/wedding
+
+    LIBRARY is a folder of people. PERSON is an id, as person-0001, or a name: whoever is formed by most of these faces
+    is none from now on, with new photos too. FACE is a face's id, or the photo of one face; PHOTO#2 is the second of
+    several. A PHOTO of several faces, a FOLDER of photos and a GROUP of show --nobody stand for all faces of nobody in
+    them: no face of a person is touched.
+    """  # noqa: D301
     from facecluster.library import correct
 
     return correct.not_a_person(library, texts)
@@ -115,27 +140,40 @@ def not_a_person(library: Library, texts: tuple[str, ...]) -> Corrected:
 
 @_verb("undo")
 @click.argument("which", metavar="[ID]", required=False)
-def undo(library: Library, which: str | None) -> Corrected:
-    """Take a decision back: the last one, or that of an id.
+@click.option(
+    "-n",
+    "number",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Take back the last N things that were done.  [default: 1]",
+)
+def undo(library: Library, which: str | None, number: int | None) -> Corrected:
+    """Take back what was done last with name, merge, split, move or not-a-person; or the decision of an id.
 
-    LIBRARY is a folder of people, or its clusters.json. ID was said when the decision was made, and is the "id" of its
-    line in decisions.jsonl. An undo can be undone by its own id. What the last decision changed is put back; for an
-    earlier one, people are grouped anew from the face table.
+    LIBRARY is a folder of people. `facecluster history LIBRARY` lists what was decided, with the ids. An undo can be
+    undone by its own id. What forget took away does not come back.
     """
+    from facecluster.errors import UsageError
     from facecluster.library import correct
 
-    return correct.undo(library, which)
+    if which is not None and number is not None:
+        raise UsageError("-n counts from the last decision; give an ID or -n, not both")
+    return correct.undo(library, which, number=number or 1)
 
 
-def _say(library: Library, source: str, done: Corrected, *, quiet: bool) -> None:
-    """Print the line on stdout, and a sentence on stderr."""
+def _say(library: Library, source: str, done: Corrected, *, as_json: bool, quiet: bool) -> None:
+    """Say what was done: on a terminal in sentences, in a pipe as lines, with the sentences on stderr."""
     from facecluster.identity.decisions import Undo
 
-    click.echo(done.decision.text)
+    plain = sys.stdout.isatty() and not as_json
+    if not plain:
+        for decision in done.decisions:
+            click.echo(decision.text)
     if not quiet:
-        back = f"facecluster undo {shlex.quote(source)} {done.decision.id}"
-        is_undo = isinstance(done.decision.act, Undo)
-        click.echo(done.said if is_undo else f"{done.said}; to take it back: {back}", err=True)
+        click.echo(done.said, err=not plain)
+        if not isinstance(done.decision.act, Undo):
+            which = "" if done.others else f" {done.decision.id}"
+            click.echo(f"to take it back: facecluster undo {shlex.quote(source)}{which}", err=not plain)
     if not done.in_step:
         _log.warning(
             "%s does not show all decisions of %s; run facecluster cluster with -o %s to see them",

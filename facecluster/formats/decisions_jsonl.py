@@ -5,6 +5,7 @@
     name          person, name or null, faces
     merge         people [ids], faces [[of the first], [of the second], ...]
     split         person, into (none in older files), faces, from
+    make          person, name or null, faces, from (none where they were nobody's)
     move          person or null, into or null, faces, to or null, from
     not-a-person  person or null, faces
     undo          undo: id
@@ -54,16 +55,28 @@ _head = json_lines.decoder(_Head)
 _act = json_lines.decoder(cast("type[Act]", Act))
 
 
-def decide(act: Act, earlier: list[Decision]) -> Decision:
-    """Make a decision of what was decided just now, with an id that none of the earlier ones has."""
+def now() -> str:
+    """Give the time as decisions have it: ISO 8601, UTC, to the microsecond."""
+    return datetime.now(timezone.utc).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def decide(act: Act, earlier: list[Decision], time: str | None = None) -> Decision:
+    """Make a decision, with an id that none of the earlier ones has.
+
+    Args:
+        act: what was decided.
+        earlier: all of them.
+        time: when; None: now. What one call decides has one time.
+    """
     taken = {decision.id for decision in earlier}
     while True:
-        time = datetime.now(timezone.utc).isoformat(timespec="microseconds").replace("+00:00", "Z")
-        rest = {"time": time, **_record(act)}
+        at = time or now()
+        rest = {"time": at, **_record(act)}
         identity = hashlib.sha256(json.dumps(rest).encode("ascii")).hexdigest()[:8]
         if identity not in taken:
             text = json.dumps({"format": FORMAT, "id": identity, **rest})
-            return Decision(identity, time, act, "", text)
+            return Decision(identity, at, act, "", text)
+        time = None
 
 
 def append(path: Path, decision: Decision) -> None:

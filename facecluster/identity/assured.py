@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from facecluster.identity.changes import Placed
 from facecluster.identity.decisions import (
     Decision,
+    Make,
     Merge,
     Move,
     Name,
@@ -88,6 +89,12 @@ def assured(decisions: Sequence[Decision], faces: Faces | Placed) -> tuple[Assur
                 entries.take(rows, rest)
                 entries.add(_Entry(person, None, rest, by_hand=True), [rest])
                 entries.add(_Entry(into, None, rows, fixed=set(rows), by_hand=True), [])
+            case Make(person=person, name=name, faces=spots, away=away):
+                rows = rows_at(found, spots)
+                entries.take(rows, rows_at(found, away))
+                given = None if name is None else decision
+                made = _Entry(person, name, rows, fixed=set(rows), by_hand=True, given=given, by=by)
+                entries.add(made, [])
             case Move(into=into, faces=spots, to=to, away=away):
                 rows = rows_at(found, spots)
                 entries.take(rows, rows_at(found, away))
@@ -133,9 +140,10 @@ def namesakes(
 def claims(
     decisions: Sequence[Decision], faces: Faces | Placed, label: NDArray[np.integer]
 ) -> dict[int, str]:
-    """Say by which id decisions know people: `Name.person`, the first of `Merge.people`, `Split.into`, `Move.into`.
+    """Say by which id decisions know people.
 
-    The arguments are those of `names`.
+    It is `person` of a name and of a make, the first of `Merge.people`, `Split.into`, `Move.into`. The arguments are
+    those of `names`.
 
     Returns:
         Id by number of person, of those of whom a decision in force speaks. Who has a name wins, then the later
@@ -159,7 +167,7 @@ def lapsed(decisions: Sequence[Decision], faces: Faces | Placed) -> list[Decisio
     gone = []
     for decision in standing:
         act = decision.act
-        about = act.faces if isinstance(act, Split | Move) else spots_of(act)
+        about = act.faces if isinstance(act, Split | Make | Move) else spots_of(act)
         if about and not any(found[spot] for spot in about):
             gone.append(decision)
     return gone

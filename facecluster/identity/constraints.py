@@ -15,6 +15,7 @@ from facecluster.identity.assured import Assured, assured
 from facecluster.identity.changes import Placed
 from facecluster.identity.decisions import (
     Decision,
+    Make,
     Merge,
     Move,
     Name,
@@ -112,7 +113,7 @@ def resolve(decisions: Sequence[Decision], faces: Faces | Placed) -> Constraints
                 sides = [side for side in map(anchors, groups) if side]
                 if len(sides) > 1:
                     ties.tie(by, sides)
-            case Split(faces=spots, away=away):
+            case Split(faces=spots, away=away) | Make(faces=spots, away=away):
                 rows = stated(spots)
                 ties.tie(by, [rows], rows)
                 parts.append(_Part(parted(spots), anchors(away), by))

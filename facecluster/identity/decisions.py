@@ -3,8 +3,8 @@
 A decision knows its faces by content and box (`Spot`), so that it holds for renamed photos, other settings, another
 detector or encoder. For a person stand up to `TYPICAL` of its faces, its anchors: most of them say who it is, and some
 may be gone or be with somebody else since. An anchor that a later decision takes elsewhere stands for that person no
-more, as long as another one does; and of a face itself its last move or split speaks, but that one that is moved to
-nobody stays away from all it was taken from.
+more, as long as another one does; and of a face itself its last move, split or make speaks, but that one that is moved
+to nobody stays away from all it was taken from.
 """
 
 from __future__ import annotations
@@ -74,6 +74,20 @@ class Split(
     into: str | None = None
 
 
+class Make(
+    msgspec.Struct, frozen=True, tag_field="do", tag="make", rename={"away": "from"}, omit_defaults=True
+):
+    """`faces` are one person, who is new: of id `person`, and of this name, or of none.
+
+    They are of none of those they were taken from, for whom the anchors `away` stand; () where they were nobody's.
+    """
+
+    person: str
+    name: str | None
+    faces: Spots
+    away: Spots = ()
+
+
 class Move(msgspec.Struct, frozen=True, tag_field="do", tag="move", rename={"away": "from"}):
     """`faces` are of the person for whom the anchors `to` stand, or of nobody known, and not of the one of `away`.
 
@@ -100,7 +114,7 @@ class Undo(msgspec.Struct, frozen=True, tag_field="do", tag="undo"):
     undo: str
 
 
-Act: TypeAlias = Name | Merge | Split | Move | NotAPerson | Undo
+Act: TypeAlias = Name | Merge | Split | Make | Move | NotAPerson | Undo
 
 
 @dataclass(frozen=True)
@@ -203,7 +217,7 @@ def _of_one_side(act: Act, sides: tuple[Spots, ...]) -> Act:
             return msgspec.structs.replace(act, faces=one(faces))
         case Merge(faces=groups):
             return msgspec.structs.replace(act, faces=tuple(map(one, groups)))
-        case Split(away=away):
+        case Split(away=away) | Make(away=away):
             return msgspec.structs.replace(act, away=one(away))
         case Move(to=to, away=away):
             return msgspec.structs.replace(act, to=None if to is None else one(to), away=one(away))
@@ -261,7 +275,7 @@ def spots_of(act: Act) -> Spots:
             return faces
         case Merge(faces=groups):
             return tuple(spot for spots in groups for spot in spots)
-        case Split(faces=faces, away=away):
+        case Split(faces=faces, away=away) | Make(faces=faces, away=away):
             return faces + away
         case Move(faces=faces, to=to, away=away):
             return faces + (to or ()) + away

@@ -73,6 +73,21 @@ def split(result: Result, person: Person, ids: Collection[str]) -> Correction:
     )
 
 
+def make(result: Result, ids: Collection[str], name: str | None) -> Correction:
+    """Make a new person of faces, whosever they are; all of them found it. Who has no face left is gone."""
+    apart, changed = _place(result, ids, None, Reason.TAKEN_AWAY)
+    theirs = [face for face in apart.unclustered if face.id in ids]
+    faces = [
+        PersonFace(face.id, face.photo, face.box, face.pose, face.quality, True, None, face.anchor)
+        for face in theirs
+    ]
+    new = Person.of(person_id(result.next_id), _ordered(result, faces), name)
+    left = [face for face in apart.unclustered if face.id not in ids]
+    made = with_people(apart, [*apart.people, new], left)
+    changes = replace(apart.changes, appeared=(new.id,))
+    return replace(made, next_id=result.next_id + 1, changes=changes), changed | {new.id}
+
+
 def move(result: Result, ids: Collection[str], into: Person | None) -> Correction:
     """Give faces to a person, or to nobody; who has no face left is gone."""
     return _place(result, ids, into, Reason.TAKEN_AWAY)

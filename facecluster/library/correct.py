@@ -1,4 +1,4 @@
-"""Corrections by somebody who knows better: name, merge, split, move, not a person, and undo.
+"""Corrections by somebody who knows better: name, make, merge, split, move, not a person, and undo.
 
 Each is a line behind the others in decisions.jsonl, to which every later clustering keeps; and what it changes in the
 people is changed at once. People and faces are meant as `refer` says.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
+import shlex
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -19,6 +20,7 @@ from facecluster.identity.decisions import (
     TYPICAL,
     Act,
     Decision,
+    Make,
     Merge,
     Move,
     Name,
@@ -37,7 +39,20 @@ from facecluster.library import amend, undo_patches
 from facecluster.library.amend import Correction
 from facecluster.library.held import Held
 from facecluster.library.layout import CLUSTERS
-from facecluster.library.refer import called, find, find_face, find_person
+from facecluster.library.refer import (
+    Spelling,
+    called,
+    faces_of,
+    find,
+    find_face,
+    find_faces,
+    find_group,
+    find_person,
+    find_photos,
+    find_strangers,
+    is_person,
+    whose,
+)
 from facecluster.result import Changes, Person, PersonFace, Result, UnclusteredFace, columns
 from facecluster.text import JOINERS, fold, many, printable
 
@@ -45,6 +60,9 @@ _log = logging.getLogger(__name__)
 
 NOBODY = "nobody"
 """Whose a face is that is moved away from somebody."""
+
+_FINISHED = "an undo that was broken off is finished"
+"""How `undo` begins that only finishes another one."""
 
 _LONGEST_NAME = 200
 """Letters."""
@@ -55,7 +73,8 @@ class Corrected:
     """What was decided, and what it did.
 
     Attributes:
-        decision: as it was written.
+        decision: as it was written; where one call decided several things, the last of them.
+        others: the earlier ones of the same call. They have one time, by which `undo` takes them back together.
         said: the same in a sentence.
         in_step: whether the people show all decisions now; else they have to be clustered again.
     """
@@ -63,6 +82,12 @@ class Corrected:
     decision: Decision
     said: str
     in_step: bool
+    others: tuple[Decision, ...] = ()
+
+    @property
+    def decisions(self) -> tuple[Decision, ...]:
+        """All that was written, in order."""
+        return (*self.others, self.decision)
 
 
 def name(library: Held, who: str, new_name: str) -> Corrected:
@@ -76,13 +101,14 @@ def name(library: Held, who: str, new_name: str) -> Corrected:
     """
     _catch_up(library)
     result = library.people
-    person = find_person(result, who)
+    person = find_person(result, who, library.look)
     new = _name(new_name)
-    for other in result.people:
-        if new is not None and other.id != person.id and other.name and fold(other.name) == fold(new):
-            raise FaceclusterError(
-                f"{called(other)} has that name; if they are one person, merge {other.id} and {person.id}"
-            )
+    other = _namesake(result, new)
+    if other is not None and other.id != person.id:
+        raise FaceclusterError(
+            f"{called(other)} has that name already; if they are one person: facecluster merge "
+            f"{_quoted(library)} {other.id} {person.id}"
+        )
     so_far = {p.id: p.name for p in result.people if p.name is not None and p.id != person.id}
     given = so_far if new is None else {**so_far, person.id: new}
     said = f"{person.id} has no name now" if new is None else f"{person.id} is {printable(new)} now"
@@ -91,6 +117,103 @@ def name(library: Held, who: str, new_name: str) -> Corrected:
     if fold(who) in map(fold, person.former):
         said += f" ({printable(who)} is {person.id} now)"
     return _keep(library, Name(person.id, new, _typical(person)), amend.set_names(result, given), said)
+
+
+def make(library: Held, new_name: str, which: Sequence[str]) -> Corrected:
+    """Make a new person of faces, whosever they are, mostly of nobody; with a name, or with none where it is "".
+
+    Raises:
+        FaceclusterError: there is no such face, or somebody has the name.
+        UsageError: the name is none that could be told apart from other things; no face is given.
+    """
+    _catch_up(library)
+    result, look = library.people, library.look
+    if not which:
+        raise UsageError("of which faces? Give photos, faces, or a group that show --nobody lists")
+    new = _name(new_name)
+    other = _namesake(result, new)
+    if other is not None:
+        faces = " ".join(map(shlex.quote, which))
+        raise FaceclusterError(
+            f"{called(other)} is there already; to give these faces to {other.id}: facecluster move "
+            f"{_quoted(library)} {faces} {other.id}"
+        )
+    ids = {face.id for text in which for face in find_faces(result, text, None, look)}
+    origins = [person for person in result.people if any(face.id in ids for face in person.faces)]
+    corrected, changed = amend.make(result, ids, new)
+    person = next(person for person in corrected.people if person.id in corrected.changes.appeared)
+    act = Make(
+        person.id,
+        new,
+        _spots(person.faces),
+        tuple(spot for origin in origins for spot in _typical(origin, ids)),
+    )
+    said = f"{called(person)} is new, with {many(person.n_faces, 'face')}"
+    if origins:
+        taken = (f"{sum(face.id in ids for face in origin.faces)} of {called(origin)}" for origin in origins)
+        said += f"; of these, {' and '.join(taken)}{_and_gone(origins, ids)}"
+    return _keep(library, act, (corrected, changed), said)
+
+
+def name_or_make(library: Held, texts: Sequence[str]) -> Corrected:
+    """Name a person (PERSON NAME), or make one of faces (NAME FACE...), whichever the texts can mean.
+
+    Raises:
+        UsageError: too few texts.
+        FaceclusterError: they can mean neither, or mean something that another verb does.
+    """
+    if len(texts) < 2:
+        raise UsageError('give a person and a name (person-0003 "Anna Berg"), or a name and faces')
+    _catch_up(library)
+    result, look = library.people, library.look
+    who, *rest = texts
+    is_face = _is_face(library, rest[0]) if rest[0] else False
+    if is_person(result, who) and (is_face or len(rest) > 1):
+        there = called(find_person(result, who))
+        faces = " ".join(map(shlex.quote, rest))
+        raise FaceclusterError(
+            f"{there} is there already; to give these faces to that person: facecluster move {_quoted(library)} "
+            f"{faces} {shlex.quote(who)}"
+        )
+    if len(rest) == 1 and not is_face:
+        if is_person(result, who) or _is_face(library, who):
+            return name(library, who, rest[0])
+        find_photos(result, rest[0], look)  # says where several photos are called so
+        find_person(result, who)  # says who is like it
+    return make(library, who, rest)
+
+
+def _is_face(library: Held, text: str) -> bool:
+    """Say whether a text means a face, a photo or a group, and no person."""
+    result, look = library.people, library.look
+    if is_person(result, text):
+        return False
+    if find_group(text, look) or find_photos(result, text, look):
+        return True
+    try:
+        find_face(result, text, None, look)
+    except FaceclusterError:
+        return False
+    return True
+
+
+def _namesake(result: Result, name: str | None) -> Person | None:
+    """Say who has a name."""
+    if name is None:
+        return None
+    return next((p for p in result.people if p.name is not None and fold(p.name) == fold(name)), None)
+
+
+def _quoted(library: Held) -> str:
+    return shlex.quote(str(library.directory))
+
+
+def _and_gone(origins: Sequence[Person], ids: Collection[str]) -> str:
+    """Say which people have no other faces than these."""
+    gone = [called(person) for person in origins if all(face.id in ids for face in person.faces)]
+    if not gone:
+        return ""
+    return f"; {', '.join(gone)} had no other and {'is' if len(gone) == 1 else 'are'} gone"
 
 
 def merge(library: Held, who: Sequence[str]) -> Corrected:
@@ -103,7 +226,7 @@ def merge(library: Held, who: Sequence[str]) -> Corrected:
     _catch_up(library)
     if len(who) < 2:
         raise UsageError("give two people or more, the one whose id and name stays first")
-    people = [find_person(library.people, text) for text in who]
+    people = [find_person(library.people, text, library.look) for text in who]
     for i, person in enumerate(people):
         if person.id in (other.id for other in people[:i]):
             raise UsageError(f"{called(person)} is named twice ({printable(who[i])}); give different people")
@@ -127,12 +250,16 @@ def split(library: Held, who: str, which: Sequence[str]) -> Corrected:
     """
     _catch_up(library)
     result = library.people
-    person = find_person(result, who)
+    look = library.look
+    person = find_person(result, who, look)
     theirs = {face.id for face in person.faces}
-    ids = list(dict.fromkeys(find_face(result, text, person, library.photos_of).id for text in which))
+    found = {face.id: face for text in which for face in find_faces(result, text, person, look)}
+    ids = list(found)
     for id_ in ids:
         if id_ not in theirs:
-            raise FaceclusterError(f"{id_}: is {_whose(result, id_)}, not a face of {called(person)}")
+            raise FaceclusterError(
+                f"{Spelling(result).face(found[id_])}: is {_whose(result, found[id_])}, not a face of {called(person)}"
+            )
     if theirs <= set(ids):
         raise FaceclusterError(
             f"these are all faces of {called(person)}, and nothing would be left; give fewer"
@@ -154,77 +281,148 @@ def move(library: Held, which: Sequence[str], to: str) -> Corrected:
     """
     _catch_up(library)
     result = library.people
-    into = None if fold(to) == NOBODY else find_person(result, to)
+    into = None if fold(to) == NOBODY else find_person(result, to, library.look)
     ids = set[str]()
     for text in which:
-        face = find_face(result, text, None, library.photos_of)
-        if into is not None and face.id in {theirs.id for theirs in into.faces}:
-            raise FaceclusterError(f"{printable(text)}: is a face of {called(into)} already")
-        ids.add(face.id)
+        faces = find_faces(result, text, None, library.look)
+        if into is not None and not {face.id for face in faces}.isdisjoint(own.id for own in into.faces):
+            raise FaceclusterError(f"{printable(text)}: is a face of {called(into)} already; leave it out")
+        ids.update(face.id for face in faces)
     origins = [person for person in result.people if any(face.id in ids for face in person.faces)]
     placed = {face.id for person in origins for face in person.faces}
     if into is None and not ids <= placed:
-        raise FaceclusterError(f"{min(ids - placed)}: is nobody's already; leave it out")
+        free = next(face for face in result.unclustered if face.id in ids - placed)
+        raise FaceclusterError(f"{Spelling(result).face(free)}: is nobody's already; leave it out")
     if into is None and len(origins) > 1:
         several = ", ".join(called(person) for person in origins)
         raise FaceclusterError(f"the faces are of several people ({several}); move those of one at a time")
     act = Move(
         person=origins[0].id if len(origins) == 1 else None,
         into=None if into is None else into.id,
-        faces=_spots(face for face in _all_faces(result) if face.id in ids),
+        faces=_spots(face for face in faces_of(result) if face.id in ids),
         to=None if into is None else _typical(into),
         away=tuple(spot for person in origins for spot in _typical(person, ids)),
     )
     said = f"{many(len(ids), 'face')} moved to {NOBODY if into is None else called(into)}"
-    gone = [called(person) for person in origins if all(face.id in ids for face in person.faces)]
-    if gone:
-        said += f"; {', '.join(gone)} had no other and {'is' if len(gone) == 1 else 'are'} gone"
+    said += _and_gone(origins, ids)
     return _keep(library, act, amend.move(result, ids, into), said)
 
 
 def not_a_person(library: Held, what: Sequence[str]) -> Corrected:
-    """Say that a person, or faces, are none: a statue, a poster.
+    """Say that people, or faces, are none whom somebody knows: a statue, a poster, strangers.
+
+    Args:
+        library: it is about.
+        what: people; faces; groups of strangers; photos with several faces, or folders: all faces of nobody in them.
 
     Raises:
-        UsageError: people and faces are mixed, or several people are given.
         FaceclusterError: there is no such person or face.
     """
     _catch_up(library)
-    result = library.people
-    found = [find(result, text, library.photos_of) for text in what]
-    people = [it for it in found if isinstance(it, Person)]
-    if people and len(found) > 1:
-        raise UsageError(f"{called(people[0])} is a person; give one person, or faces only")
-    if people:
-        (person,) = people
-        act = NotAPerson(person.id, _typical(person))
-        ids = {face.id for face in person.faces}
+    people: dict[str, Person] = {}
+    ids = set[str]()
+    for text in what:
+        it = _person_or_faces(library, text)
+        if isinstance(it, Person):
+            people[it.id] = it
+        else:
+            ids.update(face.id for face in it)
+    ids -= {face.id for person in people.values() for face in person.faces}
+    time = decisions_jsonl.now()
+    done: list[Corrected] = []
+    for person in people.values():
+        theirs = {face.id for face in person.faces}
         said = f"{called(person)} is no person now; {many(person.n_faces, 'face')} left out"
-    else:
-        ids = {it.id for it in found}
-        act = NotAPerson(None, _spots(face for face in _all_faces(result) if face.id in ids))
+        act = NotAPerson(person.id, _typical(person))
+        done.append(_keep(library, act, amend.not_a_person(library.people, theirs), said, time=time))
+    if ids:
+        spots = _spots(face for face in faces_of(library.people) if face.id in ids)
         said = f"{many(len(ids), 'face')} said to be no person's"
-    return _keep(library, act, amend.not_a_person(result, ids), said)
+        act = NotAPerson(None, spots)
+        done.append(_keep(library, act, amend.not_a_person(library.people, ids), said, time=time))
+    *others, last = done
+    return replace(
+        last,
+        said="; ".join(one.said for one in done),
+        others=tuple(one.decision for one in others),
+    )
 
 
-def undo(library: Held, which: str | None = None, *, jobs: int = -1, progress: bool = False) -> Corrected:
-    """Take a decision back: the last one, or that of an id.
+def _person_or_faces(library: Held, text: str) -> Person | Sequence[PersonFace | UnclusteredFace]:
+    """Find whom or what a text of `not_a_person` means.
 
-    What the last decision changed is put back as it was; for an earlier one people are grouped anew from the face
-    table. If the last line is an undo that the people do not show, as it was broken off, and no id is given, that one
-    is finished and nothing else is taken back.
+    Raises:
+        FaceclusterError: there is no such person or face.
+    """
+    result, look = library.people, library.look
+    if is_person(result, text):
+        return find_person(result, text)
+    if group := find_group(text, look):
+        return group
+    photos = find_photos(result, text, look)
+    n_faces = len({face.id for face in faces_of(result) if face.photo in photos})
+    if (n_faces != 1 or not photos) and (free := find_strangers(result, text, look)):
+        return free
+    it = find(result, text, look)
+    return it if isinstance(it, Person) else [it]
+
+
+def undo(
+    library: Held, which: str | None = None, *, number: int = 1, jobs: int = -1, progress: bool = False
+) -> Corrected:
+    """Take back what was done last, or the decision of an id.
+
+    What one call decided is taken back together. What the last decision changed is put back as it was; for an earlier
+    one people are grouped anew from the face table. If the last line is an undo that the people do not show, as it was
+    broken off, and no id is given, that one is finished and nothing else is taken back.
+
+    Args:
+        library: it is about.
+        which: id of a decision; None: what was done last.
+        number: how many things are taken back, the last first; 1 with an id. Where there are fewer, all are.
+        jobs: threads; -1 is one a core.
+        progress: show a bar on stderr where that is a terminal.
 
     Raises:
         DecisionsLackError: no decision gives somebody's name, see `Held.keep_to`.
         FaceclusterError: there is none, or it is undone already.
     """
+    if which is not None:
+        return _undo(library, which, jobs=jobs, progress=progress)
+    done = [_undo(library, None, jobs=jobs, progress=progress)]
+    first = done[0].decision.act
+    target = next((d for d in library.decisions if isinstance(first, Undo) and d.id == first.undo), None)
+    if not done[0].said.startswith(_FINISHED):
+        time = None if target is None else target.time
+        while standing := _last_first(library):
+            if standing[0].time != time:
+                number -= 1
+                if number == 0:
+                    break
+                time = standing[0].time
+            done.append(_undo(library, standing[0].id, jobs=jobs, progress=progress))
+        else:
+            number -= 1
+    *others, last = done
+    said = "\n".join(one.said for one in done)
+    if number > 0 and not said.startswith(_FINISHED):
+        said += "\nthere is nothing else to be taken back"
+    return replace(last, said=said, others=tuple(one.decision for one in others))
+
+
+def _last_first(library: Held) -> list[Decision]:
+    """The decisions in force, the last first."""
+    after = len(library.decisions) + 1
+    return sorted(in_force(library.decisions), key=lambda d: (d.line or after, d.time), reverse=True)
+
+
+def _undo(library: Held, which: str | None, *, jobs: int, progress: bool) -> Corrected:
+    """Take one decision back: the last one, or that of an id."""
     library.keep_to(None)
     broken_off = _broken_off(library) if which is None else None
     if _catch_up(library, jobs=jobs, progress=progress) and broken_off is not None:
         _, finished = _undoing(library, broken_off)
-        said = (
-            f"an undo that was broken off is finished: {finished}; undo again to take another decision back"
-        )
+        said = f"{_FINISHED}: {finished}; undo again to take another decision back"
         return Corrected(broken_off, said, in_step=True)
     target = _to_undo(library, which)
     decision = decisions_jsonl.decide(Undo(target.id), library.decisions)
@@ -333,12 +531,10 @@ def _to_undo(library: Held, which: str | None) -> Decision:
         FaceclusterError: there is none, or it is undone already.
     """
     if which is None:
-        standing = in_force(library.decisions)
+        standing = _last_first(library)
         if not standing:
             raise FaceclusterError(f"{library.ledger}: there is no decision to be undone")
-        return max(
-            standing, key=lambda decision: (decision.line or len(library.decisions) + 1, decision.time)
-        )
+        return standing[0]
     found = [decision for decision in library.decisions if decision.id == which.lower()]
     if not found:
         near = "".join(f"\n  {d.id}  {describe(d.act)}" for d in in_force(library.decisions)[-10:])
@@ -357,6 +553,7 @@ def _keep(
     said: str,
     *,
     check: bool = True,
+    time: str | None = None,
 ) -> Corrected:
     """Write a decision, and the people that it makes.
 
@@ -367,13 +564,14 @@ def _keep(
             only names change, as the decisions have them.
         said: about it, for people.
         check: whether it may contradict others.
+        time: when it was decided; None: now.
 
     Raises:
         FaceclusterError: it contradicts an earlier decision; nothing is written then.
         OutputError: it cannot be written.
     """
     before, in_step = library.people, library.in_step
-    decision = decisions_jsonl.decide(act, library.decisions)
+    decision = decisions_jsonl.decide(act, library.decisions, time)
     decisions = [*library.decisions, decision]
     if check and not isinstance(act, Name):
         resolve(decisions, columns(before, _photos_of(decisions)))
@@ -434,6 +632,8 @@ def describe(act: Act) -> str:
             return f"merge {' '.join(people)}"
         case Split(person, faces):
             return f"split {many(len(faces), 'face')} off {person}"
+        case Make(person, given, faces):
+            return f"make {person} {'(no name)' if given is None else printable(given)} of {many(len(faces), 'face')}"
         case Move(into=into, faces=faces):
             return f"move {many(len(faces), 'face')} to {into or NOBODY}"
         case NotAPerson(person, faces):
@@ -472,13 +672,7 @@ def _spots(faces: Iterable[PersonFace | UnclusteredFace]) -> Spots:
     return tuple(dict.fromkeys(Spot(digest_of(face.id), face.known_at) for face in faces))
 
 
-def _all_faces(result: Result) -> list[PersonFace | UnclusteredFace]:
-    return [*(face for person in result.people for face in person.faces), *result.unclustered]
-
-
-def _whose(result: Result, id_: str) -> str:
+def _whose(result: Result, face: PersonFace | UnclusteredFace) -> str:
     """Say whose a face is."""
-    for person in result.people:
-        if any(face.id == id_ for face in person.faces):
-            return f"of {called(person)}"
-    return "nobody's"
+    person = whose(result, face)
+    return "nobody's" if person is None else f"of {called(person)}"

@@ -21,7 +21,7 @@ from facecluster.errors import FaceclusterError
 from facecluster.formats.forgotten_jsonl import Place
 from facecluster.identity.boxes import SAME_FACE_IOU, lose_faces, overlaps
 from facecluster.identity.constraints import resolve
-from facecluster.identity.decisions import Decision, Name, digest_of, in_force
+from facecluster.identity.decisions import Decision, Make, Name, digest_of, in_force
 from facecluster.result import (
     Absent,
     AlmostPerson,
@@ -140,12 +140,14 @@ def find_absent(
     for table in tables:
         box_of |= zip(table.faces.id.tolist(), table.faces.anchor.tolist(), strict=True)
     box_of |= zip(placed.id, placed.anchor.tolist(), strict=True)
-    names = [act for d in in_force(decisions) if isinstance(act := d.act, Name) and act.name is not None]
+    names = [
+        act for d in in_force(decisions) if isinstance(act := d.act, Name | Make) and act.name is not None
+    ]
 
     def spots_of(one: Absent) -> list[tuple[str, Sequence[float]]]:
         return [(digest_of(face), box_of[face]) for face in one.faces if face in box_of]
 
-    def is_of(act: Name, one: Absent) -> bool:
+    def is_of(act: Name | Make, one: Absent) -> bool:
         spots = spots_of(one)
         if not spots:
             return act.person == one.id
@@ -579,8 +581,8 @@ def _without(record: dict[str, Any], target: Target) -> dict[str, Any] | None:
     left = record | {key: stay(record[key]) for key in ("faces", "from", "to") if record.get(key) is not None}
     if not left["faces"] and record["faces"]:
         return None
-    if record["do"] == "name":
+    if record["do"] in ("name", "make"):
         mostly = 2 * len(left["faces"]) <= len(record["faces"])
         if mostly or (record["name"] is not None and record["name"].casefold() in target.names):
-            return None
+            return None if record["do"] == "name" else left | {"name": None}
     return left

@@ -30,6 +30,7 @@ if TYPE_CHECKING:  # NumPy is loaded when there is work to do
 
     from facecluster.formats.forgotten_jsonl import Place
     from facecluster.identity.decisions import Decision
+    from facecluster.library.refer import Look
     from facecluster.result import Person, Result
     from facecluster.table import FaceTable, Picture
 
@@ -179,25 +180,12 @@ class Held:
             self._table = face_table.read(file)
         return self._table
 
-    def photos_of(self, path: str) -> set[str]:
-        """Give the ids that the photo of a file may have: what the face table knows of its picture, and its content."""
-        import numpy as np
+    @property
+    def look(self) -> Look:
+        """Where to look for what a command line means, see `refer`."""
+        from facecluster.library.look import look_at
 
-        from facecluster import photos, picture
-        from facecluster.errors import PhotoError
-        from facecluster.library.refer import by_content
-
-        found = by_content(path)
-        if self.table_file is not None:
-            known = self.table.photos
-            try:
-                coded = picture.coded_digest(photos.read(path)[0]).encode()
-            except PhotoError:
-                return found
-            pixels = [key.encode() for key in found]
-            same = (known.coded == coded) | ((known.pixels != b"") & np.isin(known.pixels, pixels))
-            found |= set(known.digest[same].tolist())
-        return found
+        return look_at(self.directory, self.people, lambda: None if self.table_file is None else self.table)
 
     @property
     def places(self) -> list[Place]:
@@ -235,14 +223,14 @@ class Held:
             FaceclusterError: the file cannot be read.
         """
         from facecluster.formats import decisions_jsonl
-        from facecluster.identity.decisions import Name
+        from facecluster.identity.decisions import Make, Name
 
         if ledger is not None:
             self.decisions, self.ledger = decisions_jsonl.read(ledger), ledger
         if self.result is None or self.in_step:
             return ()
         acts = [decision.act for decision in self.decisions]
-        given = {act.name.casefold() for act in acts if isinstance(act, Name) and act.name is not None}
+        given = {act.name.casefold() for act in acts if isinstance(act, Name | Make) and act.name is not None}
         nameless = tuple(
             person
             for person in self.result.people

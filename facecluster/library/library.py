@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # NumPy is loaded when there is work to do
     from facecluster.library.forget_steps import Report
     from facecluster.library.history import PastDecision
     from facecluster.library.run import Ran
+    from facecluster.library.strangers import Group
     from facecluster.photos import Paths
     from facecluster.render.show import Owned
     from facecluster.result import Person
@@ -107,6 +108,12 @@ class Library(Held):
 
         return correct.name(self, _text(person), _text(name))
 
+    def make(self, name: str, *faces: str | Sequence[str]) -> Corrected:
+        """Make a new person of faces; a name of "" is none. See `correct.make`."""
+        from facecluster.library import correct
+
+        return correct.make(self, _text(name), _texts(faces))
+
     def merge(self, *people: str | Sequence[str]) -> Corrected:
         """Make one person of two or more, with the id of the first. See `correct.merge`."""
         from facecluster.library import correct
@@ -131,11 +138,11 @@ class Library(Held):
 
         return correct.not_a_person(self, _texts(what))
 
-    def undo(self, decision: str | None = None) -> Corrected:
-        """Take the last decision back, or that of an id. See `correct.undo`."""
+    def undo(self, decision: str | None = None, *, number: int = 1) -> Corrected:
+        """Take back what was done last, or the last `number` things, or the decision of an id. See `correct.undo`."""
         from facecluster.library import correct
 
-        return correct.undo(self, decision)
+        return correct.undo(self, decision, number=number)
 
     def forget(
         self, *people: str, photos: Sequence[str] = (), dry_run: bool = False, table_gone: bool = False
@@ -161,14 +168,22 @@ class Library(Held):
 
         if not people:
             return self.people.people
-        named = [find_person(self.people, text) for text in people]
+        named = [find_person(self.people, text, self.look) for text in people]
         return {path: tuple(faces) for path, faces in find_photos(self.people, named, only=only).items()}
 
-    def history(self) -> tuple[PastDecision, ...]:
-        """Give all decisions in order of time, with what each did and whether it holds."""
+    def history(self, person: str | None = None) -> tuple[PastDecision, ...]:
+        """Give all decisions, or those about a person, in order of time: what each did, and whether it holds."""
         from facecluster.library.history import history
+        from facecluster.library.refer import find_person
 
-        return history(self)
+        return history(self, None if person is None else find_person(self.people, person, self.look))
+
+    def strangers(self) -> tuple[Group, ...]:
+        """Group the faces of nobody, the most promising first. See `strangers.strangers`."""
+        from facecluster.joined import Known
+        from facecluster.library.strangers import strangers
+
+        return strangers(Known.of(self.people, self.table), self.table)
 
 
 def _texts(given: Iterable[object]) -> list[str]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from facecluster.identity.decisions import (
     Decision,
+    Make,
     Merge,
     Move,
     Name,
@@ -40,7 +41,7 @@ def about_face(known: Known, row: int, decisions: Sequence[Decision]) -> tuple[R
         else:
             told = row in rows
             follows = told and _follows(known, place, act, found)
-        if told and isinstance(act, Move | Split):  # earlier ones say nothing of the face any more
+        if told and isinstance(act, Move | Split | Make):  # earlier ones say nothing of the face any more
             rulings = [replace(ruling, places=False) for ruling in rulings]
         if told:
             rulings.append(Ruling(decision.id, decision.time, _in_words(act), places=follows))
@@ -52,7 +53,7 @@ def _follows(known: Known, place: int, act: object, found: Mapping[Spot, Sequenc
     match act:
         case Move(to=to) if to is not None:
             return _holder(known, rows_at(found, to)) == place
-        case Split(faces=spots, away=away):
+        case Split(faces=spots, away=away) | Make(faces=spots, away=away):
             rest = _holder(known, rows_at(found, away))
             if place < 0 or rest == place:
                 return False
@@ -76,7 +77,7 @@ def about_person(known: Known, place: int, decisions: Sequence[Decision]) -> tup
         if isinstance(act, Merge | Name):
             told = _holder(known, rows) == place
         else:
-            left = rows_at(found, act.away) if isinstance(act, Move | Split) else []
+            left = rows_at(found, act.away) if isinstance(act, Move | Split | Make) else []
             told = bool((known.person[rows] == place).any()) or _holder(known, left) == place
         if told:
             rulings.append(Ruling(decision.id, decision.time, _in_words(act), places=False))
@@ -93,7 +94,13 @@ def _stated(act: object) -> Spots:
     match act:
         case Merge(faces=groups):
             return tuple(spot for spots in groups for spot in spots)
-        case Name(faces=spots) | Split(faces=spots) | Move(faces=spots) | NotAPerson(faces=spots):
+        case (
+            Name(faces=spots)
+            | Split(faces=spots)
+            | Make(faces=spots)
+            | Move(faces=spots)
+            | NotAPerson(faces=spots)
+        ):
             return spots
         case _:
             return ()
@@ -107,6 +114,9 @@ def _in_words(act: object) -> str:
             return f"{' and '.join(people)} merged"
         case Split(person=person, faces=spots):
             return f"{many(len(spots), 'face')} split from {person}"
+        case Make(person=person, name=name, faces=spots):
+            called = "" if name is None else f" called {name}"
+            return f"{many(len(spots), 'face')} made a person: {person}{called}"
         case Move(person=person, into=into, faces=spots):
             return f"{many(len(spots), 'face')} moved from {person or 'nobody'} to {into or 'nobody'}"
         case NotAPerson(person=person, faces=spots):

@@ -1,0 +1,94 @@
+"""`facecluster history`: what was decided about the people of a library, and whether it still holds."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import click
+
+from facecluster.render.columns import aligned
+from facecluster.text import many
+
+if TYPE_CHECKING:  # NumPy is loaded when there is work to do
+    from facecluster.library.history import PastDecision
+
+
+@click.command("history")
+@click.argument("source", metavar="LIBRARY")
+@click.argument("who", metavar="[PERSON]", required=False)
+@click.option(
+    "--since",
+    type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M"]),
+    metavar="DATE",
+    help="Only what was decided on this day or later: 2026-11-22.",
+)
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print a line of JSON a decision, as a pipe gets it anyway."
+)
+@click.option("-q", "--quiet", is_flag=True, help="No messages but errors.")
+def command(source: str, who: str | None, since: datetime | None, as_json: bool, quiet: bool) -> None:
+    """Say what was decided with name, merge, split, move, not-a-person and undo.
+
+    LIBRARY is a folder of people. With PERSON (an id, a name, or a photo of somebody) only what is about this person.
+    A line is a decision: when it was made, its id, which undo takes, what it changed, and whether it still holds.
+    What was forgotten is not told.
+    """
+    from facecluster.library.history import history
+    from facecluster.library.library import Library
+    from facecluster.library.refer import find_person
+
+    if quiet:
+        logging.getLogger("facecluster").setLevel(logging.ERROR)
+    with Library.open(source) as library:
+        person = None if who is None else find_person(library.people, who, library.look)
+        past = history(library, person)
+    if since is not None:
+        past = tuple(one for one in past if _when(one) >= since.astimezone())
+    if as_json or not sys.stdout.isatty():
+        sys.stdout.writelines(json.dumps(_record(one)) + "\n" for one in past)
+    elif past:
+        click.echo("\n".join(_rows(past)))
+    if not quiet:
+        n_holding = sum(one.holds and one.found for one in past)
+        click.echo(
+            f"{many(len(past), 'decision')}, {n_holding} of them in force" if past else "nothing was decided",
+            err=True,
+        )
+
+
+def _record(one: PastDecision) -> dict[str, object]:
+    """A decision as JSON has it."""
+    return {
+        "id": one.id,
+        "time": one.time,
+        "do": str(one.decision.act.__struct_config__.tag),
+        "said": one.said,
+        "people": one.people,
+        "photos": one.photos,
+        "holds": one.holds,
+        "undone_by": one.undone_by,
+        "found": one.found,
+    }
+
+
+def _when(one: PastDecision) -> datetime:
+    """When a decision was made, here."""
+    return datetime.fromisoformat(one.time.replace("Z", "+00:00")).astimezone()
+
+
+def _rows(past: Sequence[PastDecision]) -> Iterator[str]:
+    """Write a line a decision: the sentence is last, as it is longest."""
+    rows = [("when", "id", "holds", "what")]
+    rows += [(f"{_when(one):%Y-%m-%d %H:%M}", one.id, _state(one), one.said) for one in past]
+    yield from aligned(rows)
+
+
+def _state(one: PastDecision) -> str:
+    if not one.holds:
+        return f"no: {one.undone_by} took it back" if one.undone_by else "no"
+    return "yes" if one.found else "yes, when its photos are back"
