@@ -264,7 +264,7 @@ def test_photo_that_is_gone_is_grey_and_told(result: Path, tmp_path: Path) -> No
 
 def test_files_of_the_user_are_not_replaced(result: Path, tmp_path: Path) -> None:
     before = (tmp_path / "photo0.png").read_bytes()
-    assert "is no picture of explain's" in error(1, result, FACE[0], "--image", tmp_path / "photo0.png")
+    assert "facecluster did not make it" in error(1, result, FACE[0], "--image", tmp_path / "photo0.png")
     assert (tmp_path / "photo0.png").read_bytes() == before
     assert "a picture's name ends in" in error(2, result, FACE[0], "--image", tmp_path / "a.txt")
     found = run(result, FACE[0], "--image", tmp_path / "no" / "a.png")

@@ -190,7 +190,7 @@ def test_photo_without_a_face_is_told(folder: Path, tmp_path: Path) -> None:
 def test_photo_that_is_not_there_is_an_error(folder: Path, tmp_path: Path) -> None:
     assert "no such photo" in error(1, folder, "--photo", tmp_path / "x.jpg")
     (tmp_path / "x.jpg").write_bytes(b"x")
-    assert "no face of this photo is in the result" in error(1, folder, "--photo", tmp_path / "x.jpg")
+    assert "no such photo in the library" in error(1, folder, "--photo", tmp_path / "x.jpg")
 
 
 # --------------------------------------------------------------------------------------------------- formats

@@ -737,7 +737,8 @@ def test_methods_do_what_the_verbs_do(out: Path, tmp_path: Path, verb: str) -> N
     with fc.open(out) as library:
         library.undo()
         done, undoing = library.history()
-        assert (done.holds, undoing.said) == (False, f"undo {past.id}")
+        assert (done.holds, done.undone_by) == (False, undoing.id)
+        assert undoing.said == f"taken back: {past.said} ({past.id})"
     assert cli("undo", twin).exit_code == 0
     assert record(out) == record(twin)
 

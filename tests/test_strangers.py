@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from libraries import cluster_table
 from tables import make_table, people
 
+from facecluster.cli import main
 from facecluster.errors import FaceclusterError
 from facecluster.formats import face_table
 from facecluster.library.library import Library
@@ -60,3 +63,37 @@ def test_group_is_given_back(folder: Path) -> None:
 def test_parts_of_an_id() -> None:
     assert parts_of("abc-2") == ("abc", "2")
     assert parts_of("abc") == ("abc", "0")
+
+
+def test_strangers_are_listed(folder: Path) -> None:
+    run = CliRunner().invoke(main, ["show", str(folder), "--nobody"])
+    assert run.exit_code == 0, run.output
+    shown = json.loads(run.stdout)
+    assert (shown["total"], shown["next"]) == (4, None)
+    assert [group["n_faces"] for group in shown["groups"]] == [2, 2, 1, 3]
+    face = shown["groups"][3]["faces"][0]
+    assert (face["name"], face["photo"], face["reason"]) == ("008.jpg", "/photos/008.jpg", "low_quality")
+    assert run.stderr == "8 faces of nobody, in 4 groups\n"
+    page = CliRunner().invoke(main, ["show", str(folder), "--nobody", "--limit", "2", "--format", "csv"])
+    assert [line.split(",")[0] for line in page.stdout.splitlines()[1:]] == ["group-04abab"] * 2 + [
+        "group-06abab"
+    ] * 2
+    assert "the next groups come with --after group-06abab" in page.stderr
+    rest = CliRunner().invoke(
+        main, ["show", str(folder), "--nobody", "--after", "group-06abab", "--format", "paths"]
+    )
+    assert rest.stdout.split() == [f"/photos/{i:03d}.jpg" for i in (11, 8, 9, 10)]
+    for wrong in (["Anna"], ["--photos"], ["--sort", "name"], ["--after", "group-x"]):
+        assert CliRunner().invoke(main, ["show", str(folder), "--nobody", *wrong]).exit_code in (1, 2)
+
+
+def test_photos_of_a_group_and_of_a_photo_are_shown(folder: Path) -> None:
+    for text, photos in (
+        ("group-06abab", [6, 7]),
+        ("008.jpg", [8]),
+        ("photos/010.JPG", [10]),
+        ("008.jpg#1", [8]),
+    ):
+        run = CliRunner().invoke(main, ["show", str(folder), text, "--format", "paths"])
+        assert run.stdout.split() == [f"/photos/{i:03d}.jpg" for i in photos], (text, run.stderr)
+    assert "no such person" in CliRunner().invoke(main, ["show", str(folder), "Anna"]).stderr

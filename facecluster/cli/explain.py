@@ -16,6 +16,7 @@ import click
 
 from facecluster.cli.sources import (
     known_faces,
+    look_in,
     table_option,
 )
 from facecluster.errors import FaceclusterError
@@ -80,7 +81,7 @@ def command(
     if image is not None:
         check_target(image)
     result = read(source)
-    chosen = find(result, what)
+    chosen = find(result, what, look_in(result, source, table_file))
     known, table = known_faces(result, source, table_file)
     explanation: PersonExplanation | FaceExplanation
     decisions = _decisions(result, source)

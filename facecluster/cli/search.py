@@ -21,6 +21,7 @@ from facecluster.cli.labels import (
 from facecluster.cli.parameters import FloatRange
 from facecluster.cli.sources import (
     known_faces,
+    look_in,
     read_table,
     refuse_table,
     table_option,
@@ -280,7 +281,8 @@ def _face_of(source: str, text: str, gallery: Gallery) -> tuple[Gallery, Iterato
 
     if not is_result(source):
         raise UsageError(f"{source}: is taken for a face table; --face is of a result")
-    face = find_face(read(source), text)
+    result = read(source)
+    face = find_face(result, text, None, look_in(result, source))
     table = gallery.table
     photo = np.flatnonzero(table.photos.path == face.photo)
     rows = np.flatnonzero(np.isin(table.faces.photo, photo))

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from facecluster.cli.sources import look_in
 from facecluster.errors import FaceclusterError, TableError, UsageError
-from facecluster.library.layout import CLUSTERS, TABLE, folder_of, table_of
+from facecluster.library.layout import CLUSTERS, NOBODY_SHEET, TABLE, folder_of, table_of
 from facecluster.library.read import read
-from facecluster.library.refer import find_person
+from facecluster.library.refer import find_person, find_shown, is_person
 from facecluster.render.columns import aligned
 from facecluster.text import as_bytes, fold, many, printable
 
@@ -64,6 +65,18 @@ class _Listing:
 @click.argument("who", metavar="[PERSON]", required=False)
 @click.option("--photo", metavar="PATH", help="List this photo, or the copies of it that RESULT knows.")
 @click.option("--photos", "every", is_flag=True, help="List all photos in which there is a face.")
+@click.option(
+    "--nobody",
+    is_flag=True,
+    help="List the faces of nobody, those that are alike together, the most promising first.",
+)
+@click.option(
+    "--image",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="With --nobody: picture (.jpg, .png) of the groups that are listed.  "
+    f"[default: {NOBODY_SHEET} in LIBRARY; in a pipe none]",
+)
 @click.option(
     "--together",
     nargs=2,
@@ -115,6 +128,8 @@ def command(
     who: str | None,
     photo: str | None,
     every: bool,
+    nobody: bool,
+    image: Path | None,
     together: Sequence[tuple[str, str]],
     only: bool,
     min_photos: int | None,
@@ -139,20 +154,48 @@ def command(
 
     names = [*([] if who is None else [who]), *(name for pair in together for name in pair)]
     of_photos = bool(names) or every or photo is not None
-    _check_usage(names, photo, every, only, min_photos, sort, of_photos)
+    _check_usage(names, photo, every, only, min_photos, sort, of_photos, nobody)
+    if image is not None and not nobody:
+        raise UsageError("--image is a picture of --nobody; give that too")
     form = _form(form, null, imm)
     listing = _Listing(min_photos or 1, sort, reverse, limit, after, form, "\0" if null else "\n", imm)
     if quiet:
         logging.getLogger("facecluster").setLevel(logging.ERROR)
     result = read(source)
-    named = list({person.id: person for person in (find_person(result, name) for name in names)}.values())
+    look = look_in(result, source, table_file)
+    if nobody:
+        from facecluster.cli.nobody import show_nobody
+
+        show_nobody(
+            source,
+            result,
+            table_file,
+            limit=limit,
+            after=after,
+            form=form,
+            end=listing.end,
+            image=image,
+            quiet=quiet,
+        )
+        return
+    if who is not None and not together and not only and not is_person(result, who):
+        names, photo = [], who
+    named = list(
+        {person.id: person for person in (find_person(result, name, look) for name in names)}.values()
+    )
     known, numbers = _known(result, source, table_file, imm=imm)
     gc.freeze()  # of millions of records none is garbage; looking through them takes longer than all the rest
     if not of_photos:
         pieces, page = _people(result, known, listing, numbers, _written(source))
     else:
         if photo is not None:
-            paths = _copies(result, known, photo)
+            paths = find_shown(result, photo, look, known.contents())
+            if not paths and who == photo:
+                find_person(result, photo)  # says who is like it
+            if not paths:
+                raise FaceclusterError(
+                    f"{printable(photo)}: no such photo in the library; show --photos lists those with faces"
+                )
             photos: Album = dict.fromkeys(paths, ()) | dict(find_photos(result, paths=paths))
         else:
             photos = find_photos(result, named, only=only)
@@ -173,8 +216,13 @@ def _check_usage(
     min_photos: int | None,
     sort: str | None,
     of_photos: bool,
+    nobody: bool,
 ) -> None:
     """Refuse options that make no sense together."""
+    if nobody and (of_photos or min_photos is not None or sort is not None):
+        raise UsageError(
+            "--nobody lists strangers alone; leave PERSON, --photo, --photos, --min-photos and --sort out"
+        )
     if bool(names) + every + (photo is not None) > 1:
         raise UsageError("PERSON or --together, --photo, --photos: give one of the three")
     if only and not names:
@@ -251,31 +299,6 @@ def _file(source: str) -> Path:
 def _written(source: str) -> float:
     """When a result was written, in seconds since 1970."""
     return _file(source).stat().st_mtime
-
-
-def _copies(result: Result, known: PhotoFacts, path: str) -> list[str]:
-    """Find a photo by its path, or by its content wherever it lies.
-
-    Raises:
-        FaceclusterError: neither the result nor its face table has it.
-    """
-    from facecluster.library.refer import by_content
-    from facecluster.render.show import content
-
-    digest_of = known.contents()
-    for person in result.people:
-        digest_of.update((face.photo, content(face)) for face in person.faces)
-    digest_of.update((face.photo, content(face)) for face in result.unclustered)
-    for name in (os.path.abspath(path), os.path.realpath(path)):
-        if name in digest_of:
-            return [name]
-    if not os.path.isfile(path):
-        raise FaceclusterError(f"{printable(path)}: no such photo, in the result or elsewhere")
-    of_file = by_content(path)
-    found = [name for name, other in digest_of.items() if other in of_file]
-    if not found:
-        raise FaceclusterError(f"{printable(path)}: no face of this photo is in the result")
-    return found
 
 
 # -------------------------------------------------------------------------------------------------- listing

@@ -14,6 +14,7 @@ from facecluster.text import many
 
 if TYPE_CHECKING:  # NumPy is loaded when there is work to do
     from facecluster.joined import Known
+    from facecluster.library.refer import Look
     from facecluster.result import Result
     from facecluster.table import FaceTable
 
@@ -88,6 +89,21 @@ def known_faces(result: Result, source: str, table_file: str | None) -> tuple[Kn
             source,
         )
     return known, table
+
+
+def look_in(result: Result, source: str, table_file: str | None = None) -> Look:
+    """Say where to look for what somebody means by a photo or a group; the face table is read where it is needed."""
+    from facecluster.formats import face_table
+    from facecluster.library.look import look_at
+
+    def table() -> FaceTable | None:
+        file = table_file or table_of(result, folder_of(source))
+        try:
+            return None if file is None else face_table.read(file)
+        except TableError:
+            return None  # who needs its numbers says why
+
+    return look_at(folder_of(source), result, table)
 
 
 def warn_if_outdated(table: FaceTable, name: str) -> None:

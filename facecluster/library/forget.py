@@ -22,6 +22,7 @@ from facecluster.formats.forgotten_jsonl import Place
 from facecluster.identity.boxes import SAME_FACE_IOU, lose_faces, overlaps
 from facecluster.identity.constraints import resolve
 from facecluster.identity.decisions import Decision, Make, Name, digest_of, in_force
+from facecluster.library.refer import called_so
 from facecluster.result import (
     Absent,
     AlmostPerson,
@@ -248,13 +249,15 @@ def n_unaccounted(result: Result, table: FaceTable, target: Target, *, bare: boo
 
 
 def find_photos(paths: Iterable[str], glob: str) -> set[str]:
-    """Find the photos that are meant by an absolute path, or by a name alone where there is no slash.
+    """Find the photos that are meant by an absolute path, the end of one, or a name alone where there is no slash.
 
     Args:
         paths: absolute.
         glob: a path may be relative to the current folder. It is a pattern, unless it is a photo's name or path as it
-            is: "a[1].jpg" is that photo, and "a1.jpg" only where there is none called so.
+            is: "a[1].jpg" is that photo, and "a1.jpg" only where there is none called so. In another case or without
+            accents it counts where nothing is called so.
     """
+    paths = [*paths]
     name_only = os.sep not in glob and "/" not in glob
     absolute = os.path.abspath(glob)
     of = {path: os.path.basename(path) if name_only else path for path in paths}
@@ -262,7 +265,8 @@ def find_photos(paths: Iterable[str], glob: str) -> set[str]:
     if exact or os.path.isfile(glob):
         return exact
     patterns = [glob] if name_only else [glob, absolute]
-    return {path for path, text in of.items() if any(fnmatch.fnmatch(text, pattern) for pattern in patterns)}
+    found = {path for path, text in of.items() if any(fnmatch.fnmatch(text, pattern) for pattern in patterns)}
+    return found or set(called_so(paths, glob))
 
 
 @dataclass(frozen=True, eq=False)

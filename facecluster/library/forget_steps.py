@@ -45,7 +45,7 @@ from facecluster.library.forget_targets import (
 )
 from facecluster.library.held import Held
 from facecluster.library.labels import FOLDER
-from facecluster.library.layout import CLUSTERS, TABLE, set_aside_in
+from facecluster.library.layout import CLUSTERS, NOBODY_SHEET, TABLE, set_aside_in
 from facecluster.result import Result
 from facecluster.table import FaceTable, Picture
 
@@ -344,8 +344,11 @@ def clean_result(
     was, result = opened.result, _marked(cleaned.result, opened, marks)
     if not cleaned.faces and result.counts == was.counts and result.absent == was.absent:
         return
-    patches = opened.directory / undo_patches.FILE
-    for file in (*set_aside_in(opened.directory), *([patches] if patches.exists() else [])):
+    from facecluster.render.side_by_side import is_ours  # OpenCV is loaded by who reads pixels
+
+    patches, sheet = opened.directory / undo_patches.FILE, opened.directory / NOBODY_SHEET
+    made = [file for file, own in ((patches, patches.exists()), (sheet, is_ours(sheet))) if own]
+    for file in (*set_aside_in(opened.directory), *made):
         if not report.dry_run:
             file.unlink()
         report.removed.append(str(file))

@@ -21,11 +21,11 @@ from facecluster.library.labels import (
 )
 from facecluster.library.layout import CLUSTERS, TABLE, table_of
 from facecluster.library.pending import take_in
-from facecluster.library.refer import find_person
+from facecluster.library.refer import find_person, short_names
 from facecluster.text import fold, printable
 
 if TYPE_CHECKING:  # NumPy is loaded when there is work to do
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from facecluster.durable.own_files import Link
     from facecluster.identity.boxes import Main
@@ -338,16 +338,32 @@ def target_of_all(
     ]
     for table in tables.values():
         known += zip(table.photos.digest.tolist(), table.photos.path.tolist(), strict=True)
-    paths = {path for _, path in known}
+    paths, digests = {path for _, path in known}, {path: digest for digest, path in known}
     photos = set[str]()
     for glob in globs:
         found = find_photos(paths, glob)
+        _check_one(glob, found, digests, paths)
         photos |= found
         if not found and (len(globs) > 1 or people or labelled):
             raise FaceclusterError(
                 f"{glob}: no photo matches; nothing was changed; leave it out if it is forgotten already"
             )
     return target_of(people, photos, known, labelled)
+
+
+def _check_one(glob: str, found: Collection[str], digests: Mapping[str, str], paths: Iterable[str]) -> None:
+    """Make sure that a name, which is no pattern, means one photo, or copies of one.
+
+    Raises:
+        FaceclusterError: several photos are called so; the message lists them.
+    """
+    if any(letter in glob for letter in "*?[") or len({digests[path] for path in found}) < 2:
+        return
+    lines = "".join(f"\n  {printable(name)}" for name in short_names(sorted(found), paths))
+    raise FaceclusterError(
+        f"{printable(glob)}: {len(found)} photos are called so; nothing was changed; say which:{lines}\n"
+        f"all of them are --photo '*/{printable(glob)}'"
+    )
 
 
 def find_in_all(

@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 import re
 import unicodedata
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -275,6 +275,8 @@ def _face(result: Result, text: str, person: Person | None, look: Look) -> Face 
     faces = faces_of(result)
     if found := [face for face in faces if face.id == text]:
         return found[0]
+    if group := find_group(text, look):  # its best face stands for it
+        return group[0]
     if person is not None and (place := _PLACE.fullmatch(text)):
         return _on_montage(person, text, int(place[1]))
     path, number = text, None
@@ -349,7 +351,7 @@ def _where(face: Face) -> str:
 def _why_not(text: str, look: Look, usual: str | None = None) -> str:
     """Say why a text is no face: its photo has none, or what else to give."""
     photo = text.rpartition("#")[0] or text
-    if _called_so(look.bare(), photo):
+    if called_so(look.bare(), photo):
         return _no_face(photo, look)
     if usual is not None:
         return usual
@@ -362,7 +364,7 @@ def _why_not(text: str, look: Look, usual: str | None = None) -> str:
 def _no_face(path: str, look: Look) -> str:
     """Say why no face of a photo is known, as far as that is known."""
     bare = look.bare()
-    reason = next((bare[photo] for photo in _called_so(bare, path)), "")
+    reason = next((bare[photo] for photo in called_so(bare, path)), "")
     return (
         f" ({reason})"
         if reason
@@ -376,7 +378,7 @@ def _no_face(path: str, look: Look) -> str:
 
 
 def find_photos(
-    result: Result, text: str, look: Look = _HERE, others: Collection[str] | None = None
+    result: Result, text: str, look: Look = _HERE, others: Mapping[str, str] | None = None
 ) -> list[str]:
     """Find the paths of the photo that is meant; several are copies of one.
 
@@ -384,7 +386,7 @@ def find_photos(
         result: its photos with faces are known.
         text: a path, the end of one, or a bare name; or any file with the same picture.
         look: where else to look.
-        others: paths of further photos, as of those without a face.
+        others: id by path of further photos, as of those without a face.
 
     Returns:
         Paths as the library has them; none where there is no such photo.
@@ -392,35 +394,47 @@ def find_photos(
     Raises:
         FaceclusterError: several photos are called so, and none is meant more than the others.
     """
-    faces = faces_of(result)
-    paths = dict.fromkeys(face.photo for face in faces)
-    if others is not None:
-        paths |= dict.fromkeys(others)
+    paths = dict(others or {}) | {face.photo: _digest(face) for face in faces_of(result)}
     files = [text] if look.directory is None else [text, str(look.directory / text)]
     for file in files:
         named = [path for path in (os.path.abspath(file), os.path.realpath(file)) if path in paths]
         if named and text:
             return named[:1]
     for file in files:
-        if os.path.isfile(file) and (ids := look.photos_of(file)):
-            same = dict.fromkeys(face.photo for face in faces if _digest(face) in ids)
-            if same:
-                return list(same)
-    found = _called_so(paths, text)
-    if len(found) > 1:
-        digests: dict[str, set[str]] = {}
-        for face in faces:
-            digests.setdefault(face.photo, set()).add(_digest(face))
-        if len({frozenset(digests.get(path, {path})) for path in found}) > 1:
-            lines = "".join(f"\n  {printable(end)}" for end in short_names(found, paths)[:_N_CHOICES])
-            more = f"\n  ... and {len(found) - _N_CHOICES} more" if len(found) > _N_CHOICES else ""
-            raise FaceclusterError(
-                f"{printable(text)}: {len(found)} photos are called so; say which:{lines}{more}"
-            )
+        ids = look.photos_of(file) if os.path.isfile(file) else set[str]()
+        if same := [path for path, digest in paths.items() if digest in ids]:
+            return same
+    found = called_so(paths, text)
+    if len({paths[path] or path for path in found}) > 1:
+        lines = "".join(f"\n  {printable(end)}" for end in short_names(found, paths)[:_N_CHOICES])
+        more = f"\n  ... and {len(found) - _N_CHOICES} more" if len(found) > _N_CHOICES else ""
+        raise FaceclusterError(
+            f"{printable(text)}: {len(found)} photos are called so; say which:{lines}{more}"
+        )
     return found
 
 
-def _called_so(paths: Iterable[str], text: str) -> list[str]:
+def find_shown(
+    result: Result, text: str, look: Look = _HERE, others: Mapping[str, str] | None = None
+) -> list[str]:
+    """Find the paths of the photos that a text means, or of those of a group, or of a face; none where there is none.
+
+    The arguments are those of `find_photos`.
+
+    Raises:
+        FaceclusterError: several are called so.
+    """
+    if found := find_photos(result, text, look, others):
+        return found
+    if group := find_group(text, look):
+        return list(dict.fromkeys(face.photo for face in group))
+    if os.path.isfile(text):
+        return []
+    face = _face(result, text, None, look)
+    return [] if face is None else [face.photo]
+
+
+def called_so(paths: Iterable[str], text: str) -> list[str]:
     """Those of some paths that end so: letter by letter, else in any case, else without accents."""
     cut = text.startswith("…")  # as a table on a narrow terminal shortens them
     wanted = text[1:] if cut else os.path.normpath(text) if text else ""

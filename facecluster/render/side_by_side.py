@@ -54,17 +54,20 @@ def check_target(path: Path) -> None:
     """
     if path.suffix.lower() not in _FORMATS:
         raise UsageError(f"{path}: a picture's name ends in {', '.join(_FORMATS)}")
-    if not path.is_file():
-        return
+    if path.is_file() and not is_ours(path):
+        raise OutputError(
+            f"{path}: is there already, and facecluster did not make it; choose another name, or move it away"
+        )
+
+
+def is_ours(path: Path) -> bool:
+    """Say whether a file is a picture that `write_picture` made."""
     try:
         with Image.open(path) as image:
             comment = image.info.get("comment")
     except (OSError, Image.DecompressionBombError):
-        comment = None
-    if comment not in (_COMMENT, _COMMENT.encode()):
-        raise OutputError(
-            f"{path}: is there already, and is no picture of explain's; choose another name, or remove it"
-        )
+        return False
+    return comment in (_COMMENT, _COMMENT.encode())
 
 
 def write_picture(path: Path, pixels: NDArray[np.uint8]) -> None:
