@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import io
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
+from PIL import Image, ImageDraw, PngImagePlugin
 
 from facecluster.durable.whole_file import whole_file
 from facecluster.errors import OutputError, PhotoError, UsageError
-from facecluster.photos import MAX_PIXELS, decode
-from facecluster.render.montage import MARGIN
+from facecluster.render.letters import Font, font, wrapped
+from facecluster.render.tile import cut_from
 from facecluster.result import Box
 
 SIDE_PX = 320
@@ -97,63 +95,34 @@ def side_by_side(tiles: Sequence[Tile], title: str) -> tuple[NDArray[np.uint8], 
     Returns:
         (h, w, 3) uint8 RGB; and of each photo that could not be shown, its path and why. A grey tile stands for it.
     """
-    font = ImageFont.load_default(size=_FONT)
     width = _GAP + len(tiles) * (SIDE_PX + _GAP)
-    heading = _wrap(title, font, width - 2 * _GAP)
-    captions = [[line for text in tile.caption for line in _wrap(text, font, SIDE_PX)] for tile in tiles]
+    heading = _lines((title,), width - 2 * _GAP)
+    captions = [_lines(tile.caption, SIDE_PX) for tile in tiles]
     top = _GAP + _LINE * len(heading) + _GAP // 2
     height = top + SIDE_PX + _GAP // 2 + _LINE * max(map(len, captions)) + _GAP
     canvas = Image.new("RGB", (width, height), _PAPER)
     pen, missing = ImageDraw.Draw(canvas), []
-    for k, line in enumerate(heading):
-        pen.text((_GAP, _GAP + k * _LINE), line, fill=_INK, font=font)
+    for k, (line, letters) in enumerate(heading):
+        pen.text((_GAP, _GAP + k * _LINE), line, fill=_INK, font=letters)
     for i, (tile, lines) in enumerate(zip(tiles, captions, strict=True)):
         left = _GAP + i * (SIDE_PX + _GAP)
         try:
-            canvas.paste(Image.fromarray(_cut_from(tile)), (left, top))
+            (pixels,) = cut_from(tile.photo, [tile.box], tile.size, SIDE_PX)
+            canvas.paste(Image.fromarray(pixels), (left, top))
         except PhotoError as error:
             missing.append((tile.photo, str(error)))
             canvas.paste(_GREY, (left, top, left + SIDE_PX, top + SIDE_PX))
             middle = (left + SIDE_PX / 2, top + SIDE_PX / 2)
-            pen.text(middle, "the photo cannot be shown", fill=_PAPER, font=font, anchor="mm")
-        for k, line in enumerate(lines):
-            pen.text((left, top + SIDE_PX + _GAP // 2 + k * _LINE), line, fill=_INK, font=font)
+            pen.text(middle, "the photo cannot be shown", fill=_PAPER, font=font(_FONT), anchor="mm")
+        for k, (line, letters) in enumerate(lines):
+            pen.text((left, top + SIDE_PX + _GAP // 2 + k * _LINE), line, fill=_INK, font=letters)
     return np.asarray(canvas), missing
 
 
-def _cut_from(tile: Tile) -> NDArray[np.uint8]:
-    """Cut a square around a face, moved or shrunk where it would leave the photo: (`SIDE_PX`, `SIDE_PX`, 3).
-
-    The photo is decoded no larger than that needs.
-    """
-    left, top, right, bottom = tile.box
-    longest, (full_width, full_height) = MARGIN * max(right - left, bottom - top), tile.size
-    reduction = 2 ** int(math.log2(max(longest / SIDE_PX, 1)))
-    n_pixels = math.ceil(full_width / reduction) * math.ceil(full_height / reduction)
-    decoded = decode(tile.photo, max_pixels=n_pixels or MAX_PIXELS)
-    if n_pixels and decoded.size != tile.size:
-        raise PhotoError("changed since its faces were found")
-    height, width = decoded.pixels.shape[:2]
-    side = max(1, min(round(longest * decoded.scale), width, height))
-    x = min(max(round((left + right) / 2 * decoded.scale - side / 2), 0), width - side)
-    y = min(max(round((top + bottom) / 2 * decoded.scale - side / 2), 0), height - side)
-    square = np.ascontiguousarray(decoded.pixels[y : y + side, x : x + side])
-    interpolation = cv2.INTER_AREA if side > SIDE_PX else cv2.INTER_CUBIC
-    return cv2.resize(square, (SIDE_PX, SIDE_PX), interpolation=interpolation).astype(np.uint8, copy=False)
-
-
-def _wrap(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: float) -> list[str]:
-    """Cut a text into lines that fit, at spaces where there are some."""
-    lines = [""]
-    for word in text.split(" "):
-        longer = f"{lines[-1]} {word}" if lines[-1] else word
-        if font.getlength(longer) <= width:
-            lines[-1] = longer
-            continue
-        if lines[-1]:
-            lines.append("")
-        for letter in word:
-            if font.getlength(lines[-1] + letter) > width:
-                lines.append("")
-            lines[-1] += letter
-    return lines
+def _lines(texts: Sequence[str], width: float) -> list[tuple[str, Font]]:
+    """Cut texts into lines that fit, each with its font."""
+    return [
+        (line, letters)
+        for lines, letters in (wrapped(text, _FONT, width) for text in texts)
+        for line in lines
+    ]

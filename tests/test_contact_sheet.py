@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from facecluster.render import letters
+from facecluster.render.contact_sheet import PER_GROUP, TILE_PX, SheetFace, SheetGroup, contact_sheet
+from facecluster.result import Box
+
+BOX = Box(50, 50, 100, 100)
+
+
+def face(path: Path, colour: tuple[int, int, int]) -> SheetFace:
+    Image.new("RGB", (200, 200), colour).save(path)
+    return SheetFace(str(path), BOX, (200, 200), path.name)
+
+
+def area_of(pixels: np.ndarray, colour: tuple[int, int, int]) -> int:
+    return int((np.abs(pixels.astype(int) - colour).max(axis=2) < 12).sum())
+
+
+def test_every_face_of_a_small_group_is_shown(tmp_path: Path) -> None:
+    red, blue = face(tmp_path / "r.png", (250, 0, 0)), face(tmp_path / "b.png", (0, 0, 250))
+    pixels, missing = contact_sheet([SheetGroup("one", (red,)), SheetGroup("two", (red, blue))], "all")
+    assert missing == []
+    assert area_of(pixels, (250, 0, 0)) == 2 * TILE_PX**2
+    assert area_of(pixels, (0, 0, 250)) == TILE_PX**2
+    assert (pixels[-3:] == 255).all()  # paper around it, no black
+
+
+def test_large_group_shows_the_first_and_grows_no_wider(tmp_path: Path) -> None:
+    faces = tuple(face(tmp_path / f"{i}.png", (250, 0, 0)) for i in range(20))
+    pixels, _ = contact_sheet([SheetGroup("many", faces)], "all")
+    assert area_of(pixels, (250, 0, 0)) == PER_GROUP * TILE_PX**2
+    assert pixels.shape[1] < (PER_GROUP + 1) * TILE_PX
+
+
+def test_lost_photo_is_told_and_grey(tmp_path: Path) -> None:
+    lost, there = face(tmp_path / "l.png", (0, 0, 0)), face(tmp_path / "t.png", (0, 250, 0))
+    (tmp_path / "l.png").unlink()
+    pixels, missing = contact_sheet([SheetGroup("two", (lost, there))], "all")
+    assert [path for path, _ in missing] == [str(tmp_path / "l.png")]
+    assert area_of(pixels, (128, 128, 128)) >= TILE_PX**2
+    assert area_of(pixels, (0, 250, 0)) == TILE_PX**2
+
+
+def test_no_groups_are_a_sheet_with_a_title() -> None:
+    pixels, missing = contact_sheet([], "nobody")
+    assert missing == []
+    assert pixels.min() < 100
+
+
+@pytest.mark.parametrize("text", ["Zoë Müller", "Łukasz", "Anna"])
+def test_name_with_accents_is_drawn_with_or_without_them(text: str) -> None:
+    line, _ = letters.fitted(text, 16, 1000)
+    assert len(line) == len(text)
+
+
+def test_what_no_font_has_is_left_out() -> None:
+    line, _ = letters.fitted("\U0010fffe Ann \U0010fffd", 16, 1000)
+    assert line == "Ann"
+
+
+@pytest.mark.parametrize("middle", [False, True])
+def test_long_text_fits(middle: bool) -> None:
+    line, font = letters.fitted("a very long name of a photo 1234.jpg", 13, 120, middle=middle)
+    assert font.getlength(line) <= 120
+    assert line.startswith("a v")
+    assert line.endswith(".jpg") == middle
+
+
+def test_wrapped_lines_fit_and_lose_nothing() -> None:
+    text = "several words and averyverylongwordindeedthatfitsnowhere"
+    lines, font = letters.wrapped(text, 14, 100)
+    assert all(font.getlength(line) <= 100 for line in lines)
+    assert "".join(lines).replace(" ", "") == text.replace(" ", "")
