@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from facecluster.render import letters
-from facecluster.render.contact_sheet import PER_GROUP, TILE_PX, SheetFace, SheetGroup, contact_sheet
+from facecluster.render.contact_sheet import PER_ROW, TILE_PX, SheetFace, SheetGroup, contact_sheet
 from facecluster.result import Box
 
 BOX = Box(50, 50, 100, 100)
@@ -24,7 +24,9 @@ def area_of(pixels: np.ndarray, colour: tuple[int, int, int]) -> int:
 
 def test_every_face_of_a_small_group_is_shown(tmp_path: Path) -> None:
     red, blue = face(tmp_path / "r.png", (250, 0, 0)), face(tmp_path / "b.png", (0, 0, 250))
-    pixels, missing = contact_sheet([SheetGroup("one", (red,)), SheetGroup("two", (red, blue))], "all")
+    pixels, missing = contact_sheet(
+        [SheetGroup("one", "1 face", (red,)), SheetGroup("two", "", (red, blue))], "all"
+    )
     assert missing == []
     assert area_of(pixels, (250, 0, 0)) == 2 * TILE_PX**2
     assert area_of(pixels, (0, 0, 250)) == TILE_PX**2
@@ -33,15 +35,21 @@ def test_every_face_of_a_small_group_is_shown(tmp_path: Path) -> None:
 
 def test_large_group_shows_the_first_and_grows_no_wider(tmp_path: Path) -> None:
     faces = tuple(face(tmp_path / f"{i}.png", (250, 0, 0)) for i in range(20))
-    pixels, _ = contact_sheet([SheetGroup("many", faces)], "all")
-    assert area_of(pixels, (250, 0, 0)) == PER_GROUP * TILE_PX**2
-    assert pixels.shape[1] < (PER_GROUP + 1) * TILE_PX
+    pixels, _ = contact_sheet([SheetGroup("many", "", faces)], "all")
+    assert area_of(pixels, (250, 0, 0)) == PER_ROW * TILE_PX**2
+    assert pixels.shape[1] < (PER_ROW + 1) * TILE_PX
+
+
+def test_small_groups_stand_beside_each_other(tmp_path: Path) -> None:
+    groups = [SheetGroup(f"group {i}", "", (face(tmp_path / f"{i}.png", (250, 0, 0)),)) for i in range(9)]
+    heights = [contact_sheet(groups[:n], "all")[0].shape[0] for n in (1, 8, 9)]
+    assert heights[0] == heights[1] < heights[2]
 
 
 def test_lost_photo_is_told_and_grey(tmp_path: Path) -> None:
     lost, there = face(tmp_path / "l.png", (0, 0, 0)), face(tmp_path / "t.png", (0, 250, 0))
     (tmp_path / "l.png").unlink()
-    pixels, missing = contact_sheet([SheetGroup("two", (lost, there))], "all")
+    pixels, missing = contact_sheet([SheetGroup("two", "", (lost, there))], "all")
     assert [path for path, _ in missing] == [str(tmp_path / "l.png")]
     assert area_of(pixels, (128, 128, 128)) >= TILE_PX**2
     assert area_of(pixels, (0, 250, 0)) == TILE_PX**2

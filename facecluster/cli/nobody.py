@@ -171,21 +171,24 @@ def _draw(
 ) -> Path | None:
     """Draw the groups, and say where the picture is; None where there is none, which is told."""
     from facecluster.library.layout import folder_of
-    from facecluster.render.contact_sheet import SheetFace, SheetGroup, contact_sheet
+    from facecluster.render.contact_sheet import MOST, SheetFace, SheetGroup, contact_sheet
     from facecluster.render.side_by_side import check_target, write_picture
 
     if not groups:
         return None
+    if len(groups) > MOST:
+        _log.warning("the picture has the first %d groups; the next ones come with --after", MOST)
     size = dict(zip(table.photos.path.tolist(), map(tuple, table.photos.size.tolist()), strict=True))
     blocks = [
         SheetGroup(
-            f"{group.id}: {heading(group)}",
+            group.id,
+            heading(group),
             tuple(
                 SheetFace(face.photo, face.box, size.get(face.photo, (0, 0)), spelling.face(face))
                 for face in group.faces
             ),
         )
-        for group in groups
+        for group in groups[:MOST]
     ]
     pixels, missing = contact_sheet(blocks, f"Faces of nobody in {folder_of(source).name or source}")
     for photo, why in missing[:_N_FACES]:

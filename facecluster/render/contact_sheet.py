@@ -1,4 +1,4 @@
-"""Groups of faces below each other, each with a heading: what `show --nobody` draws."""
+"""Groups of faces, each below its heading, in rows: what `show --nobody` draws."""
 
 from __future__ import annotations
 
@@ -17,14 +17,20 @@ from facecluster.render.letters import fitted
 from facecluster.render.tile import cut_from
 from facecluster.result import Box
 
-PER_GROUP = 8
-"""Faces of a group that are shown."""
+PER_ROW = 8
+"""Tiles in a row; a group has no more."""
+
+MOST = 400
+"""Groups of a sheet: a JPEG of 65,535 lines has room for them."""
 
 TILE_PX = 160
 """Width and height of a tile."""
 
 _GAP, _TITLE, _HEADING, _CAPTION = 12, 22, 16, 13
 """Space between tiles, and heights of letters, in pixels."""
+
+_BLOCK = 2 * _HEADING + 2 * _CAPTION + TILE_PX + 2 * _CAPTION + 2 * _GAP
+"""Height of a group: a line, two lines of heading, a tile, its caption."""
 
 _PAPER, _INK, _GREY = "white", "black", (128, 128, 128)
 
@@ -48,9 +54,10 @@ class SheetFace:
 
 @dataclass(frozen=True)
 class SheetGroup:
-    """Faces that belong together, the first `PER_GROUP` of which are shown, and the line above them."""
+    """Faces that belong together, the first `PER_ROW` of which are shown, and the two lines above them."""
 
     heading: str
+    note: str
     faces: tuple[SheetFace, ...]
 
 
@@ -67,12 +74,11 @@ def contact_sheet(
     Returns:
         (h, w, 3) uint8 RGB; and of each photo that cannot be shown, its path and why. A grey tile stands for it.
     """
-    shown = [group.faces[:PER_GROUP] for group in groups]
+    shown = [group.faces[:PER_ROW] for group in groups]
     tiles, missing = _tiles([face for faces in shown for face in faces], jobs)
-    columns = max(map(len, shown), default=1)
-    width = max(_GAP + columns * (TILE_PX + _GAP), 4 * (TILE_PX + _GAP))
-    row = 2 * _HEADING + TILE_PX + 2 * _CAPTION + _GAP
-    canvas = Image.new("RGB", (width, 2 * _GAP + 2 * _TITLE + row * len(groups)), _PAPER)
+    places, n_rows = _flow([len(faces) for faces in shown])
+    width = _GAP + PER_ROW * (TILE_PX + _GAP)
+    canvas = Image.new("RGB", (width, 2 * _GAP + 2 * _TITLE + _BLOCK * n_rows), _PAPER)
     pen = ImageDraw.Draw(canvas)
 
     def write(text: str, size: int, left: float, top: float, room: float) -> None:
@@ -80,20 +86,34 @@ def contact_sheet(
         pen.text((left, top), line, fill=_INK, font=font)
 
     write(title, _TITLE, _GAP, _GAP, width - 2 * _GAP)
-    top = _GAP + 2 * _TITLE
-    for group, faces in zip(groups, shown, strict=True):
+    for group, faces, (row, column) in zip(groups, shown, places, strict=True):
+        left, top = _GAP + column * (TILE_PX + _GAP), _GAP + 2 * _TITLE + row * _BLOCK
+        room = len(faces) * (TILE_PX + _GAP) - _GAP
         more = len(group.faces) - len(faces)
-        write(group.heading + (f" (+ {more} more)" if more else ""), _HEADING, _GAP, top, width - 2 * _GAP)
+        pen.line((left, top, left + room - 1, top), fill=_GREY)
+        write(group.heading + (f" (+ {more} more)" if more else ""), _HEADING, left, top + 4, room)
+        write(group.note, _CAPTION, left, top + 6 + 1.3 * _HEADING, room)
+        top += 2 * _HEADING + 2 * _CAPTION
         for k, face in enumerate(faces):
-            left, under = _GAP + k * (TILE_PX + _GAP), top + round(1.6 * _HEADING)
-            tile = tiles.get(face)
-            if tile is None:
-                canvas.paste(_GREY, (left, under, left + TILE_PX, under + TILE_PX))
+            x = left + k * (TILE_PX + _GAP)
+            if face in tiles:
+                canvas.paste(Image.fromarray(tiles[face]), (x, top))
             else:
-                canvas.paste(Image.fromarray(tile), (left, under))
-            write(face.caption, _CAPTION, left, under + TILE_PX + 3, TILE_PX)
-        top += row
+                canvas.paste(_GREY, (x, top, x + TILE_PX, top + TILE_PX))
+            write(face.caption, _CAPTION, x, top + TILE_PX + 3, TILE_PX)
     return np.asarray(canvas), missing
+
+
+def _flow(lengths: Sequence[int]) -> tuple[list[tuple[int, int]], int]:
+    """Lay groups out in rows, one beside the other while they fit: row and column of each, and how many rows."""
+    places: list[tuple[int, int]] = []
+    row, column = 0, 0
+    for length in lengths:
+        if column and column + length > PER_ROW:
+            row, column = row + 1, 0
+        places.append((row, column))
+        column += length
+    return places, row + bool(column)
 
 
 def _tiles(
