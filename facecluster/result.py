@@ -27,7 +27,7 @@ _T = TypeVar("_T")
 
 
 SHARP_BOX_PX = 80
-"""A face at least this wide and high fills a tile of a montage without being enlarged (see `montage`)."""
+"""A face at least this wide and high is sharp enough to stand for a person."""
 
 
 class Box(NamedTuple):

@@ -158,7 +158,7 @@ def test_name_that_is_replaced_or_dropped_is_told(out: Path) -> None:
     told = done("name", out, "person-0002", "Bea").stderr
     assert "is Bea now, and was called Tony before (person-0002 is person-0001 now)\n" in told
     told = done("name", out, "person-0001", "").stderr
-    assert "person-0001 has no name now, and was called Bea before;" in told
+    assert "person-0001 has no name now, and was called Bea before\n" in told
     done("name", out, "person-0003", "Cleo")
     assert "dropped" not in done("merge", out, "person-0001", "person-0003").stderr
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,17 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from facecluster.render.montage import TILE_PX, arrange, cut, make_montage, read_tiles
+from facecluster.render.montage import (
+    STRIP_PX,
+    TILE_PX,
+    arrange,
+    cover_of,
+    is_made_of,
+    make_montage,
+    read_tiles,
+    retitle,
+)
+from facecluster.render.tile import cut
 from facecluster.result import Box, Person, PersonFace, Pose
 from facecluster.table import Picture
 
@@ -65,16 +76,14 @@ def test_montage_of_too_few_or_many_tiles_is_a_mistake(n: int) -> None:
         arrange([tile(1)] * n)
 
 
-def test_caption_stands_below() -> None:
-    montage = arrange([tile(100)] * 25, "25 of 312 faces")
-    assert montage.shape[0] > 5 * TILE_PX
-    assert montage[5 * TILE_PX :].max() > 200
+def test_places_without_a_face_are_white() -> None:
+    assert (arrange([tile(5)] * 3)[TILE_PX:, TILE_PX:] == 255).all()
 
 
 def test_tile_is_a_square_around_the_face() -> None:
     pixels = np.zeros((300, 400, 3), np.uint8)
     pixels[100:180, 150:230] = 255
-    white = cut(pixels, Box(150, 100, 230, 180))[:, :, 0] > 128
+    white = cut(pixels, Box(150, 100, 230, 180), 112)[:, :, 0] > 128
     # 80 pixels of 112, in the middle
     assert np.flatnonzero(white.any(axis=0))[[0, -1]].tolist() == [16, 95]
     assert np.flatnonzero(white.any(axis=1))[[0, -1]].tolist() == [16, 95]
@@ -85,7 +94,7 @@ def test_tile_is_a_square_around_the_face() -> None:
 )
 def test_face_at_the_edge_gets_a_tile_of_the_photo_alone(box: Box) -> None:
     pixels = np.full((300, 400, 3), 77, np.uint8)
-    square = cut(pixels, box)
+    square = cut(pixels, box, TILE_PX)
     assert square.shape == (TILE_PX, TILE_PX, 3)
     assert (square == 77).all()
 
@@ -100,7 +109,8 @@ def test_first_faces_in_their_order(tmp_path: Path) -> None:
     sizes = {path: Picture(600, 400) for path, _ in faces}
     tiles = read_tiles(person_of([faces[i] for i in order]), sizes, 25)
     assert len(tiles) == 25
-    for one, i in zip(tiles, order, strict=False):
+    assert list(tiles) == list(range(25))
+    for one, i in zip(tiles.values(), order, strict=False):
         np.testing.assert_allclose(colour_of(one), COLOURS[i], atol=2)
 
 
@@ -113,7 +123,8 @@ def test_faces_of_lost_and_changed_photos_are_replaced_by_the_next(tmp_path: Pat
     sizes = dict.fromkeys(paths, Picture(600, 400))
     tiles = read_tiles(person_of([(path, box) for path in paths]), sizes, 3)
     assert len(tiles) == 3
-    for one, colour in zip(tiles, COLOURS[3:], strict=False):
+    assert list(tiles) == [3, 4, 5]
+    for one, colour in zip(tiles.values(), COLOURS[3:], strict=False):
         np.testing.assert_allclose(colour_of(one), colour, atol=2)
     unknown = read_tiles(person_of([(paths[2], box)]), {}, 3)
     assert len(unknown) == 1
@@ -128,8 +139,8 @@ def test_reduced_photo_gives_the_same_tile(suffix: str, factor: int, tmp_path: P
     picture = Image.fromarray(small).resize(size, Image.Resampling.BICUBIC)
     picture.save(path, quality=95)
     box = Box(*(factor * edge for edge in (90, 60, 180, 150)))
-    [tile] = read_tiles(person_of([(str(path), box)]), {str(path): Picture(*size)}, 1)
-    expected = cut(np.asarray(picture), box)
+    tile = read_tiles(person_of([(str(path), box)]), {str(path): Picture(*size)}, 1)[0]
+    expected = cut(np.asarray(picture), box, TILE_PX)
     assert np.abs(tile.astype(int) - expected).mean() < 8  # half a pixel of the reduced photo
 
 
@@ -139,24 +150,75 @@ def test_photo_is_upright(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # stored turned; upright it is 400 x 600, the colour on its right
     Image.fromarray(pixels).save(tmp_path / "p.jpg", quality=95, exif=exif)
-    [tile] = read_tiles(
-        person_of([(str(tmp_path / "p.jpg"), Box(260, 250, 340, 330))]),
-        {str(tmp_path / "p.jpg"): Picture(400, 600)},
-        1,
-    )
+    person = person_of([(str(tmp_path / "p.jpg"), Box(260, 250, 340, 330))])
+    tile = read_tiles(person, {str(tmp_path / "p.jpg"): Picture(400, 600)}, 1)[0]
     np.testing.assert_allclose(colour_of(tile), (200, 50, 50), atol=6)
 
 
 def test_jpeg_says_how_many_faces_there_are(tmp_path: Path) -> None:
     box = Box(100, 100, 200, 200)
     path = photo_with_faces(tmp_path / "p.png", [box], COLOURS[:1])
-    for n, height in ((1, TILE_PX), (30, 5 * TILE_PX + 28)):
+    for n, rows in ((1, 1), (30, 5)):
         montage = make_montage(person_of([(path, box)] * n), {path: Picture(600, 400)}).jpeg
         assert montage is not None
         picture = Image.open(io.BytesIO(montage))
-        assert picture.height == height
+        assert picture.height // (TILE_PX + STRIP_PX) == rows
+        assert picture.height % (TILE_PX + STRIP_PX) >= 32
         faces = "face" if n == 1 else "faces"
         assert picture.info["comment"] == f"person-0001: {min(n, 25)} of {n} {faces}".encode()
+        np.testing.assert_allclose(colour_of(cover_of(montage)), COLOURS[0], atol=4)
+
+
+def patterned(path: Path, seed: int, quality: int = 95, scale: float = 1.0) -> tuple[str, Box, Picture]:
+    """A photo that looks like no other, as a JPEG."""
+    small = np.random.default_rng(seed).integers(0, 256, (16, 24, 3), dtype=np.uint8)
+    size = round(600 * scale), round(400 * scale)
+    Image.fromarray(small).resize(size, Image.Resampling.BICUBIC).save(path, quality=quality)
+    return str(path), Box(*(scale * edge for edge in (220, 120, 380, 280))), Picture(*size)
+
+
+def test_copies_of_a_picture_are_shown_once(tmp_path: Path) -> None:
+    photos = [
+        patterned(tmp_path / "a.jpg", 1),
+        patterned(tmp_path / "a-small.jpg", 1, 60, 0.6),
+        patterned(tmp_path / "b.jpg", 2),
+        patterned(tmp_path / "a-worse.jpg", 1, 50),
+        patterned(tmp_path / "c.jpg", 3),
+    ]
+    person = person_of([(path, box) for path, box, _ in photos])
+    pictures = {path: picture for path, _, picture in photos}
+    assert list(read_tiles(person, pictures, 25)) == [0, 2, 4]
+    montage = make_montage(person, pictures).jpeg
+    assert montage is not None
+    assert Image.open(io.BytesIO(montage)).info["comment"] == b"person-0001: 3 of 5 faces"
+
+
+def test_name_is_in_the_heading_and_changes_nothing_below(tmp_path: Path) -> None:
+    photos = [patterned(tmp_path / f"{i}.jpg", i) for i in range(7)]
+    person = person_of([(path, box) for path, box, _ in photos])
+    pictures = {path: picture for path, _, picture in photos}
+    first = last = make_montage(person, pictures)
+    assert first.jpeg is not None
+    for name in ("Anna Berg", "Anna von und zu " + "Berg" * 30, "Zo\u00eb", *map(str, range(40)), None):
+        named = replace(person, name=name)
+        assert not is_made_of(last.key, named, pictures)
+        assert last.jpeg is not None
+        last = retitle(last.jpeg, last.key, named)
+        assert is_made_of(last.key, named, pictures)
+        if name == "Anna Berg":
+            anna = last.jpeg
+    assert last.key == first.key
+    assert anna is not None
+    assert anna != first.jpeg
+    assert last.jpeg is not None
+    before, after = (np.asarray(Image.open(io.BytesIO(jpeg))).astype(int) for jpeg in (first.jpeg, last.jpeg))
+    assert before.shape == after.shape
+    assert np.abs(before - after).mean() < 0.5  # grey values, after 43 names
+
+
+@pytest.mark.parametrize("key", ["", "1:2:3", "nothing"])
+def test_montage_of_an_older_version_gets_no_other_heading(key: str) -> None:
+    assert retitle(b"", key, person_of([("/none.jpg", Box(0, 0, 9, 9))])).jpeg is None
 
 
 def test_no_photo_no_montage() -> None:

@@ -81,8 +81,8 @@ def contact_sheet(
     canvas = Image.new("RGB", (width, 2 * _GAP + 2 * _TITLE + _BLOCK * n_rows), _PAPER)
     pen = ImageDraw.Draw(canvas)
 
-    def write(text: str, size: int, left: float, top: float, room: float) -> None:
-        line, font = fitted(text, size, room, middle=size == _CAPTION)
+    def write(text: str, size: int, left: float, top: float, room: float, *, middle: bool = False) -> None:
+        line, font = fitted(text, size, room, middle=middle)
         pen.text((left, top), line, fill=_INK, font=font)
 
     write(title, _TITLE, _GAP, _GAP, width - 2 * _GAP)
@@ -100,7 +100,7 @@ def contact_sheet(
                 canvas.paste(Image.fromarray(tiles[face]), (x, top))
             else:
                 canvas.paste(_GREY, (x, top, x + TILE_PX, top + TILE_PX))
-            write(face.caption, _CAPTION, x, top + TILE_PX + 3, TILE_PX)
+            write(face.caption, _CAPTION, x, top + TILE_PX + 3, TILE_PX, middle=True)
     return np.asarray(canvas), missing
 
 

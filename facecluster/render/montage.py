@@ -1,4 +1,4 @@
-"""One picture a person: tiles of the most typical faces, cut from the photos."""
+"""One picture a person: numbered tiles of the most typical faces, cut from the photos."""
 
 from __future__ import annotations
 
@@ -10,31 +10,63 @@ import re
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from facecluster.errors import PhotoError
-from facecluster.photos import MAX_PIXELS, decode
-from facecluster.result import SHARP_BOX_PX, Box, Person
+from facecluster.render.letters import fitted, wrapped
+from facecluster.render.tile import cut_from
+from facecluster.result import Person
 from facecluster.table import Picture
+from facecluster.text import printable
 
-TILE_PX = 112
+TILE_PX = 160
 """Width and height of a tile."""
 
-MARGIN = TILE_PX / SHARP_BOX_PX
-"""Side of the square that is cut, in longer sides of the box: hair and chin are in it."""
+STRIP_PX = 32
+"""Height of the strip below a tile, which holds the number of the face and the name of its photo."""
 
 SIDE = 5
 """Most tiles in a row and in a column."""
 
-VERSION = 1
+VERSION = 2
 """Of montages; another number makes all of them anew."""
 
-_CAPTION_PX = 28
+ALIKE = 0.93
+"""Correlation from which two tiles are copies of one picture.
+
+Of 1,094 faces of LFW that were scaled to 50..90 %, saved as JPEG at quality 60 and boxed anew with an error of 1.5 % of
+the box, 99.5 % correlate with themselves by more; of 4,150 pairs of photos of one person 6 do, most of them copies
+(`benchmarks/tile_copies.py`).
+"""
+
+_ALIKE_PX = 16
+"""Width and height to which tiles are reduced before they are compared."""
+
+_HEADING, _LETTERS = 18, 13
+"""Heights of letters in pixels."""
+
+_LINE_PX = 32
+"""Height of a line of the heading.
+
+This, tiles, and strips are multiples of 16 pixels: under a new heading the blocks of the JPEG stay where they are, so
+that the tiles look the same after many names.
+"""
+
+_MOST_LINES = 5
+"""Of a heading: fewer pixels than a tile and its strip have."""
+
+_PAPER, _INK = (255, 255, 255), (0, 0, 0)
+
+_SAVE: dict[str, Any] = {"quality": 90, "subsampling": 0}
+"""How a montage is saved: without subsampling, whose blocks are not the same when they are read and saved again."""
+
 _KEY = re.compile(
-    r"(?P<n_tried>\d+):(?P<faces>[0-9a-f]{32}):(?P<n_there>\d+):(?P<files>[0-9a-f]{32})", re.ASCII
+    r"(?P<n_tried>\d+):(?P<faces>[0-9a-f]{32}):(?P<n_there>\d+):(?P<files>[0-9a-f]{32}):(?P<name>[0-9a-f]{8})",
+    re.ASCII,
 )
 
 
@@ -64,18 +96,60 @@ def make_montage(person: Person, pictures: Mapping[str, Picture]) -> Montage:
     if not tiles:
         return Montage(None, key)
     count = f"{len(tiles)} of {person.n_faces} {'face' if person.n_faces == 1 else 'faces'}"
-    pixels = arrange(tiles, count if len(tiles) < person.n_faces else "")
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "JPEG", quality=90, comment=f"{person.id}: {count}")
-    return Montage(file.getvalue(), key)
+    captions = {i: f"{i + 1}  {printable(os.path.basename(person.faces[i].photo))}" for i in tiles}
+    blocks = [np.vstack([tile, _strip(captions[i])]) for i, tile in tiles.items()]
+    return Montage(_saved(person, count, arrange(blocks)), key)
+
+
+def retitle(montage: bytes, key: str, person: Person) -> Montage:
+    """Give a montage the heading of the person's present name; no photo is opened.
+
+    Args:
+        montage: of this person, with these faces.
+        key: of it.
+        person: with the present name.
+
+    Returns:
+        Nothing, with an empty key, where the montage is of an older version, or damaged.
+    """
+    made = _KEY.fullmatch(key)
+    if made is None:
+        return Montage(None, "")
+    try:
+        with Image.open(io.BytesIO(montage)) as image:
+            comment = bytes(image.info.get("comment", b"")).decode("ascii", "replace")
+            below = np.asarray(image.convert("RGB"))[_heading_height(image.height) :]
+    except OSError:
+        return Montage(None, "")
+    return Montage(_saved(person, comment.partition(": ")[2], below), _with_name(made, person))
+
+
+def cover_of(montage: bytes) -> NDArray[np.uint8]:
+    """Cut the first tile out of a montage: (`TILE_PX`, `TILE_PX`, 3) uint8, the person's most typical face.
+
+    Raises:
+        OSError: it is no picture.
+    """
+    with Image.open(io.BytesIO(montage)) as image:
+        top = _heading_height(image.height)
+        return np.asarray(image.convert("RGB"))[top : top + TILE_PX, :TILE_PX]
 
 
 def is_made_of(key: str, person: Person, pictures: Mapping[str, Picture]) -> bool:
     """Say whether what `make_montage` gave a key to need not be made again. No photo is opened.
 
-    It is made again where the person's id or number of faces is another, or of a face that was tried its box or its
+    It is made again where `is_made_of_faces` says so, or the person's name is another.
+    """
+    made = _KEY.fullmatch(key)
+    return made is not None and key == _with_name(made, person) and is_made_of_faces(key, person, pictures)
+
+
+def is_made_of_faces(key: str, person: Person, pictures: Mapping[str, Picture]) -> bool:
+    """Say whether nothing but the heading of a montage may be another. No photo is opened.
+
+    The tiles are others where the person's id or number of faces is another, or of a face that was tried its box or its
     photo's path, picture, or permissions as a file. Where fewer of the photos are there than then, as a drive is away,
-    it stays.
+    they stay.
     """
     made = _KEY.fullmatch(key)
     if made is None:
@@ -86,42 +160,72 @@ def is_made_of(key: str, person: Person, pictures: Mapping[str, Picture]) -> boo
     return now["files"] == made["files"] or int(now["n_there"]) < int(made["n_there"])
 
 
-def read_tiles(person: Person, pictures: Mapping[str, Picture], n_tiles: int) -> list[NDArray[np.uint8]]:
+def _with_name(made: re.Match[str], person: Person) -> str:
+    """The key of a montage that has another heading."""
+    name = hashlib.sha256((person.name or "").encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    return f"{made.string[: made.start('name')]}{name}"
+
+
+def read_tiles(person: Person, pictures: Mapping[str, Picture], n_tiles: int) -> dict[int, NDArray[np.uint8]]:
     """Cut out a person's first `n_tiles` faces whose photos can be read and are still what they were.
 
-    A photo is decoded once, reduced as far as its smallest face among them allows.
+    A photo is decoded once, reduced as far as its smallest face among them allows. Of copies of one picture the first
+    is taken, see `ALIKE`.
 
     Returns:
-        Tiles as of `cut`, in the order of the faces.
+        Tiles as of `tile.cut`, by place of the face in `person.faces`, in this order.
     """
     return _read(person, pictures, n_tiles, {})[0]
 
 
 def _read(
     person: Person, pictures: Mapping[str, Picture], n_tiles: int, states: dict[str, str]
-) -> tuple[list[NDArray[np.uint8]], int]:
+) -> tuple[dict[int, NDArray[np.uint8]], int]:
     """The tiles, and how many faces were tried; `states` gets those of the photos from before they were read."""
     chosen = list(range(min(n_tiles, len(person.faces))))
     n_tried = len(chosen)
     tiles: dict[int, NDArray[np.uint8]] = {}
+    looks: list[NDArray[np.float64]] = []
     while chosen:
         by_photo: dict[str, list[int]] = {}
         for i in chosen:
             by_photo.setdefault(person.faces[i].photo, []).append(i)
+        found: dict[int, NDArray[np.uint8]] = {}
         for photo, rows in by_photo.items():
             boxes = [person.faces[i].box for i in rows]
-            states.setdefault(photo, _state(photo, pictures.get(photo, Picture()).coded))
-            tiles.update(zip(rows, _cut_from(photo, boxes, pictures.get(photo, Picture())[:2]), strict=False))
+            picture = pictures.get(photo, Picture())
+            states.setdefault(photo, _state(photo, picture.coded))
+            try:
+                found.update(zip(rows, cut_from(photo, boxes, picture[:2], TILE_PX), strict=True))
+            except PhotoError:
+                continue
+        for i in sorted(found):
+            look = look_of(found[i])
+            if all(look @ other < ALIKE for other in looks):
+                looks.append(look)
+                tiles[i] = found[i]
         # as many more as could not be had
         chosen = list(range(n_tried, min(n_tried + n_tiles - len(tiles), len(person.faces))))
         n_tried += len(chosen)
-    return [tiles[i] for i in sorted(tiles)], n_tried
+    return tiles, n_tried
+
+
+def look_of(tile: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """What a tile is compared by: its luminance, small, without mean, of length 1; (`_ALIKE_PX`²,)."""
+    import cv2  # loaded by who reads pixels only
+
+    small = cv2.resize(tile, (_ALIKE_PX, _ALIKE_PX), interpolation=cv2.INTER_AREA)
+    grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.float64).ravel()
+    grey -= grey.mean()
+    look: NDArray[np.float64] = grey / max(float(np.linalg.norm(grey)), 1e-9)
+    return look
 
 
 def _key(person: Person, pictures: Mapping[str, Picture], n_tried: int, states: dict[str, str]) -> str:
     """The key of a montage; photos that `states` lacks are looked at now.
 
-    It has a digest of the faces and their pictures, the number of photos that are there, and a digest of their files.
+    It has a digest of the faces and their pictures, the number of photos that are there, a digest of their files, and
+    one of the person's name.
     """
     faces = hashlib.sha256(f"{VERSION} {person.id} {person.n_faces} {len(person.faces)}".encode())
     files = hashlib.sha256()
@@ -135,7 +239,8 @@ def _key(person: Person, pictures: Mapping[str, Picture], n_tried: int, states: 
         files.update(f"{states[face.photo]}\0".encode())
         if states[face.photo]:
             there.add(face.photo)
-    return f"{n_tried}:{faces.hexdigest()[:32]}:{len(there)}:{files.hexdigest()[:32]}"
+    name = hashlib.sha256((person.name or "").encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    return f"{n_tried}:{faces.hexdigest()[:32]}:{len(there)}:{files.hexdigest()[:32]}:{name}"
 
 
 def _state(photo: str, coded: str) -> str:
@@ -152,63 +257,55 @@ def _state(photo: str, coded: str) -> str:
     return f"{coded or (status.st_size, status.st_mtime_ns)} {status.st_mode & 0o444}"
 
 
-def _cut_from(photo: str, boxes: Sequence[Box], size: tuple[int, int]) -> list[NDArray[np.uint8]]:
-    """One tile a box, or none at all where the photo cannot be read or has changed."""
-    smallest = min(MARGIN * max(box.right - box.left, box.bottom - box.top) for box in boxes)
-    reduction = 2 ** int(math.log2(max(smallest / TILE_PX, 1)))  # what JPEG can do while it is decoded
-    n_pixels = math.ceil(size[0] / reduction) * math.ceil(size[1] / reduction)
-    try:
-        decoded = decode(photo, max_pixels=n_pixels or MAX_PIXELS)
-    except PhotoError:
-        return []
-    if n_pixels and decoded.size != size:
-        return []
-    return [cut(decoded.pixels, Box(*(decoded.scale * edge for edge in box))) for box in boxes]
-
-
-def cut(pixels: NDArray[np.uint8], box: Box) -> NDArray[np.uint8]:
-    """Cut a square around a face, moved or shrunk where it would leave the photo.
+def arrange(blocks: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    """Lay tiles out in a square as small as holds them, without empty rows, on white.
 
     Args:
-        pixels: (h, w, 3) uint8.
-        box: in these pixels.
+        blocks: 1 to `SIDE`² of (h, `TILE_PX`, 3) uint8, of one size.
 
     Returns:
-        (`TILE_PX`, `TILE_PX`, 3) uint8.
-    """
-    import cv2  # loaded by who reads pixels only
-
-    height, width = pixels.shape[:2]
-    side = round(MARGIN * max(box.right - box.left, box.bottom - box.top))
-    side = max(1, min(side, width, height))
-    left = min(max(round((box.left + box.right - side) / 2), 0), width - side)
-    top = min(max(round((box.top + box.bottom - side) / 2), 0), height - side)
-    square = np.ascontiguousarray(pixels[top : top + side, left : left + side])
-    interpolation = cv2.INTER_AREA if side > TILE_PX else cv2.INTER_CUBIC
-    return cv2.resize(square, (TILE_PX, TILE_PX), interpolation=interpolation).astype(np.uint8, copy=False)
-
-
-def arrange(tiles: Sequence[NDArray[np.uint8]], caption: str = "") -> NDArray[np.uint8]:
-    """Lay tiles out in a square as small as holds them, without empty rows, and a caption below.
-
-    Args:
-        tiles: 1 to `SIDE`² of (`TILE_PX`, `TILE_PX`, 3) uint8.
-        caption: one line; none where empty.
-
-    Returns:
-        (h, w, 3) uint8.
+        (rows * h, columns * `TILE_PX`, 3) uint8.
     """
     from imutils import build_montages
 
-    if not 1 <= len(tiles) <= SIDE * SIDE:
-        raise ValueError(f"expected 1 to {SIDE * SIDE} tiles, got {len(tiles)}")
-    columns = math.ceil(math.sqrt(len(tiles)))
-    rows = math.ceil(len(tiles) / columns)
-    montage: NDArray[np.uint8] = build_montages(tiles, (TILE_PX, TILE_PX), (columns, rows))[0]
-    if not caption:
-        return montage
-    strip = Image.new("RGB", (montage.shape[1], _CAPTION_PX))
-    middle = (strip.width / 2, strip.height / 2)
-    draw, font = ImageDraw.Draw(strip), ImageFont.load_default(size=14)
-    draw.text(middle, caption, fill="white", font=font, anchor="mm")
-    return np.vstack([montage, np.asarray(strip)])
+    if not 1 <= len(blocks) <= SIDE * SIDE:
+        raise ValueError(f"expected 1 to {SIDE * SIDE} tiles, got {len(blocks)}")
+    columns = math.ceil(math.sqrt(len(blocks)))
+    rows = math.ceil(len(blocks) / columns)
+    paper = [np.full_like(blocks[0], _PAPER)] * (rows * columns - len(blocks))
+    size = blocks[0].shape[1], blocks[0].shape[0]
+    montage: NDArray[np.uint8] = build_montages([*blocks, *paper], size, (columns, rows))[0]
+    return montage
+
+
+def _strip(text: str) -> NDArray[np.uint8]:
+    """What stands below a tile: (`STRIP_PX`, `TILE_PX`, 3)."""
+    strip = Image.new("RGB", (TILE_PX, STRIP_PX), _PAPER)
+    line, letters = fitted(text, _LETTERS, TILE_PX - 8, middle=True)
+    ImageDraw.Draw(strip).text((4, 4), line, fill=_INK, font=letters)
+    return np.asarray(strip)
+
+
+def _heading(text: str, width: int) -> NDArray[np.uint8]:
+    """The line above the tiles, or the lines where it is long: (some `_LINE_PX`, width, 3)."""
+    lines, letters = wrapped(text, _HEADING, width - 12)
+    lines = lines[:_MOST_LINES]
+    heading = Image.new("RGB", (width, _LINE_PX * len(lines)), _PAPER)
+    pen = ImageDraw.Draw(heading)
+    for k, line in enumerate(lines):
+        pen.text((6, (k + 0.5) * _LINE_PX), line, fill=_INK, font=letters, anchor="lm")
+    return np.asarray(heading)
+
+
+def _heading_height(height: int) -> int:
+    """The height of the heading of a montage that is so high."""
+    return height % (TILE_PX + STRIP_PX)
+
+
+def _saved(person: Person, count: str, below: NDArray[np.uint8]) -> bytes:
+    """The file: a heading above the tiles. The comment holds no name, as names are not ASCII."""
+    name = f"{person.name}, " if person.name else ""
+    pixels = np.vstack([_heading(f"{name}{person.id}: {count}", below.shape[1]), below])
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "JPEG", comment=f"{person.id}: {count}", **_SAVE)
+    return file.getvalue()
