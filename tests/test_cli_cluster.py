@@ -340,7 +340,7 @@ def test_damaged_record_is_set_aside(
     cluster_table(table, out)
     status = (out / "clusters.json").stat()
     content = (out / "clusters.json").read_bytes()
-    rotten = content.replace(b'"format": 1', b'"format": !')
+    rotten = content.replace(b'"format": 2', b'"format": !')
     (out / "clusters.json").write_bytes(rotten)
     os.utime(out / "clusters.json", ns=(status.st_atime_ns, status.st_mtime_ns))
     cluster_table(table, out)
