@@ -37,7 +37,7 @@ def main(n_faces=100_000, n_people=5_000):
         is_new=np.arange(n) == n - 1,
         person=label,
         core=(label >= 0) & (rng.random(n) < 0.8),
-        confidence=np.where(label >= 0, np.float32(0.7), np.float32(np.nan)),
+        confidence=np.where(label >= 0, np.float32(70), np.float32(np.nan)),
         reason=np.where(label >= 0, 0, 9).astype(np.uint8),
         almost=(),
     )

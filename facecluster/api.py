@@ -386,14 +386,14 @@ def search(
             "person", but "face" in a table without labels.
         labels: who is who in a face table: (n,) of each face, see `Labels`.
         k: matches of a face, at most.
-        min_score: confidence that is enough for a match, 0..100; None: as near as cluster asks for.
+        min_score: confidence that is enough for a match, per cent, 0..100; None: as near as cluster asks for.
         largest: look only for the largest face of each photo.
         jobs: worker processes, and threads; -1 is one a core.
 
     Returns:
         One for each face that was looked for, and one for each photo without a face, in the order of the photos.
-        `matches` are nearest first, each with `distance`, `confidence` in 0..100 and the nearest face; where there
-        are none, `nearest` says how far the nearest is.
+        `matches` are nearest first, each with `distance`, `confidence` in per cent, 0..100, and the nearest face; where
+        there are none, `nearest` says how far the nearest is.
 
     Raises:
         TableError: the two were encoded by different networks, or by one nobody has calibrated.

@@ -59,7 +59,8 @@ class PersonFace:
         pose: see `Pose`.
         quality: 0..1, None where unknown.
         core: whether it founded the person.
-        confidence: 0..1 that it is this person's, see `identity.cluster`; None for a person founded by one face alone.
+        confidence: per cent, 0..100, that it is this person's, see `identity.cluster`; None for a person founded by one
+            face alone.
         anchor: where the face was when its photo was first seen; None: `box`, as the photo was not edited since.
     """
 

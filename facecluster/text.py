@@ -12,6 +12,11 @@ def many(number: int, one: str, several: str | None = None) -> str:
     return f"{number} {one if number == 1 else several or one + 's'}"
 
 
+def per_cent(share: float) -> str:
+    """Write per cent, 0..100, with one decimal at most: "97 %", "99.9 %"."""
+    return f"{share:.1f}".removesuffix(".0") + " %"
+
+
 JOINERS = "\u200c\u200d"
 """Letters that are not seen, and say whether their neighbours join: Persian names and emoji have them."""
 

@@ -13,12 +13,15 @@ import pytest
 PROGRAM = [sys.executable, "-m", "facecluster"]
 
 
-def on_terminal(*arguments: object) -> tuple[int, str, str]:
-    """Exit code, what the terminal shows, and standard error."""
+def on_terminal(*arguments: object, typed: str | None = None) -> tuple[int, str, str]:
+    """Exit code, what the terminal shows, and standard error; `typed` is what somebody types, None: no terminal."""
     pty = pytest.importorskip("pty", reason="no terminals to be had on this system")
     leader, terminal = pty.openpty()
+    stdin = subprocess.DEVNULL if typed is None else terminal
+    if typed is not None:
+        os.write(leader, typed.encode())
     with subprocess.Popen(
-        [*PROGRAM, *map(str, arguments)], stdout=terminal, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL
+        [*PROGRAM, *map(str, arguments)], stdout=terminal, stderr=subprocess.PIPE, stdin=stdin
     ) as process:
         os.close(terminal)
         shown = b""

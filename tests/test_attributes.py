@@ -154,16 +154,16 @@ def test_attributes_outlast_the_files(table: FaceTable, tmp_path: Path) -> None:
 def test_attributes_of_a_face_by_hand(table: FaceTable) -> None:
     looks = Looks(table)
     assert looks.of_face(IDS[0]) == Attributes(
-        age=20, age_sd=9, age_confidence=round(math.erf(10 / 9 / math.sqrt(2)), 2),
-        gender="female", gender_confidence=0.9,
-        mouth_open=False, mouth_open_confidence=1.0, eyes_open=True, eyes_open_confidence=0.9,
+        age=20, age_sd=9, age_confidence=round(100 * math.erf(10 / 9 / math.sqrt(2))),
+        gender="female", gender_confidence=90,
+        mouth_open=False, mouth_open_confidence=100, eyes_open=True, eyes_open_confidence=90,
     )  # fmt: skip
     second, last = looks.of_face(IDS[1]), looks.of_face(IDS[4])
     assert second is not None
     assert last is not None
-    assert (second.mouth_open, second.mouth_open_confidence) == (True, 0.545)  # 1 / (1 + (0.152 / 0.16)^3.53)
-    assert (second.eyes_open, second.eyes_open_confidence) == (False, 0.75)
-    assert (last.gender, last.gender_confidence, last.mouth_open) == ("male", 0.99, False)
+    assert (second.mouth_open, second.mouth_open_confidence) == (True, 54.5)  # 1 / (1 + (0.152 / 0.16)^3.53)
+    assert (second.eyes_open, second.eyes_open_confidence) == (False, 75)
+    assert (last.gender, last.gender_confidence, last.mouth_open) == ("male", 99, False)
 
 
 def test_face_without_a_mesh_is_known_by_nothing(table: FaceTable) -> None:
@@ -175,7 +175,7 @@ def test_face_without_a_mesh_is_known_by_nothing(table: FaceTable) -> None:
 def test_attributes_of_a_person_are_of_the_faces_that_have_some(table: FaceTable) -> None:
     looks = Looks(table)
     assert looks.of_person(IDS[:4]) == PersonAttributes(
-        age_average=30, age_min=20, age_max=40, gender="female", gender_confidence=0.7, n_faces=3
+        age_average=30, age_min=20, age_max=40, gender="female", gender_confidence=70, n_faces=3
     )
     assert looks.of_person([IDS[3]]) is None
     assert looks.of_person([]) is None
@@ -217,7 +217,7 @@ def folder(table: FaceTable, tmp_path: Path) -> Path:
 def test_show_tells_attributes_in_every_format(folder: Path) -> None:
     [person] = json.loads(run("show", folder).stdout)["people"]
     assert person["attributes"] == {
-        "age_average": 30, "age_min": 20, "age_max": 40, "gender": "female", "gender_confidence": 0.7, "n_faces": 3,
+        "age_average": 30, "age_min": 20, "age_max": 40, "gender": "female", "gender_confidence": 70, "n_faces": 3,
     }  # fmt: skip
     photos = json.loads(run("show", folder, "--photos", "--sort", "path").stdout)["photos"]
     assert [photo["faces"][0]["attributes"]["age"] for photo in photos] == [20, 40, 30, None, 80]
@@ -232,7 +232,7 @@ def test_show_tells_attributes_in_every_format(folder: Path) -> None:
     assert "30 (20-40) female" in listed
     assert "age, looks" in listed
     text = run("show", folder, "person-0001", "--format", "table").stdout
-    assert "age 20 ± 9  female 0.90  mouth closed 1.00  eyes open 0.90" in text
+    assert "age 20 ± 9  female 90 %  mouth closed 100 %  eyes open 90 %" in text
     assert "age 30 (20-40) female" in text
 
 

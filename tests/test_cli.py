@@ -15,7 +15,7 @@ from typing import Any
 import click
 import pytest
 from click.testing import CliRunner
-from commands import PROGRAM
+from commands import PROGRAM, on_terminal
 
 from facecluster import __version__, cli
 from facecluster.errors import FaceclusterError, ModelError, UsageError
@@ -152,9 +152,9 @@ def test_full_disk_on_standard_output_is_told() -> None:
 
 
 def test_models_lists_every_weight_file() -> None:
-    done = run("models")
-    assert (done.returncode, done.stderr) == (0, "")
-    header, *rows = [re.split(r"  +", line) for line in done.stdout.splitlines()]
+    code, shown, stderr = on_terminal("models")
+    assert (code, stderr) == (0, "")
+    header, *rows = [re.split(r"  +", line) for line in shown.splitlines()]
     assert header == ["NAME", "FILE", "LICENCE", "SIZE", "SOURCE", "STATE"]
     assert [row[0] for row in rows] == [
         "yunet",
@@ -169,8 +169,10 @@ def test_models_lists_every_weight_file() -> None:
     assert all(len(row) == len(header) for row in rows)
 
 
-def test_models_json_tells_the_same(tmp_path: Path) -> None:
-    done = run("models", "--json", env=os.environ | {"FACECLUSTER_CACHE": str(tmp_path)})
+def test_models_tells_a_pipe_the_same_as_json(tmp_path: Path) -> None:
+    assert run("models").stdout == run("models", "--json").stdout
+    assert json.loads(on_terminal("models", "--json")[1]) == json.loads(run("models").stdout)
+    done = run("models", env=os.environ | {"FACECLUSTER_CACHE": str(tmp_path)})
     records = {record["name"]: record for record in json.loads(done.stdout)}
     assert records["sface"]["licence"] == "Apache-2.0"
     assert records["sface"]["state"] == "missing"

@@ -245,7 +245,7 @@ def test_report_by_hand(table: FaceTable) -> None:
     assert lines[0] == "faces that look like another label"
     assert lines[1].startswith("  bert (5 faces; 1.4")
     assert " from the rest) looks like anna (3 faces; 0.4" in lines[1]
-    assert lines[1].endswith(", confidence 100.0):")
+    assert lines[1].endswith(", confidence 100 %):")
     assert lines[2].endswith("photos/bert/3.jpg  [100, 200, 200, 300]")
     assert lines[3].endswith("  like this one")
     assert lines[4] == "labels that are one person"
@@ -255,7 +255,7 @@ def test_report_by_hand(table: FaceTable) -> None:
     assert lines[11].endswith("  unlike this one")
     assert len(lines) == 12
     assert summary(record).splitlines() == [
-        "17 faces of 5 labels, 0 left out; 4 groups of two faces or more at confidence 50, 2 of several labels",
+        "17 faces of 5 labels, 0 left out; 4 groups of two faces or more at a confidence of 50 %, 2 of several labels",
         "1 face filed under another label; 1 pair of labels that are one person; 1 label that is two people or more",
     ]
 

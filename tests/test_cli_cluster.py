@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
+from commands import on_terminal
 from libraries import cluster_table
 from PIL import Image
 from tables import make_table, people
@@ -60,16 +61,16 @@ def test_name_of_the_folder_cannot_move_the_cursor(verb: str, file: Path, tmp_pa
     assert "\x1b" not in result.stderr
 
 
-def test_people_on_stdout_summary_on_stderr_pictures_in_the_folder(file: Path, tmp_path: Path) -> None:
-    result = run(file, "-o", tmp_path / "out")
-    assert result.exit_code == 0, result.output
-    lines = [line.split(maxsplit=3) for line in result.stdout.splitlines()]
+def test_people_on_a_terminal_summary_on_stderr_pictures_in_the_folder(file: Path, tmp_path: Path) -> None:
+    code, shown, stderr = on_terminal("cluster", file, "-o", tmp_path / "out")
+    assert code == 0, stderr
+    lines = [line.split(maxsplit=3) for line in shown.splitlines()]
     assert lines[0] == ["person", "faces", "photos", "cover"]
     assert [line[:3] for line in lines[1:]] == [["person-0001", "4", "4"], ["person-0002", "3", "3"]]
     assert Path(lines[1][3]).parent == tmp_path / "photos"
-    assert "2 people with 7 of 8 faces" in result.stderr
-    assert "1  like nobody else" in result.stderr
-    assert str(tmp_path / "out") in result.stderr
+    assert "2 people with 7 of 8 faces" in stderr
+    assert "1  like nobody else" in stderr
+    assert str(tmp_path / "out") in stderr
     out = sorted(p.relative_to(tmp_path / "out").as_posix() for p in (tmp_path / "out").rglob("[!.]*"))
     assert out == [
         "clusters.json",
@@ -81,12 +82,25 @@ def test_people_on_stdout_summary_on_stderr_pictures_in_the_folder(file: Path, t
         assert montage.info["comment"] == b"person-0001: 4 of 4 faces"
 
 
-def test_json_is_the_file(file: Path, tmp_path: Path) -> None:
-    result = run(file, "-o", tmp_path / "out", "--json", "-q")
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_json_in_a_pipe_is_the_file(options: list[str], file: Path, tmp_path: Path) -> None:
+    result = run(file, "-o", tmp_path / "out", "-q", *options)
     assert result.exit_code == 0
     assert result.stderr == ""
     assert result.stdout == (tmp_path / "out" / "clusters.json").read_text()
     assert json.loads(result.stdout)["counts"]["people"] == 2
+
+
+@pytest.mark.parametrize("verb", ["cluster", "run"])
+def test_a_terminal_gets_json_only_where_asked(verb: str, file: Path, tmp_path: Path) -> None:
+    given = file if verb == "cluster" else tmp_path / "photos"
+    command = (verb, given, "-o", tmp_path / "out", "-j", 1, "-q")
+    code, shown, stderr = on_terminal(*command)
+    assert (code, stderr) == (0, "")
+    assert "{" not in shown
+    code, shown, stderr = on_terminal(*command, "--json")
+    assert (code, stderr) == (0, "")
+    assert shown == (tmp_path / "out" / "clusters.json").read_text()
 
 
 def test_options_of_the_older_script_and_standard_input(file: Path, tmp_path: Path) -> None:
@@ -273,13 +287,13 @@ def test_names_and_changes_are_told(file: Path, table: FaceTable, tmp_path: Path
     result = cluster_table(part_of(table, [0, 1, 2]), out)
     named = replace(result, people=(replace(result.people[0], name="Zoë \udcff"),))
     write_result(named, out, pictures={}, link="copy", changed=())
-    result_again = run(file, "-o", out)
-    assert [line.split()[:4] for line in result_again.stdout.splitlines()] == [
+    _, shown, stderr = on_terminal("cluster", file, "-o", out)
+    assert [line.split()[:4] for line in shown.splitlines()] == [
         ["person", "faces", "photos", "name"],
         ["person-0002", "4", "4", "-"],
         ["person-0001", "3", "3", "Zoë"],
     ]
-    assert "since the earlier result: 1 appeared" in result_again.stderr
+    assert "since the earlier result: 1 appeared" in stderr
     assert "since the earlier result" not in run(file, "-o", out).stderr
 
 
@@ -340,7 +354,7 @@ def test_damaged_record_is_set_aside(
     cluster_table(table, out)
     status = (out / "clusters.json").stat()
     content = (out / "clusters.json").read_bytes()
-    rotten = content.replace(b'"format": 1', b'"format": !')
+    rotten = content.replace(b'"format": 2', b'"format": !')
     (out / "clusters.json").write_bytes(rotten)
     os.utime(out / "clusters.json", ns=(status.st_atime_ns, status.st_mtime_ns))
     cluster_table(table, out)
@@ -414,7 +428,8 @@ def test_limits_are_passed_on(file: Path, tmp_path: Path) -> None:
 def test_nobody_is_an_answer_that_says_why(file: Path, tmp_path: Path) -> None:
     result = run(file, "-o", tmp_path / "out", "--min-size", 500)
     assert result.exit_code == 0
-    assert result.stdout == ""
+    assert json.loads(result.stdout)["people"] == []
+    assert on_terminal("cluster", file, "-o", tmp_path / "out", "-q") == (0, "", "")
     assert "8  too small" in result.stderr
     assert "no one is in 3 different photos" in result.stderr
     face_table.write(make_table([]), tmp_path / "empty.npz")
@@ -460,7 +475,7 @@ def test_almost_a_person_says_what_is_missing(
     paths = ["/p/a.jpg", "/p/b.jpg", "/p/c.jpg"]
     face_table.write(make_table(people(1, 3), paths=paths, **columns), tmp_path / "faces.npz")  # type: ignore[arg-type]
     result = run(tmp_path / "faces.npz", "-o", tmp_path / "out", "--link", "none")
-    assert (result.exit_code, result.stdout) == (0, "")
+    assert (result.exit_code, json.loads(result.stdout)["people"]) == (0, [])
     assert almost_lines(result) == [f"almost a person: 2 of 3 photos (a.jpg, b.jpg); {missing}"]
 
 
@@ -541,7 +556,7 @@ def test_older_pickle_needs_no_gate_and_says_so(tmp_path: Path) -> None:
     assert "--no-gate" in result.stderr
     result = run("-e", tmp_path / "encodings.pickle", "-o", tmp_path / "out", "--no-gate")
     assert result.exit_code == 0
-    assert len(result.stdout.splitlines()) == 3
+    assert len(json.loads(result.stdout)["people"]) == 2
     assert "2 people have no montage" in result.stderr
     assert "6 photos are gone" in result.stderr
 

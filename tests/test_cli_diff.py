@@ -54,7 +54,7 @@ def result_of(
             n_faces=len(faces),
             n_photos=len(faces),
             cover=about(faces[0])[0],
-            faces=tuple(PersonFace(*about(face), core=True, confidence=0.9) for face in faces),
+            faces=tuple(PersonFace(*about(face), core=True, confidence=90) for face in faces),
         )
         for i, faces in enumerate(people)
     )

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
+from commands import on_terminal
 from libraries import cluster_table
 from PIL import Image
 from tables import make_table, people
@@ -888,3 +889,58 @@ def test_table_that_is_another_one_is_as_if_gone(
     result = forget(out, "--person", "person-0001", "--table-gone")
     assert result.exit_code == 0, result.output
     assert record(out)["counts"]["photos"] == 9
+
+
+# ------------------------------------------------------------------------------------------------- a terminal
+
+
+def test_a_terminal_gets_sentences_and_a_pipe_json(out: Path) -> None:
+    code, shown, stderr = on_terminal("forget", out, "--person", "Ann", "--dry-run")
+    assert (code, stderr) == (0, "")
+    assert shown.startswith("would be removed of person-0001 (Ann): 5 faces in results")
+    assert "{" not in shown
+    code, shown, stderr = on_terminal("forget", out, "--person", "Ann", "--dry-run", "--json")
+    assert (code, json.loads(shown)) == (0, json.loads(forget(out, "--person", "Ann", "-n").stdout))
+    assert stderr.startswith("would be removed of person-0001 (Ann)")
+    code, shown, stderr = on_terminal("forget", out, "--person", "Ann", "-yq")
+    assert (code, shown, stderr) == (0, "", "")
+
+
+def test_what_goes_is_told_before_and_no_changes_nothing(out: Path) -> None:
+    before = snapshot(out)
+    for typed in ("n\n", "\n"):
+        code, shown, stderr = on_terminal("forget", out, "--person", "Ann", typed=typed)
+        assert (code, stderr) == (1, "facecluster: error: nothing was changed\n")
+        assert (
+            "about to forget person-0001 (Ann): 5 faces in 5 photos (0.png, 1.png, 2.png, 3.png, copy.png)\n"
+            "This cannot be taken back"
+        ) in shown
+        assert "forget them? [y/N]" in shown
+        assert snapshot(out) == before
+
+
+def test_yes_forgets_on_a_terminal(out: Path, table: FaceTable) -> None:
+    code, shown, stderr = on_terminal("forget", out, "--person", "Ann", "--photo", "7.png", typed="y\n")
+    assert (code, stderr) == (0, "")
+    assert "about to forget person-0001 (Ann), all faces of 1 photo: 5 faces in 6 photos (" in shown
+    assert shown.index("This cannot be taken back") < shown.index("removed of person-0001 (Ann)")
+    ann_is_nowhere(out, table)
+
+
+def test_nobody_is_asked_with_yes_or_dry_run_or_without_a_terminal_to_type_on(out: Path) -> None:
+    for options in (["--dry-run"], ["--yes"]):
+        code, shown, _ = on_terminal("forget", out, "--person", "Ann", *options, typed="n\n")
+        assert code == 0
+        assert "[y/N]" not in shown
+        assert ("about to forget" in shown) == (options == ["--yes"])
+    done = forget(out, "--person", "Bob")
+    assert done.exit_code == 0
+    assert done.stderr.startswith("about to forget person-0002 (Bob): 4 faces in 4 photos (2.png, ")
+    assert "This cannot be taken back" in done.stderr
+    assert json.loads(done.stdout)["people"] == [str(out / "person-0002")]
+
+
+def test_label_that_goes_is_told_before(table: FaceTable, tmp_path: Path) -> None:
+    face_table.write(table, tmp_path / "t.npz")
+    done = forget(tmp_path / "t.npz", "--label", "photos", "--labels", "folder")
+    assert done.stderr.startswith("about to forget photos: ")

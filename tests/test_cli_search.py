@@ -258,7 +258,7 @@ def test_a_terminal_gets_lines(result: Path, query: Path) -> None:
         "  100.0 %  0.22  person-0002  3 faces, the nearest /photos/bert/6.jpg  [100, 200, 200, 300]",
         "/new/b.jpg#2",
         (
-            "  no one; the nearest is 7.10 away (0.0 %), a match within 2.00: person-0001 (Anna Berg)  3 faces, the "
+            "  no one; the nearest is 7.10 away (0 %), a match within 2.00: person-0001 (Anna Berg)  3 faces, the "
             "nearest /photos/anna/0.jpg  [100, 200, 200, 300]"
         ),
     ]

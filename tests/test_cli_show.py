@@ -58,7 +58,7 @@ def folder(tmp_path: Path) -> Path:
     record["people"][1] |= {"name": "Anna", "former": ["person-0009"]}
     for person in record["people"]:
         for i, face in enumerate(person["faces"]):
-            face["confidence"] = 0.9 - i / 10
+            face["confidence"] = 90 - 10 * i
     folder = tmp_path / "r"
     folder.mkdir()
     (folder / "clusters.json").write_text(json.dumps(record))
@@ -312,7 +312,7 @@ def test_a_terminal_gets_photos_and_their_faces(folder: Path, tmp_path: Path) ->
     assert lines[2] == f"{tmp_path / 'd.jpg'}  2000-01-01 00:00"
     start = "  #1  person-0002 (Anna)  "
     assert lines[3].startswith(start)
-    assert lines[3].endswith("100x100 at 100,200  pitch 0°  yaw 0°  roll 0°  quality 0.90  confidence 0.80")
+    assert lines[3].endswith("100x100 at 100,200  pitch 0°  yaw 0°  roll 0°  quality 0.90  confidence 80 %")
     assert lines[4].startswith("  #2  nobody: ")
     assert "confidence" not in lines[4]
 

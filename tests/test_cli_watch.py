@@ -13,6 +13,7 @@ from typing import Any
 
 import click.testing
 import pytest
+from commands import on_terminal
 from libraries import cluster_table
 from PIL import Image
 from tables import make_table, people
@@ -22,6 +23,7 @@ from facecluster.encoding import pipeline
 from facecluster.errors import PhotoError
 from facecluster.formats import face_table
 from facecluster.formats.clusters_json import read_result
+from facecluster.identity.gate import Reason
 from facecluster.identity.rules import Rules
 from facecluster.library import pending
 from facecluster.library.arrivals import Arrivals
@@ -32,7 +34,7 @@ from facecluster.library.make import make_result
 from facecluster.library.settings import Choices
 from facecluster.library.watch import Watch
 from facecluster.photos import find_photos
-from facecluster.render.events import events, faces_of, pack, unpack
+from facecluster.render.events import events, faces_of, pack, to_json, unpack
 from facecluster.result import Result
 from facecluster.table import FaceTable
 
@@ -109,6 +111,34 @@ def test_events_are_what_was_not_told(tmp_path: Path) -> None:
     for i in range(len(found) + 1):  # cut short anywhere, the rest is left to tell
         sofar = told + [face for event in found[:i] for face in event.told()]
         assert list(events(sofar, after)) == found[i:]
+
+
+def test_a_terminal_gets_sentences(tmp_path: Path) -> None:
+    table = make_table(people(3, 4)[[0, 1, 2, 4, 3, 5, 6, 8]])
+    before, after = result_of(table, 4, tmp_path), result_of(table, 8, tmp_path)
+    told = [json.loads(to_json(event)) for event in events(faces_of(before), after)]
+    known, founded, stranger = (watch.sentence(event, Path("my people")) for event in told)
+    assert known.startswith("person-0001 is in /photos/004.jpg (confidence ")
+    assert known.endswith(f"{round(told[0]['confidence'], 1):g} %)")
+    assert founded.startswith("somebody new: person-0002, 3 faces in 3 photos, one of them /photos/00")
+    assert founded.endswith("; to name: facecluster name 'my people' person-0002 NAME")
+    assert stranger == f"a stranger is in /photos/007.jpg: {Reason.NO_MATCH.text}"
+    named = {"name": "Anna\x1b", "confidence": None}
+    assert watch.sentence(told[0] | named, Path()) == "person-0001 (Anna\\x1b) is in /photos/004.jpg"
+    assert "to name" not in watch.sentence(told[1] | named, Path())
+
+
+def test_photo_is_told_a_terminal_in_a_sentence_and_with_json_as_a_pipe(
+    incoming: Path, tmp_path: Path, his: Path
+) -> None:
+    photo = Path(shutil.copy(his, incoming / "a.jpg"))
+    command = ("watch", incoming, "--into", tmp_path / "out", "--once", *OPTIONS, "--exec", "cat")
+    code, shown, stderr = on_terminal(*command)
+    assert (code, shown) == (0, f"a stranger is in {photo}: {Reason.NO_MATCH.text}\n"), stderr
+    assert json.loads(stderr.splitlines()[-1])["event"] == "stranger"  # the command gets JSON
+    shutil.copy(his, incoming / "b.jpg")
+    code, shown, stderr = on_terminal(*command, "--json")
+    assert json.loads(shown)["photo"] == str(incoming / "b.jpg"), stderr
 
 
 def test_copy_is_new_beside_a_face_that_was_told_twice(tmp_path: Path) -> None:

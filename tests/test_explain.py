@@ -198,7 +198,7 @@ def result_of(
     records = []
     for number in range(max(label) + 1):
         members = tuple(
-            PersonFace(*about(i), core=i in core, confidence=0.5)
+            PersonFace(*about(i), core=i in core, confidence=50)
             for i in range(len(label))
             if label[i] == number
         )

@@ -36,7 +36,7 @@ def result_of(*people: Sequence[Path | str], nobody: Sequence[Path | str] = ()) 
                 n_photos=len(photos),
                 cover="",
                 faces=tuple(
-                    PersonFace("", str(photo), *where, core=True, confidence=1.0) for photo in photos
+                    PersonFace("", str(photo), *where, core=True, confidence=100) for photo in photos
                 ),
             )
             for number, photos in enumerate(people, start=1)

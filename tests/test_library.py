@@ -504,6 +504,25 @@ def test_undo_groups_anew_where_the_patch_does_not_fit(out: Path) -> None:
         }
 
 
+def test_undo_makes_per_cent_of_the_confidences_of_an_older_patch(out: Path) -> None:
+    with Library.open(out) as library:
+        before = state(library)
+        library.merge(ONE, TWO)
+        patch = json.loads((out / undo_patches.FILE).read_text())
+        del patch["format"]  # as it was when confidences were 0..1
+        for _, person in patch["people"]:
+            for known in person["faces"]:
+                if known["confidence"] is not None:
+                    known["confidence"] /= 100
+        (out / undo_patches.FILE).write_text(json.dumps(patch) + "\n")
+        assert "grouped anew" not in library.undo().said
+        for person, was in zip(library.people.people, before[0], strict=True):
+            assert [face.confidence for face in person.faces] == pytest.approx(
+                [face.confidence for face in was.faces], rel=1e-6
+            )
+            assert all(face.confidence is not None and face.confidence > 1 for face in person.faces)
+
+
 def test_undo_of_a_merge_gives_names_as_they_were_decided(out: Path) -> None:
     with Library.open(out) as library:
         library.name(TWO, "Bea")

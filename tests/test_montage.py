@@ -41,7 +41,7 @@ def photo_with_faces(
 
 def person_of(faces: list[tuple[str, Box]]) -> Person:
     members = tuple(
-        PersonFace(str(i), photo, box, Pose(0, 0, 0), 0.9, core=True, confidence=1)
+        PersonFace(str(i), photo, box, Pose(0, 0, 0), 0.9, core=True, confidence=100)
         for i, (photo, box) in enumerate(faces)
     )
     return Person("person-0001", None, len(members), len({photo for photo, _ in faces}), "0", members)

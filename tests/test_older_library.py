@@ -173,6 +173,23 @@ def test_result_is_read_with_its_names(library: Path) -> None:
     as_it_was(library)
 
 
+def test_confidences_are_per_cent_from_now_on(library: Path) -> None:
+    def shares(shown: str) -> dict[str, float]:
+        photos = json.loads(shown)["photos"]
+        return {face["id"]: face["confidence"] for photo in photos for face in photo["faces"]}
+
+    then = {
+        face["id"]: face["confidence"] for person in record(library)["people"] for face in person["faces"]
+    }
+    read = shares(facecluster("show", library, "--photos", "--format", "json").stdout)
+    for face, share in then.items():
+        assert read[face] == (share if share is None else pytest.approx(100 * share, rel=1e-6))
+    facecluster("name", library, "person-0008", "Gus Holm")
+    assert record(library)["format"] == 2
+    assert shares(facecluster("show", library, "--photos", "--format", "json").stdout) == read
+    assert max(share for share in read.values() if share is not None) > 1
+
+
 @pytest.mark.parametrize("edit", [None, rate, rename, rate_and_rename])
 def test_run_keeps_everything(library: Path, pictures: Path, edit: Callable[[Path], None] | None) -> None:
     if edit is not None:

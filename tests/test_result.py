@@ -69,7 +69,7 @@ def test_json_is_what_the_design_says() -> None:
         "changes",
         "absent",
     ]
-    assert record["format"] == 1
+    assert record["format"] == 2
     assert record["settings"]["encoder"] == "sface"
     assert record["settings"]["cluster"]["limits"]["min_images"] == 3
     assert [(p["id"], p["name"], p["n_faces"], p["n_photos"]) for p in record["people"]] == [
@@ -86,7 +86,7 @@ def test_json_is_what_the_design_says() -> None:
     assert turned["pose"] == {"pitch": 12.3, "yaw": -45.6, "roll": 0.1}
     assert turned["quality"] == 0.9
     assert turned["core"] is False
-    assert 0.5 < turned["confidence"] < 1
+    assert 50 < turned["confidence"] < 100
     assert record["unclustered"] == [
         {
             "id": "face0007", "photo": "/p/7.jpg", "box": [100, 200, 200, 300],
@@ -237,6 +237,20 @@ def test_older_result_without_ids_of_its_own_is_read(rich: Result, tmp_path: Pat
     assert read.counts == rich.counts
 
 
+def test_confidences_of_format_1_become_per_cent(rich: Result, tmp_path: Path) -> None:
+    record = parsed(rich)
+    record["format"] = 1
+    for person, shares in zip(record["people"], ([0.9712345, 1, 0, None], [0.07]), strict=False):
+        for face, share in zip(person["faces"], shares, strict=False):
+            face["confidence"] = share
+    (tmp_path / "clusters.json").write_text(json.dumps(record))
+    first, second, *_ = read_result(tmp_path / "clusters.json").people
+    assert [face.confidence for face in first.faces[:3]] == [97.12345, 100, 0]
+    assert second.faces[0].confidence == 7
+    (tmp_path / "again.json").write_text("".join(to_json(read_result(tmp_path / "clusters.json"))))
+    assert read_result(tmp_path / "again.json") == read_result(tmp_path / "clusters.json")
+
+
 def test_next_id_is_above_every_id_that_is_there(rich: Result, tmp_path: Path) -> None:
     record = parsed(rich)
     record["people"][0] |= {"id": "person-0007", "former": ["person-0041", "grandma"]}
@@ -326,7 +340,7 @@ def test_columns_have_all_faces(rich: Result) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"format": 2}, "written by format 2, this facecluster reads up to 1; upgrade"),
+        ({"format": 3}, "written by format 3, this facecluster reads up to 2; upgrade"),
         ({"format": "1"}, "damaged: Expected `int`, got `str` - at `$.format`"),
         ({"people": {}}, "damaged: Expected `array`, got `object` - at `$.people`"),
         ({"people": [{}]}, "damaged: Object missing required field"),

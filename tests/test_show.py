@@ -136,11 +136,11 @@ def test_confidence_of_a_photo_is_the_least_of_those_who_are_asked_for() -> None
     about = ("/p.jpg", Box(0, 0, 1, 1), Pose(None, None, None), None)
     a, b, c = (
         Person.of(name, [PersonFace(f"d-{name}", *about, core=True, confidence=confidence)])
-        for name, confidence in (("a", 0.9), ("b", 0.3), ("c", None))
+        for name, confidence in (("a", 90), ("b", 30), ("c", None))
     )
     faces = find_photos(Result(NOTHING_SAID, (a, b, c), (), None))["/p.jpg"]  # type: ignore[arg-type]
-    assert least_confidence(faces, [a]) == 0.9
-    assert least_confidence(faces, [a, b]) == least_confidence(faces, []) == 0.3
+    assert least_confidence(faces, [a]) == 90
+    assert least_confidence(faces, [a, b]) == least_confidence(faces, []) == 30
     assert least_confidence(faces, [c]) is None
 
 
@@ -189,7 +189,7 @@ def test_json_of_a_photo_says_whose_each_face_is(result: Result, table: FaceTabl
     assert (mine["number"], mine["person"], mine["confidence"], mine["reason"]) == (
         1,
         "person-0001",
-        0.5,
+        50,
         None,
     )
     assert (left["number"], left["person"], left["confidence"], left["reason"]) == (
@@ -239,6 +239,7 @@ def test_csv_has_a_row_a_person_and_a_row_a_face(result: Result, table: FaceTabl
 
 def test_photo_has_the_field_names_of_imm(result: Result, table: FaceTable) -> None:
     photo = show_photo("/p/a.jpg", find_photos(result)["/p/a.jpg"], PhotoFacts(table))
+    assert photo.faces[0].confidence == 50
     file = imm.file(photo, imm.measured(table))
     assert file | {"Figures": [], "ObjectId": ""} == {
         "ObjectType": "file",

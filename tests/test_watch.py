@@ -19,7 +19,7 @@ from facecluster.formats.clusters_json import read_result
 from facecluster.library import watch as module
 from facecluster.library.layout import CLUSTERS, PENDING, TABLE, TOLD
 from facecluster.library.library import Library
-from facecluster.library.pending import Notice
+from facecluster.library.pending import Notice, ToTell
 from facecluster.library.read import read
 from facecluster.library.settings import Choices
 from facecluster.library.watch import Watch
@@ -253,3 +253,18 @@ def test_photo_that_changed_before_the_files_were_written_is_looked_at_again(
         Image.new("RGB", (50, 50)).save(paths[0])
     with watch_of(library, []) as watch:
         assert watch.since < Path(paths[0]).stat().st_mtime
+
+
+def test_what_an_older_watch_left_to_be_told_is_told_in_per_cent(tmp_path: Path) -> None:
+    lines = [
+        '{"event": "known", "face": "a-0", "confidence": 0.9712345}',
+        '{"event": "stranger", "face": "b-0"}',
+    ]
+    with ToTell(tmp_path) as to_tell:
+        to_tell.read()
+        to_tell.append(json.dumps({"batch": "1", "notices": [[line, {}] for line in lines]}).encode())
+        to_tell.add("2", [Notice(lines[0].replace("0.9712345", "0.5"), {})])
+    with ToTell(tmp_path) as to_tell:
+        notices, batches = to_tell.read()
+    assert batches == {"1", "2"}
+    assert [json.loads(notice.line).get("confidence") for notice in notices] == [97.12345, None, 0.5]

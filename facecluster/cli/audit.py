@@ -26,7 +26,7 @@ from facecluster.library.labels import (
 )
 from facecluster.library.layout import is_result
 from facecluster.library.read import read
-from facecluster.text import fold, many, printable
+from facecluster.text import fold, many, per_cent, printable
 
 if TYPE_CHECKING:  # NumPy is loaded when there is work to do
     import numpy as np
@@ -42,7 +42,7 @@ SOME_WRONG = 3
 """Exit code where something is filed wrong."""
 
 THRESHOLD = 50.0
-"""Confidence from which on two faces match: as many pairs at that distance are of one person as of two."""
+"""Confidence in per cent from which on two faces match: as many pairs at that distance are of one person as of two."""
 
 MAX_RESULTS = 5
 
@@ -73,7 +73,7 @@ _N_FACES = 5
     type=FloatRange(0, 100, min_open=True),
     default=THRESHOLD,
     show_default=True,
-    help="Confidence that every pair of faces of a group has at least.",
+    help="Confidence in per cent that every pair of faces of a group has at least.",
 )
 @click.option(
     "--max-results",
@@ -87,7 +87,7 @@ _N_FACES = 5
     type=FloatRange(0, 100),
     default=THRESHOLD,
     show_default=True,
-    help="Confidence that a match has at least.",
+    help="Confidence in per cent that a match has at least.",
 )
 @table_option
 @click.option("-j", "--jobs", type=click.IntRange(min=1), help="Threads.  [default: one a core]")
@@ -242,7 +242,7 @@ def report(audit: Audit) -> Iterator[str]:
         own = "its only face" if wrong.own_distance is None else f"{wrong.own_distance:.2f} from the rest"
         yield (
             f"  {printable(wrong.label)} ({many(number, 'face')}; {own}) looks like {printable(wrong.looks_like)} "
-            f"({many(others, 'face')}; {wrong.distance:.2f}, confidence {wrong.confidence:.1f}):"
+            f"({many(others, 'face')}; {wrong.distance:.2f}, confidence {per_cent(wrong.confidence)}):"
         )
         yield from _faces(wrong.faces)
         yield f"{_face(wrong.beside)}  like this one"
@@ -253,7 +253,7 @@ def report(audit: Audit) -> Iterator[str]:
             f"{printable(label)} ({many(n, 'face')})"
             for label, n in zip(one.labels, one.n_faces, strict=True)
         )
-        yield f"  {' and '.join(named)}: {one.distance:.2f} apart, confidence {one.confidence:.1f}"
+        yield f"  {' and '.join(named)}: {one.distance:.2f} apart, confidence {per_cent(one.confidence)}"
         yield from _faces(one.faces)
     if audit.two_people:
         yield "labels that are two people"
@@ -264,7 +264,7 @@ def report(audit: Audit) -> Iterator[str]:
             if most > other
             else f"{most} and {other}, nobody can say which"
         )
-        yield f"  {printable(two.label)}: {which}, {two.distance:.2f} apart, confidence {two.confidence:.1f}"
+        yield f"  {printable(two.label)}: {which}, {two.distance:.2f} apart, confidence {per_cent(two.confidence)}"
         yield from _faces(two.faces)
         yield f"{_face(two.beside)}  unlike this one"
 
@@ -300,7 +300,7 @@ def summary(audit: Audit, unlabelled: str = "without a label", which: Main = "la
     mixed = sum(len(group.labels) > 1 for group in audit.groups)
     return (
         f"{many(audit.faces, 'face')} of {many(audit.labels, 'label')}, {audit.left_out} left out{why and f': {why}'}; "
-        f"{many(len(audit.groups), 'group')} of two faces or more at confidence {audit.cluster_threshold:g}, "
+        f"{many(len(audit.groups), 'group')} of two faces or more at a confidence of {audit.cluster_threshold:g} %, "
         f"{mixed} of several labels\n"
         f"{many(n_misfiled, 'face')} filed under another label; {many(len(audit.one_person), 'pair')} of labels that "
         f"are one person; {many(n_two, 'label')} that {'is' if n_two == 1 else 'are'} two people or more"

@@ -150,7 +150,7 @@ def library_options(function: Callable[..., Any]) -> Callable[..., Any]:
 @library_options
 @cluster_options
 @click.option("-j", "--jobs", type=click.IntRange(min=-1), default=-1, help="Threads.  [default: one a core]")
-@click.option("--json", "as_json", is_flag=True, help=f"Print {CLUSTERS} instead of the table of people.")
+@click.option("--json", "as_json", is_flag=True, help=f"Print {CLUSTERS}, as a pipe gets it anyway.")
 @click.option("-q", "--quiet", is_flag=True, help="Neither progress nor summary.")
 @click.option("-v", "--verbose", is_flag=True, help="Say which distances and limits were used.")
 def command(

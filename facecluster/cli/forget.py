@@ -1,4 +1,8 @@
-"""`facecluster forget`: take a person, or photos, out of face tables and libraries, for good."""
+"""`facecluster forget`: take a person, or photos, out of face tables and libraries, for good.
+
+What will go is told first, as it cannot be taken back, and on a terminal it is asked whether to. What went is told in
+sentences on a terminal; in a pipe stdout gets it as JSON, and stderr the sentences.
+"""
 
 from __future__ import annotations
 
@@ -61,7 +65,9 @@ _SHOWN = 10
     help="The face table of a RESULT, which is not where it was, is nowhere any more.",
 )
 @click.option("-n", "--dry-run", is_flag=True, help="Only say what would go.")
-@click.option("-q", "--quiet", is_flag=True, help="Say nothing on stderr but errors.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask on a terminal whether to go on.")
+@click.option("--json", "as_json", is_flag=True, help="Print what went as JSON, as a pipe gets it anyway.")
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors, and what is asked on a terminal.")
 def command(
     targets: tuple[str, ...],
     persons: tuple[str, ...],
@@ -71,13 +77,16 @@ def command(
     which: Main | None,
     table_gone: bool,
     dry_run: bool,
+    yes: bool,
+    as_json: bool,
     quiet: bool,
 ) -> None:
     """Remove people, or photos, from face tables and results, at once and for good.
 
     TARGET is a folder of results, its clusters.json, or a face table. Of a result, its face table and decisions are
     cleaned too (give the table as well if it was moved); of a table, the result beside it. Faces, encodings, folders,
-    montages and names go; the photos themselves stay where they are. What was removed is printed as JSON.
+    montages and names go; the photos themselves stay where they are. This cannot be taken back, so what will go is told
+    first, and on a terminal you are asked.
     """
     if quiet:
         logging.getLogger("facecluster").setLevel(logging.ERROR)
@@ -96,12 +105,18 @@ def command(
         )
     wanted = Wanted(persons, globs, names, labels_from, which, table_gone)
     try:
-        done = forget(targets, wanted, dry_run=dry_run)
+        done = forget(
+            targets,
+            wanted,
+            dry_run=dry_run,
+            agree=lambda about_to_go: _agree(about_to_go, names, yes=yes, quiet=quiet),
+        )
     except TableGoneError as error:
         raise FaceclusterError(f"{error}\n  if it is nowhere any more: --table-gone") from error
-    report = done.report
+    plain = sys.stdout.isatty() and not as_json
     try:
-        click.echo(json.dumps(asdict(report)))
+        if not plain:
+            click.echo(json.dumps(asdict(done.report)))
     except BrokenPipeError:
         raise
     except OSError as error:
@@ -112,7 +127,34 @@ def command(
         ) from error
     finally:
         if not quiet:
-            click.echo(_summary(done), err=True)
+            click.echo(_summary(done), err=not plain)
+
+
+def _agree(about_to_go: Forgotten, labels: tuple[str, ...], *, yes: bool, quiet: bool) -> bool:
+    """Say what will go, and ask where there is a terminal."""
+    err = sys.stderr.isatty() or not sys.stdout.isatty()
+    asks = not yes and sys.stdin.isatty() and (sys.stderr.isatty() or sys.stdout.isatty())
+    if asks or not quiet:
+        click.echo(_beforehand(about_to_go, labels), err=err)
+    if not asks:
+        return True
+    click.echo("forget them? [y/N]: ", nl=False, err=err)  # click.confirm asks on stderr, wherever that goes
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def _beforehand(about_to_go: Forgotten, labels: tuple[str, ...]) -> str:
+    """Say whose faces will go, and which photos show them."""
+    report, shown = about_to_go.report, about_to_go.shown_in
+    whom = [called(one) for opened in about_to_go.results for one in opened.people.values()]
+    whom += map(printable, labels)
+    if report.photo_paths:
+        whom.append(f"all faces of {many(len(report.photo_paths), 'photo')}")
+    names = [os.path.basename(path) for path in shown]
+    return (
+        f"about to forget {', '.join(dict.fromkeys(whom))}: {many(sum(shown.values()), 'face')} in "
+        f"{many(len(shown), 'photo')}{f' ({_some(names)})' if names else ''}\n"
+        "This cannot be taken back: neither undo nor a later run brings these faces and names back."
+    )
 
 
 def _summary(done: Forgotten) -> str:

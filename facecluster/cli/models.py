@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import click
 
@@ -11,7 +12,7 @@ from facecluster.vision import models
 
 
 @click.group(name="models", invoke_without_command=True)
-@click.option("--json", "as_json", is_flag=True, help="Write JSON instead of a table.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, as a pipe gets it anyway.")
 @click.pass_context
 def command(ctx: click.Context, as_json: bool) -> None:
     """Show the weight files: licence, size, source, and whether each is here.
@@ -22,7 +23,7 @@ def command(ctx: click.Context, as_json: bool) -> None:
     if ctx.invoked_subcommand is not None:
         return
     states = {name: models.state(name) for name in models.WEIGHTS}
-    if as_json:
+    if as_json or not sys.stdout.isatty():
         records = [
             {
                 "name": name,

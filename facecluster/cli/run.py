@@ -36,7 +36,7 @@ _log = logging.getLogger(__name__)
 @encode_options
 @library_options
 @cluster_options
-@click.option("--json", "as_json", is_flag=True, help="Print clusters.json instead of the table of people.")
+@click.option("--json", "as_json", is_flag=True, help="Print clusters.json, as a pipe gets it anyway.")
 def command(
     request: Request,
     choices: Choices,

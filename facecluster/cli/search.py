@@ -34,7 +34,7 @@ from facecluster.library.labels import (
 from facecluster.library.layout import is_result
 from facecluster.library.read import read
 from facecluster.library.refer import find_face
-from facecluster.text import many, printable
+from facecluster.text import many, per_cent, printable
 
 if TYPE_CHECKING:  # NumPy and the networks are loaded when there is work to do
     import numpy as np
@@ -91,7 +91,8 @@ NOBODY = 3
     "--min-score",
     type=FloatRange(0, 100),
     metavar="PERCENT",
-    help="Confidence that is enough for a match; 0 takes everybody.  [default: as near as cluster asks for]",
+    help="Confidence in per cent that is enough for a match; 0 takes everybody.  "
+    "[default: as near as cluster asks for]",
 )
 @click.option("--largest", is_flag=True, help="Look only for the largest face of each photo.")
 @table_option
@@ -339,7 +340,7 @@ def _lines(query: Query) -> Iterable[str]:
     else:
         near = query.nearest
         yield (
-            f"  no one; the nearest is {near.distance:.2f} away ({near.confidence:.1f} %), a match within "
+            f"  no one; the nearest is {near.distance:.2f} away ({per_cent(near.confidence)}), a match within "
             f"{near.within:.2f}: {_whose(near)}\n"
         )
 

@@ -20,7 +20,7 @@ from facecluster.library.layout import CLUSTERS, NOBODY_SHEET, TABLE, folder_of,
 from facecluster.library.read import read
 from facecluster.library.refer import find_person, find_shown, is_person
 from facecluster.render.columns import aligned
-from facecluster.text import as_bytes, fold, many, printable
+from facecluster.text import as_bytes, fold, many, per_cent, printable
 
 if TYPE_CHECKING:  # NumPy is loaded when there is work to do
     from facecluster.render.attributes import Attributes, PersonAttributes
@@ -486,7 +486,7 @@ def _numbers_of(face: ShownFace) -> str:
         if (angle := getattr(face.pose, name)) is not None
     ]
     parts += [f"quality {face.quality:.2f}"] if face.quality is not None else []
-    parts += [f"confidence {face.confidence:.2f}"] if face.confidence is not None else []
+    parts += [f"confidence {per_cent(face.confidence)}"] if face.confidence is not None else []
     return "  ".join(parts + _looks_of(face.attributes))
 
 
@@ -495,12 +495,14 @@ def _looks_of(known: Attributes | None) -> list[str]:
     if known is None:
         return []
     parts = [] if known.age is None else [f"age {known.age:.0f} ± {known.age_sd:.0f}"]
-    parts += [] if known.gender is None else [f"{known.gender} {known.gender_confidence:.2f}"]
+    if known.gender is not None and known.gender_confidence is not None:
+        parts.append(f"{known.gender} {per_cent(known.gender_confidence)}")
     for what, is_open, confidence in (
         ("mouth", known.mouth_open, known.mouth_open_confidence),
         ("eyes", known.eyes_open, known.eyes_open_confidence),
     ):
-        parts += [] if is_open is None else [f"{what} {'open' if is_open else 'closed'} {confidence:.2f}"]
+        if is_open is not None and confidence is not None:
+            parts.append(f"{what} {'open' if is_open else 'closed'} {per_cent(confidence)}")
     return parts
 
 

@@ -27,10 +27,10 @@ _N_PHOTOS = 3
 
 
 def print_result(result: Result, *, as_json: bool) -> None:
-    """Print the people on stdout: one a line, with names if somebody has one, or as clusters.json has them."""
+    """Print the people on stdout: on a terminal one a line, with names if somebody has one; else as clusters.json."""
     from facecluster.formats.clusters_json import to_json
 
-    if as_json:
+    if as_json or not sys.stdout.isatty():
         for piece in to_json(result):
             sys.stdout.write(piece)
         return

@@ -1,8 +1,12 @@
-"""`facecluster watch`: photos are encoded and placed as they arrive; one line an event."""
+"""`facecluster watch`: photos are encoded and placed as they arrive; one line an event.
+
+On a terminal a line is a sentence; in a pipe, and for the command of --exec, it is JSON.
+"""
 
 from __future__ import annotations
 
 import functools
+import json
 import logging
 import os
 import shlex
@@ -10,7 +14,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,7 +28,7 @@ from facecluster.errors import FaceclusterError, UsageError
 from facecluster.library.arrivals import Arrivals, moments, reports
 from facecluster.library.layout import CLUSTERS, TABLE
 from facecluster.library.settings import Choices
-from facecluster.text import many
+from facecluster.text import many, per_cent, printable
 
 if TYPE_CHECKING:  # NumPy, OpenCV and the networks are loaded when there is work to do
     from facecluster.library.pending import Notice
@@ -85,6 +89,9 @@ def _folder_options(function: Callable[..., Any]) -> Callable[..., Any]:
     "[default: the file that RESULT was made with, else decisions.jsonl in RESULT]",
 )
 @cluster_options
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print a line of JSON an event, as a pipe gets it anyway."
+)
 def command(
     request: Request,
     choices: Choices,
@@ -93,12 +100,13 @@ def command(
     program: str | None,
     once: bool,
     settle: float,
+    as_json: bool,
 ) -> None:
     """Encode and place photos as they arrive in folders, and tell of them.
 
-    PATHS are folders; what is in them already counts as new unless RESULT has it. Each event is a line of JSON:
-    "known", a face of a person of RESULT; "stranger", a face that no person takes; "founded", a new person. A RESULT
-    that was made with --check takes only faces that pass it.
+    PATHS are folders; what is in them already counts as new unless RESULT has it. Each event is a line, on a terminal
+    a sentence, in a pipe JSON: "known", a face of a person of RESULT; "stranger", a face that no person takes;
+    "founded", a new person. A RESULT that was made with --check takes only faces that pass it.
     """
     from facecluster.library.watch import Watch
 
@@ -106,9 +114,10 @@ def command(
     arguments = _program(program)
     if request.quiet:
         logging.getLogger("facecluster").setLevel(logging.ERROR)
+    plain = sys.stdout.isatty() and not as_json
     with Watch(
         directory,
-        lambda notice: _tell(notice, arguments),
+        lambda notice: _tell(notice, directory if plain else None, arguments),
         encoding=request.chosen,
         choices=choices,
         decisions=decisions,
@@ -140,14 +149,19 @@ def _bar(n_photos: int, request: Request) -> Iterator[Callable[[], object]]:
         yield bar.update
 
 
-def _tell(notice: Notice, arguments: Sequence[str]) -> None:
+def _tell(notice: Notice, library: Path | None, arguments: Sequence[str]) -> None:
     """Print an event, and hand it to the command; one that fails is told of on stderr.
+
+    Args:
+        notice: the event.
+        library: where a sentence is wanted, that of which it tells; None: JSON.
+        arguments: the command; none: there is none.
 
     Raises:
         FaceclusterError: the command cannot be started; the event is told again next time.
     """
     line = notice.line
-    sys.stdout.write(line + "\n")
+    sys.stdout.write((line if library is None else sentence(json.loads(line), library)) + "\n")
     sys.stdout.flush()
     if not arguments:
         return
@@ -164,6 +178,28 @@ def _tell(notice: Notice, arguments: Sequence[str]) -> None:
         raise FaceclusterError(f"--exec: {arguments[0]} cannot be run: {error.strerror or error}") from error
     if done.returncode:
         _log.warning("%s ended with %d; the event: %s", shlex.join(arguments), done.returncode, line)
+
+
+def sentence(event: Mapping[str, Any], library: Path) -> str:
+    """Say an event in words.
+
+    Args:
+        event: as JSON has it.
+        library: to type in what is next.
+    """
+    from facecluster.identity.gate import Reason
+
+    photo = printable(event["photo"])
+    if event["event"] == "stranger":
+        why = next((reason.text for reason in Reason if reason.code == event["reason"]), event["reason"])
+        return f"a stranger is in {photo}: {printable(why)}"
+    who = event["person"] if event["name"] is None else f"{event['person']} ({printable(event['name'])})"
+    if event["event"] == "known":
+        sure = "" if event["confidence"] is None else f" (confidence {per_cent(event['confidence'])})"
+        return f"{who} is in {photo}{sure}"
+    seen = f"{many(event['n_faces'], 'face')} in {many(event['n_photos'], 'photo')}, one of them {photo}"
+    to_name = f"facecluster name {shlex.quote(str(library))} {event['person']} NAME"
+    return f"somebody new: {who}, {seen}" + (f"; to name: {to_name}" if event["name"] is None else "")
 
 
 def _program(program: str | None) -> list[str]:

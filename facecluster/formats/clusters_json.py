@@ -6,11 +6,12 @@ import gc
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from facecluster.durable.own_files import Link
 from facecluster.errors import FaceclusterError
@@ -30,11 +31,13 @@ from facecluster.result import (
     Updated,
     WasMerged,
     WasSplit,
+    plain,
 )
 from facecluster.table import Settings, settings_record
 
-FORMAT = 1
-"""Of clusters.json; a change that a reader would notice is a new number."""
+FORMAT = 2
+"""Of clusters.json; a change that a reader would notice is a new number. In format 1 confidences are 0..1, since then
+per cent, 0..100."""
 
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
 _to_bytes = msgspec.json.Encoder().encode
@@ -146,13 +149,14 @@ def record_of(record: Person | UnclusteredFace | AlmostPerson) -> Any:
     return json.loads(_json(record))
 
 
-def people_from_json(records: Sequence[Any]) -> list[Person]:
-    """Read people as `record_of` made them.
+def people_from_json(records: Sequence[Any], number: int) -> list[Person]:
+    """Read people as `record_of` made them, when `FORMAT` was `number`.
 
     Raises:
         ValueError: they are none.
     """
-    return msgspec.convert(records, list[Person])
+    people = msgspec.convert(records, list[Person])
+    return people if number > 1 else [_in_per_cent(person) for person in people]
 
 
 def faces_from_json(records: Sequence[Any]) -> list[UnclusteredFace]:
@@ -280,6 +284,8 @@ def _newer(file: Path, number: int) -> FaceclusterError:
 
 def _result(record: _File) -> Result:
     people, absent, changes = record.people, record.absent, record.changes
+    if record.format < 2:
+        people = tuple(map(_in_per_cent, people))
     counts = msgspec.structs.asdict(record.counts)
     if counts["same_photo"] is None:
         counts["same_photo"] = SamePhotoCounts.of(people)
@@ -298,6 +304,13 @@ def _result(record: _File) -> Result:
         ),
         absent=absent,
     )
+
+
+def _in_per_cent(person: Person) -> Person:
+    """Make per cent of the confidences of a person of format 1."""
+    shares = np.array([face.confidence for face in person.faces], dtype=np.float64)
+    faces = zip(person.faces, plain((100 * shares).astype(np.float32)), strict=True)
+    return replace(person, faces=tuple(replace(face, confidence=confidence) for face, confidence in faces))
 
 
 class _Settings(msgspec.Struct):

@@ -47,7 +47,7 @@ CANDIDATES = 16
 
 
 def radius_at(threshold: float, encoder: str) -> float:
-    """Give the largest distance of which the confidence is at least `threshold`, 0..100; infinite for 0.
+    """Give the largest distance of which the confidence is at least `threshold`, per cent, 0..100; infinite for 0.
 
     Raises:
         TableError: nobody has measured this encoder.

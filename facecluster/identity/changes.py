@@ -22,7 +22,7 @@ class Placed:
         box: (n, 4) left, top, right, bottom in pixels of the photo.
         anchor: (n, 4) the same when the photo was first seen, see `table.Faces`.
         person: (n,) int64, number of the person in the result from 0; -1 none.
-        confidence: (n,) 0..1, NaN where there is none.
+        confidence: (n,) per cent, 0..100, NaN where there is none.
     """
 
     id: Sequence[str]

@@ -47,7 +47,7 @@ class Clustering:
         core: (n,) bool, founded the person.
         distance: (n,) float32, root mean square of the distances to the (other) founding faces; NaN where there
             are none.
-        confidence: (n,) float32 in 0..1, see `_confidence`; NaN where distance is.
+        confidence: (n,) float32, per cent, 0..100, see `_confidence`; NaN where distance is.
         reason: (n,) uint8, `Reason.PASSED` for a face with a person, else why it has none.
         almost: the almost-people among the faces without a person, see `find_almost`; the most nearly complete
             first. A face belongs to one at most.
@@ -206,12 +206,12 @@ def _clustering(case: Case, final: Assignment) -> Clustering:
 def _confidence(
     distance: NDArray[np.float64], runner_up: NDArray[np.float64], radii: Radii
 ) -> NDArray[np.float64]:
-    """Say how much nearer each face is to its person than to anybody else: 1 - (distance / other)².
+    """Say how much nearer each face is to its person than to anybody else, in per cent: 1 - (distance / other)².
 
     `other` is the distance to the nearest other person, or √2 times the joining radius where there is none that near
-    (about the distance of two strangers). So 1 is a face equal to all founding faces, 0.5 one exactly on the joining
+    (about the distance of two strangers). So 100 is a face equal to all founding faces, 50 one exactly on the joining
     radius and far from others, 0 one that is as near to another person. It ranks faces; it is no probability.
     """
     other = np.minimum(runner_up, np.sqrt(2) * radii.join)
-    confidence: NDArray[np.float64] = np.clip(1 - (distance / np.maximum(other, 1e-9)) ** 2, 0, 1)
+    confidence: NDArray[np.float64] = 100 * np.clip(1 - (distance / np.maximum(other, 1e-9)) ** 2, 0, 1)
     return confidence

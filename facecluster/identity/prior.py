@@ -21,7 +21,7 @@ class PriorAssignment:
         is_new: (n,) bool, the earlier result does not have the face.
         person: (n,) int32, person in the earlier result from 0; -1 none.
         core: (n,) bool, founded the person.
-        confidence: (n,) float32, of belonging to the person; NaN where unknown.
+        confidence: (n,) float32, per cent, 0..100, of belonging to the person; NaN where unknown.
         reason: (n,) uint8 `Reason`, why it has no person; `Reason.PASSED` for the others.
         almost: the almost-people of before, of faces that are still there.
     """

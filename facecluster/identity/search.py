@@ -53,7 +53,7 @@ counting alike (`benchmarks/calibration.py`, which also checks it on the other h
 
 
 def confidence(distance: ArrayLike, encoder: str) -> NDArray[np.float64]:
-    """Turn distances into the share of true matches at each, 0..100; see `CALIBRATION`.
+    """Turn distances into the share of true matches at each, per cent, 0..100; see `CALIBRATION`.
 
     Args:
         distance: any shape; between two faces, or as root mean square from a face to those of a person. An infinite

@@ -12,7 +12,8 @@ new ones have, but what a disk, its snapshots and backups keep is beyond this.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -46,7 +47,7 @@ from facecluster.library.forget_targets import (
 from facecluster.library.held import Held
 from facecluster.library.labels import FOLDER
 from facecluster.library.layout import CLUSTERS, NOBODY_SHEET, TABLE, set_aside_in
-from facecluster.result import Result
+from facecluster.result import Result, columns
 from facecluster.table import FaceTable, Picture
 
 
@@ -119,16 +120,23 @@ class Forgotten:
         results: of the libraries.
         tables: by their file.
         copied: photos that go, and of which copies stay, so that they come back with the next run.
+        shown_in: paths of the photos that show the faces, and of those that go, and how many faces go in each.
     """
 
     report: Report
     results: list[Opened]
     tables: dict[Path, CleanedTable]
     copied: tuple[str, ...]
+    shown_in: Mapping[str, int]
 
 
 def forget(
-    targets: Sequence[str], wanted: Wanted, *, library: Held | None = None, dry_run: bool = False
+    targets: Sequence[str],
+    wanted: Wanted,
+    *,
+    library: Held | None = None,
+    dry_run: bool = False,
+    agree: Callable[[Forgotten], bool] = lambda about_to_go: True,
 ) -> Forgotten:
     """Remove people, or photos, from face tables and libraries, at once and for good.
 
@@ -138,9 +146,12 @@ def forget(
         wanted: what is to be forgotten.
         library: one of them that is open already.
         dry_run: only say what would go.
+        agree: asked before anything is written, but for a dry run; False: nothing is. It gets what will go, whose
+            report knows the faces and photos, and not yet what is to be written.
 
     Raises:
-        FaceclusterError: nothing matches, something cannot be read or written, or is not ours to replace.
+        FaceclusterError: nothing matches, something cannot be read or written, or is not ours to replace; or `agree`
+            said no.
     """
     from facecluster.library.forget import forget_in_result, forget_in_table
     from facecluster.library.pending import drop_notices
@@ -172,6 +183,11 @@ def forget(
         if not report.face_ids and not report.photo_paths and not any(o.people for o in results):
             named = ", ".join(wanted.persons + wanted.globs + wanted.names)
             raise FaceclusterError(f"{named}: nothing matches; nothing was changed")
+        forgotten = Forgotten(
+            report, results, cleaned_tables, _copied(tables, target), _shown_in(results, tables, report)
+        )
+        if not dry_run and not agree(forgotten):
+            raise FaceclusterError("nothing was changed")
         pictures: dict[str, Picture] = {}
         for table in tables.values():
             pictures |= table.photos.pictures()
@@ -204,7 +220,7 @@ def forget(
             raise _unfinished(error, report) from error
     if library is not None and not dry_run:
         library.reload()
-    return Forgotten(report, results, cleaned_tables, _copied(tables, target))
+    return forgotten
 
 
 def _lists(
@@ -253,6 +269,20 @@ def _copied(tables: Mapping[Path, FaceTable], target: Target) -> tuple[str, ...]
             }
         )
     )
+
+
+def _shown_in(results: Iterable[Opened], tables: Mapping[Path, FaceTable], report: Report) -> dict[str, int]:
+    """Photos that show the faces which go, or go themselves, in order of their paths, and how many faces in each."""
+    go, seen = set(report.face_ids), set[tuple[str, str]]()
+    for opened in results:
+        placed = columns(opened.result)
+        seen |= {(path, face) for face, path in zip(placed.id, placed.photo, strict=True) if face in go}
+    for table in tables.values():
+        rows = [row for row, face in enumerate(table.faces.id.tolist()) if face in go]
+        paths = table.photos.path[table.faces.photo[rows]].tolist()
+        seen |= set(zip(paths, table.faces.id[rows].tolist(), strict=True))
+    count = Counter(path for path, _ in seen)
+    return {path: count[path] for path in sorted({*count, *report.photo_paths})}
 
 
 def _unfinished(error: FaceclusterError | OSError, report: Report) -> FaceclusterError:

@@ -33,6 +33,7 @@ import numpy as np
 from facecluster.durable.journal import Journal
 from facecluster.encoding.forgotten import without_places
 from facecluster.formats import face_table
+from facecluster.formats.clusters_json import FORMAT
 from facecluster.identity.changes import match_faces
 from facecluster.identity.constraints import resolve
 from facecluster.library.build import build, no_update, settings_of
@@ -208,20 +209,32 @@ class ToTell(Journal):
         n_told = 0
         for record in self.replay():
             match json.loads(record):
-                case {"batch": str(own), "notices": list(some)}:
+                case {"batch": str(own), "notices": list(some), "format": int()}:
                     batches.add(own)
                     notices += (Notice(line, names) for line, names in some)
+                case {"batch": str(own), "notices": list(some)}:  # of when clusters.json had format 1
+                    batches.add(own)
+                    notices += (_in_per_cent(Notice(line, names)) for line, names in some)
                 case {"told": 1}:
                     n_told += 1
         return notices[n_told:], batches
 
     def add(self, batch: str, notices: Sequence[Notice]) -> None:
         """Put down what is to be told of a batch."""
-        self.append(json.dumps({"batch": batch, "notices": notices}).encode())
+        record = {"format": FORMAT, "batch": batch, "notices": notices}
+        self.append(json.dumps(record).encode())
 
     def told(self) -> None:
         """Say that the next one is told."""
         self.append(b'{"told": 1}')
+
+
+def _in_per_cent(notice: Notice) -> Notice:
+    """Make per cent of the confidence of a notice that was put down when confidences were 0..1."""
+    record = json.loads(notice.line)
+    if isinstance(record.get("confidence"), float | int):
+        record["confidence"] = round(100 * record["confidence"], 5)
+    return notice._replace(line=json.dumps(record, allow_nan=False))
 
 
 def put_down(directory: Path, batch: str, notices: Sequence[Notice]) -> None:

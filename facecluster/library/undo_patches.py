@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from facecluster.durable.whole_file import cannot_write, whole_file
 from facecluster.errors import FaceclusterError
 from facecluster.formats.clusters_json import (
+    FORMAT,
     almost_from_json,
     faces_from_json,
     people_from_json,
@@ -41,6 +42,7 @@ def note(library: Held, decision: str, before: Result, after: Result) -> None:
     same = {*map(id, before.people)} & {*map(id, after.people)}
     left = {(face.id, face.photo): face for face in after.unclustered}
     patch = {
+        "format": FORMAT,
         "decision": decision,
         "stamp": stamp(after),
         "gone": sorted(person.id for person in after.people if id(person) not in same),
@@ -89,7 +91,7 @@ def stamp(result: Result) -> str:
 
 def _before(after: Result, patch: dict[str, Any]) -> Correction:
     """Put the people of a patch in the place of those that its decision made, and all in the order that they had."""
-    back = people_from_json([record for _, record in patch["people"]])
+    back = people_from_json([record for _, record in patch["people"]], patch.get("format", 1))
     free = faces_from_json([record for _, record in patch["unclustered"]])
     gone, there = set(patch["gone"]), {person.id for person in back}
     people = [person for person in after.people if person.id not in gone]

@@ -24,12 +24,13 @@ labelled (`benchmarks/attributes.py`)."""
 
 @dataclass(frozen=True)
 class Attributes:
-    """Of a face. None is unknown; a confidence is the probability, 0.5..1, that what stands before it is so.
+    """Of a face. None is unknown; a confidence is the probability, per cent, that what stands before it is so.
 
     Attributes:
         age, age_sd: as in `vision.attributes.Attributes`.
-        age_confidence: 0..1, the probability that it is wrong by no more than `AGE_WITHIN` years.
+        age_confidence: per cent, 0..100, the probability that it is wrong by no more than `AGE_WITHIN` years.
         gender: "female" or "male", as the face would be read.
+        gender_confidence, mouth_open_confidence, eyes_open_confidence: per cent, 50..100.
         mouth_open: whether the lips are apart.
         eyes_open: whether both eyes are open.
     """
@@ -53,7 +54,7 @@ class PersonAttributes:
         age_average, age_min, age_max: years, over the faces: photos of many years spread them, and so does the error of
             each.
         gender: "female" or "male", by the mean probability.
-        gender_confidence: that mean, 0.5..1.
+        gender_confidence: of that mean, per cent, 50..100.
         n_faces: how many.
     """
 
@@ -91,7 +92,7 @@ class Looks:
         return Attributes(
             age=_rounded(age, 1),
             age_sd=_rounded(age_sd, 1),
-            age_confidence=_rounded(math.erf(AGE_WITHIN / age_sd / math.sqrt(2)), 2),
+            age_confidence=_rounded(100 * math.erf(AGE_WITHIN / age_sd / math.sqrt(2)), 0),
             gender=None if math.isnan(male) else GENDERS[_likely(male)],
             gender_confidence=_confidence(male),
             mouth_open=None if math.isnan(mouth) else _likely(mouth),
@@ -123,8 +124,8 @@ def _likely(probability: float) -> bool:
 
 
 def _confidence(probability: float) -> float | None:
-    """How likely it is that what is more likely is so."""
-    return _rounded(max(probability, 1 - probability), 3)
+    """How likely it is that what is more likely is so, in per cent."""
+    return _rounded(100 * max(probability, 1 - probability), 1)
 
 
 def _rounded(number: float, digits: int) -> float | None:

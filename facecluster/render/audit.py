@@ -43,7 +43,7 @@ class MisfiledRecord:
         n_faces: of the one and of the other label.
         own_distance: root mean square, to the faces that most of `label` is; None where there are no others.
         distance: ... to those that most of `looks_like` is.
-        confidence: of `distance`, 0..100: see `identity.search.confidence`.
+        confidence: of `distance`, per cent, 0..100: see `identity.search.confidence`.
         faces: the ones, which are alike; mostly one.
         beside: the face of `looks_like` that is near to one of them, to look at.
     """
@@ -66,7 +66,7 @@ class OnePersonRecord:
         labels: of more faces first.
         n_faces: of each.
         distance: root mean square, between the faces that most of each is.
-        confidence: of it, 0..100.
+        confidence: of it, per cent, 0..100.
         faces: one of each, near to each other.
     """
 
@@ -85,7 +85,7 @@ class TwoPeopleRecord:
         label: its text.
         n_faces: of the one and of the other; equal if nobody can say which of them the label is.
         distance: root mean square, between the ones and the others.
-        confidence: of it, 0..100: low.
+        confidence: of it, per cent, 0..100: low.
         faces: of the other.
         beside: a face of the one.
     """
@@ -100,7 +100,7 @@ class TwoPeopleRecord:
 
 @dataclass(frozen=True)
 class AlikeFace:
-    """A face that is like another, how far it is, and the confidence of that, 0..100."""
+    """A face that is like another, how far it is, and the confidence of that, per cent, 0..100."""
 
     id: str
     photo: str
@@ -138,7 +138,7 @@ class Audit:
         left_out: faces that were not compared.
         why_left_out: how many of them have "no_label", "other_label" (than was asked for), "lost_label" (of a face that
             is not in the table any more), or "no_encoding".
-        cluster_threshold, output_threshold: confidences of groups and of matches, 0..100.
+        cluster_threshold, output_threshold: confidences of groups and of matches, per cent, 0..100.
         misfiled, one_person, two_people: see there; by label.
         groups: the largest first.
         alone: faces of no group.
@@ -182,7 +182,7 @@ def make_audit(
         encoder: of the encodings.
         label: (n,) number of the label of each face; below 0: why it is left out, see `NO_LABEL`.
         labels: texts, by number.
-        cluster_threshold: confidence 0..100 that every pair of a group has at least.
+        cluster_threshold: confidence, per cent, 0..100, that every pair of a group has at least.
         output_threshold: ... that a match has at least.
         max_results: matches of a face, at most; 0 is none.
         jobs: threads; None is one, -1 all cores.

@@ -18,7 +18,7 @@ from facecluster.result import Box
 
 @dataclass(frozen=True)
 class LabelledFace:
-    """A face to look at; `person` is the id of the person that it is placed with."""
+    """A face to look at; `person` is the id of the person that it is placed with, `confidence` per cent, 0..100."""
 
     id: str
     photo: str

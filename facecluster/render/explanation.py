@@ -87,7 +87,7 @@ class FaceExplanation:
         person: whose it is; None for a face that was left out.
         core: whether it founded the person.
         reason: why it was left out, a code of `gate.Reason`; None for a face of a person.
-        confidence: as in clusters.json.
+        confidence: per cent, 0..100, as in clusters.json.
         gate: all limits; of a result made without a gate, too.
         passed: whether none fails, or there was no gate.
         n_links: other faces that may found people and are within `bounds.eps`.

@@ -3,6 +3,8 @@
 People are what QueryFigureClusters answers: `FigureClusters`, `NextToken`, `TotalCount`. Photos are what SimpleQuery
 answers: `Files`, `NextToken`, `TotalHits`. What is unknown is left out, as there; `NextToken` is "" on the last page.
 
+Confidences are 0..1, as there. Everywhere else in facecluster they are per cent.
+
 Of FigureCluster: ObjectType, ObjectId, Name, FaceCount, ImageCount, VideoCount (0), Cover (a File with the cover face
 as its only Figure), CreateTime and UpdateTime (both: when clusters.json was written, as runs do not keep older times).
 Of File: ObjectType, ObjectId (a digest of the path, as two copies are two files), URI (file://), Filename (the path, as
@@ -126,7 +128,7 @@ def figure(face: ShownFace, numbers: Measured) -> dict[str, Any]:
             "FigureType": "face",
             "FigureConfidence": score if score is not None and 0 <= score <= 1 else None,
             "FigureClusterId": face.person or INDEPENDENT,
-            "FigureClusterConfidence": face.confidence,
+            "FigureClusterConfidence": _share(face.confidence),
             "FaceQuality": face.quality,
             "Sharpness": sharpness,
             "Boundary": {"Left": left, "Top": top, "Width": right - left, "Height": bottom - top},
@@ -160,10 +162,15 @@ def _of_face(known: Attributes | None) -> dict[str, Any]:
         "Age": None if known.age is None else round(known.age),
         "AgeSD": known.age_sd,
         "Gender": known.gender,
-        "GenderConfidence": known.gender_confidence,
+        "GenderConfidence": _share(known.gender_confidence),
         "Mouth": None if known.mouth_open is None else "open" if known.mouth_open else "close",
-        "MouthConfidence": known.mouth_open_confidence,
+        "MouthConfidence": _share(known.mouth_open_confidence),
     }
+
+
+def _share(per_cent: float | None) -> float | None:
+    """Turn per cent, as everywhere else, into 0..1, as IMM has it; decimals that only float64 has are dropped."""
+    return None if per_cent is None else round(per_cent / 100, 9)
 
 
 def _head_pose(pose: Pose) -> dict[str, float] | None:

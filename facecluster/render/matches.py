@@ -229,7 +229,7 @@ class Match:
             look alike, those of the nearest one.
         distance: to the face; to a person, root mean square over these faces.
         within: at which distance it is accepted.
-        confidence: 0..100, see `identity.search.CALIBRATION`.
+        confidence: per cent, 0..100, see `identity.search.CALIBRATION`.
         face: the nearest of these faces.
     """
 
@@ -287,7 +287,7 @@ def search_tables(
             faces are looked for.
         by: whether faces are wanted, or people.
         k: as many matches at most.
-        min_score: confidence that is enough, 0..100; None: what counts is the distance, `Match.within`.
+        min_score: confidence that is enough, per cent, 0..100; None: what counts is the distance, `Match.within`.
         jobs: threads; -1 all cores.
     """
     waiting: list[tuple[FaceTable, NDArray[np.bool_]]] = []

@@ -151,7 +151,7 @@ class ShownFace:
     Attributes:
         number: 1 for the first face of the photo, as in PHOTO#1.
         person, name: id and name of whose it is; None: nobody's.
-        core, confidence: as in `records.PersonFace`; False and None where it is nobody's.
+        core, confidence: as in `result.PersonFace`, per cent, 0..100; False and None where it is nobody's.
         reason: code of why it is nobody's; None where it is somebody's.
         attributes: None where the face table has none.
         The others: as in `records.PersonFace`.
@@ -250,7 +250,7 @@ def ordered(items: Iterable[_T], value: Callable[[_T], Any], *, falling: bool = 
 
 
 def least_confidence(faces: Sequence[Owned], people: Sequence[Person]) -> float | None:
-    """Say how sure it is that people are in a photo: the least of the confidences of their faces.
+    """Say how sure it is that people are in a photo: the least of the confidences of their faces, per cent, 0..100.
 
     Args:
         faces: of the photo.
