@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import os
 import unicodedata
+from collections.abc import Sequence
 from contextlib import suppress
 
 
 def many(number: int, one: str, several: str | None = None) -> str:
     """Count in words: "1 face", "2 faces", "3 people"."""
     return f"{number} {one if number == 1 else several or one + 's'}"
+
+
+def some(texts: Sequence[str], number: int, separator: str = ", ") -> str:
+    """Name the first ones and count the rest: "a, b, 3 more"."""
+    rest = [f"{len(texts) - number} more"] if len(texts) > number else []
+    return separator.join([*texts[:number], *rest])
 
 
 JOINERS = "\u200c\u200d"

@@ -524,9 +524,15 @@ def test_warnings_count_one_in_the_singular(tmp_path: Path) -> None:
     (tmp_path / "out" / "person-0001" / "a.png").write_text("mine")
     result = run(tmp_path / "faces.npz", "-o", tmp_path / "out", "--min-images", 1)
     assert result.exit_code == 0, result.output
-    assert f"1 photo got another name, as a file of yours in {tmp_path / 'out'} has it" in result.stderr
-    assert "1 photo is gone or cannot be read, and is missing" in result.stderr
-    assert "1 person has no montage" in result.stderr
+    assert "1 photo got another name, as a file of yours there has its own name: " in result.stderr
+    assert f"{tmp_path / 'out'}/person-0001/a-2.png" in result.stderr
+    assert (
+        f"1 photo is not where it was (first: {gone}), so person-0002 has no montage. If it was"
+        in result.stderr
+    )
+    assert result.stderr.splitlines()[-1].endswith(
+        "clusters.json, folders of photos, a montage of 1 of 2 people"
+    )
 
 
 def test_older_pickle_needs_no_gate_and_says_so(tmp_path: Path) -> None:
@@ -542,8 +548,11 @@ def test_older_pickle_needs_no_gate_and_says_so(tmp_path: Path) -> None:
     result = run("-e", tmp_path / "encodings.pickle", "-o", tmp_path / "out", "--no-gate")
     assert result.exit_code == 0
     assert len(result.stdout.splitlines()) == 3
-    assert "2 people have no montage" in result.stderr
-    assert "6 photos are gone" in result.stderr
+    told = (
+        "6 photos are not where they were (first: /p/0.jpg), so person-0001, person-0002 have no montage. If "
+    )
+    assert told in result.stderr
+    assert result.stderr.splitlines()[-1].endswith("out: clusters.json, folders of photos")
 
 
 @pytest.mark.parametrize(

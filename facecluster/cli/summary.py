@@ -13,7 +13,7 @@ import click
 from facecluster.identity.gate import Reason
 from facecluster.library.layout import CLUSTERS
 from facecluster.render.columns import aligned
-from facecluster.text import many, printable
+from facecluster.text import many, printable, some
 
 if TYPE_CHECKING:
     from facecluster.identity.decisions import Act
@@ -90,10 +90,18 @@ def summary(built: Built, directory: Path) -> str:
             "See --min-images, --min-size, --max-angle, --min-quality, --no-gate, --eps."
         )
     what = CLUSTERS if built.chosen.link == "none" else f"{CLUSTERS}, folders of photos"
-    lines.append(
-        f"{printable(str(directory))}: {what}" + (", a montage of each person" if counts.people else "")
-    )
+    lines.append(f"{printable(str(directory))}: {what}{_about_montages(result, directory)}")
     return "\n".join(lines)
+
+
+def _about_montages(result: Result, directory: Path) -> str:
+    """Say how many montages there are."""
+    from facecluster.library.folders import n_montages
+
+    n, n_people = n_montages(result, directory), len(result.people)
+    return (
+        "" if not n else f", a montage of {'each person' if n == n_people else f'{n} of {n_people} people'}"
+    )
 
 
 def cost(built: Built) -> str:
@@ -105,7 +113,7 @@ def cost(built: Built) -> str:
 def some_people(people: Sequence[Person]) -> str:
     """Name the first people, those with a name before the others, and count the rest."""
     ordered = sorted(people, key=lambda person: person.name is None)
-    return _some([_who(person) for person in ordered], _N_ALMOST)
+    return some([_who(person) for person in ordered], _N_ALMOST)
 
 
 def _about_losses(built: Built) -> list[str]:
@@ -116,7 +124,7 @@ def _about_losses(built: Built) -> list[str]:
         lines.append(f"{many(n, 'face')} of the table {'is' if n == 1 else 'are'} forgotten, and left out")
     became = [f"{_who(one.person)}, is {_called(one.heir)} now" for one in built.gone if one.heir is not None]
     if became:
-        lines.append(_some(became, _N_ALMOST, "; "))
+        lines.append(some(became, _N_ALMOST, "; "))
     no_heir = [one for one in built.gone if one.heir is None]
     for why, gone in (
         ("none of their faces is there any more", [one.person for one in no_heir if not one.n_left]),
@@ -129,7 +137,7 @@ def _about_losses(built: Built) -> list[str]:
             f"{_called(person)}: {many(n, 'face')}, {'was' if person.n_faces == 1 else 'were'} {person.n_faces}"
             for person, n in built.fewer
         ]
-        lines.append(f"fewer faces than before: {_some(fewer, _N_ALMOST, '; ')}")
+        lines.append(f"fewer faces than before: {some(fewer, _N_ALMOST, '; ')}")
     lines += [
         f"{printable(_about(decision.act))}: none of the faces that it was about is there any more "
         f"(decision {decision.id}); it holds again when they are back"
@@ -185,7 +193,7 @@ def _about_update(update: Updated) -> list[str]:
     placed = f"an update: {many(update.new_faces, 'new face')}{several} since all faces were clustered; "
     lines = [placed + "earlier people stay as they were. Without --update everybody is looked at again."]
     if pairs := update.would_merge:
-        named = _some([f"{one} with {other}" for one, other in pairs], _N_ALMOST)
+        named = some([f"{one} with {other}" for one, other in pairs], _N_ALMOST)
         lines.append(f"a full run would merge {named}")
     return lines
 
@@ -200,14 +208,8 @@ def _almost(almost: AlmostPerson) -> str:
     names = [printable(os.path.basename(photo)) for photo in counting]
     lacking = [f"{printable(os.path.basename(photo))} {_lacking(lacks)}" for photo, lacks in others.items()]
     n_needed = almost.n_photos_needed - almost.n_photos
-    there = f"{almost.n_photos} of {many(almost.n_photos_needed, 'photo')} ({_some(names, _N_PHOTOS)})"
-    return "; ".join([there, _some(lacking, min(n_needed, _N_PHOTOS), "; ")] if lacking else [there])
-
-
-def _some(texts: Sequence[str], number: int, separator: str = ", ") -> str:
-    """Name the first ones and count the rest."""
-    rest = [f"{len(texts) - number} more"] if len(texts) > number else []
-    return separator.join([*texts[:number], *rest])
+    there = f"{almost.n_photos} of {many(almost.n_photos_needed, 'photo')} ({some(names, _N_PHOTOS)})"
+    return "; ".join([there, some(lacking, min(n_needed, _N_PHOTOS), "; ")] if lacking else [there])
 
 
 def _lacking(lacks: Sequence[Lack]) -> str:
