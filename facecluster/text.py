@@ -13,6 +13,12 @@ def many(number: int, one: str, several: str | None = None) -> str:
     return f"{number} {one if number == 1 else several or one + 's'}"
 
 
+def without(n_no_face: int, n_forgotten: int) -> str:
+    """Count photos without a face, "3 without a face", and apart those of them whose faces are forgotten."""
+    forgotten = f", {n_forgotten} whose faces are forgotten" if n_forgotten else ""
+    return f"{n_no_face - n_forgotten} without a face{forgotten}"
+
+
 def some(texts: Sequence[str], number: int, separator: str = ", ") -> str:
     """Name the first ones and count the rest: "a, b, 3 more"."""
     rest = [f"{len(texts) - number} more"] if len(texts) > number else []
