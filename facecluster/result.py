@@ -227,7 +227,7 @@ class SamePhotoCounts:
                 theirs.setdefault(face.photo, []).append(face.box)
             if not theirs:
                 continue
-            twice.update(photo for photo, boxes in theirs.items() if len(boxes) > 1 and _are_two(boxes))
+            twice.update(_twice(theirs))
             several.update(photo for photo in theirs if photo in seen)
             seen.update(theirs)
         return cls(len(several | twice), len(twice))
@@ -240,6 +240,19 @@ class SamePhotoCounts:
         return SamePhotoCounts(
             self.photos + is_now.photos - was.photos, self.twice + is_now.twice - was.twice
         )
+
+
+def seen_twice(person: Person) -> list[str]:
+    """Give the photos in which a person is placed more than once, in boxes that are not of one face."""
+    theirs: dict[str, list[Box]] = {}
+    for face in person.faces:
+        theirs.setdefault(face.photo, []).append(face.box)
+    return _twice(theirs)
+
+
+def _twice(boxes_of: Mapping[str, Sequence[Box]]) -> list[str]:
+    """The photos in which some boxes are not of one face."""
+    return [photo for photo, boxes in boxes_of.items() if len(boxes) > 1 and _are_two(boxes)]
 
 
 def _are_two(boxes: Sequence[Box]) -> bool:

@@ -156,6 +156,11 @@ class Photos:
         columns = self.path.tolist(), self.size.tolist(), self.coded.astype(str).tolist()
         return {path: Picture(size[0], size[1], coded) for path, size, coded in zip(*columns, strict=True)}
 
+    def all_forgotten(self) -> NDArray[np.bool_]:
+        """Say which photos have no face left as all that were found in them are forgotten -> (m,)."""
+        forgotten: NDArray[np.bool_] = (self.status == NO_FACE) & (self.lost > 0) & (self.reason == "")
+        return forgotten
+
     def to_pandas(self) -> Any:
         """Give a pandas.DataFrame with one row a photo, also for one without a face; row i is photo i.
 

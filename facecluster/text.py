@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import unicodedata
+from collections.abc import Sequence
 from contextlib import suppress
 
 
@@ -15,6 +16,18 @@ def many(number: int, one: str, several: str | None = None) -> str:
 def per_cent(share: float) -> str:
     """Write per cent, 0..100, with one decimal at most: "97 %", "99.9 %"."""
     return f"{share:.1f}".removesuffix(".0") + " %"
+
+
+def without(n_no_face: int, n_forgotten: int) -> str:
+    """Count photos without a face, "3 without a face", and apart those of them whose faces are forgotten."""
+    forgotten = f", {n_forgotten} whose faces are forgotten" if n_forgotten else ""
+    return f"{n_no_face - n_forgotten} without a face{forgotten}"
+
+
+def some(texts: Sequence[str], number: int, separator: str = ", ") -> str:
+    """Name the first ones and count the rest: "a, b, 3 more"."""
+    rest = [f"{len(texts) - number} more"] if len(texts) > number else []
+    return separator.join([*texts[:number], *rest])
 
 
 JOINERS = "\u200c\u200d"

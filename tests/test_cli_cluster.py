@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import shlex
 import shutil
 import subprocess
 import sys
@@ -453,19 +454,22 @@ def almost_lines(result: Result) -> list[str]:
         ({"box": [[0, 0, 90, 90]] * 2 + [[0, 0, 90, 62]]}, "c.jpg fails size 62 px (limit 75 px)"),
         ({"quality": [0.9, 0.9, 0.71]}, "c.jpg fails quality 0.71 (limit 0.8)"),
         ({"quality": [0.9, 0.9, 0.7996]}, "c.jpg fails quality 0.7996 (limit 0.8)"),
-        ({"quality": [0.9, 0.9, np.nan]}, "c.jpg has an unknown quality"),
-        ({"pose": [[0] * 3, [0] * 3, [np.nan] * 3]}, "c.jpg has an unknown pose"),
+        ({"quality": [0.9, 0.9, np.nan]}, "c.jpg has no measured quality"),
+        (
+            {"pose": [[0] * 3, [0] * 3, [np.nan] * 3]},
+            "c.jpg is too unclear to tell which way the head is turned",
+        ),
         (
             {"quality": [0.9, 0.9, 0.5], "pose": [[0] * 3, [0] * 3, [0, 40, 0]]},
             "c.jpg fails yaw 40° (limit 30°) and quality 0.50 (limit 0.8)",
         ),
         (
             {"quality": [0.9, 0.9, 0.5], "pose": [[0] * 3, [0] * 3, [np.nan] * 3]},
-            "c.jpg fails quality 0.50 (limit 0.8), has an unknown pose",
+            "c.jpg fails quality 0.50 (limit 0.8), is too unclear to tell which way the head is turned",
         ),
         (
             {"photos": {"hash": [0b1111, 0b1111 << 20, 0b11111 << 20]}},
-            "c.jpg is a near-duplicate of another photo (counts once)",
+            "c.jpg is nearly the same picture as another photo (counts once)",
         ),
     ],
 )
@@ -487,6 +491,50 @@ def test_two_good_photos_are_almost_a_person(file: Path, tmp_path: Path) -> None
         "almost a person: 4 of 5 photos (3.png, 4.png, 5.png, 1 more)",
         "almost a person: 3 of 5 photos (0.png, 1.png, 2.png)",
     ]
+
+
+def test_what_to_type_for_an_almost_person_works_as_it_is_printed(file: Path, tmp_path: Path) -> None:
+    library = tmp_path / "my out"
+    result = run(file, "-o", library, "--link", "none", "--min-images", 5)
+    shown = f"  to see them: facecluster show '{library}' --nobody"
+    typed = f"facecluster name '{library}' NAME 3.png 4.png 5.png 6.png"
+    lines = result.stderr.splitlines()
+    assert shown in lines
+    assert f"  to make the first a person all the same: {typed}" in lines
+    done = CliRunner().invoke(main, shlex.split(typed)[1:])
+    assert done.exit_code == 0, done.output
+    assert [p["name"] for p in json.loads((library / "clusters.json").read_text())["people"]] == ["NAME"]
+
+
+def test_photo_that_shows_a_person_twice_is_named_and_others_are_not_counted(tmp_path: Path) -> None:
+    photos = {"size": [[1000, 400]] * 3}
+    paths = [f"/photos/{i}.jpg" for i in range(3)]
+    table = make_table(
+        people(1, 4), paths=paths, photos=photos, photo=np.array([0, 0, 1, 2], np.int32),
+        box=np.array([[0, 0, 100, 100], [300, 0, 400, 100], [0, 0, 100, 100], [0, 0, 100, 100]], np.float32),
+    )  # fmt: skip
+    face_table.write(table, tmp_path / "faces.npz")
+    result = run(tmp_path / "faces.npz", "-o", tmp_path / "out", "--link", "none", "--same-photo", "allow")
+    twice = (
+        "in 1 of 1 photo with several people, one of them is there twice: person-0001 in 0.jpg. To see why: "
+    )
+    assert f"{twice}facecluster explain {tmp_path / 'out'} '0.jpg#" in result.stderr
+    separate = run(tmp_path / "faces.npz", "-o", tmp_path / "out", "--link", "none", "--same-photo", "forbid")
+    assert "twice" not in separate.stderr
+
+
+def test_photos_whose_faces_are_forgotten_are_not_without_a_face(tmp_path: Path) -> None:
+    table = make_table(people(1, 4), id=[f"{i:032x}-0" for i in range(1, 5)])
+    face_table.write(table, tmp_path / "faces.npz")
+    run(tmp_path / "faces.npz", "-o", tmp_path / "out", "--link", "none")
+    photo = str(table.photos.path[0])
+    (tmp_path / "faces.npz").rename(tmp_path / "out" / "faces.npz")
+    gone = CliRunner().invoke(main, ["forget", str(tmp_path / "out"), "--person", "person-0001"])
+    assert gone.exit_code == 0, gone.output
+    result = run(tmp_path / "out" / "faces.npz", "-o", tmp_path / "out", "--link", "none")
+    assert "4 photos: 0 without a face, 4 whose faces are forgotten, 0 unreadable" in result.stderr
+    explained = CliRunner().invoke(main, ["explain", str(tmp_path / "out"), photo])
+    assert "all its faces are forgotten" in explained.stderr
 
 
 def test_only_as_many_faces_are_named_as_a_person_needs(tmp_path: Path) -> None:
@@ -539,9 +587,15 @@ def test_warnings_count_one_in_the_singular(tmp_path: Path) -> None:
     (tmp_path / "out" / "person-0001" / "a.png").write_text("mine")
     result = run(tmp_path / "faces.npz", "-o", tmp_path / "out", "--min-images", 1)
     assert result.exit_code == 0, result.output
-    assert f"1 photo got another name, as a file of yours in {tmp_path / 'out'} has it" in result.stderr
-    assert "1 photo is gone or cannot be read, and is missing" in result.stderr
-    assert "1 person has no montage" in result.stderr
+    assert "1 photo got another name, as a file of yours there has its own name: " in result.stderr
+    assert f"{tmp_path / 'out'}/person-0001/a-2.png" in result.stderr
+    assert (
+        f"1 photo is not where it was (first: {gone}), so person-0002 has no montage. If it was"
+        in result.stderr
+    )
+    assert result.stderr.splitlines()[-1].endswith(
+        "clusters.json, folders of photos, a montage of 1 of 2 people"
+    )
 
 
 def test_older_pickle_needs_no_gate_and_says_so(tmp_path: Path) -> None:
@@ -557,8 +611,11 @@ def test_older_pickle_needs_no_gate_and_says_so(tmp_path: Path) -> None:
     result = run("-e", tmp_path / "encodings.pickle", "-o", tmp_path / "out", "--no-gate")
     assert result.exit_code == 0
     assert len(json.loads(result.stdout)["people"]) == 2
-    assert "2 people have no montage" in result.stderr
-    assert "6 photos are gone" in result.stderr
+    told = (
+        "6 photos are not where they were (first: /p/0.jpg), so person-0001, person-0002 have no montage. If "
+    )
+    assert told in result.stderr
+    assert result.stderr.splitlines()[-1].endswith("out: clusters.json, folders of photos")
 
 
 @pytest.mark.parametrize(

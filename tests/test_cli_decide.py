@@ -745,7 +745,7 @@ def test_contradiction_shows_both_and_writes_nothing(out: Path) -> None:
     assert f"{out / 'decisions.jsonl'}:1: " in result.stderr
     assert "this one: " in result.stderr
     assert result.stderr.count('"do": ') == 2
-    assert f"facecluster undo RESULT {before[1][0]['id']}" in result.stderr
+    assert f"facecluster undo LIBRARY {before[1][0]['id']}" in result.stderr
     assert ((out / "clusters.json").read_bytes(), lines(out)) == before
 
 

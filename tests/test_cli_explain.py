@@ -113,19 +113,19 @@ def test_a_terminal_gets_a_text_of_a_face(result: Path) -> None:
     exit_code, shown, stderr = on_terminal("explain", result, FACE[7])
     assert (exit_code, stderr) == (0, "")
     lines = shown.splitlines()
-    assert lines[0] == f"face {FACE[7]}"
+    assert lines[0] == f"face photo7.png ({FACE[7]})"
     assert "It was left out: like nobody else." in lines
     assert "  quality        0.900  over 0.8" in lines
-    assert "  3.524  person-0001, 3 founding faces" in lines
+    assert "  3.524  person-0001, 3 reference faces" in lines
     assert "  - to join person-0001, it would have to be nearer by 1.52" in lines
-    assert f"    facecluster move {result} {FACE[7]} person-0001" in lines
+    assert f"    facecluster move {result} photo7.png person-0001" in lines
 
 
 def test_a_terminal_gets_a_text_of_a_person(result: Path) -> None:
     exit_code, shown, stderr = on_terminal("explain", result, "person-0002")
     assert (exit_code, stderr) == (0, "")
-    assert shown.startswith("person-0002: 3 faces in 3 photos, 3 of them founding\n")
-    assert "weakest link   0.500  without it, 1 and 2 founding faces would be apart" in shown
+    assert shown.startswith("person-0002: 3 faces in 3 photos\n3 reference faces: good enough that others ")
+    assert "weakest link   0.500  without it, 1 and 2 reference faces would be apart" in shown
     assert "farthest pair  1.000" in shown
 
 
@@ -257,7 +257,7 @@ def test_photo_that_is_gone_is_grey_and_told(result: Path, tmp_path: Path) -> No
     assert (found.exit_code, found.stdout) == (1, without.stdout)
     assert (
         f"error: {picture}: there is no picture, as none of the photos can be shown ({tmp_path / 'photo6.png'}: "
-        "no such file or directory); if they were moved, run encode" in found.stderr
+        "no such file or directory); if they were moved, type: facecluster run NEW" in found.stderr
     )
     assert not picture.exists()
 

@@ -336,7 +336,7 @@ def test_one_id_that_means_two_people_is_refused(out: Path, table: FaceTable, tm
     cluster_table(replace(table, faces=other), tmp_path / "more", Choices(link="none"))
     result = forget(out, tmp_path / "more", "--person", "person-0001")
     assert result.exit_code == 2
-    assert "person-0001: another one in each RESULT" in result.stderr
+    assert "person-0001: another person in each library" in result.stderr
 
 
 def test_copy_whose_original_is_gone_goes_where_nobody_else_needs_it(out: Path, tmp_path: Path) -> None:

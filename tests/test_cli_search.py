@@ -253,13 +253,13 @@ def test_a_terminal_gets_lines(result: Path, query: Path) -> None:
     assert code == 0
     assert shown.splitlines() == [
         "/new/a.jpg#1",
-        "  100.0 %  0.10  person-0001 (Anna Berg)  3 faces, the nearest /photos/anna/0.jpg  [100, 200, 200, 300]",
+        "  100.0 %  0.10  person-0001 (Anna Berg)  3 faces, the nearest 0.jpg  [100, 200, 200, 300]",
         "/new/b.jpg#1",
-        "  100.0 %  0.22  person-0002  3 faces, the nearest /photos/bert/6.jpg  [100, 200, 200, 300]",
+        "  100.0 %  0.22  person-0002  3 faces, the nearest 6.jpg  [100, 200, 200, 300]",
         "/new/b.jpg#2",
         (
             "  no one; the nearest is 7.10 away (0 %), a match within 2.00: person-0001 (Anna Berg)  3 faces, the "
-            "nearest /photos/anna/0.jpg  [100, 200, 200, 300]"
+            "nearest 0.jpg  [100, 200, 200, 300]"
         ),
     ]
     assert "2 found" in stderr

@@ -211,7 +211,7 @@ def test_contradiction_shows_both_lines_and_how_to_undo_them() -> None:
     assert "decisions.jsonl:2: text 2" in message
     assert "decisions.jsonl:3: text 3" in message
     assert "decisions.jsonl:1" not in message
-    assert "facecluster undo RESULT 00000002 or facecluster undo RESULT 00000003" in message
+    assert "facecluster undo LIBRARY 00000002 or facecluster undo LIBRARY 00000003" in message
     undone = decisions(*(decision.act for decision in made), Undo("00000002"))
     assert groups(resolve(undone, faces()).together) == [[0, 1, 2, 3], [8, 9]]
 

@@ -248,10 +248,10 @@ def test_joined_face_says_to_whom_how_near_and_by_how_much() -> None:
     assert not e.passed
     assert e.n_own_links == e.n_links == 2
     assert e.why[0] == (
-        "It joined person-0001: its 3 founding faces are 1.08 away, as root mean square, within the joining radius "
-        "of 2."
+        "It joined person-0001: its 3 reference faces, those that others are compared with, are 1.08 away on "
+        "average, and a face joins within 2."
     )
-    assert e.why[1].startswith("The runner-up is person-0002, 4.02 away: 2.94 further;")
+    assert e.why[1].startswith("The nearest other person is person-0002, 4.02 away: 2.94 further;")
     assert e.remedies == ()
 
 
@@ -261,7 +261,7 @@ def test_a_face_must_be_nearer_to_few_than_to_many() -> None:
     e = explained(table, result_of(table, [*LABEL, -1], CORE, radii=careful), "face0006")
     assert e.others[0].distance == pytest.approx(rms(2.4, 1.9, 1.4))  # 1.94
     assert e.others[0].within == pytest.approx(np.sqrt(4 - 0.3 - 0.1))
-    assert "and a face joins within 1.897." in e.why[1]
+    assert "but a face joins within 1.897." in e.why[1]
     result = result_of(table, [*LABEL, -1], CORE, radii=careful)
     person = explain_person(Known.of(result, table), result.people[0])
     assert person.neighbour is not None
@@ -277,7 +277,10 @@ def test_founding_face_is_not_compared_with_itself() -> None:
     assert e.own is not None
     assert e.own.n_founding == 2
     assert e.own.distance == pytest.approx(rms(0.5, 1))
-    assert e.why[0].startswith("It founded person-0001: it is good enough. 2 of the 2 other founding faces")
+    assert e.why[0].startswith(
+        "It is a reference face of person-0001, one that other faces are compared with"
+    )
+    assert "it is good enough. 2 of the 2 other reference faces" in e.why[0]
 
 
 def test_person_of_one_founding_face_has_nothing_to_compare() -> None:
@@ -286,7 +289,7 @@ def test_person_of_one_founding_face_has_nothing_to_compare() -> None:
     e = explained(table, result, "face0000")
     assert e.own is None
     assert e.margin is None
-    assert "no other founding face" in e.why[0]
+    assert "no other reference face" in e.why[0]
     person = explain_person(Known.of(result, table), result.people[0])
     assert person.n_founding == 1
     assert person.spread is person.links is person.weakest is person.farthest is person.neighbour is None
@@ -306,8 +309,8 @@ def test_face_too_far_from_everybody_says_how_far() -> None:
     assert e.reason == "no_match"
     assert e.others[0].id == "person-0001"
     assert e.others[0].distance == pytest.approx(rms(3, 3.5, 4))
-    assert "person-0001 is nearest, 3.52 away as root mean square, and a face joins within 2." in e.why
-    assert "there are no other good faces within 1; to link others it needs 2" in e.why[-1]
+    assert "person-0001 is nearest, 3.52 away on average, but a face joins within 2." in e.why
+    assert "there are no other good faces within 1 (--eps); to link others it needs 2" in e.why[-1]
     assert "to join person-0001, it would have to be nearer by 1.52" in e.remedies
 
 
@@ -316,7 +319,7 @@ def test_face_between_people_says_between_whom() -> None:
     e = explained(table, result_of(table, [*LABEL, -1], CORE, {6: "between_people"}), "face0006")
     assert e.margin == pytest.approx(0, abs=1e-6)
     assert "But person-000" in e.why[2]
-    assert any("are one person, merge them" in text for text in e.remedies)
+    assert any("are one person: facecluster merge LIBRARY person-000" in text for text in e.remedies)
 
 
 def test_face_of_too_few_photos_says_how_many_count() -> None:
@@ -327,7 +330,7 @@ def test_face_of_too_few_photos_says_how_many_count() -> None:
     e = explained(table, result, "face0006")
     assert e.n_links == 1
     assert e.why[-1] == (
-        "It is good enough to found a person with faces like it, but in too few photos: 2 of 3 count."
+        "It is good enough to make a person of, with faces like it, but these are in too few photos: 2 of 3 count."
     )
 
 
@@ -338,7 +341,7 @@ def test_person_who_is_in_the_photo_already_is_told() -> None:
     e = explained(table, result_of(table, label, [0, 1, 2, 4, 5, 6], reasons), "face0003")
     assert e.others[0].in_photo == "face0002"
     assert "Another face of this photo is person-0001 already: face0002." in e.why
-    assert "if one person may be in a photo twice, --same-photo allow" in e.remedies
+    assert "if one person may be in a photo twice: run or cluster with --same-photo allow" in e.remedies
 
 
 def test_unknown_numbers_fail_the_gate_and_a_face_without_an_encoding_is_told() -> None:
@@ -352,7 +355,7 @@ def test_unknown_numbers_fail_the_gate_and_a_face_without_an_encoding_is_told() 
     assert [limit.passed for limit in e.gate] == [True, False, False, False, False]
     assert e.gate[1].value is None
     assert e.others == ()
-    assert e.why == ("It was left out: no usable encoding.", "It has no encoding that could be compared.")
+    assert e.why[0] == "It was left out: no encoding, so it cannot be compared with others."
 
 
 def test_gate_is_that_of_the_result() -> None:
@@ -436,7 +439,7 @@ def test_decisions_about_a_face_and_its_person_are_told() -> None:
         ("bbbbbbbb", "person-0002 is called Anna", False),
     ]
     assert e.why[0].startswith("It is with person-0002 because somebody decided so (aaaaaaaa)")
-    assert "further than the joining radius" in e.why[0]
+    assert "though a face joins within 2" in e.why[0]
     not_yet = explained(table, result_of(table, [*LABEL, 0], CORE), f"{6:032x}-0", decisions[0])
     assert [ruling.places for ruling in not_yet.decisions] == [False]
     person = explain_person(Known.of(result, table), result.people[0], decisions)
@@ -450,7 +453,7 @@ def test_face_that_somebody_took_away_says_so() -> None:
     result = result_of(table, [*LABEL, -1], CORE)
     e = explained(table, result, f"{6:032x}-0", move)
     assert "Somebody decided so (aaaaaaaa)." in e.why
-    assert e.remedies == ("undo decision aaaaaaaa, and cluster again",)
+    assert e.remedies == ("take the decision back: facecluster undo LIBRARY aaaaaaaa",)
     person = explain_person(Known.of(result, table), result.people[0], [move])
     assert [ruling.text for ruling in person.decisions] == ["1 face moved from person-0001 to nobody"]
 

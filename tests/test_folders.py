@@ -140,7 +140,7 @@ def test_number_evades_names_that_are_taken_too() -> None:
         "person-0001/a-2.jpg": "/2/a.jpg",
         "person-0001/a-2-2.jpg": "/3/a-2.jpg",
     }
-    assert evaded == 0
+    assert evaded == ()
 
 
 def test_long_names_stay_as_long_as_a_name_may_be() -> None:
@@ -289,7 +289,12 @@ def test_last_copy_of_a_photo_is_not_removed(
     assert not caplog.messages
     write(root, result_of([photos / "y/a.jpg"]), link)
     assert (root / "person-0001/a.jpg").read_text() == "x/a.jpg"
-    assert "1 copies are kept" in caplog.text
+    assert caplog.messages == [
+        f"1 copy is kept, as its original is gone: {root}/person-0001/a.jpg; delete it, if you do not want it"
+    ]
+    write(root, result_of([photos / "y/a.jpg"]), link)
+    assert (root / "person-0001/a.jpg").read_text() == "x/a.jpg"
+    assert len(caplog.messages) == 1, "it is said once"
     (photos / "x").mkdir()
     (photos / "x/a.jpg").write_text("it is back")
     write(root, result_of([photos / "y/a.jpg"]), link)
@@ -669,10 +674,54 @@ def test_montage_of_lost_photos_is_tried_again_when_one_is_back(
     with monkeypatch.context() as patch:
         patch.setattr(montage_module, "make_montage", None)
         write_changed(root, result, link="none")
-    assert caplog.text.count("1 person has no montage") == 2
+    told = f"1 photo is not where it was (first: {pictures[0]}), so person-0001 has no montage. If it was moved, type: "
+    assert caplog.messages == [f"{told}facecluster run NEW_FOLDER -o {root}"] * 2
     pictures[0].write_bytes(content)
     write_changed(root, result, link="none")
     assert (root / "person-0001_montage.jpg").exists()
+
+
+@pytest.mark.parametrize("link", LINKS)
+def test_photos_that_are_away_take_nothing_along_and_are_told_in_one_sentence(
+    link: Link, pictures: list[Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    root = tmp_path / "a library"
+    write_changed(root, result_of(pictures[:2], pictures[1:3], nobody=pictures[3:4]), link=link)
+    before = {path for path in root.rglob("*") if not path.name.startswith(".")}
+    pictures[0].parent.rename(tmp_path / "moved")
+    others = result_of(pictures[:3], pictures[2:3], nobody=pictures[3:4])  # both need another montage
+    write_changed(root, others, link=link)
+    assert {path for path in root.rglob("*") if not path.name.startswith(".")} >= before - {
+        root / "person-0002" / pictures[1].name
+    }
+    told = f"4 photos are not where they were (first: {pictures[0]}). If they were moved, type: "
+    assert caplog.messages == [f"{told}facecluster run NEW_FOLDER -o '{root}'"]
+    (tmp_path / "moved").rename(pictures[0].parent)
+    caplog.clear()
+    write_changed(root, others, link=link)
+    assert caplog.messages == []
+    assert {path.name for path in (root / "person-0001").iterdir()} == {path.name for path in pictures[:3]}
+
+
+def test_photos_that_are_not_placed_are_named(
+    pictures: list[Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    root = tmp_path / "out"
+    (root / "person-0001").mkdir(parents=True)
+    (root / "person-0001" / pictures[0].name).write_text("mine")
+    unread = pictures[1].with_name("a folder.jpg")
+    unread.mkdir()
+    result = result_of([pictures[0], pictures[1]], nobody=[unread])
+    write_changed(root, result)
+    other = f"{pictures[0].stem}-2{pictures[0].suffix}"
+    cannot = f"1 photo cannot be read, and is missing in the folders of {root}: {unread}"
+    assert caplog.messages == [
+        f"1 photo got another name, as a file of yours there has its own name: {root}/person-0001/{other}",
+        cannot,
+    ]
+    caplog.clear()
+    write_changed(root, result)
+    assert caplog.messages == [cannot]
 
 
 def test_montage_stays_while_its_photos_are_away(pictures: list[Path], tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from facecluster.cli.sources import (
     known_faces,
     read_table,
     refuse_table,
+    spelling_of,
     table_option,
 )
 from facecluster.errors import FaceclusterError, UsageError
@@ -33,6 +34,7 @@ if TYPE_CHECKING:  # NumPy is loaded when there is work to do
     from numpy.typing import NDArray
 
     from facecluster.identity.boxes import Main
+    from facecluster.library.refer import Spelling
     from facecluster.render.audit import Audit, FiledFace
     from facecluster.table import Faces, Photos
 
@@ -51,14 +53,14 @@ _N_FACES = 5
 
 
 @click.command("audit")
-@click.argument("source", metavar="FILE|RESULT")
+@click.argument("source", metavar="FILE|LIBRARY")
 @click.option(
     "--labels",
     "labels_from",
     required=True,
     metavar="folder|CSV|names",
     help="Where faces are filed: the folder that a photo lies in, a file as evaluate takes it, or the names given to "
-    "people of RESULT.",
+    "people of LIBRARY.",
 )
 @label_face_option
 @click.option(
@@ -110,7 +112,7 @@ def command(
 ) -> None:
     """Say which faces are filed under the wrong label.
 
-    FILE is a face table (.npz, .pickle, or - for one on standard input), RESULT a folder of results or its
+    FILE is a face table (.npz, .pickle, or - for one on standard input), LIBRARY a folder that run made, or its
     clusters.json. Told are faces that look like another label, labels that are one person, and labels that are two;
     in JSON also the groups in which every pair of faces matches, and the faces of none; each face with its best
     matches. Exit code 0: nothing is filed wrong; 3: something is.
@@ -136,7 +138,7 @@ def command(
     if as_json or not sys.stdout.isatty():
         sys.stdout.write(to_json(audit))
     elif not audit.all_right:
-        click.echo("\n".join(report(audit)))
+        click.echo("\n".join(report(audit, spelling_of(source))))
     if not quiet:
         unlabelled = "without a label"
         if labels_from == NAMES:
@@ -233,8 +235,8 @@ def restrict(label: NDArray[np.int64], texts: Sequence[str], wanted: Sequence[st
 # --------------------------------------------------------------------------------------------------- telling
 
 
-def report(audit: Audit) -> Iterator[str]:
-    """Write what is filed wrong as a text for people, line by line."""
+def report(audit: Audit, spelling: Spelling | None = None) -> Iterator[str]:
+    """Write what is filed wrong as a text for people, line by line; `spelling` is of the result, if it is of one."""
     if audit.misfiled:
         yield "faces that look like another label"
     for wrong in audit.misfiled:
@@ -244,8 +246,8 @@ def report(audit: Audit) -> Iterator[str]:
             f"  {printable(wrong.label)} ({many(number, 'face')}; {own}) looks like {printable(wrong.looks_like)} "
             f"({many(others, 'face')}; {wrong.distance:.2f}, confidence {per_cent(wrong.confidence)}):"
         )
-        yield from _faces(wrong.faces)
-        yield f"{_face(wrong.beside)}  like this one"
+        yield from _faces(wrong.faces, spelling)
+        yield f"{_face(wrong.beside, spelling)}  like this one"
     if audit.one_person:
         yield "labels that are one person"
     for one in audit.one_person:
@@ -254,7 +256,7 @@ def report(audit: Audit) -> Iterator[str]:
             for label, n in zip(one.labels, one.n_faces, strict=True)
         )
         yield f"  {' and '.join(named)}: {one.distance:.2f} apart, confidence {per_cent(one.confidence)}"
-        yield from _faces(one.faces)
+        yield from _faces(one.faces, spelling)
     if audit.two_people:
         yield "labels that are two people"
     for two in audit.two_people:
@@ -265,19 +267,20 @@ def report(audit: Audit) -> Iterator[str]:
             else f"{most} and {other}, nobody can say which"
         )
         yield f"  {printable(two.label)}: {which}, {two.distance:.2f} apart, confidence {per_cent(two.confidence)}"
-        yield from _faces(two.faces)
-        yield f"{_face(two.beside)}  unlike this one"
+        yield from _faces(two.faces, spelling)
+        yield f"{_face(two.beside, spelling)}  unlike this one"
 
 
-def _faces(faces: Sequence[FiledFace]) -> Iterator[str]:
-    yield from map(_face, faces[:_N_FACES])
+def _faces(faces: Sequence[FiledFace], spelling: Spelling | None) -> Iterator[str]:
+    yield from (_face(face, spelling) for face in faces[:_N_FACES])
     if len(faces) > _N_FACES:
         yield f"    ... and {len(faces) - _N_FACES} more"
 
 
-def _face(face: FiledFace) -> str:
+def _face(face: FiledFace, spelling: Spelling | None) -> str:
     left, top, right, bottom = (round(side) for side in face.box)
-    return f"    {printable(face.photo)}  [{left}, {top}, {right}, {bottom}]"
+    photo = printable(face.photo) if spelling is None else spelling.face(face)
+    return f"    {photo}  [{left}, {top}, {right}, {bottom}]"
 
 
 def summary(audit: Audit, unlabelled: str = "without a label", which: Main = "largest") -> str:

@@ -110,18 +110,18 @@ def library_options(function: Callable[..., Any]) -> Callable[..., Any]:
                 type=click.Path(exists=True, dir_okay=False, path_type=Path),
                 metavar="FILE",
                 help="What was decided with name, merge, split, move and not-a-person.  "
-                "[default: the file that DIR was made with, else decisions.jsonl in DIR]",
+                "[default: the file that LIBRARY was made with, else decisions.jsonl in LIBRARY]",
             ),
             click.option(
                 "--update",
                 is_flag=True,
-                help="Leave the people in DIR as they are, and place new faces only: the time grows with these, not "
-                "with the library. Says what a full run would change.",
+                help="Leave the people in LIBRARY as they are, and place new faces only: the time grows with these, "
+                "not with the library. Says what a full run would change.",
             ),
             click.option(
                 "--default-settings",
                 is_flag=True,
-                help="Begin with the defaults, in place of the options that DIR was made with last.",
+                help="Begin with the defaults, in place of the options that LIBRARY was made with last.",
             ),
             click.option(
                 "-y",
@@ -144,7 +144,7 @@ def library_options(function: Callable[..., Any]) -> Callable[..., Any]:
     "--output",
     required=True,
     type=Folder(),
-    metavar="DIR",
+    metavar="LIBRARY",
     help="Folder for the people. Only what facecluster put there before is replaced.",
 )
 @library_options
@@ -169,9 +169,9 @@ def command(
 ) -> None:
     """Group the faces of a face table by person.
 
-    FILE is what encode wrote, .npz or .pickle, or - for standard input. DIR gets clusters.json, a folder and a
+    FILE is what encode wrote, .npz or .pickle, or - for standard input. LIBRARY gets clusters.json, a folder and a
     montage of each person, and a folder of the photos in which nobody was recognised. Options that are not given are as
-    DIR was made last.
+    LIBRARY was made last.
     """
     from facecluster.formats import face_table
     from facecluster.library.build import build

@@ -18,7 +18,7 @@ from facecluster.cli.parameters import FloatRange
 from facecluster.encoding.keep import Keep
 from facecluster.errors import UsageError
 from facecluster.identity.check import PRESETS
-from facecluster.text import many, printable
+from facecluster.text import many, printable, without
 
 if TYPE_CHECKING:  # OpenCV, NumPy and the networks are loaded when there is work to do
     import numpy as np
@@ -348,7 +348,11 @@ def summary(encoded: Encoded, seconds: float, request: Request, output: Path | N
     photos, faces = table.photos, asked[table.faces.photo]
     unreadable = asked & (photos.status == UNREADABLE)
     faceless = asked & (photos.status == NO_FACE)
-    counts = f"{faceless.sum()} without a face, {unreadable.sum()} unreadable, {encoded.n_reused} known from before"
+    n_forgotten = int(np.count_nonzero(asked & photos.all_forgotten()))
+    counts = (
+        f"{without(int(faceless.sum()), n_forgotten)}, {unreadable.sum()} unreadable, "
+        f"{encoded.n_reused} known from before"
+    )
     n_asked, n_found = int(np.count_nonzero(asked)), int(np.count_nonzero(faces))
     lines = [f"{many(n_asked, 'photo')} with {many(n_found, 'face')}; {counts}"]
     lines += _about_earlier(encoded, request)

@@ -48,7 +48,7 @@ _OWN = {"source", "labels_from", "which", "encodings", "number", "as_json", "qui
 
 
 @click.command("evaluate")
-@click.argument("source", metavar="FILE|DIR")
+@click.argument("source", metavar="FILE|LIBRARY")
 @click.option(
     "--labels",
     "labels_from",
@@ -90,7 +90,7 @@ def command(
 ) -> None:
     """Say how well people agree with labels, and which mistakes are worst.
 
-    DIR is a folder of results, FILE its clusters.json, or a face table (.npz, .pickle, or - for one on standard
+    LIBRARY is a folder that cluster or run made, FILE its clusters.json, or a face table (.npz, .pickle, - is standard
     input), which is clustered for it, with the options of cluster. Only labelled faces are scored; one without a
     person counts as a person of its own.
     """

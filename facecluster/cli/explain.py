@@ -22,7 +22,7 @@ from facecluster.cli.sources import (
 from facecluster.errors import FaceclusterError
 from facecluster.library.layout import folder_of
 from facecluster.library.read import read
-from facecluster.library.refer import find
+from facecluster.library.refer import Spelling, faces_of, find
 from facecluster.render.columns import aligned
 from facecluster.text import many, printable
 
@@ -33,6 +33,7 @@ if TYPE_CHECKING:  # NumPy and OpenCV are loaded when there is work to do
         FaceExplanation,
         FacePair,
         Gate,
+        NearFace,
         NearPerson,
         PersonExplanation,
         Ruling,
@@ -45,7 +46,7 @@ _log = logging.getLogger(__name__)
 
 
 @click.command("explain")
-@click.argument("source", metavar="RESULT")
+@click.argument("source", metavar="LIBRARY")
 @click.argument("what", metavar="FACE|PERSON")
 @table_option
 @click.option(
@@ -53,7 +54,7 @@ _log = logging.getLogger(__name__)
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
     help="Picture (.jpg, .png): of a person the pair that is its weakest link; of a face that one, the nearest "
-    "founding face of its person, and that of the runner-up.",
+    "face that its person is known by, and that of the nearest other person.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, as a pipe gets it anyway.")
 @click.option("-q", "--quiet", is_flag=True, help="No messages but errors.")
@@ -62,13 +63,14 @@ def command(
 ) -> None:
     """Say why a face is where it is, or what holds a person together.
 
-    RESULT is a folder of results, or its clusters.json. FACE is a face's id as clusters.json has it, or the start of
-    one; or the path of its photo, with #2 behind it for the second face of several. PERSON is an id or a name.
+    LIBRARY is a folder that cluster or run made, or its clusters.json. FACE is a photo, with #2 behind it for the
+    second face of several, or a face's id, or the start of one. PERSON is an id or a name.
 
-    Of a face: the limits of the gate, how far its person's founding faces are, the runner-up, and of a face that was
-    left out, how it missed. Of a person: its founding faces, how far apart they are, the weakest link between them,
-    and the nearest other person. The rules are those that RESULT was made by. A picture that cannot be made is an
-    error, told after the explanation.
+    A person is known by reference faces: those good enough that other faces are compared with them. Of a face you are
+    told which limits for that it passes, how far the reference faces of its person are, who else is near, and of a
+    face that was left out, how it missed. Of a person: its reference faces, how far apart they are, the weakest link
+    between them, and the nearest other person. The rules are those that LIBRARY was made by. A picture that cannot be
+    made is an error, told after the explanation.
     """
     from facecluster.render.explain_face import explain_face
     from facecluster.render.explain_person import explain_person
@@ -84,20 +86,23 @@ def command(
     chosen = find(result, what, look_in(result, source, table_file))
     known, table = known_faces(result, source, table_file)
     explanation: PersonExplanation | FaceExplanation
-    decisions = _decisions(result, source)
+    decisions, spelling = _decisions(result, source), Spelling(result)
     if isinstance(chosen, Person):
         explanation = explain_person(known, chosen, decisions)
     else:
-        explanation = explain_face(known, chosen, decisions)
+        face_of = {face.id: face for face in faces_of(result)}
+        explanation = explain_face(known, chosen, decisions, spell=lambda face: spelling.face(face_of[face]))
     if as_json or not sys.stdout.isatty():
         sys.stdout.write(to_json(explanation))
     else:
         lines = (
-            person_report(explanation) if explanation.kind == "person" else face_report(explanation, source)
+            person_report(explanation, spelling)
+            if explanation.kind == "person"
+            else face_report(explanation, source, spelling)
         )
         click.echo("\n".join(_fit(lines)))
     if image is not None:
-        title, tiles = _picture(explanation, table)
+        title, tiles = _picture(explanation, table, spelling)
         _draw(image, tiles, title)
         if not quiet:
             click.echo(f"{printable(str(image))}: {title}", err=True)
@@ -121,7 +126,9 @@ def _decisions(result: Result, source: str) -> list[Decision]:
 # -------------------------------------------------------------------------------------------------- pictures
 
 
-def _picture(explanation: FaceExplanation | PersonExplanation, table: FaceTable) -> tuple[str, list[Tile]]:
+def _picture(
+    explanation: FaceExplanation | PersonExplanation, table: FaceTable, spelling: Spelling
+) -> tuple[str, list[Tile]]:
     """Say which faces are drawn, with which captions, under which title.
 
     Raises:
@@ -132,21 +139,20 @@ def _picture(explanation: FaceExplanation | PersonExplanation, table: FaceTable)
 
     size = dict(zip(table.photos.path.tolist(), map(tuple, table.photos.size.tolist()), strict=True))
 
-    def tile(face: object, *caption: str) -> Tile:
-        photo, id_, box = (getattr(face, name) for name in ("photo", "id", "box"))
-        lines = (*caption, os.path.basename(photo), id_)
-        return Tile(photo, box, size.get(photo, (0, 0)), tuple(map(printable, lines)))
+    def tile(face: End | NearFace | FaceExplanation, *caption: str) -> Tile:
+        lines = (*map(printable, caption), spelling.face(face))
+        return Tile(face.photo, face.box, size.get(face.photo, (0, 0)), lines)
 
     if explanation.kind == "person":
         if explanation.weakest is None or explanation.weakest.sides is None:
             raise FaceclusterError(
-                f"{explanation.id}: has no two founding faces, so there is no link to be drawn; leave --image out"
+                f"{explanation.id}: has no two reference faces, so there is no link to be drawn; leave --image out"
             )
         pair, sides = explanation.weakest, explanation.weakest.sides
         title = f"Weakest link of {called(explanation)}: {pair.distance:.2f} apart"
         faces = zip(pair.faces, sides, strict=True)
         return printable(title), [
-            tile(face, f"on this side: {many(n, 'founding face')}") for face, n in faces
+            tile(face, f"on this side: {many(n, 'reference face')}") for face, n in faces
         ]
     mine = "left out" if explanation.person is None else called(explanation.person)
     tiles = [tile(explanation, "this face")]
@@ -154,7 +160,7 @@ def _picture(explanation: FaceExplanation | PersonExplanation, table: FaceTable)
     for near in [*shown, *explanation.others][:2]:
         nearest = near.nearest[0]
         tiles.append(tile(nearest, f"{nearest.distance:.2f} away: nearest of {called(near)}"))
-    return printable(f"Face {explanation.id}: {mine}"), tiles
+    return f"{spelling.face(explanation)}: {printable(mine)}", tiles
 
 
 def _draw(image: Path, tiles: Sequence[Tile], title: str) -> None:
@@ -170,7 +176,7 @@ def _draw(image: Path, tiles: Sequence[Tile], title: str) -> None:
         photo, why = missing[0]
         raise FaceclusterError(
             f"{image}: there is no picture, as none of the photos can be shown ({photo}: {why}); if they were "
-            "moved, run encode with the folder where they are now, and cluster again"
+            "moved, type: facecluster run NEW_FOLDER -o LIBRARY"
         )
     for photo, why in missing:
         _log.warning("%s: cannot be shown: %s", printable(photo), why)
@@ -180,36 +186,36 @@ def _draw(image: Path, tiles: Sequence[Tile], title: str) -> None:
 # --------------------------------------------------------------------------------------------------- telling
 
 
-def face_report(e: FaceExplanation, source: str) -> Iterator[str]:
+def face_report(e: FaceExplanation, source: str, spelling: Spelling) -> Iterator[str]:
     """Write why a face of the result `source` is where it is as a text for people, a line a paragraph."""
     from facecluster.render.explain_words import called
 
-    yield f"face {e.id}"
+    yield f"face {spelling.face(e)} ({e.id})"
     yield f"  {_place(e)}"
     yield ""
     yield from e.why
     yield from map(_ruling, e.decisions)
     yield ""
-    yield f"the gate: {_verdict(e)}"
+    yield f"good enough to be a reference face, which others are compared with: {_verdict(e)}"
     rows = [_limit(limit) for limit in e.gate]
     yield from (f"  {line}" for line in aligned(rows, right=(1,), least=(8, 10, 13)))
     if e.own is not None:
         yield ""
-        yield f"nearest founding faces of {called(e.own)}"
+        yield f"nearest reference faces of {called(e.own)}"
         for near in e.own.nearest:
-            yield f"  {near.distance:.3f}  {near.id}  {near.photo}"
+            yield f"  {near.distance:.3f}  {spelling.face(near)}"
     if e.others:
         yield ""
         yield "other people" if e.person is not None else "nearest people"
         for other in e.others:
-            yield from _other(other)
+            yield from _other(other, spelling)
     if e.person is None:
         yield ""
         yield "what would have to change"
         for remedy in e.remedies:
             yield f"  - {remedy}"
         if e.others:
-            move = shlex.join(["facecluster", "move", source, e.id, e.others[0].id])
+            move = shlex.join(["facecluster", "move", source, spelling.face(e), e.others[0].id])
             yield f"  - if you know that it is {called(e.others[0])}:"
             yield f"    {move}"
 
@@ -217,12 +223,13 @@ def face_report(e: FaceExplanation, source: str) -> Iterator[str]:
 def _verdict(e: FaceExplanation) -> str:
     n_failing = sum(not limit.passed for limit in e.gate)
     if not e.bounds.gate:
-        return "none was asked for; by the usual limits" if n_failing else "none was asked for"
-    return (
-        "passed"
-        if not n_failing
-        else f"{n_failing} of {len(e.gate)} limits {'fails' if n_failing == 1 else 'fail'}"
-    )
+        return (
+            "every face is, with --no-gate; by the usual limits"
+            if n_failing
+            else "every face is, with --no-gate"
+        )
+    fails = f"no, {n_failing} of {len(e.gate)} limits {'fails' if n_failing == 1 else 'fail'}"
+    return fails if n_failing else "yes"
 
 
 def _ruling(ruling: Ruling) -> str:
@@ -238,61 +245,67 @@ def _limit(limit: Gate) -> tuple[str, str, str, str]:
     return limit.name, value, bound, "" if limit.passed else "fails"
 
 
-def _other(other: NearPerson) -> Iterator[str]:
+def _other(other: NearPerson, spelling: Spelling) -> Iterator[str]:
     from facecluster.render.explain_words import called
 
-    already = f"; in this photo already: {other.in_photo}" if other.in_photo else ""
-    yield f"  {other.distance:.3f}  {called(other)}, {many(other.n_founding, 'founding face')}{already}"
+    already = "; in this photo already" if other.in_photo else ""
+    yield f"  {other.distance:.3f}  {called(other)}, {many(other.n_founding, 'reference face')}{already}"
     for near in other.nearest:
-        yield f"         nearest {near.distance:.3f}  {near.id}  {near.photo}"
+        yield f"         nearest {near.distance:.3f}  {spelling.face(near)}"
 
 
-def person_report(e: PersonExplanation) -> Iterator[str]:
+def person_report(e: PersonExplanation, spelling: Spelling) -> Iterator[str]:
     """Write what holds a person together as a text for people, a line a paragraph."""
     from facecluster.render.explain_words import called
 
     bounds = e.bounds
-    yield f"{called(e)}: {many(e.n_faces, 'face')} in {many(e.n_photos, 'photo')}, {e.n_founding} of them founding"
+    yield f"{called(e)}: {many(e.n_faces, 'face')} in {many(e.n_photos, 'photo')}"
+    yield f"{many(e.n_founding, 'reference face')}: good enough that others are compared with them"
     yield from map(_ruling, e.decisions)
     yield ""
     if e.links is None or e.weakest is None or e.farthest is None:
-        yield "There are no two founding faces to be compared."
+        yield "There are no two reference faces to be compared."
     else:
         links = e.links
-        yield f"spread         {e.spread:.3f}  root mean square distance between founding faces"
+        yield f"spread         {e.spread:.3f}  how far apart they are on average"
         share = 100 * links.n / links.n_pairs
         yield (
-            f"links          {links.n} of {links.n_pairs} pairs ({share:.0f} %) are within {bounds.eps:g}, where "
-            f"DBSCAN may link them; a face has {links.fewest} or more, half of them {links.median:g} or more"
+            f"links          {links.n} of {links.n_pairs} pairs ({share:.0f} %) are within {bounds.eps:g} (--eps), "
+            f"where two faces are linked; a face has {links.fewest} or more, half of them {links.median:g} or more"
         )
         if links.n_parts > 1:
             yield (
                 f"               these links leave {links.n_parts} parts, which something else put together: "
                 "likeness on average, or a decision"
             )
-        yield from _pair("weakest link", e.weakest, "without it, {} and {} founding faces would be apart")
+        yield from _pair(
+            "weakest link", e.weakest, "without it, {} and {} reference faces would be apart", spelling
+        )
         if e.seam is not None:
             enough = max(2, bounds.limits.min_images)
             yield from _pair(
-                "seam", e.seam, f"the weakest between sides of {enough} or more faces: {{}} and {{}}"
+                "between parts",
+                e.seam,
+                f"the weakest link between two parts of {enough} faces or more: {{}} and {{}}",
+                spelling,
             )
-        yield from _pair("farthest pair", e.farthest, "no two founding faces are further apart")
+        yield from _pair("farthest pair", e.farthest, "no two reference faces are further apart", spelling)
     if e.neighbour is None:
         yield "nearest        there is no other person"
     else:
         other = e.neighbour
         yield (
-            f"nearest        {other.distance:.3f}  {called(other)}, {many(other.n_founding, 'founding face')}: root "
-            "mean square distance between theirs and these"
+            f"nearest        {other.distance:.3f}  {called(other)}, {many(other.n_founding, 'reference face')}: "
+            "how far apart theirs and these are on average"
         )
         if other.within is not None:
             yield f"               two such groups are merged within {other.within:.3f}"
 
 
-def _pair(name: str, pair: FacePair, text: str) -> Iterator[str]:
+def _pair(name: str, pair: FacePair, text: str, spelling: Spelling) -> Iterator[str]:
     yield f"{name:<13}  {pair.distance:.3f}  {text.format(*(pair.sides or ()))}"
     for face in pair.faces:
-        yield f"                      {face.id}  {_place(face)}"
+        yield f"                      {spelling.face(face)}  {_place(face)}"
 
 
 def _place(face: End | FaceExplanation) -> str:

@@ -62,7 +62,7 @@ _SHOWN = 10
 @click.option(
     "--table-gone",
     is_flag=True,
-    help="The face table of a RESULT, which is not where it was, is nowhere any more.",
+    help="The face table of a LIBRARY, which is not where it was, is nowhere any more.",
 )
 @click.option("-n", "--dry-run", is_flag=True, help="Only say what would go.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask on a terminal whether to go on.")

@@ -31,7 +31,7 @@ labels_option = click.option(
     "--labels",
     "labels_from",
     metavar="folder|CSV|names",
-    help="Who is who in a face table: the folder that a photo lies in, or a file as evaluate takes it; or in RESULT, "
+    help="Who is who in a face table: the folder that a photo lies in, or a file as evaluate takes it; or in LIBRARY, "
     "only people who have a name.",
 )
 """For verbs that look into a database of known faces; the command gets it as `labels_from`."""

@@ -33,7 +33,7 @@ if TYPE_CHECKING:  # NumPy is loaded when there is work to do
 
 
 @click.command("list")
-@click.argument("source", metavar="FILE|RESULT")
+@click.argument("source", metavar="FILE|LIBRARY")
 @labels_option
 @label_face_option
 @click.option("--json", "as_json", is_flag=True, help="Print a line of JSON each, as a pipe gets it anyway.")
@@ -41,8 +41,8 @@ if TYPE_CHECKING:  # NumPy is loaded when there is work to do
 def command(source: str, labels_from: str | None, which: Main | None, as_json: bool, quiet: bool) -> None:
     """Say who is in a result, or in a face table with labels, with how many faces in how many photos.
 
-    RESULT is a folder of results or its clusters.json; FILE a face table (.npz, .pickle, or - for one on standard
-    input), whose labels come from --labels. People come by falling number of faces, labels by the alphabet.
+    LIBRARY is a folder that cluster or run made, or its clusters.json; FILE a face table (.npz, .pickle, or - for one
+    on standard input), whose labels come from --labels. People come by falling number of faces, labels by the alphabet.
     """
     if quiet:
         logging.getLogger("facecluster").setLevel(logging.ERROR)

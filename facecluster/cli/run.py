@@ -30,7 +30,7 @@ _log = logging.getLogger(__name__)
     "--output",
     required=True,
     type=Folder(),
-    metavar="DIR",
+    metavar="LIBRARY",
     help=f"Folder for the people. It keeps {TABLE}, so that the next run looks at new photos only.",
 )
 @encode_options
@@ -49,8 +49,8 @@ def command(
 ) -> None:
     """Find the faces in photos and group them by person.
 
-    DIR keeps the people, their names, and the options: what is not given is as last time. Photos of other folders stay
-    in it. DIR may lie among the photos: results are not searched for photos.
+    LIBRARY keeps the people, their names, and the options: what is not given is as last time. Photos of other folders
+    stay in it. It may lie among the photos: results are not searched for photos.
     """
     import time
 

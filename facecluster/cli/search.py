@@ -24,6 +24,7 @@ from facecluster.cli.sources import (
     look_in,
     read_table,
     refuse_table,
+    spelling_of,
     table_option,
 )
 from facecluster.errors import FaceclusterError, TableError, UsageError
@@ -41,6 +42,7 @@ if TYPE_CHECKING:  # NumPy and the networks are loaded when there is work to do
     from numpy.typing import NDArray
 
     from facecluster.identity.boxes import Main
+    from facecluster.library.refer import Spelling
     from facecluster.render.matches import Gallery, Match, Query
     from facecluster.table import FaceTable
 
@@ -58,7 +60,7 @@ NOBODY = 3
     "--in",
     "source",
     required=True,
-    metavar="FILE|RESULT",
+    metavar="FILE|LIBRARY",
     help="What is searched: a face table (- for one on standard input), or a folder of results or its clusters.json.",
 )
 @click.option(
@@ -68,7 +70,7 @@ NOBODY = 3
     "--face",
     "face",
     metavar="FACE",
-    help="Look for a face of RESULT, which is then left out of what is searched: its id, the start of it, or its "
+    help="Look for a face of LIBRARY, which is then left out of what is searched: its id, the start of it, or its "
     "photo, with #2 for the second face of several.",
 )
 @click.option(
@@ -155,11 +157,12 @@ def command(
     tally = Tally()
     found = search_tables(gallery, queries, by, k=number, min_score=min_score, jobs=jobs)
     plain_text = sys.stdout.isatty() and not as_json
+    spelling = spelling_of(source) if plain_text else None
     before: str | None = None
     with closing(found), progress(n_photos, quiet=quiet) as bar:
         for query in found:
             with bar.external_write_mode():
-                sys.stdout.writelines(_lines(query) if plain_text else [to_json(query)])
+                sys.stdout.writelines(_lines(query, spelling) if plain_text else [to_json(query)])
                 sys.stdout.flush()
             tally.add(query)
             bar.update(query.photo != before)
@@ -325,12 +328,12 @@ class Tally:
         return "\n".join(lines)
 
 
-def _lines(query: Query) -> Iterable[str]:
-    """Write a face and its matches for a terminal."""
+def _lines(query: Query, spelling: Spelling | None = None) -> Iterable[str]:
+    """Write a face and its matches for a terminal; `spelling` is of the result that is searched, if it is one."""
     number = "" if query.face is None else f"#{query.face}"
     yield f"{printable(query.photo)}{number}\n"
     for match in query.matches:
-        yield f"  {match.confidence:5.1f} %  {match.distance:.2f}  {_whose(match)}\n"
+        yield f"  {match.confidence:5.1f} %  {match.distance:.2f}  {_whose(match, spelling)}\n"
     if query.matches:
         return
     if query.face is None:
@@ -341,17 +344,18 @@ def _lines(query: Query) -> Iterable[str]:
         near = query.nearest
         yield (
             f"  no one; the nearest is {near.distance:.2f} away ({per_cent(near.confidence)}), a match within "
-            f"{near.within:.2f}: {_whose(near)}\n"
+            f"{near.within:.2f}: {_whose(near, spelling)}\n"
         )
 
 
-def _whose(match: Match) -> str:
+def _whose(match: Match, spelling: Spelling | None) -> str:
     """Name who it is, and the face to look at."""
     names = [match.person, None if match.name is None else printable(match.name)]
     who = " ".join(
         name if i == 0 or match.person is None else f"({name})" for i, name in enumerate(names) if name
     )
-    face = f"{printable(match.face.photo)}  [{', '.join(str(round(side)) for side in match.face.box)}]"
+    photo = printable(match.face.photo) if spelling is None else spelling.face(match.face)
+    face = f"{photo}  [{', '.join(str(round(side)) for side in match.face.box)}]"
     if match.n_faces == 1:
         return f"{who}  {face}" if who else face
     return f"{who}  {match.n_faces} faces, the nearest {face}"

@@ -61,9 +61,9 @@ class _Listing:
 
 
 @click.command("show")
-@click.argument("source", metavar="RESULT")
+@click.argument("source", metavar="LIBRARY")
 @click.argument("who", metavar="[PERSON]", required=False)
-@click.option("--photo", metavar="PATH", help="List this photo, or the copies of it that RESULT knows.")
+@click.option("--photo", metavar="PATH", help="List this photo, or the copies of it that LIBRARY knows.")
 @click.option("--photos", "every", is_flag=True, help="List all photos in which there is a face.")
 @click.option(
     "--nobody",
@@ -120,7 +120,7 @@ class _Listing:
     "--table",
     "table_file",
     metavar="FILE",
-    help=f"Face table that has the times of photos, and attributes.  [default: as RESULT says, or {TABLE} beside it]",
+    help=f"Face table that has the times of photos, and attributes.  [default: as LIBRARY says, or {TABLE} beside it]",
 )
 @click.option("-q", "--quiet", is_flag=True, help="No messages but errors.")
 def command(
@@ -145,10 +145,10 @@ def command(
 ) -> None:
     """Say who is there, and which photos show whom.
 
-    RESULT is a folder of results, or its clusters.json. Without more, all people are listed: how many faces and photos
-    they have, their cover face, when they were first and last seen. With PERSON (an id or a name), --together, --photo
-    or --photos, photos are listed: when each was taken, and all its faces, with whose each is, box, pose, quality, and
-    how sure it is that it is that person's.
+    LIBRARY is a folder that cluster or run made, or its clusters.json. Without more, all people are listed: how many
+    faces and photos they have, their cover face, when they were first and last seen. With PERSON (an id or a name),
+    --together, --photo or --photos, photos are listed: when each was taken, and all its faces, with whose each is, box,
+    pose, quality, and how sure it is that it is that person's.
     """
     from facecluster.render.show import find_photos
 

@@ -1,4 +1,4 @@
-"""FILE and RESULT, as verbs take them: a face table, a folder of results or its record, and the table of a result."""
+"""FILE and LIBRARY, as verbs take them: a face table, a folder of results or its record, and the table of a result."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 import click
 
 from facecluster.errors import TableError, UsageError
-from facecluster.library.layout import TABLE, folder_of, table_of
+from facecluster.library.layout import TABLE, folder_of, is_result, table_of
+from facecluster.library.read import read
 from facecluster.text import many
 
 if TYPE_CHECKING:  # NumPy is loaded when there is work to do
     from facecluster.joined import Known
-    from facecluster.library.refer import Look
+    from facecluster.library.refer import Look, Spelling
     from facecluster.result import Result
     from facecluster.table import FaceTable
 
@@ -24,7 +25,7 @@ table_option = click.option(
     "--table",
     "table_file",
     metavar="FILE",
-    help=f"Face table that RESULT was made from.  [default: as RESULT says, or {TABLE} beside it]",
+    help=f"Face table that LIBRARY was made from.  [default: as LIBRARY says, or {TABLE} beside it]",
 )
 """For verbs that need the numbers of a result's faces; the command gets it as `table_file`."""
 
@@ -38,6 +39,13 @@ def read_table(source: str) -> FaceTable:
     table = face_table.read(sys.stdin.buffer if source == "-" else source)
     warn_if_outdated(table, "standard input" if source == "-" else source)
     return table
+
+
+def spelling_of(source: str) -> Spelling | None:
+    """Say how photos and faces of a result are written; None for a face table, which has no short names."""
+    from facecluster.library.refer import Spelling
+
+    return Spelling(read(source)) if is_result(source) else None
 
 
 def refuse_table(source: str, table_file: str | None) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,8 +12,9 @@ import click
 
 from facecluster.identity.gate import Reason
 from facecluster.library.layout import CLUSTERS
+from facecluster.library.refer import Spelling
 from facecluster.render.columns import aligned
-from facecluster.text import many, printable
+from facecluster.text import many, printable, some, without
 
 if TYPE_CHECKING:
     from facecluster.identity.decisions import Act
@@ -48,17 +49,14 @@ def summary(built: Built, directory: Path) -> str:
     result, rules = built.result, built.chosen.rules
     counts = result.counts
     lines = [
-        f"{many(counts.photos, 'photo')}: {counts.no_face} without a face, {counts.unreadable} unreadable",
+        f"{many(counts.photos, 'photo')}: {without(counts.no_face, built.n_forgotten)}, {counts.unreadable} unreadable",
         f"{many(counts.people, 'person', 'people')} with {counts.clustered} of {many(counts.faces, 'face')}",
     ]
     if built.chosen.remembered:
         told = ", ".join(_option(name, value) for name, value in built.chosen.remembered.items())
         lines.append(f"settings as last time: {told} (--default-settings goes back to the defaults)")
-    if counts.same_photo.photos:
-        shared = counts.same_photo
-        lines.append(
-            f"{shared.twice} of {many(shared.photos, 'photo')} with several of them have one person twice"
-        )
+    if counts.same_photo.twice:
+        lines.append(_about_twice(result, directory))
     if update := result.settings.update:
         lines += _about_update(update)
     changes = {kind: len(those) for kind, those in vars(result.changes).items() if those}
@@ -71,9 +69,7 @@ def summary(built: Built, directory: Path) -> str:
         lines.append(f"{many(n_left, 'face')} {'is' if n_left == 1 else 'are'} left out:")
         rows = [(str(number), Reason[code.upper()].text) for code, number in left]
         lines += [f"  {line}" for line in aligned(rows, right=(0,), least=(7,))]
-    lines += [f"almost a person: {_almost(almost)}" for almost in result.almost[:_N_ALMOST]]
-    if len(result.almost) > _N_ALMOST:
-        lines.append(f"... and {len(result.almost) - _N_ALMOST} more in {CLUSTERS}")
+    lines += _about_almost(result, directory)
     unknown = sum(counts.unclustered.get(r.code, 0) for r in (Reason.NO_POSE, Reason.NO_QUALITY))
     small = counts.unclustered.get(Reason.TOO_SMALL.code, 0)
     if not counts.faces:
@@ -87,13 +83,22 @@ def summary(built: Built, directory: Path) -> str:
         lines.append(
             f"Nobody was found: no one is in {many(rules.limits.min_images, 'photo', 'different photos')} with "
             "faces that are alike and good enough. "
-            "See --min-images, --min-size, --max-angle, --min-quality, --no-gate, --eps."
+            "To find more: a lower --min-images, --min-size or --min-quality, a larger --max-angle or --eps, or "
+            "--no-gate, by which every face counts."
         )
     what = CLUSTERS if built.chosen.link == "none" else f"{CLUSTERS}, folders of photos"
-    lines.append(
-        f"{printable(str(directory))}: {what}" + (", a montage of each person" if counts.people else "")
-    )
+    lines.append(f"{printable(str(directory))}: {what}{_about_montages(result, directory)}")
     return "\n".join(lines)
+
+
+def _about_montages(result: Result, directory: Path) -> str:
+    """Say how many montages there are."""
+    from facecluster.library.folders import n_montages
+
+    n, n_people = n_montages(result, directory), len(result.people)
+    return (
+        "" if not n else f", a montage of {'each person' if n == n_people else f'{n} of {n_people} people'}"
+    )
 
 
 def cost(built: Built) -> str:
@@ -105,7 +110,7 @@ def cost(built: Built) -> str:
 def some_people(people: Sequence[Person]) -> str:
     """Name the first people, those with a name before the others, and count the rest."""
     ordered = sorted(people, key=lambda person: person.name is None)
-    return _some([_who(person) for person in ordered], _N_ALMOST)
+    return some([_who(person) for person in ordered], _N_ALMOST)
 
 
 def _about_losses(built: Built) -> list[str]:
@@ -116,7 +121,7 @@ def _about_losses(built: Built) -> list[str]:
         lines.append(f"{many(n, 'face')} of the table {'is' if n == 1 else 'are'} forgotten, and left out")
     became = [f"{_who(one.person)}, is {_called(one.heir)} now" for one in built.gone if one.heir is not None]
     if became:
-        lines.append(_some(became, _N_ALMOST, "; "))
+        lines.append(some(became, _N_ALMOST, "; "))
     no_heir = [one for one in built.gone if one.heir is None]
     for why, gone in (
         ("none of their faces is there any more", [one.person for one in no_heir if not one.n_left]),
@@ -129,7 +134,7 @@ def _about_losses(built: Built) -> list[str]:
             f"{_called(person)}: {many(n, 'face')}, {'was' if person.n_faces == 1 else 'were'} {person.n_faces}"
             for person, n in built.fewer
         ]
-        lines.append(f"fewer faces than before: {_some(fewer, _N_ALMOST, '; ')}")
+        lines.append(f"fewer faces than before: {some(fewer, _N_ALMOST, '; ')}")
     lines += [
         f"{printable(_about(decision.act))}: none of the faces that it was about is there any more "
         f"(decision {decision.id}); it holds again when they are back"
@@ -185,29 +190,59 @@ def _about_update(update: Updated) -> list[str]:
     placed = f"an update: {many(update.new_faces, 'new face')}{several} since all faces were clustered; "
     lines = [placed + "earlier people stay as they were. Without --update everybody is looked at again."]
     if pairs := update.would_merge:
-        named = _some([f"{one} with {other}" for one, other in pairs], _N_ALMOST)
+        named = some([f"{one} with {other}" for one, other in pairs], _N_ALMOST)
         lines.append(f"a full run would merge {named}")
     return lines
 
 
-def _almost(almost: AlmostPerson) -> str:
+def _about_twice(result: Result, directory: Path) -> str:
+    """Name the people who are in one photo twice, and say what to type."""
+    from facecluster.result import seen_twice
+
+    spelling, shared = Spelling(result), result.counts.same_photo
+    two: list[str] = []
+    which: list[str] = []
+    for person in result.people:
+        if photos := seen_twice(person):
+            two.append(f"{_called(person)} in {some([spelling.photo(photo) for photo in photos], _N_PHOTOS)}")
+            which += [spelling.face(face) for face in person.faces if face.photo == photos[0]][-1:]
+    explain = shlex.join(["facecluster", "explain", str(directory), which[0]])
+    return (
+        f"in {shared.twice} of {many(shared.photos, 'photo')} with several people, one of them is there twice: "
+        f"{some(two, _N_ALMOST, '; ')}. To see why: {printable(explain)}"
+    )
+
+
+def _about_almost(result: Result, directory: Path) -> list[str]:
+    """Say who is almost a person, and what to type."""
+    if not result.almost:
+        return []
+    spelling, library = Spelling(result), str(directory)
+    lines = [f"almost a person: {_almost(almost, spelling)}" for almost in result.almost[:_N_ALMOST]]
+    if len(result.almost) > _N_ALMOST:
+        lines.append(f"... and {len(result.almost) - _N_ALMOST} more in {CLUSTERS}")
+    counting = [face for face in result.almost[0].faces if not face.missing]
+    faces = list(dict.fromkeys(map(spelling.face, counting)))[:_N_ALMOST]
+    name = shlex.join(["facecluster", "name", library, "NAME", *faces])
+    return [
+        *lines,
+        f"  to see them: {shlex.join(['facecluster', 'show', printable(library), '--nobody'])}",
+        f"  to make the first a person all the same: {printable(name)}",
+    ]
+
+
+def _almost(almost: AlmostPerson, spelling: Spelling) -> str:
     """Say what is there and what is missing: "2 of 3 photos (a.jpg, b.jpg); c.jpg fails yaw 34° (limit 30°)"."""
-    counting = {face.photo: None for face in almost.faces if not face.missing}
+    counting = {face.photo: face for face in reversed(almost.faces) if not face.missing}
     others: dict[str, Sequence[Lack]] = {}
     for face in almost.faces:
         if face.photo not in counting:
             others.setdefault(face.photo, face.missing)
-    names = [printable(os.path.basename(photo)) for photo in counting]
-    lacking = [f"{printable(os.path.basename(photo))} {_lacking(lacks)}" for photo, lacks in others.items()]
+    names = [spelling.face(face) for face in reversed(counting.values())]
+    lacking = [f"{spelling.photo(photo)} {_lacking(lacks)}" for photo, lacks in others.items()]
     n_needed = almost.n_photos_needed - almost.n_photos
-    there = f"{almost.n_photos} of {many(almost.n_photos_needed, 'photo')} ({_some(names, _N_PHOTOS)})"
-    return "; ".join([there, _some(lacking, min(n_needed, _N_PHOTOS), "; ")] if lacking else [there])
-
-
-def _some(texts: Sequence[str], number: int, separator: str = ", ") -> str:
-    """Name the first ones and count the rest."""
-    rest = [f"{len(texts) - number} more"] if len(texts) > number else []
-    return separator.join([*texts[:number], *rest])
+    there = f"{almost.n_photos} of {many(almost.n_photos_needed, 'photo')} ({some(names, _N_PHOTOS)})"
+    return "; ".join([there, some(lacking, min(n_needed, _N_PHOTOS), "; ")] if lacking else [there])
 
 
 def _lacking(lacks: Sequence[Lack]) -> str:
@@ -234,9 +269,9 @@ _MEASURES = {
 }
 """Name, unit and decimals of the number that a limit looks at."""
 _UNMEASURED = {
-    Reason.NO_POSE: "has an unknown pose",
-    Reason.NO_QUALITY: "has an unknown quality",
-    Reason.NEAR_DUPLICATE: "is a near-duplicate of another photo (counts once)",
+    Reason.NO_POSE: "is too unclear to tell which way the head is turned",
+    Reason.NO_QUALITY: "has no measured quality",
+    Reason.NEAR_DUPLICATE: "is nearly the same picture as another photo (counts once)",
 }
 
 

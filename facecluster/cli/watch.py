@@ -61,7 +61,7 @@ def _folder_options(function: Callable[..., Any]) -> Callable[..., Any]:
     "directory",
     required=True,
     type=Folder(),
-    metavar="RESULT",
+    metavar="LIBRARY",
     help=f"Folder of results, as run makes it: keeps {TABLE}, {CLUSTERS} and the rest. People in it stay.",
 )
 @click.option(
@@ -86,7 +86,7 @@ def _folder_options(function: Callable[..., Any]) -> Callable[..., Any]:
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="FILE",
     help="What was decided with name, merge, split, move and not-a-person.  "
-    "[default: the file that RESULT was made with, else decisions.jsonl in RESULT]",
+    "[default: the file that LIBRARY was made with, else decisions.jsonl in LIBRARY]",
 )
 @cluster_options
 @click.option(
@@ -104,9 +104,9 @@ def command(
 ) -> None:
     """Encode and place photos as they arrive in folders, and tell of them.
 
-    PATHS are folders; what is in them already counts as new unless RESULT has it. Each event is a line, on a terminal
-    a sentence, in a pipe JSON: "known", a face of a person of RESULT; "stranger", a face that no person takes;
-    "founded", a new person. A RESULT that was made with --check takes only faces that pass it.
+    PATHS are folders; what is in them already counts as new unless LIBRARY has it. Each event is a line, on a terminal
+    a sentence, in a pipe JSON: "known", a face of a person of LIBRARY; "stranger", a face that no person takes;
+    "founded", a new person. A LIBRARY that was made with --check takes only faces that pass it.
     """
     from facecluster.library.watch import Watch
 

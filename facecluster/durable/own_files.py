@@ -17,12 +17,14 @@ import shutil
 import stat
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path, PurePath
 from typing import BinaryIO, Literal
 
 from facecluster.durable.own_list import Entry, OwnList, last_write, record_of
 from facecluster.durable.whole_file import PART, cannot_write, whole_file
 from facecluster.errors import OutputError, PhotoError
+from facecluster.text import many, printable, some
 
 _log = logging.getLogger(__name__)
 
@@ -33,8 +35,11 @@ Link = Literal["copy", "hardlink", "symlink", "none"]
 """How a person's folder holds a photo; none: there are no folders of photos."""
 
 
-_FEW = 3
-"""Photos that a message names."""
+_FEW = 10
+"""Copies that a message names."""
+
+_TOLD = "told"
+"""Key of a copy that stays though nobody asks for it, once this was said."""
 
 _MTIME_SLACK_NS = 2_000_000_000
 """FAT file systems keep times to two seconds."""
@@ -74,7 +79,7 @@ class ResultFolder:
             listed = [entry for entries in self._list.candidates.values() for entry in entries]
             self._remove_parts(listed)
             unchanged = [entry for entry in listed if self._is_unchanged(entry)]
-            originals = frozenset(originals)
+            self._known = originals = frozenset(originals)
             self._originals = self._inside(originals)
         except OSError as error:
             raise cannot_write(root, error) from error
@@ -157,7 +162,7 @@ class ResultFolder:
             empty: names of folders from which every copy goes that `photos` does not have there, the last one too.
 
         Returns:
-            The photos that are there, for `place`; missing originals are left out.
+            The photos that are there, for `place`; missing originals are left out. A link to one stays.
 
         Raises:
             OutputError: a file of the user's has one of the names, or the disk is too small for the copies.
@@ -178,6 +183,7 @@ class ResultFolder:
         try:
             planned = self._entries(photos, link)
             wanted, kept = set(planned), set(keep)
+            kept |= {path for path, entry in self._own.items() if _is_away(entry, photos.get(path))}
             stale = [entry for entry in self._own.values() if entry not in wanted and entry.path not in kept]
             self._check_space(planned, stale)
             self._begin(names, planned, stale)
@@ -389,14 +395,26 @@ class ResultFolder:
         return self._is_folder[name]
 
     def _tell_of_last_copies(self, photos: Mapping[str, str]) -> None:
-        """Say which photos have no original any more, but for those that are still to be in these places."""
-        copies = {path: source for path, source in self.last_copies().items() if photos.get(path) != source}
-        gone, n_copies = [*dict.fromkeys(copies.values())], len(copies)
-        if gone:
-            _log.warning(
-                "%d copies are kept in %s as their originals are gone: %s",
-                n_copies, self.root, ", ".join(gone[:_FEW]) + (", ..." if len(gone) > _FEW else ""),
-            )  # fmt: skip
+        """Say once of copies that they stay, as their photo is gone from its place and from the library."""
+        new = [
+            entry
+            for entry in self._kept
+            if entry.path not in self._originals
+            and photos.get(entry.path) != entry.source
+            and entry.source not in self._known
+            and entry.key != _TOLD
+        ]
+        if not new:
+            return
+        names = some([printable(f"{self.root}/{entry.path}") for entry in new], _FEW)
+        one = len(new) == 1
+        _log.warning(
+            "%s kept, as %s gone: %s; %s",
+            many(len(new), "copy is", "copies are"), "its original is" if one else "their originals are", names,
+            "delete it, if you do not want it" if one else "delete those that you do not want",
+        )  # fmt: skip
+        told = {entry: replace(entry, key=_TOLD) for entry in new}
+        self._kept = [told.get(entry, entry) for entry in self._kept]
 
     def _moved(self, copies: Collection[Entry], originals: Iterable[str]) -> set[Entry]:
         """Those of some copies whose content an original outside of this folder has, as after it was renamed."""
@@ -501,6 +519,11 @@ class ResultFolder:
 def _is_last(entry: Entry) -> bool:
     """Say whether it may be the last copy of a photo, as its original is not where it was."""
     return entry.kind in ("copy", "hardlink") and not os.path.isfile(entry.source)
+
+
+def _is_away(entry: Entry, photo: str | None) -> bool:
+    """Say whether it holds the photo that it is to hold, which is not where it was, as on a drive that is away."""
+    return entry.source == photo and not os.path.lexists(entry.source)
 
 
 def _is_another(path: Path, original: str) -> bool:

@@ -249,7 +249,7 @@ class _Ties:
 
 def _contradiction(decisions: Sequence[Decision]) -> FaceclusterError:
     lines = "".join(f"\n  {shown(decision)}" for decision in decisions)
-    undo = " or ".join(f"facecluster undo RESULT {decision.id}" for decision in decisions if decision.place)
+    undo = " or ".join(f"facecluster undo LIBRARY {decision.id}" for decision in decisions if decision.place)
     return FaceclusterError(
         f"decisions contradict each other: faces are to be one person's, and not to be:{lines}\n"
         f"take one back: {undo}"

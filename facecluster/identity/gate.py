@@ -63,20 +63,20 @@ class Reason(IntEnum):
 
 
 _TEXT = {
-    Reason.PASSED: "good enough to found a person",
-    Reason.NO_ENCODING: "no usable encoding",
+    Reason.PASSED: "good enough to make a person of",
+    Reason.NO_ENCODING: "no encoding, so it cannot be compared with others",
     Reason.TOO_SMALL: "too small",
-    Reason.NO_POSE: "pose unknown",
+    Reason.NO_POSE: "too unclear to tell which way the head is turned",
     Reason.PITCH: "looks too far up or down",
     Reason.YAW: "turned too far aside",
     Reason.ROLL: "head tilted too far",
-    Reason.NO_QUALITY: "quality unknown",
+    Reason.NO_QUALITY: "no quality was measured",
     Reason.LOW_QUALITY: "quality too low",
     Reason.NO_MATCH: "like nobody else",
     Reason.TOO_FEW_PHOTOS: "in too few different photos",
     Reason.BETWEEN_PEOPLE: "as much like one person as like another",
     Reason.SAME_PHOTO: "that person is already in the photo",
-    Reason.NEAR_DUPLICATE: "near-duplicate of another photo, counts once",
+    Reason.NEAR_DUPLICATE: "nearly the same picture as another photo, and counts once",
     Reason.NOT_A_PERSON: "said to be no person",
     Reason.TAKEN_AWAY: "somebody took it away from a person",
 }

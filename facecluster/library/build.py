@@ -70,6 +70,7 @@ class Built:
         namesakes: people who were given one name, by id: the first lost it to the second; and the decisions.
         alike: people of different names, by id, whose faces would make them one person.
         n_left_out: faces of the table that are forgotten.
+        n_forgotten: photos without a face as all of theirs are forgotten.
     """
 
     result: Result
@@ -82,6 +83,7 @@ class Built:
     namesakes: tuple[tuple[str, str, tuple[Decision, Decision]], ...] = ()
     alike: tuple[tuple[str, str], ...] = ()
     n_left_out: int = 0
+    n_forgotten: int = 0
 
 
 def build(
@@ -153,6 +155,7 @@ def build(
             result, table, made.clustering, chosen.rules, resolve(library.decisions, table.faces), jobs
         ),
         n_left_out=n_faces - len(table.faces),
+        n_forgotten=int(np.count_nonzero(table.photos.all_forgotten())),
     )
     if built.other_settings and any(one.heir is None for one in built.gone) and not agree(built):
         raise FaceclusterError("the people stay as they were, as you said no")

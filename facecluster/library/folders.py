@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import shlex
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +16,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from facecluster.durable.own_files import NAME_BYTES
 from facecluster.library.layout import CLUSTERS
-from facecluster.text import fold, many
+from facecluster.library.refer import called
+from facecluster.text import fold, many, printable, some
 
 if TYPE_CHECKING:  # NumPy and OpenCV are loaded when there is work to do
     from facecluster.durable.own_files import Link, ResultFolder
@@ -28,6 +30,9 @@ _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
 _MONTAGE = "_montage.jpg"
+
+_N_NAMED = 3
+"""Photos or people that a message names."""
 
 _BLOCK = 64
 """Montages that may wait for being written."""
@@ -50,8 +55,8 @@ def write_result(
 
     The record comes last: where this is cut short, the earlier one is still there, and the next call, whatever its
     `changed`, does the rest too. A montage is made only where it would be another than the one that is there, or where
-    it was lost, and not where photos are merely away, see `montage.is_made_of`; one of photos that cannot be read is
-    tried again when one of them has changed.
+    it was lost, and not where photos are merely away, see `montage.is_made_of`, as the earlier one stays then. One of
+    photos that cannot be read is tried again when one of them has changed.
 
     Args:
         result: who is who.
@@ -94,38 +99,72 @@ def write_result(
             if montage.jpeg is not None:
                 folder.claim_same(montage_of(person.id), montage.jpeg, key=montage.key)
         layout = lay_out(result, folder, pictures=pictures, link=link, extent=extent)
-    if layout.evaded:
-        whose = ("a file", "has it") if layout.evaded == 1 else ("files", "have theirs")
-        _log.warning(
-            "%s got another name, as %s of yours in %s %s",
-            many(layout.evaded, "photo"), whose[0], directory, whose[1],
-        )  # fmt: skip
+    _tell_of_evaded([path for path in layout.evaded if not folder.has(path)], directory)
     entries = folder.prepare(
         layout.files, layout.photos, link, keep=layout.kept, forget=forget, empty=forget_people
     )
     n_placed = folder.place(_track(entries, "photos", progress))
-    n_held = sum(layout.photos.get(path) == photo for path, photo in folder.last_copies().items())
-    if n_placed + n_held < len(layout.photos):
-        n_gone = len(layout.photos) - n_placed - n_held
-        are = "is" if n_gone == 1 else "are"
-        _log.warning(
-            "%s %s gone or cannot be read, and %s missing in the folders", many(n_gone, "photo"), are, are
-        )
-    n_without = layout.n_without
+    without = list(layout.without)
     for person, montage in _montages(_track(layout.remade, "montages", progress), pictures, threads):
         if montage.jpeg is None:
-            n_without += 1
+            without.append(person)
             folder.leave_out(montage_of(person.id), montage.key)
         else:
             folder.write(montage_of(person.id), [montage.jpeg], key=montage.key)
-    if n_without:
-        _log.warning(
-            "%s %s no montage, as none of their photos can be read",
-            many(n_without, "person", "people"),
-            "has" if n_without == 1 else "have",
+    if extent.names is None:  # all photos
+        wanted = placed.union(face.photo for face in result.unclustered)
+    else:
+        missing = [] if n_placed == len(layout.photos) else layout.photos
+        wanted = {layout.photos[path] for path in missing if not os.path.lexists(folder.root / path)}
+    gone = sorted(photo for photo in wanted if not os.path.lexists(photo))
+    _tell_of_gone(gone, without, directory)
+    if n_placed < len(layout.photos):
+        _tell_of_unread(
+            [photo for path, photo in layout.photos.items() if not os.path.lexists(folder.root / path)],
+            directory,
         )
     folder.write(CLUSTERS, (piece.encode("ascii") for piece in to_json(result, texts)))
     folder.finish(mark)
+
+
+def _tell_of_evaded(paths: Sequence[str], directory: Path) -> None:
+    """Say under which other names photos are put, as files of the user's have theirs."""
+    if paths:
+        names = some([printable(f"{directory}/{path}") for path in paths], _N_NAMED)
+        whose = ("a file", "has its own name") if len(paths) == 1 else ("files", "have their own names")
+        _log.warning(
+            "%s got another name, as %s of yours there %s: %s", many(len(paths), "photo"), *whose, names
+        )
+
+
+def _tell_of_gone(gone: Sequence[str], without: Sequence[Person], directory: Path) -> None:
+    """Say that photos are not where they were, who has no montage, and what to type."""
+    names = some([called(person) for person in without], _N_NAMED)
+    so = f"{names} {'has' if len(without) == 1 else 'have'} no montage" if without else ""
+    if gone:
+        _log.warning(
+            "%s not where %s (first: %s)%s. If %s moved, type: facecluster run NEW_FOLDER -o %s",
+            many(len(gone), "photo is", "photos are"), "it was" if len(gone) == 1 else "they were",
+            printable(gone[0]), f", so {so}" if so else "", "it was" if len(gone) == 1 else "they were",
+            shlex.quote(str(directory)),
+        )  # fmt: skip
+    elif so:
+        _log.warning("%s, as none of their photos can be read", so)
+
+
+def _tell_of_unread(photos: Iterable[str], directory: Path) -> None:
+    """Say which photos are there and cannot be put into their folders."""
+    if unread := sorted({photo for photo in photos if os.path.lexists(photo)}):
+        _log.warning(
+            "%s cannot be read, and %s missing in the folders of %s: %s",
+            many(len(unread), "photo"), "is" if len(unread) == 1 else "are", printable(str(directory)),
+            some([printable(photo) for photo in unread], _N_NAMED),
+        )  # fmt: skip
+
+
+def n_montages(result: Result, directory: Path) -> int:
+    """Count the people whose montage is there."""
+    return sum((directory / montage_of(person.id)).is_file() for person in result.people)
 
 
 def montage_of(person: str) -> str:
@@ -159,17 +198,17 @@ class Layout:
 
     Attributes:
         photos: the original by path in the folder.
-        evaded: how many of them got another name than their own, because of a file of the user's.
+        evaded: those of them that get another name than their own, because of a file of the user's.
         remade: people whose montage is made.
-        n_without: how many people have no montage, as it is known that it cannot be made.
+        without: people who have no montage, as it is known that it cannot be made.
         files: names of what is written.
         kept: names of what stays as it is until then.
     """
 
     photos: Mapping[str, str]
-    evaded: int
+    evaded: tuple[str, ...]
     remade: tuple[Person, ...]
-    n_without: int
+    without: tuple[Person, ...]
     files: tuple[str, ...]
     kept: frozenset[str]
 
@@ -209,27 +248,28 @@ def lay_out(
     """Say what of a result goes where; see `write_result`."""
     photos, evaded = plan_photos(result, folder, link, extent)
     remade: list[Person] = []
-    n_without = 0
+    without: list[Person] = []
     for person in result.people:
         if extent.people is None or person.id in extent.people:
             from facecluster.render.montage import is_made_of  # OpenCV is loaded where there is one
 
             name = montage_of(person.id)
             if not is_made_of(folder.key(name), person, pictures):
-                remade.append(person)
+                if not (folder.has(name) and _is_all_gone(person)):
+                    remade.append(person)
             elif not folder.has(name):
-                n_without += 1
+                without.append(person)
     files = (*(montage_of(person.id) for person in remade), CLUSTERS)
     kept = {CLUSTERS, *(montage_of(person.id) for person in result.people)} - set(files[:-1])
-    return Layout(photos, evaded, tuple(remade), n_without, files, frozenset(kept))
+    return Layout(photos, evaded, tuple(remade), tuple(without), files, frozenset(kept))
 
 
 def plan_photos(
     result: Result, folder: ResultFolder, link: Link, extent: Extent = _ALL
-) -> tuple[dict[str, str], int]:
+) -> tuple[dict[str, str], tuple[str, ...]]:
     """Choose where photos go, as `plan` does, among the files that are there."""
     if link == "none":
-        return {}, 0
+        return {}, ()
     return plan(result, folder.foreign(_is_of_photos), extent, folder.last_copies())
 
 
@@ -308,7 +348,7 @@ def plan(
     foreign: Mapping[str, set[str]],
     extent: Extent = _ALL,
     copies: Mapping[str, str] = MappingProxyType({}),
-) -> tuple[dict[str, str], int]:
+) -> tuple[dict[str, str], tuple[str, ...]]:
     """Choose where each photo goes: into the folder of every person it shows, or into that of nobody.
 
     Args:
@@ -318,8 +358,9 @@ def plan(
         copies: originals that are not there, by path of the copy that stays: the photo keeps its name.
 
     Returns:
-        The original by path in the folder of results, and how many had to evade a name of the user's. Photos of equal
-        names get "-2", "-3" and so on behind the stem, in the order of their paths; case does not tell names apart.
+        The original by path in the folder of results, and those of them that had to evade a name of the user's. Photos
+        of equal names get "-2", "-3" and so on behind the stem, in the order of their paths; case does not tell names
+        apart.
     """
     folders = {
         person.id: {face.photo for face in person.faces} for person in result.people if extent.has(person.id)
@@ -328,7 +369,7 @@ def plan(
         placed = (face.photo for person in result.people for face in person.faces)
         folders[UNCLUSTERED] = {face.photo for face in result.unclustered}.difference(placed)
     planned: dict[str, str] = {}
-    evaded = 0
+    evaded: list[str] = []
     for folder, photos in folders.items():
         held = {
             path: photo for path, photo in copies.items() if path.startswith(f"{folder}/") and photo in photos
@@ -339,14 +380,20 @@ def plan(
         taken, tries = theirs | {fold(name) for name in names}, Counter[str]()
         for photo in sorted(photos.difference(held.values())):
             name = os.path.basename(photo)
-            evaded += fold(name) in theirs
             free = name
             while fold(free) in taken:
                 tries[fold(name)] += 1
                 free = _numbered(name, tries[fold(name)] + 1)
             taken.add(fold(free))
             planned[f"{folder}/{free}"] = photo
-    return planned, evaded
+            if fold(name) in theirs:
+                evaded.append(f"{folder}/{free}")
+    return planned, tuple(evaded)
+
+
+def _is_all_gone(person: Person) -> bool:
+    """Whether none of a person's photos is where it was."""
+    return not any(os.path.lexists(face.photo) for face in person.faces)
 
 
 def _is_of_photos(folder: str) -> bool:

@@ -324,11 +324,11 @@ def target_of_all(
         if not theirs and (len(results) == 1 or not any(opened.people for opened in results)):
             find_person(results[0].result, text)  # says who is like it
         if not theirs:
-            _log.warning("%s: no such person in any RESULT; nothing is removed for it", text)
+            _log.warning("%s: no such person in any of these libraries; nothing is removed for it", text)
         first, *others = [{digest_of(face.id) for face in one.faces} for one in theirs] or [set[str]()]
         by_name = all(one.name is not None and fold(one.name) == fold(text) for one in theirs)
         if not by_name and any(first.isdisjoint(other) for other in others):
-            raise UsageError(f"{text}: another one in each RESULT; give them one by one, or a name")
+            raise UsageError(f"{text}: another person in each library; give them one by one, or a name")
         people += theirs
     known = [
         (digest_of(face), path)

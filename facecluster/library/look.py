@@ -49,14 +49,15 @@ def look_at(directory: Path, result: Result, table_of: Callable[[], FaceTable | 
         known = table()
         if known is None:
             return {}
-        rows = (known.photos.status != OK).nonzero()[0].tolist()
-        return {
-            str(known.photos.path[row]): (
-                "it cannot be read: " if known.photos.status[row] == UNREADABLE else "none was found in it"
-            )
-            + str(known.photos.reason[row])
-            for row in rows
-        }
+        photos, forgotten = known.photos, known.photos.all_forgotten()
+        found: dict[str, str] = {}
+        for row in (photos.status != OK).nonzero()[0].tolist():
+            if photos.status[row] == UNREADABLE:
+                why = "it cannot be read: "
+            else:
+                why = "all its faces are forgotten" if forgotten[row] else "none was found in it"
+            found[str(photos.path[row])] = why + str(photos.reason[row])
+        return found
 
     def groups() -> Sequence[Group]:
         from facecluster.errors import TableError

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from facecluster.errors import FaceclusterError
 from facecluster.text import fold, many, printable
@@ -480,6 +480,15 @@ def _plain(text: str) -> str:
 # --------------------------------------------------------------------------------------------------- spelling
 
 
+class _Shown(Protocol):
+    """Any record of a face."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def photo(self) -> str: ...
+
+
 class Spelling:
     """How photos and faces of a library are written in texts for people: as short as they can be given back."""
 
@@ -497,9 +506,9 @@ class Spelling:
         same = self._called.get(os.path.basename(path), [])
         return printable(_short(path, [other for other in same if other != path]))
 
-    def face(self, face: Face) -> str:
+    def face(self, face: _Shown) -> str:
         """Write a face: its photo, with #2 behind it for the second one of several."""
-        of_photo = sorted({one.id: one for one in self._faces.get(face.photo, [face])}.values(), key=ordinal)
+        of_photo = sorted({one.id: one for one in self._faces.get(face.photo, [])}.values(), key=ordinal)
         if len(of_photo) < 2:
             return self.photo(face.photo)
         place = next((i for i, one in enumerate(of_photo, start=1) if one.id == face.id), 1)

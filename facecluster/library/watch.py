@@ -204,7 +204,7 @@ class Watch:
         if result is not None and result.settings.table != TABLE:
             raise FaceclusterError(
                 f"{self._directory}: its people are not of its own {TABLE}, but of {result.settings.table}; "
-                "choose a RESULT that run or watch made"
+                "choose a LIBRARY that run or watch made"
             )
         table = face_table.read(file) if file.exists() else None
         self._options = _encoding(table, self._encoding)

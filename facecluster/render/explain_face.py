@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,7 +36,11 @@ _MEASURES = {
 
 
 def explain_face(
-    known: Known, face: PersonFace | UnclusteredFace, decisions: Sequence[Decision] = ()
+    known: Known,
+    face: PersonFace | UnclusteredFace,
+    decisions: Sequence[Decision] = (),
+    *,
+    spell: Callable[[str], str] = str,
 ) -> FaceExplanation:
     """Say why a face is where it is.
 
@@ -44,6 +48,7 @@ def explain_face(
         known: the result.
         face: of it.
         decisions: all of them, in order of time.
+        spell: writes another face of the photo, by id.
     """
     row = next(row for row, other in enumerate(known.records) if other is face or other == face)
     person, core = int(known.person[row]), bool(known.core[row])
@@ -66,11 +71,20 @@ def explain_face(
             core=core,
             passed=passed,
             n_links=n_own_links,
+            spell=spell,
         )
     else:
         two = others[:2]
         why = why_left_out(
-            known, face, gate, others, rulings, passed=passed, finite=finite, n_links=len(links)
+            known,
+            face,
+            gate,
+            others,
+            rulings,
+            passed=passed,
+            finite=finite,
+            n_links=len(links),
+            spell=spell,
         )
         remedies = remedies_of(
             known.bounds, face, others, rulings, passed=passed, finite=finite, n_links=len(links)

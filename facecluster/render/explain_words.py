@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from facecluster.identity.gate import Reason
 from facecluster.joined import Bounds, Known, Who
@@ -25,43 +25,57 @@ def why_placed(
     core: bool,
     passed: bool,
     n_links: int,
+    spell: Callable[[str], str],
 ) -> list[str]:
-    """Say how a face came to its person; `n_links` are those to founding faces of it."""
+    """Say how a face came to its person.
+
+    Args:
+        who: the person.
+        own: how far its other reference faces are; None: there are none.
+        others: other people, nearest first.
+        bounds: what the result was made by.
+        rulings: what was decided about the face.
+        core: whether it is a reference face itself, one of those that others are compared with.
+        passed: whether it is good enough to be one.
+        n_links: how many reference faces of the person are near enough to be linked with it.
+        spell: writes a face, by id.
+    """
     decided = next((ruling.id for ruling in reversed(rulings) if ruling.places), None)
     if decided is not None:
         start = f"It is with {called(who)} because somebody decided so ({decided})"
-    elif core and passed:
-        start = f"It founded {called(who)}: {'it is good enough' if bounds.gate else 'there was no gate'}"
     elif core:
-        start = f"It founded {called(who)}, though it is not good enough by itself"
+        good = "it is good enough" if bounds.gate else "with --no-gate every face is"
+        why = f": {good}" if passed else ", though it is not good enough by itself"
+        start = f"It is a reference face of {called(who)}, one that other faces are compared with{why}"
     elif own is not None and own.distance <= own.within:
         start = f"It joined {called(who)}"
     else:
         start = f"It is with {called(who)}"
     if own is None:
-        return [f"{start}. There is no other founding face of this person to compare it with."]
+        return [f"{start}. There is no other reference face of this person to compare it with."]
     away = close_to(own.distance, own.within)
     if core:
         text = (
-            f"{start}. {n_links} of the {many(own.n_founding, 'other founding face')} are within {bounds.eps:g}, "
-            f"where two faces may link; the root mean square of all distances is {away}."
+            f"{start}. {n_links} of the {many(own.n_founding, 'other reference face')} of this person are within "
+            f"{bounds.eps:g} (--eps), where two faces are linked; on average they are {away} away."
         )
     else:
-        within = "within" if own.distance <= own.within else "which is further than"
+        within = "and" if own.distance <= own.within else "though"
+        are = "is" if own.n_founding == 1 else "are"
         text = (
-            f"{start}: its {many(own.n_founding, 'founding face')} are {away} away, as root mean square, {within} "
-            f"the joining radius of {_radius(own)}."
+            f"{start}: its {many(own.n_founding, 'reference face')}, those that others are compared with, {are} "
+            f"{away} away on average, {within} a face joins within {_radius(own)}."
         )
     if not others:
         return [text, "There is nobody else."]
-    runner_up = others[0]
-    ahead = runner_up.distance - own.distance
+    second = others[0]
+    ahead = second.distance - own.distance
     rest = f"{close_to(ahead, bounds.margin)} further" if ahead >= 0 else f"{-ahead:.2f} nearer"
     if not core:
         rest += f"; a face that joins is nearer to its person by {bounds.margin:g} at least"
-    if runner_up.in_photo is not None:
-        rest += f"; that person has another face of this photo, {runner_up.in_photo}"
-    return [text, f"The runner-up is {called(runner_up)}, {runner_up.distance:.2f} away: {rest}."]
+    if second.in_photo is not None:
+        rest += f"; that person has another face of this photo, {spell(second.in_photo)}"
+    return [text, f"The nearest other person is {called(second)}, {second.distance:.2f} away: {rest}."]
 
 
 def why_left_out(
@@ -74,8 +88,9 @@ def why_left_out(
     passed: bool,
     finite: bool,
     n_links: int,
+    spell: Callable[[str], str],
 ) -> list[str]:
-    """Say why a face has no person; `n_links` are those to faces that may found people."""
+    """Say why a face has no person; `n_links` are those to faces that may be reference faces, `spell` writes a face."""
     bounds, code = known.bounds, face.reason.upper()
     why = [f"It was left out: {Reason[code].text if code in Reason.__members__ else face.reason}."]
     why += [f"Somebody decided so ({ruling.id})." for ruling in rulings if ruling.places]
@@ -86,10 +101,10 @@ def why_left_out(
         why.append("There is nobody whom it could join.")
     else:
         one, ahead = others[0], _ahead(others)
-        within = "and a face joins within" if one.distance > one.within else "within the joining radius of"
+        within = "but" if one.distance > one.within else "and"
         why.append(
-            f"{called(one)} is nearest, {close_to(one.distance, one.within)} away as root mean square, {within} "
-            f"{_radius(one)}."
+            f"{called(one)} is nearest, {close_to(one.distance, one.within)} away on average, {within} a face joins "
+            f"within {_radius(one)}."
         )
         if one.distance <= one.within and ahead < bounds.margin:
             why.append(
@@ -97,21 +112,24 @@ def why_left_out(
                 "asked for."
             )
         if one.in_photo is not None:
-            why.append(f"Another face of this photo is {called(one)} already: {one.in_photo}.")
+            why.append(f"Another face of this photo is {called(one)} already: {spell(one.in_photo)}.")
         elif one.distance <= one.within and ahead >= bounds.margin and not any(r.places for r in rulings):
             why.append("These distances alone would not have kept it out.")
 
     if not passed:
         lacks = ", ".join(lacking(limit) for limit in gate if not limit.passed)
-        return [*why, f"It may not found a person: {lacks}."]
+        return [*why, f"It is not good enough to make a person of, with others: {lacks}."]
     if face.reason == Reason.TOO_FEW_PHOTOS.code:
         almost = None if face.almost is None else known.result.almost[face.almost]
         count = "" if almost is None else f": {almost.n_photos} of {almost.n_photos_needed} count"
         return [
             *why,
-            f"It is good enough to found a person with faces like it, but in too few photos{count}.",
+            f"It is good enough to make a person of, with faces like it, but these are in too few photos{count}.",
         ]
-    text = f"It is good enough to found a person, and there {_are(n_links, 'other good face')} within {bounds.eps:g}"
+    text = (
+        f"It is good enough to make a person of, and there {_are(n_links, 'other good face')} within {bounds.eps:g} "
+        "(--eps)"
+    )
     if n_links + 1 < bounds.min_samples:
         text += f"; to link others it needs {bounds.min_samples - 1}"
     return [*why, f"{text}."]
@@ -128,7 +146,7 @@ def remedies_of(
     n_links: int,
 ) -> list[str]:
     """Say what would have to change for a face that was left out."""
-    undo = [f"undo decision {ruling.id}, and cluster again" for ruling in rulings if ruling.places]
+    undo = [f"take the decision back: facecluster undo LIBRARY {r.id}" for r in rulings if r.places]
     if undo or not finite:
         return undo or ["a picture of the face that can be encoded"]
     remedies = []
@@ -138,13 +156,16 @@ def remedies_of(
             beyond = one.distance - one.within
             remedies.append(f"to join {called(one)}, it would have to be nearer by {close_to(beyond, 0)}")
         elif ahead < bounds.margin:
-            remedies.append(f"if {called(one)} and {called(others[1])} are one person, merge them")
+            remedies.append(
+                f"if {called(one)} and {called(others[1])} are one person: facecluster merge LIBRARY {one.id} "
+                f"{others[1].id}"
+            )
         if one.distance <= one.within and one.in_photo is not None and bounds.same_photo != "allow":
-            remedies.append("if one person may be in a photo twice, --same-photo allow")
+            remedies.append("if one person may be in a photo twice: run or cluster with --same-photo allow")
     more = n_links + 1 < bounds.min_samples
     if not passed:
         among = f", and to be among {bounds.min_samples} good faces within {bounds.eps:g}" if more else ""
-        remedies.append(f"to found a person with others, it would have to pass the limits it fails{among}")
+        remedies.append(f"to make a person with others, it would have to pass the limits it fails{among}")
     elif more or face.reason == Reason.TOO_FEW_PHOTOS.code:
         remedies.append(
             f"add good photos of the same person: {many(bounds.limits.min_images, 'different photo')} whose faces are "
