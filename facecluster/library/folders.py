@@ -18,7 +18,8 @@ from facecluster.library.layout import CLUSTERS
 from facecluster.text import fold, many
 
 if TYPE_CHECKING:  # NumPy and OpenCV are loaded when there is work to do
-    from facecluster.durable.own_files import Link, ResultFolder
+    from facecluster.durable.links import Link
+    from facecluster.durable.own_files import ResultFolder
     from facecluster.formats.clusters_json import Texts
     from facecluster.render.montage import Montage
     from facecluster.result import Person, Result
