@@ -14,6 +14,7 @@ from facecluster.durable import links, own_list
 from facecluster.durable.clone import clone
 from facecluster.durable.links import KINDS, Kind, Link, is_possible
 from facecluster.durable.own_files import ResultFolder
+from facecluster.errors import OutputError
 from facecluster.formats import face_table
 from facecluster.library.arrivals import Arrivals
 from facecluster.library.settings import Choices, choose
@@ -249,3 +250,81 @@ def test_library_whose_folders_hold_copies_goes_on_with_copies(photo: Path, tmp_
     assert "settings as last time: --link copy" in done.stderr
     done = facecluster("cluster", tmp_path / "faces.npz", "-o", tmp_path / "out", "--link", "auto")
     assert "as last time" not in done.stderr
+
+
+def test_disk_without_symbolic_links_keeps_its_copies(
+    photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = hold(tmp_path / "out", photo, "copy")
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EPERM, "refused")
+
+    monkeypatch.setattr(links, "make_link", refuse)
+    with pytest.raises(OutputError, match="out: no symbolic link is possible there; use --link auto"):
+        hold(tmp_path / "out", photo, "symlink")
+    assert held.read_bytes() == photo.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("link", "told"),
+    [
+        ("copy", "3 copies, 21 kB; --link auto costs none here"),
+        (
+            "hardlink",
+            "3 hard links, no space used; what a program writes into a hard link is in the original too",
+        ),
+        (
+            "symlink",
+            "3 symbolic links, no space used; symbolic links show nothing where the originals are away",
+        ),
+        ("none", ""),
+    ],
+)
+def test_summary_tells_how_photos_are_held_and_what_it_costs(
+    link: Link, told: str, photo: Path, tmp_path: Path
+) -> None:
+    if link != "none" and not all(
+        is_possible(kind, str(photo), tmp_path) for kind in ("hardlink", "symlink")
+    ):
+        pytest.skip("this file system has no links")
+    paths = [str(photo.with_name(f"{i}.jpg")) for i in range(3)]
+    for number, path in enumerate(paths):
+        Path(path).write_bytes(bytes([number]) * 7000)
+    face_table.write(make_table(people(1, 3), paths=paths), str(tmp_path / "faces.npz"))
+    arguments = ["cluster", tmp_path / "faces.npz", "-o", tmp_path / "out", "--link", link]
+    lines = [line for line in facecluster(*arguments).stderr.splitlines() if line.startswith("photos in the")]
+    assert len(lines) == bool(told)
+    assert all(line.startswith(f"photos in the folders: {told}") for line in lines)
+    again = facecluster(*arguments).stderr
+    assert ("what a program writes" in again, "show nothing where" in again) == (False, False)
+    if link in ("copy", "hardlink"):
+        Path(paths[0]).unlink()
+        assert "1 last copy of a photo that is gone, 7 kB" in facecluster(*arguments).stderr
+
+
+def test_update_tells_of_the_new_photos(photo: Path, tmp_path: Path) -> None:
+    paths = [str(photo.with_name(f"{i}.jpg")) for i in range(4)]
+    for path in paths:
+        shutil.copyfile(photo, path)
+    for n, options in ((3, ()), (4, ("--update",))):
+        face_table.write(make_table(people(1, n), paths=paths[:n]), str(tmp_path / "faces.npz"))
+        told = facecluster(
+            "cluster", tmp_path / "faces.npz", "-o", tmp_path / "out", "--link", "copy", *options
+        ).stderr
+    assert "photos new in the folders: 1 copy, 7 kB" in told
+
+
+def test_a_person_who_is_forgotten_leaves_no_link(photo: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    paths = [str(photo.with_name(f"{i}.jpg")) for i in range(3)]
+    for number, path in enumerate(paths):
+        Path(path).write_bytes(bytes([number]) * 7000)
+    face_table.write(make_table(people(1, 3), paths=paths), str(tmp_path / "faces.npz"))
+    facecluster("cluster", tmp_path / "faces.npz", "-o", out)
+    held = [*(out / "person-0001").iterdir()]
+    Path(paths[0]).unlink()
+    facecluster("forget", out, "--person", "person-0001")
+    assert len(held) == 3
+    assert not any(os.path.lexists(path) for path in held)
+    assert [Path(path).read_bytes() for path in paths[1:]] == [bytes([number]) * 7000 for number in (1, 2)]

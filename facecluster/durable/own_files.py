@@ -7,7 +7,6 @@ ever replaced or removed; everything else in the folder is the user's.
 
 from __future__ import annotations
 
-import errno
 import filecmp
 import fnmatch
 import hashlib
@@ -15,8 +14,10 @@ import logging
 import os
 import shutil
 import stat
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import BinaryIO
 
@@ -38,6 +39,32 @@ _FEW = 3
 
 _MTIME_SLACK_NS = 2_000_000_000
 """FAT file systems keep times to two seconds."""
+
+
+@dataclass(frozen=True)
+class Holding:
+    """How our folders hold photos, in numbers.
+
+    Attributes:
+        link: what was asked for.
+        photos: how many there are of each kind, but for last copies; of a folder that was opened with a scope, how many
+            were placed now.
+        n_bytes: of the copies among them. Clones and links use no space.
+        n_last: copies, clones and hard links whose originals are gone.
+        n_bytes_last: of these.
+        n_new: photos that were placed now.
+        is_all: whether all of the folder was looked at.
+        auto_is_free: whether `auto` would use no space in place of the copies.
+    """
+
+    link: Link
+    photos: Mapping[Kind, int]
+    n_bytes: int
+    n_last: int
+    n_bytes_last: int
+    n_new: int
+    is_all: bool
+    auto_is_free: bool
 
 
 class ResultFolder:
@@ -72,6 +99,7 @@ class ResultFolder:
             self._is_folder: dict[str, bool] = {}
             self._kinds: dict[tuple[Link, int, int, int, int], Kind] = {}
             self._parted: set[Entry] = set()
+            self._made: list[Entry] = []
             self._list = OwnList(self.root, self._scope)
             listed = [entry for entries in self._list.candidates.values() for entry in entries]
             self._remove_parts(listed)
@@ -163,7 +191,8 @@ class ResultFolder:
             The photos that are there, for `place`; missing originals are left out.
 
         Raises:
-            OutputError: a file of the user's has one of the names, or the disk is too small for the copies.
+            OutputError: a file of the user's has one of the names, the disk is too small for the copies, or there can
+                be no symbolic links.
         """
         names = [*files]
         if taken := [name for name in names if self.is_taken(name)]:
@@ -183,6 +212,8 @@ class ResultFolder:
             wanted, kept = set(planned), set(keep)
             wanted -= self._parted
             stale = [entry for entry in self._own.values() if entry not in wanted and entry.path not in kept]
+            if link == "symlink" and planned and not is_possible("symlink", planned[0].source, self.root):
+                raise OutputError(f"{self.root}: no symbolic link is possible there; use --link auto")
             self._check_space(planned, stale, link)
             self._begin(names, planned, stale)
             for entry in stale:
@@ -329,10 +360,28 @@ class ResultFolder:
             path = self.root / entry.path
             try:
                 path.parent.mkdir(exist_ok=True)
-                placed += self._make(entry, path)
+                if self._make(entry, path):
+                    self._made.append(self._own[entry.path])
+                    placed += 1
             except OSError as error:
                 raise cannot_write(path, error) from error
         return placed
+
+    def holding(self, link: Link) -> Holding:
+        """Say how the folders hold photos after `place`."""
+        held = [*self._own.values()] if self._scope is None else self._made
+        last = [entry for entry in self._kept if entry.path not in self._originals]
+        copies = [entry for entry in held if entry.kind == "copy"]
+        return Holding(
+            link,
+            Counter(entry.kind for entry in held if entry.kind != "file"),
+            sum(entry.size for entry in copies),
+            len(last) if self._scope is None else 0,
+            sum(entry.size for entry in last),
+            len(self._made),
+            self._scope is None,
+            bool(copies) and link == "copy" and self._auto_is_free(copies),
+        )
 
     # ------------------------------------------------------------------------------------------ the list
 
@@ -475,6 +524,19 @@ class ResultFolder:
             )
         return self._kinds.get(group, last)
 
+    def _auto_is_free(self, copies: Sequence[Entry]) -> bool:
+        """Say whether `auto` would make clones or links of copies, without touching an original."""
+        source = copies[0].source
+        if is_possible("symlink", source, self.root) or is_possible("clone", source, self.root):
+            return True
+        if not is_possible("hardlink", str(self.root / copies[0].path), self.root):
+            return False
+        try:
+            device = self.root.stat().st_dev
+            return all(os.stat(entry.source).st_dev == device for entry in copies)
+        except OSError:
+            return False
+
     def _as_placed(self, path: str, source: str, link: Link) -> Entry | None:
         """Find out how a photo is held that is there already; None where something else is there."""
         try:
@@ -510,14 +572,7 @@ class ResultFolder:
         times = (entry.mtime_ns, entry.mtime_ns)
         if entry.kind == "symlink":
             self._note(entry)
-            try:
-                make_link("symlink", entry.source, path)
-            except OSError as error:
-                if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
-                    raise
-                raise OutputError(
-                    f"{path}: no symbolic link is possible there ({error.strerror or error}); use --link auto"
-                ) from error
+            make_link("symlink", entry.source, path)
             return True
         if entry.kind in ("clone", "hardlink"):
             self._note(entry)
