@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from facecluster.durable.own_files import Link
+from facecluster.durable.links import Link
 from facecluster.identity.boxes import SAME_FACE_IOU, overlaps
 from facecluster.identity.changes import Placed
 from facecluster.identity.decisions import TYPICAL

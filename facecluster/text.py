@@ -30,6 +30,14 @@ def some(texts: Sequence[str], number: int, separator: str = ", ") -> str:
     return separator.join([*texts[:number], *rest])
 
 
+def size(n_bytes: int) -> str:
+    """Tell an amount of data: "640 kB", "2.3 MB", "23 MB"."""
+    for unit, word in ((1e9, "GB"), (1e6, "MB")):
+        if n_bytes >= unit:
+            return f"{n_bytes / unit:,.{0 if n_bytes >= 10 * unit else 1}f} {word}"
+    return f"{-(-n_bytes // 1000)} kB"
+
+
 JOINERS = "\u200c\u200d"
 """Letters that are not seen, and say whether their neighbours join: Persian names and emoji have them."""
 

@@ -80,7 +80,7 @@ def out(table: FaceTable, tmp_path: Path) -> Path:
     result = cluster_table(table, out, source=str(out / "faces.npz"))
     assert [(p.id, p.n_faces) for p in result.people] == [("person-0001", 5), ("person-0002", 4)]
     named = tuple(replace(p, name=name) for p, name in zip(result.people, ("Ann", "Bob"), strict=True))
-    write_result(replace(result, people=named), out, pictures={}, link="copy", changed=())
+    write_result(replace(result, people=named), out, pictures={}, link="auto", changed=())
     return out
 
 
@@ -258,7 +258,7 @@ def shows(out: Path, decisions: str) -> None:
     """Let clusters.json say that it shows the decisions of this mark."""
     result = read_result(out / "clusters.json")
     settings = replace(result.settings, decisions=decisions)
-    write_result(replace(result, settings=settings), out, pictures={}, link="copy", changed=())
+    write_result(replace(result, settings=settings), out, pictures={}, link="auto", changed=())
 
 
 def test_decisions_about_a_person_go(out: Path, table: FaceTable) -> None:
@@ -664,7 +664,7 @@ def test_failed_step_says_what_was_done_and_the_same_again_finishes(
     (out / "faces.npz").rename(tmp_path / "faces.npz")
     result = read_result(out / "clusters.json")
     settings = replace(result.settings, table=str(tmp_path / "faces.npz"))
-    write_result(replace(result, settings=settings), out, pictures={}, link="copy", changed=())
+    write_result(replace(result, settings=settings), out, pictures={}, link="auto", changed=())
     n_written = 0
     whole_file = face_table.whole_file
 
@@ -720,7 +720,7 @@ def test_absent_people_lose_them(out: Path, table: FaceTable) -> None:
         Absent("person-0007", 3, (ids[0], ids[1])),
         Absent("person-0008", 3, (ids[2], ids[3], ids[8], "g-0")),
     )
-    write_result(replace(result, absent=absent), out, pictures={}, link="copy", changed=())
+    write_result(replace(result, absent=absent), out, pictures={}, link="auto", changed=())
     assert forget(out, "--person", "Ann").exit_code == 0
     assert record(out)["absent"] == [{"id": "person-0008", "n_faces": 3, "faces": [ids[3], ids[8], "g-0"]}]
     assert forget(out, "--photo", "[26].png").exit_code == 0
@@ -753,7 +753,7 @@ def absent(out: Path) -> None:
     gone = replace(
         with_people(result, (), (*result.unclustered, *free)), absent=tuple(map(Absent.of, result.people))
     )
-    write_result(gone, out, pictures={}, link="copy", changed=None)
+    write_result(gone, out, pictures={}, link="auto", changed=None)
     (out / ".facecluster-undo.jsonl").unlink(missing_ok=True)
     assert not record(out)["people"]
     assert [one["id"] for one in record(out)["absent"]] == ["person-0001", "person-0002"]
@@ -815,7 +815,7 @@ def test_of_somebody_absent_only_so_many_faces_are_known(out: Path, caplog: pyte
     absent(out)
     result = read_result(out / "clusters.json")
     others = (replace(result.absent[0], n_faces=40), result.absent[1])
-    write_result(replace(result, absent=others), out, pictures={}, link="copy", changed=())
+    write_result(replace(result, absent=others), out, pictures={}, link="auto", changed=())
     assert json.loads(forget(out, "--person", "person-0001", "-q").stdout)["encodings"] == 5
     assert "person-0001: is absent in" in caplog.text
     assert "perhaps not all faces are known, only 5: others stay; group the faces again" in caplog.text

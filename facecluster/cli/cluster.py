@@ -25,7 +25,7 @@ if TYPE_CHECKING:  # NumPy and OpenCV are loaded when there is work to do
     from facecluster.library.build import Built
     from facecluster.library.library import Library
 
-_LINKS = ("copy", "hardlink", "symlink", "none")
+_LINKS = ("auto", "copy", "clone", "hardlink", "symlink", "none")
 
 
 def cluster_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -93,7 +93,8 @@ def cluster_options(function: Callable[..., Any]) -> Callable[..., Any]:
             click.option(
                 "--link",
                 type=click.Choice(_LINKS),
-                help="How photos get into the folders of people; none: no folders.  [default: copy]",
+                help="How photos get into the folders of people. auto: without using space where that is possible, by "
+                "clones, else hard links, else symbolic links, else copies; none: no folders.  [default: auto]",
             ),
         ]
     ):

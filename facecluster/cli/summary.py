@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,9 +14,11 @@ from facecluster.identity.gate import Reason
 from facecluster.library.layout import CLUSTERS
 from facecluster.library.refer import Spelling
 from facecluster.render.columns import aligned
-from facecluster.text import many, printable, some, without
+from facecluster.text import many, printable, size, some, without
 
 if TYPE_CHECKING:
+    from facecluster.durable.links import Kind
+    from facecluster.durable.own_files import Holding
     from facecluster.identity.decisions import Act
     from facecluster.library.build import Built
     from facecluster.result import AlmostPerson, Lack, Person, Result, Updated
@@ -86,6 +88,7 @@ def summary(built: Built, directory: Path) -> str:
             "To find more: a lower --min-images, --min-size or --min-quality, a larger --max-angle or --eps, or "
             "--no-gate, by which every face counts."
         )
+    lines += _about_photos(built.holding)
     what = CLUSTERS if built.chosen.link == "none" else f"{CLUSTERS}, folders of photos"
     lines.append(f"{printable(str(directory))}: {what}{_about_montages(result, directory)}")
     return "\n".join(lines)
@@ -111,6 +114,43 @@ def some_people(people: Sequence[Person]) -> str:
     """Name the first people, those with a name before the others, and count the rest."""
     ordered = sorted(people, key=lambda person: person.name is None)
     return some([_who(person) for person in ordered], _N_ALMOST)
+
+
+def _about_photos(holding: Holding | None) -> list[str]:
+    """Say how the folders hold photos, what that costs, and what to know about links that are new."""
+    if holding is None or not (holding.photos or holding.n_last):
+        return []
+    parts = [
+        many(n, one, several) for kind, (one, several) in _KINDS.items() if (n := holding.photos.get(kind, 0))
+    ]
+    told = ", ".join([*parts, size(holding.n_bytes) if "copy" in holding.photos else "no space used"])
+    notes = [told] if parts else []
+    if holding.auto_is_free:
+        notes.append("--link auto costs none here")
+    elif holding.link == "auto" and "copy" in holding.photos:
+        notes.append("links to these are not possible there")
+    if holding.n_new and "hardlink" in holding.photos:
+        notes.append(
+            "what a program writes into a hard link is in the original too (--link copy keeps them apart)"
+        )
+    if holding.n_new and "symlink" in holding.photos:
+        notes.append("symbolic links show nothing where the originals are away")
+    if holding.n_last:
+        last = many(
+            holding.n_last, "last copy of a photo that is gone", "last copies of photos that are gone"
+        )
+        notes.append(f"{last}, {size(holding.n_bytes_last)}")
+    where = "photos in the folders" if holding.is_all else "photos new in the folders"
+    return [f"{where}: {'; '.join(notes)}"]
+
+
+_KINDS: Mapping[Kind, tuple[str, str]] = {
+    "clone": ("clone", "clones"),
+    "hardlink": ("hard link", "hard links"),
+    "symlink": ("symbolic link", "symbolic links"),
+    "copy": ("copy", "copies"),
+}
+"""What a photo in a folder is called, and several of them."""
 
 
 def _about_losses(built: Built) -> list[str]:

@@ -7,7 +7,6 @@ ever replaced or removed; everything else in the folder is the user's.
 
 from __future__ import annotations
 
-import errno
 import filecmp
 import fnmatch
 import hashlib
@@ -15,14 +14,16 @@ import logging
 import os
 import shutil
 import stat
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
-from typing import BinaryIO, Literal
+from typing import BinaryIO
 
+from facecluster.durable.links import KINDS, Kind, Link, is_possible, make_link
 from facecluster.durable.own_list import Entry, OwnList, last_write, record_of
-from facecluster.durable.whole_file import PART, cannot_write, whole_file
+from facecluster.durable.whole_file import PART, cannot_write, part_of, whole_file
 from facecluster.errors import OutputError, PhotoError
 from facecluster.text import many, printable, some
 
@@ -31,9 +32,7 @@ _log = logging.getLogger(__name__)
 NAME_BYTES = 255
 """Longest name of a file nearly everywhere."""
 
-Link = Literal["copy", "hardlink", "symlink", "none"]
-"""How a person's folder holds a photo; none: there are no folders of photos."""
-
+_WORDS = {"clone": "clone", "hardlink": "hard link"}
 
 _FEW = 10
 """Copies that a message names."""
@@ -43,6 +42,32 @@ _TOLD = "told"
 
 _MTIME_SLACK_NS = 2_000_000_000
 """FAT file systems keep times to two seconds."""
+
+
+@dataclass(frozen=True)
+class Holding:
+    """How our folders hold photos, in numbers.
+
+    Attributes:
+        link: what was asked for.
+        photos: how many there are of each kind, but for last copies; of a folder that was opened with a scope, how many
+            were placed now.
+        n_bytes: of the copies among them. Clones and links use no space.
+        n_last: copies, clones and hard links whose originals are gone.
+        n_bytes_last: of these.
+        n_new: photos that were placed now.
+        is_all: whether all of the folder was looked at.
+        auto_is_free: whether `auto` would use no space in place of the copies.
+    """
+
+    link: Link
+    photos: Mapping[Kind, int]
+    n_bytes: int
+    n_last: int
+    n_bytes_last: int
+    n_new: int
+    is_all: bool
+    auto_is_free: bool
 
 
 class ResultFolder:
@@ -75,6 +100,9 @@ class ResultFolder:
             self.root = Path(os.path.realpath(root))
             self._scope = None if scope is None else frozenset(scope)
             self._is_folder: dict[str, bool] = {}
+            self._kinds: dict[tuple[Link, int, int, int, int], Kind] = {}
+            self._parted: set[Entry] = set()
+            self._made: list[Entry] = []
             self._list = OwnList(self.root, self._scope)
             listed = [entry for entries in self._list.candidates.values() for entry in entries]
             self._remove_parts(listed)
@@ -107,6 +135,7 @@ class ResultFolder:
         """Tell how our folders hold photos, as an older result does not say it."""
         kinds = {entry.kind for entry in (*self._own.values(), *self._kept)}
         links: tuple[Link, ...] = (
+            "clone",
             "hardlink",
             "symlink",
             "copy",
@@ -165,7 +194,8 @@ class ResultFolder:
             The photos that are there, for `place`; missing originals are left out. A link to one stays.
 
         Raises:
-            OutputError: a file of the user's has one of the names, or the disk is too small for the copies.
+            OutputError: a file of the user's has one of the names, the disk is too small for the copies, or there can
+                be no symbolic links.
         """
         names = [*files]
         if taken := [name for name in names if self.is_taken(name)]:
@@ -184,8 +214,11 @@ class ResultFolder:
             planned = self._entries(photos, link)
             wanted, kept = set(planned), set(keep)
             kept |= {path for path, entry in self._own.items() if _is_away(entry, photos.get(path))}
+            wanted -= self._parted
             stale = [entry for entry in self._own.values() if entry not in wanted and entry.path not in kept]
-            self._check_space(planned, stale)
+            if link == "symlink" and planned and not is_possible("symlink", planned[0].source, self.root):
+                raise OutputError(f"{self.root}: no symbolic link is possible there; use --link auto")
+            self._check_space(planned, stale, link)
             self._begin(names, planned, stale)
             for entry in stale:
                 (self.root / entry.path).unlink()
@@ -284,11 +317,9 @@ class ResultFolder:
         try:
             same = [
                 entry
-                for entry in self._entries(photos, link)
-                if entry.path not in self._own
-                and entry.path not in self._originals
-                and self._is_unchanged(entry)
-                and (entry.kind != "copy" or _has_content(self.root / entry.path, entry))
+                for path, source in photos.items()
+                if path not in self._own and path not in self._originals
+                if (entry := self._as_placed(path, source, link)) is not None
             ]
             self._list.append(*map(record_of, same))
         except OSError as error:
@@ -333,10 +364,28 @@ class ResultFolder:
             path = self.root / entry.path
             try:
                 path.parent.mkdir(exist_ok=True)
-                placed += self._make(entry, path)
+                if self._make(entry, path):
+                    self._made.append(self._own[entry.path])
+                    placed += 1
             except OSError as error:
                 raise cannot_write(path, error) from error
         return placed
+
+    def holding(self, link: Link) -> Holding:
+        """Say how the folders hold photos after `place`."""
+        held = [*self._own.values()] if self._scope is None else self._made
+        last = [entry for entry in self._kept if entry.path not in self._originals]
+        copies = [entry for entry in held if entry.kind == "copy"]
+        return Holding(
+            link,
+            Counter(entry.kind for entry in held if entry.kind != "file"),
+            sum(entry.size for entry in copies),
+            len(last) if self._scope is None else 0,
+            sum(entry.size for entry in last),
+            len(self._made),
+            self._scope is None,
+            bool(copies) and link == "copy" and self._auto_is_free(copies),
+        )
 
     # ------------------------------------------------------------------------------------------ the list
 
@@ -382,9 +431,13 @@ class ResultFolder:
                 return True
             if status.st_size != entry.size:
                 return False
-            return abs(status.st_mtime_ns - entry.mtime_ns) < _MTIME_SLACK_NS or _has_content(
+            if abs(status.st_mtime_ns - entry.mtime_ns) >= _MTIME_SLACK_NS and not _has_content(
                 Path(path), entry
-            )
+            ):
+                return False
+            if entry.kind == "hardlink":  # and now a file of its own, as in a folder that was copied
+                self._parted.add(entry)
+            return True
         except (FileNotFoundError, NotADirectoryError):
             return False
 
@@ -446,10 +499,9 @@ class ResultFolder:
     # ------------------------------------------------------------------------------------------- photos
 
     def _entries(self, photos: Mapping[str, str], link: Link) -> list[Entry]:
-        """What each photo will look like; hard links only where the file system allows them."""
-        device = self.root.stat().st_dev
+        """What each photo will look like: of the kinds of the link, the first that is possible for it."""
         entries: list[Entry] = []
-        elsewhere = 0
+        copied: list[str] = []
         for path, source in photos.items():
             try:
                 status = os.stat(source)
@@ -457,20 +509,69 @@ class ResultFolder:
                 continue
             if not stat.S_ISREG(status.st_mode):
                 continue
-            if link == "symlink":
-                entries.append(Entry(path, "symlink", source, 0, 0))
-            elif link == "hardlink" and status.st_dev == device:
-                entries.append(Entry(path, "hardlink", source, status.st_size, status.st_mtime_ns))
-            else:
-                elsewhere += link == "hardlink"
-                entries.append(Entry(path, "copy", source, status.st_size, status.st_mtime_ns))
-        if elsewhere:
+            kind = self._kind(link, path, source, status)
+            if kind == "copy" and link in ("clone", "hardlink"):
+                copied.append(source)
+            entries.append(_entry(path, kind, source, status))
+        if copied:
             _log.warning(
-                "%d photos are on another disk than %s: copied, not hard-linked", elsewhere, self.root
+                "%s: no %s of %s is possible there, so %s copied: %s",
+                self.root,
+                _WORDS[link],
+                many(len(copied), "photo"),
+                "it is" if len(copied) == 1 else "they are",
+                ", ".join(copied[:_FEW]) + (", ..." if len(copied) > _FEW else ""),
             )
         return entries
 
-    def _check_space(self, planned: Iterable[Entry], stale: Iterable[Entry]) -> None:
+    def _kind(self, link: Link, path: str, source: str, status: os.stat_result) -> Kind:
+        """Choose how a photo is held; tried once for photos of one disk, owner and permissions.
+
+        A system may refuse hard links to files of others (Linux: fs.protected_hardlinks, see man 5 proc).
+        """
+        *tried, last = KINDS[link]
+        group = (link, status.st_dev, status.st_uid, status.st_gid, status.st_mode)
+        if tried and group not in self._kinds:
+            own = self._own.get(path)
+            # A hard link that is there is proof. A trial would touch the original again.
+            proven = "hardlink" if own and own.kind == "hardlink" and own not in self._parted else None
+            self._kinds[group] = next(
+                (kind for kind in tried if kind == proven or is_possible(kind, source, self.root)), last
+            )
+        return self._kinds.get(group, last)
+
+    def _auto_is_free(self, copies: Sequence[Entry]) -> bool:
+        """Say whether `auto` would make clones or links of copies, without touching an original."""
+        source = copies[0].source
+        if is_possible("symlink", source, self.root) or is_possible("clone", source, self.root):
+            return True
+        if not is_possible("hardlink", str(self.root / copies[0].path), self.root):
+            return False
+        try:
+            device = self.root.stat().st_dev
+            return all(os.stat(entry.source).st_dev == device for entry in copies)
+        except OSError:
+            return False
+
+    def _as_placed(self, path: str, source: str, link: Link) -> Entry | None:
+        """Find out how a photo is held that is there already; None where something else is there."""
+        try:
+            status = os.stat(source)
+        except OSError:
+            return None
+        kinds: tuple[Kind, ...] = ("symlink", "hardlink", "copy")  # nobody sees of a copy that it is a clone
+        for kind in kinds:
+            entry = _entry(path, kind, source, status)
+            if (
+                kind in KINDS[link]
+                and self._is_unchanged(entry)
+                and entry not in self._parted
+                and (kind != "copy" or _has_content(self.root / path, entry))
+            ):
+                return entry
+        return None
+
+    def _check_space(self, planned: Iterable[Entry], stale: Iterable[Entry], link: Link) -> None:
         new = sum(
             entry.size for entry in planned if entry.kind == "copy" and self._own.get(entry.path) != entry
         )
@@ -479,33 +580,33 @@ class ResultFolder:
         if new - freed > free:
             raise OutputError(
                 f"{self.root}: the copies of the photos need {new / 1e6:,.1f} MB, {(free + freed) / 1e6:,.1f} MB are "
-                "free; use symbolic or hard links in place of copies, or free some space"
+                f"free; {'free some space' if link == 'auto' else 'use --link auto, or free some space'}"
             )
 
     def _make(self, entry: Entry, path: Path) -> bool:
         """Make one link or copy; False where the original cannot be read (any more)."""
-        source = Path(entry.source)
+        times = (entry.mtime_ns, entry.mtime_ns)
         if entry.kind == "symlink":
             self._note(entry)
-            path.symlink_to(source)
+            make_link("symlink", entry.source, path)
             return True
-        if entry.kind == "hardlink":
+        if entry.kind in ("clone", "hardlink"):
             self._note(entry)
             try:
-                path.hardlink_to(source.resolve())
+                if entry.kind == "hardlink":
+                    make_link("hardlink", entry.source, path)
+                else:
+                    _make_clone(entry.source, path, times)
             except FileNotFoundError:
                 return False
-            except OSError as error:
-                if error.errno not in (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP):
-                    raise
-                _log.warning("%s: no hard link is possible here, copied", path)
+            except OSError as error:  # where a copy is not possible either, it says why
+                _log.warning("%s: copied, as no %s is possible here (%s)", path, _WORDS[entry.kind], error)
             else:
                 return True
         try:
-            original = source.open("rb")
+            original = open(entry.source, "rb")  # noqa: SIM115
         except OSError:
             return False
-        times = (entry.mtime_ns, entry.mtime_ns)
         with original:
             self._note(Entry(entry.path, "copy", entry.source, entry.size, entry.mtime_ns))
             try:
@@ -516,9 +617,27 @@ class ResultFolder:
         return True
 
 
+def _entry(path: str, kind: Kind, source: str, status: os.stat_result) -> Entry:
+    """What the line of a photo will say."""
+    if kind == "symlink":
+        return Entry(path, kind, source, 0, 0)
+    return Entry(path, kind, source, status.st_size, status.st_mtime_ns)
+
+
+def _make_clone(source: str, path: Path, times: tuple[int, int]) -> None:
+    """Put a clone into its place, whole or not at all."""
+    part = part_of(path)
+    try:
+        make_link("clone", source, part)
+        os.utime(part, ns=times)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
 def _is_last(entry: Entry) -> bool:
     """Say whether it may be the last copy of a photo, as its original is not where it was."""
-    return entry.kind in ("copy", "hardlink") and not os.path.isfile(entry.source)
+    return entry.kind in ("copy", "clone", "hardlink") and not os.path.isfile(entry.source)
 
 
 def _is_away(entry: Entry, photo: str | None) -> bool:

@@ -3,7 +3,8 @@
 JSON lines, the last of a path counts:
 
 - ``{"format": 1, "lines": 7}``: the first line, and how many there were when the list was last written as a whole.
-- ``{"path": "a.jpg", "kind": "file", ...}``: a file of ours, see `Entry`. It is written before its file. "was" tells
+- ``{"path": "a.jpg", "kind": "file", ...}``: a file of ours, see `Entry`. A clone is a copy with "clone": true, so that
+  an older version takes it for the copy that it also is. The line is written before its file. "was" tells
   what the file was until then, as the process may have been killed between the two. A line without "was" is from a
   list that was written as a whole, or from an older version: it counts beside earlier ones of its path.
 - ``{"gone": "a.jpg", "key": ""}``: it is not there any more; with a key it could not be made of that.
@@ -19,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from facecluster.durable.links import Kind
 from facecluster.durable.whole_file import whole_file
 from facecluster.errors import OutputError
 
@@ -50,7 +52,7 @@ class Entry:
     """
 
     path: str
-    kind: Literal["file", "copy", "hardlink", "symlink"]
+    kind: Literal["file"] | Kind
     source: str
     size: int
     mtime_ns: int
@@ -234,7 +236,8 @@ class OwnList:
 
 def record_of(entry: Entry) -> dict[str, object]:
     """What stands in an entry's line."""
-    return {name: value for name, value in vars(entry).items() if name != "key" or value}
+    record = {name: value for name, value in vars(entry).items() if name != "key" or value}
+    return {**record, "kind": "copy", "clone": True} if entry.kind == "clone" else record
 
 
 def line(record: object) -> bytes:
@@ -252,6 +255,8 @@ def _entries(record: dict[str, Any]) -> Iterator[Entry]:
             "size": int(size),
             "mtime_ns": int(mtime_ns),
         }:
+            if kind == "copy" and record.get("clone") is True:
+                kind = "clone"
             match record.get("was"):
                 case {"size": int(size_was), "mtime_ns": int(mtime_was), **rest}:
                     digest, key = str(rest.get("digest", "")), str(rest.get("key", ""))

@@ -36,7 +36,7 @@ def whole_file(
             with target.open("wb") as file:
                 yield file
             return
-        part = target.with_name(PART.replace("*", f"{os.getpid()}-{secrets.token_hex(4)}"))
+        part = part_of(target)
         try:
             with part.open("xb") as file:
                 yield file
@@ -51,6 +51,11 @@ def whole_file(
             raise
     except OSError as error:
         raise cannot_write(path, error) from error
+
+
+def part_of(target: Path) -> Path:
+    """Name an unfinished file beside the one that it becomes."""
+    return target.with_name(PART.replace("*", f"{os.getpid()}-{secrets.token_hex(4)}"))
 
 
 def cannot_write(path: Path, error: OSError) -> OutputError:

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from facecluster.durable.own_files import Link
+from facecluster.durable.links import Link
 from facecluster.errors import FaceclusterError
 from facecluster.formats.json_lines import load
 from facecluster.identity.rules import DEFAULTS, Rules

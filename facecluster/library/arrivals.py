@@ -72,7 +72,8 @@ class Arrivals:
             stamp = Stamp(status.st_size, status.st_mtime_ns)
             if self._seen.get(path) == stamp:
                 continue
-            changed = max(status.st_mtime, status.st_ctime)
+            # A hard link in a library changes the time of a photo's status, and nothing else.
+            changed = max(status.st_mtime, 0.0 if status.st_nlink > 1 else status.st_ctime)
             if path in self._known and path not in self._seen and changed < self._since - _CLOCK_S:
                 self._seen[path] = stamp
                 continue

@@ -17,6 +17,7 @@ from typing import Any, TypeGuard
 import numpy as np
 from blake3 import blake3
 
+from facecluster.durable.own_files import Holding
 from facecluster.encoding.forgotten import without_places
 from facecluster.errors import FaceclusterError
 from facecluster.formats import decisions_jsonl, forgotten_jsonl
@@ -71,6 +72,7 @@ class Built:
         alike: people of different names, by id, whose faces would make them one person.
         n_left_out: faces of the table that are forgotten.
         n_forgotten: photos without a face as all of theirs are forgotten.
+        holding: how the folders hold photos; None: it is not written yet.
     """
 
     result: Result
@@ -84,6 +86,7 @@ class Built:
     alike: tuple[tuple[str, str], ...] = ()
     n_left_out: int = 0
     n_forgotten: int = 0
+    holding: Holding | None = None
 
 
 def build(
@@ -159,8 +162,10 @@ def build(
     )
     if built.other_settings and any(one.heir is None for one in built.gone) and not agree(built):
         raise FaceclusterError("the people stay as they were, as you said no")
-    library.save(result, pictures=table.photos.pictures(), changed=made.changed, jobs=jobs, progress=progress)
-    return built
+    holding = library.save(
+        result, pictures=table.photos.pictures(), changed=made.changed, jobs=jobs, progress=progress
+    )
+    return replace(built, holding=holding)
 
 
 def settings_of(

@@ -20,7 +20,8 @@ from facecluster.library.refer import called
 from facecluster.text import fold, many, printable, some
 
 if TYPE_CHECKING:  # NumPy and OpenCV are loaded when there is work to do
-    from facecluster.durable.own_files import Link, ResultFolder
+    from facecluster.durable.links import Link
+    from facecluster.durable.own_files import Holding, ResultFolder
     from facecluster.formats.clusters_json import Texts
     from facecluster.render.montage import Montage
     from facecluster.result import Person, Result
@@ -50,7 +51,7 @@ def write_result(
     forget: Collection[str] = (),
     forget_people: Collection[str] = (),
     texts: Texts | None = None,
-) -> None:
+) -> Holding:
     """Write the folders of photos, the montages, and clusters.json.
 
     The record comes last: where this is cut short, the earlier one is still there, and the next call, whatever its
@@ -74,6 +75,9 @@ def write_result(
         forget_people: ids of people of whom no copy stays in their folders, though the result does not know its photo
             any more.
         texts: see `clusters_json.to_json`.
+
+    Returns:
+        How the folders hold photos.
 
     Raises:
         OutputError: the folder cannot be written, or holds files of the user's under names that are needed.
@@ -125,6 +129,7 @@ def write_result(
         )
     folder.write(CLUSTERS, (piece.encode("ascii") for piece in to_json(result, texts)))
     folder.finish(mark)
+    return folder.holding(link)
 
 
 def _tell_of_evaded(paths: Sequence[str], directory: Path) -> None:

@@ -27,7 +27,7 @@ from facecluster.text import fold, printable
 if TYPE_CHECKING:  # NumPy is loaded when there is work to do
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from facecluster.durable.own_files import Link
+    from facecluster.durable.links import Link
     from facecluster.identity.boxes import Main
     from facecluster.library.forget import Target
     from facecluster.library.forget_sights import Doubt

@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from facecluster.durable.lock import hold
-from facecluster.durable.own_files import ResultFolder
+from facecluster.durable.own_files import Holding, ResultFolder
 from facecluster.durable.own_list import RESULT_MARKER
 from facecluster.durable.whole_file import cannot_write
 from facecluster.errors import DecisionsLackError, FaceclusterError, OutputError, TableError, UsageError
@@ -306,7 +306,7 @@ class Held:
         forget: Collection[str] = (),
         jobs: int = -1,
         progress: bool = False,
-    ) -> None:
+    ) -> Holding:
         """Write who is who: folders and montages of the people who changed, and last of all clusters.json.
 
         Args:
@@ -317,12 +317,15 @@ class Held:
             jobs: threads; -1 is one a core.
             progress: show a bar on stderr where that is a terminal.
 
+        Returns:
+            How the folders hold photos.
+
         Raises:
             OutputError: the folder cannot be written, or holds files of the user's under names that are needed.
         """
         from facecluster.library.folders import write_result
 
-        write_result(
+        holding = write_result(
             result,
             self.directory,
             pictures=pictures
@@ -338,6 +341,7 @@ class Held:
             texts=self._texts,
         )
         self.result = result
+        return holding
 
 
 def _folder(source: str) -> Path:

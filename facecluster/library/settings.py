@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Any
 from facecluster.identity.gate import Limits
 
 if TYPE_CHECKING:  # NumPy is loaded when there is work to do
-    from facecluster.durable.own_files import Link
+    from facecluster.durable.links import Link
     from facecluster.identity.rules import Rules, SamePhotoRule
     from facecluster.options import EncodeOptions
     from facecluster.result import ResultSettings
     from facecluster.table import Settings
 
-LINK: Link = "copy"
+LINK: Link = "auto"
 """How the folders of a new library hold photos."""
+_LINK_BEFORE: Link = "copy"
+"""How those of a library do that does not say it: the default of its time."""
 
 
 @dataclass(frozen=True)
@@ -109,8 +111,7 @@ def _before(earlier: ResultSettings, encoder: str) -> dict[str, Any]:
     from facecluster.identity.rules import MIN_SAMPLES
 
     used = usual()
-    if earlier.link is not None:
-        used["link"] = earlier.link
+    used["link"] = earlier.link or _LINK_BEFORE
     if earlier.rules is not None:
         rules = earlier.rules
         used |= vars(rules.limits)
