@@ -26,3 +26,9 @@ def _messages() -> None:
     logger = logging.getLogger("facecluster")
     logger.setLevel(logging.NOTSET)
     logger.handlers = []
+
+
+@pytest.fixture(autouse=True)
+def _settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep to what a test says, whatever settings the person who runs it has in a file."""
+    monkeypatch.setenv("FACECLUSTER_CONFIG", "")

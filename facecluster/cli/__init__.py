@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from facecluster import __version__
-from facecluster.errors import FaceclusterError
+from facecluster.errors import FaceclusterError, UsageError
 from facecluster.text import printable
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class _Verbs(click.Group):
     """The verbs, and what becomes of their errors."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(VERBS)
+        return [*VERBS]  # `list` is a verb of ours, once its file is imported
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in VERBS:
@@ -71,18 +71,30 @@ class _Verbs(click.Group):
         command = getattr(importlib.import_module(f"{__name__}.{file}"), name)
         if not isinstance(command, click.Command):
             raise TypeError(f"{__name__}.{file}.{name}: expected a click.Command, got {command!r}")
-        return command
+        from facecluster.cli.config import with_options
+
+        return with_options(command)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name, command, others = super().resolve_command(ctx, args)
+        if name is not None and command is not None and not ctx.resilient_parsing:
+            from facecluster.cli.config import configured
+
+            command = configured(ctx, name, command, others)
+        return name, command, others
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl(list(VERBS.items()))
+            formatter.write_dl([*VERBS.items()])
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             result = super().invoke(ctx)
             sys.stdout.flush()  # here, where a full disk can still be told
         except FaceclusterError as error:
-            _end(ctx, f"error: {error}", error.exit_code)
+            _end(ctx, f"error: {error}{_about_files(ctx, error)}", error.exit_code)
         except KeyboardInterrupt:
             _end(ctx, "interrupted", 130)
         except OSError as error:
@@ -96,6 +108,13 @@ class _Verbs(click.Group):
             file = "" if error.filename is None else f"{error.filename}: "
             _end(ctx, f"error: {file}{error.strerror}", 1)
         return result
+
+
+def _about_files(ctx: click.Context, error: FaceclusterError) -> str:
+    """Name the settings of files that arguments may not fit."""
+    from facecluster.cli.config import told_of
+
+    return told_of(ctx) if isinstance(error, UsageError) else ""
 
 
 def _end(ctx: click.Context, message: str, exit_code: int) -> NoReturn:

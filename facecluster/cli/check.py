@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from facecluster.cli.config import is_typed
 from facecluster.cli.encode import Request, find, photo_options, progress
 from facecluster.cli.sources import warn_if_outdated
 from facecluster.errors import FaceclusterError, OutputError, PhotoError, UsageError
@@ -181,8 +182,8 @@ def _tables(
         return paths, encode_each(paths, EncodeOptions(**request.chosen), jobs=request.jobs)
     if len(request.paths) > 1:
         raise UsageError(f"{files[0]}: a face table is checked alone; leave the other paths out")
-    if request.chosen:
-        options = ", ".join(f"--{name.replace('_', '-')}" for name in request.chosen)
+    if typed := [name for name in request.chosen if is_typed(name)]:  # those of a file are for photos
+        options = ", ".join(f"--{name.replace('_', '-')}" for name in typed)
         raise UsageError(
             f"{files[0]}: its faces are not looked for again; leave {options} out, or give photos"
         )

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from facecluster.cli.config import tell_remembered
 from facecluster.cli.parameters import FLAGS, FloatRange, Folder
 from facecluster.cli.sources import warn_if_outdated
 from facecluster.cli.summary import cost, print_result, some_people, summary
@@ -153,7 +154,12 @@ def library_options(function: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("-j", "--jobs", type=click.IntRange(min=-1), default=-1, help="Threads.  [default: one a core]")
 @click.option("--json", "as_json", is_flag=True, help=f"Print {CLUSTERS}, as a pipe gets it anyway.")
 @click.option("-q", "--quiet", is_flag=True, help="Neither progress nor summary.")
-@click.option("-v", "--verbose", is_flag=True, help="Say which distances and limits were used.")
+@click.option(
+    "-v",
+    "--verbose",
+    is_flag=True,
+    help="Say which distances and limits were used, and where each setting is from.",
+)
 def command(
     file: str | None,
     encodings: str | None,
@@ -207,6 +213,7 @@ def tell(built: Built, output: Path, *, as_json: bool, quiet: bool, verbose: boo
         click.echo(
             "used: " + ", ".join(f"{k} {v}" for k, v in used.items() if not hasattr(v, "__dict__")), err=True
         )
+        tell_remembered(built.chosen.remembered)
     print_result(built.result, as_json=as_json)
     if built.nameless:
         click.echo(f"no decision gives these names any more: {some_people(built.nameless)}", err=True)

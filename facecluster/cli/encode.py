@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from facecluster.cli.config import tell_remembered
 from facecluster.cli.parameters import FloatRange
 from facecluster.encoding.keep import Keep
 from facecluster.errors import UsageError
@@ -152,7 +153,7 @@ _OUTPUT = [
         "-v",
         "--verbose",
         is_flag=True,
-        help="Name every unreadable photo, and every one with faces that fail --check.",
+        help="Name every unreadable photo, every one with faces that fail --check, and where each setting is from.",
     ),
 ]
 
@@ -274,7 +275,7 @@ def encode(request: Request, output: Path | None) -> FaceTable:
     """
     from facecluster.encoding.pipeline import encode_photos
     from facecluster.formats.face_table import check_output
-    from facecluster.library.settings import encoding_of, settings_in
+    from facecluster.library.settings import encoding_of, remembered_encoding, settings_in
 
     start = time.monotonic()
     if request.quiet:
@@ -282,7 +283,10 @@ def encode(request: Request, output: Path | None) -> FaceTable:
     if output is not None:
         check_output(output)
     paths = find(request)
-    options = encoding_of(dict(request.chosen), settings_in(output))
+    chosen, earlier = dict(request.chosen), settings_in(output)
+    options = encoding_of(chosen, earlier)
+    if request.verbose and not request.quiet:
+        tell_remembered(remembered_encoding(chosen, earlier), "face table")
     with progress(len(paths), quiet=request.quiet) as bar:
         encoded = encode_photos(
             paths,

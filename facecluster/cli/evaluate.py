@@ -14,6 +14,7 @@ from click.core import ParameterSource
 
 from facecluster.cli.cluster import cluster_options
 from facecluster.cli.labels import label_face_option
+from facecluster.cli.parameters import FLAGS
 from facecluster.cli.sources import read_table
 from facecluster.errors import FaceclusterError, UsageError
 from facecluster.formats.labels_csv import Labels
@@ -43,8 +44,6 @@ _log = logging.getLogger(__name__)
 
 _N_LISTED = 3
 """Rows of labels without a face that the summary names."""
-_OWN = {"source", "labels_from", "which", "encodings", "number", "as_json", "quiet"}
-"""Parameters that are not about clustering."""
 
 
 @click.command("evaluate")
@@ -153,11 +152,11 @@ def command(
 
 
 def _given(ctx: click.Context) -> str:
-    """Name the options of clustering that the user gave."""
+    """Name the options of clustering on the command line; those of a file are for face tables."""
     return ", ".join(
         (parameter.opts if ctx.params.get(str(parameter.name)) is not False else parameter.secondary_opts)[0]
         for parameter in ctx.command.params
-        if parameter.name not in _OWN
+        if parameter.name in (*FLAGS, "gate")
         and ctx.get_parameter_source(parameter.name) == ParameterSource.COMMANDLINE
     )
 

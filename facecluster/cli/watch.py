@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from facecluster.cli.cluster import cluster_options
+from facecluster.cli.config import tell_remembered
 from facecluster.cli.encode import Request, photo_options, progress
 from facecluster.cli.parameters import FloatRange, Folder
 from facecluster.errors import FaceclusterError, UsageError
@@ -92,6 +93,7 @@ def _folder_options(function: Callable[..., Any]) -> Callable[..., Any]:
 @click.option(
     "--json", "as_json", is_flag=True, help="Print a line of JSON an event, as a pipe gets it anyway."
 )
+@click.option("-v", "--verbose", is_flag=True, help="Say which settings are used, and where each is from.")
 def command(
     request: Request,
     choices: Choices,
@@ -101,6 +103,7 @@ def command(
     once: bool,
     settle: float,
     as_json: bool,
+    verbose: bool,
 ) -> None:
     """Encode and place photos as they arrive in folders, and tell of them.
 
@@ -124,6 +127,8 @@ def command(
         jobs=request.jobs,
         progress=lambda n: _bar(n, request),
     ) as watch:
+        if verbose and not request.quiet:
+            tell_remembered(watch.remembered)
         arrivals = Arrivals(folders, watch.paths, watch.since, settle)
         looks = reports(folders, directory, arrivals, settle, lambda: watch.is_due)
         for _ in moments(arrivals, settle) if once else looks:

@@ -39,7 +39,7 @@ from facecluster.library import pending
 from facecluster.library.held import Held
 from facecluster.library.layout import CLUSTERS, PENDING, TABLE, TOLD
 from facecluster.library.pending import Batch, Notes, Notice, ToTell
-from facecluster.library.settings import Choices, encoding_of
+from facecluster.library.settings import Choices, choose, encoding_of, remembered_encoding
 from facecluster.library.update import Standing
 from facecluster.options import EncodeOptions
 from facecluster.render.events import events, faces_of
@@ -135,6 +135,13 @@ class Watch:
                 self.write()
         finally:
             self._lock.__exit__(None, None, None)
+
+    @property
+    def remembered(self) -> dict[str, Any]:
+        """Settings that are as last time and not the default, by field of `Choices` and of `EncodeOptions`."""
+        result = self._library.result
+        chosen = choose(self._choices, None if result is None else result.settings, self._options.encoder)
+        return remembered_encoding(self._encoding, self._settings) | chosen.remembered
 
     @property
     def paths(self) -> set[str]:
