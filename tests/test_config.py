@@ -335,6 +335,7 @@ def test_arguments_that_do_not_fit_a_file_name_it(faces: Path, tmp_path: Path) -
         "facecluster: error: --prune lets go what --keep-missing keeps; give one of them\n"
         f"  keep-missing = true stands in {file}\n"
     )
+    assert "stands in" not in wrong("run", "-o", tmp_path / "people", FACECLUSTER_CONFIG=str(file))
     assert "give one" not in run(*arguments, "--no-keep-missing", FACECLUSTER_CONFIG=str(file)).output
 
 
