@@ -64,7 +64,7 @@ _ONCE_IN = {
 """The same, of one verb."""
 _NOT_IN_LIBRARY = {"exec": "a library may come from somebody else, and this runs a program"}
 """Settings that do not count in a library's own file, and why."""
-_PLACES = {"FILE", "DIR", "CSV", "RESULT"}
+_PLACES = {"FILE", "DIR", "CSV", "RESULT", "LIBRARY"}
 """Words of a metavar that stand for a path."""
 _META = "facecluster.settings"
 
