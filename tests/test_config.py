@@ -218,6 +218,31 @@ def test_paths_are_relative_to_the_file(faces: Path, tmp_path: Path, monkeypatch
     assert (tmp_path / "people" / "clusters.json").exists()
 
 
+@pytest.mark.parametrize(
+    ("verb", "keys"),
+    [
+        ("encode", {"output", "encodings", "dataset"}),
+        ("run", {"output", "dataset", "decisions"}),
+        ("cluster", {"output", "encodings", "decisions"}),
+        ("watch", {"into", "dataset", "decisions"}),
+        ("evaluate", {"encodings", "labels"}),
+        ("search", {"in", "faces", "labels", "table"}),
+        ("explain", {"image", "table"}),
+        ("check", {"annotate", "dataset"}),
+    ],
+)
+def test_which_options_are_paths(verb: str, keys: set[str], tmp_path: Path) -> None:
+    command = main.get_command(click.Context(main), verb)
+    assert command is not None
+    options = config._options(command)
+    placed = {
+        key
+        for key, option in options.items()
+        if not option.is_flag and config._place(option, "x", tmp_path) != "x"
+    }
+    assert placed - {"config"} == keys
+
+
 def test_words_that_are_no_paths_stay_words(faces: Path, tmp_path: Path) -> None:
     user = str(write(tmp_path / "user.toml", '[list]\nlabels = "folder"\n'))
     found = done("list", faces, FACECLUSTER_CONFIG=user)
@@ -335,6 +360,7 @@ def test_arguments_that_do_not_fit_a_file_name_it(faces: Path, tmp_path: Path) -
         "facecluster: error: --prune lets go what --keep-missing keeps; give one of them\n"
         f"  keep-missing = true stands in {file}\n"
     )
+    assert "stands in" not in wrong("run", "-o", tmp_path / "people", FACECLUSTER_CONFIG=str(file))
     assert "give one" not in run(*arguments, "--no-keep-missing", FACECLUSTER_CONFIG=str(file)).output
 
 

@@ -111,10 +111,10 @@ class _Verbs(click.Group):
 
 
 def _about_files(ctx: click.Context, error: FaceclusterError) -> str:
-    """Name the settings of files that arguments may not fit."""
+    """Say which of the options that do not fit stand in a file, as nobody sees it on the line."""
     from facecluster.cli.config import told_of
 
-    return told_of(ctx) if isinstance(error, UsageError) else ""
+    return told_of(ctx, str(error)) if isinstance(error, UsageError) else ""
 
 
 def _end(ctx: click.Context, message: str, exit_code: int) -> NoReturn:

@@ -64,7 +64,7 @@ _ONCE_IN = {
 """The same, of one verb."""
 _NOT_IN_LIBRARY = {"exec": "a library may come from somebody else, and this runs a program"}
 """Settings that do not count in a library's own file, and why."""
-_PLACES = {"FILE", "DIR", "CSV", "RESULT"}
+_PLACES = {"FILE", "DIR", "CSV", "RESULT", "LIBRARY"}
 """Words of a metavar that stand for a path."""
 _META = "facecluster.settings"
 
@@ -77,11 +77,13 @@ class Setting:
         key: the option's long name, without dashes.
         value: as click takes it from a command line, or true or false.
         file: where it stands.
+        options: how the option may be written on the command line.
     """
 
     key: str
     value: Any
     file: Path
+    options: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -336,7 +338,7 @@ def _of_table(
             option.type_cast_value(line, text)
         except click.BadParameter as error:
             raise UsageError(f"{where} = {_shown(value)}: {error.message}") from error
-        found[parameter] = Setting(key, text, file)
+        found[parameter] = Setting(key, text, file, (*option.opts, *option.secondary_opts))
     return found
 
 
@@ -493,10 +495,15 @@ def _say(key: str, value: object, source: str) -> None:
     click.echo(printable(f"{key} {text} ({source})"), err=True)
 
 
-def told_of(ctx: click.Context) -> str:
-    """Name the settings of files, for an error that they may be the reason of; "": there are none."""
+def told_of(ctx: click.Context, message: str) -> str:
+    """Say of the options that an error names which of them stand in a file; "": none."""
     used: _Used | None = ctx.meta.get(_META)
     if used is None:
         return ""
-    lines = [f"\n  {one.key} = {_shown(one.value)} stands in {one.file}" for one in used.settings.values()]
+    named = set(re.findall(r"(?<!\S)--?\w[\w-]*", message))
+    lines = [
+        f"\n  {one.key} = {_shown(one.value)} stands in {one.file}"
+        for one in used.settings.values()
+        if not named.isdisjoint(one.options)
+    ]
     return "".join(lines)
