@@ -17,7 +17,8 @@ from facecluster.durable.links import Link
 from facecluster.durable.own_files import ResultFolder
 from facecluster.errors import OutputError
 from facecluster.formats import face_table
-from facecluster.library.folders import _is_of_photos, plan, write_result
+from facecluster.library.folders import write_result
+from facecluster.library.plan import plan, plan_photos
 from facecluster.render import montage as montage_module
 from facecluster.result import Box, Counts, Person, PersonFace, Pose, Result, UnclusteredFace
 
@@ -52,7 +53,7 @@ def write(root: Path, result: Result, link: Link = "copy") -> int:
     originals = [face.photo for person in result.people for face in person.faces]
     originals += [face.photo for face in result.unclustered]
     folder = ResultFolder(root, originals)
-    planned, _ = plan(result, folder.foreign(_is_of_photos), copies=folder.last_copies())
+    planned, _ = plan_photos(result, folder, "copy")
     montages = [f"{person.id}_montage.jpg" for person in result.people]
     entries = folder.prepare(["clusters.json", *montages], planned if link != "none" else {}, link)
     folder.write("clusters.json", [b"{", b"}"])
@@ -72,7 +73,12 @@ def files(root: Path) -> list[str]:
 
 
 def snapshot(root: Path) -> dict[str, bytes]:
-    return {name: (root / name).read_bytes() for name in files(root)}
+    """What is in every file; of a sheet of everybody, whose cells may be copied, what it says that they are."""
+
+    def content(path: Path) -> bytes:
+        return Image.open(path).info["comment"] if path.name.startswith("index") else path.read_bytes()
+
+    return {name: content(root / name) for name in files(root)}
 
 
 @pytest.fixture
@@ -457,7 +463,7 @@ def test_list_that_names_files_elsewhere_removes_nothing(path: str, photos: Path
 
 def test_list_of_a_newer_facecluster_is_not_guessed_at(photos: Path, tmp_path: Path) -> None:
     write(tmp_path, result_of([photos / "x/a.jpg"]))
-    (tmp_path / ".facecluster-files.jsonl").write_text('{"format": 2}\n')
+    (tmp_path / ".facecluster-files.jsonl").write_text('{"format": 3}\n')
     with pytest.raises(OutputError, match="newer facecluster"):
         write(tmp_path, result_of())
 

@@ -15,6 +15,7 @@ from facecluster.render.montage import (
     arrange,
     cover_of,
     is_made_of,
+    looks_like,
     make_montage,
     read_tiles,
     retitle,
@@ -214,6 +215,13 @@ def test_name_is_in_the_heading_and_changes_nothing_below(tmp_path: Path) -> Non
     before, after = (np.asarray(Image.open(io.BytesIO(jpeg))).astype(int) for jpeg in (first.jpeg, last.jpeg))
     assert before.shape == after.shape
     assert np.abs(before - after).mean() < 0.5  # grey values, after 43 names
+    assert looks_like(first.jpeg, last.jpeg)
+    assert not looks_like(first.jpeg, anna)
+    drawn = Image.open(io.BytesIO(first.jpeg))
+    drawn.paste((0, 0, 0), (40, 100, 120, 104))
+    file = io.BytesIO()
+    drawn.save(file, "JPEG", quality=95)
+    assert not looks_like(first.jpeg, file.getvalue())
 
 
 @pytest.mark.parametrize("key", ["", "1:2:3", "nothing"])

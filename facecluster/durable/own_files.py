@@ -14,6 +14,7 @@ import logging
 import os
 import shutil
 import stat
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -22,7 +23,7 @@ from pathlib import Path, PurePath
 from typing import BinaryIO
 
 from facecluster.durable.links import KINDS, Kind, Link, is_possible, make_link
-from facecluster.durable.own_list import Entry, OwnList, last_write, record_of
+from facecluster.durable.own_list import Entry, OwnList, last_write, moved, record_of
 from facecluster.durable.whole_file import PART, cannot_write, part_of, whole_file
 from facecluster.errors import OutputError, PhotoError
 from facecluster.text import many, printable, some
@@ -142,6 +143,50 @@ class ResultFolder:
         )  # of hard links, some may have become copies
         return next((link for link in links if link in kinds), "none")
 
+    def held(self) -> set[str]:
+        """Names of the files and folders here that are ours, or in which something of ours is."""
+        return {entry.path.partition("/")[0] for entry in (*self._own.values(), *self._kept)}
+
+    def rename(self, old: str, new: str) -> bool:
+        """Give a file or folder another name, with all that is in it, the user's files too.
+
+        Args:
+            old: its name.
+            new: of nothing else here.
+
+        Returns:
+            Whether it has it now: a folder in which an original lies stays, and what the system does not let go, as a
+            program has it open.
+
+        Raises:
+            OutputError: disk full, no permission.
+        """
+        if any(moved(path, old, new) for path in self._originals):
+            return False
+        try:
+            self._list.append({"begun": None if self._scope is None else [old, new]})
+            self._list.rename(old, new, done=False)
+        except OSError as error:
+            raise cannot_write(self.root, error) from error
+        try:
+            (self.root / old).rename(self.root / new)
+        except OSError:
+            return False
+        try:
+            self._list.rename(old, new, done=True)
+        except OSError as error:
+            raise cannot_write(self.root, error) from error
+
+        def renamed(entry: Entry) -> Entry:
+            there = moved(entry.path, old, new)
+            return entry if there is None else replace(entry, path=there)
+
+        self._own = {(entry := renamed(was)).path: entry for was in self._own.values()}
+        self._kept = [renamed(entry) for entry in self._kept]
+        self._parted = {renamed(entry) for entry in self._parted}
+        self._is_folder.pop(old, None)
+        return True
+
     def foreign(self, of_photos: Callable[[str], bool]) -> dict[str, set[str]]:
         """Names, by folder of photos, that are not ours to replace.
 
@@ -160,8 +205,9 @@ class ResultFolder:
                         f"{folder}: a link, not a folder of ours; move it away, or choose another folder"
                     )
                 if folder.is_dir():
-                    names[folder.name] = {
-                        name for name in os.listdir(folder) if f"{folder.name}/{name}" not in self._own
+                    composed = unicodedata.normalize("NFC", folder.name)  # some file systems take names apart
+                    names[composed] = {
+                        name for name in os.listdir(folder) if f"{composed}/{name}" not in self._own
                     }
         return names
 
@@ -290,15 +336,15 @@ class ResultFolder:
             raise cannot_write(self.root, error) from error
         self._own[name] = entry
 
-    def claim_same(self, name: str, content: bytes, *, key: str) -> None:
-        """Count a file as ours that holds what would be written anyway.
+    def claim_if(self, name: str, is_ours: Callable[[bytes], bool], *, key: str) -> None:
+        """Count a file as ours whose content says so.
 
         Raises:
             OutputError: it cannot be read, disk full, no permission.
         """
         path = self.root / name
         try:
-            if path.is_symlink() or not path.is_file() or path.read_bytes() != content:
+            if path.is_symlink() or not path.is_file() or not is_ours(path.read_bytes()):
                 return
         except OSError as error:
             raise cannot_write(path, error) from error

@@ -8,6 +8,8 @@ JSON lines, the last of a path counts:
   what the file was until then, as the process may have been killed between the two. A line without "was" is from a
   list that was written as a whole, or from an older version: it counts beside earlier ones of its path.
 - ``{"gone": "a.jpg", "key": ""}``: it is not there any more; with a key it could not be made of that.
+- ``{"renamed": ["a", "b"]}``: what is ours is about to be moved from the one name to the other: a file, or a folder
+  with all that is in it. It counts at both names until a line with "done": true says that it was moved.
 - ``{"begun": ["a.jpg"]}``: these files and folders are about to change; null: any.
 - ``{"done": "mark"}``: all that was begun is done; the mark is the caller's.
 """
@@ -16,7 +18,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,8 +26,8 @@ from facecluster.durable.links import Kind
 from facecluster.durable.whole_file import whole_file
 from facecluster.errors import OutputError
 
-FORMAT = 1
-"""Of the list of our files."""
+FORMAT = 2
+"""Of the list of our files; a list of format 1 has no renamed files."""
 
 RESULT_MARKER = ".facecluster-files.jsonl"
 """The list of our files. It marks a folder of results, which is not searched for photos unless it is named itself."""
@@ -131,9 +133,16 @@ class OwnList:
         self._n_lines_whole = 0
         lines = content.splitlines()
         self._n_lines = len(lines)
+        self._version = FORMAT if self._is_new else 1
+        wanted = None if self._names is None else self._names | _earlier_names(lines, self._names)
         for line in lines:
-            if self._names is None or not _is_about_others(line, self._names):
+            if wanted is None or not _is_about_others(line, wanted):
                 self._take(_record(line))
+        if self._names is not None:
+            for path in {*self.candidates, *self.absent}:
+                if path.partition("/")[0] not in self._names:
+                    self.candidates.pop(path, None)
+                    self.absent.pop(path, None)
         for line in reversed(lines):
             match _record(line):
                 case {"path": str(path)} if _is_inside(path):
@@ -176,6 +185,17 @@ class OwnList:
         )
         self.append({**record_of(entry), "was": before})
 
+    def rename(self, old: str, new: str, *, done: bool) -> None:
+        """Say that a file or folder of ours is about to get another name, or that it has it.
+
+        Raises:
+            OSError: disk full, no permission.
+        """
+        upgrade = [{"format": FORMAT, "lines": self._n_lines_whole}] if self._version < FORMAT else []
+        record: dict[str, object] = {"renamed": [old, new], **({"done": True} if done else {})}
+        self.append(*upgrade, record)
+        self._version = FORMAT
+
     def write_anew(self, entries: Iterable[Entry], absent: Mapping[str, str]) -> None:
         """Replace the list by what still counts.
 
@@ -207,6 +227,7 @@ class OwnList:
             file.writelines(map(line, records))
         self._is_new = self._is_torn = False
         self._n_lines = self._n_lines_whole = len(records)
+        self._version = FORMAT
 
     def _take(self, record: Any) -> None:
         """Add what a line says; a torn or strange one describes no file of ours."""
@@ -216,8 +237,10 @@ class OwnList:
                     f"{self._root}: written by a newer facecluster (list of files in format {version}, this one "
                     f"knows {FORMAT}); upgrade, or choose another folder"
                 )
-            case {"format": int(), "lines": int(n_lines)}:
-                self._n_lines_whole = n_lines
+            case {"format": int(version), "lines": int(n_lines)}:
+                self._n_lines_whole, self._version = n_lines, max(self._version, version)
+            case {"renamed": [str(old), str(new)]} if _is_inside(old) and _is_inside(new):
+                self._rename(old, new, done=record.get("done") is True)
             case {"gone": str(path)} if _is_inside(path):
                 self.candidates.pop(path, None)
                 self.absent.pop(path, None)
@@ -232,6 +255,24 @@ class OwnList:
                     self.absent.pop(path, None)
             case _:
                 return
+
+    def _rename(self, old: str, new: str, *, done: bool) -> None:
+        """Have files count at another name, and no more at the one before where they were moved."""
+        for path, entries in list(self.candidates.items()):
+            if (there := moved(path, old, new)) is not None:
+                self.candidates.setdefault(there, [])
+                here = [replace(entry, path=there) for entry in entries]
+                self.candidates[there] = [*dict.fromkeys((*self.candidates[there], *here))]
+                self.absent.pop(there, None)
+                if done:
+                    del self.candidates[path]
+
+
+def moved(path: str, old: str, new: str) -> str | None:
+    """Where a file is once a file or folder got another name; None where it is neither that nor in there."""
+    if path != old and not path.startswith(f"{old}/"):
+        return None
+    return new + path[len(old) :]
 
 
 def record_of(entry: Entry) -> dict[str, object]:
@@ -263,6 +304,17 @@ def _entries(record: dict[str, Any]) -> Iterator[Entry]:
                     yield Entry(path, kind, source, size_was, mtime_was, digest, key)
             digest, key = str(record.get("digest", "")), str(record.get("key", ""))
             yield Entry(path, kind, source, size, mtime_ns, digest, key)
+
+
+def _earlier_names(lines: Iterable[bytes], names: Collection[str]) -> frozenset[str]:
+    """Names, of a list that is read in part, that files of some names had before: their lines count, too."""
+    renamed = [_record(line) for line in lines if line.startswith(b'{"renamed": ')]
+    found = set[str]()
+    for record in reversed(renamed):
+        match record:
+            case {"renamed": [str(old), str(new)]} if new in names or new in found:
+                found.add(old)
+    return frozenset(found)
 
 
 def _is_about_others(text: bytes, names: frozenset[str]) -> bool:

@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 import shlex
-from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from facecluster.durable.own_files import NAME_BYTES
-from facecluster.library.layout import CLUSTERS
+from facecluster.library.layout import CLUSTERS, UNCLUSTERED, index_sheet, montage_of
+from facecluster.library.plan import (
+    ALL,
+    Extent,
+    extent_of,
+    mark_of,
+    names_of,
+    plan,
+    plan_photos,
+    rename_folders,
+)
 from facecluster.library.refer import called
-from facecluster.text import fold, many, printable, some
+from facecluster.text import many, printable, some
 
 if TYPE_CHECKING:  # NumPy and OpenCV are loaded when there is work to do
+    import numpy as np
+    from numpy.typing import NDArray
+
     from facecluster.durable.links import Link
     from facecluster.durable.own_files import Holding, ResultFolder
     from facecluster.formats.clusters_json import Texts
@@ -29,8 +40,6 @@ if TYPE_CHECKING:  # NumPy and OpenCV are loaded when there is work to do
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
-
-_MONTAGE = "_montage.jpg"
 
 _N_NAMED = 3
 """Photos or people that a message names."""
@@ -90,31 +99,42 @@ def write_result(
     check_ids(result)
     threads = jobs if jobs > 0 else os.cpu_count() or 1
     placed = {face.photo for person in result.people for face in person.faces}
-    mark = _mark(result, link, placed)
-    extent = _extent(result, directory, mark, changed, {*forget, *forget_people})
+    mark = mark_of(result, link, placed)
+    extent = extent_of(result, directory, mark, changed, {*forget, *forget_people})
     folder = open_folder(result, directory, pictures, extent, placed)
+    rename_folders(result, folder, extent)
     if (
         link != "none" and folder.has(CLUSTERS) and not last_write(folder.root).mark
     ):  # the list of ours was lost
         folder.claim_photos(plan(result, {}, extent)[0], link)
     layout = lay_out(result, folder, pictures=pictures, link=link, extent=extent)
-    if taken := [person for person in layout.remade if folder.is_taken(montage_of(person.id))]:
-        for person, montage in _montages(taken, pictures, threads):
-            if montage.jpeg is not None:
-                folder.claim_same(montage_of(person.id), montage.jpeg, key=montage.key)
+    taken = [person for person in layout.remade if folder.is_taken(montage_of(person))]
+    if taken or layout.taken:
+        _claim(taken, layout, pictures, folder, threads)
         layout = lay_out(result, folder, pictures=pictures, link=link, extent=extent)
     _tell_of_evaded([path for path in layout.evaded if not folder.has(path)], directory)
-    entries = folder.prepare(
-        layout.files, layout.photos, link, keep=layout.kept, forget=forget, empty=forget_people
-    )
+    if layout.taken:
+        _log.warning(
+            "%s: not written by facecluster, so it stays, and the sheet of everybody has no such page; move it away, "
+            "then type: facecluster cluster %s -o %s",
+            printable(f"{directory}/{layout.taken[0]}"), *2 * [shlex.quote(str(directory))],
+        )  # fmt: skip
+    empty = names_of(forget_people, folder)
+    entries = folder.prepare(layout.files, layout.photos, link, keep=layout.kept, forget=forget, empty=empty)
     n_placed = folder.place(_track(entries, "photos", progress))
     without = list(layout.without)
-    for person, montage in _montages(_track(layout.remade, "montages", progress), pictures, threads):
-        if montage.jpeg is None:
-            without.append(person)
-            folder.leave_out(montage_of(person.id), montage.key)
-        else:
-            folder.write(montage_of(person.id), [montage.jpeg], key=montage.key)
+    montages = _montages(_track(layout.remade, "montages", progress), pictures, folder, layout.same, threads)
+    for sheet in layout.sheets:
+        covers: dict[str, NDArray[np.uint8] | None] = {}
+        for person, montage in islice(montages, sum(person.id in layout.fresh for person in sheet.people)):
+            covers[person.id] = montage.cover
+            if montage.jpeg is None:
+                without.append(person)
+                folder.leave_out(montage_of(person), montage.key)
+            else:
+                folder.write(montage_of(person), [montage.jpeg], key=montage.key)
+        if sheet.name in layout.files:
+            folder.write(sheet.name, [_sheet(sheet, covers, folder)], key=sheet.key)
     if extent.names is None:  # all photos
         wanted = placed.union(face.photo for face in result.unclustered)
     else:
@@ -169,32 +189,17 @@ def _tell_of_unread(photos: Iterable[str], directory: Path) -> None:
 
 def n_montages(result: Result, directory: Path) -> int:
     """Count the people whose montage is there."""
-    return sum((directory / montage_of(person.id)).is_file() for person in result.people)
-
-
-def montage_of(person: str) -> str:
-    """Name a person's montage, by id."""
-    return f"{person}{_MONTAGE}"
+    return sum((directory / montage_of(person)).is_file() for person in result.people)
 
 
 @dataclass(frozen=True)
-class Extent:
-    """How much of a folder is looked at.
+class Sheet:
+    """A sheet of everybody: its name, who is on it, the number of the first of them, and its key."""
 
-    Attributes:
-        people: ids of those whose folders and montages are; None: everybody's.
-        names: of files and folders that are; None: all.
-    """
-
-    people: frozenset[str] | None = None
-    names: frozenset[str] | None = None
-
-    def has(self, name: str) -> bool:
-        """Say whether a file or folder is looked at."""
-        return self.names is None or name in self.names
-
-
-_ALL = Extent()
+    name: str
+    people: tuple[Person, ...]
+    first: int
+    key: str
 
 
 @dataclass(frozen=True)
@@ -204,25 +209,36 @@ class Layout:
     Attributes:
         photos: the original by path in the folder.
         evaded: those of them that get another name than their own, because of a file of the user's.
-        remade: people whose montage is made.
+        remade: people whose montage is made, in the order of the result.
+        same: ids of those of them of whom only the name is another.
         without: people who have no montage, as it is known that it cannot be made.
-        files: names of what is written.
+        sheets: of everybody, in their order.
+        taken: names of sheets that files of the user's have.
+        files: names of what is written, clusters.json last.
         kept: names of what stays as it is until then.
     """
 
     photos: Mapping[str, str]
     evaded: tuple[str, ...]
     remade: tuple[Person, ...]
+    same: frozenset[str]
     without: tuple[Person, ...]
+    sheets: tuple[Sheet, ...]
+    taken: tuple[str, ...]
     files: tuple[str, ...]
     kept: frozenset[str]
+
+    @property
+    def fresh(self) -> frozenset[str]:
+        """Ids of those whose montage is made."""
+        return frozenset(person.id for person in self.remade)
 
 
 def open_folder(
     result: Result,
     directory: Path,
     others: Iterable[str],
-    extent: Extent = _ALL,
+    extent: Extent = ALL,
     placed: Collection[str] | None = None,
 ) -> ResultFolder:
     """Open the folder of a result, in which neither its photos nor `others` are removed.
@@ -241,7 +257,7 @@ def open_folder(
     originals = {*others, *placed, *(face.photo for face in result.unclustered)}
     if extent.names is None:
         return ResultFolder(directory, originals)
-    near = {face.photo for person in result.people if extent.has(person.id) for face in person.faces}
+    near = {face.photo for person in result.people if extent.holds(person.id) for face in person.faces}
     if extent.has(UNCLUSTERED):
         near |= {face.photo for face in result.unclustered}
     return ResultFolder(directory, originals, scope=extent.names, renamed=near)
@@ -251,82 +267,122 @@ def lay_out(
     result: Result, folder: ResultFolder, *, pictures: Mapping[str, Picture], link: Link, extent: Extent
 ) -> Layout:
     """Say what of a result goes where; see `write_result`."""
+    from facecluster.render.montage import is_made_of_faces, is_titled  # OpenCV is loaded where there is one
+
     photos, evaded = plan_photos(result, folder, link, extent)
     remade: list[Person] = []
+    same: list[str] = []
     without: list[Person] = []
     for person in result.people:
-        if extent.people is None or person.id in extent.people:
-            from facecluster.render.montage import is_made_of  # OpenCV is loaded where there is one
-
-            name = montage_of(person.id)
-            if not is_made_of(folder.key(name), person, pictures):
-                if not (folder.has(name) and _is_all_gone(person)):
-                    remade.append(person)
-            elif not folder.has(name):
-                without.append(person)
-    files = (*(montage_of(person.id) for person in remade), CLUSTERS)
-    kept = {CLUSTERS, *(montage_of(person.id) for person in result.people)} - set(files[:-1])
-    return Layout(photos, evaded, tuple(remade), tuple(without), files, frozenset(kept))
-
-
-def plan_photos(
-    result: Result, folder: ResultFolder, link: Link, extent: Extent = _ALL
-) -> tuple[dict[str, str], tuple[str, ...]]:
-    """Choose where photos go, as `plan` does, among the files that are there."""
-    if link == "none":
-        return {}, ()
-    return plan(result, folder.foreign(_is_of_photos), extent, folder.last_copies())
-
-
-def _extent(
-    result: Result, directory: Path, mark: str, changed: Collection[str] | None, forget: Collection[str]
-) -> Extent:
-    """Say how much of a folder is to be looked at; all of it where a write of all was cut short, or links differ."""
-    from facecluster.durable.own_list import last_write
-
-    if changed is None:
-        return _ALL
-    try:
-        last = last_write(directory)
-        there = os.listdir(directory)
-    except OSError:  # opening it says why
-        return _ALL
-    link = mark.partition(":")[0]
-    if last.unfinished is None or (last.mark and last.mark.partition(":")[0] != link):
-        return _ALL
-    people = {*changed, *(name.removesuffix(_MONTAGE) for name in last.unfinished if _is_of_people(name))}
-    if forget:
-        return Extent(frozenset(people))
-    ids = {person.id for person in result.people}
-    gone = {name for name in there if _is_of_people(name) and name.removesuffix(_MONTAGE) not in ids}
-    names = {CLUSTERS, *people, *map(montage_of, people), *gone}
-    if last.mark != mark or UNCLUSTERED in last.unfinished:
-        names.add(UNCLUSTERED)
-    return Extent(frozenset(people), frozenset(names))
+        if not extent.shows(person.id):
+            continue
+        name = montage_of(person)
+        key, there = folder.key(name), folder.has(name)
+        is_same = (person.id in extent.named and there) or is_made_of_faces(key, person, pictures)
+        if not is_same and there:
+            is_same = _is_all_gone(person)
+        if not is_titled(key, person) or not is_same:
+            remade.append(person)
+            if is_same:
+                same.append(person.id)
+        elif not there:
+            without.append(person)
+    sheets = _sheets(result)
+    fresh = {person.id for person in remade}
+    new = [
+        sheet.name
+        for sheet in sheets
+        if folder.key(sheet.name) != sheet.key or any(person.id in fresh for person in sheet.people)
+    ]
+    taken = tuple(name for name in new if folder.is_taken(name))
+    files = (*map(montage_of, remade), *(name for name in new if name not in taken), CLUSTERS)
+    montages = map(montage_of, result.people)
+    kept = {CLUSTERS, *montages, *(sheet.name for sheet in sheets)}
+    return Layout(
+        photos=photos,
+        evaded=evaded,
+        remade=tuple(remade),
+        same=frozenset(same),
+        without=tuple(without),
+        sheets=sheets,
+        taken=taken,
+        files=files,
+        kept=frozenset(kept),
+    )
 
 
-def _mark(result: Result, link: Link, placed: Collection[str]) -> str:
-    """How folders hold photos, and a digest of those of nobody: other marks mean other files there."""
-    if link == "none":
-        return f"{link}:"
-    photos = {face.photo for face in result.unclustered}.difference(placed)
-    digest = hashlib.sha256(b"\0".join(map(os.fsencode, sorted(photos))))
-    return f"{link}:{digest.hexdigest()[:32]}"
+def _sheets(result: Result) -> tuple[Sheet, ...]:
+    """The sheets of everybody, in the order of the result."""
+    from facecluster.render.index_sheet import PER_SHEET, key_of
+
+    sheets = []
+    for first in range(0, len(result.people), PER_SHEET):
+        people = result.people[first : first + PER_SHEET]
+        name = index_sheet(first // PER_SHEET + 1)
+        sheets.append(Sheet(name, people, first + 1, key_of(people, first + 1)))
+    return tuple(sheets)
+
+
+def _sheet(sheet: Sheet, covers: Mapping[str, NDArray[np.uint8] | None], folder: ResultFolder) -> bytes:
+    """Make a sheet of everybody; who has no new cover has that of the montage."""
+    from facecluster.render.index_sheet import make_sheet
+    from facecluster.render.montage import cover_of
+
+    def cover(person: Person) -> NDArray[np.uint8] | None:
+        if person.id in covers:
+            return covers[person.id]
+        try:
+            return cover_of((folder.root / montage_of(person)).read_bytes())
+        except OSError:
+            return None
+
+    earlier = (folder.root / sheet.name).read_bytes() if folder.has(sheet.name) else None
+    return make_sheet(sheet.people, sheet.first, cover, earlier=earlier, fresh=covers)
+
+
+def _claim(
+    people: Sequence[Person],
+    layout: Layout,
+    pictures: Mapping[str, Picture],
+    folder: ResultFolder,
+    threads: int,
+) -> None:
+    """Count the montages and sheets as ours that look as they would be made, as after the list of ours was lost."""
+    from facecluster.render.index_sheet import is_sheet
+    from facecluster.render.montage import looks_like
+
+    for person, montage in _montages(people, pictures, folder, (), threads):
+        if (jpeg := montage.jpeg) is not None:
+            folder.claim_if(montage_of(person), partial(looks_like, jpeg), key=montage.key)
+    for name in layout.taken:
+        folder.claim_if(name, is_sheet, key="")
 
 
 def _montages(
-    people: Iterable[Person], pictures: Mapping[str, Picture], threads: int
+    people: Iterable[Person],
+    pictures: Mapping[str, Picture],
+    folder: ResultFolder,
+    same: Collection[str],
+    threads: int,
 ) -> Iterator[tuple[Person, Montage]]:
     """Make montages in several threads (decoding is nearly all of it), a bounded number ahead of their use."""
     from collections import deque
 
-    from facecluster.render.montage import make_montage
+    from facecluster.render.montage import make_montage, retitle
+
+    def make(person: Person) -> Montage:
+        if person.id in same:
+            name = montage_of(person)
+            montage = retitle((folder.root / name).read_bytes(), folder.key(name), person)
+            if montage.jpeg is not None:
+                return montage
+        return make_montage(person, pictures)
 
     pool = ThreadPoolExecutor(threads)
     try:
         waiting = deque[Any]()
         for person in people:
-            waiting.append((person, pool.submit(make_montage, person, pictures)))
+            waiting.append((person, pool.submit(make, person)))
             if len(waiting) >= _BLOCK:
                 done, montage = waiting.popleft()
                 yield done, montage.result()
@@ -344,76 +400,6 @@ def _track(items: Sequence[_T], what: str, progress: bool) -> Iterable[_T]:
     return bar
 
 
-UNCLUSTERED = "unclustered"
-"""The folder of photos that have faces, none of them placed."""
-
-
-def plan(
-    result: Result,
-    foreign: Mapping[str, set[str]],
-    extent: Extent = _ALL,
-    copies: Mapping[str, str] = MappingProxyType({}),
-) -> tuple[dict[str, str], tuple[str, ...]]:
-    """Choose where each photo goes: into the folder of every person it shows, or into that of nobody.
-
-    Args:
-        result: who is who.
-        foreign: names that are taken, by folder.
-        extent: of the folders; of others no photo is placed.
-        copies: originals that are not there, by path of the copy that stays: the photo keeps its name.
-
-    Returns:
-        The original by path in the folder of results, and those of them that had to evade a name of the user's. Photos
-        of equal names get "-2", "-3" and so on behind the stem, in the order of their paths; case does not tell names
-        apart.
-    """
-    folders = {
-        person.id: {face.photo for face in person.faces} for person in result.people if extent.has(person.id)
-    }
-    if extent.has(UNCLUSTERED):
-        placed = (face.photo for person in result.people for face in person.faces)
-        folders[UNCLUSTERED] = {face.photo for face in result.unclustered}.difference(placed)
-    planned: dict[str, str] = {}
-    evaded: list[str] = []
-    for folder, photos in folders.items():
-        held = {
-            path: photo for path, photo in copies.items() if path.startswith(f"{folder}/") and photo in photos
-        }
-        planned |= held
-        names = {path.rpartition("/")[2] for path in held}
-        theirs = {fold(name) for name in foreign.get(folder, ()) if name not in names}
-        taken, tries = theirs | {fold(name) for name in names}, Counter[str]()
-        for photo in sorted(photos.difference(held.values())):
-            name = os.path.basename(photo)
-            free = name
-            while fold(free) in taken:
-                tries[fold(name)] += 1
-                free = _numbered(name, tries[fold(name)] + 1)
-            taken.add(fold(free))
-            planned[f"{folder}/{free}"] = photo
-            if fold(name) in theirs:
-                evaded.append(f"{folder}/{free}")
-    return planned, tuple(evaded)
-
-
 def _is_all_gone(person: Person) -> bool:
     """Whether none of a person's photos is where it was."""
     return not any(os.path.lexists(face.photo) for face in person.faces)
-
-
-def _is_of_photos(folder: str) -> bool:
-    """Whether a name is that of a folder of photos."""
-    return folder == UNCLUSTERED or _is_of_people(folder)
-
-
-def _is_of_people(name: str) -> bool:
-    """Whether a name is that of somebody's folder or montage, or might be."""
-    return name.startswith("person-")
-
-
-def _numbered(name: str, number: int) -> str:
-    """a.jpg, 2 -> a-2.jpg, no longer than a name may be."""
-    stem, ending = Path(name).stem, f"-{number}{Path(name).suffix}"
-    while len(os.fsencode(stem + ending)) > NAME_BYTES and stem:
-        stem = stem[:-1]
-    return stem + ending

@@ -24,7 +24,7 @@ from facecluster.formats import forgotten_jsonl
 from facecluster.formats.forgotten_jsonl import Place
 from facecluster.identity.boxes import Main
 from facecluster.library import undo_patches
-from facecluster.library.folders import montage_of, open_folder, plan_photos, write_result
+from facecluster.library.folders import open_folder, write_result
 from facecluster.library.forget import (
     Cleaned,
     CleanedTable,
@@ -46,7 +46,8 @@ from facecluster.library.forget_targets import (
 )
 from facecluster.library.held import Held
 from facecluster.library.labels import FOLDER
-from facecluster.library.layout import CLUSTERS, NOBODY_SHEET, TABLE, set_aside_in
+from facecluster.library.layout import CLUSTERS, NOBODY_SHEET, TABLE, is_montage, set_aside_in
+from facecluster.library.plan import names_of, plan_photos
 from facecluster.result import Result, columns
 from facecluster.table import FaceTable, Picture
 
@@ -404,8 +405,9 @@ def _count(opened: Opened, result: Result, cleaned: Cleaned, report: Report) -> 
     left = ids_of(opened) & {one.id for one in opened.result.absent}
     report.people += [str(opened.directory / own) for own in (*gone, *sorted(left))]
     report.faces += len(cleaned.faces)
-    report.copies += len(folder.forgotten(photos, cleaned.photos, _gone(opened, result)))
-    report.montages += sum(folder.has(montage_of(own)) for own in (*gone, *cleaned.changed))
+    forgotten = names_of(_gone(opened, result), folder)
+    report.copies += len(folder.forgotten(photos, cleaned.photos, forgotten))
+    report.montages += sum(map(is_montage, names_of({*gone, *cleaned.changed}, folder)))
 
 
 def _gone(opened: Opened, result: Result) -> set[str]:

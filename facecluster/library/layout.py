@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+import unicodedata
 from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # NumPy is loaded when there is work to do
-    from facecluster.result import Result
+    from facecluster.result import Person, Result
 
 CLUSTERS = "clusters.json"
 """Who is who, in the folder of results."""
@@ -21,12 +22,75 @@ LOCK = ".facecluster.lock"
 """Held while a process works in the folder of results."""
 TABLE = "faces.npz"
 """The face table, where it lies in the folder of results."""
+INDEX = "index.jpg"
+"""The first sheet of everybody; further ones are "index-2.jpg" and so on."""
+UNCLUSTERED = "unclustered"
+"""The folder of photos that have faces, none of them placed."""
 NOBODY_SHEET = "nobody.jpg"
 """The picture of strangers that show made last."""
 PENDING = "arrivals.journal"
 """Photos of a watch that are in neither of these two yet, see `pending`."""
 TOLD = "watch.journal"
 """What a watch has to tell, and how much of it was told, see `pending`."""
+
+_MONTAGE = "_montage.jpg"
+_NOT_IN_NAMES = {ord(letter): "_" for letter in '<>:"/\\|?*'}
+"""Letters that Windows has in no name, or no system."""
+_INDEX_SHEET = re.compile(r"index(-[1-9]\d*)?\.jpg", re.ASCII)
+
+
+def folder_name(person: Person) -> str:
+    """Name the folder of a person's photos: "person-0001", or "person-0001 Anna Berg" where there is a name.
+
+    The name is safe on every file system: letters that some system refuses become "_", accents are composed (NFC), no
+    dot or space is at its end, and the name of the montage has no more than 255 bytes. Ids tell names apart where case
+    does not.
+    """
+    from wcwidth import iter_graphemes
+
+    from facecluster.durable.own_files import NAME_BYTES
+
+    name = unicodedata.normalize("NFC", person.name or "").translate(_NOT_IN_NAMES)
+    room = NAME_BYTES - len(f"{person.id} {_MONTAGE}")
+    kept = ""
+    for letter in iter_graphemes(name):
+        room -= len(letter.encode("utf-8", "replace"))
+        if room < 0:
+            break
+        kept += letter
+    kept = kept.strip(" .")
+    try:
+        os.fsencode(kept)
+    except UnicodeEncodeError:  # of a system that has no such letters
+        kept = ""
+    return f"{person.id} {kept}" if kept else person.id
+
+
+def montage_of(person: Person) -> str:
+    """Name the file of a person's montage: "person-0001_montage.jpg", "person-0001 Anna Berg_montage.jpg"."""
+    return f"{folder_name(person)}{_MONTAGE}"
+
+
+def person_in(name: str) -> str | None:
+    """Give the id of the person whose folder or montage is called so, or may be; None for other files."""
+    if not name.startswith("person-"):
+        return None
+    return name.removesuffix(_MONTAGE).partition(" ")[0]
+
+
+def is_montage(name: str) -> bool:
+    """Say whether a name is that of a montage, or may be."""
+    return name.startswith("person-") and name.endswith(_MONTAGE)
+
+
+def index_sheet(number: int) -> str:
+    """Name a sheet of everybody, from 1: "index.jpg", "index-2.jpg"."""
+    return INDEX if number == 1 else f"index-{number}.jpg"
+
+
+def is_index_sheet(name: str) -> bool:
+    """Say whether a name is that of a sheet of everybody."""
+    return _INDEX_SHEET.fullmatch(name) is not None
 
 
 def table_of(result: Result, directory: Path) -> Path | None:

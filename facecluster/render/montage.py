@@ -59,9 +59,13 @@ that the tiles look the same after many names.
 _MOST_LINES = 5
 """Of a heading: fewer pixels than a tile and its strip have."""
 
+_SAME_GREY = 4
+"""Grey values, of 255, by which no block of 16x16 pixels may differ between two montages that look the same: under 43
+other headings none changes so much (`tests/test_montage.py`), and a black line over a white block changes it by 16."""
+
 _PAPER, _INK = (255, 255, 255), (0, 0, 0)
 
-_SAVE: dict[str, Any] = {"quality": 90, "subsampling": 0}
+SAVE: dict[str, Any] = {"quality": 90, "subsampling": 0}
 """How a montage is saved: without subsampling, whose blocks are not the same when they are read and saved again."""
 
 _KEY = re.compile(
@@ -77,10 +81,12 @@ class Montage:
     Attributes:
         jpeg: the bytes of the file; None where none of the photos can be read (any more).
         key: tells what it was made of, see `is_made_of`.
+        cover: its first tile, (`TILE_PX`, `TILE_PX`, 3) uint8; None: there is none.
     """
 
     jpeg: bytes | None
     key: str
+    cover: NDArray[np.uint8] | None = None
 
 
 def make_montage(person: Person, pictures: Mapping[str, Picture]) -> Montage:
@@ -98,7 +104,7 @@ def make_montage(person: Person, pictures: Mapping[str, Picture]) -> Montage:
     count = f"{len(tiles)} of {person.n_faces} {'face' if person.n_faces == 1 else 'faces'}"
     captions = {i: f"{i + 1}  {printable(os.path.basename(person.faces[i].photo))}" for i in tiles}
     blocks = [np.vstack([tile, _strip(captions[i])]) for i, tile in tiles.items()]
-    return Montage(_saved(person, count, arrange(blocks)), key)
+    return Montage(_saved(person, count, arrange(blocks)), key, next(iter(tiles.values())))
 
 
 def retitle(montage: bytes, key: str, person: Person) -> Montage:
@@ -121,7 +127,8 @@ def retitle(montage: bytes, key: str, person: Person) -> Montage:
             below = np.asarray(image.convert("RGB"))[_heading_height(image.height) :]
     except OSError:
         return Montage(None, "")
-    return Montage(_saved(person, comment.partition(": ")[2], below), _with_name(made, person))
+    jpeg = _saved(person, comment.partition(": ")[2], below)
+    return Montage(jpeg, _with_name(made, person), below[:TILE_PX, :TILE_PX])
 
 
 def cover_of(montage: bytes) -> NDArray[np.uint8]:
@@ -135,13 +142,36 @@ def cover_of(montage: bytes) -> NDArray[np.uint8]:
         return np.asarray(image.convert("RGB"))[top : top + TILE_PX, :TILE_PX]
 
 
+def looks_like(montage: bytes, other: bytes) -> bool:
+    """Say whether a file shows what a montage shows: a montage that had other headings is not the same to the byte."""
+    if montage == other:
+        return True
+    try:
+        one, two = (
+            np.asarray(Image.open(io.BytesIO(file)).convert("L"), np.float64) for file in (montage, other)
+        )
+    except OSError:
+        return False
+    if one.shape != two.shape:
+        return False
+    side = STRIP_PX // 2
+    height, width = one.shape
+    blocks = (one - two).reshape(height // side, side, width // side, side).mean(axis=(1, 3))
+    return bool(np.abs(blocks).max() < _SAME_GREY)
+
+
 def is_made_of(key: str, person: Person, pictures: Mapping[str, Picture]) -> bool:
     """Say whether what `make_montage` gave a key to need not be made again. No photo is opened.
 
-    It is made again where `is_made_of_faces` says so, or the person's name is another.
+    It is made again where the faces or their photos are others, see `is_made_of_faces`, or the name is.
     """
+    return is_titled(key, person) and is_made_of_faces(key, person, pictures)
+
+
+def is_titled(key: str, person: Person) -> bool:
+    """Say whether the heading of a montage has the person's present name."""
     made = _KEY.fullmatch(key)
-    return made is not None and key == _with_name(made, person) and is_made_of_faces(key, person, pictures)
+    return made is not None and key == _with_name(made, person)
 
 
 def is_made_of_faces(key: str, person: Person, pictures: Mapping[str, Picture]) -> bool:
@@ -307,5 +337,5 @@ def _saved(person: Person, count: str, below: NDArray[np.uint8]) -> bytes:
     name = f"{person.name}, " if person.name else ""
     pixels = np.vstack([_heading(f"{name}{person.id}: {count}", below.shape[1]), below])
     file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "JPEG", comment=f"{person.id}: {count}", **_SAVE)
+    Image.fromarray(pixels).save(file, "JPEG", comment=f"{person.id}: {count}", **SAVE)
     return file.getvalue()

@@ -1,0 +1,312 @@
+"""Folders that carry names, and the sheet of everybody."""
+
+from __future__ import annotations
+
+import json
+import os
+import unicodedata
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+from tables import NOTHING_SAID
+
+from facecluster.durable import own_files, own_list
+from facecluster.library.folders import write_result
+from facecluster.library.layout import folder_name, is_index_sheet, is_montage, montage_of, person_in
+from facecluster.render.index_sheet import PER_SHEET
+from facecluster.result import Box, Counts, Person, PersonFace, Pose, Result
+
+WHERE = (Box(4, 4, 36, 36), Pose(0.0, 0.0, 0.0), 0.9)
+
+
+def named(name: str | None, own: str = "person-0001") -> Person:
+    return Person(own, name, 0, 0, "0", ())
+
+
+@pytest.mark.parametrize(
+    ("name", "folder"),
+    [
+        (None, "person-0001"),
+        ("", "person-0001"),
+        ("Anna Berg", "person-0001 Anna Berg"),
+        ("Dr. M. Berg jr.", "person-0001 Dr. M. Berg jr"),
+        ('A/B\\C: <D> "E" |F|?*', "person-0001 A_B_C_ _D_ _E_ _F___"),
+        ("CON", "person-0001 CON"),
+        ("...", "person-0001"),
+        ("Zoe\u0308", "person-0001 Zo\u00eb"),
+        ("x" * 400, "person-0001 " + "x" * (255 - len("person-0001 _montage.jpg"))),
+        ("\u738b" * 200, "person-0001 " + "\u738b" * 77),
+        (
+            "\U0001f468\u200d\U0001f469\u200d\U0001f467" * 30,
+            "person-0001 " + "\U0001f468\u200d\U0001f469\u200d\U0001f467" * 12,
+        ),
+    ],
+)
+def test_folder_has_the_name_as_every_system_takes_it(name: str | None, folder: str) -> None:
+    assert folder_name(named(name)) == folder
+
+
+@given(st.text(max_size=300))
+def test_every_name_gives_a_name_of_files(name: str) -> None:
+    person = named(name)
+    folder, montage = folder_name(person), montage_of(person)
+    assert len(montage.encode("utf-8", "replace")) <= 255
+    assert not set(folder) & set('<>:"/\\|?*')
+    assert folder == unicodedata.normalize("NFC", folder)
+    assert folder.strip(" .") == folder
+    assert person_in(folder) == person_in(montage) == "person-0001"
+    assert is_montage(montage)
+
+
+def write(root: Path, result: Result, changed: Sequence[str] | None = None) -> None:
+    write_result(result, root, pictures={}, link="copy", jobs=1, changed=changed)
+
+
+def people_of(photos: Sequence[Path], n: int) -> Result:
+    """People of one photo each, over and over."""
+    people = []
+    for i in range(n):
+        face = PersonFace(f"{i}-0", str(photos[i % len(photos)]), *WHERE, core=True, confidence=100)
+        people.append(Person(f"person-{i + 1:04d}", None, 1, 1, face.id, (face,)))
+    return Result(
+        settings=NOTHING_SAID, people=tuple(people), unclustered=(), counts=Counts(0, 0, 0, 0, 0, 0, 0, {})
+    )
+
+
+def call(result: Result, **names: str | None) -> Result:
+    """Give people names: p1="Anna" is the name of person-0001."""
+    given = {f"person-{int(own[1:]):04d}": name for own, name in names.items()}
+    return replace(result, people=tuple(replace(p, name=given.get(p.id, p.name)) for p in result.people))
+
+
+def visible(root: Path) -> list[str]:
+    return sorted(
+        path.relative_to(root).as_posix()
+        for path in root.rglob("*")
+        if not path.is_dir() and not path.name.startswith(".")
+    )
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> list[Path]:
+    (tmp_path / "photos").mkdir()
+    paths = [tmp_path / "photos" / f"{i}.png" for i in range(3)]
+    for i, path in enumerate(paths):
+        Image.new("RGB", (40, 40), (90 * i, 0, 0)).save(path)
+    return paths
+
+
+@pytest.mark.parametrize("changed", [None, ()])
+def test_folder_is_renamed_with_the_person_and_keeps_files_of_the_users(
+    changed: Sequence[str] | None, photos: list[Path], tmp_path: Path
+) -> None:
+    root, result = tmp_path / "out", people_of(photos, 2)
+    write(root, result)
+    (root / "person-0001" / "mine.txt").write_text("mine")
+    copy = (root / "person-0001" / "0.png").stat().st_ino
+    for name in ("Anna", "anna", "Berg", None):
+        write(root, call(result, p1=name), changed)
+        folder = f"person-0001 {name}" if name else "person-0001"
+        assert visible(root) == sorted(
+            [
+                "clusters.json",
+                "index.jpg",
+                f"{folder}/0.png",
+                f"{folder}/mine.txt",
+                f"{folder}_montage.jpg",
+                "person-0002/1.png",
+                "person-0002_montage.jpg",
+            ]
+        )
+        assert (root / folder / "0.png").stat().st_ino == copy  # moved, not copied
+    write(root, replace(result, people=result.people[1:]), changed)  # person-0001 is gone
+    assert [name for name in visible(root) if "0001" in name] == ["person-0001/mine.txt"]
+
+
+def test_name_alone_touches_nobody_else(photos: list[Path], tmp_path: Path) -> None:
+    root, result = tmp_path / "out", people_of(photos, 3)
+    write(root, result)
+    before = {name: (root / name).stat().st_mtime_ns for name in visible(root)}
+    write(root, call(result, p2="Bert"), ())
+    after = {name: (root / name).stat().st_mtime_ns for name in visible(root)}
+    changed = {name for name in after if after[name] != before.get(name)}
+    assert changed == {"clusters.json", "index.jpg", "person-0002 Bert/1.png", "person-0002 Bert_montage.jpg"}
+    assert after["person-0002 Bert/1.png"] == before["person-0002/1.png"]
+    lines = (root / own_list.RESULT_MARKER).read_bytes().count(b"\n")
+    write(root, call(result, p2="Bert"), ())
+    assert {name: (root / name).stat().st_mtime_ns for name in visible(root)} | {
+        "clusters.json": 0
+    } == after | {"clusters.json": 0}
+    assert (root / own_list.RESULT_MARKER).read_bytes().count(b"\n") == lines + 1
+
+
+def test_montage_and_sheet_say_the_name(photos: list[Path], tmp_path: Path) -> None:
+    root, result = tmp_path / "out", people_of(photos, 2)
+    write(root, result)
+    before = (
+        Image.open(root / "person-0001_montage.jpg").convert("L"),
+        Image.open(root / "index.jpg").convert("L"),
+    )
+    write(root, call(result, p1="Anna Berg"), ())
+    after = (
+        Image.open(root / "person-0001 Anna Berg_montage.jpg").convert("L"),
+        Image.open(root / "index.jpg").convert("L"),
+    )
+    assert before[0].tobytes() != after[0].tobytes()
+    assert before[1].size == after[1].size
+    assert before[1].tobytes() != after[1].tobytes()
+
+
+@pytest.mark.parametrize("at", range(24))
+def test_renaming_that_was_killed_is_finished_by_the_next_write(
+    at: int, photos: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, result = tmp_path / "out", people_of(photos, 2)
+    write(root, result)
+    (root / "person-0001" / "mine.txt").write_text("mine")
+    renamed, step = call(result, p1="Anna", p2="Bert"), 0
+
+    def dying(owner: type, method: str) -> None:
+        real = getattr(owner, method)
+
+        def die(*arguments: object, **others: object) -> object:
+            nonlocal step
+            step += 1
+            if step > at:
+                raise KeyboardInterrupt
+            return real(*arguments, **others)
+
+        patch.setattr(owner, method, die)
+
+    with monkeypatch.context() as patch:
+        dying(own_list.OwnList, "append")
+        for method in ("rename", "replace", "unlink"):
+            dying(Path, method)
+        with suppress(KeyboardInterrupt):
+            write(root, renamed, ())
+    write(root, renamed, ())
+    assert visible(root) == [
+        "clusters.json",
+        "index.jpg",
+        "person-0001 Anna/0.png",
+        "person-0001 Anna/mine.txt",
+        "person-0001 Anna_montage.jpg",
+        "person-0002 Bert/1.png",
+        "person-0002 Bert_montage.jpg",
+    ]
+    assert not list(root.rglob("*.part"))
+    write(root, replace(result, people=()), ())
+    assert visible(root) == ["clusters.json", "person-0001 Anna/mine.txt"]
+
+
+def test_folder_that_the_system_does_not_let_go_is_used_as_it_is(
+    photos: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, result = tmp_path / "out", people_of(photos, 1)
+    write(root, result)
+    with monkeypatch.context() as patch:
+
+        def refuse(self: Path, target: Path) -> Path:
+            raise PermissionError(13, "in use", str(self))
+
+        patch.setattr(Path, "rename", refuse)
+        write(root, call(result, p1="Anna"), ())
+        assert "person-0001/0.png" in visible(root)
+        assert "person-0001 Anna_montage.jpg" in visible(root)
+    write(root, call(result, p1="Anna"), ())
+    assert "person-0001 Anna/0.png" in visible(root)
+    assert not (root / "person-0001").exists()
+
+
+def test_folder_with_an_original_in_it_keeps_its_name(photos: list[Path], tmp_path: Path) -> None:
+    root, result = tmp_path / "out", people_of(photos, 1)
+    write(root, result)
+    original = root / "person-0001" / "new.png"
+    os.link(photos[2], original)
+    face = PersonFace("9-0", str(original), *WHERE, core=True, confidence=100)
+    person = replace(result.people[0], n_faces=2, n_photos=2, faces=(*result.people[0].faces, face))
+    write(root, call(replace(result, people=(person,)), p1="Anna"))
+    assert original.exists()
+    assert "person-0001/0.png" in visible(root)
+
+
+def test_folder_of_the_users_with_the_name_is_shared(photos: list[Path], tmp_path: Path) -> None:
+    root, result = tmp_path / "out", people_of(photos, 1)
+    write(root, result)
+    (root / "person-0001 Anna").mkdir()
+    (root / "person-0001 Anna" / "0.png").write_text("mine")
+    write(root, call(result, p1="Anna"), ())
+    assert (root / "person-0001 Anna" / "0.png").read_text() == "mine"
+    assert (root / "person-0001 Anna" / "0-2.png").is_file()
+    assert not (root / "person-0001").exists()
+
+
+def test_list_that_is_read_in_part_follows_names_back(photos: list[Path], tmp_path: Path) -> None:
+    root, result = tmp_path / "out", people_of(photos, 2)
+    write(root, result)
+    for name in ("A", "B", "C"):
+        write(root, call(result, p1=name), ())
+    folder = own_files.ResultFolder(root, (), scope=["person-0001 C"])
+    assert folder.held() == {"person-0001 C"}
+    assert not own_files.ResultFolder(root, (), scope=["person-0001", "person-0001 B"]).held()
+
+
+def test_list_of_an_older_version_says_that_it_is_new_once_something_was_renamed(
+    photos: list[Path], tmp_path: Path
+) -> None:
+    root, result = tmp_path / "out", people_of(photos, 1)
+    write(root, result)
+    file = root / own_list.RESULT_MARKER
+    file.write_bytes(file.read_bytes().replace(b'{"format": 2', b'{"format": 1'))
+    write(root, result, ())
+    assert b'{"format": 2' not in file.read_bytes()
+    write(root, call(result, p1="Anna"), ())
+    assert file.read_bytes().count(b'{"format": 2') == 1
+    assert "person-0001 Anna/0.png" in visible(root)
+
+
+# ------------------------------------------------------------------------------------------ the sheet of everybody
+
+
+def on_sheet(path: Path) -> int:
+    comment = Image.open(path).info["comment"]
+    return len(json.loads(comment)[1])
+
+
+def test_everybody_is_on_a_sheet(photos: list[Path], tmp_path: Path) -> None:
+    root = tmp_path / "out"
+    for n in (1, PER_SHEET, PER_SHEET + 1, 2 * PER_SHEET + 3, 3, 0):
+        write(root, people_of(photos, n), ["person-0001"])
+        sheets = sorted(filter(is_index_sheet, os.listdir(root)), key=len)
+        assert sum(on_sheet(root / sheet) for sheet in sheets) == n
+        assert len(sheets) == -(-n // PER_SHEET)
+        assert sheets[:1] == ["index.jpg"][:n]
+
+
+def test_sheet_of_the_users_stays_and_is_told(
+    photos: list[Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    root = tmp_path / "out"
+    root.mkdir()
+    (root / "index.jpg").write_text("mine")
+    write(root, people_of(photos, 2))
+    assert (root / "index.jpg").read_text() == "mine"
+    assert f"{root}/index.jpg: not written by facecluster" in caplog.text
+    assert (root / "person-0002_montage.jpg").is_file()
+
+
+def test_cover_that_is_another_now_is_on_the_sheet(photos: list[Path], tmp_path: Path) -> None:
+    root, result = tmp_path / "out", people_of(photos, 2)
+    write(root, result)
+    before = Image.open(root / "index.jpg").convert("RGB").getpixel((96, 128))
+    Image.new("RGB", (40, 40), (0, 250, 0)).save(photos[0])
+    write(root, result)
+    after = Image.open(root / "index.jpg").convert("RGB").getpixel((96, 128))
+    assert before[1] < 40
+    assert after[1] > 200
