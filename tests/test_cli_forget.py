@@ -121,7 +121,8 @@ def test_person_is_gone_from_result_and_table(out: Path, table: FaceTable, tmp_p
         "rewritten": [str(out / "faces.npz"), str(out / "clusters.json")],
         "face_ids": list(dict.fromkeys(table.faces.id[[0, 1, 2, 4, 9]].tolist())), "photo_paths": [],
     }  # fmt: skip
-    assert "removed of person-0001 (Ann): 5 faces in results, 5 encodings" in result.stderr
+    assert "\nforgotten: person-0001 (Ann): 5 faces in 5 photos (0.png, " in result.stderr
+    assert "\nremoved: 5 faces in results, 5 encodings" in result.stderr
     assert "photos themselves are not touched" in result.stderr
     assert names(out) == {
         "clusters.json",
@@ -161,7 +162,7 @@ def test_dry_run_says_the_same_and_does_nothing(out: Path) -> None:
     before = snapshot(out)
     dry = forget(out, "--person", "person-0001", "--dry-run")
     assert dry.exit_code == 0, dry.output
-    assert "would be removed of person-0001 (Ann)" in dry.stderr
+    assert dry.stderr.startswith("would be forgotten: person-0001 (Ann): 5 faces in 5 photos (0.png, ")
     assert snapshot(out) == before
     wet = forget(out, "--person", "person-0001", "-q")
     assert wet.stderr == ""
@@ -637,11 +638,12 @@ def test_several_people_and_photos_go_at_once(out: Path) -> None:
         assert (refused.exit_code, refused.stdout) == (1, "")
         assert "nothing*: no photo matches; nothing was changed" in refused.stderr
     dry = forget(out, "--person", "Bob", "--photo", "6.png", "-n")
-    assert "would be removed of person-0002 (Bob) and of 1 photo (--photo): 5 faces" in dry.stderr
+    assert "would be forgotten: person-0002 (Bob), all faces of 1 photo: 5 faces in 5 photos (" in dry.stderr
+    assert "\nto be removed: 5 faces in results" in dry.stderr
     assert (json.loads(dry.stdout)["faces"], json.loads(dry.stdout)["photos"]) == (5, 1)
     done = forget(out, "--person", "Bob", "--person", "Ann")
     assert json.loads(done.stdout)["people"] == [str(out / "person-0001"), str(out / "person-0002")]
-    assert "removed of person-0002 (Bob), person-0001 (Ann): 9 faces" in done.stderr
+    assert "\nforgotten: person-0002 (Bob), person-0001 (Ann): 9 faces" in done.stderr
     assert face_table.read(out / "faces.npz").faces.id.tolist() == [f"{16:032x}-0"]
 
 
@@ -769,7 +771,7 @@ def test_somebody_absent_goes_too(
     report = json.loads(result.stdout)
     assert (report["faces"], report["encodings"], report["decisions"]) == (5, 5, 1)
     assert report["people"] == [str(out / "person-0001")]
-    assert "removed of person-0001 (Anna Berg): 5 faces in results" in result.stderr
+    assert "\nforgotten: person-0001 (Anna Berg): 5 faces" in result.stderr
     assert "perhaps not all" not in caplog.text
     ann_is_nowhere(out, table)
     left = (out / "clusters.json").read_text() + (out / "decisions.jsonl").read_text()
@@ -851,7 +853,7 @@ def test_report_that_cannot_be_written_is_told_as_such(out: Path, table: FaceTab
         with open("/dev/full", "w") as full:
             told = subprocess.run(program, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
         assert told.returncode == 1
-        assert "of person-0001 (Ann): 5 faces in results, 5 encodings" in told.stderr
+        assert "forgotten: person-0001 (Ann): 5 faces in 5 photos" in told.stderr
         assert told.stderr.endswith("only the report could not be written: No space left on device\n")
         assert done in told.stderr
         assert "Exception" not in told.stderr
@@ -897,11 +899,11 @@ def test_table_that_is_another_one_is_as_if_gone(
 def test_a_terminal_gets_sentences_and_a_pipe_json(out: Path) -> None:
     code, shown, stderr = on_terminal("forget", out, "--person", "Ann", "--dry-run")
     assert (code, stderr) == (0, "")
-    assert shown.startswith("would be removed of person-0001 (Ann): 5 faces in results")
+    assert shown.startswith("would be forgotten: person-0001 (Ann): 5 faces in 5 photos (0.png, ")
     assert "{" not in shown
     code, shown, stderr = on_terminal("forget", out, "--person", "Ann", "--dry-run", "--json")
     assert (code, json.loads(shown)) == (0, json.loads(forget(out, "--person", "Ann", "-n").stdout))
-    assert stderr.startswith("would be removed of person-0001 (Ann)")
+    assert stderr.startswith("would be forgotten: person-0001 (Ann)")
     code, shown, stderr = on_terminal("forget", out, "--person", "Ann", "-yq")
     assert (code, shown, stderr) == (0, "", "")
 
@@ -923,7 +925,7 @@ def test_yes_forgets_on_a_terminal(out: Path, table: FaceTable) -> None:
     code, shown, stderr = on_terminal("forget", out, "--person", "Ann", "--photo", "7.png", typed="y\n")
     assert (code, stderr) == (0, "")
     assert "about to forget person-0001 (Ann), all faces of 1 photo: 5 faces in 6 photos (" in shown
-    assert shown.index("This cannot be taken back") < shown.index("removed of person-0001 (Ann)")
+    assert shown.index("This cannot be taken back") < shown.index("forgotten: person-0001 (Ann)")
     ann_is_nowhere(out, table)
 
 

@@ -375,6 +375,8 @@ def test_broken_face_table_is_told(folder: Path) -> None:
         (["--sort", "time"], "people are sorted by faces, photos"),
         (["anna", "--sort", "name"], "photos are sorted by time, path"),
         (["-0", "--format", "csv"], "-0 is about paths"),
+        (["--json", "--format", "csv"], "--json is a format; leave --format csv out"),
+        (["--json", "-0"], "--json is a format; leave -0 out"),
         (["--imm", "--format", "csv"], "--imm is about JSON"),
         (["--imm", "-0"], "--imm is about JSON"),
         (["--limit", "0"], "--limit"),

@@ -127,7 +127,7 @@ def command(
         ) from error
     finally:
         if not quiet:
-            click.echo(_summary(done), err=not plain)
+            click.echo(_summary(done, names), err=not plain)
 
 
 def _agree(about_to_go: Forgotten, labels: tuple[str, ...], *, yes: bool, quiet: bool) -> bool:
@@ -143,21 +143,28 @@ def _agree(about_to_go: Forgotten, labels: tuple[str, ...], *, yes: bool, quiet:
 
 
 def _beforehand(about_to_go: Forgotten, labels: tuple[str, ...]) -> str:
-    """Say whose faces will go, and which photos show them."""
-    report, shown = about_to_go.report, about_to_go.shown_in
-    whom = [called(one) for opened in about_to_go.results for one in opened.people.values()]
-    whom += map(printable, labels)
-    if report.photo_paths:
-        whom.append(f"all faces of {many(len(report.photo_paths), 'photo')}")
-    names = [os.path.basename(path) for path in shown]
+    """Say what will go, and that it will be gone."""
     return (
-        f"about to forget {', '.join(dict.fromkeys(whom))}: {many(sum(shown.values()), 'face')} in "
-        f"{many(len(shown), 'photo')}{f' ({_some(names)})' if names else ''}\n"
+        f"about to forget {_whose(about_to_go, labels)}\n"
         "This cannot be taken back: neither undo nor a later run brings these faces and names back."
     )
 
 
-def _summary(done: Forgotten) -> str:
+def _whose(forgotten: Forgotten, labels: tuple[str, ...]) -> str:
+    """Say whose faces go, how many they are, and which photos show them."""
+    whom = [called(one) for opened in forgotten.results for one in opened.people.values()]
+    whom += map(printable, labels)
+    if n := len(forgotten.report.photo_paths):
+        whom.append(f"all faces of {many(n, 'photo')}")
+    shown = forgotten.shown_in
+    names = [os.path.basename(path) for path in shown]
+    return (
+        f"{', '.join(dict.fromkeys(whom))}: {many(sum(shown.values()), 'face')} in {many(len(shown), 'photo')}"
+        + (f" ({_some(names)})" if names else "")
+    )
+
+
+def _summary(done: Forgotten, labels: tuple[str, ...]) -> str:
     """Say in a few sentences what went, and what did not."""
     report, results, tables = done.report, done.results, done.tables
     went = [
@@ -169,10 +176,10 @@ def _summary(done: Forgotten) -> str:
         (report.decisions, "decision", "decisions"),
     ]
     text = ", ".join(many(n, one, several) for n, one, several in went if n) or "no face"
-    people = ", ".join(dict.fromkeys(called(one) for opened in results for one in opened.people.values()))
-    if people and report.photo_paths:
-        people += f" and of {many(len(report.photo_paths), 'photo')} (--photo)"
-    lines = [f"{'would be removed' if report.dry_run else 'removed'}{people and f' of {people}'}: {text}"]
+    lines = [
+        f"{'would be forgotten' if report.dry_run else 'forgotten'}: {_whose(done, labels)}",
+        f"{'to be removed' if report.dry_run else 'removed'}: {text}",
+    ]
     stay = [path for path in report.people if not report.dry_run and os.path.isdir(path)]
     lines += [f"{path}: holds files that are not facecluster's; they stay" for path in stay]
     for table in tables:

@@ -115,6 +115,7 @@ class _Listing:
 @click.option(
     "-0", "--null", is_flag=True, help="Print paths with a null character behind each, for xargs -0."
 )
+@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 @click.option("--imm", is_flag=True, help="Print JSON with the field names of Alibaba IMM.")
 @click.option(
     "--table",
@@ -139,6 +140,7 @@ def command(
     after: str | None,
     form: str | None,
     null: bool,
+    as_json: bool,
     imm: bool,
     table_file: str | None,
     quiet: bool,
@@ -157,7 +159,9 @@ def command(
     _check_usage(names, photo, every, only, min_photos, sort, of_photos, nobody)
     if image is not None and not nobody:
         raise UsageError("--image is a picture of --nobody; give that too")
-    form = _form(form, null, imm)
+    if as_json and (null or form not in (None, "json")):
+        raise UsageError(f"--json is a format; leave {'-0' if null else f'--format {form}'} out")
+    form = _form("json" if as_json else form, null, imm)
     listing = _Listing(min_photos or 1, sort, reverse, limit, after, form, "\0" if null else "\n", imm)
     if quiet:
         logging.getLogger("facecluster").setLevel(logging.ERROR)

@@ -156,7 +156,7 @@ def people_from_json(records: Sequence[Any], number: int) -> list[Person]:
         ValueError: they are none.
     """
     people = msgspec.convert(records, list[Person])
-    return people if number > 1 else [_in_per_cent(person) for person in people]
+    return people if number > 1 else [*_in_per_cent(people)]
 
 
 def faces_from_json(records: Sequence[Any]) -> list[UnclusteredFace]:
@@ -285,7 +285,7 @@ def _newer(file: Path, number: int) -> FaceclusterError:
 def _result(record: _File) -> Result:
     people, absent, changes = record.people, record.absent, record.changes
     if record.format < 2:
-        people = tuple(map(_in_per_cent, people))
+        people = _in_per_cent(people)
     counts = msgspec.structs.asdict(record.counts)
     if counts["same_photo"] is None:
         counts["same_photo"] = SamePhotoCounts.of(people)
@@ -306,11 +306,29 @@ def _result(record: _File) -> Result:
     )
 
 
-def _in_per_cent(person: Person) -> Person:
-    """Make per cent of the confidences of a person of format 1."""
-    shares = np.array([face.confidence for face in person.faces], dtype=np.float64)
-    faces = zip(person.faces, plain((100 * shares).astype(np.float32)), strict=True)
-    return replace(person, faces=tuple(replace(face, confidence=confidence) for face, confidence in faces))
+def _in_per_cent(people: Sequence[Person]) -> tuple[Person, ...]:
+    """Make per cent of the confidences of people of format 1; all at once, as there may be a million faces."""
+    shares = np.array([face.confidence for person in people for face in person.faces], dtype=np.float64)
+    known = iter(plain((100 * shares).astype(np.float32)))
+    return tuple(
+        replace(
+            person,
+            faces=tuple(
+                PersonFace(
+                    face.id,
+                    face.photo,
+                    face.box,
+                    face.pose,
+                    face.quality,
+                    face.core,
+                    next(known),
+                    face.anchor,
+                )
+                for face in person.faces
+            ),
+        )
+        for person in people
+    )
 
 
 class _Settings(msgspec.Struct):
