@@ -790,7 +790,8 @@ def test_two_people_of_one_name_are_told_with_both_lines(out: Path) -> None:
     told = done(*again).stderr
     assert [p.name for p in result_of(out).people] == [None, "ANNA", None]
     assert f"person-0001 and person-0002 were given one name (decisions {first} and {second})" in told
-    assert "only the latter has it: merge them, or give person-0001 another name" in told
+    assert "only the latter has it; if they are one: facecluster merge " in told
+    assert " person-0002 person-0001; if not: facecluster name " in told
     done("merge", out, "person-0001", "person-0002")
     assert "one name" not in done(*again).stderr
 

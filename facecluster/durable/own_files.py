@@ -128,7 +128,7 @@ class ResultFolder:
             if of_photos(folder.name):
                 if folder.is_symlink():
                     raise OutputError(
-                        f"{folder}: a link, not a folder of ours; move it away, or choose another folder"
+                        f"{folder}: a link, where facecluster needs a folder; move it away, or choose another folder"
                     )
                 if folder.is_dir():
                     names[folder.name] = {
