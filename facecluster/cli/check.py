@@ -9,7 +9,6 @@ import os
 import re
 import shutil
 import sys
-import textwrap
 from collections import Counter, deque
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -25,7 +24,7 @@ from facecluster.cli.sources import warn_if_outdated
 from facecluster.errors import FaceclusterError, OutputError, PhotoError, UsageError
 from facecluster.identity.check import PRESETS, Limit, measure, names
 from facecluster.library.layout import CLUSTERS
-from facecluster.render.columns import aligned, end_of, n_cells
+from facecluster.render.columns import aligned, end_of, n_cells, wrapped
 from facecluster.text import many, printable
 
 if TYPE_CHECKING:  # NumPy, OpenCV and the networks are loaded when there is work to do
@@ -371,7 +370,7 @@ class Layout:
 
 def _wrapped(text: str, width: int) -> list[str]:
     """Cut into lines at spaces, not at no-break spaces, which become plain ones."""
-    lines = textwrap.wrap(printable(text), max(width, 10), break_on_hyphens=False) or [""]
+    lines = wrapped(printable(text), max(width, 10)) or [""]
     return [line.replace("\xa0", " ") for line in lines]
 
 
