@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import unicodedata
 from collections.abc import Sequence
 from contextlib import suppress
@@ -41,11 +42,24 @@ def size(n_bytes: int) -> str:
 JOINERS = "\u200c\u200d"
 """Letters that are not seen, and say whether their neighbours join: Persian names and emoji have them."""
 
+SELECTORS = "\ufe0e\ufe0f"
+"""Letters that are not seen, and say whether the one before is drawn as text or as an emoji."""
+
+_KEPT = f"\xa0{JOINERS}"
+_FLAG = re.compile("(\U0001f3f4[\U000e0030-\U000e0039\U000e0061-\U000e007a]{3,6}\U000e007f)")
+"""The flag of a part of a country, as of Scotland: a black flag, and the part's code in letters that are not seen."""
+
 
 def printable(text: str) -> str:
-    """Escape what would move the cursor, or is no text."""
-    kept = f"\xa0{JOINERS}"
-    return "".join(c if c.isprintable() or c in kept else ascii(c)[1:-1] for c in text)
+    """Escape what would move the cursor, or is no text. Emoji stay whole, whatever they are joined of."""
+    if text.isprintable():
+        return text
+    parts = _FLAG.split(text)  # each second one is a flag
+    return "".join(part if i % 2 else "".join(map(_escaped, part)) for i, part in enumerate(parts))
+
+
+def _escaped(letter: str) -> str:
+    return letter if letter.isprintable() or letter in _KEPT else ascii(letter)[1:-1]
 
 
 def as_bytes(text: str, *, path: bool) -> bytes:
@@ -59,7 +73,10 @@ def as_bytes(text: str, *, path: bool) -> bytes:
 
 
 def fold(text: str) -> str:
-    """Equal for texts that differ in case, in how their accents are written, in joiners, or in spaces around them."""
-    for joiner in JOINERS:
-        text = text.replace(joiner, "")
+    """Equal for texts that differ in case, in how their accents are written, in spaces around them, or unseen letters.
+
+    These are joiners, and those that say whether an emoji is drawn in colour.
+    """
+    for unseen in JOINERS + SELECTORS:
+        text = text.replace(unseen, "")
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold()).strip()

@@ -12,7 +12,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "facecluster"
 LAYERS = [
     {"errors", "text"},
-    {"durable", "packages", "workers"},
+    {"durable", "packages", "progress", "workers"},
     {"photos", "picture", "table"},
     {"vision", "identity"},
     {"options", "result"},

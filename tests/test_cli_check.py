@@ -288,7 +288,7 @@ def test_missing_and_changed_photos_are_told_and_the_rest_goes_on(
     assert "2 photos cannot be read (any more), and have no picture:" in result.stderr
     assert f"  {paths[0]}: no such file or directory" in result.stderr
     assert f"  {paths[1]}: changed since its faces were found" in result.stderr
-    assert "1 pictures" in result.stderr
+    assert "1 picture\n" in result.stderr
 
 
 def test_only_our_own_pictures_are_replaced(file: Path, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import click.testing
 import pytest
 from click.testing import CliRunner
 from commands import on_terminal
+from emoji import JOINED
 from libraries import cluster_table
 from PIL import Image
 from tables import make_table, people
@@ -171,11 +172,22 @@ def test_spaces_do_not_take_a_name_away(out: Path) -> None:
     assert person(out, "person-0002").name == "Anna"
 
 
-@pytest.mark.parametrize("name", ["علی\u200cرضا", "👩\u200d🚀 Ann"])
-def test_names_may_have_joiners(out: Path, name: str) -> None:
+@pytest.mark.parametrize("name", ["علی\u200cرضا", "👩\u200d🚀 Ann", *(f"{emoji} Family" for emoji in JOINED)])
+def test_names_may_have_joined_letters_and_emoji(out: Path, name: str) -> None:
     assert f"person-0002 is {name} now" in done("name", out, "person-0002", name).stderr
     assert person(out, "person-0002").name == name
-    done("name", out, name.replace("\u200c", "").replace("\u200d", ""), "")
+    assert name in run("show", out, "--format", "csv").stdout
+    assert name in done("name", out, name, name).stderr
+    unseen = str.maketrans("", "", "\u200c\u200d\ufe0f")  # as another keyboard writes it
+    done("name", out, name.translate(unseen), "")
+    assert person(out, "person-0002").name is None
+
+
+@pytest.mark.parametrize(
+    "unseen", ["\U000e0041", "🏴\U000e0067", "a\U000e0067\U000e007f", "\ufe0f", "\u200d\ufe0f"]
+)
+def test_names_may_have_no_letters_that_nobody_sees(out: Path, unseen: str) -> None:
+    assert run("name", out, "person-0002", unseen).exit_code == 2
     assert person(out, "person-0002").name is None
 
 
@@ -790,7 +802,8 @@ def test_two_people_of_one_name_are_told_with_both_lines(out: Path) -> None:
     told = done(*again).stderr
     assert [p.name for p in result_of(out).people] == [None, "ANNA", None]
     assert f"person-0001 and person-0002 were given one name (decisions {first} and {second})" in told
-    assert "only the latter has it: merge them, or give person-0001 another name" in told
+    assert "only the latter has it; if they are one: facecluster merge " in told
+    assert " person-0002 person-0001; if not: facecluster name " in told
     done("merge", out, "person-0001", "person-0002")
     assert "one name" not in done(*again).stderr
 

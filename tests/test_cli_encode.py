@@ -293,11 +293,15 @@ def test_a_terminal_shows_progress_and_gets_no_binary(album: Path, tmp_path: Pat
     import pty
     import termios
 
+    at_once = (
+        "from facecluster import cli, progress; progress.DELAY = 0.001; cli.main(prog_name='facecluster')"
+    )
+
     def in_terminal(*arguments: str | Path, **streams: Any) -> tuple[int, str]:
         ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
         process = subprocess.Popen(
-            [*PROGRAM, *map(str, arguments)],
+            [sys.executable, "-c", at_once, *map(str, arguments)],
             **{"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
             | dict.fromkeys(streams, theirs),
         )

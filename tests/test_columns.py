@@ -4,8 +4,9 @@ import subprocess
 import sys
 
 import pytest
+from emoji import JOINED
 
-from facecluster.render.columns import aligned, end_of, n_cells
+from facecluster.render.columns import aligned, end_of, n_cells, wrapped
 
 
 def test_columns_are_as_wide_as_their_widest_cell_and_two_spaces_apart() -> None:
@@ -49,6 +50,27 @@ def test_end_is_as_wide_as_there_is_room(text: str) -> None:
         assert shown.startswith("…")
         assert text.endswith(shown[1:].strip())
     assert end_of(text, 10) == text
+
+
+@pytest.mark.parametrize("emoji", JOINED)
+def test_emoji_are_two_cells_and_never_cut(emoji: str) -> None:
+    assert n_cells(emoji) == 2
+    assert aligned([(emoji, "x"), ("ab", "y")]) == [f"{emoji}  x", "ab  y"]
+    text = "abc" + 4 * emoji
+    for width in range(3, 11):
+        shown = end_of(text, width)
+        assert n_cells(shown) == width
+        assert shown.lstrip("…abc ") == (width - 1) // 2 * emoji
+    assert wrapped(f"{4 * emoji} ab", 5) == [2 * emoji, 2 * emoji, "ab"]
+    assert wrapped(f"one {emoji} two", 6, indent="  ") == [f"one {emoji}", "  two"]
+
+
+def test_lines_are_as_wide_as_there_are_cells_and_not_letters() -> None:
+    assert wrapped("日本 語日 本語", 9) == ["日本 語日", "本語"]
+    assert wrapped("one two", 5, indent=" ") == ["one", " two"]
+    assert wrapped("a-b a-b", 4) == ["a-b", "a-b"]
+    assert wrapped("  one two", 7) == ["  one", "two"]
+    assert wrapped("", 7) == []
 
 
 def test_plain_letters_need_no_tables_of_unicode() -> None:

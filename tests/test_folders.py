@@ -373,7 +373,7 @@ def test_folder_that_was_replaced_by_a_link_to_originals_is_not_touched(photos: 
     shutil.rmtree(root / "person-0001")
     (root / "person-0001").symlink_to(photos / "x")
     before = snapshot(photos)
-    with pytest.raises(OutputError, match="a link, not a folder of ours"):
+    with pytest.raises(OutputError, match="a link, where facecluster needs a folder"):
         write(root, result_of([photos / "y/a.jpg"]))
     assert snapshot(photos) == before
 

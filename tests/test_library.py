@@ -417,7 +417,9 @@ def test_people_of_two_names_are_two_and_told_to_be_alike(out: Path) -> None:
         library.undo(library.decisions[0].id)  # the split; the names stand
         assert names_of(library.people) == {ONE: "Anna", new: "Bea"}
     told = cluster(out).stderr
-    assert "look like one person, and stay two as their names say; if they are one, merge them" in told
+    assert (
+        "look like one person, and stay two as their names say; if they are one: facecluster merge " in told
+    )
     assert cli("merge", out, ONE, str(new)).exit_code == 0
     assert "look like one person" not in cluster(out).stderr
 

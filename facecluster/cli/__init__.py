@@ -119,6 +119,9 @@ def _about_files(ctx: click.Context, error: FaceclusterError) -> str:
 
 def _end(ctx: click.Context, message: str, exit_code: int) -> NoReturn:
     """End the program with a message."""
+    from facecluster.cli.messages import close_bars
+
+    close_bars()
     click.echo(f"facecluster: {_shown(message)}", err=True)
     ctx.exit(exit_code)
 
@@ -144,12 +147,14 @@ def main() -> None:
     """
     import logging
 
+    from facecluster.cli.messages import AboveBars
+
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:  # closed by the shell: >&-
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
 
     logger = logging.getLogger("facecluster")
-    handler = logging.StreamHandler()
+    handler = AboveBars()
     handler.addFilter(_show)
     handler.setFormatter(logging.Formatter("facecluster: %(message)s"))
     logger.handlers = [handler]

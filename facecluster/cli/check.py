@@ -9,7 +9,6 @@ import os
 import re
 import shutil
 import sys
-import textwrap
 from collections import Counter, deque
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -26,8 +25,8 @@ from facecluster.cli.sources import warn_if_outdated
 from facecluster.errors import FaceclusterError, OutputError, PhotoError, UsageError
 from facecluster.identity.check import PRESETS, Limit, measure, names
 from facecluster.library.layout import CLUSTERS
-from facecluster.render.columns import aligned, end_of, n_cells
-from facecluster.text import printable
+from facecluster.render.columns import aligned, end_of, n_cells, wrapped
+from facecluster.text import many, printable
 
 if TYPE_CHECKING:  # NumPy, OpenCV and the networks are loaded when there is work to do
     from facecluster.render.verdicts import CheckedPhoto
@@ -57,7 +56,7 @@ _N_LISTED = 10
     type=click.Choice(list(PRESETS)),
     default="clustering",
     show_default=True,
-    help="Limits to start from: those for founding a person (see cluster), those of a passport photo, or none.",
+    help="Limits to start from: those of faces that cluster makes people of, those of a passport photo, or none.",
 )
 @click.option(
     "--limit",
@@ -301,20 +300,23 @@ class Tally:
     def summary(self, limits: Mapping[str, Limit], directory: Path | None) -> str:
         """Say in a few lines how many pass, which limits fail most, and where the pictures are."""
         faceless = f"{self.no_face} without a face, {self.unreadable} unreadable"
-        lines = [f"{self.passing} of {self.faces} faces pass; {self.photos} photos: {faceless}"]
+        lines = [
+            f"{self.passing} of {many(self.faces, 'face')} pass; {many(self.photos, 'photo')}: {faceless}"
+        ]
         rows = [(f"{number} fail", f"{name} {limits[name]}") for name, number in self.failures.most_common()]
         lines += [f"  {line}" for line in aligned(rows, right=(0,), least=(12,))]
         if self.lost_folders:
-            lines.append(
-                f"{self.lost_folders} folder{'s' if self.lost_folders > 1 else ''} could not be read"
-            )
+            lines.append(f"{many(self.lost_folders, 'folder')} could not be read")
         if self.undrawn:
-            lines.append(f"{len(self.undrawn)} photos cannot be read (any more), and have no picture:")
+            n = len(self.undrawn)
+            lines.append(
+                f"{many(n, 'photo')} cannot be read (any more), and {'has' if n == 1 else 'have'} no picture:"
+            )
             lines += [f"  {printable(path)}: {why}" for path, why in self.undrawn[:_N_LISTED]]
             if len(self.undrawn) > _N_LISTED:
                 lines.append(f"  ... and {len(self.undrawn) - _N_LISTED} more")
         if directory is not None:
-            lines.append(f"{directory}: {self.n_pictures} pictures")
+            lines.append(f"{printable(str(directory))}: {many(self.n_pictures, 'picture')}")
         return "\n".join(lines)
 
 
@@ -369,7 +371,7 @@ class Layout:
 
 def _wrapped(text: str, width: int) -> list[str]:
     """Cut into lines at spaces, not at no-break spaces, which become plain ones."""
-    lines = textwrap.wrap(printable(text), max(width, 10), break_on_hyphens=False) or [""]
+    lines = wrapped(printable(text), max(width, 10)) or [""]
     return [line.replace("\xa0", " ") for line in lines]
 
 

@@ -47,33 +47,33 @@ def cluster_options(function: Callable[..., Any]) -> Callable[..., Any]:
             click.option(
                 "--min-images",
                 type=click.IntRange(min=1),
-                help="Different photos that a person needs; copies and near-duplicates count once.  "
+                help="Different photos that a person needs; copies and photos that are nearly the same count once.  "
                 f"[default: {limits.min_images}]",
             ),
             click.option(
                 "--min-size",
                 "min_size_px",
                 type=FloatRange(min=0),
-                help="A face that founds a person is wider and higher than this, in pixels.  "
+                help="People are made of faces that are wider and higher than this, in pixels; others may join.  "
                 f"[default: {limits.min_size_px}]",
             ),
             click.option(
                 "--max-angle",
                 "max_angle_deg",
                 type=FloatRange(min=0),
-                help="... and is turned, tilted and rolled by less than this, in degrees.  "
+                help="... and turned, tilted and rolled by less than this, in degrees.  "
                 f"[default: {limits.max_angle_deg}]",
             ),
             click.option(
                 "--min-quality",
                 type=FloatRange(0, 1),
-                help=f"... and is of better quality than this.  [default: {limits.min_quality}]",
+                help=f"... and of better quality than this.  [default: {limits.min_quality}]",
             ),
             click.option(
                 "--gate/--no-gate",
                 default=None,
-                help="Only faces within these three limits found a person; or every face, whatever it looks like.  "
-                "[default: gate]",
+                help="Make people of faces within these three limits only; or of every face, whatever it looks like.  "
+                "[default: --gate]",
             ),
             click.option(
                 "--eps",

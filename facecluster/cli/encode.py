@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -24,9 +24,9 @@ from facecluster.text import many, printable, without
 if TYPE_CHECKING:  # OpenCV, NumPy and the networks are loaded when there is work to do
     import numpy as np
     from numpy.typing import NDArray
-    from tqdm import tqdm
 
     from facecluster.encoding.pipeline import Encoded
+    from facecluster.progress import Bar
     from facecluster.table import FaceTable
 
 _log = logging.getLogger(__name__)
@@ -319,13 +319,11 @@ def find(request: Request, lost: Callable[[str], None] = _log.warning) -> list[s
     return photos.find_photos(named, listed=listed, report=_log.warning, lost=lost)
 
 
-def progress(n_photos: int, *, quiet: bool) -> tqdm[NoReturn]:
-    """Make a bar on stderr, shown where that is a terminal."""
-    from tqdm import tqdm
+def progress(n_photos: int, *, quiet: bool) -> Bar:
+    """Make a bar on stderr, shown where that is a terminal, once it takes longer than a moment."""
+    from facecluster.progress import bar
 
-    return tqdm(
-        total=n_photos, unit=" photos", leave=False, dynamic_ncols=True, disable=True if quiet else None
-    )
+    return bar(total=n_photos, what="photos", shown=not quiet)
 
 
 def _listed(*, null: bool) -> list[str]:

@@ -7,7 +7,6 @@ import os
 import shlex
 import shutil
 import sys
-import textwrap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,7 +22,7 @@ from facecluster.errors import FaceclusterError
 from facecluster.library.layout import folder_of
 from facecluster.library.read import read
 from facecluster.library.refer import Spelling, faces_of, find
-from facecluster.render.columns import aligned
+from facecluster.render.columns import aligned, n_cells, wrapped
 from facecluster.text import many, printable
 
 if TYPE_CHECKING:  # NumPy and OpenCV are loaded when there is work to do
@@ -317,10 +316,8 @@ def _fit(lines: Iterator[str]) -> Iterator[str]:
     """Make lines printable, and wrap those that are sentences; what has a path stays whole."""
     width = max(40, shutil.get_terminal_size()[0])
     for line in map(printable, lines):
-        if len(line) <= width or os.sep in line:
+        if n_cells(line) <= width or os.sep in line:
             yield line
             continue
         indent = len(line) - len(line.lstrip())
-        yield from textwrap.wrap(
-            line, width, subsequent_indent=" " * (indent + 2 * bool(indent)), break_on_hyphens=False
-        )
+        yield from wrapped(line, width, indent=" " * (indent + 2 * bool(indent)))

@@ -76,8 +76,8 @@ NOBODY = 3
 @click.option(
     "--by",
     type=click.Choice(["face", "person"]),
-    help="Find single faces, or people by all their founding faces, labels by all their faces.  [default: person, "
-    "but face in a table without --labels]",
+    help="Find single faces, or people by all their reference faces (see explain), labels by all their faces.  "
+    "[default: person, but face in a table without --labels]",
 )
 @labels_option
 @label_face_option

@@ -64,7 +64,7 @@ def summary(built: Built, directory: Path) -> str:
     changes = {kind: len(those) for kind, those in vars(result.changes).items() if those}
     if changes:
         lines.append("since the earlier result: " + ", ".join(f"{n} {kind}" for kind, n in changes.items()))
-    lines += _about_losses(built)
+    lines += _about_losses(built, directory)
     left = sorted(counts.unclustered.items(), key=lambda item: -item[1])
     if left:
         n_left = sum(counts.unclustered.values())
@@ -153,9 +153,9 @@ _KINDS: Mapping[Kind, tuple[str, str]] = {
 """What a photo in a folder is called, and several of them."""
 
 
-def _about_losses(built: Built) -> list[str]:
+def _about_losses(built: Built, directory: Path) -> list[str]:
     """Say by name who is gone, which decisions find nobody any more, and which names clash."""
-    lines = []
+    lines, library = [], shlex.quote(printable(str(directory)))
     if built.n_left_out:
         n = built.n_left_out
         lines.append(f"{many(n, 'face')} of the table {'is' if n == 1 else 'are'} forgotten, and left out")
@@ -184,13 +184,13 @@ def _about_losses(built: Built) -> list[str]:
     for one, other in built.alike:
         lines.append(
             f"{called[one]} and {called[other]} look like one person, and stay two as their names say; if they are "
-            "one, merge them"
+            f"one: facecluster merge {library} {one} {other}"
         )
     for first, second, decisions in built.namesakes:
         ids = " and ".join(decision.id for decision in decisions)
         lines.append(
-            f"{first} and {second} were given one name (decisions {ids}), and only the latter has it: merge them, or "
-            f"give {first} another name"
+            f"{first} and {second} were given one name (decisions {ids}), and only the latter has it; if they are "
+            f"one: facecluster merge {library} {second} {first}; if not: facecluster name {library} {first} NAME"
         )
     return lines
 

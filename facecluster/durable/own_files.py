@@ -202,7 +202,7 @@ class ResultFolder:
             if of_photos(folder.name):
                 if folder.is_symlink():
                     raise OutputError(
-                        f"{folder}: a link, not a folder of ours; move it away, or choose another folder"
+                        f"{folder}: a link, where facecluster needs a folder; move it away, or choose another folder"
                     )
                 if folder.is_dir():
                     composed = unicodedata.normalize("NFC", folder.name)  # some file systems take names apart

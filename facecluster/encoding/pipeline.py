@@ -38,6 +38,7 @@ from facecluster.formats.face_table import check_output
 from facecluster.identity.admit import admit
 from facecluster.options import EncodeOptions
 from facecluster.table import ATTRIBUTES, NO_FACE, OK, UNREADABLE, FaceTable
+from facecluster.text import many
 from facecluster.vision import models
 from facecluster.workers import Died, Workers, n_cores, work
 
@@ -409,9 +410,9 @@ def _with_earlier(paths: Sequence[str], before: Sequence[Row], *, prune: bool) -
         shown = "".join(f"\n  {path}" for path in missing[:10])
         more = f"\n  ... and {len(missing) - 10} more" if len(missing) > 10 else ""
         raise FaceclusterError(
-            f"{len(missing)} photos of the earlier table are not there, and cannot be encoded with other settings:"
-            f"{shown}{more}\nmake them available (is a drive not mounted?), go on with the earlier settings, or let "
-            "them go"
+            f"{many(len(missing), 'photo is', 'photos are')} in the earlier table and not there, and cannot be encoded "
+            f"with other settings:{shown}{more}\nmake them available (is a drive not mounted?), leave out the options "
+            "that are others now, or let them go with --prune"
         )
     return [*paths, *(row.path for row in rest if row.path not in gone)]
 

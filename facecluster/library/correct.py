@@ -54,7 +54,7 @@ from facecluster.library.refer import (
     whose,
 )
 from facecluster.result import Changes, Person, PersonFace, Result, UnclusteredFace, columns
-from facecluster.text import JOINERS, fold, many, printable
+from facecluster.text import JOINERS, SELECTORS, fold, many, printable
 
 _log = logging.getLogger(__name__)
 
@@ -649,9 +649,9 @@ def _name(text: str) -> str | None:
         UsageError: it is none that could be told apart from other things.
     """
     new = " ".join(text.split()).strip(JOINERS)
-    if text and not new:
+    if text and not new.strip(JOINERS + SELECTORS):
         raise UsageError('a name that nobody sees; give letters, or "" to take the name away')
-    if not new.translate(dict.fromkeys(map(ord, JOINERS))).isprintable():
+    if printable(new) != new:
         raise UsageError(f"{printable(new)!r}: not a name that can be shown everywhere; give plain text")
     if len(new) > _LONGEST_NAME:
         raise UsageError(f"a name of {len(new)} letters; give one of up to {_LONGEST_NAME}")

@@ -394,10 +394,10 @@ def _montages(
 
 def _track(items: Sequence[_T], what: str, progress: bool) -> Iterable[_T]:
     """Show how far it is, where somebody looks."""
-    from tqdm import tqdm
+    from facecluster.progress import bar
 
-    bar: Iterable[_T] = tqdm(items, desc=what, unit="", leave=False, disable=None if progress else True)
-    return bar
+    tracked: Iterable[_T] = bar(items, what=what, shown=progress)
+    return tracked
 
 
 def _is_all_gone(person: Person) -> bool:

@@ -6,6 +6,7 @@ letters of which that is not plain, as loading it takes longer than to write a s
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Collection, Sequence
 
 _LEAST_LAST = 20
@@ -75,6 +76,24 @@ def end_of(text: str, width: int) -> str:
     import wcwidth
 
     return "…" + wcwidth.clip(text, wide - width + 1, wide)
+
+
+def wrapped(text: str, width: int, *, indent: str = "") -> list[str]:
+    """Break a text at its spaces into lines of so many cells; emoji and accents stay with what they belong to.
+
+    Args:
+        text: of printable letters; spaces at its start stay.
+        width: cells of a line.
+        indent: of the second line and further ones.
+
+    Returns:
+        The lines; none for an empty text. A word that is too long is broken.
+    """
+    if _is_plain(text):
+        return textwrap.wrap(text, width, subsequent_indent=indent, break_on_hyphens=False)
+    import wcwidth
+
+    return wcwidth.wrap(text, width, subsequent_indent=indent, break_on_hyphens=False)
 
 
 def _is_plain(text: str) -> bool:

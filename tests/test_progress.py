@@ -1,0 +1,106 @@
+"""Bars on a terminal: none for short work, and messages above them in lines of their own."""
+
+from __future__ import annotations
+
+import io
+import logging
+from contextlib import redirect_stderr
+
+import pytest
+
+from facecluster import progress
+from facecluster.cli.messages import AboveBars, close_bars
+
+
+class Terminal(io.StringIO):
+    """What a bar takes for a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+    def seen(self) -> list[str]:
+        """The lines that are on the screen in the end."""
+        lines = []
+        for line in self.getvalue().split("\n"):
+            shown: list[str] = []
+            for part in line.split("\r"):
+                shown[: len(part)] = part
+            lines.append("".join(shown).rstrip())
+        return lines
+
+
+@pytest.fixture
+def terminal() -> Terminal:
+    return Terminal()
+
+
+@pytest.fixture
+def log(terminal: Terminal) -> logging.Logger:
+    logger = logging.getLogger("test_progress")
+    logger.handlers, logger.propagate = [AboveBars(terminal)], False
+    return logger
+
+
+@pytest.fixture
+def long_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bars take it that their delay is over."""
+    monkeypatch.setattr(progress, "time", lambda: float("inf"))
+
+
+@pytest.mark.parametrize("says", [False, True])
+def test_short_work_shows_no_bar_also_where_it_says_something(
+    says: bool, terminal: Terminal, log: logging.Logger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "DELAY", 3600)
+    with redirect_stderr(terminal), progress.bar(total=3, what="photos") as bar:
+        for _ in range(3):
+            bar.update()
+            if says:
+                log.warning("a.jpg: broken")
+    assert terminal.getvalue() == 3 * says * "a.jpg: broken\n"
+
+
+@pytest.mark.usefixtures("long_work")
+def test_long_work_says_how_far_it_is_how_fast_and_how_long_it_takes(terminal: Terminal) -> None:
+    with redirect_stderr(terminal), progress.bar(total=4, what="photos") as bar:
+        bar.update(2)
+        bar.refresh()
+        assert " 50%|" in terminal.getvalue()
+        assert " 2/4 [00:00<00:00, " in terminal.getvalue()
+        assert " photos/s]" in terminal.getvalue()
+    assert terminal.seen() == [""], "it is wiped in the end"
+
+
+@pytest.mark.usefixtures("long_work")
+def test_messages_are_lines_of_their_own_above_the_bar(terminal: Terminal, log: logging.Logger) -> None:
+    with redirect_stderr(terminal), progress.bar(total=2, what="photos") as bar:
+        bar.refresh()
+        log.warning("a.jpg: broken")
+        log.warning("b.jpg: broken")
+        *above, last = terminal.seen()
+        assert above == ["a.jpg: broken", "b.jpg: broken"]
+        assert last.startswith("  0%|")
+    assert terminal.seen() == ["a.jpg: broken", "b.jpg: broken", ""]
+
+
+@pytest.mark.usefixtures("long_work")
+def test_bar_of_what_failed_is_wiped_before_the_error(terminal: Terminal) -> None:
+    with redirect_stderr(terminal):
+        items = iter(progress.bar(["a", "b"], what="montages"))
+    next(items)
+    for bar in [*progress.Bar._instances]:
+        bar.refresh()
+    assert terminal.seen() != [""]
+    close_bars()
+    print("facecluster: error: disk full", file=terminal)
+    assert terminal.seen() == ["facecluster: error: disk full", ""]
+
+
+@pytest.mark.usefixtures("long_work")
+def test_nothing_is_shown_where_nobody_looks() -> None:
+    file, quiet = io.StringIO(), Terminal()
+    with redirect_stderr(file):
+        assert list(progress.bar(["a", "b"], what="photos")) == ["a", "b"]
+    with redirect_stderr(quiet):
+        assert list(progress.bar(["a", "b"], what="photos", shown=False)) == ["a", "b"]
+    assert file.getvalue() == quiet.getvalue() == ""
