@@ -300,7 +300,7 @@ def test_summary_tells_how_photos_are_held_and_what_it_costs(
     assert ("what a program writes" in again, "show nothing where" in again) == (False, False)
     if link in ("copy", "hardlink"):
         Path(paths[0]).unlink()
-        assert "1 last copy of a photo that is gone, 7 kB" in facecluster(*arguments).stderr
+        assert "1 last copy of a photo that is not where it was, 7 kB" in facecluster(*arguments).stderr
 
 
 def test_update_tells_of_the_new_photos(photo: Path, tmp_path: Path) -> None:

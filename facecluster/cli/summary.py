@@ -137,7 +137,9 @@ def _about_photos(holding: Holding | None) -> list[str]:
         notes.append("symbolic links show nothing where the originals are away")
     if holding.n_last:
         last = many(
-            holding.n_last, "last copy of a photo that is gone", "last copies of photos that are gone"
+            holding.n_last,
+            "last copy of a photo that is not where it was",
+            "last copies of photos that are not where they were",
         )
         notes.append(f"{last}, {size(holding.n_bytes_last)}")
     where = "photos in the folders" if holding.is_all else "photos new in the folders"

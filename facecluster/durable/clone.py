@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import sys
 from pathlib import Path
 
@@ -48,9 +49,13 @@ def _ficlone(source: Path, target: Path) -> None:
 def _clonefile(source: Path, target: Path) -> None:
     import ctypes
 
-    system = ctypes.CDLL(None, use_errno=True)
+    system = ctypes.CDLL(None, use_errno=True)  # libSystem
     if not hasattr(system, "clonefile"):  # before macOS 10.12
         raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP), str(target))
     if system.clonefile(os.fsencode(source.resolve()), os.fsencode(target), ctypes.c_uint32(0)):
         code = ctypes.get_errno()
         raise OSError(code, os.strerror(code), str(target))
+    if sys.platform == "darwin":  # a clone of a locked file is locked, and could not be removed
+        flags = target.stat().st_flags
+        if flags & (stat.UF_IMMUTABLE | stat.UF_APPEND):
+            os.chflags(target, flags & ~(stat.UF_IMMUTABLE | stat.UF_APPEND))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -37,6 +39,9 @@ def make_link(kind: Kind, source: str, target: Path) -> None:
     if kind == "clone":
         clone(Path(source), target)
     elif kind == "hardlink":
+        if os.name == "nt" and not os.stat(source).st_mode & stat.S_IWRITE:
+            # Windows removes no name of a read-only file, and the attribute is the original's too.
+            raise PermissionError(errno.EPERM, os.strerror(errno.EPERM), source)
         target.hardlink_to(Path(source).resolve())
     elif kind == "symlink":
         target.symlink_to(source)
@@ -55,6 +60,6 @@ def is_possible(kind: Kind, source: str, folder: Path) -> bool:
     except OSError:
         return False
     finally:
-        with suppress(FileNotFoundError):
+        with suppress(OSError):
             os.unlink(trial)
     return True
