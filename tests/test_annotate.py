@@ -20,6 +20,7 @@ from facecluster.render.annotate import (
     PASS,
     SHORTEST_PX,
     draw,
+    legend,
     make_picture,
     name_pictures,
 )
@@ -159,9 +160,10 @@ def test_picture_is_large_enough_to_read_and_no_larger(
     photo = checked(size, path=str(path), preset="none", box=box, landmarks=nose)
     with Image.open(io.BytesIO(make_picture(photo))) as picture:
         assert picture.format == "JPEG"
-        assert max(picture.size) == expected
+        height = picture.height - legend(picture.width).shape[0]
+        assert max(picture.width, height) == expected
         assert picture.info["comment"] == str(path).encode()
-        pixels = np.asarray(picture).astype(int)
+        pixels = np.asarray(picture).astype(int)[:height]
     greenest = pixels[..., 1] - pixels[..., [0, 2]].max(axis=2) > 60
     columns = np.flatnonzero(greenest.any(axis=0)) / picture.size[0]
     assert columns.min() == pytest.approx(0.2, abs=0.02)  # the box is where the face is, at any scale
@@ -205,3 +207,17 @@ def test_names_are_those_of_the_photos_and_never_collide() -> None:
     assert len({name.casefold() for name in names.values()}) == len(paths)
     assert max(len(name.encode()) for name in names.values()) <= 255
     assert name_pictures([]) == {}
+
+
+@pytest.mark.parametrize("width", [300, 1000, 1600])
+def test_legend_names_every_colour_at_any_width(width: int) -> None:
+    pixels = legend(width)
+    assert pixels.shape[1] == width
+    for colour in (PASS, FAIL, *AXES):
+        assert (pixels == colour).all(axis=2).sum() > 50
+
+
+def test_photo_without_a_face_has_no_legend(tmp_path: Path) -> None:
+    Image.new("RGB", (1200, 900), (GREY, GREY, GREY)).save(tmp_path / "p.png")
+    photo = CheckedPhoto(str(tmp_path / "p.png"), "", "", (1200, 900), NO_FACE, "", ())
+    assert Image.open(io.BytesIO(make_picture(photo))).size == (1200, 900)

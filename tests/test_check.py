@@ -70,7 +70,7 @@ def test_bounds_are_compared_as_float32() -> None:
         (0.8, Limit(low=0.8, strict=True), "yaw 0.8 is not > 0.8", 0),
         (0.79996, Limit(low=0.8), "yaw 0.79996 < 0.8", 4e-5),
         (60, Limit(low=75), "yaw 60 < 75", 15),
-        (1234.5, Limit(high=1200), "yaw 1234 > 1200", 34.5),
+        (1234.5, Limit(high=1200), "yaw 1234.5 > 1200", 34.5),
         (0.12, Limit(0, 0), "yaw 0.12 > 0", 0.12),
         (None, Limit(-30, 30), "yaw unknown", None),
     ],

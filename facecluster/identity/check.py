@@ -78,15 +78,16 @@ class Failure:
 
     @property
     def text(self) -> str:
-        """For people: "yaw 34.2 > 30", with as many digits as it takes to see the difference."""
+        """For people: "yaw 34.2 > 30", with more than two decimals only where the difference needs them."""
         if self.value is None:
             return f"{self.name} unknown"
         above = self.value - self.limit.high > self.limit.low - self.value
         bound = self.limit.high if above else self.limit.low
         side = _side(self.value, bound)
-        digits = max(3, len(f"{abs(self.value):.0f}"))
-        while _side(float(number := f"{self.value:.{digits}g}"), bound) != side:
-            digits += 1
+        decimals = 1 if abs(self.value) >= 10 else 2
+        while _side(float(number := f"{self.value:.{decimals}f}"), bound) != side:
+            decimals += 1
+        number = number.rstrip("0").rstrip(".")
         sign = {1: ">", -1: "<", 0: "is not <" if above else "is not >"}[side]
         return f"{self.name} {number} {sign} {bound:.15g}"
 

@@ -33,8 +33,17 @@ LONGEST_PX, SHORTEST_PX = 1600, 1000
 PASS, FAIL = (40, 200, 80), (235, 50, 50)
 """Colours of boxes, RGB."""
 
-AXES = ((255, 90, 90), (90, 230, 90), (60, 150, 255))
+AXES = ((255, 120, 220), (255, 220, 60), (60, 150, 255))
 """Colours of a head's axes, RGB: to its left, up, and where it looks."""
+
+_LEGEND = (
+    (PASS, "box: passes"),
+    (FAIL, "box: fails"),
+    (AXES[0], "to the head's own left"),
+    (AXES[1], "up"),
+    (AXES[2], "where it looks"),
+)
+"""What the colours mean; it stands below a picture with faces."""
 
 _INK, _PAPER, _OUTLINE = (255, 255, 255), (24, 24, 24), (0, 0, 0)
 
@@ -81,6 +90,8 @@ def name_pictures(paths: Iterable[str]) -> dict[str, str]:
 def make_picture(photo: CheckedPhoto) -> bytes:
     """Make the picture of a photo as a JPEG whose comment is the path of the photo.
 
+    Below a photo with faces stands what the colours mean.
+
     Raises:
         PhotoError: the photo cannot be read, or is not what it was when its faces were found.
     """
@@ -101,9 +112,11 @@ def make_picture(photo: CheckedPhoto) -> bytes:
     if n_pixels and decoded.size != photo.size:
         raise PhotoError(changed)
     pixels, scale = fit(decoded.pixels)
+    drawn = draw(pixels, photo, scale * decoded.scale)
+    if photo.faces:
+        drawn = np.vstack([drawn, legend(drawn.shape[1])])
     file = io.BytesIO()
-    drawn = Image.fromarray(draw(pixels, photo, scale * decoded.scale))
-    drawn.save(file, "JPEG", quality=90, comment=os.fsencode(photo.path))
+    Image.fromarray(drawn).save(file, "JPEG", quality=90, comment=os.fsencode(photo.path))
     return file.getvalue()
 
 
@@ -225,6 +238,26 @@ def _write(lines: Sequence[str], size: int, ink: Colour, paper: Colour) -> Pixel
     pen = ImageDraw.Draw(image)
     for i, line in enumerate(lines):
         pen.text((margin, margin / 2 + (i + 0.5) * step), line, fill=ink, font=font, anchor="lm")
+    return np.asarray(image)
+
+
+def legend(width: int) -> Pixels:
+    """Say what the colours mean, in as many lines as it takes: (some, width, 3) RGB."""
+    size = max(_MIN_LETTERS_PX, round(width / 60))
+    font = ImageFont.load_default(size=size)
+    step, places, x, row = 2 * size, [], size, 0
+    for _, text in _LEGEND:
+        length = 2 * size + math.ceil(font.getlength(text))
+        if x > size and x + length > width:
+            x, row = size, row + 1
+        places.append((x, row * step))
+        x += length + size
+    image = Image.new("RGB", (width, (row + 1) * step), _PAPER)
+    pen = ImageDraw.Draw(image)
+    for (colour, text), (left, top) in zip(_LEGEND, places, strict=True):
+        middle = top + step / 2
+        pen.rectangle((left, middle - size / 3, left + 1.3 * size, middle + size / 3), fill=colour)
+        pen.text((left + 2 * size, middle), text, fill=_INK, font=font, anchor="lm")
     return np.asarray(image)
 
 
