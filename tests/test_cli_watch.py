@@ -354,10 +354,10 @@ def test_killed_between_any_two_steps(
     found: list[str] = []
     tell = watch._tell
 
-    def tell_and_die(notice: pending.Notice, arguments: list[str]) -> None:
+    def tell_and_die(notice: pending.Notice, library: Path | None, arguments: list[str]) -> None:
         if found and step == "noted":  # the first event is told and noted
             raise Killed
-        tell(notice, arguments)
+        tell(notice, library, arguments)
         found.append(notice.line)
         if step == "told":  # and not noted
             raise Killed
