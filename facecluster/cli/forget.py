@@ -11,13 +11,15 @@ import logging
 import os
 import sys
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from facecluster.cli.labels import label_face_option
 from facecluster.errors import FaceclusterError, OutputError, UsageError
-from facecluster.library.refer import called
+from facecluster.library.layout import person_in
+from facecluster.library.refer import called, faces_of, short_names
 from facecluster.text import many, printable
 
 if TYPE_CHECKING:  # NumPy is loaded when there is work to do
@@ -157,11 +159,21 @@ def _whose(forgotten: Forgotten, labels: tuple[str, ...]) -> str:
     if n := len(forgotten.report.photo_paths):
         whom.append(f"all faces of {many(n, 'photo')}")
     shown = forgotten.shown_in
-    names = [os.path.basename(path) for path in shown]
+    known = {face.photo for opened in forgotten.results for face in faces_of(opened.result)}
+    names = short_names([*shown], {*known, *shown})
     return (
         f"{', '.join(dict.fromkeys(whom))}: {many(sum(shown.values()), 'face')} in {many(len(shown), 'photo')}"
         + (f" ({_some(names)})" if names else "")
     )
+
+
+def _folders_of(person: Path) -> list[Path]:
+    """The folders of a person, LIBRARY/person-0001, whatever name they carry."""
+    return [
+        path
+        for path in sorted(person.parent.iterdir())
+        if path.is_dir() and person_in(path.name) == person.name
+    ]
 
 
 def _summary(done: Forgotten, labels: tuple[str, ...]) -> str:
@@ -180,7 +192,7 @@ def _summary(done: Forgotten, labels: tuple[str, ...]) -> str:
         f"{'would be forgotten' if report.dry_run else 'forgotten'}: {_whose(done, labels)}",
         f"{'to be removed' if report.dry_run else 'removed'}: {text}",
     ]
-    stay = [path for path in report.people if not report.dry_run and os.path.isdir(path)]
+    stay = [] if report.dry_run else [folder for path in report.people for folder in _folders_of(Path(path))]
     lines += [f"{path}: holds files that are not facecluster's; they stay" for path in stay]
     for table in tables:
         if str(table) in report.rewritten and not any(table.is_relative_to(o.directory) for o in results):
