@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from facecluster.identity.gate import Reason
-from facecluster.library.layout import CLUSTERS
+from facecluster.library.layout import CLUSTERS, INDEX
 from facecluster.library.refer import Spelling
 from facecluster.render.columns import aligned
 from facecluster.text import many, printable, size, some, without
@@ -95,13 +95,15 @@ def summary(built: Built, directory: Path) -> str:
 
 
 def _about_montages(result: Result, directory: Path) -> str:
-    """Say how many montages there are."""
+    """Say how many montages there are, and where everybody is."""
     from facecluster.library.folders import n_montages
 
     n, n_people = n_montages(result, directory), len(result.people)
-    return (
-        "" if not n else f", a montage of {'each person' if n == n_people else f'{n} of {n_people} people'}"
-    )
+    if not n:
+        return ""
+    whose = "each person" if n == n_people else f"{n} of {n_people} people"
+    everybody = f", everybody on one page ({INDEX})" if (directory / INDEX).is_file() else ""
+    return f", a montage of {whose}{everybody}"
 
 
 def cost(built: Built) -> str:
