@@ -74,7 +74,7 @@ def test_people_on_a_terminal_summary_on_stderr_pictures_in_the_folder(file: Pat
     assert str(tmp_path / "out") in stderr
     out = sorted(p.relative_to(tmp_path / "out").as_posix() for p in (tmp_path / "out").rglob("[!.]*"))
     assert out == [
-        "clusters.json",
+        "clusters.json", "index.jpg",
         "person-0001", *(f"person-0001/{i}.png" for i in (3, 4, 5, 6)), "person-0001_montage.jpg",
         "person-0002", *(f"person-0002/{i}.png" for i in (0, 1, 2)), "person-0002_montage.jpg",
         "unclustered", "unclustered/7.png",
@@ -121,7 +121,7 @@ def test_run_again_gives_the_same_bytes(file: Path, tmp_path: Path) -> None:
     assert run(file, "-o", tmp_path / "out").exit_code == 0
     assert content() == first
     assert run(file, "-o", tmp_path / "out", "--min-images", 4, "--link", "none").exit_code == 0
-    assert {p.name for p in content()} == {"clusters.json", "person-0001_montage.jpg"}
+    assert {p.name for p in content()} == {"clusters.json", "index.jpg", "person-0001_montage.jpg"}
 
 
 def record(folder: Path) -> dict:  # type: ignore[type-arg]
@@ -594,7 +594,7 @@ def test_warnings_count_one_in_the_singular(tmp_path: Path) -> None:
         in result.stderr
     )
     assert result.stderr.splitlines()[-1].endswith(
-        "clusters.json, folders of photos, a montage of 1 of 2 people"
+        "clusters.json, folders of photos, a montage of 1 of 2 people, everybody on one page (index.jpg)"
     )
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -222,10 +223,9 @@ def test_merged_people_are_one_with_the_first_ones_id(out: Path) -> None:
     assert merged.name == "Anna"
     assert merged.former == ("person-0001",)
     assert merged.n_photos == 9
-    assert in_folder(out, "person-0003") == ONE + THREE
-    assert not (out / "person-0001").exists()
-    assert not (out / "person-0001_montage.jpg").exists()
-    assert (out / "person-0003_montage.jpg").exists()
+    assert in_folder(out, "person-0003 Anna") == ONE + THREE
+    assert not list(out.glob("person-0001*"))
+    assert (out / "person-0003 Anna_montage.jpg").exists()
     assert result_of(out).counts.people == 2
     assert result_of(out).changes.vanished == ("person-0001",)
     assert "person-0003 (Anna), with 9 faces" in result.stderr
@@ -267,7 +267,7 @@ def test_merge_wants_different_people(out: Path) -> None:
 
 def test_split_off_faces_are_a_new_person(out: Path) -> None:
     done("name", out, "person-0001", "Anna")
-    result = done("split", out, "anna", out.parent / "photos" / "00.png", out / "person-0001" / "01.png")
+    result = done("split", out, "anna", out.parent / "photos" / "00.png", out / "person-0001 Anna" / "01.png")
     assert who(out) == {
         "person-0002": TWO,
         "person-0001": ONE[2:],
@@ -650,7 +650,9 @@ def test_montages_stay_as_they_are_while_the_photos_are_away(out: Path, tmp_path
     cluster(tmp_path)
     done("name", out, "person-0001", "Anna Berg")
     assert len(before) == 3
-    assert {file.name: file.read_bytes() for file in out.glob("*_montage.jpg")} == before
+    after = {file.name: file.read_bytes() for file in out.glob("*_montage.jpg")}
+    assert Image.open(io.BytesIO(after.pop("person-0001 Anna Berg_montage.jpg"))).height > 160
+    assert after == {name: content for name, content in before.items() if "person-0001" not in name}
 
 
 def test_montages_are_kept_where_a_correction_was_taken_back(out: Path) -> None:
