@@ -751,43 +751,54 @@ def test_correcting_leaves_the_result_as_it_was(result: Result) -> None:
 # --------------------------------------------------------------------------------------------- contradictions
 
 
-def test_contradiction_shows_both_and_writes_nothing(out: Path) -> None:
-    done("split", out, "person-0001", out.parent / "photos" / "00.png")
-    before = (out / "clusters.json").read_bytes(), lines(out)
-    result = run("merge", out, "person-0001", "person-0004")
-    assert result.exit_code == 1
-    assert f"{out / 'decisions.jsonl'}:1: " in result.stderr
-    assert "this one: " in result.stderr
-    assert result.stderr.count('"do": ') == 2
-    assert f"facecluster undo LIBRARY {before[1][0]['id']}" in result.stderr
-    assert ((out / "clusters.json").read_bytes(), lines(out)) == before
+@pytest.mark.parametrize("apart", ["split", "make", "nobody"])
+@pytest.mark.parametrize("back", ["merge", "move"])
+def test_who_was_put_together_is_taken_apart_and_put_together_again(out: Path, apart: str, back: str) -> None:
+    """What was said last counts, also after everything is grouped anew."""
+    photos = [face.photo for face in person(out, "person-0003").faces]
+    together = {"person-0001": ONE + THREE, "person-0002": TWO}
+
+    def take_apart(name: str) -> None:
+        match apart:
+            case "split":
+                done("split", out, "person-0001", *photos)
+            case "make":
+                done("name", out, name, *photos)
+            case "nobody":
+                done("move", out, *photos, "nobody")
+        left = {own: names for own, names in who(out).items() if own in together}
+        assert left == {"person-0001": ONE, "person-0002": TWO}
+        assert sorted(who(out).values()) == ([ONE, TWO] if apart == "nobody" else [ONE, TWO, THREE])
+        again(out)
+
+    done("merge", out, "person-0001", "person-0003")
+    assert who(out) == together
+    again(out)
+    for name in ("Tom", "Tim"):
+        take_apart(name)
+        new = next((own for own in who(out) if own not in together), None)
+        if back == "merge" and new is not None:
+            done("merge", out, "person-0001", new)
+        else:
+            done("move", out, *photos, "person-0001")
+        assert who(out) == together
+        again(out)
+    take_apart("Ted")
+    done("undo", out)
+    assert who(out) == together
+    again(out)
 
 
-def test_contradictions_of_two_computers_are_undone_one_by_one(out: Path) -> None:
-    file = out / "decisions.jsonl"
-    done("split", out, "person-0001", out.parent / "photos" / "00.png")
-    done("split", out, "person-0002", out.parent / "photos" / "07.png")
-    here = file.read_bytes()
-    file.unlink()
-    cluster(out.parent)
-    (first, second) = (json.loads(line)["id"] for line in here.splitlines())
-    for line in here.splitlines():  # what the one computer split, the other says is one person
-        spots = json.loads(line)
-        merge = {**spots, "id": spots["id"][::-1], "do": "merge", "people": ["a", "b"]}
-        merge["faces"] = [spots["faces"], spots["from"]]
-        here += json.dumps(merge).encode() + b"\n"
-    file.write_bytes(here)
-    assert "contradict" in run("cluster", out.parent / "faces.npz", "-o", out).stderr
-    result = done("undo", out, first)
-    assert [json.loads(result.stdout)] == lines(out)[-1:]
-    assert "taken back: split 1 face off person-0001" in result.stderr
-    assert "does not show it yet, as there is more to be taken back: decisions contradict" in result.stderr
-    assert second in result.stderr
-    before = file.read_bytes()
-    assert "contradict" in run("undo", out, lines(out)[-1]["id"]).stderr
-    assert file.read_bytes() == before
-    assert "contradict" not in done("undo", out, second).stderr
-    assert who(out) == {"person-0001": ONE, "person-0002": TWO, "person-0003": THREE}
+def test_two_faces_that_are_one_person_are_taken_apart(out: Path) -> None:
+    done("name", out, "Eva", "00.png")
+    done("move", out, "01.png", "Eva")
+    done("split", out, "Eva", "00.png")
+    holders = {own: names for own, names in who(out).items() if {"00", "01"} & set(names)}
+    assert sorted(holders.values()) == [["00"], ["01"]]
+    assert [p.name for p in result_of(out).people if [Path(f.photo).stem for f in p.faces] == ["01"]] == [
+        "Eva"
+    ]
+    again(out)
 
 
 def test_two_people_of_one_name_are_told_with_both_lines(out: Path) -> None:

@@ -94,7 +94,7 @@ def resolve(decisions: Sequence[Decision], faces: Faces | Placed) -> Constraints
     placed = set[int]()  # rows that a later decision puts somewhere
     homeless = set[
         int
-    ]()  # of these, rows that it gives to nobody: they are theirs no more from whom they were taken
+    ]()  # of these, rows that it gives to nobody, or to somebody new: earlier decisions still part them
     dropped = set[int]()  # rows that a later decision says to be no person's
 
     def stated(spots: Spots) -> list[int]:
@@ -110,22 +110,24 @@ def resolve(decisions: Sequence[Decision], faces: Faces | Placed) -> Constraints
     for by in reversed(range(len(standing))):
         match standing[by].act:
             case Merge(faces=groups):
-                sides = [side for side in map(anchors, groups) if side]
+                # whose faces were all put elsewhere since, as when the two were split again, is not meant any more
+                sides = [side for side in map(stated, groups) if side]
                 if len(sides) > 1:
                     ties.tie(by, sides)
             case Split(faces=spots, away=away) | Make(faces=spots, away=away):
                 rows = stated(spots)
                 ties.tie(by, [rows], rows)
-                parts.append(_Part(parted(spots), anchors(away), by))
+                parts += _parts(parted(spots), anchors(away), by, ties)
                 moved[rows] = founded[rows] = True
                 placed.update(rows)
+                homeless.update(rows)  # who is new is nobody of whom the faces were taken before
             case Move(faces=spots, to=to, away=away):
                 rows = stated(spots)
                 if to is not None and rows:
-                    ties.tie(by, [list(dict.fromkeys(rows + anchors(to)))], rows)
+                    ties.tie(by, [list(dict.fromkeys(rows + stated(to)))], rows)
                 elif to is None:
                     homeless.update(rows)
-                parts.append(_Part(parted(spots), anchors(away), by))
+                parts += _parts(parted(spots), anchors(away), by, ties)
                 moved[rows] = True
                 placed.update(rows)
             case NotAPerson(person=None, faces=spots):
@@ -138,14 +140,12 @@ def resolve(decisions: Sequence[Decision], faces: Faces | Placed) -> Constraints
             case Name() | Undo():
                 pass
     pairs = set[tuple[int, int]]()
-    for rows, away_rows, by in reversed(parts):  # the earliest first
-        for row in rows:
-            others = [other for other in away_rows if first[other] != first[row]]
-            inside = {first[other] for other in others if ties.linked(row, other)}
-            if inside and 2 * len(inside) >= len({first[other] for other in others}):
-                lines = sorted({by, *ties.chain(row, min(inside))})
-                raise _contradiction([standing[line] for line in lines])
-            pairs.update((min(row, other), max(row, other)) for other in others if first[other] not in inside)
+    for row, others, by in sorted(parts, key=lambda part: part.by):
+        inside = ties.inside(row, others)
+        if _is_most(inside, others, first):
+            lines = sorted({by, *ties.chain(row, min(inside))})
+            raise _contradiction([standing[line] for line in lines])
+        pairs.update((min(row, other), max(row, other)) for other in others if first[other] not in inside)
     return Constraints(
         together=ties.together(n, founded),
         apart=np.array(sorted(pairs), dtype=np.int64).reshape(-1, 2),
@@ -158,11 +158,34 @@ def resolve(decisions: Sequence[Decision], faces: Faces | Placed) -> Constraints
 
 
 class _Part(NamedTuple):
-    """Rows that are no faces of the person for whom the rows `away` stand, and the place of the decision."""
+    """A row that is no face of the person for whom the other rows stand, and the place of the decision."""
 
-    rows: list[int]
-    away: list[int]
+    row: int
+    others: list[int]
     by: int
+
+
+def _parts(rows: Sequence[int], away: Sequence[int], by: int, ties: _Ties) -> list[_Part]:
+    """Say which rows are no face of the person of `away`, but for those that later decisions make one with it.
+
+    Args:
+        rows: of the faces.
+        away: of the person.
+        by: place of the decision.
+        ties: of this decision and of those after it.
+    """
+    parts = []
+    for row in rows:
+        others = [other for other in away if ties.first[other] != ties.first[row]]
+        inside = ties.inside(row, others)
+        if not _is_most(inside, others, ties.first):
+            parts.append(_Part(row, [other for other in others if ties.first[other] not in inside], by))
+    return parts
+
+
+def _is_most(inside: set[int], others: Sequence[int], first: Mapping[int, int]) -> bool:
+    """Say whether the faces that are linked are half of the others or more: fewer went astray."""
+    return bool(inside) and 2 * len(inside) >= len({first[other] for other in others})
 
 
 class _Ties:
@@ -218,6 +241,10 @@ class _Ties:
         """Say whether two rows are one person's."""
         a, b = self.knot.get(self.first[row]), self.knot.get(self.first[other])
         return a is not None and b is not None and self.root(a) == self.root(b)
+
+    def inside(self, row: int, others: Sequence[int]) -> set[int]:
+        """Give those of other rows, the first of its copies each, that are one person's with a row."""
+        return {self.first[other] for other in others if self.linked(row, other)}
 
     def chain(self, start: int, end: int) -> set[int]:
         """Find the places of the decisions that link two rows, the fewest."""
