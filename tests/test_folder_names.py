@@ -289,6 +289,32 @@ def test_everybody_is_on_a_sheet(photos: list[Path], tmp_path: Path) -> None:
         assert sheets[:1] == ["index.jpg"][:n]
 
 
+def test_few_sheets_change_with_few_people(photos: list[Path], tmp_path: Path) -> None:
+    root, n = tmp_path / "out", 3 * PER_SHEET - 1
+    result = people_of(photos, n)
+    write(root, result)
+
+    def change(result: Result, *changed: str) -> list[str]:
+        before = {name: (root / name).stat().st_mtime_ns for name in os.listdir(root) if is_index_sheet(name)}
+        write(root, result, changed)
+        after = {name: (root / name).stat().st_mtime_ns for name in os.listdir(root) if is_index_sheet(name)}
+        assert sum(on_sheet(root / name) for name in after) == len(result.people)
+        return sorted(name for name in {*before, *after} if before.get(name) != after.get(name))
+
+    assert change(call(result, p60="Anna"), "person-0060") == ["index-2.jpg"]
+    assert change(result) == ["index-2.jpg"]
+    without = replace(result, people=result.people[1:])
+    assert change(without) == ["index.jpg"]
+    assert change(result, "person-0001") == ["index.jpg"]
+    more = people_of(photos, n + 2)
+    assert change(more, "person-0147", "person-0148") == ["index-3.jpg", "index-4.jpg"]
+    write(root, without)  # of all: in order again
+    assert on_sheet(root / "index.jpg") == PER_SHEET
+    assert not (root / "index-4.jpg").exists()
+    assert change(replace(result, people=result.people[-5:])) == ["index-2.jpg", "index-3.jpg", "index.jpg"]
+    assert on_sheet(root / "index.jpg") == 5
+
+
 def test_sheet_of_the_users_stays_and_is_told(
     photos: list[Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

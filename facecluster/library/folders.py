@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import os
 import shlex
+from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
+from itertools import chain, islice, takewhile, zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -57,6 +58,7 @@ def write_result(
     jobs: int = -1,
     progress: bool = False,
     changed: Collection[str] | None = None,
+    named: Collection[str] = (),
     forget: Collection[str] = (),
     forget_people: Collection[str] = (),
     texts: Texts | None = None,
@@ -79,6 +81,7 @@ def write_result(
         progress: show a bar on stderr where that is a terminal.
         changed: ids of the people who have other faces than in the result that the folder holds; only their files are
             looked at, and those of people who are gone, and of faces of nobody where these are others. None: all.
+        named: ids of those of whom only the name is another. Who has a folder or montage of another name counts anyway.
         forget: photos of whom no copy stays where the result has none, though the original may be gone. All copies
             are looked at.
         forget_people: ids of people of whom no copy stays in their folders, though the result does not know its photo
@@ -100,7 +103,7 @@ def write_result(
     threads = jobs if jobs > 0 else os.cpu_count() or 1
     placed = {face.photo for person in result.people for face in person.faces}
     mark = mark_of(result, link, placed)
-    extent = extent_of(result, directory, mark, changed, {*forget, *forget_people})
+    extent = extent_of(result, directory, mark, changed, named, {*forget, *forget_people})
     folder = open_folder(result, directory, pictures, extent, placed)
     rename_folders(result, folder, extent)
     if (
@@ -124,9 +127,10 @@ def write_result(
     n_placed = folder.place(_track(entries, "photos", progress))
     without = list(layout.without)
     montages = _montages(_track(layout.remade, "montages", progress), pictures, folder, layout.same, threads)
+    fresh = {person.id for person in layout.remade}
     for sheet in layout.sheets:
         covers: dict[str, NDArray[np.uint8] | None] = {}
-        for person, montage in islice(montages, sum(person.id in layout.fresh for person in sheet.people)):
+        for person, montage in islice(montages, sum(person.id in fresh for person in sheet.people)):
             covers[person.id] = montage.cover
             if montage.jpeg is None:
                 without.append(person)
@@ -194,12 +198,16 @@ def n_montages(result: Result, directory: Path) -> int:
 
 @dataclass(frozen=True)
 class Sheet:
-    """A sheet of everybody: its name, who is on it, the number of the first of them, and its key."""
+    """A sheet of everybody: its number from 1, who is on it, and its key."""
 
-    name: str
+    number: int
     people: tuple[Person, ...]
-    first: int
     key: str
+
+    @property
+    def name(self) -> str:
+        """Of its file."""
+        return index_sheet(self.number)
 
 
 @dataclass(frozen=True)
@@ -227,11 +235,6 @@ class Layout:
     taken: tuple[str, ...]
     files: tuple[str, ...]
     kept: frozenset[str]
-
-    @property
-    def fresh(self) -> frozenset[str]:
-        """Ids of those whose montage is made."""
-        return frozenset(person.id for person in self.remade)
 
 
 def open_folder(
@@ -287,7 +290,7 @@ def lay_out(
                 same.append(person.id)
         elif not there:
             without.append(person)
-    sheets = _sheets(result)
+    sheets = _sheets(result, folder, extent)
     fresh = {person.id for person in remade}
     new = [
         sheet.name
@@ -311,15 +314,39 @@ def lay_out(
     )
 
 
-def _sheets(result: Result) -> tuple[Sheet, ...]:
-    """The sheets of everybody, in the order of the result."""
-    from facecluster.render.index_sheet import PER_SHEET, key_of
+def _sheets(result: Result, folder: ResultFolder, extent: Extent) -> tuple[Sheet, ...]:
+    """The sheets of everybody, in the order of the result.
 
+    Where not everybody is looked at, people stay on the sheets that they are on, and who is new gets the first free
+    place, so that few sheets change. The next write of all has them in order again.
+    """
+    from facecluster.render.index_sheet import PER_SHEET, key_of, people_of
+
+    place = {person.id: i for i, person in enumerate(result.people)}
+    ids = [*place]
+    pages = [ids[first : first + PER_SHEET] for first in range(0, len(ids), PER_SHEET)]
+    keys = [""] * len(pages)
+    names = map(index_sheet, range(1, 2 + len(ids)))
+    before = [*takewhile(bool, (folder.key(name) for name in names))]
+    if extent.people is not None and before:
+        there = [people_of(key) for key in before]
+        stay = [[own for own in page if own in place] for page in there]
+        on_a_sheet = set(chain(*stay))
+        new = deque(own for own in ids if own not in on_a_sheet)
+        for page in stay:
+            page += [new.popleft() for _ in range(min(len(new), PER_SHEET - len(page)))]
+        while new:
+            stay.append([new.popleft() for _ in range(min(len(new), PER_SHEET))])
+        if all(stay):
+            pages = [sorted(page, key=place.__getitem__) for page in stay]
+            keys = [
+                key if page == old and extent.people.isdisjoint(page) else ""
+                for page, old, key in zip_longest(pages, there, before, fillvalue="")
+            ]
     sheets = []
-    for first in range(0, len(result.people), PER_SHEET):
-        people = result.people[first : first + PER_SHEET]
-        name = index_sheet(first // PER_SHEET + 1)
-        sheets.append(Sheet(name, people, first + 1, key_of(people, first + 1)))
+    for number, (page, key) in enumerate(zip(pages, keys, strict=True), start=1):
+        people = tuple(result.people[place[own]] for own in page)
+        sheets.append(Sheet(number, people, key or key_of(people, number)))
     return tuple(sheets)
 
 
@@ -337,7 +364,7 @@ def _sheet(sheet: Sheet, covers: Mapping[str, NDArray[np.uint8] | None], folder:
             return None
 
     earlier = (folder.root / sheet.name).read_bytes() if folder.has(sheet.name) else None
-    return make_sheet(sheet.people, sheet.first, cover, earlier=earlier, fresh=covers)
+    return make_sheet(sheet.people, sheet.number, cover, earlier=earlier, fresh=covers)
 
 
 def _claim(
@@ -366,8 +393,6 @@ def _montages(
     threads: int,
 ) -> Iterator[tuple[Person, Montage]]:
     """Make montages in several threads (decoding is nearly all of it), a bounded number ahead of their use."""
-    from collections import deque
-
     from facecluster.render.montage import make_montage, retitle
 
     def make(person: Person) -> Montage:

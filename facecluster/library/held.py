@@ -325,6 +325,7 @@ class Held:
         """
         from facecluster.library.folders import write_result
 
+        names = {} if self.result is None else {person.id: person.name for person in self.result.people}
         holding = write_result(
             result,
             self.directory,
@@ -337,6 +338,7 @@ class Held:
             jobs=jobs,
             progress=progress,
             changed=changed,
+            named=[p.id for p in result.people if p.name != names.get(p.id, p.name)],
             forget=forget,
             texts=self._texts,
         )

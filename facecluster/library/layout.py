@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import unicodedata
+from functools import lru_cache
 from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -46,12 +47,18 @@ def folder_name(person: Person) -> str:
     dot or space is at its end, and the name of the montage has no more than 255 bytes. Ids tell names apart where case
     does not.
     """
+    return _named(person.id, person.name) if person.name else person.id
+
+
+@lru_cache(maxsize=100_000)
+def _named(own: str, name: str) -> str:
+    """The name of the folder of somebody who has one."""
     from wcwidth import iter_graphemes
 
     from facecluster.durable.own_files import NAME_BYTES
 
-    name = unicodedata.normalize("NFC", person.name or "").translate(_NOT_IN_NAMES)
-    room = NAME_BYTES - len(f"{person.id} {_MONTAGE}")
+    name = unicodedata.normalize("NFC", name).translate(_NOT_IN_NAMES)
+    room = NAME_BYTES - len(f"{own} {_MONTAGE}")
     kept = ""
     for letter in iter_graphemes(name):
         room -= len(letter.encode("utf-8", "replace"))
@@ -63,7 +70,7 @@ def folder_name(person: Person) -> str:
         os.fsencode(kept)
     except UnicodeEncodeError:  # of a system that has no such letters
         kept = ""
-    return f"{person.id} {kept}" if kept else person.id
+    return f"{own} {kept}" if kept else own
 
 
 def montage_of(person: Person) -> str:

@@ -63,7 +63,12 @@ ALL = Extent()
 
 
 def extent_of(
-    result: Result, directory: Path, mark: str, changed: Collection[str] | None, forget: Collection[str]
+    result: Result,
+    directory: Path,
+    mark: str,
+    changed: Collection[str] | None,
+    named: Collection[str],
+    forget: Collection[str],
 ) -> Extent:
     """Say how much of a folder is to be looked at; all of it where a write of all was cut short, or links differ.
 
@@ -72,6 +77,7 @@ def extent_of(
         directory: the folder.
         mark: of this write, see `mark_of`.
         changed: ids of the people who have other faces than before; None: all.
+        named: ids of those who have another name.
         forget: what is to be forgotten: all names are looked at where there is something.
     """
     from facecluster.durable.own_list import last_write
@@ -90,16 +96,18 @@ def extent_of(
     of_people = {name: own for name in there if (own := person_in(name)) is not None}
     misnamed = {own for name, own in of_people.items() if name not in wanted.get(own, (name,))}
     others = {*changed, *(own for name in last.unfinished if (own := person_in(name)) is not None)}
-    people, named = frozenset(others | misnamed), frozenset(misnamed - others)
+    misnamed |= wanted.keys() & named
+    people, name_alone = frozenset(others | misnamed), frozenset(misnamed - others)
     if forget:
-        return Extent(people, None, named)
-    names = {CLUSTERS, *filter(is_index_sheet, there), *map(index_sheet, range(1, n_sheets(result) + 1))}
+        return Extent(people, None, name_alone)
+    sheets = [*filter(is_index_sheet, there)]
+    names = {CLUSTERS, *sheets, *map(index_sheet, range(1, len(sheets) + n_sheets(result) + 1))}
     for own in people:
         names |= wanted.get(own, set())
     names |= {name for name, own in of_people.items() if own in people or own not in wanted}
     if last.mark != mark or UNCLUSTERED in last.unfinished:
         names.add(UNCLUSTERED)
-    return Extent(people, frozenset(names), named)
+    return Extent(people, frozenset(names), name_alone)
 
 
 def n_sheets(result: Result) -> int:

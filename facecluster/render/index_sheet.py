@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from facecluster.render.letters import fitted
+from facecluster.render.letters import drawable, fitted
 from facecluster.render.montage import SAVE, TILE_PX
 from facecluster.result import Person
 from facecluster.text import many, printable
@@ -36,20 +36,26 @@ _TITLE, _NAME, _COUNT = 22, 15, 12
 _PAPER, _INK, _GREY = "white", "black", (128, 128, 128)
 
 
-def key_of(people: Sequence[Person], first: int) -> str:
-    """Tell what a sheet shows: sheets of equal keys are equal.
+def key_of(people: Sequence[Person], number: int) -> str:
+    """Tell what a sheet shows, and who is on it: sheets of equal keys are equal.
 
     Args:
         people: on it, `PER_SHEET` at most.
-        first: number of the first of them among all, from 1.
+        number: of the sheet, from 1.
     """
-    cells = json.dumps([VERSION, _title(people, first), *map(_cell_key, people)])
-    return hashlib.sha256(cells.encode()).hexdigest()[:32]
+    cells = json.dumps([VERSION, _title(people, number), *map(_cell_key, people)])
+    digest = hashlib.sha256(cells.encode()).hexdigest()[:32]
+    return f"{digest}:{','.join(person.id for person in people)}"
+
+
+def people_of(key: str) -> list[str]:
+    """Give the ids of the people on a sheet, by its key; none where the key is of another version."""
+    return [own for own in key.partition(":")[2].split(",") if own]
 
 
 def make_sheet(
     people: Sequence[Person],
-    first: int,
+    number: int,
     cover: Callable[[Person], NDArray[np.uint8] | None],
     *,
     earlier: bytes | None = None,
@@ -59,7 +65,7 @@ def make_sheet(
 
     Args:
         people: on it, 1 to `PER_SHEET`.
-        first: number of the first of them among all, from 1.
+        number: of the sheet, from 1.
         cover: gives a person's cover, (`TILE_PX`, `TILE_PX`, 3) uint8; None: there is none. It is asked only for people
             whose cell is not as in the earlier sheet.
         earlier: the sheet until now, whose cells are copied; None: there is none.
@@ -69,7 +75,7 @@ def make_sheet(
     columns = min(len(people), PER_ROW)
     width = max(2 * _EDGE_PX + columns * _CELL[0], 2 * _CELL[0])
     sheet = Image.new("RGB", (width, _TITLE_PX + rows * _CELL[1]), _PAPER)
-    title, letters = fitted(_title(people, first), _TITLE, width - 2 * _EDGE_PX)
+    title, letters = fitted(_title(people, number), _TITLE, width - 2 * _EDGE_PX)
     pen = ImageDraw.Draw(sheet)
     pen.text((_EDGE_PX, _TITLE_PX / 2), title, fill=_INK, font=letters, anchor="lm")
     before = {} if earlier is None else _cells(earlier)
@@ -87,11 +93,11 @@ def is_sheet(content: bytes) -> bool:
     return bool(_cells(content))
 
 
-def _title(people: Sequence[Person], first: int) -> str:
-    """What stands above: the number of people where one sheet has them all, else which ones of them these are."""
-    if first == 1 and len(people) < PER_SHEET:
+def _title(people: Sequence[Person], number: int) -> str:
+    """What stands above: the number of people where one sheet has them all, else which sheet this is."""
+    if number == 1 and len(people) < PER_SHEET:
         return many(len(people), "person", "people")
-    return f"People {first} to {first + len(people) - 1}"
+    return f"People, sheet {number}"
 
 
 def _cell_key(person: Person) -> str:
@@ -133,7 +139,8 @@ def _cell(person: Person, cover: NDArray[np.uint8] | None) -> Image.Image:
         cell.paste(Image.fromarray(cover), (0, 0))
     pen = ImageDraw.Draw(cell)
     count = many(person.n_faces, "face")
-    name, note = (printable(person.name), f"{person.id}, {count}") if person.name else (person.id, count)
+    named = drawable(printable(person.name or ""), _NAME)
+    name, note = (named, f"{person.id}, {count}") if named else (person.id, count)
     for text, size, y in ((name, _NAME, TILE_PX + 4), (note, _COUNT, TILE_PX + 26)):
         line, letters = fitted(text, size, TILE_PX)
         pen.text((0, y), line, fill=_INK, font=letters)

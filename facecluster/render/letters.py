@@ -1,6 +1,6 @@
 """Texts in pictures: a font that has their letters, and texts that fit.
 
-Pillow's own font has the letters of ASCII and little more. Names have others, so the fonts of the system are asked. A
+Pillow's own font has the letters of ASCII and little more. Names have others, so the fonts of the system come first. A
 letter that no font here has is drawn without its accents, or left out, as an emoji is.
 """
 
@@ -12,6 +12,7 @@ import subprocess
 import sys
 import unicodedata
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import TypeAlias
@@ -19,6 +20,16 @@ from typing import TypeAlias
 from PIL import ImageFont
 
 Font: TypeAlias = "ImageFont.FreeTypeFont | ImageFont.ImageFont"
+
+_SANS = (
+    "DejaVuSans.ttf",
+    "NotoSans-Regular.ttf",
+    "LiberationSans-Regular.ttf",
+    "segoeui.ttf",
+    "arial.ttf",
+    "Arial.ttf",
+)
+"""Fonts for most texts, so that a page has one font."""
 
 _KNOWN = (
     "DejaVuSans.ttf", "NotoSans-Regular.ttf", "LiberationSans-Regular.ttf", "NotoSansCJK-Regular.ttc",
@@ -33,13 +44,19 @@ _NO_LETTER = "\U0010ffff"
 
 @lru_cache(maxsize=64)
 def font(size: int, text: str = "") -> Font:
-    """Give a font of a size in pixels that has the letters of a text: Pillow's, else the system's, else Pillow's."""
-    usual = ImageFont.load_default(size=size)
+    """Give a font of a size in pixels: the usual one where it has the letters of a text, else one that has them."""
+    file = _usual()
+    usual = ImageFont.load_default(size=size) if file is None else ImageFont.truetype(file, size)
     lacking = _lacking(usual, text)
     if not lacking:
         return usual
     file = _font_with(lacking)
     return usual if file is None else ImageFont.truetype(file, size)
+
+
+def drawable(text: str, size: int) -> str:
+    """Give what of a text can be drawn; "" where nothing can."""
+    return _drawable(font(size, text), text)
 
 
 def fitted(text: str, size: int, width: float, *, middle: bool = False) -> tuple[str, Font]:
@@ -93,7 +110,23 @@ def _drawable(chosen: Font, text: str) -> str:
             if _lacking(chosen, letter):
                 continue
         kept.append(letter)
-    return " ".join("".join(kept).split())
+    return " ".join("".join(kept).split()).replace("( ", "(").replace(" )", ")").replace("()", "").strip(" ,")
+
+
+@lru_cache(maxsize=1)
+def _usual() -> str | None:
+    """The font file for most texts; None: there is none, and Pillow's own serves."""
+    for name in _SANS:
+        for folder in _folders():
+            for path in (
+                folder / name,
+                *sorted(folder.glob(f"*/{name}")),
+                *sorted(folder.glob(f"*/*/{name}")),
+            ):
+                with suppress(OSError, ValueError):
+                    ImageFont.truetype(str(path), 16)
+                    return str(path)
+    return None
 
 
 def _lacking(chosen: Font, text: str) -> frozenset[str]:

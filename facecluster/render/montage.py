@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from facecluster.errors import PhotoError
-from facecluster.render.letters import fitted, wrapped
+from facecluster.render.letters import drawable, fitted, wrapped
 from facecluster.render.tile import cut_from
 from facecluster.result import Person
 from facecluster.table import Picture
@@ -334,8 +334,9 @@ def _heading_height(height: int) -> int:
 
 def _saved(person: Person, count: str, below: NDArray[np.uint8]) -> bytes:
     """The file: a heading above the tiles. The comment holds no name, as names are not ASCII."""
-    name = f"{person.name}, " if person.name else ""
-    pixels = np.vstack([_heading(f"{name}{person.id}: {count}", below.shape[1]), below])
+    name = drawable(printable(person.name or ""), _HEADING)
+    title = f"{name}, {person.id}: {count}" if name else f"{person.id}: {count}"
+    pixels = np.vstack([_heading(title, below.shape[1]), below])
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "JPEG", comment=f"{person.id}: {count}", **SAVE)
     return file.getvalue()
