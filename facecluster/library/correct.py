@@ -54,7 +54,7 @@ from facecluster.library.refer import (
     whose,
 )
 from facecluster.result import Changes, Person, PersonFace, Result, UnclusteredFace, columns
-from facecluster.text import JOINERS, SELECTORS, fold, many, printable
+from facecluster.text import JOINERS, SELECTORS, fold, many, printable, some
 
 _log = logging.getLogger(__name__)
 
@@ -64,6 +64,8 @@ NOBODY = "nobody"
 _FINISHED = "an undo that was broken off is finished"
 """How `undo` begins that only finishes another one."""
 
+_N_NAMED = 6
+"""Photos that a sentence names."""
 _LONGEST_NAME = 200
 """Letters."""
 
@@ -270,6 +272,7 @@ def split(library: Held, who: str, which: Sequence[str]) -> Corrected:
     act = Split(person.id, _spots(faces), _typical(person, ids), into=new)
     keeps = f"which keeps {len(person.faces) - len(faces)}"
     said = f"{new} is new, with {many(len(faces), 'face')} of {called(person)}, {keeps}"
+    said += _which(result, faces, which)
     return _keep(library, act, (corrected, changed), said)
 
 
@@ -304,8 +307,16 @@ def move(library: Held, which: Sequence[str], to: str) -> Corrected:
         away=tuple(spot for person in origins for spot in _typical(person, ids)),
     )
     said = f"{many(len(ids), 'face')} moved to {NOBODY if into is None else called(into)}"
-    said += _and_gone(origins, ids)
+    said += _and_gone(origins, ids) + _which(result, (f for f in faces_of(result) if f.id in ids), which)
     return _keep(library, act, amend.move(result, ids, into), said)
+
+
+def _which(result: Result, faces: Iterable[PersonFace | UnclusteredFace], given: Sequence[str]) -> str:
+    """Name the photos of faces that were given by numbers, as a montage that is looked at may be an earlier one."""
+    if not any(re.search(r"(^|#)\d+(-\d+)?$", text) for text in given):
+        return ""
+    spelling = Spelling(result)
+    return f": {some([spelling.face(face) for face in {face.id: face for face in faces}.values()], _N_NAMED)}"
 
 
 def not_a_person(library: Held, what: Sequence[str]) -> Corrected:
