@@ -224,6 +224,17 @@ def test_name_is_in_the_heading_and_changes_nothing_below(tmp_path: Path) -> Non
     assert not looks_like(first.jpeg, file.getvalue())
 
 
+def test_cover_of_a_montage_of_an_older_version_is_its_first_tile() -> None:
+    for columns in range(1, 6):
+        old = np.full((112 * columns + 28, 112 * columns, 3), 30, np.uint8)
+        old[:112, :112] = 200
+        file = io.BytesIO()
+        Image.fromarray(old).save(file, "JPEG", quality=95)
+        cover = cover_of(file.getvalue())
+        assert cover.shape == (TILE_PX, TILE_PX, 3)
+        assert cover.mean() > 190
+
+
 @pytest.mark.parametrize("key", ["", "1:2:3", "nothing"])
 def test_montage_of_an_older_version_gets_no_other_heading(key: str) -> None:
     assert retitle(b"", key, person_of([("/none.jpg", Box(0, 0, 9, 9))])).jpeg is None

@@ -43,6 +43,9 @@ the box, 99.5 % correlate with themselves by more; of 4,150 pairs of photos of o
 (`benchmarks/tile_copies.py`).
 """
 
+_OLD_TILE_PX = 112
+"""Width and height of a tile of version 1."""
+
 _ALIKE_PX = 16
 """Width and height to which tiles are reduced before they are compared."""
 
@@ -138,6 +141,9 @@ def cover_of(montage: bytes) -> NDArray[np.uint8]:
         OSError: it is no picture.
     """
     with Image.open(io.BytesIO(montage)) as image:
+        if image.width % TILE_PX:  # of version 1, which has no heading
+            first = image.convert("RGB").crop((0, 0, _OLD_TILE_PX, _OLD_TILE_PX))
+            return np.asarray(first.resize((TILE_PX, TILE_PX), Image.Resampling.BICUBIC))
         top = _heading_height(image.height)
         return np.asarray(image.convert("RGB"))[top : top + TILE_PX, :TILE_PX]
 
