@@ -9,6 +9,8 @@ from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from facecluster.text import typed
+
 if TYPE_CHECKING:  # NumPy is loaded when there is work to do
     from facecluster.result import Person, Result
 
@@ -106,6 +108,19 @@ def table_of(result: Result, directory: Path) -> Path | None:
     named = result.settings.table
     places = [] if named is None else [directory / named]
     return next((file for file in (*places, directory / TABLE) if file.is_file()), None)
+
+
+def group_again(directory: Path, result: Result | None = None) -> str:
+    """Give the command that groups the faces of a library anew, for messages.
+
+    Args:
+        directory: of the library.
+        result: names its face table; None: it is the one in the folder, or none.
+    """
+    table = directory / TABLE if result is None else table_of(result, directory)
+    if table is None or not table.is_file():
+        return f"facecluster run PHOTOS -o {typed(directory)}"
+    return f"facecluster cluster {typed(table)} -o {typed(directory)}"
 
 
 def free_name(directory: Path, name: str) -> Path:
