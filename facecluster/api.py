@@ -38,7 +38,7 @@ from facecluster.identity.cluster import Clustering, cluster_faces
 from facecluster.identity.gate import Limits
 from facecluster.identity.rules import Rules, SamePhotoRule
 from facecluster.joined import Known
-from facecluster.library.layout import CLUSTERS, TABLE, table_of
+from facecluster.library.layout import CLUSTERS, TABLE, group_again, table_of
 from facecluster.library.library import Library
 from facecluster.library.lineage import check_ids, clustering_of
 from facecluster.library.make import make_result
@@ -210,7 +210,10 @@ def read_people(result: OnePath, table: FaceTable | OnePath | None = None) -> Pe
         )
     rules = found.settings.rules
     if rules is None:
-        raise TableError(f"{file}: does not say by which distances it was made; run cluster again")
+        raise TableError(
+            f"{file}: does not say by which distances it was made; group the faces again: "
+            f"{group_again(file.parent, found)}"
+        )
     clustering = clustering_of(found, table)
     return People(table, rules, clustering, found)
 

@@ -60,7 +60,7 @@ def bounds_of(result: Result) -> Bounds:
     """
     rules = result.settings.rules
     if rules is None:
-        raise TableError("the result does not say by which distances it was made; run cluster again")
+        raise TableError("the result does not say by which distances it was made; group the faces again")
     reach = rules.radii.reach(result.counts.faces)
     return Bounds(
         eps=rules.radii.eps,

@@ -2,19 +2,50 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
+import threading
 from collections.abc import Iterable
 from time import time
-from typing import Any
+from typing import Any, TextIO
+from weakref import ReferenceType, ref
 
 from tqdm import tqdm
 
 DELAY = 0.5
 """Seconds before a bar is shown: shorter work shows none."""
+_AGAIN = 1.0
+"""Seconds after which a bar is drawn anew, whether anything got done or not: the time goes on."""
+_PATIENCE = 1.0
+"""Seconds for which `close` waits for what is being drawn."""
 
 
 class Bar(tqdm):  # type: ignore[type-arg]
-    """A bar with rate and time left, of which nothing is seen before its delay is over, also beside messages."""
+    """A bar with rate and time left, of which nothing is seen before its delay is over, also beside messages.
+
+    It is drawn when its delay is over, however long the first item takes: a thread does that.
+    """
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        """Take what tqdm takes."""
+        self._closed = threading.Event()
+        self._drawing: threading.Thread | None = None
+        super().__init__(*arguments, **options)
+        if not self.disable:
+            # a bar on a terminal of no rows, which is one that does not know its size, draws nothing
+            self.dynamic_ncols = _size  # type: ignore[assignment]  # tqdm itself puts such a function there
+            self.ncols, self.nrows = _size(self.fp)
+            self._drawing = threading.Thread(target=_draw, args=(ref(self), self._closed), daemon=True)
+            self._drawing.start()
+
+    def close(self) -> None:
+        """Wipe it, and draw it no more."""
+        self._closed.set()
+        if self._drawing is not None and self._drawing is not threading.current_thread():
+            # no longer: where Ctrl-C left tqdm's lock held by us, the thread waits for it in vain, and draws nothing
+            self._drawing.join(_PATIENCE)
+        super().close()
 
     def display(self, msg: str | None = None, pos: int | None = None) -> Any:
         """Draw it, if it is time, and say whether it was."""
@@ -31,6 +62,28 @@ class Bar(tqdm):  # type: ignore[type-arg]
 
     def _is_due(self) -> bool:
         return time() >= self.start_t + DELAY
+
+
+def _draw(bar: ReferenceType[Bar], closed: threading.Event) -> None:
+    """Draw a bar when its delay is over and every second then, as long as it is there."""
+    wait = DELAY
+    while not closed.wait(wait):
+        shown = bar()
+        if shown is None:
+            return
+        shown.refresh()
+        del shown
+        wait = _AGAIN
+
+
+def _size(file: TextIO) -> tuple[int, int]:
+    """Columns and rows of a terminal, but for the last column; where it does not know them (0), as usual."""
+    try:
+        columns, rows = os.get_terminal_size(file.fileno())
+    except OSError:
+        columns, rows = 0, 0
+    usual = shutil.get_terminal_size()
+    return (columns or usual.columns) - 1, rows or usual.lines
 
 
 def bar(

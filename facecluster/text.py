@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import unicodedata
 from collections.abc import Sequence
 from contextlib import suppress
@@ -37,6 +38,11 @@ def size(n_bytes: int) -> str:
         if n_bytes >= unit:
             return f"{n_bytes / unit:,.{0 if n_bytes >= 10 * unit else 1}f} {word}"
     return f"{-(-n_bytes // 1000)} kB"
+
+
+def typed(path: str | os.PathLike[str]) -> str:
+    """Write a path as one types it on a command line."""
+    return printable(shlex.quote(os.fspath(path)))
 
 
 JOINERS = "\u200c\u200d"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import struct
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import click.testing
 import pytest
@@ -41,3 +42,24 @@ def refused(run: Callable[..., click.testing.Result], code: int, *arguments: obj
     found = run(*arguments)
     assert (found.exit_code, found.stdout) == (code, "")
     return found.stderr
+
+
+def seen_on_terminal(command: Sequence[object], size: tuple[int, int] = (0, 0)) -> bytes:
+    """All that a program writes to a terminal of so many rows and columns; 0: the terminal does not know it."""
+    pty = pytest.importorskip("pty", reason="no terminals to be had on this system")
+    import fcntl
+    import termios
+
+    leader, terminal = pty.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", *size, 0, 0))
+    with subprocess.Popen([*map(str, command)], stdin=terminal, stdout=terminal, stderr=terminal) as process:
+        os.close(terminal)
+        shown = b""
+        try:
+            while some := os.read(leader, 4096):
+                shown += some
+        except OSError:  # Linux tells so that the other end is closed
+            pass
+    os.close(leader)
+    assert process.returncode == 0, shown.decode()
+    return shown

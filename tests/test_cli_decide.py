@@ -748,6 +748,38 @@ def test_correcting_leaves_the_result_as_it_was(result: Result) -> None:
     assert result == copy
 
 
+# ----------------------------------------------------------------------------------------------------- advice
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["merge", "people", "person-0001", "13.png"], ["move", "people", "00.png", "13.png"]],
+)
+def test_advice_about_a_face_of_nobody_works_as_it_is_typed(
+    arguments: list[str], out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out.rename(out.with_name("people"))
+    monkeypatch.chdir(out.parent)
+    told = run(*arguments).stderr.strip()
+    advice = "facecluster name people NAME 13.png"
+    assert told.endswith(f"to make a person of it: {advice}")
+    done(*advice.replace("NAME", "Eva").split()[1:])
+
+
+def test_advice_to_group_faces_again_works_as_it_is_typed(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(out.parent)
+    record = Path("out", "clusters.json")
+    record.write_text(record.read_text() + "\n")
+    told = run("name", "out", "person-0001", "Anna").stderr.strip()
+    advice = f"facecluster cluster {out.parent / 'faces.npz'} -o out"
+    assert told.endswith(f"to mend it: {advice}")
+    done(*advice.split()[1:], "-j", "1", "--link", "none")
+    done("name", "out", "person-0001", "Anna")
+    Path("faces.npz").unlink()
+    record.write_text("{")
+    assert run("name", "out", "person-0001", "").stderr.endswith(": facecluster cluster FACE_TABLE -o out\n")
+
+
 # --------------------------------------------------------------------------------------------- contradictions
 
 

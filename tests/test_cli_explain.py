@@ -133,7 +133,9 @@ def test_decisions_beside_the_result_are_told(result: Path, table: FaceTable) ->
     spots = [spot(table, row) for row in range(8)]
     decision = decisions_jsonl.decide(Move(None, "person-0001", (spots[6],), tuple(spots[:3]), ()), [])
     decisions_jsonl.append(result / decisions_jsonl.DECISIONS, decision)
-    assert "does not show all of these decisions" in run(result, FACE[6]).stderr
+    told = run(result, FACE[6]).stderr
+    again = f"facecluster cluster {result / 'faces.npz'} -o {result}"
+    assert f"{result} does not show all of these decisions; to group the faces again: {again}\n" in told
     record = json.loads((result / "clusters.json").read_text())
     record["settings"]["decisions"] = mark([decision])
     (result / "clusters.json").write_text(json.dumps(record))
@@ -141,6 +143,18 @@ def test_decisions_beside_the_result_are_told(result: Path, table: FaceTable) ->
     e = explained(result, FACE[6])
     assert [(ruling["id"], ruling["places"]) for ruling in e["decisions"]] == [(decision.id, True)]
     assert f"because somebody decided so ({decision.id})" in e["why"][0]
+
+
+def test_advice_names_the_library_as_it_is_typed(
+    result: Path, table: FaceTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result.rename(tmp_path / "my people")
+    monkeypatch.chdir(tmp_path)
+    move = Move(None, None, (spot(table, 7),), None, tuple(spot(table, row) for row in range(3)))
+    decision = decisions_jsonl.decide(move, [])
+    decisions_jsonl.append(Path("my people", decisions_jsonl.DECISIONS), decision)
+    advice = [f"take the decision back: facecluster undo 'my people' {decision.id}"]
+    assert explained("my people", FACE[7])["remedies"] == advice
 
 
 # ------------------------------------------------------------------------------------------------------ the table
@@ -167,7 +181,7 @@ def test_table_with_other_faces_is_told(result: Path, tmp_path: Path) -> None:
     face_table.write(make_table(at(0, 1)), other)
     message = error(1, result, FACE[6], "--table", other)
     assert f"{other}: not the face table that {result} was made from: it lacks 8 of the 8 faces" in message
-    assert "run cluster again" in message
+    assert f"or group its faces: facecluster cluster {other} -o {result}" in message
     face_table.write(make_table(at(0, 1), encoder="dlib"), result / "faces.npz")
     assert "its encoder is dlib, not sface" in error(1, result, FACE[6])
 
@@ -257,7 +271,8 @@ def test_photo_that_is_gone_is_grey_and_told(result: Path, tmp_path: Path) -> No
     assert (found.exit_code, found.stdout) == (1, without.stdout)
     assert (
         f"error: {picture}: there is no picture, as none of the photos can be shown ({tmp_path / 'photo6.png'}: "
-        "no such file or directory); if they were moved, type: facecluster run NEW" in found.stderr
+        f"no such file or directory); if they were moved, type: facecluster run NEW_FOLDER -o {result}\n"
+        in found.stderr
     )
     assert not picture.exists()
 

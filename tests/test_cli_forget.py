@@ -655,7 +655,8 @@ def test_result_that_lags_behind_its_decisions_is_not_cleaned(out: Path, table: 
     result = forget(out, "--person", "Ann")
     assert result.exit_code == 1
     assert f"clusters.json does not show all decisions of {out / 'decisions.jsonl'}" in result.stderr
-    assert f"run cluster into {out} first" in result.stderr
+    again = f"facecluster cluster {out / 'faces.npz'} -o {out}"
+    assert f"group the faces again, then forget: {again}\n" in result.stderr
     assert snapshot(out) == before
 
 
@@ -885,7 +886,8 @@ def test_table_that_is_another_one_is_as_if_gone(
     result = forget(out, "--person", "person-0001")
     assert (result.exit_code, result.stdout) == (1, "")
     assert f"{file} is not the face table that it was made from (it lacks" in result.stderr
-    assert f"say that it is nowhere any more, or run cluster into {out} first" in result.stderr
+    again = f"facecluster cluster {file} -o {out}"
+    assert f"nowhere any more, or, if it was encoded since, type first: {again}. Nothing" in result.stderr
     assert snapshot(tmp_path) == before
     face_table.write(table, tmp_path / "real.npz")
     assert forget(out, tmp_path / "real.npz", "--person", "person-0001", "-n").exit_code == 0

@@ -272,6 +272,8 @@ def test_contradiction_shows_the_lines_and_how_to_undo_them() -> None:
     assert f"this one: {'x' * 160}...\n" in message
     assert "decisions.jsonl:1" not in message
     assert "facecluster undo LIBRARY 00000002 or facecluster undo LIBRARY 00000003" in message
+    with pytest.raises(FaceclusterError, match="one back: facecluster undo 'my people' 00000002 or"):
+        resolve(made, faces(), library="'my people'")
     undone = decisions(*(decision.act for decision in made), Undo("00000002"))
     assert groups(resolve(undone, faces()).together) == [[2, 3, 6, 7], [8, 9]]
 

@@ -534,5 +534,5 @@ def test_result_that_does_not_say_its_radii_is_refused() -> None:
     table = two_people()
     result = result_of(table, LABEL, CORE)
     result = replace(result, settings=replace(result.settings, rules=None))
-    with pytest.raises(TableError, match="run cluster again"):
+    with pytest.raises(TableError, match="group the faces again"):
         Known.of(result, table)

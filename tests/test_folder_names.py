@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import unicodedata
 from collections.abc import Sequence
 from contextlib import suppress
@@ -17,10 +18,13 @@ from PIL import Image
 from tables import NOTHING_SAID
 
 from facecluster.durable import own_files, own_list
+from facecluster.durable.links import Link
+from facecluster.errors import OutputError
 from facecluster.library.folders import write_result
-from facecluster.library.layout import folder_name, is_index_sheet, is_montage, montage_of, person_in
+from facecluster.library.layout import folder_name, is_index_sheet, montage_of, person_in
 from facecluster.render.index_sheet import PER_SHEET
 from facecluster.result import Box, Counts, Person, PersonFace, Pose, Result
+from facecluster.table import Picture
 
 WHERE = (Box(4, 4, 36, 36), Pose(0.0, 0.0, 0.0), 0.9)
 
@@ -61,7 +65,7 @@ def test_every_name_gives_a_name_of_files(name: str) -> None:
     assert folder == unicodedata.normalize("NFC", folder)
     assert folder.strip(" .") == folder
     assert person_in(folder) == person_in(montage) == "person-0001"
-    assert is_montage(montage)
+    assert not folder.endswith("_montage.jpg")
 
 
 def write(root: Path, result: Result, changed: Sequence[str] | None = None) -> None:
@@ -253,7 +257,7 @@ def test_list_that_is_read_in_part_follows_names_back(photos: list[Path], tmp_pa
     for name in ("A", "B", "C"):
         write(root, call(result, p1=name), ())
     folder = own_files.ResultFolder(root, (), scope=["person-0001 C"])
-    assert folder.held() == {"person-0001 C"}
+    assert folder.held() == {"person-0001 C/"}
     assert not own_files.ResultFolder(root, (), scope=["person-0001", "person-0001 B"]).held()
 
 
@@ -336,3 +340,91 @@ def test_cover_that_is_another_now_is_on_the_sheet(photos: list[Path], tmp_path:
     after = Image.open(root / "index.jpg").convert("RGB").getpixel((96, 128))
     assert before[1] < 40
     assert after[1] > 200
+
+
+# ------------------------------------------------------------------------------------------------ what befell somebody
+
+
+def test_name_that_ends_as_a_montage_does_is_a_folder_like_others(photos: list[Path], tmp_path: Path) -> None:
+    root, result = tmp_path / "out", people_of(photos, 1)
+    write(root, result)
+    for name in ("_montage.jpg", "x_MONTAGE.jpg", "Bob"):
+        write(root, call(result, p1=name), ())
+    assert visible(root) == [
+        "clusters.json",
+        "index.jpg",
+        "person-0001 Bob/0.png",
+        "person-0001 Bob_montage.jpg",
+    ]
+
+
+def test_file_in_the_place_of_a_folder_stops_nothing_half_way(photos: list[Path], tmp_path: Path) -> None:
+    root, result = tmp_path / "out", people_of(photos, 1)
+    write(root, result)
+    (root / "person-0001 Anna").write_text("mine")
+    write(root, call(result, p1="Anna"), ())
+    assert (root / "person-0001" / "0.png").is_file()  # as it was called
+    assert (root / "person-0001 Anna").read_text() == "mine"
+    (tmp_path / "new").mkdir()
+    (tmp_path / "new" / "person-0001").write_text("mine")
+    with pytest.raises(
+        OutputError, match="person-0001: a file, where the folder of person-0001 is to be; move it"
+    ):
+        write(tmp_path / "new", result)
+
+
+@pytest.mark.parametrize("link", ["copy", "hardlink"])
+@pytest.mark.parametrize("is_in_result", [True, False])
+def test_last_copy_stays_when_another_picture_takes_the_place_of_the_original(
+    link: Link, is_in_result: bool, photos: list[Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    root, result = tmp_path / "out", people_of(photos, 1)
+    write_result(result, root, pictures={}, link=link, jobs=1)
+    content = photos[0].read_bytes()
+    photos[0].unlink()
+    Image.new("RGB", (60, 40), (1, 200, 3)).save(photos[0])
+    face = replace(result.people[0].faces[0], id="another-0")
+    now = replace(result, people=(replace(result.people[0], faces=(face,)),) if is_in_result else ())
+    for _ in range(2):
+        write_result(now, root, pictures={str(photos[0]): Picture()}, link=link, jobs=1, earlier=result)
+        assert (root / "person-0001" / "0.png").read_bytes() == content
+        assert (root / "person-0001" / "0-2.png").exists() == is_in_result
+        result = now
+    assert caplog.text.count("1 copy is kept, as its original is gone") == 1
+
+
+@pytest.mark.parametrize("link", ["copy", "hardlink"])
+def test_photo_that_is_edited_in_its_place_leaves_no_copy_behind(
+    link: Link, photos: list[Path], tmp_path: Path
+) -> None:
+    root, result = tmp_path / "out", people_of(photos, 1)
+    write_result(result, root, pictures={}, link=link, jobs=1)
+    photos[0].unlink()
+    Image.new("RGB", (60, 40), (1, 200, 3)).save(photos[0])
+    write_result(result, root, pictures={}, link=link, jobs=1, earlier=result)
+    assert os.listdir(root / "person-0001") == ["0.png"]
+    assert (root / "person-0001" / "0.png").read_bytes() == photos[0].read_bytes()
+
+
+@pytest.mark.parametrize("link", ["copy", "hardlink"])
+@pytest.mark.parametrize("moved", [True, False])
+def test_library_that_was_copied_without_times_knows_its_photos_while_the_originals_are_away(
+    link: Link, moved: bool, photos: list[Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    result = people_of(photos, 2)
+    write_result(result, tmp_path / "out", pictures={}, link=link, jobs=1)
+    root = tmp_path / "copied"
+    shutil.copytree(tmp_path / "out", root)
+    for path in root.rglob("*.png"):
+        os.utime(path, (1e9, 1e9))
+    photos[0].parent.rename(tmp_path / "moved")
+    if moved:
+        result = people_of([tmp_path / "moved" / path.name for path in photos], 2)
+    before = visible(root)
+    write_result(result, root, pictures={}, link=link, jobs=1)
+    assert visible(root) == before
+    assert "another name" not in caplog.text
+    write_result(
+        replace(result, people=()), root, pictures={}, link=link, forget_people=["person-0001", "person-0002"]
+    )
+    assert visible(root) == ["clusters.json"]

@@ -304,7 +304,10 @@ def test_last_copy_of_a_photo_is_not_removed(
     assert (root / "person-0001/a.jpg").read_text() == "x/a.jpg"
     assert len(caplog.messages) == 1, "it is said once"
     (photos / "x").mkdir()
-    (photos / "x/a.jpg").write_text("it is back")
+    (photos / "x/a.jpg").write_text("another")
+    write(root, result_of([photos / "y/a.jpg"]), link)
+    assert (root / "person-0001/a.jpg").read_text() == "x/a.jpg"
+    (photos / "x/a.jpg").write_text("x/a.jpg")  # it is back
     write(root, result_of([photos / "y/a.jpg"]), link)
     assert {p.name: p.read_text() for p in (root / "person-0001").iterdir()} == {"a.jpg": "y/a.jpg"}
 

@@ -249,7 +249,8 @@ def test_record_that_was_cut_short_is_made_anew(out: Path, left: int) -> None:
     record = out / "clusters.json"
     cut = record.read_bytes()[:left]
     record.write_bytes(cut)
-    assert "run cluster again" in cli("name", out, TWO, "Bea").stderr
+    told = cli("name", out, TWO, "Bea").stderr
+    assert told.endswith(f"make it anew: facecluster cluster {out / 'faces.npz'} -o {out}\n")
     (out / "clusters.damaged.json").write_text("the user's own")
     assert "clusters.damaged-2.json" in cluster(out, "--link", "none").stderr
     assert (out / "clusters.damaged.json").read_text() == "the user's own"
@@ -270,7 +271,7 @@ def test_record_from_a_backup_is_brought_up_to_the_decisions(out: Path) -> None:
         done = cli(*verb)
         assert done.exit_code == 1
         assert "not as facecluster left it" in done.stderr
-        assert "run cluster into this folder again, which mends it" in done.stderr
+        assert f"to mend it: facecluster cluster {out / 'faces.npz'} -o {out}\n" in done.stderr
     assert (out / "decisions.jsonl").read_bytes() == ledger
     told = cluster(out, "--link", "none").stderr
     assert "a copy is kept as" in told

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import io
 import logging
+import sys
 from contextlib import redirect_stderr
+from pathlib import Path
 
 import pytest
+from commands import seen_on_terminal
+from PIL import Image
 
 from facecluster import progress
 from facecluster.cli.messages import AboveBars, close_bars
@@ -104,3 +108,55 @@ def test_nothing_is_shown_where_nobody_looks() -> None:
     with redirect_stderr(quiet):
         assert list(progress.bar(["a", "b"], what="photos", shown=False)) == ["a", "b"]
     assert file.getvalue() == quiet.getvalue() == ""
+
+
+# ------------------------------------------------------------------------------------------- on a real terminal
+
+SIZES = [(24, 80), (0, 0)]
+"""Rows and columns of a terminal; one that does not know them says 0."""
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_bar_is_drawn_when_its_delay_is_over_though_nothing_is_done_yet(size: tuple[int, int]) -> None:
+    program = """
+from time import sleep
+from facecluster.progress import bar
+with bar(total=7, what="photos"):
+    sleep(1.5)
+"""
+    seen = seen_on_terminal([sys.executable, "-c", program], size)
+    assert b"  0%|" in seen
+    assert b"| 0/7 [00:" in seen
+    assert seen.split(b"\r")[-2].strip() == seen.split(b"\r")[-1] == b"", "it is wiped in the end"
+
+
+def test_bar_that_was_forgotten_draws_no_more() -> None:
+    program = """
+from time import sleep
+from facecluster.progress import Bar, bar
+bar(total=7, what="photos")
+print("forgotten", len(Bar._instances))
+sleep(1)
+"""
+    assert seen_on_terminal([sys.executable, "-c", program]) == b"forgotten 0\r\n"
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("verb", ["encode", "run"])
+def test_verbs_show_how_far_they_are(verb: str, size: tuple[int, int], tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    for i in range(3):
+        Image.new("RGB", (900, 900), (80 * i, 100, 100)).save(tmp_path / "photos" / f"{i}.png")
+    program = """
+import sys
+from facecluster import progress
+from facecluster.cli import main
+progress.DELAY = 0.001
+main()
+"""
+    to = tmp_path / ("out" if verb == "run" else "faces.npz")
+    seen = seen_on_terminal(
+        [sys.executable, "-c", program, verb, tmp_path / "photos", "-o", to, "-j", "1"], size
+    )
+    assert b"| 0/3 [00:" in seen
+    assert b" photos/s]" in seen

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from facecluster.library.layout import CLUSTERS
+from facecluster.library.layout import CLUSTERS, group_again
 
 if TYPE_CHECKING:  # NumPy is loaded when there is work to do
     from facecluster.library.correct import Corrected
@@ -176,6 +176,6 @@ def _say(library: Library, source: str, done: Corrected, *, as_json: bool, quiet
             click.echo(f"to take it back: facecluster undo {shlex.quote(source)}{which}", err=not plain)
     if not done.in_step:
         _log.warning(
-            "%s does not show all decisions of %s; run facecluster cluster with -o %s to see them",
-            CLUSTERS, library.ledger, shlex.quote(str(library.directory)),
+            "%s does not show all decisions of %s; to see them: %s",
+            CLUSTERS, library.ledger, group_again(library.directory, library.result),
         )  # fmt: skip

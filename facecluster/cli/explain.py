@@ -19,11 +19,11 @@ from facecluster.cli.sources import (
     table_option,
 )
 from facecluster.errors import FaceclusterError
-from facecluster.library.layout import folder_of
+from facecluster.library.layout import folder_of, group_again
 from facecluster.library.read import read
 from facecluster.library.refer import Spelling, faces_of, find
 from facecluster.render.columns import aligned, n_cells, wrapped
-from facecluster.text import many, printable
+from facecluster.text import many, printable, typed
 
 if TYPE_CHECKING:  # NumPy and OpenCV are loaded when there is work to do
     from facecluster.identity.decisions import Decision
@@ -90,7 +90,13 @@ def command(
         explanation = explain_person(known, chosen, decisions)
     else:
         face_of = {face.id: face for face in faces_of(result)}
-        explanation = explain_face(known, chosen, decisions, spell=lambda face: spelling.face(face_of[face]))
+        explanation = explain_face(
+            known,
+            chosen,
+            decisions,
+            spell=lambda face: spelling.face(face_of[face]),
+            library=typed(folder_of(source)),
+        )
     if as_json or not sys.stdout.isatty():
         sys.stdout.write(to_json(explanation))
     else:
@@ -102,7 +108,7 @@ def command(
         click.echo("\n".join(_fit(lines)))
     if image is not None:
         title, tiles = _picture(explanation, table, spelling)
-        _draw(image, tiles, title)
+        _draw(image, tiles, title, source)
         if not quiet:
             click.echo(f"{printable(str(image))}: {title}", err=True)
 
@@ -118,7 +124,12 @@ def _decisions(result: Result, source: str) -> list[Decision]:
     file = decisions_jsonl.file_of(result.settings.decisions_file, folder_of(source))
     decisions = decisions_jsonl.read(file)
     if mark(decisions) != result.settings.decisions:
-        _log.warning("%s: %s does not show all of these decisions; run cluster again", file, source)
+        _log.warning(
+            "%s: %s does not show all of these decisions; to group the faces again: %s",
+            file,
+            source,
+            group_again(folder_of(source), result),
+        )
     return decisions
 
 
@@ -162,7 +173,7 @@ def _picture(
     return f"{spelling.face(explanation)}: {printable(mine)}", tiles
 
 
-def _draw(image: Path, tiles: Sequence[Tile], title: str) -> None:
+def _draw(image: Path, tiles: Sequence[Tile], title: str, source: str) -> None:
     """Make the picture, if any of the photos can be read.
 
     Raises:
@@ -175,7 +186,7 @@ def _draw(image: Path, tiles: Sequence[Tile], title: str) -> None:
         photo, why = missing[0]
         raise FaceclusterError(
             f"{image}: there is no picture, as none of the photos can be shown ({photo}: {why}); if they were "
-            "moved, type: facecluster run NEW_FOLDER -o LIBRARY"
+            f"moved, type: facecluster run NEW_FOLDER -o {typed(folder_of(source))}"
         )
     for photo, why in missing:
         _log.warning("%s: cannot be shown: %s", printable(photo), why)

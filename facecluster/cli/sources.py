@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import click
 
 from facecluster.errors import TableError, UsageError
-from facecluster.library.layout import TABLE, folder_of, is_result, table_of
+from facecluster.library.layout import TABLE, folder_of, group_again, is_result, table_of
 from facecluster.library.read import read
-from facecluster.text import many
+from facecluster.text import many, typed
 
 if TYPE_CHECKING:  # NumPy is loaded when there is work to do
     from facecluster.joined import Known
@@ -72,14 +72,14 @@ def known_faces(result: Result, source: str, table_file: str | None) -> tuple[Kn
     try:
         bounds_of(result)
     except TableError as error:
-        raise TableError(f"{source}: {error}") from error
+        raise TableError(f"{source}: {error}: {group_again(folder_of(source), result)}") from error
     file = table_file or table_of(result, folder_of(source))
     if file is None:
         beside = str(folder_of(source) / TABLE)
         named = [place for place in (result.settings.table, beside) if place is not None]
         raise TableError(
             f"{source}: its face table is gone ({' and '.join(dict.fromkeys(named))}), and distances cannot be told "
-            "without; give it with --table FILE, or run encode and cluster again"
+            f"without; give it with --table FILE, or make it anew: facecluster run PHOTOS -o {typed(folder_of(source))}"
         )
     table = face_table.read(file)
     try:
@@ -87,14 +87,16 @@ def known_faces(result: Result, source: str, table_file: str | None) -> tuple[Kn
     except TableError as error:
         raise TableError(
             f"{file}: not the face table that {source} was made from: {error}; give that one with --table FILE, or "
-            "run cluster again"
+            f"group its faces: facecluster cluster {typed(file)} -o {typed(folder_of(source))}"
         ) from error
     if known.n_newer:
         _log.warning(
-            "%s: has %s that %s does not know; cluster again to have them placed",
+            "%s: has %s that %s does not know; to have them placed: facecluster cluster %s -o %s",
             file,
             many(known.n_newer, "face"),
             source,
+            typed(file),
+            typed(folder_of(source)),
         )
     return known, table
 

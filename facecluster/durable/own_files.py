@@ -84,6 +84,7 @@ class ResultFolder:
         *,
         scope: Collection[str] | None = None,
         renamed: Iterable[str] | None = None,
+        is_other: Callable[[str], bool] = lambda _: False,
     ) -> None:
         """Open the folder, which is made if it is not there.
 
@@ -92,6 +93,8 @@ class ResultFolder:
             originals: photos that are never removed, wherever they lie.
             scope: names of the files and folders in there that may change; the others are not looked at. None: all.
             renamed: originals among which a photo is looked for that is not where it was; None: all.
+            is_other: says of an original that changed whether it is another photo now, and not the same one edited:
+                then what we have of the earlier one may be its last copy.
 
         Raises:
             OutputError: it cannot be made or read, or a newer facecluster wrote its list.
@@ -113,7 +116,14 @@ class ResultFolder:
         except OSError as error:
             raise cannot_write(root, error) from error
         ours = [entry for entry in unchanged if entry.path not in self._originals]
-        last = {entry for entry in ours if _is_last(entry)}
+        changed = (entry for entry in ours if _has_changed(entry))
+        self._replaced = {
+            entry
+            for entry in changed
+            if (entry.key == _TOLD or is_other(entry.source))
+            and not _has_content(self.root / entry.path, entry)
+        }
+        last = {entry for entry in ours if _is_last(entry)} | self._replaced
         last -= self._moved(last, originals if renamed is None else renamed)
         self._own = {entry.path: entry for entry in ours if entry not in last}
         self._kept = [entry for entry in unchanged if entry.path not in self._own]
@@ -144,8 +154,9 @@ class ResultFolder:
         return next((link for link in links if link in kinds), "none")
 
     def held(self) -> set[str]:
-        """Names of the files and folders here that are ours, or in which something of ours is."""
-        return {entry.path.partition("/")[0] for entry in (*self._own.values(), *self._kept)}
+        """Names of the files here that are ours, and, with a slash behind, of the folders in which something is."""
+        paths = {entry.path for entry in (*self._own.values(), *self._kept)}
+        return {path if "/" not in path else path[: path.index("/") + 1] for path in paths}
 
     def rename(self, old: str, new: str) -> bool:
         """Give a file or folder another name, with all that is in it, the user's files too.
@@ -212,8 +223,15 @@ class ResultFolder:
         return names
 
     def last_copies(self) -> dict[str, str]:
-        """Give the originals, which are not there, of copies of ours that may be the last, by path in here."""
-        return {entry.path: entry.source for entry in self._kept if entry.path not in self._originals}
+        """Give the originals, which are not there, of copies of ours that may be the last, by path in here.
+
+        What is left of a photo whose place another one has is not among them: it is of no photo that is known.
+        """
+        return {
+            entry.path: entry.source
+            for entry in self._kept
+            if entry.path not in self._originals and entry not in self._replaced
+        }
 
     def prepare(
         self,
@@ -254,8 +272,7 @@ class ResultFolder:
         for entry in unwanted:
             self._own[entry.path] = entry
         self._kept = [entry for entry in self._kept if entry.path not in self._own]
-        if self._scope is None:
-            self._tell_of_last_copies(photos)
+        told = self._tell_of_last_copies(photos)
         try:
             planned = self._entries(photos, link)
             wanted, kept = set(planned), set(keep)
@@ -267,7 +284,10 @@ class ResultFolder:
             self._check_space(planned, stale, link)
             self._begin(names, planned, stale)
             for entry in stale:
-                (self.root / entry.path).unlink()
+                try:
+                    (self.root / entry.path).unlink()
+                except OSError as error:
+                    raise cannot_write(self.root / entry.path, error) from error
                 del self._own[entry.path]
             for folder in {PurePath(entry.path).parent for entry in stale} - {PurePath()}:
                 _remove_if_empty(self.root / folder)
@@ -275,7 +295,7 @@ class ResultFolder:
                 absent = {path: key for path, key in self._list.absent.items() if path in kept}
                 self._list.write_anew((*self._own.values(), *self._kept), absent)
             else:
-                self._list.append(*({"gone": entry.path} for entry in stale))
+                self._list.append(*({"gone": entry.path} for entry in stale), *map(record_of, told))
         except OSError as error:
             raise cannot_write(self.root, error) from error
         return planned
@@ -493,18 +513,22 @@ class ResultFolder:
             self._is_folder[name] = not (name and (self.root / name).is_symlink())
         return self._is_folder[name]
 
-    def _tell_of_last_copies(self, photos: Mapping[str, str]) -> None:
-        """Say once of copies that they stay, as their photo is gone from its place and from the library."""
+    def _tell_of_last_copies(self, photos: Mapping[str, str]) -> list[Entry]:
+        """Say once of copies that they stay, as their photo is gone from its place and from the library.
+
+        Where not all is looked at, it is said of those only in whose photo's place there is another now. Whose photo is
+        merely gone may have it elsewhere.
+        """
         new = [
             entry
             for entry in self._kept
             if entry.path not in self._originals
             and photos.get(entry.path) != entry.source
-            and entry.source not in self._known
+            and (entry in self._replaced or (entry.source not in self._known and self._scope is None))
             and entry.key != _TOLD
         ]
         if not new:
-            return
+            return []
         names = some([printable(f"{self.root}/{entry.path}") for entry in new], _FEW)
         one = len(new) == 1
         _log.warning(
@@ -514,6 +538,7 @@ class ResultFolder:
         )  # fmt: skip
         told = {entry: replace(entry, key=_TOLD) for entry in new}
         self._kept = [told.get(entry, entry) for entry in self._kept]
+        return [*told.values()]
 
     def _moved(self, copies: Collection[Entry], originals: Iterable[str]) -> set[Entry]:
         """Those of some copies whose content an original outside of this folder has, as after it was renamed."""
@@ -686,6 +711,17 @@ def _is_last(entry: Entry) -> bool:
     return entry.kind in ("copy", "clone", "hardlink") and not os.path.isfile(entry.source)
 
 
+def _has_changed(entry: Entry) -> bool:
+    """Say whether the original is there, and is not as it was when it was placed."""
+    if entry.kind not in ("copy", "clone", "hardlink"):
+        return False
+    try:
+        status = os.stat(entry.source)
+    except OSError:
+        return False
+    return (status.st_size, status.st_mtime_ns) != (entry.size, entry.mtime_ns)
+
+
 def _is_away(entry: Entry, photo: str | None) -> bool:
     """Say whether it holds the photo that it is to hold, which is not where it was, as on a drive that is away."""
     return entry.source == photo and not os.path.lexists(entry.source)
@@ -702,11 +738,14 @@ def _is_another(path: Path, original: str) -> bool:
 
 
 def _has_content(path: Path, entry: Entry) -> bool:
-    """Say whether a file of the right size holds what we put there."""
+    """Say whether a file of the right size holds what we put there.
+
+    Of a photo whose original is away nobody can say, and it counts as ours: it is kept as the last copy then.
+    """
     try:
         if entry.kind == "file":
             return _digest(path) == entry.digest
-        return filecmp.cmp(path, entry.source, shallow=False)
+        return not os.path.lexists(entry.source) or filecmp.cmp(path, entry.source, shallow=False)
     except OSError:
         return False
 

@@ -34,6 +34,7 @@ from facecluster.result import (
     plain,
 )
 from facecluster.table import Settings, settings_record
+from facecluster.text import typed
 
 FORMAT = 2
 """Of clusters.json; a change that a reader would notice is a new number. In format 1 confidences are 0..1, since then
@@ -258,9 +259,9 @@ def read_result(file: Path) -> Result:
     except OSError as error:
         raise FaceclusterError(f"{file}: cannot be read: {error.strerror or error}") from error
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise FaceclusterError(f"{file}: not JSON, or cut short ({error}); run cluster again") from error
+        raise FaceclusterError(f"{file}: not JSON, or cut short ({error}); {_again(file)}") from error
     except (ValueError, TypeError, OverflowError, RecursionError) as error:
-        raise FaceclusterError(f"{file}: not a result, or damaged: {error}; run cluster again") from error
+        raise FaceclusterError(f"{file}: not a result, or damaged: {error}; {_again(file)}") from error
     except MemoryError as error:
         raise FaceclusterError(f"{file}: too large for this machine's memory") from error
     finally:
@@ -278,8 +279,15 @@ def _check_kind(record: Any, file: Path) -> None:
 
 def _newer(file: Path, number: int) -> FaceclusterError:
     return FaceclusterError(
-        f"{file}: written by format {number}, this facecluster reads up to {FORMAT}; upgrade, or run cluster again"
+        f"{file}: written by format {number}, this facecluster reads up to {FORMAT}; upgrade, or {_again(file)}"
     )
+
+
+def _again(file: Path) -> str:
+    """Say how a record is made anew."""
+    table = file.parent / "faces.npz"
+    named = typed(table) if table.is_file() else "FACE_TABLE"
+    return f"make it anew: facecluster cluster {named} -o {typed(file.parent)}"
 
 
 def _result(record: _File) -> Result:

@@ -73,12 +73,13 @@ class Constraints:
         return cls(np.full(n, -1, dtype=np.int32), np.empty((0, 2), dtype=np.int64), no, no, no)
 
 
-def resolve(decisions: Sequence[Decision], faces: Faces | Placed) -> Constraints:
+def resolve(decisions: Sequence[Decision], faces: Faces | Placed, *, library: str = "LIBRARY") -> Constraints:
     """Say what decisions mean for n faces; those whose photo or box is not there mean nothing.
 
     Args:
         decisions: in order of time, with those that are undone.
         faces: of a table or of a result. Identical copies of a photo all count.
+        library: how one types the library that the decisions are about, for the message.
 
     Raises:
         FaceclusterError: they contradict each other.
@@ -144,7 +145,7 @@ def resolve(decisions: Sequence[Decision], faces: Faces | Placed) -> Constraints
         inside = ties.inside(row, others)
         if _is_most(inside, others, first):
             lines = sorted({by, *ties.chain(row, min(inside))})
-            raise _contradiction([standing[line] for line in lines])
+            raise _contradiction([standing[line] for line in lines], library)
         pairs.update((min(row, other), max(row, other)) for other in others if first[other] not in inside)
     return Constraints(
         together=ties.together(n, founded),
@@ -274,9 +275,11 @@ class _Ties:
         return together
 
 
-def _contradiction(decisions: Sequence[Decision]) -> FaceclusterError:
+def _contradiction(decisions: Sequence[Decision], library: str) -> FaceclusterError:
     lines = "".join(f"\n  {shown(decision)}" for decision in decisions)
-    undo = " or ".join(f"facecluster undo LIBRARY {decision.id}" for decision in decisions if decision.place)
+    undo = " or ".join(
+        f"facecluster undo {library} {decision.id}" for decision in decisions if decision.place
+    )
     return FaceclusterError(
         f"decisions contradict each other: faces are to be one person's, and not to be:{lines}\n"
         f"take one back: {undo}"

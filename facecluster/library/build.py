@@ -35,6 +35,7 @@ from facecluster.library.update import Standing, named_apart, with_ids_and_names
 from facecluster.library.update import update as update_result
 from facecluster.result import Changes, Person, Result, ResultSettings, columns
 from facecluster.table import FaceTable
+from facecluster.text import typed
 
 _log = logging.getLogger(__name__)
 
@@ -155,7 +156,12 @@ def build(
         lapsed=tuple(lapsed(library.decisions, table.faces)),
         namesakes=_namesakes(result, namesakes(library.decisions, table.faces, made.clustering.label)),
         alike=_alike(
-            result, table, made.clustering, chosen.rules, resolve(library.decisions, table.faces), jobs
+            result,
+            table,
+            made.clustering,
+            chosen.rules,
+            resolve(library.decisions, table.faces, library=typed(library.directory)),
+            jobs,
         ),
         n_left_out=n_faces - len(table.faces),
         n_forgotten=int(np.count_nonzero(table.photos.all_forgotten())),
@@ -224,7 +230,7 @@ def _make(
     if not is_update and _is_made_so(earlier, settings):
         same = replace(earlier, settings=settings, changes=Changes())
         return _Made(same, clustering_of(same, table), None)
-    constraints = resolve(decisions, table.faces)
+    constraints = resolve(decisions, table.faces, library=typed(library.directory))
     if is_update:
         why = no_update(earlier, settings)
         if why:

@@ -38,7 +38,7 @@ from facecluster.identity.decisions import (
 from facecluster.library import amend, undo_patches
 from facecluster.library.amend import Correction
 from facecluster.library.held import Held
-from facecluster.library.layout import CLUSTERS
+from facecluster.library.layout import CLUSTERS, group_again
 from facecluster.library.refer import (
     Spelling,
     called,
@@ -54,7 +54,7 @@ from facecluster.library.refer import (
     whose,
 )
 from facecluster.result import Changes, Person, PersonFace, Result, UnclusteredFace, columns
-from facecluster.text import JOINERS, SELECTORS, fold, many, printable, some
+from facecluster.text import JOINERS, SELECTORS, fold, many, printable, some, typed
 
 _log = logging.getLogger(__name__)
 
@@ -207,7 +207,7 @@ def _namesake(result: Result, name: str | None) -> Person | None:
 
 
 def _quoted(library: Held) -> str:
-    return shlex.quote(str(library.directory))
+    return typed(library.directory)
 
 
 def _and_gone(origins: Sequence[Person], ids: Collection[str]) -> str:
@@ -448,14 +448,15 @@ def _undo(library: Held, which: str | None, *, jobs: int, progress: bool) -> Cor
         kept = _keep(library, Undo(target.id), (library.people, None), said, check=counts_again)
         named = library.people.settings.table
         why = "its face table " + ("came through a pipe" if named is None else f"({named}) is gone")
-        _log.warning("%s does not show it yet, as %s; cluster again to see it", CLUSTERS, why)
+        again = group_again(library.directory)
+        _log.warning("%s does not show it yet, as %s; to see it: %s", CLUSTERS, why, again)
         return kept
     from facecluster.library.build import build  # scikit-learn is loaded only where people are grouped
 
     library.check_ours()
     table, source = library.table, str(library.table_file)
     try:
-        resolve([*library.decisions, decision], table.faces)
+        resolve([*library.decisions, decision], table.faces, library=_quoted(library))
     except FaceclusterError as error:
         if counts_again:
             raise
@@ -509,7 +510,7 @@ def _catch_up(library: Held, *, jobs: int = -1, progress: bool = False) -> bool:
     from facecluster.library.build import build  # scikit-learn is loaded only where people are grouped
 
     try:
-        resolve(library.decisions, library.table.faces)
+        resolve(library.decisions, library.table.faces, library=_quoted(library))
     except FaceclusterError:
         return False
     library.check_ours()
@@ -585,7 +586,7 @@ def _keep(
     decision = decisions_jsonl.decide(act, library.decisions, time)
     decisions = [*library.decisions, decision]
     if check and not isinstance(act, Name):
-        resolve(decisions, columns(before, _photos_of(decisions)))
+        resolve(decisions, columns(before, _photos_of(decisions)), library=_quoted(library))
     result, changed = (before, frozenset[str]()) if correction is None else correction
     if correction is None:
         renamed = _renamed(before, decisions, {person.id for person in before.people})

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from itertools import chain, islice, takewhile, zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -19,13 +19,13 @@ from facecluster.library.plan import (
     ALL,
     Extent,
     extent_of,
+    folders_named,
     mark_of,
-    names_of,
     plan,
     plan_photos,
     rename_folders,
 )
-from facecluster.library.refer import called
+from facecluster.library.refer import called, faces_of
 from facecluster.text import many, printable, some
 
 if TYPE_CHECKING:  # NumPy and OpenCV are loaded when there is work to do
@@ -59,6 +59,7 @@ def write_result(
     progress: bool = False,
     changed: Collection[str] | None = None,
     named: Collection[str] = (),
+    earlier: Result | None = None,
     forget: Collection[str] = (),
     forget_people: Collection[str] = (),
     texts: Texts | None = None,
@@ -82,6 +83,7 @@ def write_result(
         changed: ids of the people who have other faces than in the result that the folder holds; only their files are
             looked at, and those of people who are gone, and of faces of nobody where these are others. None: all.
         named: ids of those of whom only the name is another. Who has a folder or montage of another name counts anyway.
+        earlier: who was who when the folder was written last: tells which photos are others now than they were.
         forget: photos of whom no copy stays where the result has none, though the original may be gone. All copies
             are looked at.
         forget_people: ids of people of whom no copy stays in their folders, though the result does not know its photo
@@ -104,7 +106,7 @@ def write_result(
     placed = {face.photo for person in result.people for face in person.faces}
     mark = mark_of(result, link, placed)
     extent = extent_of(result, directory, mark, changed, named, {*forget, *forget_people})
-    folder = open_folder(result, directory, pictures, extent, placed)
+    folder = open_folder(result, directory, pictures, extent, placed, earlier)
     rename_folders(result, folder, extent)
     if (
         link != "none" and folder.has(CLUSTERS) and not last_write(folder.root).mark
@@ -122,7 +124,7 @@ def write_result(
             "then type: facecluster cluster %s -o %s",
             printable(f"{directory}/{layout.taken[0]}"), *2 * [shlex.quote(str(directory))],
         )  # fmt: skip
-    empty = names_of(forget_people, folder)
+    empty = folders_named(forget_people, folder)
     entries = folder.prepare(layout.files, layout.photos, link, keep=layout.kept, forget=forget, empty=empty)
     n_placed = folder.place(_track(entries, "photos", progress))
     without = list(layout.without)
@@ -243,6 +245,7 @@ def open_folder(
     others: Iterable[str],
     extent: Extent = ALL,
     placed: Collection[str] | None = None,
+    earlier: Result | None = None,
 ) -> ResultFolder:
     """Open the folder of a result, in which neither its photos nor `others` are removed.
 
@@ -252,18 +255,32 @@ def open_folder(
         others: paths of photos.
         extent: how much of it is looked at.
         placed: photos of the people, where the caller knows them.
+        earlier: see `write_result`.
     """
     from facecluster.durable.own_files import ResultFolder
+    from facecluster.identity.decisions import digest_of
 
     if placed is None:
         placed = {face.photo for person in result.people for face in person.faces}
     originals = {*others, *placed, *(face.photo for face in result.unclustered)}
+
+    @cache
+    def photos_before() -> dict[str, str]:
+        return {} if earlier is None else {face.photo: digest_of(face.id) for face in faces_of(earlier)}
+
+    @cache
+    def photos_now() -> dict[str, str]:
+        return {face.photo: digest_of(face.id) for face in faces_of(result)}
+
+    def is_other(photo: str) -> bool:
+        return photo in photos_before() and photos_before()[photo] != photos_now().get(photo)
+
     if extent.names is None:
-        return ResultFolder(directory, originals)
+        return ResultFolder(directory, originals, is_other=is_other)
     near = {face.photo for person in result.people if extent.holds(person.id) for face in person.faces}
     if extent.has(UNCLUSTERED):
         near |= {face.photo for face in result.unclustered}
-    return ResultFolder(directory, originals, scope=extent.names, renamed=near)
+    return ResultFolder(directory, originals, scope=extent.names, renamed=near, is_other=is_other)
 
 
 def lay_out(

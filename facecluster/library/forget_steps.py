@@ -46,8 +46,8 @@ from facecluster.library.forget_targets import (
 )
 from facecluster.library.held import Held
 from facecluster.library.labels import FOLDER
-from facecluster.library.layout import CLUSTERS, NOBODY_SHEET, TABLE, is_montage, set_aside_in
-from facecluster.library.plan import names_of, plan_photos
+from facecluster.library.layout import CLUSTERS, NOBODY_SHEET, TABLE, set_aside_in
+from facecluster.library.plan import folders_named, montages_named, plan_photos
 from facecluster.result import Result, columns
 from facecluster.table import FaceTable, Picture
 
@@ -405,9 +405,9 @@ def _count(opened: Opened, result: Result, cleaned: Cleaned, report: Report) -> 
     left = ids_of(opened) & {one.id for one in opened.result.absent}
     report.people += [str(opened.directory / own) for own in (*gone, *sorted(left))]
     report.faces += len(cleaned.faces)
-    forgotten = names_of(_gone(opened, result), folder)
+    forgotten = folders_named(_gone(opened, result), folder)
     report.copies += len(folder.forgotten(photos, cleaned.photos, forgotten))
-    report.montages += sum(map(is_montage, names_of({*gone, *cleaned.changed}, folder)))
+    report.montages += len(montages_named({*gone, *cleaned.changed}, folder))
 
 
 def _gone(opened: Opened, result: Result) -> set[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import shlex
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
@@ -19,10 +18,10 @@ from facecluster.library.labels import (
     attach_to,
     find_labels,
 )
-from facecluster.library.layout import CLUSTERS, TABLE, table_of
+from facecluster.library.layout import CLUSTERS, TABLE, group_again, table_of
 from facecluster.library.pending import take_in
 from facecluster.library.refer import find_person, short_names
-from facecluster.text import fold, printable
+from facecluster.text import fold, printable, typed
 
 if TYPE_CHECKING:  # NumPy is loaded when there is work to do
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -123,8 +122,8 @@ def _result(folder: Path) -> Opened:
     files = open_folder(result, folder, ())
     if not files.has(CLUSTERS):
         raise OutputError(
-            f"{folder / CLUSTERS}: not written here by facecluster, or changed since; run cluster into this folder, "
-            "or into another one, then forget"
+            f"{folder / CLUSTERS}: not written here by facecluster, or changed since; group the faces again, then "
+            f"forget: {group_again(folder, result)}"
         )
     tables = [
         path.resolve()
@@ -271,8 +270,8 @@ def check_tables(
             for path in opened.tables[:1]:
                 why = _lacks(path, tables[path], opened.result, target)
                 what = f"{path} is not the face table that it was made from ({why})"
-                folder = shlex.quote(str(opened.directory))
-                again = f", or run cluster into {folder} first if it was encoded since"
+                again = f", or, if it was encoded since, type first: facecluster cluster {typed(path)} -o "
+                again += typed(opened.directory)
             raise TableGoneError(
                 f"{opened.directory}: {what}, and encodings would stay wherever that is; give it as well, or say "
                 f"that it is nowhere any more{again}. Nothing was changed"
@@ -405,8 +404,8 @@ def marks_of(results: Iterable[Opened], target: Target) -> dict[Path, str]:
             if opened.result.settings.decisions not in (mark(decisions), cleaned):
                 raise FaceclusterError(
                     f"{opened.directory}: its {CLUSTERS} does not show all decisions of {file}, and others may be "
-                    f"forgotten than are meant; run cluster into {shlex.quote(str(opened.directory))} first, "
-                    "then forget"
+                    f"forgotten than are meant; group the faces again, then forget: "
+                    f"{group_again(opened.directory, opened.result)}"
                 )
             marks[opened.directory] = cleaned
     return marks

@@ -22,7 +22,17 @@ from facecluster.durable.own_files import Holding, ResultFolder
 from facecluster.durable.own_list import RESULT_MARKER
 from facecluster.durable.whole_file import cannot_write
 from facecluster.errors import DecisionsLackError, FaceclusterError, OutputError, TableError, UsageError
-from facecluster.library.layout import CLUSTERS, DAMAGED, LOCK, PENDING, REPLACED, TABLE, folder_of, free_name
+from facecluster.library.layout import (
+    CLUSTERS,
+    DAMAGED,
+    LOCK,
+    PENDING,
+    REPLACED,
+    TABLE,
+    folder_of,
+    free_name,
+    group_again,
+)
 from facecluster.text import many, printable
 
 if TYPE_CHECKING:  # NumPy is loaded when there is work to do
@@ -149,7 +159,7 @@ class Held:
         """
         if self.result is None:
             raise FaceclusterError(
-                f"{self.directory}: nobody has been grouped yet; run cluster or run into it"
+                f"{self.directory}: nobody has been grouped yet; to do that: {group_again(self.directory)}"
             )
         return self.result
 
@@ -174,8 +184,8 @@ class Held:
             if file is None:
                 named = None if self.result is None else self.result.settings.table
                 raise TableError(
-                    f"{self.directory}: its face table {named or TABLE} is not there; put it back, or run encode and "
-                    "cluster again"
+                    f"{self.directory}: its face table {named or TABLE} is not there; put it back, or type: "
+                    f"{group_again(self.directory)}"
                 )
             self._table = face_table.read(file)
         return self._table
@@ -293,8 +303,8 @@ class Held:
         """
         if not ResultFolder(self.directory, (), scope=[CLUSTERS]).has(CLUSTERS):
             raise OutputError(
-                f"{self.directory / CLUSTERS}: not as facecluster left it (is it from a backup?); run cluster into "
-                "this folder again, which mends it. Nothing was changed"
+                f"{self.directory / CLUSTERS}: not as facecluster left it (is it from a backup?); nothing was "
+                f"changed; to mend it: {group_again(self.directory, self.result)}"
             )
 
     def save(
@@ -339,6 +349,7 @@ class Held:
             progress=progress,
             changed=changed,
             named=[p.id for p in result.people if p.name != names.get(p.id, p.name)],
+            earlier=self.result,
             forget=forget,
             texts=self._texts,
         )

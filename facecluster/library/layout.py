@@ -10,6 +10,8 @@ from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from facecluster.text import typed
+
 if TYPE_CHECKING:  # NumPy is loaded when there is work to do
     from facecluster.result import Person, Result
 
@@ -66,6 +68,8 @@ def _named(own: str, name: str) -> str:
             break
         kept += letter
     kept = kept.strip(" .")
+    if kept.casefold().endswith(_MONTAGE):  # a folder is not to be called as a montage is
+        kept = kept[: -len(_MONTAGE)] + _MONTAGE.replace(".", "_")
     try:
         os.fsencode(kept)
     except UnicodeEncodeError:  # of a system that has no such letters
@@ -83,11 +87,6 @@ def person_in(name: str) -> str | None:
     if not name.startswith("person-"):
         return None
     return name.removesuffix(_MONTAGE).partition(" ")[0]
-
-
-def is_montage(name: str) -> bool:
-    """Say whether a name is that of a montage, or may be."""
-    return name.startswith("person-") and name.endswith(_MONTAGE)
 
 
 def index_sheet(number: int) -> str:
@@ -113,6 +112,19 @@ def table_of(result: Result, directory: Path) -> Path | None:
     named = result.settings.table
     places = [] if named is None else [directory / named]
     return next((file for file in (*places, directory / TABLE) if file.is_file()), None)
+
+
+def group_again(directory: Path, result: Result | None = None) -> str:
+    """Give the command that groups the faces of a library anew, for messages.
+
+    Args:
+        directory: of the library.
+        result: names its face table; None: it is the one in the folder, or none.
+    """
+    table = directory / TABLE if result is None else table_of(result, directory)
+    if table is None or not table.is_file():
+        return f"facecluster run PHOTOS -o {typed(directory)}"
+    return f"facecluster cluster {typed(table)} -o {typed(directory)}"
 
 
 def free_name(directory: Path, name: str) -> Path:

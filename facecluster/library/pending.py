@@ -53,6 +53,7 @@ from facecluster.render.events import (
     unpack,
 )
 from facecluster.table import FaceTable, join
+from facecluster.text import typed
 
 if TYPE_CHECKING:
     from facecluster.library.held import Held
@@ -281,7 +282,7 @@ def _stays(table: FaceTable, batch: Batch) -> np.ndarray[Any, np.dtype[np.bool_]
 def place(library: Held, standing: Standing, table: FaceTable, *, jobs: int = -1) -> Update:
     """Place the new faces of a batch."""
     settings = settings_like(standing.result, table)
-    constraints = resolve(library.decisions, table.faces)
+    constraints = resolve(library.decisions, table.faces, library=typed(library.directory))
     return update(standing, table, settings, constraints, library.decisions, jobs=jobs)
 
 

@@ -13,13 +13,13 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from facecluster.durable.own_files import NAME_BYTES
+from facecluster.errors import OutputError
 from facecluster.library.layout import (
     CLUSTERS,
     UNCLUSTERED,
     folder_name,
     index_sheet,
     is_index_sheet,
-    is_montage,
     montage_of,
     person_in,
 )
@@ -132,30 +132,45 @@ def rename_folders(result: Result, folder: ResultFolder, extent: Extent) -> None
     Raises:
         OutputError: disk full, no permission.
     """
-    held, there = _held(folder), _listed(folder)
+    folders, montages, there = *_held(folder), _listed(folder)
     for person in result.people:
         if not extent.holds(person.id):
             continue
-        for name in held.get(person.id, ()):
-            wanted = montage_of(person) if is_montage(name) else folder_name(person)
-            if name != wanted and wanted not in there and folder.rename(name, wanted):
-                there = (there - {name}) | {wanted}
+        for names, wanted in ((folders, folder_name(person)), (montages, montage_of(person))):
+            for name in names.get(person.id, ()):
+                if name != wanted and wanted not in there and folder.rename(name, wanted):
+                    there = (there - {name}) | {wanted}
 
 
 def folders_of(result: Result, folder: ResultFolder) -> dict[str, str]:
-    """Name the folder of each person, by id: the one that is there where it could not be renamed."""
-    held, there = _held(folder), _listed(folder)
+    """Name the folder of each person, by id: the one that is there where it could not be renamed.
+
+    Raises:
+        OutputError: something else than a folder has the name.
+    """
+    held, there = _held(folder)[0], _listed(folder)
     names = {}
     for person in result.people:
-        wanted = folder_name(person)
-        folders = [name for name in held.get(person.id, ()) if not is_montage(name)]
-        names[person.id] = wanted if wanted in there or not folders else folders[0]
+        wanted, folders = folder_name(person), held.get(person.id, [])
+        in_the_way = wanted in there and not (folder.root / wanted).is_dir()
+        if in_the_way and not folders:
+            raise OutputError(
+                f"{folder.root / wanted}: a file, where the folder of {person.id} is to be; move it away, or choose "
+                "another folder"
+            )
+        names[person.id] = wanted if not folders or (wanted in there and not in_the_way) else folders[0]
     return names
 
 
-def names_of(people: Collection[str], folder: ResultFolder) -> set[str]:
+def folders_named(people: Collection[str], folder: ResultFolder) -> set[str]:
     """Names of the folders here in which something of some people, by id, is."""
-    held = _held(folder)
+    held = _held(folder)[0]
+    return {name for own in people for name in held.get(own, ())}
+
+
+def montages_named(people: Collection[str], folder: ResultFolder) -> set[str]:
+    """Names of the montages here of some people, by id."""
+    held = _held(folder)[1]
     return {name for own in people for name in held.get(own, ())}
 
 
@@ -164,13 +179,14 @@ def _listed(folder: ResultFolder) -> set[str]:
     return {unicodedata.normalize("NFC", name) for name in os.listdir(folder.root)}
 
 
-def _held(folder: ResultFolder) -> dict[str, list[str]]:
-    """Names of what is ours, by id of the person whose it is."""
-    held: dict[str, list[str]] = {}
+def _held(folder: ResultFolder) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+    """Names of the folders and of the montages that are ours, by id of the person whose they are."""
+    folders: dict[str, list[str]] = {}
+    montages: dict[str, list[str]] = {}
     for name in sorted(folder.held()):
-        if (own := person_in(name)) is not None:
-            held.setdefault(own, []).append(name)
-    return held
+        if (own := person_in(name.rstrip("/"))) is not None:
+            (folders if name.endswith("/") else montages).setdefault(own, []).append(name.rstrip("/"))
+    return folders, montages
 
 
 def plan_photos(

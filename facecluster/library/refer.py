@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from facecluster.errors import FaceclusterError
-from facecluster.text import fold, many, printable
+from facecluster.text import fold, many, printable, typed
 
 if TYPE_CHECKING:  # NumPy is loaded when there is work to do
     from facecluster.library.strangers import Group
@@ -110,10 +110,15 @@ def find_person(result: Result, text: str, look: Look | None = None) -> Person:
     person = whose(result, face)
     if person is None:
         raise FaceclusterError(
-            f"{printable(text)}: is a face of nobody, and no person; to make a person of it: facecluster name LIBRARY "
-            f"NAME {printable(text)}"
+            f"{printable(text)}: is a face of nobody, and no person; to make a person of it: facecluster name "
+            f"{_library(look)} NAME {typed(text)}"
         )
     return person
+
+
+def _library(look: Look | None) -> str:
+    """The library as one types it; the word, where it is not known."""
+    return "LIBRARY" if look is None or look.directory is None else typed(look.directory)
 
 
 def is_person(result: Result, text: str) -> bool:
@@ -236,7 +241,7 @@ def find_group(text: str, look: Look) -> tuple[UnclusteredFace, ...]:
     found = strangers.find_group(look.groups(), text)
     if len(found) != 1:
         what = "may be several groups" if found else "no such group of strangers"
-        raise FaceclusterError(f"{text}: {what}; facecluster show LIBRARY --nobody lists them")
+        raise FaceclusterError(f"{text}: {what}; facecluster show {_library(look)} --nobody lists them")
     return found[0].faces
 
 

@@ -41,6 +41,7 @@ def explain_face(
     decisions: Sequence[Decision] = (),
     *,
     spell: Callable[[str], str] = str,
+    library: str = "LIBRARY",
 ) -> FaceExplanation:
     """Say why a face is where it is.
 
@@ -49,6 +50,7 @@ def explain_face(
         face: of it.
         decisions: all of them, in order of time.
         spell: writes another face of the photo, by id.
+        library: how one types the library, for what can be typed.
     """
     row = next(row for row, other in enumerate(known.records) if other is face or other == face)
     person, core = int(known.person[row]), bool(known.core[row])
@@ -87,7 +89,14 @@ def explain_face(
             spell=spell,
         )
         remedies = remedies_of(
-            known.bounds, face, others, rulings, passed=passed, finite=finite, n_links=len(links)
+            known.bounds,
+            face,
+            others,
+            rulings,
+            passed=passed,
+            finite=finite,
+            n_links=len(links),
+            library=library,
         )
     return FaceExplanation(
         id=face.id,

@@ -144,9 +144,10 @@ def remedies_of(
     passed: bool,
     finite: bool,
     n_links: int,
+    library: str,
 ) -> list[str]:
-    """Say what would have to change for a face that was left out."""
-    undo = [f"take the decision back: facecluster undo LIBRARY {r.id}" for r in rulings if r.places]
+    """Say what would have to change for a face that was left out; `library` is how one types it."""
+    undo = [f"take the decision back: facecluster undo {library} {r.id}" for r in rulings if r.places]
     if undo or not finite:
         return undo or ["a picture of the face that can be encoded"]
     remedies = []
@@ -157,7 +158,7 @@ def remedies_of(
             remedies.append(f"to join {called(one)}, it would have to be nearer by {close_to(beyond, 0)}")
         elif ahead < bounds.margin:
             remedies.append(
-                f"if {called(one)} and {called(others[1])} are one person: facecluster merge LIBRARY {one.id} "
+                f"if {called(one)} and {called(others[1])} are one person: facecluster merge {library} {one.id} "
                 f"{others[1].id}"
             )
         if one.distance <= one.within and one.in_photo is not None and bounds.same_photo != "allow":
