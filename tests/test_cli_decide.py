@@ -836,6 +836,31 @@ def test_advice_to_group_faces_again_works_as_it_is_typed(out: Path, monkeypatch
     assert run("name", "out", "person-0001", "").stderr.endswith(": facecluster cluster FACE_TABLE -o out\n")
 
 
+def test_folders_of_a_run_that_are_all_gone_may_have_been_moved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    gone = tmp_path / "photos"
+    cluster_table(make_table(people(1, 4)), Path("my people"), Choices(link="none"), sources=[str(gone)])
+    told = run("run", "photos", "-o", "my people")
+    assert told.exit_code == 1
+    assert told.stderr.endswith(
+        "nothing was changed; if they were moved, type: facecluster run NEW_FOLDER -o 'my people'\n"
+    )
+
+
+def test_folder_that_is_gone_is_known_by_the_paths_of_its_photos(
+    out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(out.parent)
+    Path("photos").rename("moved")
+    for folder in ("moved", "moved/", "photos/wedding"):
+        told = run("not-a-person", "out", folder).stderr
+        assert f"{folder}: no such person or face, and no photo of the library lies in a folder" in told
+        assert told.endswith("type first: facecluster run NEW_FOLDER -o out\n")
+    assert "2 faces said to be no person's" in done("not-a-person", "out", "photos/").stderr
+
+
 # --------------------------------------------------------------------------------------------- contradictions
 
 
