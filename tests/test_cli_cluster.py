@@ -501,9 +501,11 @@ def test_what_to_type_for_an_almost_person_works_as_it_is_printed(file: Path, tm
     lines = result.stderr.splitlines()
     assert shown in lines
     assert f"  to make the first a person all the same: {typed}" in lines
-    done = CliRunner().invoke(main, shlex.split(typed)[1:])
+    refused = CliRunner().invoke(main, shlex.split(typed)[1:])
+    assert (refused.exit_code, refused.stderr) == (2, "facecluster: error: give a name in place of NAME\n")
+    done = CliRunner().invoke(main, shlex.split(typed.replace("NAME", "Eva"))[1:])
     assert done.exit_code == 0, done.output
-    assert [p["name"] for p in json.loads((library / "clusters.json").read_text())["people"]] == ["NAME"]
+    assert [p["name"] for p in json.loads((library / "clusters.json").read_text())["people"]] == ["Eva"]
 
 
 def test_photo_that_shows_a_person_twice_is_named_and_others_are_not_counted(tmp_path: Path) -> None:

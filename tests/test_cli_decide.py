@@ -546,6 +546,62 @@ def test_history_says_what_was_decided_and_what_holds(out: Path) -> None:
     assert len(done("history", out, "--since", "2020-01-01").stdout.splitlines()) == 4
 
 
+def past_of(out: Path, *arguments: object) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in done("history", out, *arguments).stdout.splitlines()]
+
+
+def test_name_does_not_hold_once_there_is_another(out: Path) -> None:
+    done("name", out, "person-0001", "Ann")
+    done("name", out, "person-0001", "Anna")
+    done("name", out, "person-0002", "Bert")
+    done("name", out, "person-0003", "Cleo")
+    done("merge", out, "person-0001", "person-0002")
+    ann, anna, bert, cleo, merged = past_of(out)
+    assert [one["holds"] for one in (ann, anna, bert, cleo, merged)] == [False, True, False, True, True]
+    assert ann["replaced_by"] == anna["id"]
+    assert bert["replaced_by"] == merged["id"]
+    assert merged["said"] == "person-0001 (Anna) and person-0002 (Anna) are one person: person-0001 (Anna)"
+    _, shown, stderr = on_terminal("history", out)
+    assert f"no, later: {anna['id']}  person-0001 is called Ann\n" in shown
+    assert stderr == "5 decisions, 3 of them in force\n"
+    done("undo", out)
+    done("name", out, "person-0003", "")
+    ann, _, bert, cleo, merged, undone, taken = past_of(out)
+    assert (bert["holds"], merged["holds"], undone["holds"]) == (True, False, True)
+    assert (cleo["holds"], cleo["replaced_by"]) == (False, taken["id"])
+    _, shown, stderr = on_terminal("history", out)
+    assert stderr == "6 decisions, 3 of them in force; 1 undo\n"
+
+
+def test_undo_of_an_undo_is_one_sentence(out: Path) -> None:
+    done("name", out, "person-0001", "Anna")
+    for _ in range(3):
+        done("undo", out, past_of(out)[-1]["id"])
+    named, *undos = past_of(out)
+    assert [one["said"] for one in undos] == [
+        f"taken back: person-0001 is called Anna ({named['id']})",
+        f"counts again: person-0001 is called Anna ({named['id']})",
+        f"taken back: person-0001 is called Anna ({named['id']})",
+    ]
+
+
+def test_history_of_a_face_is_about_this_face(out: Path) -> None:
+    done("name", out, "person-0002", "Bert")
+    done("move", out, "00.png", "person-0002")
+    done("split", out, "person-0001", "01.png")
+    done("not-a-person", out, "13.png")
+    assert [one["do"] for one in past_of(out, "Bert")] == ["name", "move"]
+    assert [one["do"] for one in past_of(out, "00.png")] == ["move"]
+    assert [one["do"] for one in past_of(out, "01.png")] == ["split"]
+    assert [one["do"] for one in past_of(out, "13.png")] == ["not-a-person"]
+    assert past_of(out, "08.png") == []
+    told = done("history", out, "08.png").stderr
+    about = f"about person-0002 (Bert), whose face this is: facecluster history {out} person-0002"
+    assert told == f"nothing was decided\n{about}\n"
+    (moved,) = past_of(out, "00.png")
+    assert moved["said"] == "1 face (00.png) moved from person-0001 to person-0002 (Bert)"
+
+
 def test_history_on_a_terminal_is_a_line_a_decision(out: Path) -> None:
     code, shown, stderr = on_terminal("history", out)
     assert (code, shown, stderr) == (0, "", "nothing was decided\n")
@@ -778,6 +834,31 @@ def test_advice_to_group_faces_again_works_as_it_is_typed(out: Path, monkeypatch
     Path("faces.npz").unlink()
     record.write_text("{")
     assert run("name", "out", "person-0001", "").stderr.endswith(": facecluster cluster FACE_TABLE -o out\n")
+
+
+def test_folders_of_a_run_that_are_all_gone_may_have_been_moved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    gone = tmp_path / "photos"
+    cluster_table(make_table(people(1, 4)), Path("my people"), Choices(link="none"), sources=[str(gone)])
+    told = run("run", "photos", "-o", "my people")
+    assert told.exit_code == 1
+    assert told.stderr.endswith(
+        "nothing was changed; if they were moved, type: facecluster run NEW_FOLDER -o 'my people'\n"
+    )
+
+
+def test_folder_that_is_gone_is_known_by_the_paths_of_its_photos(
+    out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(out.parent)
+    Path("photos").rename("moved")
+    for folder in ("moved", "moved/", "photos/wedding"):
+        told = run("not-a-person", "out", folder).stderr
+        assert f"{folder}: no such person or face, and no photo of the library lies in a folder" in told
+        assert told.endswith("type first: facecluster run NEW_FOLDER -o out\n")
+    assert "2 faces said to be no person's" in done("not-a-person", "out", "photos/").stderr
 
 
 # --------------------------------------------------------------------------------------------- contradictions

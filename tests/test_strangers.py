@@ -10,11 +10,13 @@ from libraries import cluster_table
 from tables import make_table, people
 
 from facecluster.cli import main
+from facecluster.cli.nobody import heading
 from facecluster.errors import FaceclusterError
 from facecluster.formats import face_table
+from facecluster.identity.groups import rows_of
 from facecluster.library.library import Library
 from facecluster.library.settings import Choices
-from facecluster.library.strangers import parts_of
+from facecluster.library.strangers import _gathered, parts_of
 
 
 @pytest.fixture
@@ -44,6 +46,34 @@ def test_strangers_who_are_alike_are_together_the_most_promising_first(folder: P
         "group-11abab-1",
         "group-08abab",
     ]
+
+
+def test_faces_of_an_almost_person_are_one_group_and_the_command_names_it(tmp_path: Path) -> None:
+    faces = people(3, 4)
+    encoding = faces[[0, 1, 2, 3, 4, 5, 6, 8]]
+    quality = np.array([0.9] * 6 + [0.3, 0.9])
+    table = make_table(encoding, quality=quality, id=[f"{i:02d}{'ab' * 4}-0" for i in range(8)])
+    file, library = tmp_path / "faces.npz", tmp_path / "people"
+    face_table.write(table, file)
+    run = CliRunner().invoke(main, ["cluster", str(file), "-o", str(library), "-j", "1", "--link", "none"])
+    with Library.open(library) as opened:
+        almost, groups = opened.people.almost, opened.strangers()
+    assert [face.id[:2] for face in almost[0].faces] == ["04", "05", "06"]
+    assert sorted(face.id[:2] for face in groups[0].faces) == ["04", "05", "06"]
+    assert groups[0].almost == almost[0]
+    assert [heading(group) for group in groups] == [
+        "3 faces in 3 photos; 1 more good photo would make this a person",
+        "1 face in 1 photo",
+    ]
+    typed = f"facecluster name {library} NAME {groups[0].id}"
+    assert f"  to make the first a person all the same: {typed}\n" in run.stderr
+    made = CliRunner().invoke(main, typed.replace("NAME", "Eva").split()[1:])
+    assert "with 3 faces" in made.stderr
+
+
+def test_faces_of_two_almost_people_are_two_groups() -> None:
+    label, almost = np.array([0, 0, 0, 0, 1, 2, 2]), np.array([0, 0, 1, -1, 1, -1, 3])
+    assert [members.tolist() for members in rows_of(_gathered(label, almost))] == [[0, 1, 3], [2, 4], [5, 6]]
 
 
 def test_group_is_given_back(folder: Path) -> None:

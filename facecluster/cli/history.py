@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # NumPy is loaded when there is work to do
 
 @click.command("history")
 @click.argument("source", metavar="LIBRARY")
-@click.argument("who", metavar="[PERSON]", required=False)
+@click.argument("who", metavar="[PERSON|FACE]", required=False)
 @click.option(
     "--since",
     type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M"]),
@@ -34,19 +34,23 @@ if TYPE_CHECKING:  # NumPy is loaded when there is work to do
 def command(source: str, who: str | None, since: datetime | None, as_json: bool, quiet: bool) -> None:
     """Say what was decided with name, merge, split, move, not-a-person and undo.
 
-    LIBRARY is a folder of people. With PERSON (an id, a name, or a photo of somebody) only what is about this person.
-    A line is a decision: when it was made, its id, which undo takes, what it changed, and whether it still holds.
+    LIBRARY is a folder of people. With PERSON (an id, or a name) only what is about this person, with FACE (a photo,
+    PHOTO#2, person-0004#7) what is about this face. A line is a decision: when it was made, its id, which undo takes,
+    what it changed, and whether it still holds.
     What was forgotten is not told.
     """
     from facecluster.library.history import history
     from facecluster.library.library import Library
-    from facecluster.library.refer import find_person
+    from facecluster.library.refer import called, find, whose
+    from facecluster.result import Person
+    from facecluster.text import typed
 
     if quiet:
         logging.getLogger("facecluster").setLevel(logging.ERROR)
     with Library.open(source) as library:
-        person = None if who is None else find_person(library.people, who, library.look)
-        past = history(library, person)
+        whom = None if who is None else find(library.people, who, library.look)
+        past = history(library, whom)
+        person = None if whom is None or isinstance(whom, Person) else whose(library.people, whom)
     if since is not None:
         past = tuple(one for one in past if _when(one) >= since.astimezone())
     if as_json or not sys.stdout.isatty():
@@ -54,11 +58,22 @@ def command(source: str, who: str | None, since: datetime | None, as_json: bool,
     elif past:
         click.echo("\n".join(_rows(past)))
     if not quiet:
-        n_holding = sum(one.holds and one.found for one in past)
-        click.echo(
-            f"{many(len(past), 'decision')}, {n_holding} of them in force" if past else "nothing was decided",
-            err=True,
-        )
+        click.echo(_count(past) if past else "nothing was decided", err=True)
+        if person is not None:
+            click.echo(
+                f"about {called(person)}, whose face this is: facecluster history {typed(source)} {person.id}",
+                err=True,
+            )
+
+
+def _count(past: Sequence[PastDecision]) -> str:
+    """Count decisions, and apart those that take one back."""
+    from facecluster.identity.decisions import Undo
+
+    others = [one for one in past if not isinstance(one.decision.act, Undo)]
+    n_undos, n_holding = len(past) - len(others), sum(one.holds and one.found for one in others)
+    text = f"{many(len(others), 'decision')}, {n_holding} of them in force"
+    return f"{text}; {many(n_undos, 'undo')}" if n_undos else text
 
 
 def _record(one: PastDecision) -> dict[str, object]:
@@ -72,6 +87,7 @@ def _record(one: PastDecision) -> dict[str, object]:
         "photos": one.photos,
         "holds": one.holds,
         "undone_by": one.undone_by,
+        "replaced_by": one.replaced_by,
         "found": one.found,
     }
 
@@ -90,5 +106,7 @@ def _rows(past: Sequence[PastDecision]) -> Iterator[str]:
 
 def _state(one: PastDecision) -> str:
     if not one.holds:
+        if one.undone_by is None and one.replaced_by is not None:
+            return f"no, later: {one.replaced_by}"
         return f"no: {one.undone_by} took it back" if one.undone_by else "no"
     return "yes" if one.found else "yes, when its photos are back"

@@ -17,6 +17,7 @@ from facecluster.cli.parameters import Folder
 from facecluster.errors import FaceclusterError, UsageError
 from facecluster.library.layout import TABLE
 from facecluster.library.settings import Choices
+from facecluster.text import typed
 
 if TYPE_CHECKING:  # NumPy is loaded when there is work to do
     from facecluster.library.library import Library
@@ -102,5 +103,8 @@ def _there(request: Request, library: Library) -> Request:
         )
     left = tuple(path for path in request.paths if path not in gone)
     if gone and not left:
-        raise FaceclusterError(f"nothing to look at: none of {', '.join(gone)} is there; nothing was changed")
+        raise FaceclusterError(
+            f"nothing to look at: none of {', '.join(gone)} is there; nothing was changed; if they were moved, type: "
+            f"facecluster run NEW_FOLDER -o {typed(library.directory)}"
+        )
     return replace(request, paths=left)

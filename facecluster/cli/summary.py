@@ -265,8 +265,12 @@ def _about_almost(result: Result, directory: Path) -> list[str]:
     lines = [f"almost a person: {_almost(almost, spelling)}" for almost in result.almost[:_N_ALMOST]]
     if len(result.almost) > _N_ALMOST:
         lines.append(f"... and {len(result.almost) - _N_ALMOST} more in {CLUSTERS}")
-    counting = [face for face in result.almost[0].faces if not face.missing]
-    faces = list(dict.fromkeys(map(spelling.face, counting)))[:_N_ALMOST]
+    first = result.almost[0]
+    faces = [*dict.fromkeys(spelling.face(face) for face in first.faces)]
+    if any(face.missing for face in first.faces) or len(faces) > _N_ALMOST:
+        from facecluster.library.strangers import name_of
+
+        faces = [name_of(result, [face.id for face in first.faces])]
     name = shlex.join(["facecluster", "name", library, "NAME", *faces])
     return [
         *lines,

@@ -137,6 +137,34 @@ def namesakes(
     return _namesakes(_said(decisions, faces, label))
 
 
+def replaced(
+    decisions: Sequence[Decision], faces: Faces | Placed, label: NDArray[np.integer]
+) -> dict[str, str]:
+    """Say which names in force are nobody's any more, and by which later decision; the arguments are those of `names`.
+
+    A later name of the same person ends one, so does a merge in which another name stayed, and the same name given to
+    somebody else.
+
+    Returns:
+        Id of the later decision, by that of the decision that gave or took a name.
+    """
+    standing = in_force(decisions)
+    said, found = _said(decisions, faces, label), locate(standing, faces)
+    ended = {pair.decisions[0].id: pair.decisions[1].id for pair in namesakes(decisions, faces, label)}
+    for place, decision in enumerate(standing):
+        if not isinstance(decision.act, Name):
+            continue
+        number = holder(label, np.array(rows_at(found, decision.act.faces), dtype=np.int64))
+        one = None if number is None else said.get(number)
+        if one is None or one.given is None or one.given.id == decision.id:
+            continue
+        given = next(i for i, other in enumerate(standing) if other.id == one.given.id)
+        last = given if given > place else one.by
+        if last > place:
+            ended[decision.id] = standing[last].id
+    return ended
+
+
 def claims(
     decisions: Sequence[Decision], faces: Faces | Placed, label: NDArray[np.integer]
 ) -> dict[int, str]:

@@ -68,6 +68,8 @@ _N_NAMED = 6
 """Photos that a sentence names."""
 _LONGEST_NAME = 200
 """Letters."""
+_NAME = "NAME"
+"""What stands for a name in commands that messages propose; typed as it stands it is none."""
 
 
 @dataclass(frozen=True)
@@ -663,6 +665,8 @@ def _name(text: str) -> str | None:
     new = " ".join(text.split()).strip(JOINERS)
     if text and not new.strip(JOINERS + SELECTORS):
         raise UsageError('a name that nobody sees; give letters, or "" to take the name away')
+    if new == _NAME:
+        raise UsageError(f"give a name in place of {_NAME}")
     if printable(new) != new:
         raise UsageError(f"{printable(new)!r}: not a name that can be shown everywhere; give plain text")
     if len(new) > _LONGEST_NAME:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from facecluster.identity.assured import lapsed
+from facecluster.identity.assured import lapsed, replaced
 from facecluster.identity.decisions import (
     Act,
     Decision,
@@ -29,6 +30,10 @@ from facecluster.library.refer import Spelling, faces_of
 from facecluster.result import Person, Result, columns
 from facecluster.text import many, printable
 
+if TYPE_CHECKING:
+    from facecluster.library.refer import Face
+
+NOBODY = "nobody"
 _N_PHOTOS = 3
 """Photos that a sentence names."""
 
@@ -40,11 +45,13 @@ class PastDecision:
     Attributes:
         id: of the decision; `undo` takes it.
         time: ISO 8601, UTC.
-        said: what was decided, in a sentence; ids are those of the time, photos are called as they are now.
+        said: what was decided, in a sentence; ids are those of the time, names and photos those of now, but that people
+            who are not there any more have the name that they were given last.
         people: ids, of the time, of the people whom it names; whoever holds its faces now comes first.
         photos: absolute paths, now, of the photos of the faces that it is about.
-        holds: whether it is in force; not so where it was taken back.
+        holds: whether it is in force; not so where it was taken back, and a name where another one was given since.
         undone_by: id of the decision that took it back; None: none did.
+        replaced_by: id of the later decision by which a name is nobody's any more; None: there is none.
         found: whether any of the faces that it is about is in the library now.
         decision: all of it.
     """
@@ -56,16 +63,18 @@ class PastDecision:
     photos: tuple[str, ...]
     holds: bool
     undone_by: str | None
+    replaced_by: str | None
     found: bool
     decision: Decision
 
 
-def history(library: Held, person: Person | None = None) -> tuple[PastDecision, ...]:
+def history(library: Held, whom: Person | Face | None = None) -> tuple[PastDecision, ...]:
     """Give the decisions of a library in order of time.
 
     Args:
         library: whose decisions.
-        person: only those that name this person, or are about a face that is this person's now; None: all.
+        whom: a person: only decisions that name this one, or are about a face that is this person's now; a face: only
+            those about this face itself; None: all.
     """
     decisions = library.decisions
     if not decisions:
@@ -80,10 +89,12 @@ def history(library: Held, person: Person | None = None) -> tuple[PastDecision, 
     }
     told = _Told(library.people, decisions)
     lost = {decision.id for decision in lapsed(decisions, told.placed)}
+    ended = replaced(decisions, told.placed, told.placed.person)
     past = []
     for decision in decisions:
         about = _target(decision, by_id)
-        if person is None or told.names(about.act, person):
+        if whom is None or told.is_about(about.act, whom):
+            holds = decision.id in standing or (isinstance(decision.act, Undo) and decision.id not in gone)
             past.append(
                 PastDecision(
                     decision.id,
@@ -91,8 +102,9 @@ def history(library: Held, person: Person | None = None) -> tuple[PastDecision, 
                     told.sentence(decision, by_id),
                     told.people(about.act),
                     told.photos(about.act),
-                    decision.id in standing or (isinstance(decision.act, Undo) and decision.id not in gone),
+                    holds and decision.id not in ended,
                     undone_by.get(decision.id),
+                    ended.get(decision.id),
                     decision.id not in lost,
                     decision,
                 )
@@ -114,6 +126,18 @@ class _Told:
 
     def __init__(self, result: Result, decisions: Sequence[Decision]) -> None:
         digests = {spot.digest for decision in decisions for spot in spots_of(decision.act)}
+        gone = undone(decisions)
+        self._names = {
+            act.person: act.name
+            for decision in decisions
+            if decision.id not in gone
+            and isinstance(act := decision.act, Name | Make)
+            and act.name is not None
+        }
+        for one in result.people:
+            self._names |= {own: one.name for own in (*one.former, one.id) if one.name is not None}
+            if one.name is None:
+                self._names.pop(one.id, None)
         self.result = result
         self.placed = columns(result, digests)
         self._found = locate(decisions, self.placed)
@@ -130,22 +154,27 @@ class _Told:
             case Name(person, name):
                 return f"{person} is called {printable(str(name))}"
             case Merge(people):
-                return f"{' and '.join(people)} are one person: {people[0]}"
+                return f"{' and '.join(map(self._who, people))} are one person: {self._who(people[0])}"
             case Split(person, faces, into=into):
-                return f"{self._of(faces)} of {person} {_are(faces)} somebody else: {into or 'a new person'}"
+                new = "a new person" if into is None else self._who(into)
+                return f"{self._of(faces)} of {self._who(person)} {_are(faces)} somebody else: {new}"
             case Make(person, name, faces):
-                who = person if name is None else f"{printable(name)} ({person})"
+                who = person if name is None else f"{person} ({printable(name)})"
                 return f"{self._of(faces)} made a new person: {who}"
             case Move(person, into, faces):
-                return f"{self._of(faces)} moved from {person or 'nobody'} to {into or 'nobody'}"
-            case NotAPerson(None, faces):
-                return f"{self._of(faces)} {_are(faces)} no person's"
-            case NotAPerson(person, _):
-                return f"{person} is no person"
+                origin, to = (NOBODY if one is None else self._who(one) for one in (person, into))
+                return f"{self._of(faces)} moved from {origin} to {to}"
+            case NotAPerson(person, faces):
+                if person is None:
+                    return f"{self._of(faces)} {_are(faces)} no person's"
+                return f"{self._who(person)} is no person"
             case Undo(target):
-                back = by_id.get(target)
+                back, counts = by_id.get(target), False
+                while back is not None and isinstance(back.act, Undo):
+                    target, counts = back.act.undo, not counts
+                    back = by_id.get(target)
                 what = "a decision that is not here" if back is None else self.sentence(back, by_id)
-                return f"taken back: {what} ({target})"
+                return f"{'counts again' if counts else 'taken back'}: {what} ({target})"
 
     def people(self, act: Act) -> tuple[str, ...]:
         """Ids of who holds the faces of an act now, and of those whom it names."""
@@ -164,15 +193,24 @@ class _Told:
         )
         return tuple(dict.fromkeys([*holders, *(one for one in named if one is not None)]))
 
-    def names(self, act: Act, person: Person) -> bool:
-        """Say whether an act is about a person."""
-        return not {person.id, *person.former}.isdisjoint(self.people(act))
+    def is_about(self, act: Act, whom: Person | Face) -> bool:
+        """Say whether an act is about a person, or about a face itself and not about its person."""
+        if isinstance(whom, Person):
+            return not {whom.id, *whom.former}.isdisjoint(self.people(act))
+        if isinstance(act, Name | Merge) or (isinstance(act, NotAPerson) and act.person is not None):
+            return False
+        return any(self.placed.id[row] == whom.id for spot in _about(act) for row in self._found[spot])
 
     def photos(self, act: Act) -> tuple[str, ...]:
         """Paths of the photos of the faces that an act is about."""
         return tuple(
             dict.fromkeys(self.placed.photo[row] for spot in _about(act) for row in self._found[spot])
         )
+
+    def _who(self, id_: str) -> str:
+        """A person's id, and the name where there is one: "person-0008 (Ruth)"."""
+        name = self._names.get(id_)
+        return id_ if name is None else f"{id_} ({printable(name)})"
 
     def _of(self, spots: Spots) -> str:
         """Count faces, and name the first of their photos."""

@@ -171,12 +171,12 @@ class Library(Held):
         named = [find_person(self.people, text, self.look) for text in people]
         return {path: tuple(faces) for path, faces in find_photos(self.people, named, only=only).items()}
 
-    def history(self, person: str | None = None) -> tuple[PastDecision, ...]:
-        """Give all decisions, or those about a person, in order of time: what each did, and whether it holds."""
+    def history(self, whom: str | None = None) -> tuple[PastDecision, ...]:
+        """Give all decisions, or those about a person or a face, in order of time: what each did, whether it holds."""
         from facecluster.library.history import history
-        from facecluster.library.refer import find_person
+        from facecluster.library.refer import find
 
-        return history(self, None if person is None else find_person(self.people, person, self.look))
+        return history(self, None if whom is None else find(self.people, whom, self.look))
 
     def strangers(self) -> tuple[Group, ...]:
         """Group the faces of nobody, the most promising first. See `strangers.strangers`."""

@@ -255,7 +255,7 @@ def find(result: Result, text: str, look: Look = _HERE) -> Person | Face:
         return find_person(result, text)
     face = _face(result, text, None, look)
     if face is None:
-        why = _why_not(text, look, "") or f"; {_near(result, text)}"
+        why = _why_not(text, look, "") or _no_folder(text, look) or f"; {_near(result, text)}"
         raise FaceclusterError(f"{printable(text)}: no such person or face{why}")
     return face
 
@@ -471,6 +471,16 @@ def _folder(result: Result, text: str) -> set[str]:
             + "".join(f"\n  {printable(top + end)}" for top in sorted(tops)[:_N_CHOICES])
         )
     return inside
+
+
+def _no_folder(text: str, look: Look) -> str:
+    """Say that a folder is none of photos of the library; "" where a text is meant for something else."""
+    if not (os.path.isdir(text) or "/" in text or os.sep in text):
+        return ""
+    return (
+        ", and no photo of the library lies in a folder that is called so; if photos were moved, type first: "
+        f"facecluster run NEW_FOLDER -o {_library(look)}"
+    )
 
 
 def plain(text: str) -> str:
