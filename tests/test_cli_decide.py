@@ -1080,3 +1080,10 @@ def test_original_photos_are_left_alone(out: Path) -> None:
     done("not-a-person", out, "person-0003")
     done("undo", out)
     assert {path: path.read_bytes() for path in (out.parent / "photos").iterdir()} == photos
+
+
+def test_photo_that_is_not_there_is_what_is_missing(out: Path) -> None:
+    for text in ("nosuch.jpg", "00.png#7", "photos/nosuch"):
+        told = run("name", out, "Foo", text).stderr
+        assert "Foo: no such person" not in told
+        assert f"error: {text.partition('#')[0]}" in told

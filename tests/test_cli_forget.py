@@ -347,8 +347,8 @@ def test_copy_whose_original_is_gone_goes_where_nobody_else_needs_it(out: Path, 
     (out / "person-0001 Ann" / "mine.txt").write_text("mine")
     result = forget(out, "--person", "Ann")
     assert result.exit_code == 0, result.output
-    assert names(out / "person-0001 Ann") == {"mine.txt"}
-    assert "person-0001 Ann: holds files that are not facecluster's; they stay" in result.stderr
+    assert names(out / "person-0001") == {"mine.txt"}
+    assert "person-0001: holds files that are not facecluster's; they stay" in result.stderr
     assert {"2.png", "4.png"} <= names(out / "person-0002 Bob"), "the last copies of Bob's photos"
 
 
@@ -949,3 +949,35 @@ def test_label_that_goes_is_told_before(table: FaceTable, tmp_path: Path) -> Non
     face_table.write(table, tmp_path / "t.npz")
     done = forget(tmp_path / "t.npz", "--label", "photos", "--labels", "folder")
     assert done.stderr.startswith("about to forget photos: ")
+
+
+def test_montage_into_which_another_program_wrote_goes_too(out: Path) -> None:
+    with (out / "person-0001 Ann_montage.jpg").open("ab") as file:
+        file.write(b"rated")
+    (out / "person-0002 Bob_montage.jpg").write_bytes((out / "person-0001 Ann_montage.jpg").read_bytes())
+    dry = json.loads(forget(out, "--person", "Ann", "-n").stdout)
+    assert dry["removed"] == [str(out / "person-0001 Ann_montage.jpg")]
+    assert (out / "person-0001 Ann_montage.jpg").exists()
+    done = forget(out, "--person", "Ann")
+    assert json.loads(done.stdout)["removed"] == dry["removed"]
+    assert not [name for name in names(out) if "Ann" in name]
+    assert (out / "person-0002 Bob_montage.jpg").exists()
+
+
+def test_folder_that_stays_bears_the_name_no_more(out: Path) -> None:
+    (out / "person-0001 Ann" / "mine.txt").write_text("mine")
+    result = forget(out, "--person", "Ann")
+    assert (out / "person-0001" / "mine.txt").read_text() == "mine"
+    assert "person-0001: holds files that are not facecluster's; they stay" in result.stderr
+    assert not [path for path in out.rglob("*") if "Ann" in path.name]
+
+
+def test_own_files_of_a_library_are_no_photos(out: Path, tmp_path: Path) -> None:
+    inside = sorted(map(str, [*out.glob("*"), *out.glob("person-0001*/*")]))
+    result = CliRunner().invoke(main, ["run", *inside, "-o", str(out), "-y", "--keep-missing", "-j", "1"])
+    assert result.exit_code == 0, result.output
+    assert "files of the library itself are no photos, and left out: " in result.stderr
+    paths = face_table.read(out / "faces.npz").photos.path.tolist()
+    assert not [
+        path for path in paths if "montage" in path or "index" in path or path.endswith((".json", ".npz"))
+    ]

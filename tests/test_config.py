@@ -464,3 +464,10 @@ def test_toml_is_imported_only_where_there_is_a_file(library: Path) -> None:
     assert imported() == "False"
     write(library / SETTING, "[show]\nformat = 'json'\n")
     assert imported() == "True"
+
+
+def test_zero_byte_is_refused(faces: Path, library: Path) -> None:
+    write(library / SETTING, '[cluster]\ndecisions = "\\u0000"\n')
+    result = run("cluster", faces, "-o", library)
+    assert result.exit_code == 2
+    assert "has a zero byte" in result.stderr

@@ -428,3 +428,27 @@ def test_library_that_was_copied_without_times_knows_its_photos_while_the_origin
         replace(result, people=()), root, pictures={}, link=link, forget_people=["person-0001", "person-0002"]
     )
     assert visible(root) == ["clusters.json"]
+
+
+def test_folder_and_montage_that_were_renamed_by_hand_are_followed(
+    photos: list[Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    root, result = tmp_path / "out", people_of(photos, 2)
+    write(root, result)
+    (root / "person-0001").rename(root / "person-0001 Anna B")
+    (root / "person-0001_montage.jpg").rename(root / "person-0001 Anna B_montage.jpg")
+    (root / "person-0001 Anna B" / "mine.txt").write_text("mine")
+    write(root, result)
+    assert [name for name in visible(root) if "0001" in name] == [
+        "person-0001/0.png",
+        "person-0001/mine.txt",
+        "person-0001_montage.jpg",
+    ]
+    told = "was renamed by hand, and is person-0001 again; to name the person: facecluster name"
+    assert caplog.messages == [f"{root}/person-0001 Anna B: {told} {root} person-0001 'Anna B'"]
+    (root / "person-0001").rename(root / "person-0001 Anna B")
+    caplog.clear()
+    write(root, call(result, p1="Anna B"))
+    assert "person-0001 Anna B/0.png" in visible(root)
+    assert not (root / "person-0001 Anna B" / "0-2.png").exists()
+    assert caplog.messages == []

@@ -97,6 +97,14 @@ class _Verbs(click.Group):
             _end(ctx, f"error: {error}{_about_files(ctx, error)}", error.exit_code)
         except KeyboardInterrupt:
             _end(ctx, "interrupted", 130)
+        except UnicodeEncodeError as error:
+            letters = ascii(error.object[error.start : error.end])
+            _end(
+                ctx,
+                f"error: the language settings of this shell have no letters for {letters}; choose UTF-8, as with "
+                "LC_ALL=C.UTF-8, and run it again",
+                1,
+            )
         except OSError as error:
             if (
                 error.errno == errno.EPIPE

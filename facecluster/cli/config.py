@@ -427,6 +427,8 @@ def _value(option: click.Option, value: Any, folder: Path, where: str) -> Any:
             return value.isoformat()
         if not isinstance(value, str | int | float):
             raise UsageError(f"{where}: expected one value")
+        if "\0" in str(value):
+            raise UsageError(f"{where}: has a zero byte, which no option takes")
         return _place(option, str(value), folder)
 
     return text(value, depth)

@@ -711,6 +711,41 @@ def _is_last(entry: Entry) -> bool:
     return entry.kind in ("copy", "clone", "hardlink") and not os.path.isfile(entry.source)
 
 
+def follow_renames(root: Path, of: Callable[[str], str | None]) -> list[tuple[str, str]]:
+    """Have what is ours count under the name that somebody gave its file or folder by hand.
+
+    Args:
+        root: the folder of results.
+        of: says of a name whose it is; None: of nobody's. A file or folder of ours that is gone, and the only one there
+            of this owner that is not ours, are the same.
+
+    Returns:
+        Names as they were, and as they are.
+
+    Raises:
+        OutputError: disk full, no permission, or a newer facecluster wrote the list.
+    """
+    try:
+        listed = OwnList(root, None)
+        there = os.listdir(root)
+        ours = {path.partition("/")[0]: "/" in path for path in listed.candidates}
+        gone = [
+            (name, (of(name), is_folder))
+            for name, is_folder in ours.items()
+            if of(name) and name not in there
+        ]
+        new = [(name, (of(name), (root / name).is_dir())) for name in there if of(name) and name not in ours]
+        pairs = []
+        for name, owner in new:
+            before = [old for old, theirs in gone if theirs == owner]
+            if len(before) == 1 and [theirs for _, theirs in new].count(owner) == 1:
+                listed.rename(before[0], name, done=True)
+                pairs.append((before[0], name))
+    except OSError as error:
+        raise cannot_write(root, error) from error
+    return pairs
+
+
 def _has_changed(entry: Entry) -> bool:
     """Say whether the original is there, and is not as it was when it was placed."""
     if entry.kind not in ("copy", "clone", "hardlink"):

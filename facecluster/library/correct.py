@@ -7,6 +7,7 @@ people is changed at once. People and faces are meant as `refer` says.
 from __future__ import annotations
 
 import logging
+import os
 import re
 import shlex
 from collections.abc import Collection, Iterable, Sequence
@@ -53,6 +54,7 @@ from facecluster.library.refer import (
     is_person,
     whose,
 )
+from facecluster.photos import EXTENSIONS
 from facecluster.result import Changes, Person, PersonFace, Result, UnclusteredFace, columns
 from facecluster.text import JOINERS, SELECTORS, fold, many, printable, some, typed
 
@@ -183,6 +185,8 @@ def name_or_make(library: Held, texts: Sequence[str]) -> Corrected:
         if is_person(result, who) or _is_face(library, who):
             return name(library, who, rest[0])
         find_photos(result, rest[0], look)  # says where several photos are called so
+        if "#" in rest[0] or os.sep in rest[0] or os.path.splitext(rest[0])[1].lower() in EXTENSIONS:
+            find_face(result, rest[0], look=look)  # says what is like it
         find_person(result, who)  # says who is like it
     return make(library, who, rest)
 

@@ -14,12 +14,13 @@ from itertools import chain, islice, takewhile, zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from facecluster.library.layout import CLUSTERS, UNCLUSTERED, index_sheet, montage_of
+from facecluster.library.layout import CLUSTERS, UNCLUSTERED, folder_name, index_sheet, montage_of, person_in
 from facecluster.library.plan import (
     ALL,
     Extent,
     extent_of,
     folders_named,
+    follow_people,
     mark_of,
     plan,
     plan_photos,
@@ -106,8 +107,10 @@ def write_result(
     placed = {face.photo for person in result.people for face in person.faces}
     mark = mark_of(result, link, placed)
     extent = extent_of(result, directory, mark, changed, named, {*forget, *forget_people})
+    followed = follow_people(result, directory) if extent.names is None else []
     folder = open_folder(result, directory, pictures, extent, placed, earlier)
     rename_folders(result, folder, extent)
+    _tell_of_followed(followed, result, directory)
     if (
         link != "none" and folder.has(CLUSTERS) and not last_write(folder.root).mark
     ):  # the list of ours was lost
@@ -156,6 +159,20 @@ def write_result(
     folder.write(CLUSTERS, (piece.encode("ascii") for piece in to_json(result, texts)))
     folder.finish(mark)
     return folder.holding(link)
+
+
+def _tell_of_followed(followed: Sequence[tuple[str, str]], result: Result, directory: Path) -> None:
+    """Say that folders that were renamed by hand have the names of their people again, and how to name these."""
+    names = {person.id: folder_name(person) for person in result.people}
+    for _, name in followed:
+        own = person_in(name) or ""
+        now, given = names.get(own), name[len(own) :].strip()
+        if now is not None and (directory / now).is_dir() and name != now and not name.endswith(".jpg"):
+            _log.warning(
+                "%s: was renamed by hand, and is %s again; to name the person: facecluster name %s %s %s",
+                printable(f"{directory}/{name}"), printable(now), shlex.quote(str(directory)), own,
+                shlex.quote(given) if given else "NAME",
+            )  # fmt: skip
 
 
 def _tell_of_evaded(paths: Sequence[str], directory: Path) -> None:

@@ -12,12 +12,14 @@ new ones have, but what a disk, its snapshots and backups keep is beyond this.
 
 from __future__ import annotations
 
+import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from facecluster.durable.own_files import ResultFolder
 from facecluster.durable.whole_file import PART
 from facecluster.errors import FaceclusterError, OutputError
 from facecluster.formats import forgotten_jsonl
@@ -46,7 +48,7 @@ from facecluster.library.forget_targets import (
 )
 from facecluster.library.held import Held
 from facecluster.library.labels import FOLDER
-from facecluster.library.layout import CLUSTERS, NOBODY_SHEET, TABLE, set_aside_in
+from facecluster.library.layout import CLUSTERS, NOBODY_SHEET, TABLE, person_in, set_aside_in
 from facecluster.library.plan import folders_named, montages_named, plan_photos
 from facecluster.result import Result, columns
 from facecluster.table import FaceTable, Picture
@@ -394,7 +396,31 @@ def clean_result(
             forget=cleaned.photos,
             forget_people=_gone(opened, result),
         )
+    _clean_leftovers(opened.directory, _gone(opened, result), report)
     report.rewritten.append(str(opened.directory / CLUSTERS))
+
+
+def _clean_leftovers(directory: Path, people: Collection[str], report: Report) -> None:
+    """Remove montages of people, by id, into which another program wrote, and take the names off their folders.
+
+    A folder stays where files of the user's are in it, and then bears the id alone.
+    """
+    from facecluster.render.montage import is_montage_of
+
+    for name in sorted(os.listdir(directory)):
+        own, path = person_in(name), directory / name
+        if own is None or own not in people or path.is_symlink():
+            continue
+        if path.is_file() and not _is_ours(directory, name) and is_montage_of(path.read_bytes(), own):
+            if not report.dry_run:
+                path.unlink()
+            report.removed.append(str(path))
+        elif path.is_dir() and not report.dry_run and not os.path.lexists(directory / own):
+            path.rename(directory / own)
+
+
+def _is_ours(directory: Path, name: str) -> bool:
+    return ResultFolder(directory, (), scope=[name]).has(name)
 
 
 def _count(opened: Opened, result: Result, cleaned: Cleaned, report: Report) -> None:

@@ -126,6 +126,24 @@ def mark_of(result: Result, link: Link, placed: Collection[str]) -> str:
     return f"{link}:{digest.hexdigest()[:32]}"
 
 
+def follow_people(result: Result, directory: Path) -> list[tuple[str, str]]:
+    """Find folders and montages of people under names that somebody gave them by hand.
+
+    Returns:
+        Their names as they were, and as they are.
+
+    Raises:
+        OutputError: disk full, no permission.
+    """
+    from facecluster.durable.own_files import follow_renames
+
+    wanted = {name for person in result.people for name in (folder_name(person), montage_of(person))}
+    there = os.listdir(directory) if directory.is_dir() else []
+    if all(name in wanted for name in there if person_in(name) is not None):
+        return []
+    return follow_renames(directory, person_in)
+
+
 def rename_folders(result: Result, folder: ResultFolder, extent: Extent) -> None:
     """Have the folders and montages of people bear the names that they have now, where nothing else bears them.
 

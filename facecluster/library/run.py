@@ -9,14 +9,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from facecluster.durable.own_files import ResultFolder
 from facecluster.encoding.keep import Keep
 from facecluster.encoding.pipeline import Encoded, encode_photos
+from facecluster.formats.decisions_jsonl import DECISIONS
+from facecluster.formats.forgotten_jsonl import list_of
 from facecluster.library.build import Built, build
 from facecluster.library.held import Held
-from facecluster.library.layout import TABLE
+from facecluster.library.layout import CLUSTERS, NOBODY_SHEET, TABLE
 from facecluster.library.settings import Choices, encoding_of, remembered_encoding, settings_in
+from facecluster.text import many, printable, some
 
 _log = logging.getLogger(__name__)
+
+_N_NAMED = 3
+"""Files that a message names."""
 
 _AS_BEFORE = Choices()
 _USUAL = Keep()
@@ -72,6 +79,7 @@ def run(
         FaceclusterError: as `encode_photos` and `build` raise it.
     """
     file = library.directory / TABLE
+    paths = _without_own(paths, library.directory)
     library.keep_to(decisions)
     chosen, earlier = dict(encoding or {}), None if defaults else settings_in(file)
     options = encoding_of(chosen, earlier)
@@ -95,3 +103,21 @@ def run(
     )
     remembered = remembered_encoding(chosen, earlier) | built.chosen.remembered
     return Ran(done, replace(built, chosen=replace(built.chosen, remembered=remembered)))
+
+
+def _without_own(paths: Sequence[str], directory: Path) -> Sequence[str]:
+    """Leave out the files of the library itself, as a pattern of a shell gives them, and say so."""
+    root = os.path.realpath(directory)
+    inside = [path for path in paths if os.path.realpath(os.path.dirname(path)) == root]
+    if not inside:
+        return paths
+    folder = ResultFolder(directory, (), scope={os.path.basename(path) for path in inside})
+    kept = (CLUSTERS, TABLE, DECISIONS, list_of(directory / TABLE).name, NOBODY_SHEET)
+    own = [path for path in inside if folder.has(name := os.path.basename(path)) or name in kept]
+    if own:
+        _log.warning(
+            "%s of the library itself %s no photos, and left out: %s",
+            many(len(own), "file"), "is" if len(own) == 1 else "are", some([*map(printable, own)], _N_NAMED),
+        )  # fmt: skip
+    left_out = set(own)
+    return [path for path in paths if path not in left_out]

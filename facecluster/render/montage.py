@@ -148,6 +148,16 @@ def cover_of(montage: bytes) -> NDArray[np.uint8]:
         return np.asarray(image.convert("RGB"))[top : top + TILE_PX, :TILE_PX]
 
 
+def is_montage_of(content: bytes, own: str) -> bool:
+    """Say whether a file is a montage of a person, by id, though other programs may have written into it since."""
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            comment = image.info.get("comment", b"")
+    except OSError:
+        return False
+    return isinstance(comment, bytes) and comment.startswith(f"{own}: ".encode())
+
+
 def looks_like(montage: bytes, other: bytes) -> bool:
     """Say whether a file shows what a montage shows: a montage that had other headings is not the same to the byte."""
     if montage == other:
