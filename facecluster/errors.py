@@ -7,7 +7,8 @@
     │   └── UnsafePickleError   a pickle wants to do more than hold numbers
     ├── PhotoError              one photo cannot be read; in a batch it becomes a row with a reason
     ├── OutputError             a result cannot be written: disk full, no permission, not ours to replace
-    └── DecisionsLackError      what a person said is not there any more, and people would lose names
+    ├── DecisionsLackError      what a person said is not there any more, and people would lose names
+    └── DeclinedError           the user was asked, and said no: no error, but nothing was done
 
 The message says what is wrong, where, and what to do. The command line prints it on stderr, without a traceback.
 """
@@ -49,3 +50,7 @@ class OutputError(FaceclusterError):
 
 class DecisionsLackError(FaceclusterError):
     """No decision gives names that people have; the file of the decisions is gone or was cut short."""
+
+
+class DeclinedError(FaceclusterError):
+    """The user was asked, and said no; the message says what that leaves as it was."""

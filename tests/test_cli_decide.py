@@ -519,6 +519,31 @@ def test_last_things_are_taken_back_together(out: Path) -> None:
     assert run("undo", out, "12345678", "-n", 1).exit_code == 2
 
 
+def test_several_numbers_of_a_montage_are_given_as_a_range(out: Path) -> None:
+    done("name", out, "person-0002", "Karl-Otto")
+    one, two, three, four = (Path(face.photo).stem for face in person(out, "person-0002").faces)
+    done("split", out, "Karl-Otto", "1", "3-4")
+    assert who(out)["person-0004"] == sorted([one, three, four])
+    done("undo", out)
+    done("move", out, "Karl-Otto#2-3", "person-0001")
+    assert who(out)["person-0002"] == sorted([one, four])
+    done("undo", out)
+    done("name", out, "Eva", "person-0002#3-4")
+    assert sorted([three, four]) in who(out).values()
+    done("undo", out)
+    done("not-a-person", out, "person-0002#4-4")
+    assert who(out)["person-0002"] == sorted([one, two, three])
+    for text, told in (
+        ("2-5", "2-5: the montage of person-0002 (Karl-Otto) has 3 faces; give a number from 1 to 3"),
+        ("0-2", "0-2: the montage of"),
+        ("3-2", "3-2: the first number is the larger one; give 2-3"),
+        ("77", "77: the montage of person-0002 (Karl-Otto) has 3 faces"),
+    ):
+        assert told in run("split", out, "Karl-Otto", text).stderr
+    told = run("move", out, "5-9", "person-0002").stderr
+    assert "person-0004#7 for the face that a montage numbers so" in told
+
+
 # --------------------------------------------------------------------------------------------------- history
 
 

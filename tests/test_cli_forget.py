@@ -450,7 +450,10 @@ def test_older_result_keeps_its_kind_of_link(table: FaceTable, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("arguments", "exit_code", "message"),
     [
-        (["out"], 2, "give --person, --photo or --label"),
+        (["out"], 2, "give --person, --photo or --label: facecluster forget out --person NAME\n"),
+        (["out", "Anna Berg"], 2, "--label: facecluster forget out --person 'Anna Berg'\n"),
+        (["out", "Ann", "0.png"], 2, "--label: facecluster forget out --person Ann --photo 0.png\n"),
+        (["--", "Ann"], 2, "--label: facecluster forget Ann --person NAME\n"),
         (["out", "--label", "Ann"], 2, "--label is one of --labels; give that too"),
         (["out", "--photo", "*", "--labels", "folder"], 2, "--labels is about --label"),
         (["out", "--photo", "*", "--label-face", "all"], 2, "--label-face is about --label"),
@@ -470,6 +473,7 @@ def test_mistakes_are_messages_and_change_nothing(
 ) -> None:
     monkeypatch.chdir(out.parent)
     Path("text.txt").write_text("hello")
+    Path("0.png").touch()
     before = snapshot(out.parent)
     result = forget(*arguments)
     assert (result.exit_code, result.stdout) == (exit_code, "")
@@ -915,7 +919,7 @@ def test_what_goes_is_told_before_and_no_changes_nothing(out: Path) -> None:
     before = snapshot(out)
     for typed in ("n\n", "\n"):
         code, shown, stderr = on_terminal("forget", out, "--person", "Ann", typed=typed)
-        assert (code, stderr) == (1, "facecluster: error: nothing was changed\n")
+        assert (code, stderr) == (1, "facecluster: nothing was changed\n")
         assert (
             "about to forget person-0001 (Ann): 5 faces in 5 photos (0.png, 1.png, 2.png, 3.png, copy.png)\n"
             "This cannot be taken back"

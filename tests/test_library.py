@@ -163,7 +163,7 @@ def test_terminal_is_asked_and_no_changes_nothing(out: Path) -> None:
     assert code == 1
     assert f"would go with these settings: {THREE}, 3 faces" in shown
     assert "go on? [y/N]" in shown
-    assert "the people stay as they were, as you said no" in shown
+    assert "facecluster: the people stay as they were, as you said no" in shown
     assert (out / "clusters.json").read_bytes() == before
     assert on_a_terminal(out, "y\n", "--min-images", 4)[0] == 0
     assert (out / "clusters.json").read_bytes() != before

@@ -2,6 +2,7 @@
 
 error                                     stderr                           exit code
 FaceclusterError                          facecluster: error: message      its own: 1, 2 for UsageError
+DeclinedError                             facecluster: message             1
 click's usage errors                      usage and message                2
 file errors nobody foresaw, disk full     facecluster: error: file: why    1
 Ctrl-C                                    facecluster: interrupted         130
@@ -23,7 +24,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from facecluster import __version__
-from facecluster.errors import FaceclusterError, UsageError
+from facecluster.errors import DeclinedError, FaceclusterError, UsageError
 from facecluster.text import printable
 
 if TYPE_CHECKING:
@@ -93,6 +94,8 @@ class _Verbs(click.Group):
         try:
             result = super().invoke(ctx)
             sys.stdout.flush()  # here, where a full disk can still be told
+        except DeclinedError as error:
+            _end(ctx, str(error), error.exit_code)
         except FaceclusterError as error:
             _end(ctx, f"error: {error}{_about_files(ctx, error)}", error.exit_code)
         except KeyboardInterrupt:

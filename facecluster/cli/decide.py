@@ -61,9 +61,9 @@ def name(library: Library, texts: tuple[str, ...]) -> Corrected:
     facecluster name people "Aunt Eva" group-3fa2c1
 
     LIBRARY is a folder of people. PERSON is an id, as person-0001, or the name so far; a NAME of "" takes it away. FACE
-    is a photo by its name, PHOTO#2 the second face in it, person-0004#7 the face that a montage numbers so, or a group
-    of strangers as show --nobody lists them. Whoever has a name stays a person with that id and name, whatever is run
-    later.
+    is a photo by its name, PHOTO#2 the second face in it, person-0004#7 the face that a montage numbers so,
+    person-0004#9-17 several, or a group of strangers as show --nobody lists them. Whoever has a name stays a person
+    with that id and name, whatever is run later.
     """  # noqa: D301
     from facecluster.library import correct
 
@@ -90,12 +90,12 @@ def split(library: Library, who: str, texts: tuple[str, ...]) -> Corrected:
     """Make a new person of some faces of one.
 
     \b
-    facecluster split people person-0004 3 7 12
+    facecluster split people person-0004 3 7 9-17
     facecluster split people "Anna Berg" IMG_7.jpg IMG_9.jpg
 
     LIBRARY is a folder of people. PERSON is an id, as person-0001, or a name. FACE is the number of a face on the
-    person's montage, a photo by its name, PHOTO#2 the second face in it, or a face's id (6 letters of its start will
-    do). The faces stay one person, and not PERSON, when clustered again.
+    person's montage, 9-17 several of them, a photo by its name, PHOTO#2 the second face in it, or a face's id (6
+    letters of its start will do). The faces stay one person, and not PERSON, when clustered again.
     """  # noqa: D301
     from facecluster.library import correct
 
@@ -109,9 +109,9 @@ def move(library: Library, texts: tuple[str, ...], to: str) -> Corrected:
     """Give faces to a person, or to nobody.
 
     LIBRARY is a folder of people. FACE is a photo by its name, PHOTO#2 the second face in it, person-0004#7 the face
-    that a montage numbers so, a group of strangers, or a face's id (6 letters of its start will do). PERSON is an id,
-    as person-0001, or a name. The faces stay with PERSON, and not with those they were taken from, when clustered
-    again.
+    that a montage numbers so, person-0004#9-17 several, a group of strangers, or a face's id (6 letters of its start
+    will do). PERSON is an id, as person-0001, or a name. The faces stay with PERSON, and not with those they were taken
+    from, when clustered again.
     """
     from facecluster.library import correct
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
+import shlex
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -96,7 +98,7 @@ def command(
     from facecluster.library.forget_targets import TableGoneError
 
     if not persons and not globs and not names:
-        raise UsageError("give --person, --photo or --label")
+        raise UsageError(f"give --person, --photo or --label: {_whole(targets)}")
     if names and labels_from is None:
         raise UsageError("--label is one of --labels; give that too")
     if names and persons:
@@ -130,6 +132,21 @@ def command(
     finally:
         if not quiet:
             click.echo(_summary(done, names), err=not plain)
+
+
+def _whole(targets: tuple[str, ...]) -> str:
+    """Give the command that is meant where a person or photo is named like a library."""
+    there = [
+        text for text in targets if os.path.isdir(text) or text.lower().endswith((".json", ".npz", ".pickle"))
+    ] or [*targets[:1]]
+    named = [text for text in targets if text not in there]
+    whom = [word for text in named for word in ("--person" if not _is_photo(text) else "--photo", text)]
+    return printable(shlex.join(["facecluster", "forget", *there, *(whom or ["--person", "NAME"])]))
+
+
+def _is_photo(text: str) -> bool:
+    """Say whether a text is meant for photos, and not for a person."""
+    return any(letter in text for letter in "*?[/#") or bool(re.search(r"\.\w{2,5}$", text))
 
 
 def _agree(about_to_go: Forgotten, labels: tuple[str, ...], *, yes: bool, quiet: bool) -> bool:

@@ -19,7 +19,7 @@ from blake3 import blake3
 
 from facecluster.durable.own_files import Holding
 from facecluster.encoding.forgotten import without_places
-from facecluster.errors import FaceclusterError
+from facecluster.errors import DeclinedError
 from facecluster.formats import decisions_jsonl, forgotten_jsonl
 from facecluster.identity.assured import Namesakes, lapsed, namesakes
 from facecluster.identity.changes import match_faces
@@ -126,7 +126,8 @@ def build(
         TableError: an encoder nobody knows.
         OutputError: the folder cannot be written, or holds files of the user's under names that are needed.
         DecisionsLackError: no decision gives somebody's name any more, see `Held.keep_to`.
-        FaceclusterError: a decision cannot be read, they contradict each other, or `agree` said no.
+        FaceclusterError: a decision cannot be read, or they contradict each other.
+        DeclinedError: `agree` said no.
     """
     earlier = library.result
     chosen = choose(
@@ -167,7 +168,7 @@ def build(
         n_forgotten=int(np.count_nonzero(table.photos.all_forgotten())),
     )
     if built.other_settings and any(one.heir is None for one in built.gone) and not agree(built):
-        raise FaceclusterError("the people stay as they were, as you said no")
+        raise DeclinedError("the people stay as they were, as you said no")
     holding = library.save(
         result, pictures=table.photos.pictures(), changed=made.changed, jobs=jobs, progress=progress
     )

@@ -45,9 +45,9 @@ from facecluster.library.refer import (
     called,
     faces_of,
     find,
-    find_face,
     find_faces,
     find_group,
+    find_numbers,
     find_person,
     find_photos,
     find_strangers,
@@ -199,7 +199,7 @@ def _is_face(library: Held, text: str) -> bool:
     if find_group(text, look) or find_photos(result, text, look):
         return True
     try:
-        find_face(result, text, None, look)
+        find_faces(result, text, None, look)
     except FaceclusterError:
         return False
     return True
@@ -374,8 +374,8 @@ def _person_or_faces(library: Held, text: str) -> Person | Sequence[PersonFace |
     result, look = library.people, library.look
     if is_person(result, text):
         return find_person(result, text)
-    if group := find_group(text, look):
-        return group
+    if faces := find_group(text, look) or find_numbers(result, text):
+        return faces
     photos = find_photos(result, text, look)
     n_faces = len({face.id for face in faces_of(result) if face.photo in photos})
     if (n_faces != 1 or not photos) and (free := find_strangers(result, text, look)):

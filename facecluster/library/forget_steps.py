@@ -21,7 +21,7 @@ from pathlib import Path
 
 from facecluster.durable.own_files import ResultFolder
 from facecluster.durable.whole_file import PART
-from facecluster.errors import FaceclusterError, OutputError
+from facecluster.errors import DeclinedError, FaceclusterError, OutputError
 from facecluster.formats import forgotten_jsonl
 from facecluster.formats.forgotten_jsonl import Place
 from facecluster.identity.boxes import Main
@@ -153,8 +153,8 @@ def forget(
             report knows the faces and photos, and not yet what is to be written.
 
     Raises:
-        FaceclusterError: nothing matches, something cannot be read or written, or is not ours to replace; or `agree`
-            said no.
+        FaceclusterError: nothing matches, something cannot be read or written, or is not ours to replace.
+        DeclinedError: `agree` said no.
     """
     from facecluster.library.forget import forget_in_result, forget_in_table
     from facecluster.library.pending import drop_notices
@@ -190,7 +190,7 @@ def forget(
             report, results, cleaned_tables, _copied(tables, target), _shown_in(results, tables, report)
         )
         if not dry_run and not agree(forgotten):
-            raise FaceclusterError("nothing was changed")
+            raise DeclinedError("nothing was changed")
         pictures: dict[str, Picture] = {}
         for table in tables.values():
             pictures |= table.photos.pictures()

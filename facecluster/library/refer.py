@@ -3,7 +3,7 @@
 PERSON   an id, a name, or an id that the person had before a merge; "person-0001 (Anna)" as messages write it; the
          person's folder or montage; a face of the person
 FACE     a face's id or the start of it; a photo in which one face was found; PHOTO#2 for the second of several;
-         PERSON#7 for the one that the person's montage numbers so
+         PERSON#7 for the one that the person's montage numbers so; PERSON#9-17 for several, where several may be given
 PHOTO    its path, the end of its path, its bare name, or any file with the same picture, as in a person's folder
 GROUP    "group-3fa2c1": faces of nobody that are alike, see `strangers`
 
@@ -45,6 +45,8 @@ _NAMED = re.compile(r".*\((person-\d{4,})\)", re.ASCII | re.DOTALL)
 """A person as summaries name one: "Anna (person-0001)"."""
 _PLACE = re.compile(r"#?(\d{1,5})", re.ASCII)
 """The number of a face on its person's montage."""
+_RANGE = re.compile(r"(?:(.+)#|#?)(\d{1,5})[-\u2013](\d{1,5})", re.ASCII | re.DOTALL)
+"""Several of these numbers, with the person or without."""
 _GROUP = re.compile(r"group-[\w-]+", re.ASCII)
 
 
@@ -201,12 +203,37 @@ def find_face(result: Result, text: str, person: Person | None = None, look: Loo
 def find_faces(
     result: Result, text: str, person: Person | None = None, look: Look = _HERE
 ) -> tuple[Face, ...]:
-    """Find the faces that are meant: one, or those of a group.
+    """Find the faces that are meant: one, those of a group, or those of numbers on a montage.
 
     Raises:
         FaceclusterError: none, or it is not clear which.
     """
-    return find_group(text, look) or (find_face(result, text, person, look),)
+    return (
+        find_group(text, look)
+        or find_numbers(result, text, person)
+        or (find_face(result, text, person, look),)
+    )
+
+
+def find_numbers(result: Result, text: str, person: Person | None = None) -> tuple[PersonFace, ...]:
+    """Find the faces of several numbers on a montage: PERSON#9-17, or 9-17 of a person; none where it is no such text.
+
+    Raises:
+        FaceclusterError: the montage has no such numbers; or the person may be several.
+    """
+    written = _RANGE.fullmatch(text)
+    if written is None:
+        return ()
+    if written[1] is not None:
+        person = find_person(result, written[1]) if _people(result, written[1]) else None
+    if person is None:
+        return ()
+    first, last = int(written[2]), int(written[3])
+    for number in (first, last):
+        _on_montage(person, text, number)
+    if first > last:
+        raise FaceclusterError(f"{printable(text)}: the first number is the larger one; give {last}-{first}")
+    return person.faces[first - 1 : last]
 
 
 def find_strangers(result: Result, text: str, look: Look = _HERE) -> tuple[Face, ...]:
@@ -309,12 +336,12 @@ def _face(result: Result, text: str, person: Person | None, look: Look) -> Face 
     return next(iter(starting.values()), None)
 
 
-def _on_montage(person: Person, text: str, number: int) -> Face:
+def _on_montage(person: Person, text: str, number: int) -> PersonFace:
     """The face of a number on a person's montage."""
     if not 1 <= number <= len(person.faces):
         raise FaceclusterError(
-            f"{printable(text)}: {called(person)} has {many(len(person.faces), 'face')}; give a number from 1 to "
-            f"{len(person.faces)}"
+            f"{printable(text)}: the montage of {called(person)} has {many(len(person.faces), 'face')}; give a number "
+            f"from 1 to {len(person.faces)}"
         )
     return person.faces[number - 1]
 
@@ -361,8 +388,8 @@ def _why_not(text: str, look: Look, usual: str | None = None) -> str:
     if usual is not None:
         return usual
     return (
-        f"; give a photo by its name, with #2 for its second face, or a face's id ({SHORTEST} letters of its start "
-        "are enough)"
+        "; give a photo by its name, with #2 for its second face, person-0004#7 for the face that a montage numbers "
+        f"so, or a face's id ({SHORTEST} letters of its start are enough)"
     )
 
 
