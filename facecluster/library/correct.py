@@ -186,7 +186,7 @@ def name_or_make(library: Held, texts: Sequence[str]) -> Corrected:
             return name(library, who, rest[0])
         find_photos(result, rest[0], look)  # says where several photos are called so
         if "#" in rest[0] or os.sep in rest[0] or os.path.splitext(rest[0])[1].lower() in EXTENSIONS:
-            find_face(result, rest[0], look=look)  # says what is like it
+            find_faces(result, rest[0], None, look)  # says what is like it
         find_person(result, who)  # says who is like it
     return make(library, who, rest)
 
