@@ -508,6 +508,19 @@ def test_what_to_type_for_an_almost_person_works_as_it_is_printed(file: Path, tm
     assert [p["name"] for p in json.loads((library / "clusters.json").read_text())["people"]] == ["Eva"]
 
 
+def test_verbose_writes_options_as_they_are_typed(file: Path, tmp_path: Path) -> None:
+    told = run(file, "-o", tmp_path / "out", "--link", "none", "-v", "--no-gate", "--min-size", 60).stderr
+    (used,) = (line for line in told.splitlines() if line.startswith("used: "))
+    options, _, distances = used.removeprefix("used: ").partition("; ")
+    assert options == (
+        "--no-gate --eps 0.8 --min-samples 3 --min-images 3 --min-size 60 --max-angle 30 --min-quality 0.8 "
+        "--same-photo prefer"
+    )
+    assert distances == "a face joins a person within 1.06 on average, if it is nearer than to others by 0.05"
+    again = run(file, "-o", tmp_path / "out", *options.split(), "--link", "none", "-v")
+    assert used in again.stderr.splitlines()
+
+
 def test_photo_that_shows_a_person_twice_is_named_and_others_are_not_counted(tmp_path: Path) -> None:
     photos = {"size": [[1000, 400]] * 3}
     paths = [f"/photos/{i}.jpg" for i in range(3)]

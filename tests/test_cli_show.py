@@ -300,6 +300,17 @@ def test_a_terminal_gets_a_table_of_people(folder: Path, tmp_path: Path) -> None
     assert run(folder, "--format", "table").stdout.endswith(f"Anna  {tmp_path / 'a.jpg'}\n")
 
 
+def test_no_angle_is_minus_zero(folder: Path) -> None:
+    file = folder / "clusters.json"
+    record = json.loads(file.read_text())
+    for face in record["people"][1]["faces"]:
+        face["pose"]["pitch"] = -0.3
+    file.write_text(json.dumps(record))
+    shown = on_terminal("show", folder, "anna")[1]
+    assert shown.count("pitch 0°") >= 3
+    assert "-0°" not in shown
+
+
 def test_a_terminal_gets_photos_and_their_faces(folder: Path, tmp_path: Path) -> None:
     exit_code, text, stderr = on_terminal("show", folder, "anna")
     assert (exit_code, stderr) == (0, "")

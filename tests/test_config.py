@@ -267,6 +267,7 @@ def test_file_with_a_byte_order_mark(library: Path) -> None:
     [
         ("[cluster]\nmin-imges = 3", "[cluster] min-imges: no such setting; did you mean min-images?"),
         ("[all]\nmin-imges = 3", "[all] min-imges: no such setting; did you mean min-images?"),
+        ("[cluster]\neps = 'far'", "[cluster] eps = \"far\": give a number"),
         ("[all]\nxyzzy = 3", "[all] xyzzy: no such setting\n"),
         ("[cluster]\nno-gate = true", "[cluster] no-gate: no such setting; write gate = false"),
         ("[all]\nno-gate = true", "[all] no-gate: no such setting; write gate = false"),
@@ -276,8 +277,8 @@ def test_file_with_a_byte_order_mark(library: Path) -> None:
         ("eps = 1", "eps: stands in no table; write [all] above it, or the name of a verb: [run]"),
         ("[[cluster]]\neps = 1", "cluster: stands in no table"),
         ("[cluster]\nmin-images = 0", "[cluster] min-images = 0: 0 is not in the range x>=1."),
-        ("[cluster]\nmin-images = 2.5", "[cluster] min-images = 2.5: '2.5' is not a valid integer"),
-        ("[cluster]\nmin-images = 'three'", "min-images = \"three\": 'three' is not a valid integer"),
+        ("[cluster]\nmin-images = 2.5", "[cluster] min-images = 2.5: give a whole number"),
+        ("[cluster]\nmin-images = 'three'", "min-images = \"three\": give a whole number"),
         ("[cluster]\nmin-images = true", "min-images = true: true and false are for flags; --min-images takes"),
         ("[cluster]\nmin-images = [3]", "[cluster] min-images = [3]: expected one value"),
         ("[cluster]\nmin-images.x = 3", "[cluster] min-images = {...}: expected one value"),

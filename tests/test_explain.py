@@ -31,6 +31,7 @@ from facecluster.identity.rules import Radii, Rules
 from facecluster.joined import Known
 from facecluster.render.explain_face import explain_face
 from facecluster.render.explain_person import explain_person
+from facecluster.render.explain_words import close_to
 from facecluster.render.explanation import FaceExplanation
 from facecluster.result import (
     AlmostPerson,
@@ -312,6 +313,12 @@ def test_face_too_far_from_everybody_says_how_far() -> None:
     assert "person-0001 is nearest, 3.52 away on average, but a face joins within 2." in e.why
     assert "there are no other good faces within 1 (--eps); to link others it needs 2" in e.why[-1]
     assert "to join person-0001, it would have to be nearer by 1.52" in e.remedies
+
+
+def test_no_number_is_minus_zero() -> None:
+    assert close_to(-0.04, 30, 1) == "0.0"
+    assert close_to(-0.06, 30, 1) == "-0.1"
+    assert close_to(-30.04, -30, 1) == "-30.0"
 
 
 def test_face_between_people_says_between_whom() -> None:

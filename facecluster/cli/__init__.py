@@ -48,7 +48,7 @@ VERBS = {
     "split": "Make a new person of some faces of one.",
     "move": "Give faces to a person, or to nobody.",
     "not-a-person": "Say that people, or faces, are nobody you know.",
-    "undo": "Take back what was done last with one of these five.",
+    "undo": "Take back what was decided last.",
     "history": "Say what was decided, and whether it still holds.",
     "forget": "Remove a person, or photos, from tables and results.",
     "models": "Show the weight files, or fetch them ahead of time.",

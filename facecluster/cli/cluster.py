@@ -16,7 +16,7 @@ import click
 from facecluster.cli.config import tell_remembered
 from facecluster.cli.parameters import FLAGS, FloatRange, Folder
 from facecluster.cli.sources import warn_if_outdated
-from facecluster.cli.summary import cost, print_result, some_people, summary
+from facecluster.cli.summary import cost, print_result, some_people, summary, used
 from facecluster.errors import DecisionsLackError, FaceclusterError, UsageError
 from facecluster.identity.gate import Limits
 from facecluster.library.layout import CLUSTERS
@@ -208,11 +208,7 @@ def command(
 def tell(built: Built, output: Path, *, as_json: bool, quiet: bool, verbose: bool) -> None:
     """Print the people, and tell the rest on stderr."""
     if verbose and not quiet:
-        rules = built.chosen.rules
-        used = {**vars(rules), **vars(rules.radii), **vars(rules.limits)}
-        click.echo(
-            "used: " + ", ".join(f"{k} {v}" for k, v in used.items() if not hasattr(v, "__dict__")), err=True
-        )
+        click.echo(used(built.chosen.rules), err=True)
         tell_remembered(built.chosen.remembered)
     print_result(built.result, as_json=as_json)
     if built.nameless:

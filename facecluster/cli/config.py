@@ -337,9 +337,19 @@ def _of_table(
         try:
             option.type_cast_value(line, text)
         except click.BadParameter as error:
-            raise UsageError(f"{where} = {_shown(value)}: {error.message}") from error
+            raise UsageError(f"{where} = {_shown(value)}: {_wrong(option, error)}") from error
         found[parameter] = Setting(key, text, file, (*option.opts, *option.secondary_opts))
     return found
+
+
+def _wrong(option: click.Option, error: click.BadParameter) -> str:
+    """Say what is wrong with a value, in other words than click's where it is no number."""
+    if "is not a valid" in error.message:
+        if isinstance(option.type, type(click.INT)):
+            return "give a whole number"
+        if isinstance(option.type, type(click.FLOAT)):
+            return "give a number"
+    return error.message
 
 
 def _check_of_others(

@@ -485,7 +485,7 @@ def _numbers_of(face: ShownFace) -> str:
     left, top, right, bottom = map(round, face.box)
     parts = [f"{right - left}x{bottom - top} at {left},{top}"]
     parts += [
-        f"{name} {angle:.0f}°"
+        f"{name} {round(angle)}°"
         for name in ("pitch", "yaw", "roll")
         if (angle := getattr(face.pose, name)) is not None
     ]

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from facecluster.durable.links import Kind
     from facecluster.durable.own_files import Holding
     from facecluster.identity.decisions import Act
+    from facecluster.identity.rules import Rules
     from facecluster.library.build import Built
     from facecluster.result import AlmostPerson, Lack, Person, Result, Updated
 
@@ -226,6 +227,22 @@ def _option(name: str, value: object) -> str:
     if isinstance(value, bool):
         return flag if value else "--no-" + flag.removeprefix("--")
     return f"{flag} {value:g}" if isinstance(value, float) else f"{flag} {value}"
+
+
+def used(rules: Rules) -> str:
+    """Say by which rules faces were grouped: options as they are typed, and the distances that are none."""
+    values: dict[str, object] = {
+        "gate": rules.gate,
+        "eps": rules.radii.eps,
+        "min_samples": rules.min_samples,
+        **vars(rules.limits),
+        "same_photo": rules.same_photo,
+    }
+    options = " ".join(_option(name, value) for name, value in values.items())
+    return (
+        f"used: {options}; a face joins a person within {rules.radii.join:.3g} on average, if it is nearer than to "
+        f"others by {rules.radii.margin:.3g}"
+    )
 
 
 def _about_update(update: Updated) -> list[str]:

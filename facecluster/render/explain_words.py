@@ -205,7 +205,7 @@ def close_to(value: float, limit: float, digits: int = 2) -> str:
     """Round a number to so many decimals, or to as many as show that it is not on the limit."""
     while round(abs(value), digits) == limit != abs(value) and digits < 6:
         digits += 1
-    return f"{value:.{digits}f}"
+    return f"{round(value, digits) + 0.0:.{digits}f}"  # -0.0 + 0.0 is 0.0
 
 
 def _are(number: int, one: str) -> str:
