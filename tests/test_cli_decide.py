@@ -927,6 +927,25 @@ def test_who_was_put_together_is_taken_apart_and_put_together_again(out: Path, a
     again(out)
 
 
+def test_history_says_what_a_later_decision_ended(out: Path) -> None:
+    of_three = [face.photo for face in person(out, "person-0003").faces]
+    ids = []
+    for arguments in (
+        ["merge", out, "person-0001", "person-0003"],
+        ["split", out, "person-0001", *of_three],
+        ["merge", out, "person-0001", "person-0004"],
+        ["move", out, "06.png#1", "nobody"],
+        ["move", out, "06.png#1", "person-0002"],
+    ):
+        done(*arguments)
+        ids.append(lines(out)[-1]["id"])
+    past = [json.loads(line) for line in done("history", out).stdout.splitlines()]
+    assert [(one["id"], one["holds"]) for one in past] == list(
+        zip(ids, [False, False, True, False, True], strict=True)
+    )
+    assert [one["replaced_by"] for one in past] == [ids[1], ids[2], None, ids[4], None]
+
+
 def test_two_faces_that_are_one_person_are_taken_apart(out: Path) -> None:
     done("name", out, "Eva", "00.png")
     done("move", out, "01.png", "Eva")

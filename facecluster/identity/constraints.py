@@ -48,6 +48,8 @@ class Constraints:
         ignored: (n,) bool, said to be no person.
         not_people: rows (k_i,) of faces by which a person is known who is said to be none: the person who holds most
             of them is dissolved, whoever else is in it.
+        overruled: id of the later decision by id of one of which nothing is left: its faces were all put elsewhere, or
+            those whom it parts made one.
         assured: people who stay people under any settings, because somebody named, merged or split them, or gave them
             a face; in order of the decisions. Their faces need not be one person's: see `keep.keep_assured`.
     """
@@ -58,6 +60,7 @@ class Constraints:
     founded: NDArray[np.bool_]
     ignored: NDArray[np.bool_]
     not_people: tuple[NDArray[np.int64], ...] = field(default=())
+    overruled: Mapping[str, str] = field(default_factory=dict)
     assured: tuple[Assured, ...] = field(default=())
 
     def is_named(self) -> NDArray[np.bool_]:
@@ -92,7 +95,8 @@ def resolve(decisions: Sequence[Decision], faces: Faces | Placed, *, library: st
     ties = _Ties(first)
     parts: list[_Part] = []
     not_people: list[NDArray[np.int64]] = []
-    placed = set[int]()  # rows that a later decision puts somewhere
+    placed: dict[int, int] = {}  # by row that a later decision puts somewhere: its place, of several the last
+    overruled: dict[int, int] = {}
     homeless = set[
         int
     ]()  # of these, rows that it gives to nobody, or to somebody new: earlier decisions still part them
@@ -108,6 +112,16 @@ def resolve(decisions: Sequence[Decision], faces: Faces | Placed, *, library: st
     def anchors(spots: Spots) -> list[int]:
         return stated(spots) or rows_at(found, spots)
 
+    def part(by: int, spots: Spots, away: Spots) -> list[_Part]:
+        rows, others = parted(spots), anchors(away)
+        kept = _parts(rows, others, by, ties)
+        if not stated(spots) and (left := [placed[row] for row in rows_at(found, spots) if row in placed]):
+            overruled[by] = min(left)
+        elif rows and others and not kept and (inside := ties.inside(rows[0], others)):
+            later = ties.chain(rows[0], min(inside)) - {by}
+            overruled.update({by: min(later)} if later else {})
+        return kept
+
     for by in reversed(range(len(standing))):
         match standing[by].act:
             case Merge(faces=groups):
@@ -115,12 +129,15 @@ def resolve(decisions: Sequence[Decision], faces: Faces | Placed, *, library: st
                 sides = [side for side in map(stated, groups) if side]
                 if len(sides) > 1:
                     ties.tie(by, sides)
+                elif sum(bool(rows_at(found, spots)) for spots in groups) > 1:
+                    left = [placed[row] for spots in groups for row in rows_at(found, spots) if row in placed]
+                    overruled.update({by: min(left)} if left else {})
             case Split(faces=spots, away=away) | Make(faces=spots, away=away):
                 rows = stated(spots)
                 ties.tie(by, [rows], rows)
-                parts += _parts(parted(spots), anchors(away), by, ties)
+                parts += part(by, spots, away)
                 moved[rows] = founded[rows] = True
-                placed.update(rows)
+                placed.update(dict.fromkeys(rows, by))
                 homeless.update(rows)  # who is new is nobody of whom the faces were taken before
             case Move(faces=spots, to=to, away=away):
                 rows = stated(spots)
@@ -128,9 +145,9 @@ def resolve(decisions: Sequence[Decision], faces: Faces | Placed, *, library: st
                     ties.tie(by, [list(dict.fromkeys(rows + stated(to)))], rows)
                 elif to is None:
                     homeless.update(rows)
-                parts += _parts(parted(spots), anchors(away), by, ties)
+                parts += part(by, spots, away)
                 moved[rows] = True
-                placed.update(rows)
+                placed.update(dict.fromkeys(rows, by))
             case NotAPerson(person=None, faces=spots):
                 rows = [row for row in rows_at(found, spots) if row not in placed]
                 ignored[rows] = True
@@ -154,6 +171,7 @@ def resolve(decisions: Sequence[Decision], faces: Faces | Placed, *, library: st
         founded=founded,
         ignored=ignored,
         not_people=tuple(reversed(not_people)),
+        overruled={standing[by].id: standing[later].id for by, later in overruled.items()},
         assured=tuple(one for one in assured(decisions, faces) if one.is_kept),
     )
 

@@ -6,7 +6,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from facecluster.errors import FaceclusterError
 from facecluster.identity.assured import lapsed, replaced
+from facecluster.identity.changes import Placed
+from facecluster.identity.constraints import resolve
 from facecluster.identity.decisions import (
     Act,
     Decision,
@@ -89,7 +92,7 @@ def history(library: Held, whom: Person | Face | None = None) -> tuple[PastDecis
     }
     told = _Told(library.people, decisions)
     lost = {decision.id for decision in lapsed(decisions, told.placed)}
-    ended = replaced(decisions, told.placed, told.placed.person)
+    ended = _overruled(decisions, told.placed) | replaced(decisions, told.placed, told.placed.person)
     past = []
     for decision in decisions:
         about = _target(decision, by_id)
@@ -110,6 +113,14 @@ def history(library: Held, whom: Person | Face | None = None) -> tuple[PastDecis
                 )
             )
     return tuple(past)
+
+
+def _overruled(decisions: Sequence[Decision], placed: Placed) -> dict[str, str]:
+    """Give, by id of a decision of which nothing is left, the id of the later one that says otherwise."""
+    try:
+        return dict(resolve(decisions, placed).overruled)
+    except FaceclusterError:  # they contradict each other: who groups the faces says so
+        return {}
 
 
 def _target(decision: Decision, by_id: Mapping[str, Decision]) -> Decision:
