@@ -206,7 +206,7 @@ def _about(act: Act) -> str:
 
     if isinstance(act, Name) and act.name is not None:
         return f"{act.name} ({act.person})"
-    from facecluster.library.correct import describe
+    from facecluster.identity.decisions import describe
 
     return describe(act)
 

@@ -22,12 +22,13 @@ from numpy.typing import NDArray
 from facecluster.identity.boxes import SAME_FACE_IOU, overlaps
 from facecluster.identity.changes import Placed
 from facecluster.table import Faces
+from facecluster.text import many, printable
 
 TYPICAL = 25
 """Faces by which a decision knows a person: the tiles of a montage, which is what somebody looked at."""
 
-_LINE = 160
-"""Letters of a line that a message shows."""
+NOBODY = "nobody"
+"""To whom faces are moved that are no known person's."""
 
 
 class Spot(NamedTuple):
@@ -283,7 +284,27 @@ def spots_of(act: Act) -> Spots:
             return ()
 
 
+def describe(act: Act) -> str:
+    """Put into a few words what was decided; ids are those of the time."""
+    match act:
+        case Name(person, given):
+            return f"name {person} {'(none)' if given is None else printable(given)}"
+        case Merge(people):
+            return f"merge {' '.join(people)}"
+        case Split(person, faces):
+            return f"split {many(len(faces), 'face')} off {person}"
+        case Make(person, given, faces):
+            return f"make {person} {'(no name)' if given is None else printable(given)} of {many(len(faces), 'face')}"
+        case Move(into=into, faces=faces):
+            return f"move {many(len(faces), 'face')} to {into or NOBODY}"
+        case NotAPerson(person, faces):
+            return f"not-a-person {person or many(len(faces), 'face')}"
+        case Undo(undone_id):
+            return f"undo {undone_id}"
+
+
 def shown(decision: Decision) -> str:
-    """Give where a decision stands, and its line, shortened."""
-    text = decision.text if len(decision.text) <= _LINE else decision.text[:_LINE] + "..."
-    return f"{decision.place or 'this one'}: {text}"
+    """Give what was decided, when, its id, and where it stands."""
+    if not decision.place:
+        return f"this one: {describe(decision.act)}"
+    return f"{decision.id}, {decision.time[:10]}: {describe(decision.act)} ({decision.place})"

@@ -18,6 +18,7 @@ from facecluster.formats import decisions_jsonl
 from facecluster.identity.assured import names
 from facecluster.identity.constraints import resolve
 from facecluster.identity.decisions import (
+    NOBODY,
     TYPICAL,
     Act,
     Decision,
@@ -30,6 +31,7 @@ from facecluster.identity.decisions import (
     Spot,
     Spots,
     Undo,
+    describe,
     digest_of,
     in_force,
     mark,
@@ -60,8 +62,6 @@ from facecluster.text import JOINERS, SELECTORS, fold, many, printable, some, ty
 
 _log = logging.getLogger(__name__)
 
-NOBODY = "nobody"
-"""Whose a face is that is moved away from somebody."""
 
 _FINISHED = "an undo that was broken off is finished"
 """How `undo` begins that only finishes another one."""
@@ -639,25 +639,6 @@ def _renamed(result: Result, decisions: Sequence[Decision], whom: Collection[str
 def _photos_of(decisions: Sequence[Decision]) -> set[str]:
     """Ids of the photos that decisions are about: only their faces say what decisions mean."""
     return {spot.digest for decision in in_force(decisions) for spot in spots_of(decision.act)}
-
-
-def describe(act: Act) -> str:
-    """Put into a few words what was decided; ids are those of the time."""
-    match act:
-        case Name(person, given):
-            return f"name {person} {'(none)' if given is None else printable(given)}"
-        case Merge(people):
-            return f"merge {' '.join(people)}"
-        case Split(person, faces):
-            return f"split {many(len(faces), 'face')} off {person}"
-        case Make(person, given, faces):
-            return f"make {person} {'(no name)' if given is None else printable(given)} of {many(len(faces), 'face')}"
-        case Move(into=into, faces=faces):
-            return f"move {many(len(faces), 'face')} to {into or NOBODY}"
-        case NotAPerson(person, faces):
-            return f"not-a-person {person or many(len(faces), 'face')}"
-        case Undo(undone_id):
-            return f"undo {undone_id}"
 
 
 def _name(text: str) -> str | None:

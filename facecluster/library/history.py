@@ -11,6 +11,7 @@ from facecluster.identity.assured import lapsed, replaced
 from facecluster.identity.changes import Placed
 from facecluster.identity.constraints import resolve
 from facecluster.identity.decisions import (
+    NOBODY,
     Act,
     Decision,
     Make,
@@ -36,7 +37,6 @@ from facecluster.text import many, printable
 if TYPE_CHECKING:
     from facecluster.library.refer import Face
 
-NOBODY = "nobody"
 _N_PHOTOS = 3
 """Photos that a sentence names."""
 
