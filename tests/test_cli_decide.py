@@ -571,6 +571,64 @@ def test_history_says_what_was_decided_and_what_holds(out: Path) -> None:
     assert len(done("history", out, "--since", "2020-01-01").stdout.splitlines()) == 4
 
 
+@pytest.mark.parametrize(
+    ("since", "n_lines"),
+    [("1d", 1), ("2w", 1), (" 7D", 1), ("0d", 0), ("99999w", 1), ("2020-01-01T10:30", 1)],
+)
+def test_history_since_days_and_weeks_ago(since: str, n_lines: int, out: Path) -> None:
+    done("name", out, "person-0001", "Anna")
+    assert len(done("history", out, "--since", since).stdout.splitlines()) == n_lines
+
+
+@pytest.mark.parametrize("since", ["last week", "2026-13-01", "", "7 days"])
+def test_history_since_anything_else_says_how_to_say_a_day(since: str, out: Path) -> None:
+    told = run("history", out, "--since", since)
+    assert told.exit_code == 2
+    assert "say a day as 2026-11-22" in " ".join(told.stderr.split())
+    assert "%" not in told.stderr
+
+
+@pytest.mark.parametrize("by", ["name", "make", "nothing"])
+def test_name_that_somebody_has_already_is_no_new_decision(by: str, out: Path) -> None:
+    who, name = {
+        "name": ("person-0001", "Anna"),
+        "make": ("person-0004", "Eva"),
+        "nothing": ("person-0001", ""),
+    }[by]
+    if by == "name":
+        done("name", out, who, name)
+    if by == "make":
+        done("name", out, name, "13.png")
+    before = lines(out)
+    again = done("name", out, who, name)
+    told = f"is called {name} already" if name else "has no name anyway"
+    assert (again.stdout, again.stderr) == ("", f"{who} {told}; nothing was changed\n")
+    assert lines(out) == before
+
+
+def test_name_that_no_decision_gives_any_more_is_decided_again(out: Path) -> None:
+    done("name", out, "person-0001", "Anna")
+    (out / "decisions.jsonl").unlink()
+    done("name", out, "person-0001", "Anna")
+    assert [line["do"] for line in lines(out)] == ["name"]
+
+
+def test_who_is_no_person_already_is_no_new_decision(out: Path) -> None:
+    done("not-a-person", out, "13.png")
+    before = lines(out)
+    again = done("not-a-person", out, "13.png")
+    assert (again.stdout, again.stderr) == ("", "1 face is no person's already; nothing was changed\n")
+    assert lines(out) == before
+    more = done("not-a-person", out, out.parent / "photos")
+    assert more.stderr.startswith("1 face said to be no person's (1 more was that already)\n")
+    assert len(json.loads(more.stdout)["faces"]) == 1
+    told = done("not-a-person", out, out.parent / "photos").stderr
+    assert told == "2 faces are no person's already; nothing was changed\n"
+    done("undo", out)
+    done("undo", out)
+    assert "said to be" in done("not-a-person", out, "13.png").stderr
+
+
 def past_of(out: Path, *arguments: object) -> list[dict[str, Any]]:
     return [json.loads(line) for line in done("history", out, *arguments).stdout.splitlines()]
 

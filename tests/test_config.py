@@ -164,7 +164,7 @@ def test_a_value_of_a_file_counts_as_given_and_is_remembered(faces: Path, librar
     assert "2 people would go with these settings" in done("cluster", faces, "-o", library).stderr
     file.unlink()
     again = done("cluster", faces, "-o", library, "-v").stderr
-    assert "min-images 5 (remembered by the library)" in again.splitlines()
+    assert "min-images 5 (remembered by the library, also without a file that said it)" in again.splitlines()
 
 
 def test_argument_comes_before_the_option_of_a_file_that_says_the_same(faces: Path, tmp_path: Path) -> None:
@@ -375,8 +375,8 @@ def test_verbose_tells_each_setting_and_its_source(faces: Path, library: Path) -
     for line in (
         f"min-images 4 (from {file})",
         "eps 1.0 (command line)",
-        "link none (remembered by the library)",
-        "max-angle 25.0 (remembered by the library)",
+        "link none (remembered by the library, also without a file that said it)",
+        "max-angle 25.0 (remembered by the library, also without a file that said it)",
         f"output {library} (command line)",
     ):
         assert line in told
@@ -415,14 +415,14 @@ def test_watch_tells_what_the_library_remembers(shared_data: Path, tmp_path: Pat
     done(*watch, "--min-images", 4, "--link", "none", "--min-face", 30)
     told = done(*watch, "-v").stderr.splitlines()
     for setting in ("min-images 4", "link none", "min-face 30.0"):
-        assert f"{setting} (remembered by the library)" in told
+        assert f"{setting} (remembered by the library, also without a file that said it)" in told
 
 
 def test_encode_tells_what_its_table_remembers(shared_data: Path, tmp_path: Path) -> None:
     photo = next((shared_data / "seed_football129" / "person_0").iterdir())
     done("encode", photo, "-o", tmp_path / "f.npz", "--min-face", 30, "-j", 1)
     told = done("encode", photo, "-o", tmp_path / "f.npz", "-v", "-j", 1).stderr.splitlines()
-    assert "min-face 30.0 (remembered by the face table)" in told
+    assert "min-face 30.0 (remembered by the face table, also without a file that said it)" in told
 
 
 # ------------------------------------------------------------------------------------------------- and the rest

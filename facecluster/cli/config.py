@@ -494,7 +494,11 @@ def tell_remembered(remembered: Mapping[str, object], by: str = "library") -> No
         by: what remembers them.
     """
     for name, value in remembered.items():
-        _say(FLAGS.get(name, name.replace("_", "-")).lstrip("-"), value, f"remembered by the {by}")
+        _say(
+            FLAGS.get(name, name.replace("_", "-")).lstrip("-"),
+            value,
+            f"remembered by the {by}, also without a file that said it",
+        )
 
 
 def _say(key: str, value: object, source: str) -> None:

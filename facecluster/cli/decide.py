@@ -171,7 +171,7 @@ def _say(library: Library, source: str, done: Corrected, *, as_json: bool, quiet
             click.echo(decision.text)
     if not quiet:
         click.echo(done.said, err=not plain)
-        if not isinstance(done.decision.act, Undo):
+        if done.decision is not None and not isinstance(done.decision.act, Undo):
             which = "" if done.others else f" {done.decision.id}"
             click.echo(f"to take it back: facecluster undo {shlex.quote(source)}{which}", err=not plain)
     if not done.in_step:

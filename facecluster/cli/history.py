@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
 from collections.abc import Iterator, Sequence
-from datetime import datetime
-from typing import TYPE_CHECKING
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -18,14 +19,40 @@ if TYPE_CHECKING:  # NumPy is loaded when there is work to do
     from facecluster.library.history import PastDecision
 
 
+class _Since(click.DateTime):
+    """A day, a time, or how long ago."""
+
+    name = "date"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        """Make a time, here, of what was given, or fail."""
+        if isinstance(value, datetime):
+            return value
+        text = str(value).strip()
+        try:
+            if ago := re.fullmatch(r"(\d{1,5})([dwDW])", text, re.ASCII):
+                days = int(ago[1]) * (7 if ago[2] in "wW" else 1)
+                return datetime.now().astimezone() - timedelta(days=days)
+            return datetime.fromisoformat(text).astimezone()
+        except OverflowError:
+            return datetime.min.replace(tzinfo=timezone.utc)
+        except ValueError:
+            return self.fail(
+                f"{text!r}: say a day as 2026-11-22, a time as 2026-11-22T15:30, or how long ago: 7d for seven days, "
+                "2w for two weeks",
+                param,
+                ctx,
+            )
+
+
 @click.command("history")
 @click.argument("source", metavar="LIBRARY")
 @click.argument("who", metavar="[PERSON|FACE]", required=False)
 @click.option(
     "--since",
-    type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M"]),
+    type=_Since(),
     metavar="DATE",
-    help="Only what was decided on this day or later: 2026-11-22.",
+    help="Only what was decided on this day or later: 2026-11-22, 7d (seven days ago), 2w (two weeks ago).",
 )
 @click.option(
     "--json", "as_json", is_flag=True, help="Print a line of JSON a decision, as a pipe gets it anyway."
@@ -52,7 +79,7 @@ def command(source: str, who: str | None, since: datetime | None, as_json: bool,
         past = history(library, whom)
         person = None if whom is None or isinstance(whom, Person) else whose(library.people, whom)
     if since is not None:
-        past = tuple(one for one in past if _when(one) >= since.astimezone())
+        past = tuple(one for one in past if _when(one) >= since)
     if as_json or not sys.stdout.isatty():
         sys.stdout.writelines(json.dumps(_record(one)) + "\n" for one in past)
     elif past:

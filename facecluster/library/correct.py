@@ -38,6 +38,7 @@ from facecluster.identity.decisions import (
     spots_of,
     undone,
 )
+from facecluster.identity.gate import Reason
 from facecluster.library import amend, undo_patches
 from facecluster.library.amend import Correction
 from facecluster.library.held import Held
@@ -79,13 +80,14 @@ class Corrected:
     """What was decided, and what it did.
 
     Attributes:
-        decision: as it was written; where one call decided several things, the last of them.
+        decision: as it was written; where one call decided several things, the last of them. None: nothing was, as
+            all of it was so already.
         others: the earlier ones of the same call. They have one time, by which `undo` takes them back together.
         said: the same in a sentence.
         in_step: whether the people show all decisions now; else they have to be clustered again.
     """
 
-    decision: Decision
+    decision: Decision | None
     said: str
     in_step: bool
     others: tuple[Decision, ...] = ()
@@ -93,7 +95,7 @@ class Corrected:
     @property
     def decisions(self) -> tuple[Decision, ...]:
         """All that was written, in order."""
-        return (*self.others, self.decision)
+        return self.others if self.decision is None else (*self.others, self.decision)
 
 
 def name(library: Held, who: str, new_name: str) -> Corrected:
@@ -115,6 +117,9 @@ def name(library: Held, who: str, new_name: str) -> Corrected:
             f"{called(other)} has that name already; if they are one person: facecluster merge "
             f"{_quoted(library)} {other.id} {person.id}"
         )
+    if person.name == new and _is_decided(library, person):
+        said = "has no name anyway" if new is None else f"is called {printable(new)} already"
+        return Corrected(None, f"{person.id} {said}; nothing was changed", library.in_step)
     so_far = {p.id: p.name for p in result.people if p.name is not None and p.id != person.id}
     given = so_far if new is None else {**so_far, person.id: new}
     said = f"{person.id} has no name now" if new is None else f"{person.id} is {printable(new)} now"
@@ -123,6 +128,12 @@ def name(library: Held, who: str, new_name: str) -> Corrected:
     if fold(who) in map(fold, person.former):
         said += f" ({printable(who)} is {person.id} now)"
     return _keep(library, Name(person.id, new, _typical(person)), amend.set_names(result, given), said)
+
+
+def _is_decided(library: Held, person: Person) -> bool:
+    """Say whether decisions give a person the name that it has, or none where it has none."""
+    said = _renamed(library.people, library.decisions, {person.id})
+    return any(one.id == person.id and one.name == person.name for one in said.people)
 
 
 def make(library: Held, new_name: str, which: Sequence[str]) -> Corrected:
@@ -345,6 +356,13 @@ def not_a_person(library: Held, what: Sequence[str]) -> Corrected:
         else:
             ids.update(face.id for face in it)
     ids -= {face.id for person in people.values() for face in person.faces}
+    so_already = _not_people_already(library) & ids
+    ids -= so_already
+    if not people and not ids:
+        are = "is no person's" if len(so_already) == 1 else "are no person's"
+        return Corrected(
+            None, f"{many(len(so_already), 'face')} {are} already; nothing was changed", library.in_step
+        )
     time = decisions_jsonl.now()
     done: list[Corrected] = []
     for person in people.values():
@@ -355,14 +373,23 @@ def not_a_person(library: Held, what: Sequence[str]) -> Corrected:
     if ids:
         spots = _spots(face for face in faces_of(library.people) if face.id in ids)
         said = f"{many(len(ids), 'face')} said to be no person's"
+        if so_already:
+            said += f" ({len(so_already)} more {'was' if len(so_already) == 1 else 'were'} that already)"
         act = NotAPerson(None, spots)
         done.append(_keep(library, act, amend.not_a_person(library.people, ids), said, time=time))
     *others, last = done
     return replace(
         last,
         said="; ".join(one.said for one in done),
-        others=tuple(one.decision for one in others),
+        others=tuple(own for one in others for own in one.decisions),
     )
+
+
+def _not_people_already(library: Held) -> set[str]:
+    """Ids of the faces that are no person's, as decisions in force say."""
+    if not library.decisions or not library.in_step:
+        return set()
+    return {face.id for face in library.people.unclustered if face.reason == Reason.NOT_A_PERSON.code}
 
 
 def _person_or_faces(library: Held, text: str) -> Person | Sequence[PersonFace | UnclusteredFace]:
@@ -407,7 +434,7 @@ def undo(
     if which is not None:
         return _undo(library, which, jobs=jobs, progress=progress)
     done = [_undo(library, None, jobs=jobs, progress=progress)]
-    first = done[0].decision.act
+    first = None if done[0].decision is None else done[0].decision.act
     target = next((d for d in library.decisions if isinstance(first, Undo) and d.id == first.undo), None)
     if not done[0].said.startswith(_FINISHED):
         time = None if target is None else target.time
@@ -424,7 +451,7 @@ def undo(
     said = "\n".join(one.said for one in done)
     if number > 0 and not said.startswith(_FINISHED):
         said += "\nthere is nothing else to be taken back"
-    return replace(last, said=said, others=tuple(one.decision for one in others))
+    return replace(last, said=said, others=tuple(own for one in others for own in one.decisions))
 
 
 def _last_first(library: Held) -> list[Decision]:
