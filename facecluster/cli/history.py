@@ -74,7 +74,7 @@ def command(source: str, who: str | None, since: datetime | None, as_json: bool,
 
     if quiet:
         logging.getLogger("facecluster").setLevel(logging.ERROR)
-    with Library.open(source) as library:
+    with Library.to_read(source) as library:
         whom = None if who is None else find(library.people, who, library.look)
         past = history(library, whom)
         person = None if whom is None or isinstance(whom, Person) else whose(library.people, whom)
