@@ -251,7 +251,7 @@ def test_words_that_are_no_paths_stay_words(faces: Path, tmp_path: Path) -> None
 
 def test_date_of_toml_is_a_date(library: Path) -> None:
     write(library / SETTING, "[history]\nsince = 2026-11-22\n")
-    assert "since 2026-11-22 00:00:00 (from " in done("history", library, "-v").stderr
+    assert "since 2026-11-22 00:00 (from " in done("history", library, "-v").stderr
 
 
 def test_file_with_a_byte_order_mark(library: Path) -> None:

@@ -504,6 +504,8 @@ def tell_remembered(remembered: Mapping[str, object], by: str = "library") -> No
 def _say(key: str, value: object, source: str) -> None:
     if isinstance(value, bool):
         text = "true" if value else "false"
+    elif isinstance(value, datetime):
+        text = f"{value:%Y-%m-%d %H:%M}"
     elif isinstance(value, list | tuple):
         text = ", ".join(" ".join(map(str, one)) if isinstance(one, tuple) else str(one) for one in value)
     else:
