@@ -7,6 +7,7 @@ import logging
 import re
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -67,14 +68,17 @@ def command(source: str, who: str | None, since: datetime | None, as_json: bool,
     What was forgotten is not told.
     """
     from facecluster.library.history import history
+    from facecluster.library.layout import folder_of
     from facecluster.library.library import Library
+    from facecluster.library.read import read
     from facecluster.library.refer import called, find, whose
     from facecluster.result import Person
     from facecluster.text import typed
 
     if quiet:
         logging.getLogger("facecluster").setLevel(logging.ERROR)
-    with Library.to_read(source) as library:
+    # without the lock: nothing is written, and the disk may be one that cannot be
+    with Library(folder_of(source), read(source), ExitStack()) as library:
         whom = None if who is None else find(library.people, who, library.look)
         past = history(library, whom)
         person = None if whom is None or isinstance(whom, Person) else whose(library.people, whom)

@@ -123,17 +123,6 @@ class Held:
             return cls(directory, result, stack.pop_all(), may_lose_names=may_lose_names)
         raise AssertionError("a stack swallows nothing")
 
-    @classmethod
-    def to_read(cls, source: str) -> Self:
-        """Open a library without keeping others from it, as on a disk that cannot be written; nothing is to be saved.
-
-        Raises:
-            FaceclusterError: as `read.read` raises it.
-        """
-        from facecluster.library.read import read
-
-        return cls(folder_of(source), read(source), ExitStack())
-
     def close(self) -> None:
         """Let other processes use the library."""
         self._stack.close()
