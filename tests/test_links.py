@@ -328,3 +328,18 @@ def test_a_person_who_is_forgotten_leaves_no_link(photo: Path, tmp_path: Path) -
     assert len(held) == 3
     assert not any(os.path.lexists(path) for path in held)
     assert [Path(path).read_bytes() for path in paths[1:]] == [bytes([number]) * 7000 for number in (1, 2)]
+
+
+def test_summary_tells_how_photos_were_held_until_now(photo: Path, tmp_path: Path) -> None:
+    if not is_possible("symlink", str(photo), tmp_path):
+        pytest.skip("this file system has no links")
+    paths = [str(photo.with_name(f"{i}.jpg")) for i in range(3)]
+    for number, path in enumerate(paths):
+        Path(path).write_bytes(bytes([number]) * 7000)
+    face_table.write(make_table(people(1, 3), paths=paths), str(tmp_path / "faces.npz"))
+    arguments = ["cluster", tmp_path / "faces.npz", "-o", tmp_path / "out", "--link"]
+    assert "until now" not in facecluster(*arguments, "copy").stderr
+    assert (
+        "3 symbolic links, no space used; 3 copies until now; " in facecluster(*arguments, "symlink").stderr
+    )
+    assert "until now" not in facecluster(*arguments, "symlink").stderr

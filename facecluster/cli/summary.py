@@ -128,6 +128,8 @@ def _about_photos(holding: Holding | None) -> list[str]:
     ]
     told = ", ".join([*parts, size(holding.n_bytes) if "copy" in holding.photos else "no space used"])
     notes = [told] if parts else []
+    if before := [many(n, *_KINDS[kind]) for kind, n in holding.before.items()]:
+        notes.append(f"{' and '.join(before)} until now")
     if holding.auto_is_free:
         notes.append("--link auto costs none here")
     elif holding.link == "auto" and "copy" in holding.photos:

@@ -57,6 +57,7 @@ class Holding:
         n_last: copies, clones and hard links whose originals are gone.
         n_bytes_last: of these.
         n_new: photos that were placed now.
+        before: how many of these were held in another way until now, by that kind.
         is_all: whether all of the folder was looked at.
         auto_is_free: whether `auto` would use no space in place of the copies.
     """
@@ -67,6 +68,7 @@ class Holding:
     n_last: int
     n_bytes_last: int
     n_new: int
+    before: Mapping[Kind, int]
     is_all: bool
     auto_is_free: bool
 
@@ -107,6 +109,7 @@ class ResultFolder:
             self._kinds: dict[tuple[Link, int, int, int, int], Kind] = {}
             self._parted: set[Entry] = set()
             self._made: list[Entry] = []
+            self._removed: dict[str, Entry] = {}
             self._list = OwnList(self.root, self._scope)
             listed = [entry for entries in self._list.candidates.values() for entry in entries]
             self._remove_parts(listed)
@@ -288,7 +291,7 @@ class ResultFolder:
                     (self.root / entry.path).unlink()
                 except OSError as error:
                     raise cannot_write(self.root / entry.path, error) from error
-                del self._own[entry.path]
+                self._removed[entry.path] = self._own.pop(entry.path)
             for folder in {PurePath(entry.path).parent for entry in stale} - {PurePath()}:
                 _remove_if_empty(self.root / folder)
             if self._scope is None or self._list.is_long:
@@ -449,6 +452,13 @@ class ResultFolder:
             len(last) if self._scope is None else 0,
             sum(entry.size for entry in last),
             len(self._made),
+            Counter(
+                was.kind
+                for entry in self._made
+                if (was := self._removed.get(entry.path)) is not None
+                and was.kind != "file"
+                and was.kind != entry.kind
+            ),
             self._scope is None,
             bool(copies) and link == "copy" and self._auto_is_free(copies),
         )
