@@ -642,7 +642,7 @@ def test_name_does_not_hold_once_there_is_another(out: Path) -> None:
     assert [one["holds"] for one in (ann, anna, bert, cleo, merged)] == [False, True, False, True, True]
     assert ann["replaced_by"] == anna["id"]
     assert bert["replaced_by"] == merged["id"]
-    assert merged["said"] == "person-0001 (Anna) and person-0002 (Anna) are one person: person-0001 (Anna)"
+    assert merged["said"] == "person-0001 (Anna) and person-0002 (Bert) are one person: person-0001 (Anna)"
     _, shown, stderr = on_terminal("history", out)
     assert f"no, later: {anna['id']}  person-0001 is called Ann\n" in shown
     assert stderr == "5 decisions, 3 of them in force\n"
@@ -1188,3 +1188,33 @@ def test_photo_that_is_not_there_is_what_is_missing(out: Path) -> None:
         told = run("name", out, "Foo", text).stderr
         assert "Foo: no such person" not in told
         assert f"error: {text.partition('#')[0]}" in told
+
+
+def test_undo_says_how_it_is_taken_back_and_takes_several_ids(out: Path) -> None:
+    done("name", out, "person-0001", "Anna")
+    done("merge", out, "person-0001", "person-0003")
+    done("move", out, "06.png#1", "nobody")
+    after = who(out)
+    told = done("undo", out, "-n", "3").stderr
+    assert who(out) == {"person-0001": ONE, "person-0002": TWO, "person-0003": THREE}
+    [line] = [
+        line for line in told.splitlines() if line.startswith("so that they count again: facecluster undo ")
+    ]
+    assert len(line.split()) == 5 + 2 + 1 + 3
+    done("undo", *line.split("facecluster undo ")[1].split())
+    assert who(out) == after
+    assert person(out, "person-0001").name == "Anna"
+
+
+def test_name_before_the_person_is_told_how_it_goes(out: Path) -> None:
+    told = run("name", out, "Bill", "person-0002").stderr
+    assert f"to name person-0002 so: facecluster name {out} person-0002 Bill" in told
+
+
+def test_history_of_somebody_who_is_not_there_now(out: Path) -> None:
+    done("name", out, "Tom", "10.png", "11.png")
+    done("undo", out)
+    for who_ in ("tom", "person-0004"):
+        past = [json.loads(line) for line in done("history", out, who_).stdout.splitlines()]
+        assert [one["do"] for one in past] == ["make", "undo"]
+    assert run("history", out, "nobody at all").exit_code == 1

@@ -139,7 +139,7 @@ def not_a_person(library: Library, texts: tuple[str, ...]) -> Corrected:
 
 
 @_verb("undo")
-@click.argument("which", metavar="[ID]", required=False)
+@click.argument("which", metavar="[ID]...", nargs=-1)
 @click.option(
     "-n",
     "number",
@@ -147,8 +147,8 @@ def not_a_person(library: Library, texts: tuple[str, ...]) -> Corrected:
     metavar="N",
     help="Take back the last N things that were done.  [default: 1]",
 )
-def undo(library: Library, which: str | None, number: int | None) -> Corrected:
-    """Take back what was done last with name, merge, split, move or not-a-person; or the decision of an id.
+def undo(library: Library, which: tuple[str, ...], number: int | None) -> Corrected:
+    """Take back what was done last with name, merge, split, move or not-a-person; or the decisions of some ids.
 
     LIBRARY is a folder of people. `facecluster history LIBRARY` lists what was decided, with the ids. An undo can be
     undone by its own id. What forget took away does not come back.
@@ -156,9 +156,9 @@ def undo(library: Library, which: str | None, number: int | None) -> Corrected:
     from facecluster.errors import UsageError
     from facecluster.library import correct
 
-    if which is not None and number is not None:
+    if which and number is not None:
         raise UsageError("-n counts from the last decision; give an ID or -n, not both")
-    return correct.undo(library, which, number=number or 1)
+    return correct.undo_all(library, which) if which else correct.undo(library, number=number or 1)
 
 
 def _say(library: Library, source: str, done: Corrected, *, as_json: bool, quiet: bool) -> None:
@@ -171,7 +171,11 @@ def _say(library: Library, source: str, done: Corrected, *, as_json: bool, quiet
             click.echo(decision.text)
     if not quiet:
         click.echo(done.said, err=not plain)
-        if done.decision is not None and not isinstance(done.decision.act, Undo):
+        if done.decision is not None and isinstance(done.decision.act, Undo):
+            ids = " ".join(decision.id for decision in reversed(done.decisions))
+            what = "it counts" if len(done.decisions) == 1 else "they count"
+            click.echo(f"so that {what} again: facecluster undo {shlex.quote(source)} {ids}", err=not plain)
+        elif done.decision is not None:
             which = "" if done.others else f" {done.decision.id}"
             click.echo(f"to take it back: facecluster undo {shlex.quote(source)}{which}", err=not plain)
     if not done.in_step:

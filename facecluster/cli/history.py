@@ -18,6 +18,7 @@ from facecluster.text import many
 
 if TYPE_CHECKING:  # NumPy is loaded when there is work to do
     from facecluster.library.history import PastDecision
+    from facecluster.library.refer import Face
 
 
 class _Since(click.DateTime):
@@ -67,7 +68,8 @@ def command(source: str, who: str | None, since: datetime | None, as_json: bool,
     what it changed, and whether it still holds.
     What was forgotten is not told.
     """
-    from facecluster.library.history import history
+    from facecluster.errors import FaceclusterError
+    from facecluster.library.history import history, people_named
     from facecluster.library.layout import folder_of
     from facecluster.library.library import Library
     from facecluster.library.read import read
@@ -79,9 +81,16 @@ def command(source: str, who: str | None, since: datetime | None, as_json: bool,
         logging.getLogger("facecluster").setLevel(logging.ERROR)
     # without the lock: nothing is written, and the disk may be one that cannot be
     with Library(folder_of(source), read(source), ExitStack()) as library:
-        whom = None if who is None else find(library.people, who, library.look)
+        whom: Person | Face | str | None = None
+        if who is not None:
+            try:
+                whom = find(library.people, who, library.look)
+            except FaceclusterError:
+                if len(ids := people_named(library.decisions, who)) != 1:
+                    raise
+                whom = ids[0]
         past = history(library, whom)
-        person = None if whom is None or isinstance(whom, Person) else whose(library.people, whom)
+        person = None if whom is None or isinstance(whom, Person | str) else whose(library.people, whom)
     if since is not None:
         past = tuple(one for one in past if _when(one) >= since)
     if as_json or not sys.stdout.isatty():

@@ -198,6 +198,11 @@ def name_or_make(library: Held, texts: Sequence[str]) -> Corrected:
         find_photos(result, rest[0], look)  # says where several photos are called so
         if "#" in rest[0] or os.sep in rest[0] or os.path.splitext(rest[0])[1].lower() in EXTENSIONS:
             find_faces(result, rest[0], None, look)  # says what is like it
+        if is_person(result, rest[0]):
+            raise FaceclusterError(
+                f"{printable(who)}: no such person; to name {called(find_person(result, rest[0]))} so: "
+                f"facecluster name {_quoted(library)} {shlex.quote(rest[0])} {shlex.quote(who)}"
+            )
         find_person(result, who)  # says who is like it
     return make(library, who, rest)
 
@@ -451,6 +456,18 @@ def undo(
     said = "\n".join(one.said for one in done)
     if number > 0 and not said.startswith(_FINISHED):
         said += "\nthere is nothing else to be taken back"
+    return replace(last, said=said, others=tuple(own for one in others for own in one.decisions))
+
+
+def undo_all(library: Held, which: Sequence[str]) -> Corrected:
+    """Take back the decisions of some ids, one after the other.
+
+    Raises:
+        FaceclusterError: there is no such decision, or it is undone already; those before it are taken back then.
+    """
+    done = [undo(library, one) for one in which]
+    *others, last = done
+    said = "\n".join(one.said for one in done)
     return replace(last, said=said, others=tuple(own for one in others for own in one.decisions))
 
 

@@ -32,7 +32,7 @@ from facecluster.identity.decisions import (
 from facecluster.library.held import Held
 from facecluster.library.refer import Spelling, faces_of
 from facecluster.result import Person, Result, columns
-from facecluster.text import many, printable
+from facecluster.text import fold, many, printable
 
 if TYPE_CHECKING:
     from facecluster.library.refer import Face
@@ -71,13 +71,32 @@ class PastDecision:
     decision: Decision
 
 
-def history(library: Held, whom: Person | Face | None = None) -> tuple[PastDecision, ...]:
+def people_named(decisions: Sequence[Decision], text: str) -> list[str]:
+    """Give the ids of the people of whom decisions speak by an id or a name; they may not be there now."""
+    wanted, ids = fold(text), dict[str, None]()
+    for decision in decisions:
+        match decision.act:
+            case Name(person, name) | Make(person, name) if name is not None and fold(name) == wanted:
+                ids[person] = None
+            case Merge(people):
+                ids |= dict.fromkeys(own for own in people if own == wanted)
+            case Split(person, into=into) | Move(person, into):
+                ids |= dict.fromkeys(own for own in (person, into) if own == wanted)
+            case Name(person) | Make(person) | NotAPerson(person) if person == wanted:
+                ids[wanted] = None
+            case _:
+                pass
+    return [*ids]
+
+
+def history(library: Held, whom: Person | Face | str | None = None) -> tuple[PastDecision, ...]:
     """Give the decisions of a library in order of time.
 
     Args:
         library: whose decisions.
         whom: a person: only decisions that name this one, or are about a face that is this person's now; a face: only
-            those about this face itself; None: all.
+            those about this face itself; a text: those that speak of the person of this id, who may not be there now;
+            None: all.
     """
     decisions = library.decisions
     if not decisions:
@@ -146,9 +165,9 @@ class _Told:
             and act.name is not None
         }
         for one in result.people:
-            self._names |= {own: one.name for own in (*one.former, one.id) if one.name is not None}
-            if one.name is None:
-                self._names.pop(one.id, None)
+            self._names.pop(one.id, None)
+            if one.name is not None:
+                self._names[one.id] = one.name
         self.result = result
         self.placed = columns(result, digests)
         self._found = locate(decisions, self.placed)
@@ -204,8 +223,10 @@ class _Told:
         )
         return tuple(dict.fromkeys([*holders, *(one for one in named if one is not None)]))
 
-    def is_about(self, act: Act, whom: Person | Face) -> bool:
+    def is_about(self, act: Act, whom: Person | Face | str) -> bool:
         """Say whether an act is about a person, or about a face itself and not about its person."""
+        if isinstance(whom, str):
+            return whom in self.people(act)
         if isinstance(whom, Person):
             return not {whom.id, *whom.former}.isdisjoint(self.people(act))
         if isinstance(act, Name | Merge) or (isinstance(act, NotAPerson) and act.person is not None):
