@@ -83,6 +83,8 @@ def fold(text: str) -> str:
 
     These are joiners, and those that say whether an emoji is drawn in colour.
     """
+    if text.isascii():
+        return text.lower().strip()
     for unseen in JOINERS + SELECTORS:
         text = text.replace(unseen, "")
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold()).strip()

@@ -70,8 +70,8 @@ def test_name_with_accents_is_drawn_with_or_without_them(text: str) -> None:
 def test_what_no_font_has_is_left_out() -> None:
     line, _ = letters.fitted("\U0010fffe Ann \U0010fffd", 16, 1000)
     assert line == "Ann"
-    assert letters.drawable("\U0010fffe\U0010fffd", 16) == ""
-    assert letters.drawable("person-0001 (\U0010fffe Foxy)", 16) == "person-0001 (Foxy)"
+    assert letters.drawable("\U0010fffe\U0010fffd") == ""
+    assert letters.drawable("person-0001 (\U0010fffe Foxy)") == "person-0001 (Foxy)"
 
 
 @pytest.mark.parametrize("middle", [False, True])

@@ -472,14 +472,14 @@ def called_so(paths: Iterable[str], text: str) -> list[str]:
     wanted = text[1:] if cut else os.path.normpath(text) if text else ""
     if not wanted or wanted.startswith(".."):
         return []
-    written = {path: path if path.isprintable() else printable(path) for path in paths}
-    for level in (str, fold, _plain):
+
+    def end_so(paths: Iterable[str], level: Callable[[str], str]) -> list[str]:
         end = level(printable(wanted))
         whole = end if cut or end.startswith("/") else "/" + end
-        found = [path for path, seen in written.items() if level(seen).replace(os.sep, "/").endswith(whole)]
-        if found:
-            return found
-    return []
+        return [path for path in paths if level(printable(path)).replace(os.sep, "/").endswith(whole)]
+
+    alike = end_so(paths, _plain)  # all that may be meant; mostly none, or a few
+    return end_so(alike, str) or end_so(alike, fold) or alike
 
 
 def _folder(result: Result, text: str) -> set[str]:
@@ -512,6 +512,8 @@ def _no_folder(text: str, look: Look) -> str:
 
 def plain(text: str) -> str:
     """Give a text without its accents: "Zoë" and "Zoe" are equal then."""
+    if text.isascii():
+        return text
     return "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
 
 

@@ -139,7 +139,7 @@ def _cell(person: Person, cover: NDArray[np.uint8] | None) -> Image.Image:
         cell.paste(Image.fromarray(cover), (0, 0))
     pen = ImageDraw.Draw(cell)
     count = many(person.n_faces, "face")
-    named = drawable(printable(person.name or ""), _NAME)
+    named = drawable(printable(person.name or ""))
     name, note = (named, f"{person.id}, {count}") if named else (person.id, count)
     for text, size, y in ((name, _NAME, TILE_PX + 4), (note, _COUNT, TILE_PX + 26)):
         line, letters = fitted(text, size, TILE_PX)

@@ -11,8 +11,6 @@ import shutil
 import subprocess
 import sys
 import unicodedata
-from collections.abc import Iterator
-from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import TypeAlias
@@ -21,42 +19,40 @@ from PIL import ImageFont
 
 Font: TypeAlias = "ImageFont.FreeTypeFont | ImageFont.ImageFont"
 
-_SANS = (
-    "DejaVuSans.ttf",
-    "NotoSans-Regular.ttf",
-    "LiberationSans-Regular.ttf",
-    "segoeui.ttf",
-    "arial.ttf",
-    "Arial.ttf",
-)
-"""Fonts for most texts, so that a page has one font."""
-
 _KNOWN = (
-    "DejaVuSans.ttf", "NotoSans-Regular.ttf", "LiberationSans-Regular.ttf", "NotoSansCJK-Regular.ttc",
-    "segoeui.ttf", "arial.ttf", "Nirmala.ttf", "msyh.ttc", "YuGothM.ttc", "malgun.ttf",
-    "Arial Unicode.ttf", "Supplemental/Arial Unicode.ttf", "PingFang.ttc", "AppleSDGothicNeo.ttc",
+    "DejaVuSans.ttf", "NotoSans-Regular.ttf", "LiberationSans-Regular.ttf", "segoeui.ttf", "arial.ttf", "Arial.ttf",
+    "NotoSansCJK-Regular.ttc", "Nirmala.ttf", "msyh.ttc", "YuGothM.ttc", "malgun.ttf",
+    "Arial Unicode.ttf", "PingFang.ttc", "AppleSDGothicNeo.ttc",
 )  # fmt: skip
-"""Fonts of Linux, Windows and macOS that between them have most scripts."""
+"""Fonts of Linux, Windows and macOS that between them have most scripts. The first that is there is for most texts, so
+that a page has one font."""
+
+_PILLOWS = ""
+"""Stands for Pillow's own font where files of fonts do for others."""
 
 _NO_LETTER = "\U0010ffff"
 """Code point that stands for no letter: a font draws its empty box."""
 
+_TRIED_PX = 16
+"""Height at which letters are tried."""
 
-@lru_cache(maxsize=64)
+
 def font(size: int, text: str = "") -> Font:
-    """Give a font of a size in pixels: the usual one where it has the letters of a text, else one that has them."""
-    file = _usual()
-    usual = ImageFont.load_default(size=size) if file is None else ImageFont.truetype(file, size)
-    lacking = _lacking(usual, text)
-    if not lacking:
-        return usual
-    file = _font_with(lacking)
-    return usual if file is None else ImageFont.truetype(file, size)
+    """Give a font of a size in pixels: the usual one where it has the letters of a text, else one that has more."""
+    return _load(_file_for(text), size)
 
 
-def drawable(text: str, size: int) -> str:
-    """Give what of a text can be drawn; "" where nothing can."""
-    return _drawable(font(size, text), text)
+def drawable(text: str) -> str:
+    """Give what of a text can be drawn: letters that no font has go, or lose their accents; "" where none is left."""
+    file = _file_for(text)
+    if not _lacking(file, text):
+        return text
+    kept = []
+    for letter in text:
+        bare = letter if _has(file, letter) else unicodedata.normalize("NFKD", letter)[0]
+        if _has(file, bare):
+            kept.append(bare)
+    return " ".join("".join(kept).split()).replace("( ", "(").replace(" )", ")").replace("()", "").strip(" ,")
 
 
 def fitted(text: str, size: int, width: float, *, middle: bool = False) -> tuple[str, Font]:
@@ -68,8 +64,7 @@ def fitted(text: str, size: int, width: float, *, middle: bool = False) -> tuple
         width: in pixels.
         middle: letters are left out in the middle, as the end of a file's name tells photos apart; else at the end.
     """
-    chosen = font(size, text)
-    text = _drawable(chosen, text)
+    chosen, text = font(size, text), drawable(text)
     if chosen.getlength(text) <= width:
         return text, chosen
     for kept in range(len(text) - 1, 0, -1):
@@ -84,7 +79,7 @@ def wrapped(text: str, size: int, width: float) -> tuple[list[str], Font]:
     """Cut a text into lines that fit, at spaces where there are some, and give the font for them."""
     chosen = font(size, text)
     lines = [""]
-    for word in _drawable(chosen, text).split(" "):
+    for word in drawable(text).split(" "):
         longer = f"{lines[-1]} {word}" if lines[-1] else word
         if chosen.getlength(longer) <= width:
             lines[-1] = longer
@@ -98,81 +93,72 @@ def wrapped(text: str, size: int, width: float) -> tuple[list[str], Font]:
     return lines, chosen
 
 
-def _drawable(chosen: Font, text: str) -> str:
-    """A text without what a font lacks: a letter without its accents where it has this one, else nothing."""
-    lacking = _lacking(chosen, text)
-    if not lacking:
-        return text
-    kept = []
-    for letter in text:
-        if letter in lacking:
-            letter = unicodedata.normalize("NFKD", letter)[0]
-            if _lacking(chosen, letter):
-                continue
-        kept.append(letter)
-    return " ".join("".join(kept).split()).replace("( ", "(").replace(" )", ")").replace("()", "").strip(" ,")
+def _file_for(text: str) -> str:
+    """The file of the font for a text."""
+    usual = next(iter(_known_files()), _PILLOWS)
+    return _best(frozenset(text)) if _lacking(usual, text) else usual
 
 
-@lru_cache(maxsize=1)
-def _usual() -> str | None:
-    """The font file for most texts; None: there is none, and Pillow's own serves."""
-    for name in _SANS:
-        for folder in _folders():
-            for path in (
-                folder / name,
-                *sorted(folder.glob(f"*/{name}")),
-                *sorted(folder.glob(f"*/*/{name}")),
-            ):
-                with suppress(OSError, ValueError):
-                    ImageFont.truetype(str(path), 16)
-                    return str(path)
-    return None
+@lru_cache(maxsize=256)
+def _best(letters: frozenset[str]) -> str:
+    """The font that has the most of some letters; of several the one that systems come with first."""
+    wanted = "".join(sorted(letters))
+    return min((*_known_files(), *_asked_for(wanted), _PILLOWS), key=lambda file: len(_lacking(file, wanted)))
 
 
-def _lacking(chosen: Font, text: str) -> frozenset[str]:
-    """Letters of a text that a font draws as its empty box."""
-    empty = _drawn(chosen, _NO_LETTER)
-    return frozenset(c for c in set(text) if not c.isspace() and _drawn(chosen, c) == empty)
+def _lacking(file: str, text: str) -> str:
+    """Letters of a text that a font has not."""
+    return "".join(letter for letter in text if not _has(file, letter))
 
 
-def _drawn(chosen: Font, letter: str) -> tuple[tuple[int, int], bytes]:
-    mask = chosen.getmask(letter)
+@lru_cache(maxsize=10_000)
+def _has(file: str, letter: str) -> bool:
+    """Say whether a font has a letter, and does not draw its empty box for it."""
+    return letter.isspace() or _drawn(file, letter) != _drawn(file, _NO_LETTER)
+
+
+def _drawn(file: str, letter: str) -> tuple[tuple[int, int], bytes]:
+    mask = _load(file, _TRIED_PX).getmask(letter)
     return mask.size, bytes(mask)
 
 
 @lru_cache(maxsize=64)
-def _font_with(letters: frozenset[str]) -> str | None:
-    """A font file of the system that has the most of some letters; None where none has any."""
-    best: tuple[int, str | None] = (len(letters), None)
-    for file in _files(letters):
-        try:
-            n_lacking = len(_lacking(ImageFont.truetype(file, 16), "".join(letters)))
-        except (OSError, ValueError):
-            continue
-        if not n_lacking:
-            return file
-        best = min(best, (n_lacking, file), key=lambda found: found[0])
-    return best[1]
+def _load(file: str, size: int) -> Font:
+    return ImageFont.load_default(size=size) if file == _PILLOWS else ImageFont.truetype(file, size)
 
 
-def _files(letters: frozenset[str]) -> Iterator[str]:
-    """Font files that may have letters: what fontconfig says, and those that systems come with."""
-    if program := shutil.which("fc-match"):
-        wanted = " ".join(f"{ord(letter):x}" for letter in sorted(letters))
-        asked = [program, "--format=%{file}", f"sans:charset={wanted}"]
-        try:
-            found = subprocess.run(asked, capture_output=True, timeout=5, check=True).stdout
-        except (OSError, subprocess.SubprocessError):
-            found = b""
-        if found:
-            yield os.fsdecode(found)
+@lru_cache(maxsize=1)
+def _known_files() -> tuple[str, ...]:
+    """The known fonts that are there and can be read, in their order."""
+    there: dict[str, str] = {}
     for folder in _folders():
-        for name in _KNOWN:
-            if (folder / name).is_file():
-                yield str(folder / name)
-        for path in sorted(folder.glob("*/*")) + sorted(folder.glob("*/*/*")):
-            if path.name in _KNOWN:
-                yield str(path)
+        for pattern in ("*", "*/*", "*/*/*"):
+            for path in folder.glob(pattern):
+                if path.name in _KNOWN:
+                    there.setdefault(path.name, str(path))
+    return tuple(file for name in _KNOWN if (file := there.get(name)) is not None and _is_font(file))
+
+
+def _asked_for(letters: str) -> tuple[str, ...]:
+    """The font that fontconfig has for letters, where that is there."""
+    program = shutil.which("fc-match")
+    if program is None:
+        return ()
+    wanted = " ".join(f"{ord(letter):x}" for letter in letters)
+    asked = [program, "--format=%{file}", f"sans:charset={wanted}"]
+    try:
+        file = os.fsdecode(subprocess.run(asked, capture_output=True, timeout=5, check=True).stdout)
+    except (OSError, subprocess.SubprocessError):
+        return ()
+    return (file,) if _is_font(file) else ()
+
+
+def _is_font(file: str) -> bool:
+    try:
+        _load(file, _TRIED_PX)
+    except (OSError, ValueError):
+        return False
+    return file != _PILLOWS
 
 
 def _folders() -> tuple[Path, ...]:

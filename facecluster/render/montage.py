@@ -350,7 +350,7 @@ def _heading_height(height: int) -> int:
 
 def _saved(person: Person, count: str, below: NDArray[np.uint8]) -> bytes:
     """The file: a heading above the tiles. The comment holds no name, as names are not ASCII."""
-    name = drawable(printable(person.name or ""), _HEADING)
+    name = drawable(printable(person.name or ""))
     title = f"{name}, {person.id}: {count}" if name else f"{person.id}: {count}"
     pixels = np.vstack([_heading(title, below.shape[1]), below])
     file = io.BytesIO()
