@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-import logging
 import os
-import shlex
-from collections import deque
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, partial
-from itertools import chain, islice, takewhile, zip_longest
+from functools import cache
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from facecluster.library.layout import CLUSTERS, UNCLUSTERED, folder_name, index_sheet, montage_of, person_in
+from facecluster.library.drawn import Sheet, claim_pictures, draw_montages, draw_sheet, sheets_of
+from facecluster.library.folders_told import (
+    tell_of_evaded,
+    tell_of_followed,
+    tell_of_gone,
+    tell_of_sheet,
+    tell_of_unread,
+)
+from facecluster.library.layout import CLUSTERS, UNCLUSTERED, montage_of
 from facecluster.library.plan import (
     ALL,
     Extent,
@@ -26,8 +30,7 @@ from facecluster.library.plan import (
     plan_photos,
     rename_folders,
 )
-from facecluster.library.refer import called, faces_of
-from facecluster.text import many, printable, some
+from facecluster.library.refer import faces_of
 
 if TYPE_CHECKING:  # NumPy and OpenCV are loaded when there is work to do
     import numpy as np
@@ -36,18 +39,10 @@ if TYPE_CHECKING:  # NumPy and OpenCV are loaded when there is work to do
     from facecluster.durable.links import Link
     from facecluster.durable.own_files import Holding, ResultFolder
     from facecluster.formats.clusters_json import Texts
-    from facecluster.render.montage import Montage
     from facecluster.result import Person, Result
     from facecluster.table import Picture
 
-_log = logging.getLogger(__name__)
 _T = TypeVar("_T")
-
-_N_NAMED = 3
-"""Photos or people that a message names."""
-
-_BLOCK = 64
-"""Montages that may wait for being written."""
 
 
 def write_result(
@@ -110,7 +105,7 @@ def write_result(
     followed = follow_people(result, directory) if extent.names is None else []
     folder = open_folder(result, directory, pictures, extent, placed, earlier)
     rename_folders(result, folder, extent)
-    _tell_of_followed(followed, result, directory)
+    tell_of_followed(followed, result, directory)
     if (
         link != "none" and folder.has(CLUSTERS) and not last_write(folder.root).mark
     ):  # the list of ours was lost
@@ -118,20 +113,18 @@ def write_result(
     layout = lay_out(result, folder, pictures=pictures, link=link, extent=extent)
     taken = [person for person in layout.remade if folder.is_taken(montage_of(person))]
     if taken or layout.taken:
-        _claim(taken, layout, pictures, folder, threads)
+        claim_pictures(taken, layout.taken, pictures, folder, threads)
         layout = lay_out(result, folder, pictures=pictures, link=link, extent=extent)
-    _tell_of_evaded([path for path in layout.evaded if not folder.has(path)], directory)
-    if layout.taken:
-        _log.warning(
-            "%s: not written by facecluster, so it stays, and the sheet of everybody has no such page; move it away, "
-            "then type: facecluster cluster %s -o %s",
-            printable(f"{directory}/{layout.taken[0]}"), *2 * [shlex.quote(str(directory))],
-        )  # fmt: skip
+    tell_of_evaded([path for path in layout.evaded if not folder.has(path)], directory)
+    for name in layout.taken[:1]:
+        tell_of_sheet(name, directory)
     empty = folders_named(forget_people, folder)
     entries = folder.prepare(layout.files, layout.photos, link, keep=layout.kept, forget=forget, empty=empty)
     n_placed = folder.place(_track(entries, "photos", progress))
     without = list(layout.without)
-    montages = _montages(_track(layout.remade, "montages", progress), pictures, folder, layout.same, threads)
+    montages = draw_montages(
+        _track(layout.remade, "montages", progress), pictures, folder, layout.same, threads
+    )
     fresh = {person.id for person in layout.remade}
     for sheet in layout.sheets:
         covers: dict[str, NDArray[np.uint8] | None] = {}
@@ -143,90 +136,26 @@ def write_result(
             else:
                 folder.write(montage_of(person), [montage.jpeg], key=montage.key)
         if sheet.name in layout.files:
-            folder.write(sheet.name, [_sheet(sheet, covers, folder)], key=sheet.key)
+            folder.write(sheet.name, [draw_sheet(sheet, covers, folder)], key=sheet.key)
     if extent.names is None:  # all photos
         wanted = placed.union(face.photo for face in result.unclustered)
     else:
         missing = [] if n_placed == len(layout.photos) else layout.photos
         wanted = {layout.photos[path] for path in missing if not os.path.lexists(folder.root / path)}
-    gone = sorted(photo for photo in wanted if not os.path.lexists(photo))
-    _tell_of_gone(gone, without, directory)
+    tell_of_gone(sorted(photo for photo in wanted if not os.path.lexists(photo)), without, directory)
     if n_placed < len(layout.photos):
-        _tell_of_unread(
-            [photo for path, photo in layout.photos.items() if not os.path.lexists(folder.root / path)],
-            directory,
+        not_placed = (
+            photo for path, photo in layout.photos.items() if not os.path.lexists(folder.root / path)
         )
+        tell_of_unread(not_placed, directory)
     folder.write(CLUSTERS, (piece.encode("ascii") for piece in to_json(result, texts)))
     folder.finish(mark)
     return folder.holding(link)
 
 
-def _tell_of_followed(followed: Sequence[tuple[str, str]], result: Result, directory: Path) -> None:
-    """Say that folders that were renamed by hand have the names of their people again, and how to name these."""
-    names = {person.id: folder_name(person) for person in result.people}
-    for _, name in followed:
-        own = person_in(name) or ""
-        now, given = names.get(own), name[len(own) :].strip()
-        if now is not None and (directory / now).is_dir() and name != now and not name.endswith(".jpg"):
-            _log.warning(
-                "%s: was renamed by hand, and is %s again; to name the person: facecluster name %s %s %s",
-                printable(f"{directory}/{name}"), printable(now), shlex.quote(str(directory)), own,
-                shlex.quote(given) if given else "NAME",
-            )  # fmt: skip
-
-
-def _tell_of_evaded(paths: Sequence[str], directory: Path) -> None:
-    """Say under which other names photos are put, as files of the user's have theirs."""
-    if paths:
-        names = some([printable(f"{directory}/{path}") for path in paths], _N_NAMED)
-        whose = ("a file", "has its own name") if len(paths) == 1 else ("files", "have their own names")
-        _log.warning(
-            "%s got another name, as %s of yours there %s: %s", many(len(paths), "photo"), *whose, names
-        )
-
-
-def _tell_of_gone(gone: Sequence[str], without: Sequence[Person], directory: Path) -> None:
-    """Say that photos are not where they were, who has no montage, and what to type."""
-    names = some([called(person) for person in without], _N_NAMED)
-    so = f"{names} {'has' if len(without) == 1 else 'have'} no montage" if without else ""
-    if gone:
-        _log.warning(
-            "%s not where %s (first: %s)%s. If %s moved, type: facecluster run NEW_FOLDER -o %s",
-            many(len(gone), "photo is", "photos are"), "it was" if len(gone) == 1 else "they were",
-            printable(gone[0]), f", so {so}" if so else "", "it was" if len(gone) == 1 else "they were",
-            shlex.quote(str(directory)),
-        )  # fmt: skip
-    elif so:
-        _log.warning("%s, as none of their photos can be read", so)
-
-
-def _tell_of_unread(photos: Iterable[str], directory: Path) -> None:
-    """Say which photos are there and cannot be put into their folders."""
-    if unread := sorted({photo for photo in photos if os.path.lexists(photo)}):
-        _log.warning(
-            "%s cannot be read, and %s missing in the folders of %s: %s",
-            many(len(unread), "photo"), "is" if len(unread) == 1 else "are", printable(str(directory)),
-            some([printable(photo) for photo in unread], _N_NAMED),
-        )  # fmt: skip
-
-
 def n_montages(result: Result, directory: Path) -> int:
     """Count the people whose montage is there."""
     return sum((directory / montage_of(person)).is_file() for person in result.people)
-
-
-@dataclass(frozen=True)
-class Sheet:
-    """A sheet of everybody: its number from 1, who is on it, and its key."""
-
-    number: int
-    people: tuple[Person, ...]
-    key: str
-
-    @property
-    def name(self) -> str:
-        """Of its file."""
-        return index_sheet(self.number)
 
 
 @dataclass(frozen=True)
@@ -324,7 +253,7 @@ def lay_out(
                 same.append(person.id)
         elif not there:
             without.append(person)
-    sheets = _sheets(result, folder, extent)
+    sheets = sheets_of(result, folder, extent)
     fresh = {person.id for person in remade}
     new = [
         sheet.name
@@ -346,109 +275,6 @@ def lay_out(
         files=files,
         kept=frozenset(kept),
     )
-
-
-def _sheets(result: Result, folder: ResultFolder, extent: Extent) -> tuple[Sheet, ...]:
-    """The sheets of everybody, in the order of the result.
-
-    Where not everybody is looked at, people stay on the sheets that they are on, and who is new gets the first free
-    place, so that few sheets change. The next write of all has them in order again.
-    """
-    from facecluster.render.index_sheet import PER_SHEET, key_of, people_of
-
-    place = {person.id: i for i, person in enumerate(result.people)}
-    ids = [*place]
-    pages = [ids[first : first + PER_SHEET] for first in range(0, len(ids), PER_SHEET)]
-    keys = [""] * len(pages)
-    names = map(index_sheet, range(1, 2 + len(ids)))
-    before = [*takewhile(bool, (folder.key(name) for name in names))]
-    if extent.people is not None and before:
-        there = [people_of(key) for key in before]
-        stay = [[own for own in page if own in place] for page in there]
-        on_a_sheet = set(chain(*stay))
-        new = deque(own for own in ids if own not in on_a_sheet)
-        for page in stay:
-            page += [new.popleft() for _ in range(min(len(new), PER_SHEET - len(page)))]
-        while new:
-            stay.append([new.popleft() for _ in range(min(len(new), PER_SHEET))])
-        if all(stay):
-            pages = [sorted(page, key=place.__getitem__) for page in stay]
-            keys = [
-                key if page == old and extent.people.isdisjoint(page) else ""
-                for page, old, key in zip_longest(pages, there, before, fillvalue="")
-            ]
-    sheets = []
-    for number, (page, key) in enumerate(zip(pages, keys, strict=True), start=1):
-        people = tuple(result.people[place[own]] for own in page)
-        sheets.append(Sheet(number, people, key or key_of(people, number)))
-    return tuple(sheets)
-
-
-def _sheet(sheet: Sheet, covers: Mapping[str, NDArray[np.uint8] | None], folder: ResultFolder) -> bytes:
-    """Make a sheet of everybody; who has no new cover has that of the montage."""
-    from facecluster.render.index_sheet import make_sheet
-    from facecluster.render.montage import cover_of
-
-    def cover(person: Person) -> NDArray[np.uint8] | None:
-        if person.id in covers:
-            return covers[person.id]
-        try:
-            return cover_of((folder.root / montage_of(person)).read_bytes())
-        except OSError:
-            return None
-
-    earlier = (folder.root / sheet.name).read_bytes() if folder.has(sheet.name) else None
-    return make_sheet(sheet.people, sheet.number, cover, earlier=earlier, fresh=covers)
-
-
-def _claim(
-    people: Sequence[Person],
-    layout: Layout,
-    pictures: Mapping[str, Picture],
-    folder: ResultFolder,
-    threads: int,
-) -> None:
-    """Count the montages and sheets as ours that look as they would be made, as after the list of ours was lost."""
-    from facecluster.render.index_sheet import is_sheet
-    from facecluster.render.montage import looks_like
-
-    for person, montage in _montages(people, pictures, folder, (), threads):
-        if (jpeg := montage.jpeg) is not None:
-            folder.claim_if(montage_of(person), partial(looks_like, jpeg), key=montage.key)
-    for name in layout.taken:
-        folder.claim_if(name, is_sheet, key="")
-
-
-def _montages(
-    people: Iterable[Person],
-    pictures: Mapping[str, Picture],
-    folder: ResultFolder,
-    same: Collection[str],
-    threads: int,
-) -> Iterator[tuple[Person, Montage]]:
-    """Make montages in several threads (decoding is nearly all of it), a bounded number ahead of their use."""
-    from facecluster.render.montage import make_montage, retitle
-
-    def make(person: Person) -> Montage:
-        if person.id in same:
-            name = montage_of(person)
-            montage = retitle((folder.root / name).read_bytes(), folder.key(name), person)
-            if montage.jpeg is not None:
-                return montage
-        return make_montage(person, pictures)
-
-    pool = ThreadPoolExecutor(threads)
-    try:
-        waiting = deque[Any]()
-        for person in people:
-            waiting.append((person, pool.submit(make, person)))
-            if len(waiting) >= _BLOCK:
-                done, montage = waiting.popleft()
-                yield done, montage.result()
-        for done, montage in waiting:
-            yield done, montage.result()
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def _track(items: Sequence[_T], what: str, progress: bool) -> Iterable[_T]:
