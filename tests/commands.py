@@ -14,6 +14,18 @@ import pytest
 PROGRAM = [sys.executable, "-m", "facecluster"]
 
 
+def read_terminal(leader: int) -> bytes:
+    """All that is written to a terminal until nobody has its other end, by the leader, which is closed."""
+    shown = b""
+    try:
+        while some := os.read(leader, 4096):
+            shown += some
+    except OSError:  # Linux tells so that the other end is closed
+        pass
+    os.close(leader)
+    return shown
+
+
 def on_terminal(*arguments: object, typed: str | None = None) -> tuple[int, str, str]:
     """Exit code, what the terminal shows, and standard error; `typed` is what somebody types, None: no terminal."""
     pty = pytest.importorskip("pty", reason="no terminals to be had on this system")
@@ -25,15 +37,9 @@ def on_terminal(*arguments: object, typed: str | None = None) -> tuple[int, str,
         [*PROGRAM, *map(str, arguments)], stdout=terminal, stderr=subprocess.PIPE, stdin=stdin
     ) as process:
         os.close(terminal)
-        shown = b""
-        try:
-            while some := os.read(leader, 4096):
-                shown += some
-        except OSError:  # Linux tells so that the other end is closed
-            pass
+        shown = read_terminal(leader)
         assert process.stderr is not None
         stderr = process.stderr.read().decode()
-    os.close(leader)
     return process.returncode, shown.decode().replace("\r\n", "\n"), stderr
 
 
@@ -54,12 +60,6 @@ def seen_on_terminal(command: Sequence[object], size: tuple[int, int] = (0, 0)) 
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", *size, 0, 0))
     with subprocess.Popen([*map(str, command)], stdin=terminal, stdout=terminal, stderr=terminal) as process:
         os.close(terminal)
-        shown = b""
-        try:
-            while some := os.read(leader, 4096):
-                shown += some
-        except OSError:  # Linux tells so that the other end is closed
-            pass
-    os.close(leader)
+        shown = read_terminal(leader)
     assert process.returncode == 0, shown.decode()
     return shown

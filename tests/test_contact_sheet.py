@@ -7,15 +7,16 @@ import pytest
 from PIL import Image
 
 from facecluster.render import letters
-from facecluster.render.contact_sheet import PER_ROW, TILE_PX, SheetFace, SheetGroup, contact_sheet
+from facecluster.render.contact_sheet import PER_ROW, TILE_PX, SheetGroup, contact_sheet
+from facecluster.render.tile import Tile
 from facecluster.result import Box
 
 BOX = Box(50, 50, 100, 100)
 
 
-def face(path: Path, colour: tuple[int, int, int]) -> SheetFace:
+def face(path: Path, colour: tuple[int, int, int]) -> Tile:
     Image.new("RGB", (200, 200), colour).save(path)
-    return SheetFace(str(path), BOX, (200, 200), path.name)
+    return Tile(str(path), BOX, (200, 200), (path.name,))
 
 
 def area_of(pixels: np.ndarray, colour: tuple[int, int, int]) -> int:

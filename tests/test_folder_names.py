@@ -7,13 +7,13 @@ import os
 import shutil
 import unicodedata
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from killed import killed_at
 from PIL import Image
 from tables import NOTHING_SAID
 
@@ -169,31 +169,14 @@ def test_montage_and_sheet_say_the_name(photos: list[Path], tmp_path: Path) -> N
 
 @pytest.mark.parametrize("at", range(24))
 def test_renaming_that_was_killed_is_finished_by_the_next_write(
-    at: int, photos: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    at: int, photos: list[Path], tmp_path: Path
 ) -> None:
     root, result = tmp_path / "out", people_of(photos, 2)
     write(root, result)
     (root / "person-0001" / "mine.txt").write_text("mine")
-    renamed, step = call(result, p1="Anna", p2="Bert"), 0
-
-    def dying(owner: type, method: str) -> None:
-        real = getattr(owner, method)
-
-        def die(*arguments: object, **others: object) -> object:
-            nonlocal step
-            step += 1
-            if step > at:
-                raise KeyboardInterrupt
-            return real(*arguments, **others)
-
-        patch.setattr(owner, method, die)
-
-    with monkeypatch.context() as patch:
-        dying(own_list.OwnList, "append")
-        for method in ("rename", "replace", "unlink"):
-            dying(Path, method)
-        with suppress(KeyboardInterrupt):
-            write(root, renamed, ())
+    renamed = call(result, p1="Anna", p2="Bert")
+    with killed_at(at):
+        write(root, renamed, ())
     write(root, renamed, ())
     assert visible(root) == [
         "clusters.json",

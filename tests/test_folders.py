@@ -3,11 +3,11 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from killed import killed_at
 from PIL import Image
 from tables import NOTHING_SAID, make_table, people
 
@@ -578,30 +578,13 @@ def test_changed_people_alone_give_what_all_give(link: Link, pictures: list[Path
 
 @pytest.mark.parametrize("at", range(20))
 def test_write_of_changed_people_that_was_killed_is_finished_by_the_next(
-    at: int, pictures: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    at: int, pictures: list[Path], tmp_path: Path
 ) -> None:
     root, p = tmp_path / "out", pictures
     write_changed(root, result_of(p[:2], p[2:4], nobody=p[4:]))
     merged = result_of(p[:5], nobody=p[5:])
-    step = 0
-
-    def dying(method: str) -> None:
-        real = getattr(own_list.OwnList if method == "append" else Path, method)
-
-        def die(*arguments: object, **others: object) -> object:
-            nonlocal step
-            step += 1
-            if step > at:
-                raise KeyboardInterrupt
-            return real(*arguments, **others)
-
-        patch.setattr(own_list.OwnList if method == "append" else Path, method, die)
-
-    with monkeypatch.context() as patch:
-        for method in ("append", "replace", "unlink"):
-            dying(method)
-        with suppress(KeyboardInterrupt):
-            write_changed(root, merged, ["person-0001"])
+    with killed_at(at):
+        write_changed(root, merged, ["person-0001"])
     write_changed(root, merged, () if at else ["person-0001"])
     write_changed(tmp_path / "fresh", merged)
     assert snapshot(root) == snapshot(tmp_path / "fresh")

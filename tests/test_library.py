@@ -15,7 +15,7 @@ import click.testing
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from commands import PROGRAM
+from commands import PROGRAM, read_terminal
 from libraries import cluster_table
 from tables import make_table, people
 
@@ -147,13 +147,7 @@ def on_a_terminal(out: Path, answer: str, *options: object) -> tuple[int, str]:
     ) as process:
         os.close(terminal)
         os.write(leader, answer.encode())
-        shown = b""
-        try:
-            while some := os.read(leader, 4096):
-                shown += some
-        except OSError:  # Linux tells so that the other end is closed
-            pass
-    os.close(leader)
+        shown = read_terminal(leader)
     return process.returncode, shown.decode().replace("\r\n", "\n")
 
 

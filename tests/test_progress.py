@@ -141,7 +141,7 @@ sleep(1)
     assert seen_on_terminal([sys.executable, "-c", program]) == b"forgotten 0\r\n"
 
 
-@pytest.mark.parametrize(("verb", "size"), zip(["encode", "run"], SIZES, strict=True))
+@pytest.mark.parametrize(("verb", "size"), [*zip(["encode", "run"], SIZES, strict=True)])
 def test_verbs_show_how_far_they_are(verb: str, size: tuple[int, int], tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()
     for i in range(3):

@@ -37,7 +37,7 @@ if TYPE_CHECKING:  # NumPy and OpenCV are loaded when there is work to do
         PersonExplanation,
         Ruling,
     )
-    from facecluster.render.side_by_side import Tile
+    from facecluster.render.tile import Tile
     from facecluster.result import Result
     from facecluster.table import FaceTable
 
@@ -145,7 +145,7 @@ def _picture(
         FaceclusterError: there is no pair to draw.
     """
     from facecluster.render.explain_words import called
-    from facecluster.render.side_by_side import Tile
+    from facecluster.render.tile import Tile
 
     size = dict(zip(table.photos.path.tolist(), map(tuple, table.photos.size.tolist()), strict=True))
 

@@ -171,8 +171,9 @@ def _draw(
 ) -> Path | None:
     """Draw the groups, and say where the picture is; None where there is none, which is told."""
     from facecluster.library.layout import folder_of
-    from facecluster.render.contact_sheet import MOST, SheetFace, SheetGroup, contact_sheet
+    from facecluster.render.contact_sheet import MOST, SheetGroup, contact_sheet
     from facecluster.render.side_by_side import check_target, write_picture
+    from facecluster.render.tile import Tile
 
     if not groups:
         return None
@@ -184,7 +185,7 @@ def _draw(
             group.id,
             heading(group),
             tuple(
-                SheetFace(face.photo, face.box, size.get(face.photo, (0, 0)), spelling.face(face))
+                Tile(face.photo, face.box, size.get(face.photo, (0, 0)), (spelling.face(face),))
                 for face in group.faces
             ),
         )

@@ -14,8 +14,7 @@ from PIL import Image, ImageDraw
 
 from facecluster.errors import PhotoError
 from facecluster.render.letters import fitted
-from facecluster.render.tile import cut_from
-from facecluster.result import Box
+from facecluster.render.tile import Tile, cut_from
 
 PER_ROW = 8
 """Tiles in a row; a group has no more."""
@@ -36,29 +35,12 @@ _PAPER, _INK, _GREY = "white", "black", (128, 128, 128)
 
 
 @dataclass(frozen=True)
-class SheetFace:
-    """A face to show.
-
-    Attributes:
-        photo: path.
-        box: in the upright photo.
-        size: width, height of the upright photo at full size; 0, 0 where unknown.
-        caption: below it.
-    """
-
-    photo: str
-    box: Box
-    size: tuple[int, int]
-    caption: str
-
-
-@dataclass(frozen=True)
 class SheetGroup:
-    """Faces that belong together, the first `PER_ROW` of which are shown, and the two lines above them."""
+    """Faces that belong together: the first `PER_ROW` are shown, a line below each, and two lines above them."""
 
     heading: str
     note: str
-    faces: tuple[SheetFace, ...]
+    faces: tuple[Tile, ...]
 
 
 def contact_sheet(
@@ -100,7 +82,7 @@ def contact_sheet(
                 canvas.paste(Image.fromarray(tiles[face]), (x, top))
             else:
                 canvas.paste(_GREY, (x, top, x + TILE_PX, top + TILE_PX))
-            write(face.caption, _CAPTION, x, top + TILE_PX + 3, TILE_PX, middle=True)
+            write(face.caption[0], _CAPTION, x, top + TILE_PX + 3, TILE_PX, middle=True)
     return np.asarray(canvas), missing
 
 
@@ -116,22 +98,20 @@ def _flow(lengths: Sequence[int]) -> tuple[list[tuple[int, int]], int]:
     return places, row + bool(column)
 
 
-def _tiles(
-    faces: Sequence[SheetFace], jobs: int
-) -> tuple[dict[SheetFace, NDArray[np.uint8]], list[tuple[str, str]]]:
+def _tiles(faces: Sequence[Tile], jobs: int) -> tuple[dict[Tile, NDArray[np.uint8]], list[tuple[str, str]]]:
     """Cut out faces, each photo decoded once; and say which photos cannot be shown, and why."""
-    by_photo = defaultdict[str, list[SheetFace]](list)
+    by_photo = defaultdict[str, list[Tile]](list)
     for face in dict.fromkeys(faces):
         by_photo[face.photo].append(face)
 
-    def read(of_photo: list[SheetFace]) -> list[NDArray[np.uint8]] | str:
+    def read(of_photo: list[Tile]) -> list[NDArray[np.uint8]] | str:
         try:
             boxes = [face.box for face in of_photo]
             return cut_from(of_photo[0].photo, boxes, of_photo[0].size, TILE_PX)
         except PhotoError as error:
             return str(error)
 
-    tiles: dict[SheetFace, NDArray[np.uint8]] = {}
+    tiles: dict[Tile, NDArray[np.uint8]] = {}
     missing: list[tuple[str, str]] = []
     with ThreadPoolExecutor(jobs if jobs > 0 else os.cpu_count() or 1) as pool:
         for of_photo, found in zip(by_photo.values(), pool.map(read, by_photo.values()), strict=True):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +13,7 @@ from PIL import Image, ImageDraw, PngImagePlugin
 from facecluster.durable.whole_file import whole_file
 from facecluster.errors import OutputError, PhotoError, UsageError
 from facecluster.render.letters import Font, font, wrapped
-from facecluster.render.tile import cut_from
-from facecluster.result import Box
+from facecluster.render.tile import Tile, cut_from
 
 SIDE_PX = 320
 """Width and height of a tile; the box of the face takes 228 pixels of it."""
@@ -24,23 +22,6 @@ _GAP, _FONT, _LINE = 12, 14, 20
 _PAPER, _INK, _GREY = "white", "black", (96, 96, 96)
 _FORMATS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG"}
 _COMMENT = "made by facecluster explain"
-
-
-@dataclass(frozen=True)
-class Tile:
-    """A face to draw.
-
-    Attributes:
-        photo: path.
-        box: in the upright photo.
-        size: width, height of the upright photo at full size; 0, 0 where unknown.
-        caption: lines below it.
-    """
-
-    photo: str
-    box: Box
-    size: tuple[int, int]
-    caption: tuple[str, ...]
 
 
 def check_target(path: Path) -> None:

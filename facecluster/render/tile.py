@@ -1,9 +1,10 @@
-"""A square around a face, cut from its photo."""
+"""A face in a picture: a square around it, cut from its photo."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,23 @@ from facecluster.result import Box
 
 MARGIN = 1.4
 """Side of the square, in longer sides of the box: hair and chin are in it."""
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A face to draw.
+
+    Attributes:
+        photo: path.
+        box: in the upright photo.
+        size: width, height of the upright photo at full size; 0, 0 where unknown.
+        caption: lines below it, where it is drawn.
+    """
+
+    photo: str
+    box: Box
+    size: tuple[int, int]
+    caption: tuple[str, ...]
 
 
 def cut_from(
