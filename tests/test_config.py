@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 from commands import PROGRAM
 from tables import make_table, people
 
-from facecluster.cli import VERBS, config, main
+from facecluster.cli import VERBS, config_file, main
 from facecluster.formats import face_table
 
 SETTING = "facecluster.toml"
@@ -153,7 +153,7 @@ def test_every_verb_that_is_about_a_library_looks_for_its_file() -> None:
     for verb in VERBS:
         command = main.get_command(ctx, verb)
         assert command is not None
-        named = [one.name for one in command.params if one.name in config._LIBRARY]
+        named = [one.name for one in command.params if one.name in config_file.NAME_THE_LIBRARY]
         assert len(named) <= 1, verb
         without |= {verb} - {verb for _ in named}
     assert without == {"check", "models"}
@@ -234,11 +234,11 @@ def test_paths_are_relative_to_the_file(faces: Path, tmp_path: Path, monkeypatch
 def test_which_options_are_paths(verb: str, keys: set[str], tmp_path: Path) -> None:
     command = main.get_command(click.Context(main), verb)
     assert command is not None
-    options = config._options(command)
+    options = config_file._options(command)
     placed = {
         key
         for key, option in options.items()
-        if not option.is_flag and config._place(option, "x", tmp_path) != "x"
+        if not option.is_flag and config_file._place(option, "x", tmp_path) != "x"
     }
     assert placed - {"config"} == keys
 
