@@ -15,6 +15,7 @@ from facecluster.render.montage import (
     arrange,
     cover_of,
     is_made_of,
+    is_titled,
     looks_like,
     make_montage,
     read_tiles,
@@ -202,10 +203,12 @@ def test_name_is_in_the_heading_and_changes_nothing_below(tmp_path: Path) -> Non
     assert first.jpeg is not None
     for name in ("Anna Berg", "Anna von und zu " + "Berg" * 30, "Zo\u00eb", *map(str, range(40)), None):
         named = replace(person, name=name)
-        assert not is_made_of(last.key, named, pictures)
+        assert is_made_of(last.key, named, pictures)
+        assert not is_titled(last.key, named)
         assert last.jpeg is not None
         last = retitle(last.jpeg, last.key, named)
         assert is_made_of(last.key, named, pictures)
+        assert is_titled(last.key, named)
         if name == "Anna Berg":
             anna = last.jpeg
     assert last.key == first.key

@@ -245,7 +245,7 @@ def merge(library: Held, who: Sequence[str]) -> Corrected:
 
     Raises:
         UsageError: fewer than two people, or one of them twice.
-        FaceclusterError: there is no such person, or an earlier decision keeps them apart.
+        FaceclusterError: there is no such person.
     """
     _catch_up(library)
     if len(who) < 2:

@@ -233,7 +233,7 @@ def lay_out(
     result: Result, folder: ResultFolder, *, pictures: Mapping[str, Picture], link: Link, extent: Extent
 ) -> Layout:
     """Say what of a result goes where; see `write_result`."""
-    from facecluster.render.montage import is_made_of_faces, is_titled  # OpenCV is loaded where there is one
+    from facecluster.render.montage import is_made_of, is_titled  # OpenCV is loaded where there is one
 
     photos, evaded = plan_photos(result, folder, link, extent)
     remade: list[Person] = []
@@ -244,7 +244,7 @@ def lay_out(
             continue
         name = montage_of(person)
         key, there = folder.key(name), folder.has(name)
-        is_same = (person.id in extent.named and there) or is_made_of_faces(key, person, pictures)
+        is_same = (person.id in extent.named and there) or is_made_of(key, person, pictures)
         if not is_same and there:
             is_same = _is_all_gone(person)
         if not is_titled(key, person) or not is_same:

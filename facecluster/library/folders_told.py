@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from facecluster.library.layout import folder_name, person_in
 from facecluster.library.refer import called
-from facecluster.text import many, printable, some
+from facecluster.text import many, printable, some, typed
 
 if TYPE_CHECKING:  # NumPy is loaded when there is work to do
     from facecluster.result import Person, Result
@@ -31,7 +31,7 @@ def tell_of_followed(followed: Sequence[tuple[str, str]], result: Result, direct
         if now is not None and (directory / now).is_dir() and name != now and not name.endswith(".jpg"):
             _log.warning(
                 "%s: was renamed by hand, and is %s again; to name the person: facecluster name %s %s %s",
-                printable(f"{directory}/{name}"), printable(now), shlex.quote(str(directory)), own,
+                printable(f"{directory}/{name}"), printable(now), typed(directory), own,
                 shlex.quote(given) if given else "NAME",
             )  # fmt: skip
 
@@ -55,7 +55,7 @@ def tell_of_gone(gone: Sequence[str], without: Sequence[Person], directory: Path
             "%s not where %s (first: %s)%s. If %s moved, type: facecluster run NEW_FOLDER -o %s",
             many(len(gone), "photo is", "photos are"), "it was" if len(gone) == 1 else "they were",
             printable(gone[0]), f", so {so}" if so else "", "it was" if len(gone) == 1 else "they were",
-            shlex.quote(str(directory)),
+            typed(directory),
         )  # fmt: skip
     elif so:
         _log.warning("%s, as none of their photos can be read", so)
@@ -76,5 +76,5 @@ def tell_of_sheet(name: str, directory: Path) -> None:
     _log.warning(
         "%s: not written by facecluster, so it stays, and the sheet of everybody has no such page; move it away, then "
         "type: facecluster cluster %s -o %s",
-        printable(f"{directory}/{name}"), *2 * [shlex.quote(str(directory))],
+        printable(f"{directory}/{name}"), *2 * [typed(directory)],
     )  # fmt: skip

@@ -32,7 +32,7 @@ from facecluster.identity.decisions import (
 from facecluster.library.held import Held
 from facecluster.library.refer import Spelling, faces_of
 from facecluster.result import Person, Result, columns
-from facecluster.text import fold, many, printable
+from facecluster.text import fold, many, printable, some
 
 if TYPE_CHECKING:
     from facecluster.library.refer import Face
@@ -247,8 +247,7 @@ class _Told:
     def _of(self, spots: Spots) -> str:
         """Count faces, and name the first of their photos."""
         names = list(dict.fromkeys(text for spot in spots if (text := self._called(spot))))
-        rest = [f"{len(names) - _N_PHOTOS} more"] if len(names) > _N_PHOTOS else []
-        shown = ", ".join([*names[:_N_PHOTOS], *rest])
+        shown = some(names, _N_PHOTOS)
         return f"{many(len(spots), 'face')}{f' ({shown})' if shown else ''}"
 
     def _called(self, spot: Spot) -> str:

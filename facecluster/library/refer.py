@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from facecluster.errors import FaceclusterError
-from facecluster.text import fold, many, printable, typed
+from facecluster.text import fold, many, printable, some, typed
 
 if TYPE_CHECKING:  # NumPy is loaded when there is work to do
     from facecluster.library.strangers import Group
@@ -103,7 +103,9 @@ def find_person(result: Result, text: str, look: Look | None = None) -> Person:
     """
     found = _people(result, text)
     if len(found) > 1:
-        raise FaceclusterError(f"{printable(text)}: may be {_some([called(p) for p in found])}; give the id")
+        raise FaceclusterError(
+            f"{printable(text)}: may be {some([called(p) for p in found], _N_NEAR)}; give the id"
+        )
     if found:
         return found[0]
     face = None if look is None else _face(result, text, None, look)
@@ -161,7 +163,7 @@ def _near(result: Result, text: str) -> str:
             p for p in result.people if (own := _NUMBER.fullmatch(p.id)) and int(own[1]) == int(written[1])
         ]
         if same:
-            return f"perhaps {_some([called(person) for person in same])}"
+            return f"perhaps {some([called(person) for person in same], _N_NEAR)}"
     known = {fold(text): called(p) for p in result.people for text in (p.id, p.name) if text}
     near = dict.fromkeys(known[like] for like in get_close_matches(fold(text), known, n=_N_NEAR))
     word = plain(fold(text))
@@ -169,8 +171,8 @@ def _near(result: Result, text: str) -> str:
         called(p) for p in result.people if p.name is not None and word in plain(fold(p.name)).split()
     )
     if near:
-        return f"perhaps {_some(list(near))}"
-    return f"there are {_some([called(person) for person in result.people])}"
+        return f"perhaps {some(list(near), _N_NEAR)}"
+    return f"there are {some([called(person) for person in result.people], _N_NEAR)}"
 
 
 # ------------------------------------------------------------------------------------------------------ faces
@@ -320,7 +322,7 @@ def _face(result: Result, text: str, person: Person | None, look: Look) -> Face 
         if not of_photo and (people := _people(result, path)):
             if len(people) > 1:
                 raise FaceclusterError(
-                    f"{printable(path)}: may be {_some([called(p) for p in people])}; give the id"
+                    f"{printable(path)}: may be {some([called(p) for p in people], _N_NEAR)}; give the id"
                 )
             return _on_montage(people[0], text, number)
     if of_photo:
@@ -328,7 +330,7 @@ def _face(result: Result, text: str, person: Person | None, look: Look) -> Face 
     starting = {face.id: face for face in faces if len(text) >= SHORTEST and face.id.startswith(text)}
     if len(starting) > 1:
         raise FaceclusterError(
-            f"{text}: {len(starting)} faces begin so: {_some(list(starting))}; give more of it"
+            f"{text}: {len(starting)} faces begin so: {some(list(starting), _N_NEAR)}; give more of it"
         )
     if not starting and os.path.isfile(path):
         why = _no_face(path, look)
@@ -575,8 +577,3 @@ def _short(path: str, others: Sequence[str]) -> str:
         if not any(other.endswith(os.sep + end) for other in others):
             return f".{os.sep}{end}" if end.startswith("-") else end
     return path
-
-
-def _some(texts: list[str]) -> str:
-    rest = [f"{len(texts) - _N_NEAR} more"] if len(texts) > _N_NEAR else []
-    return ", ".join([*texts[:_N_NEAR], *rest])

@@ -83,7 +83,7 @@ class Montage:
 
     Attributes:
         jpeg: the bytes of the file; None where none of the photos can be read (any more).
-        key: tells what it was made of, see `is_made_of`.
+        key: tells what it was made of, see `is_made_of` and `is_titled`.
         cover: its first tile, (`TILE_PX`, `TILE_PX`, 3) uint8; None: there is none.
     """
 
@@ -176,22 +176,14 @@ def looks_like(montage: bytes, other: bytes) -> bool:
     return bool(np.abs(blocks).max() < _SAME_GREY)
 
 
-def is_made_of(key: str, person: Person, pictures: Mapping[str, Picture]) -> bool:
-    """Say whether what `make_montage` gave a key to need not be made again. No photo is opened.
-
-    It is made again where the faces or their photos are others, see `is_made_of_faces`, or the name is.
-    """
-    return is_titled(key, person) and is_made_of_faces(key, person, pictures)
-
-
 def is_titled(key: str, person: Person) -> bool:
     """Say whether the heading of a montage has the person's present name."""
     made = _KEY.fullmatch(key)
     return made is not None and key == _with_name(made, person)
 
 
-def is_made_of_faces(key: str, person: Person, pictures: Mapping[str, Picture]) -> bool:
-    """Say whether nothing but the heading of a montage may be another. No photo is opened.
+def is_made_of(key: str, person: Person, pictures: Mapping[str, Picture]) -> bool:
+    """Say whether the tiles of a montage are as they would be made again, by its key. No photo is opened.
 
     The tiles are others where the person's id or number of faces is another, or of a face that was tried its box or its
     photo's path, picture, or permissions as a file. Where fewer of the photos are there than then, as a drive is away,
@@ -208,8 +200,11 @@ def is_made_of_faces(key: str, person: Person, pictures: Mapping[str, Picture]) 
 
 def _with_name(made: re.Match[str], person: Person) -> str:
     """The key of a montage that has another heading."""
-    name = hashlib.sha256((person.name or "").encode("utf-8", "surrogatepass")).hexdigest()[:8]
-    return f"{made.string[: made.start('name')]}{name}"
+    return made.string[: made.start("name")] + _name_digest(person)
+
+
+def _name_digest(person: Person) -> str:
+    return hashlib.sha256((person.name or "").encode("utf-8", "surrogatepass")).hexdigest()[:8]
 
 
 def read_tiles(person: Person, pictures: Mapping[str, Picture], n_tiles: int) -> dict[int, NDArray[np.uint8]]:
@@ -285,8 +280,8 @@ def _key(person: Person, pictures: Mapping[str, Picture], n_tried: int, states: 
         files.update(f"{states[face.photo]}\0".encode())
         if states[face.photo]:
             there.add(face.photo)
-    name = hashlib.sha256((person.name or "").encode("utf-8", "surrogatepass")).hexdigest()[:8]
-    return f"{n_tried}:{faces.hexdigest()[:32]}:{len(there)}:{files.hexdigest()[:32]}:{name}"
+    parts = n_tried, faces.hexdigest()[:32], len(there), files.hexdigest()[:32], _name_digest(person)
+    return ":".join(map(str, parts))
 
 
 def _state(photo: str, coded: str) -> str:
