@@ -72,6 +72,7 @@ def test_what_no_font_has_is_left_out() -> None:
     line, _ = letters.fitted("\U0010fffe Ann \U0010fffd", 16, 1000)
     assert line == "Ann"
     assert letters.drawable("\U0010fffe\U0010fffd") == ""
+    assert letters.drawable("Zo\u00eb \U0010fffe\u200d\U0010fffd\ufe0f M\u00fcller") == "Zo\u00eb M\u00fcller"
     assert letters.drawable("person-0001 (\U0010fffe Foxy)") == "person-0001 (Foxy)"
 
 

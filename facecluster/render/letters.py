@@ -17,6 +17,8 @@ from typing import TypeAlias
 
 from PIL import ImageFont
 
+from facecluster.text import JOINERS, SELECTORS
+
 Font: TypeAlias = "ImageFont.FreeTypeFont | ImageFont.ImageFont"
 
 _KNOWN = (
@@ -49,6 +51,8 @@ def drawable(text: str) -> str:
         return text
     kept = []
     for letter in text:
+        if letter in JOINERS + SELECTORS:  # of an emoji that goes, mostly
+            continue
         bare = letter if _has(file, letter) else unicodedata.normalize("NFKD", letter)[0]
         if _has(file, bare):
             kept.append(bare)
