@@ -52,7 +52,7 @@ def pasted(portrait, box, background, *, width, long_side, roll, rng):
     """Paste a portrait, turned by `roll` degrees, into a blurred photo.
 
     Returns:
-        The photo, the (1, 4) box of the face in it, and the box of all that was pasted.
+        The photo, and the (1, 4) box of the face in it.
     """
     photo, _ = enlarged(background, long_side)
     photo = cv2.GaussianBlur(photo, None, long_side / 400)
@@ -72,9 +72,7 @@ def pasted(portrait, box, background, *, width, long_side, roll, rng):
     turned = cv2.warpAffine(portrait, matrix, (across, height), flags=cv2.INTER_CUBIC)
     photo = (photo * (1 - mask) + turned * mask).astype(np.uint8)
     half = (box[2:] - box[:2]) * scale / 2
-    down, side = np.nonzero(mask[..., 0] > 0.5)
-    whole = np.array([side.min(), down.min(), side.max(), down.max()])
-    return photo, np.concatenate([at - half, at + half])[None], whole
+    return photo, np.concatenate([at - half, at + half])[None]
 
 
 def inside(boxes, box):
@@ -101,21 +99,24 @@ def tell_enlarged(name, pictures):
         on_face = others & inside(found.box, true[0])
         missed, count = missed + (not seen), count + 1
         on_it, aside = on_it + on_face.any(), aside + (others & ~on_face).any()
-    print(f"{name}: {count} photos, {missed} missed, {on_it} with a find on the face, {aside} elsewhere", flush=True)
+    print(
+        f"{name}: {count} photos, {missed} missed, {on_it} with a find on the face, {aside} elsewhere",
+        flush=True,
+    )
 
 
 def tell_pasted(files, backgrounds):
     rng = np.random.default_rng(0)
     portraits = [pixels for pixels in (read("genki4k_odd", file) for file in files)]
     portraits = [(pixels, box) for pixels in portraits if (box := only_face(pixels)) is not None]
-    print("pasted portraits: missed, photos with a find too many on the portrait")
+    print("pasted portraits: missed, photos with a find too many on the face")
     for width, long_side in SIZES:
         cells = []
         for roll in ROLLS:
             missed = extra = 0
             for row, (portrait, box) in enumerate(portraits):
                 sign = 1 if row % 2 else -1
-                photo, true, whole = pasted(
+                photo, true = pasted(
                     portrait,
                     box,
                     backgrounds[row % len(backgrounds)],
@@ -126,7 +127,7 @@ def tell_pasted(files, backgrounds):
                 )
                 found = detect.find_faces(photo)
                 seen, others = subject(found, true)
-                missed, extra = missed + (not seen), extra + (others & inside(found.box, whole)).any()
+                missed, extra = missed + (not seen), extra + (others & inside(found.box, true[0])).any()
             cells.append(f"{roll:2} degrees {missed:3} {extra:3}")
         print(f"  {width} pixels of {long_side}, {len(portraits)} photos: {'   '.join(cells)}", flush=True)
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from facecluster.vision import models
+from facecluster.vision import closer, models
 from facecluster.vision.crops import Pixels, averaged
 from facecluster.vision.dlib_weights import MEAN_RGB, MMOD_WINDOW, mmod
 
@@ -42,14 +42,29 @@ One look at 640, its training size, has recall 0.925 and precision 0.932 on `wid
 sizes and their pairs were tried on the fit half (`benchmarks/detectors.py`).
 """
 
+YUNET_SMALL_SIDE = 256
+"""Long side of a look that finds no face by itself, and tells where to look closer: a face of 700 of 1,024 pixels has
+a score of 0.92 there, and none in the first two looks."""
+
 YUNET_SHARE = 0.4
 """Long side of a third look, over the picture's: a face of 76 px in 12 megapixels (4000 wide) is 30 px there."""
+
+YUNET_THIRD_PX = 32
+"""Largest face of the third look, in pixels of the larger of the first two.
+
+They judge larger ones better: a face of 1,000 pixels has two more on it there. In 12-megapixel canvases of the fit half
+the third look adds 22 faces up to this size and 2 above it (`benchmarks/detectors.py`).
+"""
 
 YUNET_SCORE = 0.61
 """Lowest average score of a face in the first two looks (`benchmarks/detectors.py`)."""
 
 YUNET_SCORE_LARGE = 0.65
 """Lowest score in the third look, where false finds score higher (`benchmarks/detectors.py`)."""
+
+YUNET_CLOSER_SHARE, YUNET_CLOSER_SCORE, YUNET_CLOSER_FACES = 0.08, 0.3, 3
+"""What is looked at closer, see `vision.closer`: faces of this long side over the picture's and more that no look is
+sure of and one gives this score, the best so many."""
 
 _YUNET_UNSEEN = 0.25
 """Score that stands for a look that does not see a face; lower ones are not kept."""
@@ -181,22 +196,70 @@ def _scaled(coordinates: Array, factor: Array) -> Array:
 
 
 def _yunet(pixels: Pixels, largest_side: int) -> Detections:
-    """Look at the picture at `YUNET_SIDES` and, where `largest_side` is well above them, at that size too."""
-    sides = sorted({min(side, largest_side) for side in (*YUNET_SIDES, largest_side)}, reverse=True)
-    has_third = largest_side > 1.25 * YUNET_SIDES[-1]
-    if not has_third:
-        sides = sides[-len(YUNET_SIDES) :]
+    """Look at the picture at `YUNET_SIDES`, where `largest_side` is well above them at that size too; then closer."""
+    first = sorted({min(side, largest_side) for side in YUNET_SIDES}, reverse=True)
+    third = [largest_side] * (largest_side > 1.25 * YUNET_SIDES[-1])
+    small = [YUNET_SMALL_SIDE] * (first[-1] > 1.25 * YUNET_SMALL_SIDE)
     factor = np.ones(2, np.float32)
-    looks: list[Detections] = []
-    for side in sides:  # each is made from the one before, which is much smaller than the picture
+    looks: dict[int, Detections] = {}
+    kept = pixels, factor
+    for side in (
+        *third,
+        *first,
+        *small,
+    ):  # each is made from the one before, which is much smaller than the picture
         pixels, step = _reduced(pixels, side)
         factor = factor * step
-        is_third = has_third and not looks
-        looks.append(_yunet_look(pixels, factor, YUNET_SCORE_LARGE if is_third else _YUNET_UNSEEN))
-    found = _agreed(looks[has_third:])
-    found = found.rows(np.flatnonzero(found.score > YUNET_SCORE))
-    found = _joined([found, *looks[:has_third]])
-    return found.rows(suppress(found.box, found.score, _YUNET_IOU))
+        if side == first[0]:
+            kept = pixels, factor
+        looks[side] = _yunet_look(pixels, factor, YUNET_SCORE_LARGE if side in third else _YUNET_UNSEEN)
+    agreed = _agreed([looks[side] for side in first])
+    sure = agreed.rows(np.flatnonzero(agreed.score > YUNET_SCORE))
+    for side in third:
+        size = (looks[side].box[:, 2:] - looks[side].box[:, :2]) * kept[1]
+        sure = _joined(
+            [sure, looks[side].rows(np.flatnonzero(size.max(axis=1, initial=0) <= YUNET_THIRD_PX))]
+        )
+    sure = sure.rows(suppress(sure.box, sure.score, _YUNET_IOU))
+    return _with_closer_looks(*kept, sure, _joined([looks[side] for side in (*first, *small)]))
+
+
+def _with_closer_looks(reduced: Pixels, factor: Array, sure: Detections, seen: Detections) -> Detections:
+    """Add the faces of which only a closer look is sure: see `YUNET_CLOSER_SHARE`."""
+    size = ((seen.box[:, 2:] - seen.box[:, :2]) * factor).max(axis=1, initial=0)
+    is_large = size >= YUNET_CLOSER_SHARE * max(reduced.shape[:2])
+    doubtful = seen.rows(np.flatnonzero(is_large & (seen.score >= YUNET_CLOSER_SCORE)))
+    doubtful = doubtful.rows(suppress(doubtful.box, doubtful.score, _YUNET_IOU))
+    doubtful = doubtful.rows(_apart(doubtful, sure)[:YUNET_CLOSER_FACES])
+    found: list[Detections] = []
+    for row in range(len(doubtful)):
+        box, score, landmarks = closer.look(
+            reduced,
+            doubtful.box[row] * np.tile(factor, 2),
+            doubtful.landmarks[row] * factor,
+            lambda crop: _yunet_tile(crop, _YUNET_UNSEEN),
+        )
+        if score >= closer.SURE_SCORE:
+            box, landmarks = _scaled(box, np.tile(factor, 2)), _scaled(landmarks, factor)
+            found.append(Detections(box[np.newaxis], np.array([score], np.float32), landmarks[np.newaxis]))
+    for face in sorted(found, key=lambda face: -float(face.score[0])):
+        sure = _joined([sure, face.rows(_apart(face, sure))])
+    return sure.rows(np.argsort(-sure.score, kind="stable"))
+
+
+def _apart(some: Detections, others: Detections) -> NDArray[np.intp]:
+    """Return the rows of faces that touch none of the others: no middle of one lies in the other."""
+    middles = [(faces.box[:, :2] + faces.box[:, 2:]) / 2 for faces in (some, others)]
+    touch = _holds(others.box, middles[0]).T | _holds(some.box, middles[1])
+    return np.flatnonzero(~touch.any(axis=1))
+
+
+def _holds(box: Array, point: Array) -> NDArray[np.bool_]:
+    """Say, (n, m), which of n boxes hold which of m points."""
+    result: NDArray[np.bool_] = ((box[:, np.newaxis, :2] <= point) & (point <= box[:, np.newaxis, 2:])).all(
+        axis=2
+    )
+    return result
 
 
 def _agreed(looks: list[Detections]) -> Detections:
@@ -247,7 +310,8 @@ def _yunet_tile(pixels: Pixels, threshold: float) -> Detections:
     height, width = pixels.shape[:2]
     rows, cols = -(-height // 32) * 32, -(-width // 32) * 32
     blob = np.zeros((1, 3, rows, cols), np.float32)
-    blob[0, :, :height, :width] = pixels.transpose(2, 0, 1)[::-1]
+    for plane, channel in enumerate((2, 1, 0)):  # one by one takes half the time
+        blob[0, plane, :height, :width] = pixels[:, :, channel]
     session = _yunet_network()
     names = [output.name for output in session.get_outputs()]
     maps = {name: value[0] for name, value in zip(names, session.run(None, {"input": blob}), strict=True)}
