@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from facecluster.vision import crops
+from facecluster.vision import crops, mesh
 
 if TYPE_CHECKING:
     from facecluster.vision.detect import Detections
@@ -30,8 +30,12 @@ these 28 (`benchmarks/subjects.py`, fit half).
 CROP_SIZE, CROP_PER_BOX = 160, 2.0
 """Side of the crop in pixels, and over the longer side of the box: the face is 80 pixels in it."""
 
-SURE_SCORE = 0.82
-"""Lowest score of a face in its crop: of 40 false ones of `wider_dev` none has 0.80, with three turns and with five."""
+SURE_SCORE, SURE_PRESENCE = 0.8, 0.65
+"""Lowest score of a face in its crop, and lowest `presence` of the mesh fitted to it, which tells a hand from a face.
+
+Of doubtful faces of the fit half that are none, the highest score is 0.81 and the highest presence 0.55; of 40 that are,
+38 have 0.80 and 0.74 or more (`benchmarks/subjects.py`).
+"""
 
 _NEAR, _SMALLEST, _LARGEST = 0.35, 0.5, 1.6
 """What counts in a crop: how far its middle lies off, and its size, over the size of the face looked for."""
@@ -39,7 +43,7 @@ _NEAR, _SMALLEST, _LARGEST = 0.35, 0.5, 1.6
 
 def look(
     pixels: crops.Pixels, box: Array, landmarks: Array, see: Callable[[crops.Pixels], Detections]
-) -> tuple[Array, float, Array]:
+) -> tuple[Array, float, Array] | None:
     """Look for one face at a place of a picture, turned several ways.
 
     Args:
@@ -49,7 +53,7 @@ def look(
         see: the detector, for a crop.
 
     Returns:
-        Box (4,), score and landmarks (5, 2) of the surest face there; those given and 0 where none is seen. The box
+        Box (4,), score and landmarks (5, 2) of the surest face there, None where there is none to be sure of. The box
         bounds the ellipse in the box of the upright face.
     """
     centre = (box[:2] + box[2:]) / 2
@@ -69,7 +73,10 @@ def look(
                 float(scores[row]),
                 ((seen.landmarks[row] - matrix[:, 2]) @ back.T).astype(np.float32),
             )
-    return best
+    if best[1] < SURE_SCORE:
+        return None
+    fitted = mesh.fit_meshes(pixels, best[0][np.newaxis], best[2][np.newaxis])
+    return best if fitted.presence[0] >= SURE_PRESENCE else None
 
 
 def _in_the_middle(box: Array) -> NDArray[np.bool_]:
@@ -83,7 +90,7 @@ def _in_the_middle(box: Array) -> NDArray[np.bool_]:
     return result
 
 
-def _turned(box: Array, matrix: NDArray[np.float64], back: NDArray[np.float64]) -> Array:
+def _turned(box: Array, matrix: NDArray[np.floating], back: NDArray[np.floating]) -> Array:
     """Bring a box of a crop back to the picture: the bounds of the ellipse in it."""
     centre = back @ ((box[:2] + box[2:]) / 2 - matrix[:, 2])
     half = np.hypot(*(back * ((box[2:] - box[:2]) / 2)).T)

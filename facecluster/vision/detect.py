@@ -215,43 +215,57 @@ def _yunet(pixels: Pixels, largest_side: int) -> Detections:
         looks[side] = _yunet_look(pixels, factor, YUNET_SCORE_LARGE if side in third else _YUNET_UNSEEN)
     agreed = _agreed([looks[side] for side in first])
     sure = agreed.rows(np.flatnonzero(agreed.score > YUNET_SCORE))
-    for side in third:
-        size = (looks[side].box[:, 2:] - looks[side].box[:, :2]) * kept[1]
-        sure = _joined(
-            [sure, looks[side].rows(np.flatnonzero(size.max(axis=1, initial=0) <= YUNET_THIRD_PX))]
+    seen = _joined([looks[side] for side in (*first, *small)])
+    doubtful = seen.rows(
+        np.flatnonzero(
+            (_sizes(seen, kept[1]) >= YUNET_CLOSER_SHARE * max(kept[0].shape[:2]))
+            & (seen.score >= YUNET_CLOSER_SCORE)
         )
+    )
+    for side in third:
+        is_small = _sizes(looks[side], kept[1]) <= YUNET_THIRD_PX
+        sure = _joined([sure, looks[side].rows(np.flatnonzero(is_small))])
+        doubtful = _joined([doubtful, looks[side].rows(np.flatnonzero(~is_small))])
     sure = sure.rows(suppress(sure.box, sure.score, _YUNET_IOU))
-    return _with_closer_looks(*kept, sure, _joined([looks[side] for side in (*first, *small)]))
+    return _with_closer_looks(*kept, sure, doubtful)
 
 
-def _with_closer_looks(reduced: Pixels, factor: Array, sure: Detections, seen: Detections) -> Detections:
-    """Add the faces of which only a closer look is sure: see `YUNET_CLOSER_SHARE`."""
-    size = ((seen.box[:, 2:] - seen.box[:, :2]) * factor).max(axis=1, initial=0)
-    is_large = size >= YUNET_CLOSER_SHARE * max(reduced.shape[:2])
-    doubtful = seen.rows(np.flatnonzero(is_large & (seen.score >= YUNET_CLOSER_SCORE)))
+def _sizes(faces: Detections, factor: Array) -> Array:
+    """Return the longer sides of boxes in a reduced picture."""
+    sizes: Array = ((faces.box[:, 2:] - faces.box[:, :2]) * factor).max(axis=1, initial=0)
+    return sizes
+
+
+def _with_closer_looks(reduced: Pixels, factor: Array, sure: Detections, doubtful: Detections) -> Detections:
+    """Add those of the doubtful faces of which a closer look is sure: see `YUNET_CLOSER_SHARE`."""
     doubtful = doubtful.rows(suppress(doubtful.box, doubtful.score, _YUNET_IOU))
     doubtful = doubtful.rows(_apart(doubtful, sure)[:YUNET_CLOSER_FACES])
     found: list[Detections] = []
     for row in range(len(doubtful)):
-        box, score, landmarks = closer.look(
+        face = closer.look(
             reduced,
             doubtful.box[row] * np.tile(factor, 2),
             doubtful.landmarks[row] * factor,
             lambda crop: _yunet_tile(crop, _YUNET_UNSEEN),
         )
-        if score >= closer.SURE_SCORE:
+        if face is not None:
+            box, score, landmarks = face
             box, landmarks = _scaled(box, np.tile(factor, 2)), _scaled(landmarks, factor)
             found.append(Detections(box[np.newaxis], np.array([score], np.float32), landmarks[np.newaxis]))
-    for face in sorted(found, key=lambda face: -float(face.score[0])):
-        sure = _joined([sure, face.rows(_apart(face, sure))])
+    for one in sorted(found, key=lambda one: -float(one.score[0])):
+        sure = _joined([sure, one.rows(_apart(one, sure))])
     return sure.rows(np.argsort(-sure.score, kind="stable"))
 
 
 def _apart(some: Detections, others: Detections) -> NDArray[np.intp]:
     """Return the rows of faces that touch none of the others: no middle of one lies in the other."""
-    middles = [(faces.box[:, :2] + faces.box[:, 2:]) / 2 for faces in (some, others)]
-    touch = _holds(others.box, middles[0]).T | _holds(some.box, middles[1])
+    touch = _holds(others.box, _middles(some)).T | _holds(some.box, _middles(others))
     return np.flatnonzero(~touch.any(axis=1))
+
+
+def _middles(faces: Detections) -> Array:
+    """Return the (n, 2) middles of boxes."""
+    return np.asarray((faces.box[:, :2] + faces.box[:, 2:]) / 2, np.float32)
 
 
 def _holds(box: Array, point: Array) -> NDArray[np.bool_]:
