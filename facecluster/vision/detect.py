@@ -49,11 +49,12 @@ a score of 0.92 there, and none in the first two looks."""
 YUNET_SHARE = 0.4
 """Long side of a third look, over the picture's: a face of 76 px in 12 megapixels (4000 wide) is 30 px there."""
 
-YUNET_THIRD_PX = 32
-"""Largest face of the third look, in pixels of the larger of the first two.
+YUNET_THIRD_PX, YUNET_THIRD_LARGE_SCORE = 32, 0.83
+"""Largest usual face of the third look, in pixels of the larger of the first two; lowest score of one that is larger.
 
-They judge larger ones better: a face of 1,000 pixels has two more on it there. In 12-megapixel canvases of the fit half
-the third look adds 22 faces up to this size and 2 above it (`benchmarks/detectors.py`).
+A face of 1,000 pixels has another two on it in the third look, of scores up to 0.82, which no other look sees; what lies
+on a face of which another look is sure does not count at all. In 12-megapixel canvases of the fit half the third look
+adds 22 faces up to this size and 4 above it (`benchmarks/subjects.py`, `benchmarks/detectors.py`).
 """
 
 YUNET_SCORE = 0.61
@@ -63,8 +64,11 @@ YUNET_SCORE_LARGE = 0.65
 """Lowest score in the third look, where false finds score higher (`benchmarks/detectors.py`)."""
 
 YUNET_CLOSER_SHARE, YUNET_CLOSER_SCORE, YUNET_CLOSER_FACES = 0.08, 0.3, 3
-"""What is looked at closer, see `vision.closer`: faces of this long side over the picture's and more that no look is
-sure of and one gives this score, the best so many."""
+"""What is looked at closer, see `vision.closer`: faces of at least this share of the picture's long side of which the
+first looks are not sure, and to which a look gives at least this score; the best so many.
+
+So it is done at every third photo of `wider_dev`, and the time of `encode` grows by 4 %, half of it for the small look.
+"""
 
 _YUNET_UNSEEN = 0.25
 """Score that stands for a look that does not see a face; lower ones are not kept."""
@@ -202,7 +206,6 @@ def _yunet(pixels: Pixels, largest_side: int) -> Detections:
     small = [YUNET_SMALL_SIDE] * (first[-1] > 1.25 * YUNET_SMALL_SIDE)
     factor = np.ones(2, np.float32)
     looks: dict[int, Detections] = {}
-    kept = pixels, factor
     for side in (
         *third,
         *first,
@@ -211,69 +214,64 @@ def _yunet(pixels: Pixels, largest_side: int) -> Detections:
         pixels, step = _reduced(pixels, side)
         factor = factor * step
         if side == first[0]:
-            kept = pixels, factor
+            reduced, reduction = pixels, factor
         looks[side] = _yunet_look(pixels, factor, YUNET_SCORE_LARGE if side in third else _YUNET_UNSEEN)
     agreed = _agreed([looks[side] for side in first])
-    sure = agreed.rows(np.flatnonzero(agreed.score > YUNET_SCORE))
+    sure = _where(agreed, agreed.score > YUNET_SCORE)
     seen = _joined([looks[side] for side in (*first, *small)])
-    doubtful = seen.rows(
-        np.flatnonzero(
-            (_sizes(seen, kept[1]) >= YUNET_CLOSER_SHARE * max(kept[0].shape[:2]))
-            & (seen.score >= YUNET_CLOSER_SCORE)
-        )
-    )
+    is_large = _sizes(seen, reduction) >= YUNET_CLOSER_SHARE * max(reduced.shape[:2])
+    doubtful = _where(seen, is_large & (seen.score >= YUNET_CLOSER_SCORE))
     for side in third:
-        is_small = _sizes(looks[side], kept[1]) <= YUNET_THIRD_PX
-        sure = _joined([sure, looks[side].rows(np.flatnonzero(is_small))])
-        doubtful = _joined([doubtful, looks[side].rows(np.flatnonzero(~is_small))])
+        is_small = _sizes(looks[side], reduction) <= YUNET_THIRD_PX
+        large = _apart(_where(looks[side], ~is_small), sure)
+        is_sure = large.score >= YUNET_THIRD_LARGE_SCORE
+        sure = _joined([sure, _where(looks[side], is_small), _where(large, is_sure)])
+        doubtful = _joined([doubtful, _where(large, ~is_sure)])
     sure = sure.rows(suppress(sure.box, sure.score, _YUNET_IOU))
-    return _with_closer_looks(*kept, sure, doubtful)
-
-
-def _sizes(faces: Detections, factor: Array) -> Array:
-    """Return the longer sides of boxes in a reduced picture."""
-    sizes: Array = ((faces.box[:, 2:] - faces.box[:, :2]) * factor).max(axis=1, initial=0)
-    return sizes
-
-
-def _with_closer_looks(reduced: Pixels, factor: Array, sure: Detections, doubtful: Detections) -> Detections:
-    """Add those of the doubtful faces of which a closer look is sure: see `YUNET_CLOSER_SHARE`."""
     doubtful = doubtful.rows(suppress(doubtful.box, doubtful.score, _YUNET_IOU))
-    doubtful = doubtful.rows(_apart(doubtful, sure)[:YUNET_CLOSER_FACES])
-    found: list[Detections] = []
-    for row in range(len(doubtful)):
-        face = closer.look(
-            reduced,
-            doubtful.box[row] * np.tile(factor, 2),
-            doubtful.landmarks[row] * factor,
-            lambda crop: _yunet_tile(crop, _YUNET_UNSEEN),
-        )
-        if face is not None:
-            box, score, landmarks = face
-            box, landmarks = _scaled(box, np.tile(factor, 2)), _scaled(landmarks, factor)
-            found.append(Detections(box[np.newaxis], np.array([score], np.float32), landmarks[np.newaxis]))
-    for one in sorted(found, key=lambda one: -float(one.score[0])):
-        sure = _joined([sure, one.rows(_apart(one, sure))])
+    for face in _closer(reduced, reduction, _apart(doubtful, sure)):
+        sure = _joined([sure, _apart(face, sure)])
     return sure.rows(np.argsort(-sure.score, kind="stable"))
 
 
-def _apart(some: Detections, others: Detections) -> NDArray[np.intp]:
-    """Return the rows of faces that touch none of the others: no middle of one lies in the other."""
-    touch = _holds(others.box, _middles(some)).T | _holds(some.box, _middles(others))
-    return np.flatnonzero(~touch.any(axis=1))
+def _closer(reduced: Pixels, reduction: Array, doubtful: Detections) -> list[Detections]:
+    """Look closer at the best of some faces; return each that there is to be sure of, best first."""
+    found: list[Detections] = []
+    for box, landmarks in zip(doubtful.box[:YUNET_CLOSER_FACES], doubtful.landmarks, strict=False):
+        face = closer.look(
+            reduced,
+            box * np.tile(reduction, 2),
+            landmarks * reduction,
+            lambda crop: _yunet_tile(crop, _YUNET_UNSEEN),
+        )
+        if face is not None:
+            place, score, points = (np.array([value], np.float32) for value in face)
+            found.append(Detections(_scaled(place, np.tile(reduction, 2)), score, _scaled(points, reduction)))
+    return sorted(found, key=lambda face: -float(face.score[0]))
 
 
-def _middles(faces: Detections) -> Array:
-    """Return the (n, 2) middles of boxes."""
-    return np.asarray((faces.box[:, :2] + faces.box[:, 2:]) / 2, np.float32)
+def _where(faces: Detections, condition: NDArray[np.bool_]) -> Detections:
+    """Choose the rows for which a condition holds."""
+    return faces.rows(np.flatnonzero(condition))
 
 
-def _holds(box: Array, point: Array) -> NDArray[np.bool_]:
-    """Say, (n, m), which of n boxes hold which of m points."""
-    result: NDArray[np.bool_] = ((box[:, np.newaxis, :2] <= point) & (point <= box[:, np.newaxis, 2:])).all(
-        axis=2
-    )
-    return result
+def _sizes(faces: Detections, reduction: Array) -> Array:
+    """Return the longer side of each box in a reduced picture."""
+    sizes: Array = ((faces.box[:, 2:] - faces.box[:, :2]) * reduction).max(axis=1, initial=0)
+    return sizes
+
+
+def _apart(some: Detections, others: Detections) -> Detections:
+    """Choose those of some faces that are no part of others, nor the others of them: no box has a middle in it."""
+    touch = _holds(others.box, some.box).T | _holds(some.box, others.box)
+    return _where(some, ~touch.any(axis=1))
+
+
+def _holds(box: Array, other: Array) -> NDArray[np.bool_]:
+    """Say, (n, m), which of n boxes hold the middle of which of m others."""
+    middle = (other[:, :2] + other[:, 2:]) / 2
+    inside = np.concatenate([box[:, np.newaxis, :2] <= middle, middle <= box[:, np.newaxis, 2:]], axis=2)
+    return np.asarray(inside.all(axis=2))
 
 
 def _agreed(looks: list[Detections]) -> Detections:
