@@ -8,15 +8,11 @@ is not.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from facecluster.vision import crops, mesh
-
-if TYPE_CHECKING:
-    from facecluster.vision.detect import Detections
 
 Array = NDArray[np.float32]
 
@@ -45,7 +41,10 @@ _NEAR, _SMALLEST, _LARGEST = 0.35, 0.5, 1.6
 
 
 def look(
-    pixels: crops.Pixels, box: Array, landmarks: Array, see: Callable[[crops.Pixels], Detections]
+    pixels: crops.Pixels,
+    box: Array,
+    landmarks: Array,
+    see: Callable[[crops.Pixels], tuple[Array, Array, Array]],
 ) -> tuple[Array, float, Array] | None:
     """Look for one face at a place of a picture, turned several ways.
 
@@ -53,7 +52,7 @@ def look(
         pixels: (h, w, 3) uint8 RGB.
         box: (4,) left, top, right, bottom of the place in pixels.
         landmarks: (5, 2) as in `table.Faces`, whose eyes tell how the crop is turned first.
-        see: the detector, for a crop.
+        see: the detector: pixels to (n, 4) boxes, (n,) scores and (n, 5, 2) landmarks.
 
     Returns:
         Box (4,), score and landmarks (5, 2) of the surest face there, None where there is none to be sure of. The box
@@ -66,16 +65,13 @@ def look(
     best = box, 0.0, landmarks
     for turn in TURNS_DEG:
         matrix = crops.square(centre, side, roll + turn, CROP_SIZE)
-        seen = see(crops.cut(pixels, matrix, CROP_SIZE))
-        scores = np.where(_in_the_middle(seen.box), seen.score, 0)
+        boxes, scores, points = see(crops.cut(pixels, matrix, CROP_SIZE))
+        scores = np.where(_in_the_middle(boxes), scores, 0)
         if scores.max(initial=0) > best[1]:
             row = int(scores.argmax())
             back = np.linalg.inv(matrix[:, :2])
-            best = (
-                _turned(seen.box[row], matrix, back),
-                float(scores[row]),
-                ((seen.landmarks[row] - matrix[:, 2]) @ back.T).astype(np.float32),
-            )
+            there = ((points[row] - matrix[:, 2]) @ back.T).astype(np.float32)
+            best = _turned(boxes[row], matrix, back), float(scores[row]), there
     if best[1] < SURE_SCORE:
         return None
     fitted = mesh.fit_meshes(pixels, best[0][np.newaxis], best[2][np.newaxis])

@@ -52,9 +52,9 @@ YUNET_SHARE = 0.4
 YUNET_THIRD_PX, YUNET_THIRD_LARGE_SCORE = 32, 0.83
 """Largest usual face of the third look, in pixels of the larger of the first two; lowest score of one that is larger.
 
-A face of 1,000 pixels has another two on it in the third look, of scores up to 0.82, which no other look sees; what lies
-on a face of which another look is sure does not count at all. In 12-megapixel canvases of the fit half the third look
-adds 22 faces up to this size and 4 above it (`benchmarks/subjects.py`, `benchmarks/detectors.py`).
+A face of 1,000 pixels has another two on it in the third look, of scores up to 0.82, which no other look sees; what
+lies on a face of which another look is sure does not count at all. In 12-megapixel canvases of the fit half the third
+look adds 22 faces up to this size and 4 above it (`benchmarks/subjects.py`, `benchmarks/detectors.py`).
 """
 
 YUNET_SCORE = 0.61
@@ -74,6 +74,8 @@ _YUNET_UNSEEN = 0.25
 """Score that stands for a look that does not see a face; lower ones are not kept."""
 
 _YUNET_IOU, _YUNET_AGREE_IOU = 0.3, 0.4
+_YUNET_INSIDE = 0.7
+"""Share of a box in a larger one from which the two are one face: of labelled faces none has half of it in another."""
 _YUNET_STRIDES = (8, 16, 32)
 _TILE, _TILE_OVERLAP = 1216, 160
 """Pictures are analysed in tiles of this size, so that memory does not grow with them."""
@@ -219,8 +221,9 @@ def _yunet(pixels: Pixels, largest_side: int) -> Detections:
     agreed = _agreed([looks[side] for side in first])
     sure = _where(agreed, agreed.score > YUNET_SCORE)
     seen = _joined([looks[side] for side in (*first, *small)])
-    is_large = _sizes(seen, reduction) >= YUNET_CLOSER_SHARE * max(reduced.shape[:2])
-    doubtful = _where(seen, is_large & (seen.score >= YUNET_CLOSER_SCORE))
+    doubtful = _where(seen, seen.score >= YUNET_CLOSER_SCORE)
+    least = YUNET_CLOSER_SHARE * max(reduced.shape[:2])
+    doubtful = _where(doubtful, _sizes(doubtful, reduction) >= least)
     for side in third:
         is_small = _sizes(looks[side], reduction) <= YUNET_THIRD_PX
         large = _apart(_where(looks[side], ~is_small), sure)
@@ -231,22 +234,36 @@ def _yunet(pixels: Pixels, largest_side: int) -> Detections:
     doubtful = doubtful.rows(suppress(doubtful.box, doubtful.score, _YUNET_IOU))
     for face in _closer(reduced, reduction, _apart(doubtful, sure)):
         sure = _joined([sure, _apart(face, sure)])
-    return sure.rows(np.argsort(-sure.score, kind="stable"))
+    return sure.rows(_not_twice(sure.box, sure.score))
+
+
+def _not_twice(box: Array, score: Array) -> NDArray[np.intp]:
+    """Return the rows that stay, best first, where of two faces one inside the other the worse goes."""
+    low, high = np.maximum(box[:, np.newaxis, :2], box[:, :2]), np.minimum(box[:, np.newaxis, 2:], box[:, 2:])
+    area = np.prod(box[:, 2:] - box[:, :2], axis=1)
+    shared = np.prod(np.clip(high - low, 0, None), axis=2)
+    is_inside = shared > _YUNET_INSIDE * np.minimum(area[:, np.newaxis], area)
+    kept: list[int] = []
+    for row in np.argsort(-score, kind="stable"):
+        if not is_inside[row, kept].any():
+            kept.append(int(row))
+    return np.array(kept, np.intp)
 
 
 def _closer(reduced: Pixels, reduction: Array, doubtful: Detections) -> list[Detections]:
     """Look closer at the best of some faces; return each that there is to be sure of, best first."""
+
+    def see(crop: Pixels) -> tuple[Array, Array, Array]:
+        seen = _yunet_tile(crop, _YUNET_UNSEEN)
+        return seen.box, seen.score, seen.landmarks
+
     found: list[Detections] = []
+    both = np.tile(reduction, 2)
     for box, landmarks in zip(doubtful.box[:YUNET_CLOSER_FACES], doubtful.landmarks, strict=False):
-        face = closer.look(
-            reduced,
-            box * np.tile(reduction, 2),
-            landmarks * reduction,
-            lambda crop: _yunet_tile(crop, _YUNET_UNSEEN),
-        )
+        face = closer.look(reduced, box * both, landmarks * reduction, see)
         if face is not None:
             place, score, points = (np.array([value], np.float32) for value in face)
-            found.append(Detections(_scaled(place, np.tile(reduction, 2)), score, _scaled(points, reduction)))
+            found.append(Detections(_scaled(place, both), score, _scaled(points, reduction)))
     return sorted(found, key=lambda face: -float(face.score[0]))
 
 
@@ -257,14 +274,14 @@ def _where(faces: Detections, condition: NDArray[np.bool_]) -> Detections:
 
 def _sizes(faces: Detections, reduction: Array) -> Array:
     """Return the longer side of each box in a reduced picture."""
-    sizes: Array = ((faces.box[:, 2:] - faces.box[:, :2]) * reduction).max(axis=1, initial=0)
-    return sizes
+    return np.asarray(((faces.box[:, 2:] - faces.box[:, :2]) * reduction).max(axis=1, initial=0), np.float32)
 
 
 def _apart(some: Detections, others: Detections) -> Detections:
     """Choose those of some faces that are no part of others, nor the others of them: no box has a middle in it."""
-    touch = _holds(others.box, some.box).T | _holds(some.box, others.box)
-    return _where(some, ~touch.any(axis=1))
+    is_part = _holds(others.box, some.box).any(axis=0)
+    has_part = _holds(some.box, others.box).any(axis=1)
+    return some.rows(np.flatnonzero(~(is_part | has_part)))
 
 
 def _holds(box: Array, other: Array) -> NDArray[np.bool_]:
