@@ -208,11 +208,7 @@ def _yunet(pixels: Pixels, largest_side: int) -> Detections:
     small = [YUNET_SMALL_SIDE] * (first[-1] > 1.25 * YUNET_SMALL_SIDE)
     factor = np.ones(2, np.float32)
     looks: dict[int, Detections] = {}
-    for side in (
-        *third,
-        *first,
-        *small,
-    ):  # each is made from the one before, which is much smaller than the picture
+    for side in (*third, *first, *small):  # each made from the one before, which is smaller than the picture
         pixels, step = _reduced(pixels, side)
         factor = factor * step
         if side == first[0]:
