@@ -184,11 +184,13 @@ def test_a_portrait_of_15_megapixels_has_one_face(shared_data, number):
     assert len(detect.find_faces(large)) == 1
 
 
-def test_of_two_faces_one_inside_the_other_the_worse_goes():
+def test_of_two_faces_one_inside_the_other_the_worse_goes_unless_it_is_sure():
     box = np.array([[0, 0, 100, 100], [30, 60, 70, 90], [80, 0, 130, 50], [200, 0, 230, 30]], np.float32)
-    score = np.array([0.9, 0.7, 0.8, 0.95], np.float32)
+    score = np.array([0.81, 0.7, 0.8, 0.95], np.float32)
     assert detect._not_twice(box, score).tolist() == [3, 0, 2]
     assert detect._not_twice(box, score[[1, 0, 2, 3]]).tolist() == [3, 1, 2]
+    child = np.array([0.9, 0.88, 0.8, 0.95], np.float32)
+    assert detect._not_twice(box, child).tolist() == [3, 0, 1, 2]
     assert detect._not_twice(box[:0], score[:0]).tolist() == []
 
 
