@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from facecluster.errors import TableError
 from facecluster.identity.gate import Limits
 from facecluster.identity.groups import Groups
+from facecluster.identity.points import Points
 from facecluster.identity.rules import Reach
 from facecluster.result import Box, PersonFace, Result, UnclusteredFace, columns
 from facecluster.table import Faces, FaceTable, settings_record
@@ -101,6 +102,7 @@ class Known:
         bounds: what it was made by.
         records: (n) faces of the result.
         faces: (n) of the table; `photo` is the row in the table's photos.
+        points: (n) the faces as distances see them.
         person: (n,) place in `result.people`, -1 none.
         core: (n,) bool, founded the person.
         people: of `Groups`, those with founding faces.
@@ -112,6 +114,7 @@ class Known:
     bounds: Bounds
     records: Sequence[PersonFace | UnclusteredFace]
     faces: Faces
+    points: Points
     person: NDArray[np.int64]
     core: NDArray[np.bool_]
     people: Groups
@@ -148,8 +151,9 @@ class Known:
         label = np.full(len(rows), -1, dtype=np.int32)
         label[core] = number
         chosen = Faces(**{name: column[rows] for name, column in vars(table.faces).items()})
-        people = Groups.of(chosen.encoding, label)
-        return cls(result, bounds, records, chosen, person, core, people, place, len(table.faces) - len(rows))
+        points = Points.of(chosen.encoding, table.settings.encoder)
+        people, n_newer = Groups.of(points, label), len(table.faces) - len(rows)
+        return cls(result, bounds, records, chosen, points, person, core, people, place, n_newer)
 
     def who(self, place: int) -> Who:
         """The person at a place of `result.people`."""

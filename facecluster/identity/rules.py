@@ -31,7 +31,7 @@ class Reach:
     against it (`same_photo`), are no more than radius² together.
 
     Attributes:
-        radius: for groups of many faces; Euclidean, between encodings as stored.
+        radius: for groups of many faces.
         caution: squared distance by which a pair of single faces must be nearer, one half for each.
     """
 
@@ -49,7 +49,7 @@ class Reach:
 
 @dataclass(frozen=True)
 class Radii:
-    """The distances that decide, for one encoder; Euclidean, between encodings as stored.
+    """The distances that decide, for one encoder; see `points` for what a distance is.
 
     Attributes:
         eps: two faces this near may link; DBSCAN's radius.
@@ -84,7 +84,7 @@ CAUTION_FACES = 3000
 DEFAULTS: Mapping[str, Radii] = MappingProxyType(
     {
         "sface": Radii(eps=0.80, join=1.06, margin=0.05, caution=0.10, growth=0.020),
-        "dlib": Radii(eps=0.33, join=0.54, margin=0.03, caution=0.04, growth=0.014),
+        "dlib": Radii(eps=0.33, join=0.55, margin=0.03, caution=0.04, growth=0.014),
     }
 )
 """By encoder, chosen on the people of the fit half of `lfw_dev` (`benchmarks/lfw.py --sweep`), on the careful side.

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from facecluster.identity.boxes import SAME_FACE_IOU, overlaps
 from facecluster.identity.groups import sortable
 from facecluster.identity.neighbours import squared_distances
+from facecluster.identity.points import Points, local_limit
 from facecluster.identity.rules import Rules, SamePhotoRule
 from facecluster.table import FaceTable
 
@@ -38,9 +39,9 @@ GROUPS = 3
 class Rivals:
     """Which faces of one photo are of two people."""
 
-    def __init__(self, table: FaceTable, rules: Rules) -> None:
+    def __init__(self, table: FaceTable, points: Points, rules: Rules) -> None:
         faces = table.faces
-        self._encoding, self._box, self._rules = faces.encoding, faces.box, rules
+        self._points, self._box, self._rules = points, faces.box, rules
         digest = table.photos.digest
         content = np.unique(sortable(digest), return_inverse=True)[1].reshape(-1)
         unknown = np.flatnonzero(digest == "")
@@ -98,14 +99,16 @@ class Rivals:
         box = self._box[rows].astype(np.float64)
         apart = (overlaps(box[one], box[other]) < SAME_FACE_IOU).reshape(n, n)
         np.fill_diagonal(apart, False)
-        x = self._encoding[rows]
-        squared = squared_distances(x, x)
+        points = self._points[rows]
+        squared = squared_distances(points, points)
         linked = (squared <= radii.eps**2) & apart  # NaN is not
         third = linked.astype(np.float32) @ linked.astype(np.float32)
         tiles = linked & (third >= COLLAGE - 2)
         is_collage = 2 * np.count_nonzero(tiles.any(axis=1)) >= n
         two = np.zeros_like(apart) if is_collage else apart & ~tiles
-        return rows, apart, two, squared <= (ALIKE * radii.join) ** 2
+        crowding = points.crowding[:, None] + points.crowding
+        alike = squared - crowding <= ALIKE**2 * local_limit(radii.join, crowding)
+        return rows, apart, two, alike
 
 
 class Shown:

@@ -22,6 +22,7 @@ from threadpoolctl import threadpool_limits
 from facecluster.errors import TableError
 from facecluster.identity.groups import Groups
 from facecluster.identity.neighbours import BLOCK, ROUNDING, blocks, squares
+from facecluster.identity.points import Points
 
 BATCH = 64
 """Queries that are compared with all targets at a time: most of what a larger batch gains, and 2 MB a tile."""
@@ -79,7 +80,7 @@ class Targets:
     Attributes:
         row: (p,) of each in what it was made from.
         point: (p, 128) float32 encoding, or mean of a group.
-        variance: (p,) float64 mean squared distance of the members to it; 0 for a face.
+        variance: (p,) float64 mean squared distance of the members to it, with their mean crowding: `Groups.variance`.
         half: (p,) float32 half of `variance` and of the squared length of `point`.
     """
 
@@ -89,12 +90,13 @@ class Targets:
     half: NDArray[np.float32]
 
     @classmethod
-    def of_faces(cls, encoding: NDArray[np.float32]) -> Targets:
-        """Take (n, 128) encodings, but for those with unknown numbers. No copy is made where there are none."""
-        known = np.isfinite(encoding).all(axis=1)
+    def of_faces(cls, points: Points) -> Targets:
+        """Take n faces, but for those with unknown numbers. No copy is made where there are none."""
+        known = np.isfinite(points.encoding).all(axis=1)
         row = np.flatnonzero(known)
-        point = encoding if known.all() else encoding[row]
-        return cls(row, point, np.zeros(len(row)), (squares(point) / 2).astype(np.float32))
+        it = points if known.all() else points[row]
+        half = ((squares(it.encoding) + it.crowding) / 2).astype(np.float32)
+        return cls(row, it.encoding, it.crowding, half)
 
     @classmethod
     def of_groups(cls, groups: Groups) -> Targets:
@@ -121,11 +123,11 @@ class Nearest:
     distance: NDArray[np.float64]
 
 
-def find_nearest(query: NDArray[np.float32], targets: Targets, k: int, *, jobs: int | None = -1) -> Nearest:
+def find_nearest(query: Points, targets: Targets, k: int, *, jobs: int | None = -1) -> Nearest:
     """Find the k nearest targets of each query.
 
     Args:
-        query: (q, 128) encodings, made as those of the targets. One with an unknown number has no nearest.
+        query: q faces, encoded as the targets. One with an unknown number has no nearest.
         targets: see `Targets`.
         k: one or more.
         jobs: threads; None is one, -1 all cores.
@@ -138,27 +140,27 @@ def find_nearest(query: NDArray[np.float32], targets: Targets, k: int, *, jobs: 
     squared, place = np.full((q, k), np.inf), np.full((q, k), p, dtype=np.intp)
     threads = max(1, jobs or 1) if jobs != -1 else os.cpu_count() or 1
     bounds = np.linspace(0, p, threads + 1).astype(int).tolist()
-    known = np.flatnonzero(np.isfinite(query).all(axis=1))
+    known = np.flatnonzero(np.isfinite(query.encoding).all(axis=1))
     with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
         for start in range(0, len(known), BATCH):
             some = known[start : start + BATCH]
-            x = np.ascontiguousarray(query[some])
+            x = np.ascontiguousarray(query.encoding[some])
             parts = [pool.submit(_scan, x, targets, k, *ends) for ends in pairwise(bounds)]
             found = [part.result() for part in parts]
             asked = np.repeat(np.arange(len(some)), k * threads)
             all_squared, all_place = (np.concatenate(arrays, axis=1) for arrays in zip(*found, strict=True))
             squared[some], place[some] = _best(asked, all_squared.ravel(), all_place.ravel(), len(some), k)
     row = np.append(targets.row, -1)[place]
+    squared += query.crowding[:, None]
     return Nearest(row, np.sqrt(squared))
 
 
-def nearest_of(
-    x: NDArray[np.float32], encoding: NDArray[np.float32], rows: NDArray[np.intp]
-) -> tuple[int, float]:
-    """Find which of some rows of (n, 128) is nearest to one encoding (128,), and how far it is."""
+def nearest_of(query: Points, row: int, points: Points, rows: NDArray[np.intp]) -> tuple[int, float]:
+    """Find which of some rows of n faces is nearest to one face of others, and how far it is."""
     best, nearest = np.inf, -1
-    for block in blocks(rows, encoding.shape[1]):
-        squared = squares(encoding[block] - x.astype(np.float64))
+    x, own = query.encoding[row].astype(np.float64), query.crowding[row]
+    for block in blocks(rows, points.encoding.shape[1]):
+        squared = squares(points.encoding[block] - x) + points.crowding[block] + own
         place = int(squared.argmin())
         if squared[place] < best:
             best, nearest = float(squared[place]), int(block[place])
