@@ -33,7 +33,7 @@ import facecluster.identity
 from facecluster.formats import face_table
 
 GROUPS, PEOPLE = 64, 8
-CHOSEN = {"sface": (0.09, 0.8, 0.95), "dlib": (0.03, 0.65, 0.5)}
+CHOSEN = {"sface": (0.09, 0.8, 0.95), "dlib": (0.03, 0.8, 0.5)}
 """Width, share, and the part of LFW's faces whose places are not crowded."""
 
 TRIED = {
