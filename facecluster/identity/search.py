@@ -36,30 +36,97 @@ _FIRST = 4096
 CALIBRATION: Mapping[str, tuple[tuple[float, float], ...]] = MappingProxyType(
     {
         "sface": (
-            (0.0, 100.0), (1.042, 99.9), (1.07, 99.0), (1.11, 95.0), (1.136, 75.0), (1.146, 50.0), (1.172, 25.0),
-            (1.2, 5.0), (1.274, 1.0), (1.38, 0.0),
+            (0.0, 100.0),
+            (1.046, 99.9),
+            (1.078, 99.0),
+            (1.104, 95.0),
+            (1.126, 85.0),
+            (1.144, 70.0),
+            (1.166, 50.0),
+            (1.188, 30.0),
+            (1.218, 15.0),
+            (1.254, 7.0),
+            (1.296, 3.0),
+            (1.346, 1.0),
+            (1.35, 0.0),
         ),
         "dlib": (
-            (0.0, 100.0), (0.494, 99.9), (0.538, 99.0), (0.56, 95.0), (0.6, 75.0), (0.618, 50.0), (0.632, 25.0),
-            (0.664, 5.0), (0.718, 1.0), (0.858, 0.0),
+            (0.0, 100.0),
+            (0.534, 99.9),
+            (0.572, 99.0),
+            (0.602, 95.0),
+            (0.624, 85.0),
+            (0.642, 70.0),
+            (0.66, 50.0),
+            (0.68, 30.0),
+            (0.702, 15.0),
+            (0.724, 7.0),
+            (0.752, 3.0),
+            (0.792, 1.0),
+            (0.826, 0.0),
         ),
     }
-)  # fmt: skip
+)
 """By encoder, distances and the confidence at each, with straight lines between: of as many pairs of faces of one
-person as of two, how many of 100 at this distance are of one.
+person as of two, how many of 100 at this distance are of one. For pairs in usual places, see `points`.
 
-Knots of a falling curve (isotonic regression) through the labelled faces of the reporting half of `lfw_dev`, every face
-counting alike (`benchmarks/calibration.py`, which also checks it on the other half, and for people in place of faces).
+Knots of falling curves (logistic regression on the squared distance) through the labelled faces of `lfw_dev`, and the
+young and the adult ones of `lag_dev`. The three groups count alike, and so does each face, all of the fit half
+(`benchmarks/calibration.py`, which also tells how far the curves are from the shares in the other half).
 """
 
+CROWDED: Mapping[str, tuple[float, tuple[tuple[float, float], ...]]] = MappingProxyType(
+    {
+        "sface": (
+            0.0,
+            (
+                (0.0, 100.0),
+                (1.016, 99.9),
+                (1.074, 99.0),
+                (1.118, 95.0),
+                (1.156, 85.0),
+                (1.184, 70.0),
+                (1.216, 50.0),
+                (1.25, 30.0),
+                (1.292, 15.0),
+                (1.34, 7.0),
+                (1.404, 3.0),
+                (1.436, 1.0),
+                (1.438, 0.0),
+            ),
+        ),
+        "dlib": (
+            0.07,
+            (
+                (0.0, 100.0),
+                (0.582, 99.9),
+                (0.624, 99.0),
+                (0.656, 95.0),
+                (0.682, 85.0),
+                (0.704, 70.0),
+                (0.726, 50.0),
+                (0.754, 30.0),
+                (0.786, 15.0),
+                (0.826, 7.0),
+                (0.878, 3.0),
+                (0.888, 1.0),
+                (0.89, 0.0),
+            ),
+        ),
+    }
+)
+"""The same for pairs whose crowding together is more than the first number: there children are, and two faces of one child
+are more often far apart than two of one adult. With dlib half of the adults are in places that are somewhat crowded."""
 
-def confidence(distance: ArrayLike, encoder: str) -> NDArray[np.float64]:
-    """Turn distances into the share of true matches at each, per cent, 0..100; see `CALIBRATION`.
+
+def confidence(distance: ArrayLike, encoder: str, crowding: ArrayLike = 0.0) -> NDArray[np.float64]:
+    """Turn distances into the share of true matches at each, per cent, 0..100; see `CALIBRATION` and `CROWDED`.
 
     Args:
         distance: any shape; between two faces, or as root mean square from a face to those of a person. An infinite
             one has 0, NaN has NaN.
         encoder: of the faces.
+        crowding: of both together, `points.Points.crowding`; broadcast.
 
     Raises:
         TableError: nobody has measured this encoder.
@@ -68,8 +135,10 @@ def confidence(distance: ArrayLike, encoder: str) -> NDArray[np.float64]:
         raise TableError(
             f"the faces were encoded by {encoder!r}, search knows {', '.join(CALIBRATION)}; run encode again"
         )
-    knots, shares = zip(*CALIBRATION[encoder], strict=True)
-    share: NDArray[np.float64] = np.interp(np.asarray(distance, dtype=np.float64), knots, shares)
+    apart = np.asarray(distance, dtype=np.float64)
+    least, knots = CROWDED[encoder]
+    usual, crowded = (np.interp(apart, *zip(*of, strict=True)) for of in (CALIBRATION[encoder], knots))
+    share: NDArray[np.float64] = np.where(np.asarray(crowding) > least, crowded, usual)
     return share
 
 
@@ -82,12 +151,14 @@ class Targets:
         point: (p, 128) float32 encoding, or mean of a group.
         variance: (p,) float64 mean squared distance of the members to it, with their mean crowding: `Groups.variance`.
         half: (p,) float32 half of `variance` and of the squared length of `point`.
+        crowding: (p,) float64 of the face, or the mean of the group's.
     """
 
     row: NDArray[np.intp]
     point: NDArray[np.float32]
     variance: NDArray[np.float64]
     half: NDArray[np.float32]
+    crowding: NDArray[np.float64]
 
     @classmethod
     def of_faces(cls, points: Points) -> Targets:
@@ -96,14 +167,14 @@ class Targets:
         row = np.flatnonzero(known)
         it = points if known.all() else points[row]
         half = ((squares(it.encoding) + it.crowding) / 2).astype(np.float32)
-        return cls(row, it.encoding, it.crowding, half)
+        return cls(row, it.encoding, it.crowding, half, it.crowding)
 
     @classmethod
     def of_groups(cls, groups: Groups) -> Targets:
         """Take the means of p groups."""
         point, variance = groups.centre.astype(np.float32), groups.variance()
         half = ((squares(point) + variance) / 2).astype(np.float32)
-        return cls(np.arange(len(point)), point, variance, half)
+        return cls(np.arange(len(point)), point, variance, half, groups.crowding)
 
     def __len__(self) -> int:
         return len(self.row)
@@ -115,12 +186,13 @@ class Nearest:
 
     Attributes:
         row: (q, k) intp, `Targets.row`; -1 where there are no more.
-        distance: (q, k) float64, Euclidean, to a group as root mean square over its members; infinite where there
-            are no more.
+        distance: (q, k) float64, to a group as root mean square over its members; infinite where there are no more.
+        crowding: (q, k) float64, of the query and the target together, see `points`.
     """
 
     row: NDArray[np.intp]
     distance: NDArray[np.float64]
+    crowding: NDArray[np.float64]
 
 
 def find_nearest(query: Points, targets: Targets, k: int, *, jobs: int | None = -1) -> Nearest:
@@ -151,8 +223,8 @@ def find_nearest(query: Points, targets: Targets, k: int, *, jobs: int | None = 
             all_squared, all_place = (np.concatenate(arrays, axis=1) for arrays in zip(*found, strict=True))
             squared[some], place[some] = _best(asked, all_squared.ravel(), all_place.ravel(), len(some), k)
     row = np.append(targets.row, -1)[place]
-    squared += query.crowding[:, None]
-    return Nearest(row, np.sqrt(squared))
+    own = query.crowding[:, None]
+    return Nearest(row, np.sqrt(squared + own), own + np.append(targets.crowding, 0)[place])
 
 
 def nearest_of(query: Points, row: int, points: Points, rows: NDArray[np.intp]) -> tuple[int, float]:

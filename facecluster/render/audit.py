@@ -292,7 +292,7 @@ def _matches(
     if number == 0 or len(points) == 0:
         return lambda row: iter(())
     found = find_nearest(points, Targets.of_faces(points), number + 1, jobs=jobs)
-    worth = confidence(found.distance, encoder)
+    worth = confidence(found.distance, encoder, found.crowding)
     keep = (found.row >= 0) & (found.row != np.arange(len(points))[:, None]) & (worth >= threshold)
 
     def of(row: int) -> Iterator[tuple[int, float, float]]:

@@ -346,7 +346,7 @@ def search(
     for start in range(0, len(encoding), BATCH):
         batch = Points.of(encoding[start : start + BATCH], gallery.table.settings.encoder)
         nearest = find_nearest(batch, targets, number, jobs=jobs)
-        scores = confidence(nearest.distance, gallery.table.settings.encoder)
+        scores = confidence(nearest.distance, gallery.table.settings.encoder, nearest.crowding)
         for asked, *columns in zip(
             range(len(batch)), nearest.row.tolist(), nearest.distance.tolist(), scores.tolist(), strict=True
         ):
