@@ -133,11 +133,13 @@ def scores_in_turns(pixels: Pixels, box: NDArray[np.float32]) -> NDArray[np.floa
     side = GUESS_PER_BOX * float((box[2:] - box[:2]).max())
     matrix = crops.square((box[:2] + box[2:]) / 2, side, 0.0, GUESS_PX)
     crop = crops.cut(pixels, matrix, GUESS_PX)
+    row = np.hstack([np.rot90(crop, k) for k in range(4)])  # one picture takes half the time of four
+    seen = detect.find_faces(row, min_face_px=0, max_side_px=row.shape[1])
+    middle = (seen.box[:, :2] + seen.box[:, 2:]) / (2 * GUESS_PX)
     scores = np.zeros(4)
     for k in range(4):
-        seen = detect.find_faces(np.rot90(crop, k), min_face_px=0, max_side_px=GUESS_PX)
-        off = np.abs((seen.box[:, :2] + seen.box[:, 2:]) / 2 - GUESS_PX / 2).max(axis=1, initial=0)
-        scores[k] = seen.score[off < _NEAR_MIDDLE * GUESS_PX].max(initial=0)
+        off = np.abs(middle - (k + 0.5, 0.5)).max(axis=1, initial=0)
+        scores[k] = seen.score[off < _NEAR_MIDDLE].max(initial=0)
     return scores
 
 
