@@ -79,7 +79,7 @@ def tell_false(pictures, detector):
 def tell_time(name, files, options):
     """Print the seconds of `pipeline.analyse` with the second look and without."""
     seconds = np.zeros((len(files), 2))
-    with_look, guess = turned.find_upright, detect.YUNET_GUESS
+    with_look = turned.find_upright
     for i, file in enumerate(files):
         data = file.read_bytes()
         for way in (0, 1) if i % 2 else (1, 0):
@@ -88,14 +88,13 @@ def tell_time(name, files, options):
                 if way
                 else lambda pixels, **how: turned.Upright(0, pixels, detect.find_faces(pixels, **how))
             )
-            detect.YUNET_GUESS = guess if way else detect._YUNET_UNSEEN
             best = np.inf
             for _ in range(2):
                 start = time.perf_counter()
                 pipeline.analyse(data, options)
                 best = min(best, time.perf_counter() - start)
             seconds[i, way] = best
-    turned.find_upright, detect.YUNET_GUESS = with_look, guess
+    turned.find_upright = with_look
     return seconds
 
 

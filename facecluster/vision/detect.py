@@ -52,10 +52,7 @@ YUNET_SCORE_LARGE = 0.65
 """Lowest score in the third look, where false finds score higher (`benchmarks/detectors.py`)."""
 
 _YUNET_UNSEEN = 0.25
-"""Score that stands for a look that does not see a face; lower ones count for nothing."""
-
-YUNET_GUESS = 0.1
-"""Lowest score in the first two looks of what may be a face that lies on its side (`vision.turned`)."""
+"""Score that stands for a look that does not see a face; lower ones are not kept."""
 
 _YUNET_IOU, _YUNET_AGREE_IOU = 0.3, 0.4
 _YUNET_STRIDES = (8, 16, 32)
@@ -130,8 +127,8 @@ def find_and_guess(
     Arguments as in `find_faces`.
 
     Returns:
-        The faces; and what yunet's first two looks score over `YUNET_GUESS`, best first, with the faces in it. Faces
-        that lie on their side or head are mostly there. dlib's detectors guess nothing.
+        The faces; and all that yunet's first two looks see, best first, also if it scores too low for a face. Most
+        faces that lie on their side or head are there. dlib's detectors guess nothing.
     """
     long_side = max(pixels.shape[:2])
     if detector == "yunet":
@@ -220,8 +217,8 @@ def _yunet(pixels: Pixels, largest_side: int) -> tuple[Detections, Detections]:
         pixels, step = _reduced(pixels, side)
         factor = factor * step
         is_third = has_third and not looks
-        looks.append(_yunet_look(pixels, factor, YUNET_SCORE_LARGE if is_third else YUNET_GUESS))
-    found = _agreed([look.rows(np.flatnonzero(look.score > _YUNET_UNSEEN)) for look in looks[has_third:]])
+        looks.append(_yunet_look(pixels, factor, YUNET_SCORE_LARGE if is_third else _YUNET_UNSEEN))
+    found = _agreed(looks[has_third:])
     found = found.rows(np.flatnonzero(found.score > YUNET_SCORE))
     found = _joined([found, *looks[:has_third]])
     guesses = _joined(looks[has_third:])
