@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from facecluster.vision import crops, detect
 from facecluster.vision.crops import Pixels
 from facecluster.vision.detect import Detections
+from facecluster.vision.mesh import SURE_PRESENCE, fit_meshes
+from facecluster.vision.pose import head_pose
 
 SURE_SCORE = 0.905
 """yunet's score from which on a face surely stands upright; nothing else is looked at then.
@@ -80,8 +82,8 @@ def find_upright(
 ) -> Upright:
     """Turn a picture upright by what faces it shows, and find them.
 
-    It stays as it is where one face surely stands upright, whoever lies beside it, and where no face is found in the
-    turned picture that is surer than all in it as it is.
+    It stays as it is where one face surely stands upright, whoever lies beside it, and where the turned picture shows
+    yunet no face that is surer than all in it as it is, or dlib's detectors fewer.
 
     Arguments as in `detect.find_faces`.
 
@@ -95,15 +97,17 @@ def find_upright(
         )
 
     found, guesses = look(pixels)
-    if detector == "yunet":
+    by_score = detector == "yunet"
+    if by_score:
         turns = 0 if found.score.max(initial=0) >= SURE_SCORE else turns_of(pixels, guesses)
     else:
-        turns = 0 if len(found) else _turns_in_small(pixels, detector)
+        turns = _turns_of_heads(pixels, found) if len(found) else _turns_in_small(pixels, detector)
     if turns:
         upright = turned(pixels, turns)
-        found_upright, _ = look(upright)
-        if found_upright.score.max(initial=0) > found.score.max(initial=0):
-            return Upright(turns, upright, found_upright)
+        again, _ = look(upright)
+        surer = again.score.max(initial=0) > found.score.max(initial=0)
+        if len(again) and (surer if by_score else len(again) >= len(found)):
+            return Upright(turns, upright, again)
     return Upright(0, pixels, found)
 
 
@@ -161,14 +165,42 @@ def scores_in_turns(crop: Pixels, near: float = 0.5) -> NDArray[np.float64]:
     return scores
 
 
+def _turns_of_heads(pixels: Pixels, found: Detections) -> int:
+    """Say by how many quarters the best faces come to stand upright, 0 if one does: `cnn` sees those that lie, too."""
+    votes = np.zeros(4, int)
+    for box in found.box[:N_GUESSES]:
+        turns = _turns_of_head(pixels, box)
+        if turns == 0:
+            return 0
+        if turns is not None:
+            votes[turns] += 1
+    return int(votes.argmax())
+
+
+def _turns_of_head(pixels: Pixels, box: NDArray[np.float32]) -> int | None:
+    """Fit a mesh to a face, starting from all four turns; None where there is none."""
+    fits = []
+    for k in range(4):
+        landmarks = np.full((1, 5, 2), np.nan, np.float32)
+        landmarks[0, :2] = (0, 0), np.round((np.cos(k * np.pi / 2), np.sin(k * np.pi / 2)))
+        fits.append(fit_meshes(pixels, box[np.newaxis], landmarks))
+        if fits[0].presence[0] >= SURE_PRESENCE:
+            break
+    best = max(fits, key=lambda fitted: float(fitted.presence[0]))
+    roll = float(head_pose(best.points)[0, 2])
+    return None if np.isnan(roll) else round(roll / 90) % 4
+
+
 def _turns_in_small(pixels: Pixels, detector: str) -> int:
-    """Turn a small copy of a picture three ways, and say how it shows most faces to a detector of dlib; 0: in none."""
+    """Look with a detector of dlib at a small copy of a picture, turned three ways, and at how the faces lie there."""
     small = _reduced(pixels)
-    scores = np.zeros(4)
+    best, turns = 0.0, 0
     for k in (1, 2, 3):
-        seen = detect.find_faces(turned(small, k), detector=detector, min_face_px=0, upsample=0)
-        scores[k] = seen.score.sum()
-    return int(scores.argmax())
+        picture = turned(small, k)
+        seen = detect.find_faces(picture, detector=detector, min_face_px=0, upsample=0)
+        if seen.score.sum() > best:
+            best, turns = seen.score.sum(), k + _turns_of_heads(picture, seen)
+    return turns % 4
 
 
 def _reduced(pixels: Pixels) -> Pixels:
