@@ -60,6 +60,9 @@ _SMALL_PX = 480
 """Long side of the photos in which dlib's detectors, which guess nothing, look for turned faces: a face must have 80
 pixels there. Three such looks take a fifth of the time of the look at a photo of 900 pixels that is doubled."""
 
+_WINDOW_PX = 80
+"""Side of the smallest face that dlib's detectors see in a picture that is not doubled."""
+
 
 @dataclass(frozen=True, eq=False)
 class Upright:
@@ -195,6 +198,8 @@ def _turns_in_small(pixels: Pixels, detector: str) -> int:
     """Look with a detector of dlib at a small copy of a picture, turned three ways, and at how the faces lie there."""
     small = _reduced(pixels)
     best, turns = 0.0, 0
+    if min(small.shape[:2]) < _WINDOW_PX:
+        return 0
     for k in (1, 2, 3):
         picture = turned(small, k)
         seen = detect.find_faces(picture, detector=detector, min_face_px=0, upsample=0)
