@@ -157,8 +157,7 @@ def analyse(data: bytes, options: EncodeOptions, known: KnownKeys | None = None)
         max_side_px=options.max_side,
         upsample=options.upsample,
     )
-    pixels, found = upright.pixels, upright.found
-    meshes = mesh.fit_meshes(pixels, found.box, found.landmarks)
+    pixels, found, meshes = upright.pixels, upright.found, upright.meshes
     landmarks = np.where(np.isnan(found.landmarks), mesh.landmarks(meshes.points), found.landmarks)
     angles = pose.head_pose(meshes.points, meshes.features)
     measured = parts.measure(pixels, found.box, meshes.points, meshes.presence, photo.scale, angles)
