@@ -2,7 +2,7 @@
 
     paths -> files -> what is known already (an earlier table, the journal of an interrupted run), by the coded picture
                       or by its pixels, else a worker process:
-                      pixels -> faces -> meshes -> poses, quality, encodings, attributes
+                      pixels -> faces, in upright pixels -> meshes -> poses, quality, encodings, attributes
           -> identify: which photo each is, and which face -> leave out what was forgotten
           -> keep: which earlier photos stay -> one table, without the faces that fail the check, if there is one
 

@@ -21,8 +21,8 @@ from facecluster.vision.pose import head_pose
 STANDING_PRESENCE, STANDING_DEG = 0.9, 60.0
 """A face surely stands upright whose mesh is at least so sure of it (`mesh.Meshes`), and tilted by no more.
 
-On the fit halves of `lfw_dev`, `genki4k_odd` and `wider_dev` 99, 96 and 66 % of the photos have such a face, and are not
-looked at again; of the same photos turned, in which yunet sees half of the faces as if they stood, 0, 0 and 1 %.
+On the fit halves of `lfw_dev`, `genki4k_odd` and `wider_dev` 99, 96 and 66 % of the photos have such a face, and are
+not looked at again; of the same photos turned, in which yunet sees half of the faces as if they stood, 0, 0 and 1 %.
 yunet's score does not tell: faces on their heads reach 0.92. The constants here were chosen on these halves, see
 `benchmarks/turned.py`.
 """
