@@ -115,8 +115,10 @@ CROWDED: Mapping[str, tuple[float, tuple[tuple[float, float], ...]]] = MappingPr
         ),
     }
 )
-"""The same for pairs whose crowding together is more than the first number: there children are, and two faces of one child
-are more often far apart than two of one adult. With dlib half of the adults are in places that are somewhat crowded."""
+"""The same for pairs whose crowding together is more than the first number. There children are, and two faces of one
+child are more often far apart than two of one adult. With dlib, half of the adults are in places that are somewhat
+crowded.
+"""
 
 
 def confidence(distance: ArrayLike, encoder: str, crowding: ArrayLike = 0.0) -> NDArray[np.float64]:
@@ -136,9 +138,9 @@ def confidence(distance: ArrayLike, encoder: str, crowding: ArrayLike = 0.0) -> 
             f"the faces were encoded by {encoder!r}, search knows {', '.join(CALIBRATION)}; run encode again"
         )
     apart = np.asarray(distance, dtype=np.float64)
-    least, knots = CROWDED[encoder]
-    usual, crowded = (np.interp(apart, *zip(*of, strict=True)) for of in (CALIBRATION[encoder], knots))
-    share: NDArray[np.float64] = np.where(np.asarray(crowding) > least, crowded, usual)
+    least, crowded = CROWDED[encoder]
+    of_usual, of_crowded = (np.interp(apart, *np.array(knots).T) for knots in (CALIBRATION[encoder], crowded))
+    share: NDArray[np.float64] = np.where(np.asarray(crowding) > least, of_crowded, of_usual)
     return share
 
 
