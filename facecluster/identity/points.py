@@ -148,7 +148,7 @@ def crowding(encoding: NDArray[np.float32], encoder: str) -> NDArray[np.float64]
     return found
 
 
-def local_limit(radius: float, crowding_of_both: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Give the squared distance between two encodings that a radius allows, where the two have so much crowding."""
-    limit: NDArray[np.float64] = np.maximum(radius**2 - crowding_of_both, 0)
+def local_limit(radius: float, crowding: NDArray[np.float64] | np.float64) -> NDArray[np.float64]:
+    """Give the squared Euclidean distance that a radius allows between two faces of so much crowding together."""
+    limit: NDArray[np.float64] = np.maximum(radius**2 - crowding, 0)
     return limit

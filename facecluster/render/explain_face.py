@@ -13,6 +13,7 @@ from facecluster.identity.decisions import Decision
 from facecluster.identity.explain import apart_by, from_groups, nearest
 from facecluster.identity.gate import Reason, failures, judge, measured
 from facecluster.identity.neighbours import squared_distances
+from facecluster.identity.points import local_limit
 from facecluster.joined import Known
 from facecluster.render.explain_decisions import about_face
 from facecluster.render.explain_words import remedies_of, why_left_out, why_placed
@@ -172,12 +173,15 @@ def _near_people(known: Known, row: int) -> tuple[NearPerson | None, tuple[NearP
             for face in [known.records[pair.j]]
         )
         count = int(known.people.count[g]) - (g == member)
+        within = known.bounds.within(count)
+        crowding = float(known.points.crowding[row] + known.people.crowding[g])
         return NearPerson(
             who.id,
             who.name,
             count,
             float(distance[g]),
-            known.bounds.within(count),
+            within,
+            math.sqrt(float(local_limit(within, np.float64(crowding)))),
             faces,
             _in_photo(known, row, place),
         )
