@@ -113,7 +113,12 @@ def halves(x, names, group):
 def usual(x, names, group, width, part):
     """Return the density below which a part of LFW's faces are, each measured against people of the other half."""
     return float(
-        np.mean([np.quantile(density(sets["lfw"][0], kept, width), part) for kept, sets in halves(x, names, group)])
+        np.mean(
+            [
+                np.quantile(density(sets["lfw"][0], kept, width), part)
+                for kept, sets in halves(x, names, group)
+            ]
+        )
     )
 
 
@@ -184,7 +189,9 @@ def main():
             f"{encoder}_mean": mean,
             f"{encoder}_faces": faces,
             f"{encoder}_spread": spread,
-            f"{encoder}_constants": np.array([width, share, usual(x, names, group, width, part), *lengths(x)]),
+            f"{encoder}_constants": np.array(
+                [width, share, usual(x, names, group, width, part), *lengths(x)]
+            ),
         }
         if chosen.write:
             continue
