@@ -8,6 +8,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from facecluster.identity import doubles
 from facecluster.identity.boxes import SAME_FACE_IOU, overlaps
 from facecluster.identity.groups import sortable
 from facecluster.identity.neighbours import squared_distances
@@ -35,6 +36,10 @@ GROUPS = 3
 """Photos from which on the mean over a group says more than that two faces are `ALIKE`: twins are, too."""
 
 
+SEVERAL = 2
+"""People who are each twice in a photo that is put together of several."""
+
+
 class Rivals:
     """Which faces of one photo are of two people."""
 
@@ -59,6 +64,56 @@ class Rivals:
     def excuse(self, photo: int) -> None:
         """Say that a photo is put together of several: its faces may be one person's if that is not forbidden."""
         self._excused.add(photo)
+
+    def compose(self, label: NDArray[np.int32]) -> None:
+        """Find the photos that are put together of several (pages of an album, contact sheets), and excuse them.
+
+        Args:
+            label: (n,) group of each face that is alike but for its photo, -1 none.
+
+        Somebody who is twice in photos and is one person by `doubles.tell` says so of these photos. So do `SEVERAL`
+        groups that are each twice in a photo, and are half of its faces that have a group, if none of them is two
+        people by `doubles.tell`. One pair alone says nothing: twins are one.
+
+        Two pairs of twins who are in the same photos stay four people where `doubles.tell` can see that they are: in
+        photos enough, and not more alike than it can tell. In a single photo nothing tells them from a page.
+        """
+        pairs = self.pairs_by_group(label)
+        twice: dict[int, list[int]] = {}
+        for group, found in pairs.items():
+            rows = np.flatnonzero(label == group)
+            verdict = doubles.tell(self._encoding[rows], np.searchsorted(rows, found))
+            photos = self.photo[found[:, 0]].tolist()
+            if verdict == doubles.Doubles.ONE:
+                self._excused.update(photos)
+            elif verdict == doubles.Doubles.UNKNOWN:
+                for photo in photos:
+                    twice.setdefault(photo, []).append(group)
+        for photo, groups in twice.items():
+            here = label[self.rows(photo)]
+            if len(groups) >= SEVERAL and 2 * np.count_nonzero(np.isin(here, groups)) >= np.count_nonzero(here >= 0):
+                self._excused.add(photo)
+
+    def pairs_by_group(self, label: NDArray[np.int32]) -> dict[int, NDArray[np.intp]]:
+        """Find the photos that show a group twice, as two people would be -> by group (k, 2) rows, of each photo two.
+
+        Args:
+            label: (n,) group of each face, -1 none. Of more faces of a photo it is the two that are least alike.
+        """
+        rows = np.flatnonzero((label >= 0) & self.in_company)
+        rows = rows[np.lexsort((self.photo[rows], label[rows]))]
+        cuts = np.flatnonzero(np.diff(self.photo[rows]) | np.diff(label[rows])) + 1
+        sizes = np.diff(np.r_[0, cuts, len(rows)])
+        pairs: dict[int, list[NDArray[np.intp]]] = {}
+        for start in np.r_[0, cuts][sizes > 1].tolist() if len(rows) else ():
+            own = rows[start : start + int(sizes[np.searchsorted(np.r_[0, cuts], start)])]
+            two = self.two_people(own, own, groups=True)
+            if two.any():
+                x = self._encoding[own]
+                squared = np.where(two, squared_distances(x, x), -1)
+                pair = own[np.array(np.unravel_index(int(squared.argmax()), squared.shape))]
+                pairs.setdefault(int(label[own[0]]), []).append(pair)
+        return {group: np.array(found) for group, found in pairs.items()}
 
     def rows(self, photo: int) -> NDArray[np.intp]:
         """All faces of a photo."""
