@@ -8,6 +8,7 @@ are further apart than within; the sides of one person are nearly as far within.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import Enum, auto
 
 import numpy as np
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from facecluster.identity.neighbours import squares
 
-PARTED, BY_PHOTO = 1.1, 0.5
+PARTED, BY_PHOTO, ONE_BY_PHOTO = 1.1, 0.5, 0.2
 """Two sides that k photos show are two people's if the mean squared distance between their faces is `PARTED` +
 `BY_PHOTO` / k times that within them.
 MEASURED"""
@@ -38,29 +39,61 @@ class Doubles(Enum):
     UNKNOWN = auto()
 
 
+@dataclass(frozen=True, eq=False)
+class Side:
+    """What the mean squared distance between groups and within them needs.
+
+    Attributes:
+        count: faces.
+        centre: (d,) their mean.
+        variance: mean squared distance to it.
+    """
+
+    count: int
+    centre: NDArray[np.float64]
+    variance: float
+
+    @classmethod
+    def of(cls, x: NDArray[np.floating]) -> Side:
+        """Sum up (n, d) encodings, n >= 1."""
+        centre = x.mean(axis=0, dtype=np.float64)
+        return cls(len(x), centre, float(squares(x - centre).mean()))
+
+    def joined(self, other: Side) -> Side:
+        """Sum up both."""
+        count = self.count + other.count
+        share, apart = other.count / count, other.centre - self.centre
+        variance = (1 - share) * self.variance + share * other.variance + share * (1 - share) * float(apart @ apart)
+        return Side(count, self.centre + share * apart, variance)
+
+
 def tell(x: NDArray[np.floating], pairs: NDArray[np.intp]) -> Doubles:
     """Say whether the faces of a group are one person's, or two people's who are together in photos.
 
     Args:
         x: (n, d) encodings of the group.
-        pairs: (k, 2) places in it of two faces of one photo; no face twice.
+        pairs: (k, 2) places in it of two faces of one photo; no face twice; k >= 1.
     """
-    if len(pairs) == 0 or len(x) < 3:
-        return Doubles.UNKNOWN
-    return verdict(parted(x, cut(x, pairs)), len(pairs), len(x))
+    half = cut(x, pairs)
+    return verdict(Side.of(x[half]), Side.of(x[~half]), len(pairs))
 
 
-def verdict(ratio: float, k: int, n: int) -> Doubles:
-    """Judge two sides of n faces together, which k photos show both, by `parted`."""
-    is_enough = k > 1 and n >= ENOUGH
-    if ratio >= (least_of(k) if is_enough else SURELY_PARTED):
+def verdict(one: Side, other: Side, k: int) -> Doubles:
+    """Say the same of two groups, which k photos show both: the sides of a cut, or found otherwise."""
+    ratio = parted(one, other)
+    if k < 2 or one.count + other.count < ENOUGH:
+        return Doubles.TWO if ratio >= SURELY_PARTED else Doubles.UNKNOWN
+    if ratio >= PARTED + BY_PHOTO / k:
         return Doubles.TWO
-    return Doubles.ONE if is_enough else Doubles.UNKNOWN
+    return Doubles.ONE if ratio < PARTED + ONE_BY_PHOTO / k else Doubles.UNKNOWN
 
 
-def least_of(k: int) -> float:
-    """Say from which `parted` on the sides that k photos show are two people's."""
-    return min(PARTED + BY_PHOTO / k, SURELY_PARTED)
+def parted(one: Side, other: Side) -> float:
+    """Give the mean squared distance between two sides over that within them; infinite for 0 within."""
+    within = [2 * side.variance * side.count / (side.count - 1) for side in (one, other) if side.count > 1]
+    between = float(squares((one.centre - other.centre)[np.newaxis])[0]) + one.variance + other.variance
+    inner = float(np.mean(within)) if within else 0.0
+    return between / inner if inner > 0 else np.inf
 
 
 def cut(x: NDArray[np.floating], pairs: NDArray[np.intp]) -> NDArray[np.bool_]:
@@ -90,29 +123,6 @@ def cut(x: NDArray[np.floating], pairs: NDArray[np.intp]) -> NDArray[np.bool_]:
         one, other = x[half].mean(axis=0), x[~half].mean(axis=0)
         axis, middle = one - other, (one + other) / 2
     return half
-
-
-def parted(x: NDArray[np.floating], half: NDArray[np.bool_]) -> float:
-    """Give the mean squared distance between two sides of (n, d) over that within them; infinite for 0 within."""
-    sides = [x[half].astype(np.float64), x[~half].astype(np.float64)]
-    return parted_of(*(len(side) for side in sides), *(side.mean(axis=0) for side in sides), *(
-        float(squares(side - side.mean(axis=0)).mean()) for side in sides
-    ))  # fmt: skip
-
-
-def parted_of(
-    n: int,
-    m: int,
-    centre: NDArray[np.float64],
-    other_centre: NDArray[np.float64],
-    variance: float,
-    other_variance: float,
-) -> float:
-    """Give the same for sides of n and m faces, by their centres (d,) and mean squared distances to these."""
-    within = [2 * v * k / (k - 1) for k, v in ((n, variance), (m, other_variance)) if k > 1]
-    between = float(squares((centre - other_centre)[np.newaxis])[0]) + variance + other_variance
-    inner = float(np.mean(within)) if within else 0.0
-    return between / inner if inner > 0 else np.inf
 
 
 def longest(x: NDArray[np.float64]) -> NDArray[np.float64]:

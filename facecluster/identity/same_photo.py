@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from facecluster.identity import doubles
 from facecluster.identity.boxes import SAME_FACE_IOU, overlaps
+from facecluster.identity.doubles import Doubles
 from facecluster.identity.groups import sortable
 from facecluster.identity.neighbours import squared_distances
 from facecluster.identity.rules import Rules, SamePhotoRule
@@ -45,7 +46,9 @@ class Rivals:
 
     def __init__(self, table: FaceTable, rules: Rules) -> None:
         faces = table.faces
-        self._encoding, self._box, self._rules = faces.encoding, faces.box, rules
+        self._box, self._rules = faces.box, rules
+        self.encoding = faces.encoding
+        """(n, 128)."""
         digest = table.photos.digest
         content = np.unique(sortable(digest), return_inverse=True)[1].reshape(-1)
         unknown = np.flatnonzero(digest == "")
@@ -78,15 +81,17 @@ class Rivals:
         Two pairs of twins who are in the same photos stay four people where `doubles.tell` can see that they are: in
         photos enough, and not more alike than it can tell. In a single photo nothing tells them from a page.
         """
-        pairs = self.pairs_by_group(label)
+        pairs = self._pairs_by_group(label)
+        order = np.argsort(label, kind="stable")
+        start = np.searchsorted(label[order], np.array([*pairs, *(group + 1 for group in pairs)], dtype=np.int32))
         twice: dict[int, list[int]] = {}
-        for group, found in pairs.items():
-            rows = np.flatnonzero(label == group)
-            verdict = doubles.tell(self._encoding[rows], np.searchsorted(rows, found))
+        for (group, found), low, high in zip(pairs.items(), start, start[len(pairs) :], strict=False):
+            rows = order[low:high]
+            verdict = doubles.tell(self.encoding[rows], np.searchsorted(rows, found))
             photos = self.photo[found[:, 0]].tolist()
-            if verdict == doubles.Doubles.ONE:
+            if verdict == Doubles.ONE:
                 self._excused.update(photos)
-            elif verdict == doubles.Doubles.UNKNOWN:
+            elif verdict == Doubles.UNKNOWN:
                 for photo in photos:
                     twice.setdefault(photo, []).append(group)
         for photo, groups in twice.items():
@@ -94,22 +99,19 @@ class Rivals:
             if len(groups) >= SEVERAL and 2 * np.count_nonzero(np.isin(here, groups)) >= np.count_nonzero(here >= 0):
                 self._excused.add(photo)
 
-    def pairs_by_group(self, label: NDArray[np.int32]) -> dict[int, NDArray[np.intp]]:
+    def _pairs_by_group(self, label: NDArray[np.int32]) -> dict[int, NDArray[np.intp]]:
         """Find the photos that show a group twice, as two people would be -> by group (k, 2) rows, of each photo two.
 
-        Args:
-            label: (n,) group of each face, -1 none. Of more faces of a photo it is the two that are least alike.
+        Of more faces of a group in a photo it is the two that are least alike.
         """
         rows = np.flatnonzero((label >= 0) & self.in_company)
         rows = rows[np.lexsort((self.photo[rows], label[rows]))]
         cuts = np.flatnonzero(np.diff(self.photo[rows]) | np.diff(label[rows])) + 1
-        sizes = np.diff(np.r_[0, cuts, len(rows)])
         pairs: dict[int, list[NDArray[np.intp]]] = {}
-        for start in np.r_[0, cuts][sizes > 1].tolist() if len(rows) else ():
-            own = rows[start : start + int(sizes[np.searchsorted(np.r_[0, cuts], start)])]
-            two = self.two_people(own, own, groups=True)
+        for own in np.split(rows, cuts):
+            two = self.two_people(own, own, groups=True) if len(own) > 1 else np.zeros((1, 1), dtype=np.bool_)
             if two.any():
-                x = self._encoding[own]
+                x = self.encoding[own]
                 squared = np.where(two, squared_distances(x, x), -1)
                 pair = own[np.array(np.unravel_index(int(squared.argmax()), squared.shape))]
                 pairs.setdefault(int(label[own[0]]), []).append(pair)
@@ -153,7 +155,7 @@ class Rivals:
         box = self._box[rows].astype(np.float64)
         apart = (overlaps(box[one], box[other]) < SAME_FACE_IOU).reshape(n, n)
         np.fill_diagonal(apart, False)
-        x = self._encoding[rows]
+        x = self.encoding[rows]
         squared = squared_distances(x, x)
         linked = (squared <= radii.eps**2) & apart  # NaN is not
         third = linked.astype(np.float32) @ linked.astype(np.float32)
@@ -184,6 +186,8 @@ class Shown:
         self._photos: dict[int, dict[int, list[int]]] = {}
         self._n_photos: dict[int, int] = {}
         self._apart: dict[int, set[int]] = {}
+        self._parts: dict[int, tuple[int, int]] = {}
+        self._sides: dict[int, doubles.Side] = {}
 
     def keep_apart(self, a: int, b: int) -> None:
         """Two groups are two people, whatever they look like."""
@@ -193,7 +197,8 @@ class Shown:
     def penalty(self, a: int, b: int) -> float:
         """Say what speaks against two groups being one person's, in parts of the squared joining radius.
 
-        0 where nothing does, infinite where it is ruled out. With k photos that show both, of m that show the one
+        0 where nothing does, infinite where it is ruled out. Nor do photos that show both where the two groups are no
+        further apart than each is within (`doubles.verdict`): that is one person, twice in photos. Else, with k photos that show both, of m that show the one
         with fewer: WEIGHT * k ln(k / (TWICE m)) / ln(1 / TWICE), if k is more than TWICE m. That is the logarithm of
         how much likelier k is for two people who are together as often than for one who is shown twice in a
         `TWICE`th of the photos (Poisson), so that it grows with every photo and one of many photos hardly counts.
@@ -218,10 +223,13 @@ class Shown:
         )
         if k and self._rule == "forbid" and not groups:
             return math.inf
+        if k > 1 and doubles.verdict(self._side(a), self._side(b), k) == Doubles.ONE:
+            return 0.0
         return against(k, n_photos) if k else 0.0
 
     def merge(self, a: int, b: int, node: int) -> None:
         """Number the union of two groups `node`."""
+        self._parts[node] = a, b
         if self._rule != "allow":
             small, large = sorted((self._shown(a), self._shown(b)), key=len)
             self._n_photos[node] = self._count(a) + self._count(b) - sum(photo in large for photo in small)
@@ -250,6 +258,19 @@ class Shown:
             if len(rows) > 1:
                 self._photos[node] = shown
         return shown
+
+    def _side(self, node: int) -> doubles.Side:
+        """Sum up the faces of a group."""
+        side = self._sides.get(node)
+        if side is None:
+            parts = self._parts.get(node)
+            side = (
+                self._side(parts[0]).joined(self._side(parts[1]))
+                if parts
+                else doubles.Side.of(self._rivals.encoding[self._members(node)])
+            )
+            self._sides[node] = side
+        return side
 
     def _count(self, node: int) -> int:
         """Different photos of a group."""
