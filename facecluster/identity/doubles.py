@@ -36,7 +36,8 @@ class Doubles(Enum):
 
     ONE = auto()
     TWO = auto()
-    UNKNOWN = auto()
+    UNCLEAR = auto()
+    TOO_FEW = auto()
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,25 +68,28 @@ class Side:
         return Side(count, self.centre + share * apart, variance)
 
 
-def tell(x: NDArray[np.floating], pairs: NDArray[np.intp]) -> Doubles:
+def tell(x: NDArray[np.floating], pairs: NDArray[np.intp]) -> tuple[NDArray[np.bool_], Doubles]:
     """Say whether the faces of a group are one person's, or two people's who are together in photos.
 
     Args:
         x: (n, d) encodings of the group.
         pairs: (k, 2) places in it of two faces of one photo; no face twice; k >= 1.
+
+    Returns:
+        (n,) `cut`, and the verdict on its sides.
     """
     half = cut(x, pairs)
-    return verdict(Side.of(x[half]), Side.of(x[~half]), len(pairs))
+    return half, verdict(Side.of(x[half]), Side.of(x[~half]), len(pairs))
 
 
 def verdict(one: Side, other: Side, k: int) -> Doubles:
     """Say the same of two groups, which k photos show both: the sides of a cut, or found otherwise."""
     ratio = parted(one, other)
     if k < 2 or one.count + other.count < ENOUGH:
-        return Doubles.TWO if ratio >= SURELY_PARTED else Doubles.UNKNOWN
+        return Doubles.TWO if ratio >= SURELY_PARTED else Doubles.TOO_FEW
     if ratio >= PARTED + BY_PHOTO / k:
         return Doubles.TWO
-    return Doubles.ONE if ratio < PARTED + ONE_BY_PHOTO / k else Doubles.UNKNOWN
+    return Doubles.ONE if ratio < PARTED + ONE_BY_PHOTO / k else Doubles.UNCLEAR
 
 
 def parted(one: Side, other: Side) -> float:

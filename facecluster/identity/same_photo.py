@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from facecluster.identity import doubles
 from facecluster.identity.boxes import SAME_FACE_IOU, overlaps
 from facecluster.identity.doubles import Doubles
-from facecluster.identity.groups import sortable
-from facecluster.identity.neighbours import squared_distances
-from facecluster.identity.rules import Rules, SamePhotoRule
+from facecluster.identity.groups import Groups, sortable
+from facecluster.identity.neighbours import UnionFind, squared_distances, squares
+from facecluster.identity.rules import Reach, Rules, SamePhotoRule
 from facecluster.table import FaceTable
 
 TWICE = 0.02
@@ -63,12 +63,14 @@ class Rivals:
         """(n,) whether there are others in the photo of a face."""
         self._among = lru_cache(maxsize=256)(self._compare)
         self._excused: set[int] = set()
+        self._side = np.full(len(faces), -1, dtype=np.int64)  # of a cut: 2i and 2i + 1 are two people
+        self._n_cuts = 0
 
     def excuse(self, photo: int) -> None:
         """Say that a photo is put together of several: its faces may be one person's if that is not forbidden."""
         self._excused.add(photo)
 
-    def compose(self, label: NDArray[np.int32]) -> None:
+    def compose(self, label: NDArray[np.int32]) -> bool:
         """Find the photos that are put together of several (pages of an album, contact sheets), and excuse them.
 
         Args:
@@ -80,24 +82,31 @@ class Rivals:
 
         Two pairs of twins who are in the same photos stay four people where `doubles.tell` can see that they are: in
         photos enough, and not more alike than it can tell. In a single photo nothing tells them from a page.
+
+        Returns:
+            Whether any was found that was not excused before.
         """
+        n_excused = len(self._excused)
         pairs = self._pairs_by_group(label)
         order = np.argsort(label, kind="stable")
         start = np.searchsorted(label[order], np.array([*pairs, *(group + 1 for group in pairs)], dtype=np.int32))
         twice: dict[int, list[int]] = {}
         for (group, found), low, high in zip(pairs.items(), start, start[len(pairs) :], strict=False):
             rows = order[low:high]
-            verdict = doubles.tell(self.encoding[rows], np.searchsorted(rows, found))
+            half, verdict = doubles.tell(self.encoding[rows], np.searchsorted(rows, found))
             photos = self.photo[found[:, 0]].tolist()
+            self._side[rows] = np.where(verdict == Doubles.TWO, 2 * self._n_cuts + half, -1)
+            self._n_cuts += 1
             if verdict == Doubles.ONE:
                 self._excused.update(photos)
-            elif verdict == Doubles.UNKNOWN:
+            elif verdict == Doubles.TOO_FEW:
                 for photo in photos:
                     twice.setdefault(photo, []).append(group)
         for photo, groups in twice.items():
             here = label[self.rows(photo)]
             if len(groups) >= SEVERAL and 2 * np.count_nonzero(np.isin(here, groups)) >= np.count_nonzero(here >= 0):
                 self._excused.add(photo)
+        return len(self._excused) > n_excused
 
     def _pairs_by_group(self, label: NDArray[np.int32]) -> dict[int, NDArray[np.intp]]:
         """Find the photos that show a group twice, as two people would be -> by group (k, 2) rows, of each photo two.
@@ -136,8 +145,11 @@ class Rivals:
         at = np.ix_(*(place[np.searchsorted(rows, of, sorter=place)] for of in (one, other)))
         if self._rules.same_photo == "forbid" and not groups:
             return apart[at]
-        if self._rules.same_photo == "allow" or photo in self._excused:
+        if self._rules.same_photo == "allow":
             return np.zeros((len(one), len(other)), dtype=np.bool_)
+        if photo in self._excused:
+            side, beside = self._side[one][:, None], self._side[other]
+            return two[at] & (side >= 0) & (side ^ 1 == beside)
         return two[at] if groups else two[at] & ~near[at]
 
     def _compare(
@@ -188,6 +200,7 @@ class Shown:
         self._apart: dict[int, set[int]] = {}
         self._parts: dict[int, tuple[int, int]] = {}
         self._sides: dict[int, doubles.Side] = {}
+        self._kept_apart: list[tuple[int, int]] = []  # rows of two groups
 
     def keep_apart(self, a: int, b: int) -> None:
         """Two groups are two people, whatever they look like."""
@@ -225,7 +238,44 @@ class Shown:
             return math.inf
         if k > 1 and doubles.verdict(self._side(a), self._side(b), k) == Doubles.ONE:
             return 0.0
+        if k:
+            self._kept_apart.append((self._first_row(a), self._first_row(b)))
         return against(k, n_photos) if k else 0.0
+
+    def but_for_photos(self, label: NDArray[np.int32], reach: Reach) -> NDArray[np.int32] | None:
+        """Put those groups together that are as near as one person's, and that only photos with both kept apart.
+
+        Args:
+            label: (n,) group of each face after merging, -1 none.
+            reach: how near is near enough.
+
+        Returns:
+            (n,) group of each; None if there are none to put together.
+        """
+        pairs = {(int(label[i]), int(label[j])) for i, j in self._kept_apart}
+        pairs = {(min(pair), max(pair)) for pair in pairs if pair[0] != pair[1]}
+        if not pairs:
+            return None
+        wanted = np.unique(list(pairs))
+        place = np.searchsorted(wanted, label)
+        known = (label >= 0) & (wanted[np.minimum(place, len(wanted) - 1)] == label)
+        groups = Groups.of(self._rivals.encoding, np.where(known, place, -1).astype(np.int32))
+        linked = UnionFind(len(wanted))
+        for pair in sorted(pairs):
+            one, other = np.searchsorted(wanted, pair)
+            cost = squares(groups.centre[one : one + 1] - groups.centre[other])[0]
+            cost += groups.variance()[[one, other]].sum() + reach.handicap(groups.count[[one, other]]).sum()
+            if cost <= reach.radius**2:
+                linked.link(np.array([one]), np.array([other]))
+        alike = label.copy()
+        alike[known] = wanted[linked.find(place[known])]
+        return alike
+
+    def _first_row(self, node: int) -> int:
+        """A face of a group."""
+        while node in self._parts:
+            node = self._parts[node][0]
+        return int(self._rows[self._start[node]])
 
     def merge(self, a: int, b: int, node: int) -> None:
         """Number the union of two groups `node`."""

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facecluster.identity import doubles
-from facecluster.identity.doubles import Doubles, Side, longest
+from facecluster.identity.doubles import Doubles, longest
 from facecluster.identity.evidence import SAME_SHOT
 from facecluster.identity.groups import Groups, nearest_two, rows_of
 from facecluster.identity.neighbours import blocks, squared_distances, squares
@@ -158,8 +158,8 @@ def _halves(
             yield half, False
     if len(pairs):
         pairs = pairs[np.unique(rivals.photo[rows[pairs[:, 0]]], return_index=True)[1]]
-        half = doubles.cut(x, pairs)
-        if doubles.verdict(Side.of(x[half]), Side.of(x[~half]), len(pairs)) == Doubles.TWO:
+        half, verdict = doubles.tell(x, pairs)
+        if verdict == Doubles.TWO:
             yield half, True
 
 
