@@ -21,6 +21,8 @@ PARTED, BY_PHOTO, ONE_BY_PHOTO = 1.1, 0.5, 0.2
 `BY_PHOTO` / k times that within them.
 MEASURED"""
 
+SURELY = 0.15
+
 SURELY_PARTED = 1.45
 """The same where one photo shows both, or there are few faces: see `split.DISTINCT`."""
 
@@ -36,6 +38,7 @@ class Doubles(Enum):
 
     ONE = auto()
     TWO = auto()
+    SURELY_TWO = auto()
     UNCLEAR = auto()
     TOO_FEW = auto()
 
@@ -64,7 +67,9 @@ class Side:
         """Sum up both."""
         count = self.count + other.count
         share, apart = other.count / count, other.centre - self.centre
-        variance = (1 - share) * self.variance + share * other.variance + share * (1 - share) * float(apart @ apart)
+        variance = (
+            (1 - share) * self.variance + share * other.variance + share * (1 - share) * float(apart @ apart)
+        )
         return Side(count, self.centre + share * apart, variance)
 
 
@@ -88,7 +93,7 @@ def verdict(one: Side, other: Side, k: int) -> Doubles:
     if k < 2 or one.count + other.count < ENOUGH:
         return Doubles.TWO if ratio >= SURELY_PARTED else Doubles.TOO_FEW
     if ratio >= PARTED + BY_PHOTO / k:
-        return Doubles.TWO
+        return Doubles.SURELY_TWO if ratio >= PARTED + SURELY + BY_PHOTO / k else Doubles.TWO
     return Doubles.ONE if ratio < PARTED + ONE_BY_PHOTO / k else Doubles.UNCLEAR
 
 

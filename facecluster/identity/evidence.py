@@ -57,9 +57,7 @@ class _Shot:
 
     bits: int
     size: tuple[int, int]
-    place: NDArray[
-        np.float64
-    ]  # (1, 4) the box in parts of the sides of the photo; not finite where these are unknown
+    box: NDArray[np.float32]
     encoding: NDArray[np.float32]
     start: float
     end: float
@@ -124,8 +122,8 @@ def find_copies(table: FaceTable, rows: NDArray[np.integer], wanted: int, radius
         digest = str(photos.digest[row])
         width, height = photos.size[row].tolist()
         time = float(photos.time[row])
-        place = _place(table.faces.box[rows[i]], (width, height))
-        shot = _Shot(int(photos.hash[row]), (width, height), place, table.faces.encoding[rows[i]], time, time)
+        box, encoding = table.faces.box[rows[i]], table.faces.encoding[rows[i]]
+        shot = _Shot(int(photos.hash[row]), (width, height), box, encoding, time, time)
         same = None
         copy[i] = row in seen or digest in seen
         if not copy[i]:
@@ -143,28 +141,33 @@ def find_copies(table: FaceTable, rows: NDArray[np.integer], wanted: int, radius
     return copy
 
 
-def _place(box: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float64]:
-    """Give a box in parts of the sides of its photo -> (1, 4)."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        place: NDArray[np.float64] = (box.astype(np.float64) / np.array(size * 2))[np.newaxis]
-    return place
-
-
 def _is_same(one: _Shot, other: _Shot, radius: float) -> bool:
     """Say whether a face is from a shot that was counted."""
     bits = (one.bits ^ other.bits).bit_count() if one.bits and other.bits else 64
+    is_burst = other.start - BURST_SECONDS <= one.start <= other.end + BURST_SECONDS
+    if not is_burst and bits > SAME_SCENE_BITS and one.size == other.size:
+        return False
     apart = float(np.linalg.norm(one.encoding.astype(np.float64) - other.encoding)) / radius
-    if other.start - BURST_SECONDS <= one.start <= other.end + BURST_SECONDS:
+    if is_burst:
         return apart <= SAME_MOMENT or bits <= SAME_SCENE_BITS
     if one.size != other.size and apart <= SAME_SHOT:
         return True
-    if _at_other_times(one, other) or apart > SAME_COPY or bits > SAME_SCENE_BITS:
+    if bits > SAME_SCENE_BITS or apart > SAME_COPY or _at_other_times(one, other):
         return False
-    is_known = np.isfinite(one.place).all() and np.isfinite(other.place).all()
-    iou = float(overlaps(one.place, other.place)[0]) if is_known else 1.0
-    if bits <= NEAR_DUPLICATE_BITS and iou >= SAME_PLACE_IOU:
-        return True
-    return apart <= SAME_SHOT and iou >= SAME_FACE_IOU
+    iou = _overlap(one, other)
+    return (bits <= NEAR_DUPLICATE_BITS and iou >= SAME_PLACE_IOU) or (
+        apart <= SAME_SHOT and iou >= SAME_FACE_IOU
+    )
+
+
+def _overlap(one: _Shot, other: _Shot) -> float:
+    """Say how much two boxes overlap, in parts of the sides of their photos; 1 where a size is unknown."""
+    if 0 in (*one.size, *other.size):
+        return 1.0
+    place, beside = (
+        shot.box[np.newaxis] / np.array(shot.size * 2, dtype=np.float64) for shot in (one, other)
+    )
+    return float(overlaps(place, beside)[0])
 
 
 def _at_other_times(one: _Shot, other: _Shot) -> bool:

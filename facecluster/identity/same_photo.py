@@ -78,7 +78,8 @@ class Rivals:
 
         Somebody who is twice in photos and is one person by `doubles.tell` says so of these photos. So do `SEVERAL`
         groups that are each twice in a photo, and are half of its faces that have a group, if none of them is two
-        people by `doubles.tell`. One pair alone says nothing: twins are one.
+        people by `doubles.tell`. One pair alone says nothing: twins are one. Two people who are surely two by
+        `doubles.tell` are so in these photos too, although others are there twice.
 
         Two pairs of twins who are in the same photos stay four people where `doubles.tell` can see that they are: in
         photos enough, and not more alike than it can tell. In a single photo nothing tells them from a page.
@@ -89,13 +90,15 @@ class Rivals:
         n_excused = len(self._excused)
         pairs = self._pairs_by_group(label)
         order = np.argsort(label, kind="stable")
-        start = np.searchsorted(label[order], np.array([*pairs, *(group + 1 for group in pairs)], dtype=np.int32))
+        start = np.searchsorted(
+            label[order], np.array([*pairs, *(group + 1 for group in pairs)], dtype=np.int32)
+        )
         twice: dict[int, list[int]] = {}
         for (group, found), low, high in zip(pairs.items(), start, start[len(pairs) :], strict=False):
             rows = order[low:high]
             half, verdict = doubles.tell(self.encoding[rows], np.searchsorted(rows, found))
             photos = self.photo[found[:, 0]].tolist()
-            self._side[rows] = np.where(verdict == Doubles.TWO, 2 * self._n_cuts + half, -1)
+            self._side[rows] = np.where(verdict == Doubles.SURELY_TWO, 2 * self._n_cuts + half, -1)
             self._n_cuts += 1
             if verdict == Doubles.ONE:
                 self._excused.update(photos)
@@ -104,7 +107,9 @@ class Rivals:
                     twice.setdefault(photo, []).append(group)
         for photo, groups in twice.items():
             here = label[self.rows(photo)]
-            if len(groups) >= SEVERAL and 2 * np.count_nonzero(np.isin(here, groups)) >= np.count_nonzero(here >= 0):
+            if len(groups) >= SEVERAL and 2 * np.count_nonzero(np.isin(here, groups)) >= np.count_nonzero(
+                here >= 0
+            ):
                 self._excused.add(photo)
         return len(self._excused) > n_excused
 
@@ -115,10 +120,12 @@ class Rivals:
         """
         rows = np.flatnonzero((label >= 0) & self.in_company)
         rows = rows[np.lexsort((self.photo[rows], label[rows]))]
-        cuts = np.flatnonzero(np.diff(self.photo[rows]) | np.diff(label[rows])) + 1
+        starts = np.flatnonzero(np.diff(self.photo[rows], prepend=-1) | np.diff(label[rows], prepend=-1))
+        sizes = np.diff(starts, append=len(rows))
         pairs: dict[int, list[NDArray[np.intp]]] = {}
-        for own in np.split(rows, cuts):
-            two = self.two_people(own, own, groups=True) if len(own) > 1 else np.zeros((1, 1), dtype=np.bool_)
+        for start, size in zip(starts[sizes > 1].tolist(), sizes[sizes > 1].tolist(), strict=True):
+            own = rows[start : start + size]
+            two = self.two_people(own, own, groups=True)
             if two.any():
                 x = self.encoding[own]
                 squared = np.where(two, squared_distances(x, x), -1)
@@ -136,8 +143,8 @@ class Rivals:
         """Say which of (j,) and (k,) faces of one photo are of two people, but for what else is known -> (j, k).
 
         Not the same face found twice. None, if the rules allow any. If they forbid it, all others. Else, and for
-        `groups` of several photos that are looked at as a whole in any case: none in a `COLLAGE` or a photo that is
-        excused; and, but for groups, not two that are `ALIKE`.
+        `groups` of several photos that are looked at as a whole in any case: none in a `COLLAGE`; in a photo that is
+        excused, only those who are surely two (see `compose`); and, but for groups, not two that are `ALIKE`.
         """
         photo = int(self.photo[one[0]])
         rows, apart, two, near = self._among(photo)
@@ -149,7 +156,8 @@ class Rivals:
             return np.zeros((len(one), len(other)), dtype=np.bool_)
         if photo in self._excused:
             side, beside = self._side[one][:, None], self._side[other]
-            return two[at] & (side >= 0) & (side ^ 1 == beside)
+            surely: NDArray[np.bool_] = two[at] & (side >= 0) & (side ^ 1 == beside)
+            return surely
         return two[at] if groups else two[at] & ~near[at]
 
     def _compare(
@@ -210,11 +218,12 @@ class Shown:
     def penalty(self, a: int, b: int) -> float:
         """Say what speaks against two groups being one person's, in parts of the squared joining radius.
 
-        0 where nothing does, infinite where it is ruled out. Nor do photos that show both where the two groups are no
-        further apart than each is within (`doubles.verdict`): that is one person, twice in photos. Else, with k photos that show both, of m that show the one
-        with fewer: WEIGHT * k ln(k / (TWICE m)) / ln(1 / TWICE), if k is more than TWICE m. That is the logarithm of
-        how much likelier k is for two people who are together as often than for one who is shown twice in a
-        `TWICE`th of the photos (Poisson), so that it grows with every photo and one of many photos hardly counts.
+        0 where nothing does, infinite where it is ruled out. Where photos show both, but the two are hardly further
+        from each other than each is within (`doubles.verdict`), nothing does: that is one person, twice in photos.
+        Else, with k photos that show both, of m that show the one with fewer: WEIGHT * k ln(k / (TWICE m)) /
+        ln(1 / TWICE), if k is more than TWICE m. That is the logarithm of how much likelier k is for two people who
+        are together as often than for one who is shown twice in a `TWICE`th of the photos (Poisson), so that it grows
+        with every photo and one of many photos hardly counts.
         Where it is forbidden that a person is twice in a photo, that is for groups only, of which one face gives way
         later (`split.take_out`); what has fewer than `GROUPS` photos is kept apart.
         """

@@ -139,7 +139,7 @@ def within(groups: Groups) -> float:
 def _halves(
     x: NDArray[np.float64], rows: NDArray[np.intp], rivals: Rivals
 ) -> Iterator[tuple[NDArray[np.bool_], bool]]:
-    """Give ways to cut a group (k, 128) in halves: whether a face is in the one, and whether they are distinct anyway."""
+    """Give ways to cut a group (k, 128) in halves: (k,) whether a face is in the one; if they are distinct anyway."""
     middle = x.mean(axis=0)
     axes = [(longest(x - middle), middle)]
     pairs = _rival_pairs(rows, rivals, groups=True)
@@ -159,7 +159,7 @@ def _halves(
     if len(pairs):
         pairs = pairs[np.unique(rivals.photo[rows[pairs[:, 0]]], return_index=True)[1]]
         half, verdict = doubles.tell(x, pairs)
-        if verdict == Doubles.TWO:
+        if verdict in (Doubles.TWO, Doubles.SURELY_TWO):
             yield half, True
 
 
