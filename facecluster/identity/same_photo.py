@@ -138,13 +138,14 @@ class Rivals:
         return self._order[self._start[photo] : self._start[photo + 1]]
 
     def two_people(
-        self, one: NDArray[np.intp], other: NDArray[np.intp], *, groups: bool = False
+        self, one: NDArray[np.intp], other: NDArray[np.intp], *, groups: bool = False, excuse: bool = True
     ) -> NDArray[np.bool_]:
         """Say which of (j,) and (k,) faces of one photo are of two people, but for what else is known -> (j, k).
 
         Not the same face found twice. None, if the rules allow any. If they forbid it, all others. Else, and for
         `groups` of several photos that are looked at as a whole in any case: none in a `COLLAGE`; in a photo that is
-        excused, only those who are surely two (see `compose`); and, but for groups, not two that are `ALIKE`.
+        excused, unless `excuse` is False, only those who are surely two (see `compose`); and, but for groups, not two
+        that are `ALIKE`.
         """
         photo = int(self.photo[one[0]])
         rows, apart, two, near = self._among(photo)
@@ -154,7 +155,7 @@ class Rivals:
             return apart[at]
         if self._rules.same_photo == "allow":
             return np.zeros((len(one), len(other)), dtype=np.bool_)
-        if photo in self._excused:
+        if excuse and photo in self._excused:
             side, beside = self._side[one][:, None], self._side[other]
             surely: NDArray[np.bool_] = two[at] & (side >= 0) & (side ^ 1 == beside)
             return surely
@@ -239,13 +240,23 @@ class Shown:
             return 0.0
         n_photos = min(self._count(a), self._count(b))
         groups = n_photos >= GROUPS
-        k = sum(
-            bool(self._rivals.two_people(np.array(small[photo]), np.array(large[photo]), groups=groups).any())
-            for photo in shared
+        k, of_all = (
+            sum(
+                bool(
+                    self._rivals.two_people(
+                        np.array(small[photo]), np.array(large[photo]), groups=groups, excuse=excuse
+                    ).any()
+                )
+                for photo in shared
+            )
+            for excuse in (True, False)
         )
         if k and self._rule == "forbid" and not groups:
             return math.inf
-        if k > 1 and doubles.verdict(self._side(a), self._side(b), k) == Doubles.ONE:
+        verdict = doubles.verdict(self._side(a), self._side(b), of_all) if of_all > 1 else Doubles.TOO_FEW
+        if verdict == Doubles.SURELY_TWO:
+            k = of_all
+        elif verdict == Doubles.ONE:
             return 0.0
         if k:
             self._kept_apart.append((self._first_row(a), self._first_row(b)))

@@ -48,8 +48,11 @@ def split(
 
     The halves are made by moving faces to the nearer of two centres, from a first cut across the axis on which the
     group is longest; and another time across that on which the faces of one photo differ most. Photos that show both
-    count only against halves that are `DISTINCT`: else the cut would part nobody. They do not count if each of two
-    faces is from the shot of another photo of the group (`SAME_SHOT`): somebody put these together.
+    count only against halves that are `DISTINCT`: else the cut would part nobody. A third cut has the faces of each
+    photo on different sides, and counts where it says that these are two people (`doubles.tell`).
+
+    Photos do not count if each of two faces is from the shot of another photo of the group (`SAME_SHOT`): somebody put
+    these together. Nor do pages (`Rivals.compose`).
 
     References:
         MacQueen, Some methods for classification and analysis of multivariate observations, 1967 (two means).
