@@ -85,8 +85,10 @@ class Rivals:
         photos enough, and not more alike than it can tell. In a single photo nothing tells them from a page.
 
         Returns:
-            Whether any was found that was not excused before.
+            Whether any was found that was not excused before. None is, but where the rules prefer that nobody is twice.
         """
+        if self._rules.same_photo != "prefer":
+            return False
         n_excused = len(self._excused)
         pairs = self._pairs_by_group(label)
         order = np.argsort(label, kind="stable")
@@ -256,7 +258,7 @@ class Shown:
         verdict = doubles.verdict(self._side(a), self._side(b), of_all) if of_all > 1 else Doubles.TOO_FEW
         if verdict == Doubles.SURELY_TWO:
             k = of_all
-        elif verdict == Doubles.ONE:
+        elif verdict == Doubles.ONE and self._rule == "prefer":
             return 0.0
         if k:
             self._kept_apart.append((self._first_row(a), self._first_row(b)))
