@@ -120,6 +120,19 @@ def test_copies_of_a_photo_of_a_fixed_camera_still_count_once(cases: ModuleType,
     assert people_of(photos, tmp_path / "out") == []
 
 
+def test_who_is_forgotten_takes_along_nobody_who_comes_another_day(cases: ModuleType, tmp_path: Path) -> None:
+    photos, later, out = tmp_path / "photos", tmp_path / "later", tmp_path / "out"
+    cases.door(photos, head=HEAD, width=2560, height=1440, people=cases.PEOPLE[:2], n=4)
+    later.mkdir()
+    for file in list(photos.glob(f"{cases.PEOPLE[1]}*")):
+        file.rename(later / file.name)
+    people_of(photos, out)
+    facecluster("forget", out, "--person", "person-0001", "-y", "-q")
+    for file in list(later.iterdir()):
+        file.rename(photos / file.name)
+    assert [names_of(person) for person in people_of(photos, out)] == [{cases.PEOPLE[1]: 4}]
+
+
 def prints_of(cases: ModuleType, people: tuple[str, ...], n: int) -> list[tuple[str, NDArray[np.int16]]]:
     """The photos that pages are made of, with whose they are."""
     files = [(name, file) for name in people for file in cases.lfw(name, n)]

@@ -152,7 +152,11 @@ def _is_same(one: _Shot, other: _Shot, radius: float) -> bool:
         return apart <= SAME_MOMENT or bits <= SAME_SCENE_BITS
     if one.size != other.size and apart <= SAME_SHOT:
         return True
-    if bits > SAME_SCENE_BITS or apart > SAME_COPY or _at_other_times(one, other):
+    if (
+        bits > SAME_SCENE_BITS
+        or apart > SAME_COPY
+        or are_other_times(max(other.start - one.start, one.start - other.end))
+    ):
         return False
     iou = _overlap(one, other)
     return (bits <= NEAR_DUPLICATE_BITS and iou >= SAME_PLACE_IOU) or (
@@ -170,8 +174,7 @@ def _overlap(one: _Shot, other: _Shot) -> float:
     return float(overlaps(place, beside)[0])
 
 
-def _at_other_times(one: _Shot, other: _Shot) -> bool:
-    """Say whether two shots, of no one burst, are known to be of two times; not if it may be the time zone only."""
-    between = max(other.start - one.start, one.start - other.end)  # NaN where unknown
-    zones = round(between / ZONE_STEP) * ZONE_STEP if between <= ZONES else 0.0
-    return between > BURST_SECONDS and not (zones and abs(between - zones) <= BURST_SECONDS)
+def are_other_times(seconds: float) -> bool:
+    """Say whether two times so far apart are surely of two shots; not if unknown (NaN), or if it may be the zone."""
+    zones = round(seconds / ZONE_STEP) * ZONE_STEP if seconds <= ZONES else 0.0
+    return seconds > BURST_SECONDS and not (zones and abs(seconds - zones) <= BURST_SECONDS)
