@@ -81,10 +81,19 @@ def _linked(case: Case, founding: NDArray[np.bool_]) -> NDArray[np.int32]:
 
 
 def _merged(case: Case, part: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Merge groups, but no two who were people before."""
+    """Merge groups, but no two who were people before.
+
+    Groups that only photos with both keep apart may be one person's, in photos that are put together of several. If
+    they show that these are (`Rivals.compose`), merging is done again.
+    """
     fixed = np.isin(np.arange(int(part.max(initial=-1)) + 1), part[case.settled])
-    shown, groups = shown_in(part, case.rivals, case.decided, case.rules), case.sums.of(part)
-    return merge(case.points, part, case.reach, shown, fixed=fixed, groups=groups, jobs=case.jobs)
+    groups = case.sums.of(part)
+    while True:
+        shown = shown_in(part, case.rivals, case.decided, case.rules)
+        merged = merge(case.points, part, case.reach, shown, fixed=fixed, groups=groups, jobs=case.jobs)
+        alike = shown.but_for_photos(merged, case.reach)
+        if alike is None or not case.rivals.compose(alike):
+            return merged
 
 
 def _add_founded(case: Case, part: NDArray[np.int32], rows: NDArray[np.intp]) -> NDArray[np.int32]:

@@ -36,6 +36,7 @@ def join(case: Case, told: Assignment) -> Assignment:
         reason[between] = Reason.BETWEEN_PEOPLE
         joins = near & ~between
         label[joins] = people.owner[nearest[joins]]
+        case.rivals.compose(np.where(case.usable, label, np.int32(-1)))
         doubtful = np.flatnonzero(joins)
         doubtful = doubtful[
             _is_claimed_twice(label, case.rivals)[doubtful] | np.isin(doubtful, list(people.foes))

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from facecluster.identity import doubles
+from facecluster.identity.doubles import Doubles, longest
 from facecluster.identity.evidence import SAME_SHOT
 from facecluster.identity.groups import Groups, nearest_two, rows_of
 from facecluster.identity.neighbours import blocks, squared_distances, squares
@@ -47,8 +49,11 @@ def split(
 
     The halves are made by moving faces to the nearer of two centres, from a first cut across the axis on which the
     group is longest; and another time across that on which the faces of one photo differ most. Photos that show both
-    count only against halves that are `DISTINCT`: else the cut would part nobody. They do not count if each of two
-    faces is from the shot of another photo of the group (`SAME_SHOT`): somebody put these together.
+    count only against halves that are `DISTINCT`: else the cut would part nobody. A third cut has the faces of each
+    photo on different sides, and counts where it says that these are two people (`doubles.tell`).
+
+    Photos do not count if each of two faces is from the shot of another photo of the group (`SAME_SHOT`): somebody put
+    these together. Nor do pages (`Rivals.compose`).
 
     References:
         MacQueen, Some methods for classification and analysis of multivariate observations, 1967 (two means).
@@ -57,6 +62,8 @@ def split(
     number = 0
     for group in rows_of(label):
         _excuse(points, group, rivals, rules)
+    rivals.compose(label)
+    for group in rows_of(label):
         waiting = [group]
         while waiting:
             rows = waiting.pop()
@@ -112,18 +119,7 @@ def _two_people(
     """Give the two halves of a group that are two people; nothing if there are none."""
     if len(rows) < 2:
         return []
-    x = points.encoding[rows].astype(np.float64)
-    for axis, middle in _axes(x, rows, rivals):
-        half = x @ axis > middle @ axis
-        for _ in range(_ROUNDS):
-            if half.all() or not half.any():
-                break
-            one, other = x[half].mean(axis=0), x[~half].mean(axis=0)
-            before, half = half, (x - (one + other) / 2) @ (one - other) > 0
-            if np.array_equal(before, half):
-                break
-        if half.all() or not half.any():
-            continue
+    for half, is_distinct in _halves(points.encoding[rows].astype(np.float64), rows, rivals):
         one, other = rows[half], rows[~half]
         start = np.array([0, len(one), len(rows)])
         # photos that show both halves are weighed, even if that is forbidden: see _twice
@@ -132,7 +128,7 @@ def _two_people(
         groups = Groups.of(points[rows], (~half).astype(np.int32))
         squared = squares(groups.centre[:1] - groups.centre[1:])[0] + groups.variance().sum()
         cost = squared + reach.handicap(groups.count).sum()
-        if squared - groups.crowding.sum() > DISTINCT * within(groups):
+        if is_distinct or squared - groups.crowding.sum() > DISTINCT * within(groups):
             cost += shown.penalty(0, 1) * reach.radius**2
         if cost > reach.radius**2:
             return [one, other]
@@ -145,25 +141,31 @@ def within(groups: Groups) -> float:
     return float(np.mean(several)) if len(several) else 0.0
 
 
-def _axes(
+def _halves(
     x: NDArray[np.float64], rows: NDArray[np.intp], rivals: Rivals
-) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float64]]]:
-    """Give the axes to cut a group (k, 128) across, and a point (128,) of each cut."""
+) -> Iterator[tuple[NDArray[np.bool_], bool]]:
+    """Give ways to cut a group (k, 128) in halves: (k,) whether a face is in the one; if they are distinct anyway."""
     middle = x.mean(axis=0)
-    yield _longest(x - middle), middle
+    axes = [(longest(x - middle), middle)]
     pairs = _rival_pairs(rows, rivals, groups=True)
     if len(pairs):
-        yield _longest(x[pairs[:, 0]] - x[pairs[:, 1]]), x[pairs].mean(axis=(0, 1))
-
-
-def _longest(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Give the axis (128,) on which (k, 128) have most of their squared length."""
-    axis: NDArray[np.float64]
-    if len(x) < x.shape[1]:
-        axis = np.linalg.eigh(x @ x.T)[1][:, -1] @ x
-    else:
-        axis = np.linalg.eigh(x.T @ x)[1][:, -1]
-    return axis
+        axes.append((longest(x[pairs[:, 0]] - x[pairs[:, 1]]), x[pairs].mean(axis=(0, 1))))
+    for axis, middle in axes:
+        half = x @ axis > middle @ axis
+        for _ in range(_ROUNDS):
+            if half.all() or not half.any():
+                break
+            one, other = x[half].mean(axis=0), x[~half].mean(axis=0)
+            before, half = half, (x - (one + other) / 2) @ (one - other) > 0
+            if np.array_equal(before, half):
+                break
+        if half.any() and not half.all():
+            yield half, False
+    if len(pairs):
+        pairs = pairs[np.unique(rivals.photo[rows[pairs[:, 0]]], return_index=True)[1]]
+        half, verdict = doubles.tell(x, pairs)
+        if verdict in (Doubles.TWO, Doubles.SURELY_TWO):
+            yield half, True
 
 
 def _rival_pairs(rows: NDArray[np.intp], rivals: Rivals, *, groups: bool) -> NDArray[np.intp]:
