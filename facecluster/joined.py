@@ -28,6 +28,7 @@ class Bounds:
         join: groups of many faces are one person's when they are this near, as root mean square.
         caution: squared distance by which two single faces must be nearer, in a library of this size; see
             `identity.rules.Reach`.
+        growth: how much of it there is as the library is large.
         merges: whether groups that are so near were merged; else only faces joined.
         margin: a face that joins is nearer than to anybody else by at least this.
         min_samples: faces within eps, itself included, that let a face link others.
@@ -39,6 +40,7 @@ class Bounds:
     eps: float
     join: float
     caution: float
+    growth: float
     merges: bool
     margin: float
     min_samples: int
@@ -46,9 +48,18 @@ class Bounds:
     limits: Limits
     same_photo: str
 
-    def within(self, n: int, other: int = 1) -> float:
-        """At which distance, as root mean square, a group of n faces and another one, or one face, are one person's."""
-        reach = Reach(self.join, self.caution)
+    @property
+    def reach(self) -> Reach:
+        """How near groups must be."""
+        return Reach(self.join, self.caution, self.growth)
+
+    def joining(self, n: int) -> float:
+        """At which distance, as root mean square, a face joins a group of n faces."""
+        return float(self.reach.joining(float(max(n, 1))))
+
+    def within(self, n: int, other: int) -> float:
+        """At which distance, as root mean square, two groups of faces are one person's."""
+        reach = self.reach
         squared = reach.radius**2 - reach.handicap(float(n)) - reach.handicap(float(other))
         return math.sqrt(max(squared, 0.0))
 
@@ -67,6 +78,7 @@ def bounds_of(result: Result) -> Bounds:
         eps=rules.radii.eps,
         join=reach.radius,
         caution=reach.caution,
+        growth=reach.growth,
         merges=rules.radii.caution > 0,
         margin=rules.radii.margin,
         min_samples=rules.min_samples,

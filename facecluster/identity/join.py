@@ -66,13 +66,12 @@ class _People:
     @classmethod
     def of(cls, case: Case, told: Assignment) -> _People:
         parts, reach = case.sums.of(told.part), case.reach
-        squared = reach.radius**2 - reach.handicap(1.0) - reach.handicap(parts.count)
         foes: dict[int, list[int]] = {}
         for one, other in case.decided.apart.tolist():
             foes.setdefault(one, []).append(other)
             foes.setdefault(other, []).append(one)
         owner = owners(told.part, case.decided.together)[:-1]
-        return cls(parts, owner, np.sqrt(np.maximum(squared, 0)), foes)
+        return cls(parts, owner, reach.joining(parts.count), foes)
 
 
 class _Choice(NamedTuple):

@@ -173,7 +173,7 @@ def _near_people(known: Known, row: int) -> tuple[NearPerson | None, tuple[NearP
             for face in [known.records[pair.j]]
         )
         count = int(known.people.count[g]) - (g == member)
-        within = known.bounds.within(count)
+        within = known.bounds.joining(count)
         crowding = float(known.points.crowding[row] + known.people.crowding[g])
         return NearPerson(
             who.id,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -106,7 +105,7 @@ class Gallery:
             owner[[person >= 0 and people[person].name is None for person in owner.tolist()]] = -1
         ids = known.faces.id
         order = np.lexsort((ids, np.char.str_len(ids), known.faces.photo))  # as they were in the table
-        reach = Reach(known.bounds.join, known.bounds.caution)
+        reach = known.bounds.reach
         owner, counts = owner[order], counts[order]
         whole = replace(table, faces=_take(known.faces, order))
         merged = np.array([bool(person.former) for person in known.result.people] + [False])
@@ -126,8 +125,7 @@ class Gallery:
 
     def within(self, n: int) -> float:
         """Give the distance at which a face belongs to a person of n faces, or is one person's with a single one."""
-        squared = self.reach.radius**2 - self.reach.handicap(1.0) - self.reach.handicap(float(n))
-        return math.sqrt(max(squared, 0.0))
+        return float(self.reach.joining(float(n)))
 
     @cached_property
     def points(self) -> Points:
