@@ -11,6 +11,7 @@ from tables import make_table, people
 
 from facecluster.identity.cluster import cluster_faces
 from facecluster.identity.gate import Reason
+from facecluster.identity.points import Points
 from facecluster.identity.rules import Rules, SamePhotoRule
 from facecluster.identity.same_photo import ALIKE, TWICE, WEIGHT, Rivals, Shown, against
 from facecluster.table import FaceTable
@@ -27,7 +28,8 @@ def on_axes(*places: tuple[float, float]) -> NDArray[np.float32]:
 
 
 def rivals(encoding: NDArray[np.float32], same_photo: SamePhotoRule = "prefer", **columns: Any) -> Rivals:
-    return Rivals(make_table(encoding, **columns), replace(RULES, same_photo=same_photo))
+    rules = replace(RULES, same_photo=same_photo)
+    return Rivals(make_table(encoding, **columns), Points.plain(encoding), rules)
 
 
 def twins(n: int, apart: float, *, alone: int = 0) -> tuple[NDArray[np.float32], dict[str, Any]]:
