@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from facecluster.photos import decode
-from facecluster.vision import detect, models
+from facecluster.vision import closer, crops, detect, models
 
 
 def overlap(a, b):
@@ -130,3 +130,83 @@ def test_faces_below_the_least_size_are_dropped(shared_data):
     size = float((detect.find_faces(pixels).box[0, 2:] - detect.find_faces(pixels).box[0, :2]).max())
     assert len(detect.find_faces(pixels, min_face_px=size)) == 1
     assert len(detect.find_faces(pixels, min_face_px=size + 1)) == 0
+
+
+def turned(face, angle_deg):
+    """Lay a portrait of 250 pixels, turned clockwise, on 1024x768 of one colour; also return the (2, 3) matrix."""
+    matrix = cv2.getRotationMatrix2D((125, 125), -angle_deg, 1.4)
+    matrix[:, 2] += [387, 259]
+    colour = face.reshape(-1, 3).mean(axis=0).tolist()
+    picture = cv2.warpAffine(
+        face, matrix, (1024, 768), borderMode=cv2.BORDER_CONSTANT, borderValue=colour, flags=cv2.INTER_CUBIC
+    )
+    return picture, matrix
+
+
+def holding(box, point):
+    """Return the rows of boxes that hold a point."""
+    return np.flatnonzero(((box[:, :2] < point) & (point < box[:, 2:])).all(axis=1))
+
+
+@pytest.mark.parametrize("person", ["Carlos_Ruiz", "Guillermo_Ortiz", "Ian_Knop", "Luis_Rosario_Huertas"])
+def test_a_tilted_face_is_found_once(shared_data, person):
+    face = decode(shared_data / "lfw_dev" / person / f"{person}_0001.jpg").pixels
+    upright = detect.find_faces(face)
+    for angle in (-60, -50, 50, 60):
+        picture, matrix = turned(face, angle)
+        nose = matrix[:, :2] @ upright.landmarks[0, 2] + matrix[:, 2]
+        assert len(holding(detect.find_faces(picture).box, nose)) == 1
+
+
+def test_landmarks_of_a_face_that_only_a_closer_look_finds_are_turned_as_it_is(shared_data):
+    face = decode(shared_data / "lfw_dev" / "Ian_Knop" / "Ian_Knop_0001.jpg").pixels
+    upright = detect.find_faces(face)
+    picture, matrix = turned(face, 50)
+    expected = upright.landmarks[0] @ matrix[:, :2].T + matrix[:, 2]
+    found = detect.find_faces(picture)
+    row = holding(found.box, expected[2])[0]
+    assert (
+        np.abs(found.landmarks[row] - expected).max() < 0.1 * (found.box[row, 2:] - found.box[row, :2]).max()
+    )
+
+
+def test_a_face_that_fills_the_picture_is_found(shared_data):
+    name = "images/26--Soldier_Drilling/26_Soldier_Drilling_Soldiers_Drilling_26_710.jpg"
+    found = detect.find_faces(decode(shared_data / "wider_dev" / name).pixels)
+    assert overlap(np.array([[281.0, 421, 884, 1167]]), found.box).max() > 0.7
+
+
+@pytest.mark.parametrize("number", ["3043", "0283", "3461", "2645", "3305"])
+def test_a_portrait_of_15_megapixels_has_one_face(shared_data, number):
+    portrait = decode(shared_data / "genki4k_odd" / "images" / f"file{number}.jpg").pixels
+    scale = 4500 / max(portrait.shape)
+    large = cv2.resize(portrait, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
+    assert len(detect.find_faces(large)) == 1
+
+
+def test_of_two_faces_one_inside_the_other_the_worse_goes():
+    box = np.array([[0, 0, 100, 100], [30, 60, 70, 90], [80, 0, 130, 50], [200, 0, 230, 30]], np.float32)
+    score = np.array([0.9, 0.7, 0.8, 0.95], np.float32)
+    assert detect._not_twice(box, score).tolist() == [3, 0, 2]
+    assert detect._not_twice(box, score[[1, 0, 2, 3]]).tolist() == [3, 1, 2]
+    assert detect._not_twice(box[:0], score[:0]).tolist() == []
+
+
+def test_a_box_in_a_crop_that_lies_on_its_side_is_as_wide_in_the_picture_as_it_is_high_in_the_crop():
+    matrix = crops.square(np.array([300.0, 200.0]), 256, 90, 128)
+    box = closer._turned(np.array([44, 34, 84, 94], np.float32), matrix, np.linalg.inv(matrix[:, :2]))
+    np.testing.assert_allclose(box, [240, 160, 360, 240], atol=1e-3)
+
+
+def test_a_closer_look_at_no_face_finds_none():
+    grey = np.full((300, 300, 3), 128, np.uint8)
+    landmarks = np.array([[130, 130], [170, 130], [150, 150], [135, 170], [165, 170]], np.float32)
+
+    def see(crop):
+        return (
+            np.array([[32.0, 32, 96, 96]], np.float32),
+            np.array([0.9], np.float32),
+            landmarks[np.newaxis] * 0.6,
+        )
+
+    assert closer.look(grey, np.array([100, 100, 200, 200], np.float32), landmarks, see) is None

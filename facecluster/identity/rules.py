@@ -51,8 +51,8 @@ class Reach:
     def joining(self, count: Number) -> Number:
         """Give the distance within which a face joins a group of so many faces, as root mean square.
 
-        A face is compared with as many as there are, so what is asked of a pair of single faces falls as 1 / count. What
-        a large library asks of a face remains: there are more groups that it may be near to by chance. Against half of
+        A face is compared with as many as there are, so what is asked of a pair of single faces falls as 1 / count.
+        What a large library asks of a face remains: there are more groups that it may be near to by chance. Against half of
         the pair's caution for the face, whatever it is compared with, this places more and mistakes no more: of the
         blurred, small and compressed photos of the fit half 0.887 in place of 0.872 (`benchmarks/hard.py`).
         """

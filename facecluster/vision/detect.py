@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from facecluster.vision import models
+from facecluster.vision import closer, models
 from facecluster.vision.crops import Pixels, averaged
 from facecluster.vision.dlib_weights import MEAN_RGB, MMOD_WINDOW, mmod
 
@@ -42,8 +42,20 @@ One look at 640, its training size, has recall 0.925 and precision 0.932 on `wid
 sizes and their pairs were tried on the fit half (`benchmarks/detectors.py`).
 """
 
+YUNET_SMALL_SIDE = 256
+"""Long side of a look that finds no face by itself, and tells where to look closer: a face of 700 of 1,024 pixels has
+a score of 0.92 there, and none in the first two looks."""
+
 YUNET_SHARE = 0.4
 """Long side of a third look, over the picture's: a face of 76 px in 12 megapixels (4000 wide) is 30 px there."""
+
+YUNET_THIRD_PX, YUNET_THIRD_LARGE_SCORE = 32, 0.83
+"""Largest usual face of the third look, in pixels of the larger of the first two; lowest score of one that is larger.
+
+A face of 1,000 pixels has another two on it in the third look, of scores up to 0.82, which no other look sees; what
+lies on a face of which another look is sure does not count at all. In 12-megapixel canvases of the fit half the third
+look adds 22 faces up to this size and 4 above it (`benchmarks/subjects.py`, `benchmarks/detectors.py`).
+"""
 
 YUNET_SCORE = 0.61
 """Lowest average score of a face in the first two looks (`benchmarks/detectors.py`)."""
@@ -51,10 +63,19 @@ YUNET_SCORE = 0.61
 YUNET_SCORE_LARGE = 0.65
 """Lowest score in the third look, where false finds score higher (`benchmarks/detectors.py`)."""
 
+YUNET_CLOSER_SHARE, YUNET_CLOSER_SCORE, YUNET_CLOSER_FACES = 0.08, 0.3, 3
+"""What is looked at closer, see `vision.closer`: faces of at least this share of the picture's long side of which the
+first looks are not sure, and to which a look gives at least this score; the best so many.
+
+So it is done at every third photo of `wider_dev`, and the time of `encode` grows by 4 %, half of it for the small look.
+"""
+
 _YUNET_UNSEEN = 0.25
 """Score that stands for a look that does not see a face; lower ones are not kept."""
 
 _YUNET_IOU, _YUNET_AGREE_IOU = 0.3, 0.4
+_YUNET_INSIDE = 0.7
+"""Share of a box in a larger one from which the two are one face: of labelled faces none has half of it in another."""
 _YUNET_STRIDES = (8, 16, 32)
 _TILE, _TILE_OVERLAP = 1216, 160
 """Pictures are analysed in tiles of this size, so that memory does not grow with them."""
@@ -203,31 +224,94 @@ def _scaled(coordinates: Array, factor: Array) -> Array:
 
 
 def _yunet(pixels: Pixels, largest_side: int) -> tuple[Detections, Detections]:
-    """Look at the picture at `YUNET_SIDES` and, where `largest_side` is well above them, at that size too.
+    """Look at the picture at `YUNET_SIDES`, where `largest_side` is well above them at that size too; then closer.
 
     Returns the faces, and the guesses of the first looks as in `find_and_guess`.
     """
-    sides = sorted({min(side, largest_side) for side in (*YUNET_SIDES, largest_side)}, reverse=True)
-    has_third = largest_side > 1.25 * YUNET_SIDES[-1]
-    if not has_third:
-        sides = sides[-len(YUNET_SIDES) :]
+    first = sorted({min(side, largest_side) for side in YUNET_SIDES}, reverse=True)
+    third = [largest_side] * (largest_side > 1.25 * YUNET_SIDES[-1])
+    small = [YUNET_SMALL_SIDE] * (first[-1] > 1.25 * YUNET_SMALL_SIDE)
     factor = np.ones(2, np.float32)
-    looks: list[Detections] = []
-    for side in sides:  # each is made from the one before, which is much smaller than the picture
+    looks: dict[int, Detections] = {}
+    for side in (*third, *first, *small):  # each made from the one before, which is smaller than the picture
         pixels, step = _reduced(pixels, side)
         factor = factor * step
-        is_third = has_third and not looks
-        looks.append(_yunet_look(pixels, factor, YUNET_SCORE_LARGE if is_third else _YUNET_UNSEEN))
-    found = _agreed(looks[has_third:])
-    found = found.rows(np.flatnonzero(found.score > YUNET_SCORE))
-    found = _joined([found, *looks[:has_third]])
-    guesses = _joined(looks[has_third:])
-    return _best(found), _best(guesses)
+        if side == first[0]:
+            reduced, reduction = pixels, factor
+        looks[side] = _yunet_look(pixels, factor, YUNET_SCORE_LARGE if side in third else _YUNET_UNSEEN)
+    agreed = _agreed([looks[side] for side in first])
+    sure = _where(agreed, agreed.score > YUNET_SCORE)
+    seen = _joined([looks[side] for side in (*first, *small)])
+    doubtful = _where(seen, seen.score >= YUNET_CLOSER_SCORE)
+    least = YUNET_CLOSER_SHARE * max(reduced.shape[:2])
+    doubtful = _where(doubtful, _sizes(doubtful, reduction) >= least)
+    for side in third:
+        is_small = _sizes(looks[side], reduction) <= YUNET_THIRD_PX
+        large = _apart(_where(looks[side], ~is_small), sure)
+        is_sure = large.score >= YUNET_THIRD_LARGE_SCORE
+        sure = _joined([sure, _where(looks[side], is_small), _where(large, is_sure)])
+        doubtful = _joined([doubtful, _where(large, ~is_sure)])
+    sure = sure.rows(suppress(sure.box, sure.score, _YUNET_IOU))
+    doubtful = doubtful.rows(suppress(doubtful.box, doubtful.score, _YUNET_IOU))
+    for face in _closer(reduced, reduction, _apart(doubtful, sure)):
+        sure = _joined([sure, _apart(face, sure)])
+    guesses = _joined([looks[side] for side in first])
+    best = suppress(guesses.box, guesses.score, _YUNET_IOU)
+    return sure.rows(_not_twice(sure.box, sure.score)), guesses.rows(best)
 
 
-def _best(found: Detections) -> Detections:
-    """Keep the best of what yunet sees in one place."""
-    return found.rows(suppress(found.box, found.score, _YUNET_IOU))
+def _not_twice(box: Array, score: Array) -> NDArray[np.intp]:
+    """Return the rows that stay, best first, where of two faces one inside the other the worse goes."""
+    low, high = np.maximum(box[:, np.newaxis, :2], box[:, :2]), np.minimum(box[:, np.newaxis, 2:], box[:, 2:])
+    area = np.prod(box[:, 2:] - box[:, :2], axis=1)
+    shared = np.prod(np.clip(high - low, 0, None), axis=2)
+    is_inside = shared > _YUNET_INSIDE * np.minimum(area[:, np.newaxis], area)
+    kept: list[int] = []
+    for row in np.argsort(-score, kind="stable"):
+        if not is_inside[row, kept].any():
+            kept.append(int(row))
+    return np.array(kept, np.intp)
+
+
+def _closer(reduced: Pixels, reduction: Array, doubtful: Detections) -> list[Detections]:
+    """Look closer at the best of some faces; return each that there is to be sure of, best first."""
+
+    def see(crop: Pixels) -> tuple[Array, Array, Array]:
+        seen = _yunet_tile(crop, _YUNET_UNSEEN)
+        return seen.box, seen.score, seen.landmarks
+
+    found: list[Detections] = []
+    both = np.tile(reduction, 2)
+    for box, landmarks in zip(doubtful.box[:YUNET_CLOSER_FACES], doubtful.landmarks, strict=False):
+        face = closer.look(reduced, box * both, landmarks * reduction, see)
+        if face is not None:
+            place, score, points = (np.array([value], np.float32) for value in face)
+            found.append(Detections(_scaled(place, both), score, _scaled(points, reduction)))
+    return sorted(found, key=lambda face: -float(face.score[0]))
+
+
+def _where(faces: Detections, condition: NDArray[np.bool_]) -> Detections:
+    """Choose the rows for which a condition holds."""
+    return faces.rows(np.flatnonzero(condition))
+
+
+def _sizes(faces: Detections, reduction: Array) -> Array:
+    """Return the longer side of each box in a reduced picture."""
+    return np.asarray(((faces.box[:, 2:] - faces.box[:, :2]) * reduction).max(axis=1, initial=0), np.float32)
+
+
+def _apart(some: Detections, others: Detections) -> Detections:
+    """Choose those of some faces that are no part of others, nor the others of them: no box has a middle in it."""
+    is_part = _holds(others.box, some.box).any(axis=0)
+    has_part = _holds(some.box, others.box).any(axis=1)
+    return some.rows(np.flatnonzero(~(is_part | has_part)))
+
+
+def _holds(box: Array, other: Array) -> NDArray[np.bool_]:
+    """Say, (n, m), which of n boxes hold the middle of which of m others."""
+    middle = (other[:, :2] + other[:, 2:]) / 2
+    inside = np.concatenate([box[:, np.newaxis, :2] <= middle, middle <= box[:, np.newaxis, 2:]], axis=2)
+    return np.asarray(inside.all(axis=2))
 
 
 def _agreed(looks: list[Detections]) -> Detections:
@@ -278,7 +362,8 @@ def _yunet_tile(pixels: Pixels, threshold: float) -> Detections:
     height, width = pixels.shape[:2]
     rows, cols = -(-height // 32) * 32, -(-width // 32) * 32
     blob = np.zeros((1, 3, rows, cols), np.float32)
-    blob[0, :, :height, :width] = pixels.transpose(2, 0, 1)[::-1]
+    for plane, channel in enumerate((2, 1, 0)):  # one by one takes half the time
+        blob[0, plane, :height, :width] = pixels[:, :, channel]
     session = _yunet_network()
     names = [output.name for output in session.get_outputs()]
     maps = {name: value[0] for name, value in zip(names, session.run(None, {"input": blob}), strict=True)}
