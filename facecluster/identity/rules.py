@@ -52,9 +52,10 @@ class Reach:
         """Give the distance within which a face joins a group of so many faces, as root mean square.
 
         A face is compared with as many as there are, so what is asked of a pair of single faces falls as 1 / count.
-        What a large library asks of a face remains: there are more groups that it may be near to by chance. Against half of
-        the pair's caution for the face, whatever it is compared with, this places more and mistakes no more: of the
-        blurred, small and compressed photos of the fit half 0.887 in place of 0.872 (`benchmarks/hard.py`).
+        What a large library asks of a face remains: there are more groups that it may be near to by chance. Against
+        half of the pair's caution for the face, whatever it is compared with, this places more, and no more of them
+        wrongly: 0.887 in place of 0.872 of the blurred, small and compressed photos of the fit half
+        (`benchmarks/hard.py`).
         """
         squared = self.radius**2 - (self.caution - self.growth) / count - self.growth * (1 + 1 / count) / 2
         within: Number = np.sqrt(np.maximum(squared, 0.0))
