@@ -32,6 +32,7 @@ from lfw import encode, half_of, labelled_faces
 from facecluster.cli.audit import THRESHOLD
 from facecluster.formats import face_table
 from facecluster.identity.audit import BOUNDS, Misfiled, OnePerson, complete_groups, judge, radius_at
+from facecluster.identity.points import Points
 from facecluster.identity.rules import Reach
 
 SHARE = 0.03
@@ -67,22 +68,22 @@ def named(verdict):
 
 
 class Half:
-    """The labelled faces of one half: encodings (n, 128), numbers of their people (n,), and which are errata (n,)."""
+    """The labelled faces of one half: n points, numbers of their people (n,), and which are errata (n,)."""
 
     def __init__(self, table, fit):
         table = half_of(table, fit)
         rows, people = labelled_faces(table)
         self.encoder = table.settings.encoder
-        self.encoding = table.faces.encoding[rows]
+        self.points = Points.of(table.faces.encoding[rows], self.encoder)
         self.person = np.unique(people, return_inverse=True)[1]
         errata = set((SHARED / "lfw_meta" / "known_errata_images.txt").read_text().split())
         names = ("/".join(Path(path).parts[-2:]) for path in table.photos.path[table.faces.photo[rows]])
         self.erratum = np.array([name in errata for name in names])
-        self.group = complete_groups(self.encoding, radius_at(THRESHOLD, self.encoder))
+        self.group = complete_groups(self.points, radius_at(THRESHOLD, self.encoder))
 
     def judge(self, label, bounds):
         """Return all verdicts."""
-        found = judge(self.encoding, label, self.group, bounds.among(len(label)))
+        found = judge(self.points, label, self.group, bounds.among(len(label)))
         return [*found.misfiled, *found.one_person, *found.two_people]
 
     def count(self, seed, bounds):

@@ -2,8 +2,9 @@
 
     python benchmarks/copies.py [--encoder dlib] [--half fit|reporting] [--people 150]
 
-Copies are crops (90 % anywhere, 70 % and 60 % about the middle), 70 % smaller, more compressed, brighter. Prints the
-distances in parts of the joining radius, and how many bits of the perceptual hash differ. `identity.evidence` takes its
+Copies are crops (90 % anywhere, 70 % and 60 % about the middle), of 70 % and 40 % of the size, more compressed,
+brighter, grey. Prints the distances in parts of the joining radius, how many bits of the perceptual hash differ, how
+much boxes overlap in parts of the sides of the photos, and which share counts once. `identity.evidence` takes its
 constants from the fit half.
 """
 
@@ -21,7 +22,8 @@ from labelled import SHARED, in_fit_half, machine
 from lfw import labelled_faces
 
 from facecluster.formats import face_table
-from facecluster.identity.evidence import SAME_MOMENT, SAME_SCENE_BITS, SAME_SHOT
+from facecluster.identity.boxes import overlaps
+from facecluster.identity.evidence import SAME_COPY, SAME_MOMENT, SAME_SCENE_BITS, SAME_SHOT, count_different
 from facecluster.identity.rules import DEFAULTS
 
 
@@ -39,7 +41,10 @@ def copies(pixels, rng):
         "crop to 70 %": (crop(0.7, rng.uniform(0.45, 0.55, 2)), 85),
         "crop to 60 %": (crop(0.6, rng.uniform(0.45, 0.55, 2)), 85),
         "smaller": (cv2.resize(pixels, None, fx=0.7, fy=0.7, interpolation=cv2.INTER_AREA), 80),
+        "much smaller": (cv2.resize(pixels, None, fx=0.4, fy=0.4, interpolation=cv2.INTER_AREA), 85),
         "JPEG 40": (pixels, 40),
+        "JPEG 15": (pixels, 15),
+        "grey": (cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY), 85),
         "brighter": (np.clip(pixels * 1.2 + 10, 0, 255).astype(np.uint8), 85),
     }
 
@@ -66,13 +71,15 @@ def encode(folders, encoder, table_file):
     return table, rows
 
 
-def report(what, distance, bits):
-    """Print how near pairs are."""
-    shares = ", ".join(f"{np.mean(distance <= part):.4f} within {part}" for part in (SAME_SHOT, SAME_MOMENT))
+def report(what, distance, bits, iou, once):
+    """Print how near pairs are, and how many count once."""
+    parts = (SAME_SHOT, SAME_MOMENT, SAME_COPY)
+    shares = ", ".join(f"{np.mean(distance <= part):.4f} within {part}" for part in parts)
     print(
         f"{what:13} {len(distance):6,} pairs: median {np.median(distance):.3f}, "
         f"95 % {np.percentile(distance, 95):.3f}; {shares}; "
-        f"hash: median {np.median(bits):.0f} bits, {np.mean(bits <= SAME_SCENE_BITS):.3f} up to {SAME_SCENE_BITS}",
+        f"hash: median {np.median(bits):.0f} bits, {np.mean(bits <= SAME_SCENE_BITS):.3f} up to {SAME_SCENE_BITS}; "
+        f"overlap: 1 % under {np.percentile(iou, 1):.2f}; {np.mean(once):.4f} count once",
         flush=True,
     )
 
@@ -118,10 +125,13 @@ def main():
 
 
 def apart(table, pairs, radius):
-    """Return the distances of pairs (k, 2) of faces, and in how many bits the hashes of their photos differ."""
-    encoding, hashes = table.faces.encoding, table.photos.hash[table.faces.photo].tolist()
-    distance = np.linalg.norm(encoding[pairs[:, 0]] - encoding[pairs[:, 1]], axis=1) / radius
-    return distance, np.array([(hashes[i] ^ hashes[j]).bit_count() for i, j in pairs.tolist()])
+    """Tell of pairs (k, 2) of faces: distance, bits between the hashes of their photos, overlap, and if one shot."""
+    faces, hashes = table.faces, table.photos.hash[table.faces.photo].tolist()
+    distance = np.linalg.norm(faces.encoding[pairs[:, 0]] - faces.encoding[pairs[:, 1]], axis=1) / radius
+    bits = np.array([(hashes[i] ^ hashes[j]).bit_count() for i, j in pairs.tolist()])
+    place = faces.box / np.tile(table.photos.size[faces.photo], 2)
+    once = [count_different(table, pair, 2, radius) == 1 for pair in pairs]
+    return distance, bits, overlaps(place[pairs[:, 0]], place[pairs[:, 1]]), once
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from lfw import labelled_faces
 
 from facecluster.formats import face_table
 from facecluster.identity.groups import Groups
+from facecluster.identity.points import Points
 from facecluster.identity.split import _ROUNDS, _longest, within
 
 
@@ -30,7 +31,7 @@ def ratio(x):
         half = (x - (one + other) / 2) @ (one - other) > 0
     if min(half.sum(), (~half).sum()) < 3:
         return None
-    groups = Groups.of(x.astype(np.float32), (~half).astype(np.int32))
+    groups = Groups.of(Points.plain(x.astype(np.float32)), (~half).astype(np.int32))
     return groups.squared_between(0)[1] / within(groups)
 
 

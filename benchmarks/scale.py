@@ -30,6 +30,7 @@ from facecluster.identity import metrics
 from facecluster.identity.cluster import cluster_faces, would_merge
 from facecluster.identity.dbscan import dbscan
 from facecluster.identity.neighbours import TILE, WAITING, _near
+from facecluster.identity.points import Points
 from facecluster.identity.prior import PriorAssignment
 from facecluster.identity.rules import MIN_SAMPLES, Rules
 from facecluster.table import MEASURED, OK, QUALITY, Faces, FaceTable, Photos, Settings
@@ -165,7 +166,7 @@ def group(method, n, largest, numbers, dlib, jobs):
         would_merge(table, found, rules, changed=earlier.is_new, jobs=jobs)
         label, dense = found.label, found.core
     elif method == "DBSCAN":
-        label, dense = dbscan(encoding, eps, MIN_SAMPLES, jobs=jobs)
+        label, dense = dbscan(Points.plain(encoding), eps, MIN_SAMPLES, jobs=jobs)
     else:
         from sklearn.cluster import DBSCAN
 

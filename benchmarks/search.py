@@ -30,6 +30,7 @@ from scale import documented, make_people
 from facecluster.formats import face_table
 from facecluster.identity.cluster import cluster_faces
 from facecluster.identity.groups import Groups
+from facecluster.identity.points import Points
 from facecluster.identity.rules import Rules
 from facecluster.identity.search import BATCH, Targets, find_nearest
 from facecluster.joined import Known
@@ -53,7 +54,7 @@ def timed(query, targets, k, jobs):
         times, busy = [], time.process_time()
         for _ in range(N_TIMES if number == 1 else 3):
             start = time.perf_counter()
-            find_nearest(query[:number], targets, k, jobs=jobs)
+            find_nearest(Points.plain(query[:number]), targets, k, jobs=jobs)
             times.append(time.perf_counter() - start)
         busy = (time.process_time() - busy) / len(times)
         each, best, cpu = (1000 * seconds / number for seconds in (np.median(times), min(times), busy))
@@ -69,11 +70,11 @@ def speed(n, jobs):
     label = np.unique(person, return_inverse=True)[1].astype(np.int32)
     print(f"{n:,} faces, memory {resident_mb()[0]:.0f} MB")
     start = time.perf_counter()
-    faces = Targets.of_faces(encoding)
+    faces = Targets.of_faces(Points.plain(encoding))
     print(f"faces, made ready in {time.perf_counter() - start:.2f} s")
     timed(query, faces, 5, jobs)
     start = time.perf_counter()
-    people = Targets.of_groups(Groups.of(encoding, label))
+    people = Targets.of_groups(Groups.of(Points.plain(encoding), label))
     print(f"{len(people):,} people, made ready in {time.perf_counter() - start:.2f} s")
     timed(query, people, 5, jobs)
     print("memory {:.0f} MB, {:.0f} MB at most (with making the faces)".format(*resident_mb()))

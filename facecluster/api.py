@@ -36,6 +36,7 @@ from facecluster.identity.boxes import main_faces
 from facecluster.identity.changes import Placed
 from facecluster.identity.cluster import Clustering, cluster_faces
 from facecluster.identity.gate import Limits
+from facecluster.identity.points import Points
 from facecluster.identity.rules import Rules, SamePhotoRule
 from facecluster.joined import Known
 from facecluster.library.layout import CLUSTERS, TABLE, group_again, table_of
@@ -453,7 +454,7 @@ def evaluate(people: People, labels: Labels, *, top: int = 10) -> Evaluation:
         texts,
         min_faces=people.rules.limits.min_images,
         number=top,
-        encoding=faces.encoding,
+        points=Points.of(faces.encoding, table.settings.encoder),
     )
 
 

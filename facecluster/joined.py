@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from facecluster.errors import TableError
 from facecluster.identity.gate import Limits
 from facecluster.identity.groups import Groups
+from facecluster.identity.points import Points
 from facecluster.identity.rules import Reach
 from facecluster.result import Box, PersonFace, Result, UnclusteredFace, columns
 from facecluster.table import Faces, FaceTable, settings_record
@@ -27,6 +28,7 @@ class Bounds:
         join: groups of many faces are one person's when they are this near, as root mean square.
         caution: squared distance by which two single faces must be nearer, in a library of this size; see
             `identity.rules.Reach`.
+        growth: how much of it there is as the library is large.
         merges: whether groups that are so near were merged; else only faces joined.
         margin: a face that joins is nearer than to anybody else by at least this.
         min_samples: faces within eps, itself included, that let a face link others.
@@ -38,6 +40,7 @@ class Bounds:
     eps: float
     join: float
     caution: float
+    growth: float
     merges: bool
     margin: float
     min_samples: int
@@ -45,9 +48,18 @@ class Bounds:
     limits: Limits
     same_photo: str
 
-    def within(self, n: int, other: int = 1) -> float:
-        """At which distance, as root mean square, a group of n faces and another one, or one face, are one person's."""
-        reach = Reach(self.join, self.caution)
+    @property
+    def reach(self) -> Reach:
+        """How near groups must be."""
+        return Reach(self.join, self.caution, self.growth)
+
+    def joining(self, n: int) -> float:
+        """At which distance, as root mean square, a face joins a group of n faces."""
+        return float(self.reach.joining(float(max(n, 1))))
+
+    def within(self, n: int, other: int) -> float:
+        """At which distance, as root mean square, two groups of faces are one person's."""
+        reach = self.reach
         squared = reach.radius**2 - reach.handicap(float(n)) - reach.handicap(float(other))
         return math.sqrt(max(squared, 0.0))
 
@@ -66,6 +78,7 @@ def bounds_of(result: Result) -> Bounds:
         eps=rules.radii.eps,
         join=reach.radius,
         caution=reach.caution,
+        growth=reach.growth,
         merges=rules.radii.caution > 0,
         margin=rules.radii.margin,
         min_samples=rules.min_samples,
@@ -101,6 +114,7 @@ class Known:
         bounds: what it was made by.
         records: (n) faces of the result.
         faces: (n) of the table; `photo` is the row in the table's photos.
+        points: (n) the faces as distances see them.
         person: (n,) place in `result.people`, -1 none.
         core: (n,) bool, founded the person.
         people: of `Groups`, those with founding faces.
@@ -112,6 +126,7 @@ class Known:
     bounds: Bounds
     records: Sequence[PersonFace | UnclusteredFace]
     faces: Faces
+    points: Points
     person: NDArray[np.int64]
     core: NDArray[np.bool_]
     people: Groups
@@ -148,8 +163,9 @@ class Known:
         label = np.full(len(rows), -1, dtype=np.int32)
         label[core] = number
         chosen = Faces(**{name: column[rows] for name, column in vars(table.faces).items()})
-        people = Groups.of(chosen.encoding, label)
-        return cls(result, bounds, records, chosen, person, core, people, place, len(table.faces) - len(rows))
+        points = Points.of(chosen.encoding, table.settings.encoder)
+        people, n_newer = Groups.of(points, label), len(table.faces) - len(rows)
+        return cls(result, bounds, records, chosen, points, person, core, people, place, n_newer)
 
     def who(self, place: int) -> Who:
         """The person at a place of `result.people`."""

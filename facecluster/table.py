@@ -219,7 +219,10 @@ class Faces:
         landmarks: (n, 5, 2) float32 x, y of right eye, left eye, nose tip, right and left mouth corner (the
             person's right and left), pixels as for `box`.
         pose: (n, 3) float32 pitch, yaw, roll in degrees, signs as in DESIGN: + looks up, + looks to the image's
-            right, + clockwise in the image. NaN where the face mesh does not see a face.
+            right, + clockwise in the image. NaN where the face mesh does not see a face. It is that in the photo as it
+            is: where that lies on its side, roll is near 90 or -90. See `upright_pose`.
+        turned: (n,) float32 degrees, 0, 90, 180 or 270, by which its photo lies turned clockwise, as its faces say: the
+            file has no EXIF orientation, or a wrong one. 0 where nobody is known to have looked.
         quality: (n,) float32 in 0..1, higher is more usable.
         presence to occlusion_face_line: (n,) float32, the parts of quality: see `facecluster.vision.parts.Parts`;
             of distinctness, `facecluster.vision.encode.Encodings`.
@@ -235,6 +238,7 @@ class Faces:
     score: NDArray[np.float32]
     landmarks: NDArray[np.float32]
     pose: NDArray[np.float32]
+    turned: NDArray[np.float32]
     quality: NDArray[np.float32]
     presence: NDArray[np.float32]
     distinctness: NDArray[np.float32]
@@ -277,6 +281,43 @@ class Faces:
 
     def __len__(self) -> int:
         return len(self.photo)
+
+    def upright_pose(self) -> NDArray[np.float32]:
+        """Give the poses that the faces have when each photo is held upright, (n, 3) as `pose`: what limits are for."""
+        return turn_pose(self.pose, -self.turned)
+
+
+def turn_pose(pose: NDArray[np.floating], degrees: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Say which pose heads have in a picture that is turned.
+
+    Args:
+        pose: (n, 3) pitch, yaw, roll in degrees as in `Faces`.
+        degrees: (n,) clockwise turn of each picture. Of those by 0, or by whole turns, poses come back to the bit.
+
+    Returns:
+        (n, 3) float32, roll in -180..180. Pitch and yaw are those in the turned picture: who looks up in an upright
+        picture looks to the right in one that is turned by 90 degrees.
+
+    References:
+        The rotation of a head is Rx(-pitch) Ry(yaw) Rz(-roll), see `vision.pose.angles_of`; turning the picture
+        mixes its first two rows.
+    """
+    result = pose.astype(np.float32)
+    some = np.flatnonzero(degrees % 360)
+    sin, cos = (
+        np.sin(np.deg2rad(pose[some].astype(np.float64))),
+        np.cos(np.deg2rad(pose[some].astype(np.float64))),
+    )
+    (sin_p, sin_y, sin_r), (cos_p, cos_y, cos_r) = sin.T, cos.T
+    right = np.array([cos_y * cos_r, cos_y * sin_r, sin_y])
+    up = np.array(
+        [-sin_p * sin_y * cos_r - cos_p * sin_r, cos_p * cos_r - sin_p * sin_y * sin_r, sin_p * cos_y]
+    )
+    turn = np.deg2rad(degrees[some].astype(np.float64))
+    right, up = np.cos(turn) * right + np.sin(turn) * up, np.cos(turn) * up - np.sin(turn) * right
+    angles = np.arctan2([up[2], right[2], right[1]], [cos_p * cos_y, np.hypot(right[0], right[1]), right[0]])
+    result[some] = np.rad2deg(angles).T
+    return result
 
 
 def gaps(photo: NDArray[np.integer], ids: Sequence[str], n_photos: int) -> NDArray[np.bool_]:

@@ -56,6 +56,7 @@ def make_faces(encoding: Any, *, photo: Sequence[int] | None = None, **columns: 
         "score": np.full(n, 0.9),
         "landmarks": np.full((n, 5, 2), 150),
         "pose": np.zeros((n, 3)),
+        "turned": np.zeros(n),
         "quality": np.full(n, 0.9),
         **{part: np.full(n, 0.5) for part in QUALITY_PARTS},
         **{name: np.full(n, np.nan) for name in ATTRIBUTES},

@@ -10,6 +10,7 @@ from tables import people
 from facecluster.errors import TableError
 from facecluster.identity import audit
 from facecluster.identity.audit import Verdicts, bounds_of, complete_groups, judge, radius_at
+from facecluster.identity.points import Points
 from facecluster.identity.search import confidence
 
 NOBODY = people(1, 1)[:0]
@@ -28,51 +29,58 @@ def crowd(n: int = 300, seed: int = 1) -> NDArray[np.float32]:
     return encoding
 
 
+def grouped(encoding: NDArray[np.float32], radius: float, *, jobs: int | None = -1) -> NDArray[np.int32]:
+    """Groups of faces that are nowhere crowded."""
+    return complete_groups(Points.plain(encoding), radius, jobs=jobs)
+
+
 def farthest_of_groups(encoding: NDArray[np.float32], group: NDArray[np.int32]) -> float:
     apart = squareform(pdist(encoding.astype(np.float64)))
     return float(apart[group[:, None] == group].max())
 
 
 def verdicts(encoding: NDArray[np.float32], label: list[int]) -> Verdicts:
-    group = complete_groups(encoding, radius_at(50, "sface"))
-    return judge(encoding, np.array(label, dtype=np.int64), group, bounds_of("sface", len(label)))
+    group = grouped(encoding, radius_at(50, "sface"))
+    return judge(
+        Points.plain(encoding), np.array(label, dtype=np.int64), group, bounds_of("sface", len(label))
+    )
 
 
 # ---------------------------------------------------------------------------------------------------- groups
 
 
 def test_every_pair_of_a_group_matches() -> None:
-    np.testing.assert_array_equal(complete_groups(on_a_line(0, 1, 2.1), 1.5), [0, 0, 1])
+    np.testing.assert_array_equal(grouped(on_a_line(0, 1, 2.1), 1.5), [0, 0, 1])
 
 
 def test_two_faces_exactly_at_the_radius_match() -> None:
-    np.testing.assert_array_equal(complete_groups(on_a_line(0, 1.5), 1.5), [0, 0])
+    np.testing.assert_array_equal(grouped(on_a_line(0, 1.5), 1.5), [0, 0])
 
 
 @pytest.mark.parametrize("n", [0, 1])
 def test_none_and_one(n: int) -> None:
-    np.testing.assert_array_equal(complete_groups(people(1, 1)[:n], 1.0), np.arange(n))
+    np.testing.assert_array_equal(grouped(people(1, 1)[:n], 1.0), np.arange(n))
 
 
 def test_groups_are_those_of_the_plain_method() -> None:
     encoding = crowd()
     plain = fcluster(linkage(pdist(encoding), "complete"), 1.0, criterion="distance")
-    group = complete_groups(encoding, 1.0)
+    group = grouped(encoding, 1.0)
     np.testing.assert_array_equal(group[:, None] == group, plain[:, None] == plain)
 
 
 def test_groups_do_not_depend_on_the_order() -> None:
     encoding, order = crowd(), np.random.default_rng(0).permutation(300)
-    group, other = complete_groups(encoding, 1.0), complete_groups(encoding[order], 1.0)
+    group, other = grouped(encoding, 1.0), grouped(encoding[order], 1.0)
     np.testing.assert_array_equal(group[order][:, None] == group[order], other[:, None] == other)
 
 
 @pytest.mark.parametrize("largest", [2, 16, 64])
 def test_every_pair_matches_where_a_part_is_too_large(largest: int, monkeypatch: pytest.MonkeyPatch) -> None:
     encoding = crowd()
-    plain = complete_groups(encoding, 1.0)
+    plain = grouped(encoding, 1.0)
     monkeypatch.setattr(audit, "LARGEST", largest)
-    group = complete_groups(encoding, 1.0)
+    group = grouped(encoding, 1.0)
     assert farthest_of_groups(encoding, group) <= 1.0
     assert group.max() < 1.5 * plain.max()
 
@@ -80,24 +88,22 @@ def test_every_pair_matches_where_a_part_is_too_large(largest: int, monkeypatch:
 def test_a_person_of_too_many_faces_is_one_group_still(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(audit, "LARGEST", 8)
     encoding = people(3, 40, spread=0.5)
-    np.testing.assert_array_equal(complete_groups(encoding, 1.0), np.repeat([0, 1, 2], 40))
+    np.testing.assert_array_equal(grouped(encoding, 1.0), np.repeat([0, 1, 2], 40))
 
 
 def test_of_too_many_candidates_the_nearest_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(audit, "LARGEST", 2)
     monkeypatch.setattr(audit, "CANDIDATES", 1)
     encoding = crowd()
-    assert farthest_of_groups(encoding, complete_groups(encoding, 1.0)) <= 1.0
-    np.testing.assert_array_equal(complete_groups(on_a_line(0, 1, 1.9), 1.0), [0, 1, 1])
+    assert farthest_of_groups(encoding, grouped(encoding, 1.0)) <= 1.0
+    np.testing.assert_array_equal(grouped(on_a_line(0, 1, 1.9), 1.0), [0, 1, 1])
 
 
 def test_the_number_of_threads_does_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(audit, "LARGEST", 16)
     monkeypatch.setattr(audit, "CANDIDATES", 2)
     encoding = crowd(2000)
-    np.testing.assert_array_equal(
-        complete_groups(encoding, 0.5, jobs=1), complete_groups(encoding, 0.5, jobs=2)
-    )
+    np.testing.assert_array_equal(grouped(encoding, 0.5, jobs=1), grouped(encoding, 0.5, jobs=2))
 
 
 @pytest.mark.parametrize("encoder", ["sface", "dlib"])
@@ -126,7 +132,9 @@ def test_nothing_is_wrong() -> None:
 
 
 def test_no_faces() -> None:
-    found = judge(NOBODY, np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int32), bounds_of("sface", 0))
+    found = judge(
+        Points.plain(NOBODY), np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int32), bounds_of("sface", 0)
+    )
     assert (found.misfiled, found.one_person, found.two_people) == ((), (), ())
 
 
@@ -211,8 +219,8 @@ def test_verdicts_do_not_depend_on_the_order() -> None:
 
 def test_what_is_given_stays_as_it_is() -> None:
     encoding, label = people(2, 3), np.array([1, 0, 0, 0, 1, 1])
-    group = complete_groups(encoding, 1.0)
+    group = grouped(encoding, 1.0)
     before = encoding.copy(), label.copy(), group.copy()
-    judge(encoding, label, group, bounds_of("sface", 6))
+    judge(Points.plain(encoding), label, group, bounds_of("sface", 6))
     for array, was in zip((encoding, label, group), before, strict=True):
         np.testing.assert_array_equal(array, was)

@@ -12,7 +12,15 @@ from tables import people
 from test_cluster import on_a_line
 
 from facecluster.identity import neighbours
-from facecluster.identity.dbscan import dbscan
+from facecluster.identity.dbscan import dbscan as of_points
+from facecluster.identity.points import Points
+
+
+def dbscan(
+    x: NDArray[np.float32], eps: float, min_samples: int, *, jobs: int | None = None
+) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
+    """Groups of faces that are nowhere crowded."""
+    return of_points(Points.plain(x), eps, min_samples, jobs=jobs)
 
 
 def chain(seed: int) -> NDArray[np.float32]:

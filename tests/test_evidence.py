@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -7,10 +8,13 @@ import pytest
 from numpy.typing import NDArray
 from tables import make_table
 
+from facecluster.identity.boxes import SAME_FACE_IOU
 from facecluster.identity.evidence import (
     BURST_SECONDS,
     NEAR_DUPLICATE_BITS,
+    SAME_COPY,
     SAME_MOMENT,
+    SAME_PLACE_IOU,
     SAME_SCENE_BITS,
     SAME_SHOT,
     by_content,
@@ -52,9 +56,61 @@ def test_faces_of_one_photo_and_of_copies_count_once() -> None:
     assert different(0, 0.9, digest=["", ""], hash=FAR[:2]) == 2  # unknown
 
 
-@pytest.mark.parametrize(("n", "count"), [(NEAR_DUPLICATE_BITS, 1), (NEAR_DUPLICATE_BITS + 1, 2)])
-def test_near_duplicates_count_once_whatever_the_face(n: int, count: int) -> None:
-    assert different(0, 0.9, hash=[FAR[0], FAR[0] ^ (bits(n) << 40)]) == count
+def beside(iou: float) -> list[list[float]]:
+    """Two boxes of equal size of which the one overlaps the other by so much."""
+    shift = 100 * (1 - iou) / (1 + iou)
+    return [[100, 200, 200, 300], [100 + shift, 200, 200 + shift, 300]]
+
+
+@pytest.mark.parametrize(("n", "place", "iou", "count"), [
+    (NEAR_DUPLICATE_BITS, SAME_COPY - 0.01, SAME_PLACE_IOU + 0.01, 1),
+    (NEAR_DUPLICATE_BITS + 1, SAME_COPY - 0.01, SAME_PLACE_IOU + 0.01, 2),
+    (NEAR_DUPLICATE_BITS, SAME_COPY + 0.01, SAME_PLACE_IOU + 0.01, 2),
+    (NEAR_DUPLICATE_BITS, SAME_COPY - 0.01, SAME_PLACE_IOU - 0.01, 2),
+])  # fmt: skip
+def test_a_copy_has_the_look_the_face_and_the_place(n: int, place: float, iou: float, count: int) -> None:
+    hashes = [FAR[0], FAR[0] ^ (bits(n) << 40)]
+    encoding, photos = on_a_line(0, place), {"hash": hashes}
+    assert (
+        count_different(make_table(encoding, box=beside(iou), photos=photos), np.arange(2), 9, RADIUS)
+        == count
+    )
+
+
+def test_a_scaled_copy_has_its_face_in_the_same_part_of_the_photo() -> None:
+    photos = {"hash": [FAR[0]] * 2, "size": [[1000, 800], [500, 400]]}
+    for box, count in (([50, 100, 100, 150], 1), ([100, 200, 200, 300], 2)):
+        table = make_table(on_a_line(0, SAME_COPY - 0.01), box=[[100, 200, 200, 300], box], photos=photos)
+        assert count_different(table, np.arange(2), 9, RADIUS) == count
+
+
+def test_without_sizes_the_place_says_nothing() -> None:
+    photos = {"hash": [FAR[0]] * 2, "size": [[0, 0]] * 2}
+    table = make_table(on_a_line(0, 0.5), box=beside(0.1), photos=photos)
+    assert count_different(table, np.arange(2), 9, RADIUS) == 1
+
+
+@pytest.mark.parametrize("seconds", [BURST_SECONDS + 1, 3 * 86400.0 + 61, math.nan])
+def test_a_fixed_camera_takes_a_photo_each_time_somebody_comes(seconds: float) -> None:
+    time = [1e9 + i * seconds for i in range(3)]
+    assert different(0, 0.7, 1.4, hash=[FAR[0]] * 3, time=time) == 3
+
+
+def test_a_fixed_camera_sees_a_face_that_is_nearly_the_same_another_day() -> None:
+    time = [1e9, 1e9 + 86400 * 3, 1e9 + 86400 * 6]
+    assert different(0, 0.1, 0.2, hash=[FAR[0]] * 3, time=time) == 3
+    assert different(0, 0.1, 0.2, hash=[FAR[0]] * 3, time=[time[0], math.nan, math.nan]) == 1
+
+
+def test_a_copy_that_lost_its_time_zone_is_no_other_time() -> None:
+    assert different(0, 0.1, hash=[FAR[0]] * 2, time=[1e9, 1e9 + 2 * 3600]) == 1
+    assert different(0, 0.1, hash=[FAR[0]] * 2, time=[1e9, 1e9 + 2 * 3600 + 60]) == 2
+
+
+def test_the_same_face_elsewhere_in_the_scene_counts_twice() -> None:
+    for iou, count in ((SAME_FACE_IOU + 0.01, 1), (SAME_FACE_IOU - 0.01, 2)):
+        table = make_table(on_a_line(0, SAME_SHOT - 0.01), box=beside(iou), photos={"hash": [FAR[0]] * 2})
+        assert count_different(table, np.arange(2), 9, RADIUS) == count
 
 
 @pytest.mark.parametrize(("n", "place", "count"), [

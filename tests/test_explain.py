@@ -27,6 +27,7 @@ from facecluster.identity.explain import (
 )
 from facecluster.identity.gate import Limits
 from facecluster.identity.groups import Groups, nearest_two
+from facecluster.identity.points import Points
 from facecluster.identity.rules import Radii, Rules
 from facecluster.joined import Known
 from facecluster.render.explain_face import explain_face
@@ -66,7 +67,7 @@ def distances(x: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def test_weakest_link_is_the_widest_gap_of_a_line() -> None:
-    tree = spanning_tree(at(6, 0, 2, 5, 1))
+    tree = spanning_tree(Points.plain(at(6, 0, 2, 5, 1)))
     assert tree.weakest() == Link(3, 2, 3.0, 2, 3) or tree.weakest() == Link(2, 3, 3.0, 3, 2)
     assert tree.n_parts(0.5) == 5
     assert tree.n_parts(1) == 2  # exactly that far apart is within
@@ -74,7 +75,7 @@ def test_weakest_link_is_the_widest_gap_of_a_line() -> None:
 
 
 def test_sides_of_a_link_have_as_many_rows_as_asked_for() -> None:
-    tree = spanning_tree(at(0, 1, 2, 5, 6, 7, 20))  # the last one is alone on its side
+    tree = spanning_tree(Points.plain(at(0, 1, 2, 5, 6, 7, 20)))  # the last one is alone on its side
     widest, seam = tree.weakest(), tree.weakest(3)
     assert widest is not None
     assert seam is not None
@@ -86,10 +87,10 @@ def test_sides_of_a_link_have_as_many_rows_as_asked_for() -> None:
 
 @pytest.mark.parametrize("n", [0, 1])
 def test_nothing_to_link(n: int) -> None:
-    tree = spanning_tree(at(*range(n)))
+    tree = spanning_tree(Points.plain(at(*range(n))))
     assert tree.weakest() is None
     assert tree.n_parts(1) == n
-    count, farthest = count_links(at(*range(n)), 1)
+    count, farthest = count_links(Points.plain(at(*range(n))), 1)
     assert count.tolist() == [0] * n
     assert farthest is None
 
@@ -99,13 +100,13 @@ def test_nothing_to_link(n: int) -> None:
 def test_a_set_falls_in_two_just_below_its_weakest_link(n: int, seed: int) -> None:
     x = np.random.default_rng(seed).normal(size=(n, 128)).astype(np.float32)
     before = x.copy()
-    link = spanning_tree(x).weakest()
+    link = spanning_tree(Points.plain(x)).weakest()
     assert link is not None
     assert (x == before).all()
     assert link.distance == pytest.approx(distances(x)[link.i, link.j])
     slack = 1e-4  # float32
-    assert dbscan(x, link.distance + slack, 1)[0].max() == 0
-    part = dbscan(x, link.distance - slack, 1)[0]
+    assert dbscan(Points.plain(x), link.distance + slack, 1)[0].max() == 0
+    part = dbscan(Points.plain(x), link.distance - slack, 1)[0]
     assert part[link.i] != part[link.j]
     if part.max() == 1:
         assert np.count_nonzero(part == part[link.i]) == link.n_i
@@ -119,11 +120,11 @@ def test_tree_is_the_shortest_and_order_does_not_matter(n: int, seed: int) -> No
 
     rng = np.random.default_rng(seed)
     x = rng.normal(size=(n, 128)).astype(np.float32)
-    tree = spanning_tree(x)
+    tree = spanning_tree(Points.plain(x))
     shortest = minimum_spanning_tree(distances(x)).toarray()
     assert tree.length.sum() == pytest.approx(shortest.sum())
     assert sorted(tree.row.tolist()) == list(range(n))
-    shuffled = spanning_tree(x[rng.permutation(n)])
+    shuffled = spanning_tree(Points.plain(x[rng.permutation(n)]))
     assert np.sort(tree.length) == pytest.approx(np.sort(shuffled.length))
 
 
@@ -135,7 +136,7 @@ def test_links_are_counted_and_the_farthest_found_in_blocks(
     x = np.random.default_rng(3).normal(size=(30, 128)).astype(np.float32)
     apart = distances(x)
     radius = float(np.median(apart))
-    count, farthest = count_links(x, radius)
+    count, farthest = count_links(Points.plain(x), radius)
     assert count.tolist() == (np.count_nonzero(apart <= radius, axis=1) - 1).tolist()
     assert farthest is not None
     assert farthest.distance == pytest.approx(apart.max())
@@ -144,28 +145,28 @@ def test_links_are_counted_and_the_farthest_found_in_blocks(
 
 
 def test_nearest_leaves_out_the_face_itself() -> None:
-    assert nearest(at(0, 3, 1, 9), 0, np.arange(4), 2) == [Pair(0, 2, 1.0), Pair(0, 1, 3.0)]
-    assert nearest(at(0), 0, np.arange(1), 2) == []
+    assert nearest(Points.plain(at(0, 3, 1, 9)), 0, np.arange(4), 2) == [Pair(0, 2, 1.0), Pair(0, 1, 3.0)]
+    assert nearest(Points.plain(at(0)), 0, np.arange(1), 2) == []
 
 
 def test_distances_to_people_are_those_that_clustering_compares() -> None:
     x = people(3, 4, spread=0.8)
     label = np.repeat(np.arange(3, dtype=np.int32), 4)
     label[[3, 7]] = -1
-    groups = Groups.of(x, label)
-    own, distance, runner_up = nearest_two(x, groups, label)
+    groups = Groups.of(Points.plain(x), label)
+    own, distance, runner_up = nearest_two(Points.plain(x), groups, label)
     for row in range(len(x)):
-        apart = from_groups(x[row], groups, int(label[row]))
+        apart = from_groups(Points.plain(x), row, groups, int(label[row]))
         assert apart[own[row]] == pytest.approx(distance[row])
         assert np.partition(apart, 1)[1] == pytest.approx(runner_up[row])
-    alone = Groups.of(at(0, 5), np.array([0, 1], dtype=np.int32))
-    assert np.isnan(from_groups(at(0)[0], alone, 0)[0])
+    alone = Groups.of(Points.plain(at(0, 5)), np.array([0, 1], dtype=np.int32))
+    assert np.isnan(from_groups(Points.plain(at(0, 5)), 0, alone, 0)[0])
 
 
 def test_two_people_are_as_far_apart_as_their_faces_on_average() -> None:
     x = people(2, 3, spread=0.9)
     label = np.repeat(np.arange(2, dtype=np.int32), 3)
-    apart = between_groups(Groups.of(x, label), 0)
+    apart = between_groups(Groups.of(Points.plain(x), label), 0)
     assert apart[0] == np.inf
     assert apart[1] == pytest.approx(np.sqrt((distances(x)[:3, 3:] ** 2).mean()), rel=1e-5)
 

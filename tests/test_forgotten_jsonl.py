@@ -9,6 +9,7 @@ from facecluster.formats.forgotten_jsonl import Place, append, list_of, read
 
 A = Place("a" * 32, "b" * 32, 2**63 + 5, (640, 480), (1.5, 2.0, 30.25, 40.0))
 B = Place("c" * 32, "", 0, (0, 0), None)
+C = Place("d" * 32, "", 7, (640, 480), None, 1.7e9)
 
 
 def test_places_that_are_written_are_read(tmp_path: Path) -> None:
@@ -76,3 +77,10 @@ def test_list_of_an_editor_is_read(tmp_path: Path) -> None:
     text = file.read_text("ascii").replace("2.0", "2").replace("\n", "\r\n\r\n")
     file.write_bytes(b"\xef\xbb\xbf" + text.encode())
     assert read(file) == [A, B]
+
+
+def test_the_time_of_a_photo_is_kept_and_may_be_missing(tmp_path: Path) -> None:
+    path = tmp_path / "forgotten.jsonl"
+    append(path, [C, B])
+    assert read(path) == [C, B]
+    assert "time" not in path.read_text().splitlines()[1]

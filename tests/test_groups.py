@@ -4,8 +4,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facecluster.identity.groups import Groups, Sums, renumber, sortable
+from facecluster.identity.points import Points
 
 X = np.random.default_rng(0).normal(size=(3000, 128)).astype(np.float32)
+POINTS = Points(X, np.random.default_rng(1).uniform(0, 0.5, 3000))
 
 
 def labels(seed: int, n_groups: int) -> NDArray[np.int32]:
@@ -23,14 +25,14 @@ def assert_equal(one: Groups, other: Groups) -> None:
 
 def test_centre_is_the_mean_of_the_members() -> None:
     label = labels(1, 5)
-    groups = Groups.of(X, label)
+    groups = Groups.of(POINTS, label)
     for number in range(5):
         np.testing.assert_allclose(groups.centre[number], X[label == number].mean(axis=0, dtype=np.float64))
     assert groups.count.tolist() == np.bincount(label[label >= 0]).tolist()
 
 
 def test_sums_are_the_same_bits_whatever_was_summed_up_before() -> None:
-    sums = Sums(X)
+    sums = Sums(POINTS)
     first = labels(1, 400)
     changed = first.copy()
     changed[:50] = -1
@@ -38,7 +40,7 @@ def test_sums_are_the_same_bits_whatever_was_summed_up_before() -> None:
     renumbered = np.unique(changed, return_inverse=True)[1].reshape(-1).astype(np.int32) - 1
     none = np.full(len(X), -1, dtype=np.int32)
     for label in (first, first, renumbered, none, labels(2, 3), first):
-        assert_equal(sums.of(label), Groups.of(X, label))
+        assert_equal(sums.of(label), Groups.of(POINTS, label))
 
 
 def test_groups_are_numbered_by_size_and_then_by_their_lowest_rank() -> None:

@@ -13,6 +13,7 @@ from tables import make_table, people
 
 from facecluster.identity.groups import renumber
 from facecluster.identity.merge import merge
+from facecluster.identity.points import Points
 from facecluster.identity.rules import Radii, Reach, Rules
 from facecluster.identity.same_photo import Rivals, Shown
 from facecluster.table import FaceTable
@@ -34,13 +35,16 @@ def merged(
     apart: tuple[int, int] | None = None,
 ) -> list[int]:
     """Merge groups numbered from 0, each number occurring."""
-    rows = np.argsort(label, kind="stable")
+    rows, points = np.argsort(label, kind="stable"), Points.plain(table.faces.encoding)
     shown = Shown(
-        Rivals(table, rules), rows, np.searchsorted(np.sort(label), np.arange(max(label) + 2)), "prefer"
+        Rivals(table, points, rules),
+        rows,
+        np.searchsorted(np.sort(label), np.arange(max(label) + 2)),
+        "prefer",
     )
     if apart:
         shown.keep_apart(*apart)
-    return merge(table.faces.encoding, np.array(label, dtype=np.int32), reach, shown).tolist()
+    return merge(points, np.array(label, dtype=np.int32), reach, shown).tolist()
 
 
 def alone(n: int) -> list[int]:
@@ -103,10 +107,11 @@ def test_one_group_stays_as_it_is(label: list[int]) -> None:
 def test_faces_without_a_group_stay_without() -> None:
     encoding = on_a_line(0, 0.1, 0.2)
     label = np.array([0, -1, 1], dtype=np.int32)
-    rivals = Rivals(make_table(encoding), LINE)
+    points = Points.plain(encoding)
+    rivals = Rivals(make_table(encoding), points, LINE)
     shown = Shown(rivals, np.array([0, 2]), np.array([0, 1, 2]), "prefer")
-    assert merge(encoding, label, Reach(1.0, 0.0), shown).tolist() == [0, -1, 0]
+    assert merge(points, label, Reach(1.0, 0.0), shown).tolist() == [0, -1, 0]
     assert label.tolist() == [0, -1, 1]
     nobody = np.full(3, -1, dtype=np.int32)
     shown = Shown(rivals, np.empty(0, dtype=np.intp), np.array([0]), "prefer")
-    assert merge(encoding, nobody, Reach(1.0, 0.0), shown).tolist() == [-1, -1, -1]
+    assert merge(points, nobody, Reach(1.0, 0.0), shown).tolist() == [-1, -1, -1]

@@ -20,6 +20,7 @@ from facecluster.identity.metrics import (
     splits,
     worst_mixes,
 )
+from facecluster.identity.points import Points
 
 
 def test_pairwise_by_hand() -> None:
@@ -115,9 +116,10 @@ def test_worst_mixes_by_hand() -> None:
 def test_near_pair_by_hand() -> None:
     a, b = np.zeros((3, 128), np.float32), np.zeros((2, 128), np.float32)
     a[:, 0], b[:, 0] = [0, 5, 1], [9, 7]
-    assert near_pair(a, b) == (1, 1, 2.0)
-    assert near_pair(b, a) == (1, 1, 2.0)
-    assert near_pair(a[:1], b[:1]) == (0, 0, 9.0)
+    one, other = Points.plain(a), Points.plain(b)
+    assert near_pair(one, other) == (1, 1, 2.0)
+    assert near_pair(other, one) == (1, 1, 2.0)
+    assert near_pair(one[:1], other[:1]) == (0, 0, 9.0)
 
 
 labellings = st.lists(st.tuples(st.integers(0, 4), st.integers(-1, 4)), min_size=1, max_size=30)

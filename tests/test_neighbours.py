@@ -12,6 +12,7 @@ from test_cluster import on_a_line
 
 from facecluster.identity import neighbours
 from facecluster.identity.neighbours import UnionFind, has_near, tell_near
+from facecluster.identity.points import Points
 
 
 def told(
@@ -140,7 +141,11 @@ def test_input_is_unchanged() -> None:
 
 @pytest.mark.usefixtures("tile")
 def test_has_near_compares_the_one_with_the_other() -> None:
-    assert has_near(on_a_line(0, 2.05, 4), on_a_line(0.5, 3.1), 1.0).tolist() == [True, False, True]
+    assert has_near(Points.plain(on_a_line(0, 2.05, 4)), Points.plain(on_a_line(0.5, 3.1)), 1.0).tolist() == [
+        True,
+        False,
+        True,
+    ]
 
 
 @pytest.mark.usefixtures("tile")
@@ -168,7 +173,7 @@ def test_a_long_chain_is_one_part_in_any_order() -> None:
 
 
 def test_nothing_is_near_nothing() -> None:
-    none, one = on_a_line(), on_a_line(0)
+    none, one = Points.plain(on_a_line()), Points.plain(on_a_line(0))
     assert len(has_near(none, one, 1.0)) == 0
     assert has_near(one, none, 1.0).tolist() == [False]
 

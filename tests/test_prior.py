@@ -9,6 +9,7 @@ from tables import make_table, people
 from facecluster.identity.cluster import Clustering, cluster_faces, would_merge
 from facecluster.identity.constraints import Constraints
 from facecluster.identity.gate import Reason
+from facecluster.identity.points import Points
 from facecluster.identity.prior import PriorAssignment, reopen
 from facecluster.identity.rules import Radii, Rules
 from facecluster.table import Faces, FaceTable, Photos
@@ -120,8 +121,8 @@ def test_people_stay_though_they_lost_photos() -> None:
 def test_only_new_faces_and_those_like_them_are_looked_at() -> None:
     table = make_table(on_a_line(0, 5, 10, 0.5))
     earlier = replace(PriorAssignment.nothing(4), is_new=np.array([False, False, False, True]))
-    assert earlier.to_look_at(table.faces.encoding, 1.0).tolist() == [True, False, False, True]
-    everything = PriorAssignment.nothing(4).to_look_at(table.faces.encoding, 1.0)
+    assert earlier.to_look_at(Points.plain(table.faces.encoding), 1.0).tolist() == [True, False, False, True]
+    everything = PriorAssignment.nothing(4).to_look_at(Points.plain(table.faces.encoding), 1.0)
     assert everything.all()
 
 
@@ -152,7 +153,7 @@ def two_looks() -> tuple[FaceTable, Constraints, Clustering]:
 def test_people_of_whom_decisions_speak_are_not_grouped_anew_for_a_face_that_is_far_from_them() -> None:
     table, merged, before = two_looks()
     earlier = known(before, 15)
-    _, look = reopen(earlier, merged, table.faces.encoding, RULES.radii.join)
+    _, look = reopen(earlier, merged, Points.plain(table.faces.encoding), RULES.radii.join)
     assert np.flatnonzero(look).tolist() == [14]
     earlier.core[0] = False  # it would found again, were they grouped anew
     found = cluster_faces(table, RULES, merged, prior=earlier)
@@ -163,7 +164,7 @@ def test_people_of_whom_decisions_speak_are_not_grouped_anew_for_a_face_that_is_
 def test_people_who_are_not_what_was_decided_are_grouped_anew() -> None:
     table, merged, before = two_looks()
     apart = replace(known(before, 15), person=np.repeat(np.array([0, 1, 2], dtype=np.int32), 5))
-    _, look = reopen(apart, merged, table.faces.encoding, RULES.radii.join)
+    _, look = reopen(apart, merged, Points.plain(table.faces.encoding), RULES.radii.join)
     assert look.tolist() == [True] * 10 + [False] * 4 + [True]
     found = cluster_faces(table, RULES, merged, prior=apart)
     assert same(found.label, np.array([0] * 10 + [1] * 5, dtype=np.int32))

@@ -11,6 +11,8 @@ from tables import make_table, people
 
 from facecluster.identity.cluster import cluster_faces
 from facecluster.identity.gate import Reason
+from facecluster.identity.points import Points
+from facecluster.identity.prior import PriorAssignment
 from facecluster.identity.rules import Rules, SamePhotoRule
 from facecluster.identity.same_photo import ALIKE, TWICE, WEIGHT, Rivals, Shown, against
 from facecluster.table import FaceTable
@@ -27,7 +29,8 @@ def on_axes(*places: tuple[float, float]) -> NDArray[np.float32]:
 
 
 def rivals(encoding: NDArray[np.float32], same_photo: SamePhotoRule = "prefer", **columns: Any) -> Rivals:
-    return Rivals(make_table(encoding, **columns), replace(RULES, same_photo=same_photo))
+    rules = replace(RULES, same_photo=same_photo)
+    return Rivals(make_table(encoding, **columns), Points.plain(encoding), rules)
 
 
 def twins(n: int, apart: float, *, alone: int = 0) -> tuple[NDArray[np.float32], dict[str, Any]]:
@@ -153,6 +156,130 @@ def test_two_photos_side_by_side_do_not_split_a_person(n_pairs: int) -> None:
     found = cluster_faces(collages(9, n_pairs, copied=False), RULES)
     assert found.n_people == 1
     assert (found.label[:9] == 0).all()
+
+
+def pages(
+    n_people: int, n_pages: int, *, prints: int = 2, alone: int = 0, spread: float = 0.85
+) -> tuple[FaceTable, list[int]]:
+    """Pages that show everybody several times, and photos of each alone; and who each face is."""
+    each = prints * n_pages + alone
+    encoding = people(n_people, each, spread=spread).reshape(n_people, each, 128)
+    faces, photo, box, who = [], [], [], []
+    for page in range(n_pages):
+        for n in range(n_people * prints):
+            faces.append(encoding[n // prints, page * prints + n % prints])
+            photo.append(page)
+            box.append([200 * n, 0, 200 * n + 90, 90])
+            who.append(n // prints)
+    for n in range(n_people * alone):
+        faces.append(encoding[n // alone, prints * n_pages + n % alone])
+        photo.append(n_pages + n)
+        box.append(LEFT)
+        who.append(n // alone)
+    return make_table(np.array(faces), photo=photo, box=box), who
+
+
+def are_same(label: NDArray[np.int32], who: list[int]) -> bool:
+    """Whether faces have one label where they are of one person, and nobody is left out."""
+    return bool((label >= 0).all()) and ((label[:, None] == label) == np.equal.outer(who, who)).all()
+
+
+@pytest.mark.parametrize(("n_people", "n_pages", "prints", "alone"), [
+    (3, 6, 2, 0), (6, 6, 2, 0), (3, 3, 2, 0), (2, 6, 2, 0), (1, 6, 2, 0), (3, 1, 2, 6), (3, 1, 4, 3), (3, 3, 4, 2),
+])  # fmt: skip
+def test_prints_of_one_person_on_pages_are_one_person(
+    n_people: int, n_pages: int, prints: int, alone: int
+) -> None:
+    table, who = pages(n_people, n_pages, prints=prints, alone=alone)
+    assert are_same(cluster_faces(table, RULES).label, who)
+
+
+def test_a_page_alone_makes_people_where_one_photo_is_enough() -> None:
+    table, who = pages(3, 1, prints=4)
+    assert cluster_faces(table, RULES).n_people == 0
+    rules = replace(RULES, limits=replace(RULES.limits, min_images=1))
+    assert are_same(cluster_faces(table, rules).label, who)
+
+
+def test_where_a_person_may_not_be_twice_nobody_is_on_a_page() -> None:
+    table, who = pages(3, 6)
+    label = cluster_faces(table, replace(RULES, same_photo="forbid")).label
+    for person in range(label.max() + 1):
+        assert np.bincount(table.faces.photo[label == person]).max() == 1
+        assert len(set(np.array(who)[label == person].tolist())) == 1
+
+
+def test_a_page_that_comes_later_joins_the_people_who_are_there() -> None:
+    table, who = pages(3, 1, alone=5)
+    rows = np.flatnonzero(table.faces.photo > 0)
+    first = cluster_faces(table.select(np.arange(len(table.photos)) > 0), RULES)
+    assert are_same(first.label, np.array(who)[rows].tolist())
+    nothing = PriorAssignment.nothing(len(who))
+    is_new, label, core = nothing.is_new.copy(), nothing.person.copy(), nothing.core.copy()
+    is_new[rows], label[rows], core[rows] = False, first.label, first.core
+    prior = replace(nothing, is_new=is_new, person=label, core=core)
+    assert are_same(cluster_faces(table, RULES, prior=prior).label, who)
+
+
+def family(
+    n_photos: int, apart: float, *, n_pairs: int, n_others: int, alone: int = 0
+) -> tuple[FaceTable, list[int]]:
+    """Pairs of twins in photos with others, each person once; and who each face is."""
+    n_people, each = 2 * n_pairs + n_others, n_photos + alone
+    encoding = people(n_people, each, spread=0.75).reshape(n_people, each, 128)
+    for twin in range(1, 2 * n_pairs, 2):
+        between = encoding[twin].mean(axis=0) - encoding[twin - 1].mean(axis=0)
+        encoding[twin] -= between * (1 - apart / np.linalg.norm(between))
+    who = [n for _ in range(n_photos) for n in range(n_people)] + [
+        n for n in range(n_people) for _ in range(alone)
+    ]
+    faces = [encoding[n, i] for i in range(n_photos) for n in range(n_people)]
+    faces += [encoding[n, n_photos + i] for n in range(n_people) for i in range(alone)]
+    photo = [i for i in range(n_photos) for _ in range(n_people)]
+    photo += [n_photos + i for i in range(n_people * alone)]
+    box = [[200 * n, 0, 200 * n + 90, 90] for _ in range(n_photos) for n in range(n_people)]
+    box += [LEFT] * (n_people * alone)
+    return make_table(np.array(faces), photo=photo, box=box), who
+
+
+@pytest.mark.parametrize("apart", [0.55, 0.7, 0.85])
+@pytest.mark.parametrize(("n_pairs", "n_others", "n_photos", "alone"), [
+    (1, 0, 8, 0), (1, 3, 8, 0), (1, 2, 5, 6), (2, 2, 8, 0), (2, 0, 6, 6), (2, 4, 5, 4),
+])  # fmt: skip
+def test_twins_in_photos_of_a_family_are_two(
+    n_pairs: int, n_others: int, n_photos: int, alone: int, apart: float
+) -> None:
+    table, who = family(n_photos, apart, n_pairs=n_pairs, n_others=n_others, alone=alone)
+    assert are_same(cluster_faces(table, RULES).label, who)
+
+
+def test_twins_on_pages_that_show_others_twice_are_two() -> None:
+    table, who = family(8, 0.7, n_pairs=1, n_others=2)
+    others, who_else = pages(3, 8, spread=0.7)
+    turned = others.faces.encoding[:, ::-1]  # in another part of the space
+    faces = [*table.faces.encoding, *turned]
+    photo = [*table.faces.photo.tolist(), *others.faces.photo.tolist()]
+    below = others.faces.box + np.float32([0, 500, 0, 500])
+    box = [*table.faces.box.tolist(), *below.tolist()]
+    order = np.argsort(photo, kind="stable")
+    both = make_table(np.array(faces)[order], photo=np.array(photo)[order].tolist(), box=np.array(box)[order])
+    everybody = np.array([*who, *(9 + n for n in who_else)])[order].tolist()
+    assert are_same(cluster_faces(both, RULES).label, everybody)
+
+
+def test_two_couples_of_a_photo_do_not_make_it_a_page() -> None:
+    encoding = people(4, 1, spread=0.1)
+    found = rivals(encoding, photo=[0] * 4, box=[[200 * n, 0, 200 * n + 90, 90] for n in range(4)])
+    assert not found.compose(np.array([0, 0, 0, -1], dtype=np.int32))
+    assert found.compose(np.array([0, 0, 1, 1], dtype=np.int32))
+    assert not found.two_people(np.arange(4), np.arange(4)).any()
+    assert not found.compose(np.array([0, 0, 1, 1], dtype=np.int32))  # known already
+
+
+def test_a_crowd_with_two_doubles_is_no_page() -> None:
+    n = 12
+    found = rivals(people(n, 1), photo=[0] * n, box=[[200 * i, 0, 200 * i + 90, 90] for i in range(n)])
+    assert not found.compose(np.array([0, 0, 1, 1, *range(2, n - 2)], dtype=np.int32))
 
 
 def test_where_a_person_may_not_be_twice_a_collage_gives_one_face() -> None:

@@ -16,8 +16,9 @@ from test_explain import at, result_of
 from facecluster.errors import TableError
 from facecluster.identity import search as module
 from facecluster.identity.groups import Groups
+from facecluster.identity.points import Points
 from facecluster.identity.rules import DEFAULTS
-from facecluster.identity.search import CALIBRATION, Targets, confidence, find_nearest, nearest_of
+from facecluster.identity.search import CALIBRATION, Nearest, Targets, confidence, find_nearest, nearest_of
 from facecluster.joined import Known
 from facecluster.render.matches import (
     Gallery,
@@ -37,6 +38,13 @@ def exact(query: NDArray[np.float32], x: NDArray[np.float32]) -> NDArray[np.floa
     return apart
 
 
+def nearest_faces(
+    query: NDArray[np.float32], x: NDArray[np.float32], k: int, *, jobs: int | None = -1
+) -> Nearest:
+    """The nearest of faces that are nowhere crowded."""
+    return find_nearest(Points.plain(query), Targets.of_faces(Points.plain(x)), k, jobs=jobs)
+
+
 def found(gallery: Gallery, encoding: NDArray[np.float32], **options: Any) -> list[tuple[Any, ...]]:
     """Of each query, name or face of each match; or of the nearest, after None."""
     by = options.pop("by", "face")
@@ -54,42 +62,42 @@ def found(gallery: Gallery, encoding: NDArray[np.float32], **options: Any) -> li
 
 
 def test_nearest_faces_by_hand() -> None:
-    nearest = find_nearest(at(0, 6.1), Targets.of_faces(at(5, 1, -2, 7)), 3)
+    nearest = nearest_faces(at(0, 6.1), at(5, 1, -2, 7), 3)
     assert nearest.row.tolist() == [[1, 2, 0], [3, 0, 1]]
     np.testing.assert_allclose(nearest.distance, [[1, 2, 5], [0.9, 1.1, 5.1]], rtol=1e-6)
 
 
 def test_of_faces_equally_far_the_first_come_first() -> None:
-    nearest = find_nearest(at(0), Targets.of_faces(at(1, -1, 0.5, 1, -1)), 4)
+    nearest = nearest_faces(at(0), at(1, -1, 0.5, 1, -1), 4)
     assert nearest.row.tolist() == [[2, 0, 1, 3]]
 
 
 def test_thousands_of_equal_faces_are_told_from_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_TILE", 2**12)
-    nearest = find_nearest(at(0, 1), Targets.of_faces(np.ones((5000, 128), dtype=np.float32)), 3)
+    nearest = nearest_faces(at(0, 1), np.ones((5000, 128), dtype=np.float32), 3)
     assert nearest.row.tolist() == [[0, 1, 2], [0, 1, 2]]
 
 
 def test_where_there_are_fewer_rows_are_negative_and_distances_infinite() -> None:
-    nearest = find_nearest(at(0, 1), Targets.of_faces(at(1)), 2)
+    nearest = nearest_faces(at(0, 1), at(1), 2)
     assert nearest.row.tolist() == [[0, -1], [0, -1]]
     assert nearest.distance.tolist() == [[1, np.inf], [0, np.inf]]
-    nobody = find_nearest(at(0), Targets.of_faces(np.empty((0, 128), dtype=np.float32)), 2)
+    nobody = nearest_faces(at(0), np.empty((0, 128), dtype=np.float32), 2)
     assert nobody.row.tolist() == [[-1, -1]]
-    nothing = find_nearest(np.empty((0, 128), dtype=np.float32), Targets.of_faces(at(1)), 2)
+    nothing = nearest_faces(np.empty((0, 128), dtype=np.float32), at(1), 2)
     assert nothing.row.shape == nothing.distance.shape == (0, 2)
 
 
 def test_unknown_encodings_are_like_nobody() -> None:
     x = at(3, 1, 2)
     x[1, 5] = np.nan
-    nearest = find_nearest(np.concatenate([x[1:2], at(0)]), Targets.of_faces(x), 2)
+    nearest = nearest_faces(np.concatenate([x[1:2], at(0)]), x, 2)
     assert nearest.row.tolist() == [[-1, -1], [2, 0]]
 
 
 def test_k_is_one_or_more() -> None:
     with pytest.raises(ValueError, match="k of 1 or more"):
-        find_nearest(at(0), Targets.of_faces(at(1)), 0)
+        nearest_faces(at(0), at(1), 0)
 
 
 @settings(max_examples=25, deadline=None)
@@ -103,7 +111,7 @@ def test_nearest_are_those_of_brute_force(n: int, q: int, k: int, seed: int, job
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "_TILE", 1024)
         patch.setattr(module, "BATCH", 4)
-        nearest = find_nearest(query, Targets.of_faces(x), k, jobs=jobs)
+        nearest = nearest_faces(query, x, k, jobs=jobs)
     apart = exact(query, x)
     kept = min(n, k)
     assert nearest.row[:, :kept].tolist() == np.argsort(apart, axis=1, kind="stable")[:, :k].tolist()
@@ -113,16 +121,18 @@ def test_nearest_are_those_of_brute_force(n: int, q: int, k: int, seed: int, job
 
 def test_answer_does_not_depend_on_what_is_searched_together() -> None:
     x, query = people(20, 30), people(20, 7, seed=1)
-    together = find_nearest(query, Targets.of_faces(x), 4)
+    together = nearest_faces(query, x, 4)
     for i in range(0, len(query), 19):
-        alone = find_nearest(query[i : i + 1], Targets.of_faces(x), 4, jobs=1)
+        alone = nearest_faces(query[i : i + 1], x, 4, jobs=1)
         np.testing.assert_array_equal(alone.row[0], together.row[i])
         np.testing.assert_array_equal(alone.distance[0], together.distance[i])
 
 
 def test_groups_are_as_far_as_their_faces_in_root_mean_square() -> None:
     x, label = people(4, 5), np.repeat(np.arange(4, dtype=np.int32), 5)
-    nearest = find_nearest(people(4, 1, seed=2), Targets.of_groups(Groups.of(x, label)), 4)
+    nearest = find_nearest(
+        Points.plain(people(4, 1, seed=2)), Targets.of_groups(Groups.of(Points.plain(x), label)), 4
+    )
     squared = exact(people(4, 1, seed=2), x) ** 2
     mean = np.sqrt(squared.reshape(4, 4, 5).mean(axis=2))
     assert nearest.row[:, 0].tolist() == [0, 1, 2, 3]
@@ -130,7 +140,10 @@ def test_groups_are_as_far_as_their_faces_in_root_mean_square() -> None:
 
 
 def test_nearest_of_some_rows() -> None:
-    assert nearest_of(at(0)[0], at(1, 9, -4, 2), np.array([1, 2, 3])) == (3, 2.0)
+    assert nearest_of(Points.plain(at(5, 0)), 1, Points.plain(at(1, 9, -4, 2)), np.array([1, 2, 3])) == (
+        3,
+        2.0,
+    )
 
 
 # ------------------------------------------------------------------------------------------------- confidence

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from tables import make_table, people
 
+from facecluster.identity.points import Points
 from facecluster.identity.rules import Radii, Reach, Rules
 from facecluster.identity.same_photo import Rivals
 from facecluster.identity.split import split
@@ -13,9 +14,9 @@ REACH = Reach(1.0, 0.0)
 
 
 def split_one(encoding: np.ndarray, **columns: object) -> list[int]:
-    table = make_table(encoding, **columns)
+    table, points = make_table(encoding, **columns), Points.plain(encoding)
     label = np.zeros(len(encoding), dtype=np.int32)
-    return split(encoding, label, REACH, Rivals(table, RULES), RULES).tolist()
+    return split(points, label, REACH, Rivals(table, points, RULES), RULES).tolist()
 
 
 def test_a_group_of_one_person_stays_whole() -> None:
@@ -42,13 +43,18 @@ def test_a_few_faces_of_another_person_come_out_of_a_large_group() -> None:
 
 def test_other_groups_and_faces_of_none_are_left_alone() -> None:
     encoding = people(2, 3, spread=0.3)
+    points = Points.plain(encoding)
     label = np.array([0, 0, -1, 1, 1, 1], dtype=np.int32)
     before = label.copy()
-    found = split(encoding, label, REACH, Rivals(make_table(encoding), RULES), RULES)
+    found = split(points, label, REACH, Rivals(make_table(encoding), points, RULES), RULES)
     assert found.tolist() == before.tolist() == label.tolist()
 
 
 def test_no_groups_at_all() -> None:
     encoding = people(1, 2)
+    points = Points.plain(encoding)
     nobody = np.full(2, -1, dtype=np.int32)
-    assert split(encoding, nobody, REACH, Rivals(make_table(encoding), RULES), RULES).tolist() == [-1, -1]
+    assert split(points, nobody, REACH, Rivals(make_table(encoding), points, RULES), RULES).tolist() == [
+        -1,
+        -1,
+    ]

@@ -93,6 +93,7 @@ def command(
     input), which is clustered for it, with the options of cluster. Only labelled faces are scored; one without a
     person counts as a person of its own.
     """
+    from facecluster.identity.points import Points
     from facecluster.render.evaluation import evaluate, to_json
 
     if quiet:
@@ -113,9 +114,10 @@ def command(
         raise FaceclusterError(
             f"{encodings}: lacks faces of {source}; give the face table that it was made from"
         )
-    size = lost = encoding = None
+    size = lost = points = None
     if table is not None and rows is not None:
-        photo, encoding = table.faces.photo[rows], table.faces.encoding[rows]
+        photo = table.faces.photo[rows]
+        points = Points.of(table.faces.encoding[rows], table.settings.encoder)
         size, lost = table.photos.size[photo], table.photos.lost[photo]
     if size is None and which == "central":
         raise FaceclusterError(
@@ -136,7 +138,7 @@ def command(
         texts,
         min_faces=_min_images(result),
         number=number,
-        encoding=encoding,
+        points=points,
     )
     if as_json or not sys.stdout.isatty():
         sys.stdout.write(to_json(evaluation))
@@ -144,7 +146,7 @@ def command(
         click.echo(report(evaluation))
     if not quiet:
         click.echo(_summary(evaluation, labels_from, labels, unused), err=True)
-        if encoding is None and (evaluation.merges or evaluation.splits):
+        if points is None and (evaluation.merges or evaluation.splits):
             click.echo("shown are the most confident faces; -e FACE_TABLE shows near ones", err=True)
 
 

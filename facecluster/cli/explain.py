@@ -145,13 +145,14 @@ def _picture(
         FaceclusterError: there is no pair to draw.
     """
     from facecluster.render.explain_words import called
-    from facecluster.render.tile import Tile
+    from facecluster.render.tile import Tile, turns_of
 
+    roll = dict(zip(table.faces.id.tolist(), table.faces.pose[:, 2].tolist(), strict=True))
     size = dict(zip(table.photos.path.tolist(), map(tuple, table.photos.size.tolist()), strict=True))
 
     def tile(face: End | NearFace | FaceExplanation, *caption: str) -> Tile:
         lines = (*map(printable, caption), spelling.face(face))
-        return Tile(face.photo, face.box, size.get(face.photo, (0, 0)), lines)
+        return Tile(face.photo, face.box, size.get(face.photo, (0, 0)), lines, turns_of(roll.get(face.id)))
 
     if explanation.kind == "person":
         if explanation.weakest is None or explanation.weakest.sides is None:

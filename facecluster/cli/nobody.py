@@ -173,7 +173,7 @@ def _draw(
     from facecluster.library.layout import folder_of
     from facecluster.render.contact_sheet import MOST, SheetGroup, contact_sheet
     from facecluster.render.side_by_side import check_target, write_picture
-    from facecluster.render.tile import Tile
+    from facecluster.render.tile import Tile, turns_of
 
     if not groups:
         return None
@@ -185,7 +185,13 @@ def _draw(
             group.id,
             heading(group),
             tuple(
-                Tile(face.photo, face.box, size.get(face.photo, (0, 0)), (spelling.face(face),))
+                Tile(
+                    face.photo,
+                    face.box,
+                    size.get(face.photo, (0, 0)),
+                    (spelling.face(face),),
+                    turns_of(face.pose.roll),
+                )
                 for face in group.faces
             ),
         )

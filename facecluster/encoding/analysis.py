@@ -10,7 +10,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from facecluster.table import MEASURED, UNREADABLE, Faces, FaceTable, Photos, Settings
+from facecluster.identity.edited import into_turned
+from facecluster.table import MEASURED, UNREADABLE, Faces, FaceTable, Photos, Settings, turn_pose
 
 FACE = np.dtype(
     [
@@ -19,6 +20,7 @@ FACE = np.dtype(
         ("score", "<f4"),
         ("landmarks", "<f4", (5, 2)),
         ("pose", "<f4", 3),
+        ("turned", "<f4"),
         ("quality", "<f4"),
     ]
     + [(name, "<f4") for name in MEASURED]
@@ -64,6 +66,33 @@ class Row(NamedTuple):
 def unreadable(reason: str) -> Analysis:
     """All that is known about a photo that cannot be read; the reason in one line."""
     return Analysis("", "", (0, 0), UNREADABLE, " ".join(reason.split()), np.nan, 0, np.empty(0, FACE))
+
+
+def laid(faces: NDArray[np.void], old: tuple[int, int], new: tuple[int, int], k: int) -> NDArray[np.void]:
+    """Lay faces of a photo into the photo that lies like it in orientation k, as `identity.edited.orient` has them.
+
+    Args:
+        faces: (n,) of `FACE`, in pixels of the old photo.
+        old: width, height of it.
+        new: width, height of the new one.
+        k: 0 to 3: `numpy.rot90(new, k)` is the old one; 4 to 7: `numpy.rot90(new[:, ::-1], k - 4)`.
+
+    Returns:
+        (n,) of `FACE` with other boxes, landmarks, poses, and `turned`; the anchors stay.
+    """
+    faces = faces.copy()
+    box = into_turned(faces["box"].reshape(-1, 2, 2), old, new, k)
+    faces["box"] = np.concatenate([box.min(axis=1), box.max(axis=1)], axis=1)
+    faces["landmarks"] = into_turned(faces["landmarks"], old, new, k)
+    clockwise = np.full(len(faces), 90.0 * (k % 4), np.float32)
+    faces["pose"] = turn_pose(faces["pose"], clockwise)
+    faces["turned"] += clockwise
+    if k >= 4:  # in a mirror the right eye is the left one
+        faces["landmarks"] = faces["landmarks"][:, [1, 0, 2, 4, 3]]
+        faces["pose"] *= (1, -1, -1)
+        faces["turned"] *= -1
+    faces["turned"] %= 360
+    return faces
 
 
 def make_table(rows: Sequence[Row], settings: Settings) -> FaceTable:

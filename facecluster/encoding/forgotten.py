@@ -8,6 +8,7 @@ cropped copy by comparing it with the photo, if that is still there.
 from __future__ import annotations
 
 import functools
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -21,7 +22,7 @@ from facecluster.encoding.resume import Past
 from facecluster.formats.forgotten_jsonl import Box, Place
 from facecluster.identity.boxes import SAME_FACE_IOU, lose_faces, overlaps
 from facecluster.identity.edited import ForgottenPlaces, Relation, forgotten_in, hash_distances
-from facecluster.identity.evidence import NEAR_DUPLICATE_BITS, SAME_SCENE_BITS
+from facecluster.identity.evidence import NEAR_DUPLICATE_BITS, SAME_SCENE_BITS, are_other_times
 from facecluster.table import LOST, NO_FACE, FaceTable
 
 
@@ -118,6 +119,7 @@ def without_places(table: FaceTable, places: Sequence[Place]) -> FaceTable:
                 (int(photos.hash[i]),),
                 faces.box[own].astype(np.float64),
                 faces.anchor[own].astype(np.float64),
+                float(photos.time[i]),
             )
             gone[own] = known.gone(found, np.full(start[i + 1] - start[i], known.has_photo(digest, pixels)))
     if not gone.any():
@@ -141,6 +143,7 @@ class _Found:
     looks: tuple[int, ...]
     box: NDArray[np.float64]
     anchor: NDArray[np.float64]
+    time: float
 
 
 class _Places:
@@ -194,6 +197,8 @@ class _Places:
         places: dict[str, list[Place]] = defaultdict(list)
         for i in np.flatnonzero(near).tolist():
             place = self._all[i]
+            if _is_of_another_time(place, new):
+                continue
             if place.pixels in path_of() and place.pixels != new.pixels and place.photo != new.digest:
                 places[path_of()[place.pixels]].append(place)
         for photo, there in places.items():
@@ -261,9 +266,14 @@ class _Places:
             gone |= _in_edit(place, new, "edit", known)
         if not known.all():
             for place in self.alike(new.looks):
-                if place not in own:
+                if place not in own and not _is_of_another_time(place, new):
                     gone |= _in_edit(place, new, "alike", known)
         return gone
+
+
+def _is_of_another_time(place: Place, new: _Found) -> bool:
+    """Say whether a photo was taken at another time than that of a place: before a fixed camera all look alike."""
+    return place.time is not None and are_other_times(abs(place.time - new.time))
 
 
 def _in_edit(place: Place, new: _Found, relation: Relation, known: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -321,7 +331,7 @@ def _found(analysis: Analysis) -> _Found:
     """What was found in a photo."""
     box, anchor = (analysis.faces[name].astype(np.float64) for name in ("box", "anchor"))
     looks = analysis.looks or (analysis.hash,)
-    return _Found(analysis.digest, analysis.pixels, analysis.size, looks, box, anchor)
+    return _Found(analysis.digest, analysis.pixels, analysis.size, looks, box, anchor, analysis.time)
 
 
 def _known(new: Analysis, was: Analysis | None) -> NDArray[np.bool_]:
@@ -352,4 +362,11 @@ def _without(analysis: Analysis, gone: NDArray[np.bool_]) -> Analysis:
 
 def _place(analysis: Analysis, box: Sequence[float] | None) -> Place:
     where = None if box is None else (box[0], box[1], box[2], box[3])
-    return Place(analysis.digest, analysis.pixels, analysis.hash, analysis.size, where)
+    return Place(
+        analysis.digest,
+        analysis.pixels,
+        analysis.hash,
+        analysis.size,
+        where,
+        None if math.isnan(analysis.time) else analysis.time,
+    )

@@ -16,11 +16,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from facecluster.encoding.analysis import Analysis, Row, ids_of
+from facecluster.encoding.analysis import Analysis, Row, ids_of, laid
 from facecluster.identity.boxes import match_boxes
 from facecluster.identity.edited import (
     EditedSide,
-    into_turned,
     is_edit,
     match_faces_of_edit,
     may_be_edit,
@@ -185,7 +184,7 @@ def _turned(
 ) -> tuple[Analysis, NDArray[np.intp]]:
     """Keep the faces of a photo that was turned, where they are no longer found or are found worse.
 
-    Few detectors see a face that lies on its side, and its encoding says nothing.
+    A face that is not seen in the turned photo keeps what was measured on it.
 
     Args:
         was: before it was turned.
@@ -200,12 +199,7 @@ def _turned(
     known[row_of >= 0] = new.faces["score"][row_of >= 0] <= was.faces["score"][row_of[row_of >= 0]]
     better = row_of[(row_of >= 0) & ~known]
     kept = np.setdiff1d(np.arange(len(was.faces)), better)
-    old = was.faces[kept].copy()
-    box = into_turned(old["box"].reshape(-1, 2, 2), was.size, new.size, k)
-    old["box"] = np.concatenate([box.min(axis=1), box.max(axis=1)], axis=1)
-    old["landmarks"] = into_turned(old["landmarks"], was.size, new.size, k)
-    if k >= 4:  # in a mirror the right eye is the left one
-        old["landmarks"] = old["landmarks"][:, [1, 0, 2, 4, 3]]
+    old = laid(was.faces[kept], was.size, new.size, k)
     faces = np.concatenate([old, new.faces[~known]])
     rows = np.concatenate([kept, row_of[~known]]).astype(np.intp)
     order = np.argsort(-faces["score"], kind="stable")

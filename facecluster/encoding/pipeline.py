@@ -2,7 +2,7 @@
 
     paths -> files -> what is known already (an earlier table, the journal of an interrupted run), by the coded picture
                       or by its pixels, else a worker process:
-                      pixels -> faces -> meshes -> poses, quality, encodings, attributes
+                      pixels -> faces, in upright pixels -> meshes -> poses, quality, encodings, attributes
           -> identify: which photo each is, and which face -> leave out what was forgotten
           -> keep: which earlier photos stay -> one table, without the faces that fail the check, if there is one
 
@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facecluster import photos, picture
-from facecluster.encoding.analysis import FACE, Analysis, Row, make_table, pack, unreadable
+from facecluster.encoding.analysis import FACE, Analysis, Row, laid, make_table, pack, unreadable
 from facecluster.encoding.forgotten import leave_out
 from facecluster.encoding.identify import Before, identify
 from facecluster.encoding.keep import Keep, Kept, replaced, stay
@@ -139,7 +139,7 @@ def analyse(data: bytes, options: EncodeOptions, known: KnownKeys | None = None)
     Raises:
         PhotoError: it cannot be read.
     """
-    from facecluster.vision import attributes, detect, encode, mesh, parts, pose, quality
+    from facecluster.vision import attributes, encode, mesh, parts, pose, quality, turned
 
     photo = photos.decode(data)
     pixels = photo.pixels
@@ -149,25 +149,28 @@ def analyse(data: bytes, options: EncodeOptions, known: KnownKeys | None = None)
             return KnownPhoto(digest, photo.taken)
         if len(known.looks) and _is_in(look := photos.perceptual_hash(pixels), known.looks):
             return KnownPhoto(digest, photo.taken, (look, photo.size))
-    found = detect.find_faces(
+    looks = picture.hashes(pixels)
+    upright = turned.find_upright(
         pixels,
         detector=options.detector,
         min_face_px=options.min_face * photo.scale,
         max_side_px=options.max_side,
         upsample=options.upsample,
     )
-    meshes = mesh.fit_meshes(pixels, found.box, found.landmarks)
+    pixels, found, meshes = upright.pixels, upright.found, upright.meshes
     landmarks = np.where(np.isnan(found.landmarks), mesh.landmarks(meshes.points), found.landmarks)
     angles = pose.head_pose(meshes.points, meshes.features)
     measured = parts.measure(pixels, found.box, meshes.points, meshes.presence, photo.scale, angles)
 
     faces = np.empty(len(found.box), FACE)
-    width, height = photo.size
+    width, height = photo.size if upright.turns % 2 == 0 else photo.size[::-1]
     faces["box"] = np.clip(found.box / photo.scale, 0, (width, height, width, height))
-    faces["anchor"] = faces["box"]
     faces["score"] = found.score
     faces["landmarks"] = landmarks / photo.scale
     faces["pose"] = angles
+    faces["turned"] = 0
+    faces = laid(faces, (width, height), photo.size, upright.turns)
+    faces["anchor"] = faces["box"]
     for name in ATTRIBUTES:
         faces[name] = np.nan
     estimated = vars(attributes.estimate(pixels, meshes.points)) if options.attributes else {}
@@ -185,7 +188,6 @@ def analyse(data: bytes, options: EncodeOptions, known: KnownKeys | None = None)
     faces["distinctness"] = encoded.distinctness
     faces["quality"] = quality.score(measured.presence, encoded.distinctness, options.encoder)
     status = OK if len(faces) else NO_FACE
-    looks = picture.hashes(pixels)
     return Analysis("", digest, photo.size, status, "", photo.taken, looks[0], faces, looks=looks)
 
 

@@ -1,6 +1,7 @@
 """forgotten.jsonl <-> which faces were forgotten: a place in a picture a line, and nothing of the face itself.
 
-{"format": 1, "photo": id, "pixels": digest, "looks": perceptual hash, "size": [width, height], "box": [l, t, r, b]}
+{"format": 1, "photo": id, "pixels": digest, "looks": perceptual hash, "size": [width, height], "box": [l, t, r, b],
+ "time": seconds since 1970, only where it is known}
 
 `photo` is `table.Photos.digest`, `pixels` and `looks` are `pixels` and `hash` of it ("" and "0" where unknown), `size`
 and `box` are in pixels of the upright photo as it was then. A null box stands for all faces of the photo. The box lies
@@ -37,6 +38,7 @@ class Place:
         looks: its perceptual hash; 0 unknown.
         size: width, height of the photo in pixels.
         box: left, top, right, bottom in these pixels; None: all faces of the photo.
+        time: when the photo was taken, as in `table.Photos`; None unknown, as in lines of an older facecluster.
     """
 
     photo: str
@@ -44,6 +46,7 @@ class Place:
     looks: int
     size: tuple[int, int]
     box: Box | None
+    time: float | None = None
 
 
 def list_of(table: Path) -> Path:
@@ -98,6 +101,8 @@ def _line(place: Place) -> bytes:
         "size": place.size,
         "box": place.box,
     }
+    if place.time is not None:
+        record["time"] = place.time
     return json.dumps(record).encode("ascii") + b"\n"
 
 
@@ -107,6 +112,7 @@ class _Line(msgspec.Struct):
     looks: str
     size: tuple[int, int]
     box: Box | None
+    time: float | None = None
 
 
 _decode = json_lines.decoder(_Line)
@@ -114,4 +120,4 @@ _decode = json_lines.decoder(_Line)
 
 def _place(text: bytes) -> Place:
     it = _decode(text)
-    return Place(it.photo, it.pixels, int(it.looks, 16) % 2**64, it.size, it.box)
+    return Place(it.photo, it.pixels, int(it.looks, 16) % 2**64, it.size, it.box, it.time)

@@ -81,6 +81,7 @@ def _rows(table: FaceTable) -> list[dict[str, Any]]:
             "id": str(faces.id[i]),
             "box": tuple(faces.box[i].tolist()),
             **({} if unmoved[i] else {"anchor": tuple(faces.anchor[i].tolist())}),
+            **({"turned": float(faces.turned[i])} if faces.turned[i] else {}),
             "score": float(faces.score[i]),
             "landmarks": faces.landmarks[i].astype(np.float64),
             **{name: float(getattr(faces, name)[i]) for name in MEASURED},
@@ -161,6 +162,7 @@ def _faces(rows: list[dict[str, Any]], photo: NDArray[np.int32], paths: list[str
         "anchor": np.full((n, 4), np.nan, np.float32),
         "landmarks": np.full((n, 5, 2), np.nan, np.float32),
         "pose": np.full((n, 3), np.nan, np.float32),
+        "turned": np.zeros(n, np.float32),
         "encoding": np.full((n, 128), np.nan, np.float32),
     } | {part: np.full(n, np.nan, np.float32) for part in ("score", "quality", *MEASURED)}
     ids, ordinal = [], 0

@@ -49,6 +49,9 @@ _BROKEN = (
 _LATER = ("coded", "pixels", "lost")
 """Columns of photos that an older facecluster did not write."""
 
+_LATER_OF_FACES = ("anchor", "turned", *MEASURED)
+"""Columns of faces that it did not write either, or that are left out where they say nothing."""
+
 
 def read_npz(file: BinaryIO, name: str) -> FaceTable:
     """Read a table; raises TableError as `face_table.read` does."""
@@ -68,9 +71,10 @@ def read_npz(file: BinaryIO, name: str) -> FaceTable:
             face_columns = {
                 field: column(key)
                 for field, key in _FACE_COLUMNS.items()
-                if field not in ("anchor", *MEASURED) or f"{key}.npy" in members
+                if field not in _LATER_OF_FACES or f"{key}.npy" in members
             }
             face_columns.setdefault("anchor", face_columns["box"])
+            face_columns.setdefault("turned", np.zeros(face_columns["photo"].shape, np.float32))
             unknown = np.full(face_columns["photo"].shape, np.nan, np.float32)
             photo_columns = {
                 field: column(key)
@@ -152,4 +156,6 @@ def _columns(table: FaceTable) -> Iterator[tuple[str, NDArray[Any]]]:
     for field, key in _FACE_COLUMNS.items():
         if field == "anchor" and np.array_equal(table.faces.anchor, table.faces.box):
             continue  # an older facecluster writes the same file
+        if field == "turned" and not table.faces.turned.any():
+            continue
         yield key, getattr(table.faces, field)

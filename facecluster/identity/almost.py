@@ -11,6 +11,7 @@ from facecluster.identity.evidence import by_content, count_different, find_copi
 from facecluster.identity.gate import Limits, Reason, failures, measured
 from facecluster.identity.groups import Groups, nearest_two, renumber, rows_of, second_in_photo
 from facecluster.identity.neighbours import has_near
+from facecluster.identity.points import Points
 from facecluster.identity.rules import Rules
 from facecluster.table import Faces, FaceTable
 
@@ -41,6 +42,7 @@ _OPEN = tuple(reason for reason in Reason if Reason.TOO_SMALL <= reason <= Reaso
 
 def find_almost(
     table: FaceTable,
+    points: Points,
     reason: NDArray[np.uint8],
     dropped: NDArray[np.int32],
     rank: NDArray[np.int64],
@@ -58,6 +60,7 @@ def find_almost(
 
     Args:
         table: n faces.
+        points: the faces as distances see them.
         reason: (n,) `Reason` of each after clustering.
         dropped: (n,) group of each face that is good enough to found a person and is in too few different photos,
             with others or alone; -1 none.
@@ -78,10 +81,11 @@ def find_almost(
     good = reason >= Reason.NO_MATCH
     label = renumber(np.where(good, dropped[left], np.int32(-1)), rank, by_size=False)
 
-    groups, rest = Groups.of(faces.encoding, label), np.flatnonzero(~good)
-    rest = rest[has_near(faces.encoding[rest], faces.encoding[good], radii.join + _SLACK, jobs=jobs)]
+    points = points[left]
+    groups, rest = Groups.of(points, label), np.flatnonzero(~good)
+    rest = rest[has_near(points[rest], points[good], radii.join + _SLACK, jobs=jobs)]
     distance = np.zeros(len(left))
-    nearest, distance[rest], runner_up = nearest_two(faces.encoding[rest], groups, label[rest], jobs=jobs)
+    nearest, distance[rest], runner_up = nearest_two(points[rest], groups, label[rest], jobs=jobs)
     near = (distance[rest] <= radii.join) & (runner_up >= distance[rest] + radii.margin)
     label[rest[near]] = nearest[near]
     label[np.isin(label, np.flatnonzero(groups.spread() > radii.join))] = -1

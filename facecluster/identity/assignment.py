@@ -11,6 +11,7 @@ from facecluster.identity.constraints import Constraints
 from facecluster.identity.gate import Reason, judge
 from facecluster.identity.groups import Sums, sortable
 from facecluster.identity.neighbours import UnionFind
+from facecluster.identity.points import Points
 from facecluster.identity.prior import PriorAssignment, reopen
 from facecluster.identity.rules import Reach, Rules
 from facecluster.identity.same_photo import Rivals
@@ -23,6 +24,7 @@ class Case:
 
     Attributes:
         table: the n faces and their photos.
+        points: the faces as distances see them.
         rules: see `Rules`.
         decided: what people decided about the faces.
         prior: what an earlier result says of the faces. Some people of whom decisions speak are taken out of it, see
@@ -33,11 +35,12 @@ class Case:
         gate: (n,) uint8 `Reason`, what the gate says of each face.
         reach: how near is near enough among so many faces.
         rivals: which faces of one photo are of two people.
-        sums: of groups of the encodings. It keeps what it summed up last.
+        sums: of groups of the faces. It keeps what it summed up last.
         jobs: threads; None is one, -1 all cores.
     """
 
     table: FaceTable
+    points: Points
     rules: Rules
     decided: Constraints
     prior: PriorAssignment
@@ -59,19 +62,20 @@ class Case:
         jobs: int | None,
     ) -> Case:
         """Prepare the clustering of a table; the arguments are those of `cluster_faces`."""
-        n = len(table.faces)
+        n, points = len(table.faces), Points.of(table.faces.encoding, table.settings.encoder)
         rank = np.empty(n, dtype=np.int64)
         rank[np.argsort(sortable(table.faces.id), kind="stable")] = np.arange(n)
         decided = Constraints.none(n) if constraints is None else constraints
         known, look = reopen(
             PriorAssignment.nothing(n) if prior is None else prior,
             decided,
-            table.faces.encoding,
+            points,
             rules.radii.join,
             jobs=jobs,
         )
         return cls(
             table=table,
+            points=points,
             rules=rules,
             decided=decided,
             prior=known,
@@ -79,15 +83,10 @@ class Case:
             rank=rank,
             gate=judge(table.faces, rules.limits if rules.gate else None),
             reach=rules.radii.reach(n),
-            rivals=Rivals(table, rules),
-            sums=Sums(table.faces.encoding),
+            rivals=Rivals(table, points, rules),
+            sums=Sums(points),
             jobs=jobs,
         )
-
-    @property
-    def encoding(self) -> NDArray[np.float32]:
-        """(n, 128)."""
-        return self.table.faces.encoding
 
     @property
     def has_encoding(self) -> NDArray[np.bool_]:
@@ -133,7 +132,7 @@ class Assignment:
     @classmethod
     def start(cls, case: Case) -> Assignment:
         """Assign no face to anybody; `reason` is what the gate says, and `Reason.PASSED` where a face passes it."""
-        n = len(case.encoding)
+        n = len(case.points)
         reason = np.where(case.decided.ignored, np.uint8(Reason.NOT_A_PERSON), case.gate)
         nobody, far = np.full(n, -1, dtype=np.int32), np.full(n, np.inf)
         return cls(case.look, nobody, nobody, nobody, reason, far, far)

@@ -26,6 +26,7 @@ from facecluster.identity.neighbours import (
     squares,
     tell_near,
 )
+from facecluster.identity.points import Points
 from facecluster.identity.rules import CAUTION_FACES, DEFAULTS, Reach
 from facecluster.identity.search import CALIBRATION, confidence
 
@@ -57,14 +58,12 @@ def radius_at(threshold: float, encoder: str) -> float:
     return math.inf if threshold <= 0 else float(np.interp(-threshold, -shares, knots))
 
 
-def complete_groups(
-    encoding: NDArray[np.float32], radius: float, *, jobs: int | None = -1
-) -> NDArray[np.int32]:
+def complete_groups(points: Points, radius: float, *, jobs: int | None = -1) -> NDArray[np.int32]:
     """Put faces into groups in which every pair is within a radius: complete linkage, nearest first.
 
     Args:
-        encoding: (n, 128) finite.
-        radius: Euclidean; of two faces exactly this far apart, the pair matches.
+        points: n faces, finite.
+        radius: of two faces exactly this far apart, the pair matches.
         jobs: threads; None is one, -1 all cores.
 
     Returns:
@@ -83,36 +82,37 @@ def complete_groups(
     References:
         Sørensen, A method of establishing groups of equal amplitude in plant sociology, 1948.
     """
-    group = np.arange(len(encoding), dtype=np.int32)
-    for rows in rows_of(_linked(encoding, radius, jobs=jobs)):
+    group = np.arange(len(points), dtype=np.int32)
+    for rows in rows_of(_linked(points, radius, jobs=jobs)):
         if len(rows) == 1:
             continue
-        pieces = _pieces(encoding, rows, radius, radius, jobs)
+        pieces = _pieces(points, rows, radius, radius, jobs)
         for piece in pieces:
-            group[piece] = piece[_complete_linkage(encoding[piece], radius)]
+            group[piece] = piece[_complete_linkage(points[piece], radius)]
         if len(pieces) > 1:
             number = np.unique(group[rows], return_inverse=True)[1].astype(np.int32)
-            group[rows] = rows[_put_together(encoding[rows], number, radius, jobs)]
+            group[rows] = rows[_put_together(points[rows], number, radius, jobs)]
     return renumber(group, np.arange(len(group), dtype=np.int64), by_size=False)
 
 
-def _linked(encoding: NDArray[np.float32], radius: float, jobs: int | None) -> NDArray[np.int32]:
+def _linked(points: Points, radius: float, jobs: int | None) -> NDArray[np.int32]:
     """Number the parts that chains of matches link -> (n,)."""
-    parts = UnionFind(len(encoding))
-    tell_near(encoding, radius, parts.link, known=parts.find, jobs=jobs)
-    return parts.find(np.arange(len(encoding)))
+    parts = UnionFind(len(points))
+    tell_near(points.encoding, radius, parts.link, known=parts.find, weight=points.crowding, jobs=jobs)
+    return parts.find(np.arange(len(points)))
 
 
 def _pieces(
-    encoding: NDArray[np.float32], rows: NDArray[np.intp], radius: float, link: float, jobs: int | None
+    points: Points, rows: NDArray[np.intp], radius: float, link: float, jobs: int | None
 ) -> list[NDArray[np.intp]]:
     """Cut rows into pieces of `LARGEST` at most."""
     if len(rows) <= LARGEST:
         return [rows]
     link *= _TIGHTER
     if link >= _TIGHTEST * radius:
-        parts = [rows[part] for part in rows_of(_linked(encoding[rows], link, jobs=jobs))]
+        parts = [rows[part] for part in rows_of(_linked(points[rows], link, jobs=jobs))]
     else:
+        encoding = points.encoding
         mean = encoding[rows].mean(axis=0, dtype=np.float64)
         second = np.zeros((encoding.shape[1],) * 2)
         for some in blocks(rows, encoding.shape[1]):
@@ -121,31 +121,33 @@ def _pieces(
         along = encoding[rows] @ np.linalg.eigh(second)[1][:, -1].astype(np.float32)
         order = np.argsort(along, kind="stable")
         parts = [np.sort(rows[half]) for half in np.array_split(order, 2)]
-    return [piece for part in parts for piece in _pieces(encoding, part, radius, link, jobs)]
+    return [piece for part in parts for piece in _pieces(points, part, radius, link, jobs)]
 
 
-def _complete_linkage(x: NDArray[np.float32], radius: float) -> NDArray[np.intp]:
-    """Group (k, 128) encodings, k <= `LARGEST` -> (k,) row of the first face of the group of each."""
+def _complete_linkage(points: Points, radius: float) -> NDArray[np.intp]:
+    """Group k faces, k <= `LARGEST` -> (k,) row of the first face of the group of each."""
     from scipy.cluster.hierarchy import fcluster, linkage
     from scipy.spatial.distance import pdist
 
-    if len(x) == 1:
+    if len(points) == 1:
         return np.zeros(1, dtype=np.intp)
-    number = fcluster(linkage(pdist(x), method="complete"), radius, criterion="distance")
+    i, j = np.triu_indices(len(points), 1)
+    apart = np.sqrt(pdist(points.encoding, "sqeuclidean") + points.crowding[i] + points.crowding[j])
+    number = fcluster(linkage(apart, method="complete"), radius, criterion="distance")
     first, inverse = np.unique(number, return_index=True, return_inverse=True)[1:]
     lowest: NDArray[np.intp] = first[inverse]
     return lowest
 
 
 def _put_together(
-    x: NDArray[np.float32], group: NDArray[np.int32], radius: float, jobs: int | None
+    points: Points, group: NDArray[np.int32], radius: float, jobs: int | None
 ) -> NDArray[np.intp]:
     """Put groups together where every pair matches, nearest first -> (k,) row of a face of the group of each.
 
     Two groups of which every pair is within the radius have a mean squared distance within its square: so those in
     question are found by their centres.
     """
-    groups, members = Groups.of(x, group), rows_of(group)
+    groups, members = Groups.of(points, group), rows_of(group)
     centre, variance = groups.centre.astype(np.float32), groups.variance()
     found = _Candidates(centre, variance)
     slack = radius * (1 + 2.0**-15)  # the centres are rounded
@@ -155,7 +157,7 @@ def _put_together(
     alone = (groups.count[one] == 1) & (groups.count[other] == 1)
     for a, b, single, farthest in zip(*(c.tolist() for c in (one, other, alone, squared)), strict=True):
         if not single:
-            farthest = _farthest(x, members[a], members[b], radius**2)
+            farthest = _farthest(points, members[a], members[b], radius**2)
         if farthest <= radius**2:
             near[a][b] = near[b][a] = farthest
     queue = [(farthest, a, b) for a, others in enumerate(near) for b, farthest in others.items() if a < b]
@@ -218,11 +220,11 @@ class _Candidates:
         return one[kept], other[kept], squared[kept]
 
 
-def _farthest(x: NDArray[np.float32], one: NDArray[np.intp], other: NDArray[np.intp], enough: float) -> float:
+def _farthest(points: Points, one: NDArray[np.intp], other: NDArray[np.intp], enough: float) -> float:
     """Give the largest squared distance between rows of the one and the other; of one that is enough, if there is."""
     largest = 0.0
     for some in blocks(one, len(other)):
-        largest = max(largest, float(squared_distances(x[some], x[other]).max()))
+        largest = max(largest, float(squared_distances(points[some], points[other]).max()))
         if largest > enough:
             break
     return largest
@@ -233,7 +235,7 @@ def _farthest(x: NDArray[np.float32], one: NDArray[np.intp], other: NDArray[np.i
 
 @dataclass(frozen=True)
 class Bounds:
-    """The distances that decide what is filed wrong, for one encoder; Euclidean, between encodings as stored.
+    """The distances that decide what is filed wrong, for one encoder; see `points`.
 
     All are compared with root mean square distances between the faces of one part and those of another.
 
@@ -364,7 +366,7 @@ class Verdicts:
 
 
 def judge(
-    encoding: NDArray[np.float32],
+    points: Points,
     label: NDArray[np.int64],
     group: NDArray[np.int32],
     bounds: Bounds,
@@ -374,7 +376,7 @@ def judge(
     """Say what is filed wrong.
 
     Args:
-        encoding: (n, 128) finite.
+        points: n faces, finite.
         label: (n,) number of the label of each, from 0.
         group: (n,) of each, see `complete_groups`.
         bounds: for as many faces, see `Bounds.among`.
@@ -392,8 +394,8 @@ def judge(
     """
     if len(label) == 0:
         return Verdicts((), (), ())
-    part, owner = label_parts(encoding, label, group, bounds.same)
-    parts = _Parts(Groups.of(encoding, part), owner, rows_of(part), np.bincount(label))
+    part, owner = label_parts(points, label, group, bounds.same)
+    parts = _Parts(Groups.of(points, part), owner, rows_of(part), np.bincount(label))
     near = parts.near(bounds, jobs)
     misfiled: dict[int, int] = {}
     for several in (True, False):
@@ -569,12 +571,12 @@ def _none_known(rows: NDArray[np.intp]) -> NDArray[np.int32]:
 
 
 def label_parts(
-    encoding: NDArray[np.float32], label: NDArray[np.int64], group: NDArray[np.int32], radius: float
+    points: Points, label: NDArray[np.int64], group: NDArray[np.int32], radius: float
 ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
     """Cut labels into parts, each of faces that are alike: average linkage of the groups in them.
 
     Args:
-        encoding: (n, 128).
+        points: n faces.
         label: (n,).
         group: (n,) faces of one label and one group are in one part.
         radius: two parts whose root mean square distance is no more are one.
@@ -585,7 +587,7 @@ def label_parts(
     pairs = np.stack([label, group.astype(np.int64)], axis=1)
     cells, cell = np.unique(pairs, axis=0, return_inverse=True)
     cell = cell.reshape(-1)
-    groups = Groups.of(encoding, cell.astype(np.int32))
+    groups = Groups.of(points, cell.astype(np.int32))
     part = np.arange(len(cells), dtype=np.int32)
     for some in np.split(np.arange(len(cells)), np.flatnonzero(np.diff(cells[:, 0])) + 1):
         if len(some) > 1:

@@ -150,14 +150,15 @@ def measure(faces: Faces) -> dict[str, NDArray[np.float32]]:
         faces: n faces; NaN where a number is unknown.
 
     Returns:
-        (n,) float32 by name, in the order of `names()`: the columns of the table; `width` and `height` of the box in
+        (n,) float32 by name, in the order of `names()`: the columns of the table; pitch, yaw and roll in the photo held
+        upright (`Faces.upright_pose`); `width` and `height` of the box in
         pixels of the full-size photo; `encoding`, the squared length of the encoding, NaN where it is not finite.
     """
     import numpy as np
 
     squared = np.einsum("ij,ij->i", faces.encoding, faces.encoding)  # as gate.judge asks
     width, height = (faces.box[:, 2:] - faces.box[:, :2]).T
-    pitch, yaw, roll = faces.pose.T
+    pitch, yaw, roll = faces.upright_pose().T
     derived = {
         "pitch": pitch,
         "yaw": yaw,

@@ -32,6 +32,7 @@ from facecluster.identity.groups import Groups, renumber
 from facecluster.identity.join import join
 from facecluster.identity.keep import keep, tell
 from facecluster.identity.merge import near_pairs
+from facecluster.identity.points import Points
 from facecluster.identity.prior import PriorAssignment
 from facecluster.identity.rules import Radii, Rules
 from facecluster.identity.same_photo import Rivals
@@ -128,14 +129,14 @@ def would_merge(
     Returns:
         Pairs of numbers of people, the nearest first.
     """
-    encoding = table.faces.encoding
+    points = Points.of(table.faces.encoding, table.settings.encoder)
     decided = Constraints.none(len(table.faces)) if constraints is None else constraints
     founding = np.where(clustering.core, clustering.label, np.int32(-1))
     people, number = np.unique(founding, return_inverse=True)
     part: NDArray[np.int32] = (number.reshape(-1) - np.count_nonzero(people < 0)).astype(np.int32)
     people = people[people >= 0]
-    reach, groups = rules.radii.reach(len(encoding)), Groups.of(encoding, part)
-    shown = shown_in(part, Rivals(table, rules), decided, rules)
+    reach, groups = rules.radii.reach(len(points)), Groups.of(points, part)
+    shown = shown_in(part, Rivals(table, points, rules), decided, rules)
     variance, handicap = groups.variance(), reach.handicap(groups.count)
     fixed = ~np.isin(people, clustering.label[changed])
     found = []
@@ -186,6 +187,7 @@ def _clustering(case: Case, final: Assignment) -> Clustering:
     confidence[~look] = prior.confidence[~look]
     almost = find_almost(
         case.table,
+        case.points,
         np.where(look, final.reason, np.uint8(Reason.PASSED)),
         final.dropped,
         case.rank,

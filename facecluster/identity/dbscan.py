@@ -7,18 +7,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from facecluster.identity.neighbours import UnionFind, squared_apart, tell_near
+from facecluster.identity.neighbours import UnionFind, squared_between, tell_near
+from facecluster.identity.points import Points
 
 
 def dbscan(
-    encoding: NDArray[np.float32], eps: float, min_samples: int, *, jobs: int | None = None
+    points: Points, eps: float, min_samples: int, *, jobs: int | None = None
 ) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
-    """Group encodings: dense ones within `eps` of each other belong together.
+    """Group faces: dense ones within `eps` of each other belong together.
 
     Args:
-        encoding: (n, 128) finite.
-        eps: radius; an encoding exactly this far away is within.
-        min_samples: encodings within `eps`, itself included, that make one dense; at least 1.
+        points: n, finite.
+        eps: radius; a face exactly this far away is within.
+        min_samples: faces within `eps`, itself included, that make one dense; at least 1.
         jobs: threads; None is one, -1 all cores.
 
     Returns:
@@ -34,20 +35,20 @@ def dbscan(
         Ester et al., A density-based algorithm for discovering clusters, 1996; but a border face goes to the nearest,
         not to the first that reaches it, so that the order of the rows does not matter.
     """
-    if len(encoding) == 0:
+    if len(points) == 0:
         return np.empty(0, dtype=np.int32), np.empty(0, dtype=np.bool_)
-    found = _Density(len(encoding), min_samples)
-    tell_near(encoding, eps, found.add, known=found.part, jobs=jobs)
+    found = _Density(len(points), min_samples)
+    tell_near(points.encoding, eps, found.add, known=found.part, weight=points.crowding, jobs=jobs)
     dense = np.flatnonzero(found.is_dense)
-    label = np.full(len(encoding), -1, dtype=np.int32)
+    label = np.full(len(points), -1, dtype=np.int32)
     label[dense] = np.unique(found.parts.find(dense), return_inverse=True)[1]
-    border, nearest = found.border(encoding)
+    border, nearest = found.border(points)
     label[border] = label[nearest]
     return label, found.is_dense
 
 
 class _Density:
-    """How many near ones each of n encodings has, as far as is known, and which dense ones are linked."""
+    """How many near ones each of n faces has, as far as is known, and which dense ones are linked."""
 
     def __init__(self, n: int, min_samples: int) -> None:
         self.parts = UnionFind(n)
@@ -77,7 +78,7 @@ class _Density:
         both = self.is_dense[one] & self.is_dense[two]
         self.parts.link(one[both], two[both])
 
-    def border(self, x: NDArray[np.float32]) -> tuple[NDArray[np.intp], NDArray[np.integer[Any]]]:
+    def border(self, points: Points) -> tuple[NDArray[np.intp], NDArray[np.integer[Any]]]:
         """Find the rows that are not dense and near one that is, and the nearest such one, the lowest row of equals."""
         rows = np.flatnonzero(~self.is_dense & (self._count > 0))
         place, line = np.arange(self._near.shape[1]), np.arange(len(rows))
@@ -85,7 +86,7 @@ class _Density:
         near = self._near[rows[row], at]
         dense = self.is_dense[near]
         row, near = line[row[dense]], near[dense]
-        order = np.lexsort((near, squared_apart(x, rows[row], near), row))
+        order = np.lexsort((near, squared_between(points, rows[row], near), row))
         row, near = row[order], near[order]
         first = np.diff(row, prepend=-1) > 0
         return rows[row[first]], near[first]

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facecluster.identity.groups import Groups
-from facecluster.identity.neighbours import blocks, squared_apart, squares
+from facecluster.identity.neighbours import blocks, squared_between, squares
+from facecluster.identity.points import Points
 
 
 @dataclass(frozen=True)
@@ -72,8 +73,8 @@ class Tree:
         )
 
 
-def spanning_tree(x: NDArray[np.float32]) -> Tree:
-    """Find the minimum spanning tree of (n, 128) finite encodings by Euclidean distance.
+def spanning_tree(points: Points) -> Tree:
+    """Find the minimum spanning tree of n finite faces.
 
     Each next row is compared with those that are not in the tree yet: time is as n² / 2 products of two encodings,
     memory a copy of them and a few numbers a row. Links are chosen in float32, so of two whose lengths differ by less
@@ -82,9 +83,10 @@ def spanning_tree(x: NDArray[np.float32]) -> Tree:
     References:
         Prim, Shortest connection networks and some generalizations, 1957.
     """
-    n = len(x)
+    n = len(points)
     row, parent = np.arange(n), np.zeros(n, dtype=np.intp)
-    left, half = x.copy(), (squares(x) / 2).astype(np.float32)
+    left = points.encoding.copy()
+    half = ((squares(left) + points.crowding) / 2).astype(np.float32)
     near = np.full(n, np.inf, dtype=np.float32)  # half the squared distance to the tree, of row[k] by k
     for k in range(1, n):  # row[k - 1] is the last that came; row[k:] are left, with their encodings
         came = left[k - 1]
@@ -100,19 +102,19 @@ def spanning_tree(x: NDArray[np.float32]) -> Tree:
         left[[k, next_]] = left[[next_, k]]
     if n:
         parent[0] = row[0]
-    return Tree(row, parent, np.sqrt(squared_apart(x, row, parent)))
+    return Tree(row, parent, np.sqrt(np.where(row == parent, 0, squared_between(points, row, parent))))
 
 
-def count_links(x: NDArray[np.float32], radius: float) -> tuple[NDArray[np.int64], Pair | None]:
-    """Compare all pairs of (n, 128) finite encodings, block by block.
+def count_links(points: Points, radius: float) -> tuple[NDArray[np.int64], Pair | None]:
+    """Compare all pairs of n finite faces, block by block.
 
     Returns:
         (n,) how many others are within `radius` of each, and the two that are farthest apart; None for fewer than two.
     """
-    n = len(x)
+    n = len(points)
     count, farthest = np.zeros(n, dtype=np.int64), (-1.0, 0, 0)
-    exact = x.astype(np.float64)
-    squared = squares(exact)
+    exact = points.encoding.astype(np.float64)
+    squared = squares(exact) + points.crowding
     for rows in blocks(np.arange(n), n):
         first = int(rows[0])
         apart = exact[rows] @ exact[first:].T
@@ -127,38 +129,39 @@ def count_links(x: NDArray[np.float32], radius: float) -> tuple[NDArray[np.int64
     if n < 2:
         return count, None
     i, j = sorted(farthest[1:])
-    return count, Pair(i, j, apart_by(x, i, j))
+    return count, Pair(i, j, apart_by(points, i, j))
 
 
-def apart_by(x: NDArray[np.float32], i: int, j: int) -> float:
-    """Give the distance between two rows of (n, 128)."""
-    return float(np.sqrt(squared_apart(x, np.array([i]), np.array([j]))[0]))
+def apart_by(points: Points, i: int, j: int) -> float:
+    """Give the distance between two faces."""
+    return float(np.sqrt(squared_between(points, np.array([i]), np.array([j]))[0]))
 
 
-def nearest(x: NDArray[np.float32], to: int, rows: NDArray[np.intp], number: int) -> list[Pair]:
-    """Find the `number` of (k,) rows of (n, 128) that are nearest to the row `to`, nearest first, itself left out."""
+def nearest(points: Points, to: int, rows: NDArray[np.intp], number: int) -> list[Pair]:
+    """Find the `number` of (k,) rows of n faces that are nearest to the row `to`, nearest first, itself left out."""
     rows = rows[rows != to]
-    squared = squared_apart(x, rows, np.full(len(rows), to))
+    squared = squared_between(points, rows, np.full(len(rows), to))
     order = np.argsort(squared, kind="stable")[:number]
     return [Pair(to, int(rows[k]), float(np.sqrt(squared[k]))) for k in order]
 
 
-def from_groups(encoding: NDArray[np.float32], groups: Groups, own: int = -1) -> NDArray[np.float64]:
-    """Give the root mean square distance of one encoding (128,) to the members of each of p groups -> (p,).
+def from_groups(points: Points, row: int, groups: Groups, own: int = -1) -> NDArray[np.float64]:
+    """Give the root mean square distance of one face to the members of each of p groups -> (p,).
 
     Args:
-        encoding: finite.
+        points: n faces.
+        row: of one of them, with an encoding.
         groups: p groups.
         own: the group that it is a member of, in which it does not count itself; -1 none.
 
     Returns:
         What `groups.nearest_two` compares; NaN for a group of this one alone.
     """
-    x = encoding.astype(np.float64)
-    squared = np.maximum(x @ x - 2 * groups.centre @ x + groups.square, 0)
+    x, crowding = points.encoding[row].astype(np.float64), points.crowding[row]
+    squared = np.maximum(x @ x - 2 * groups.centre @ x + groups.square, 0) + groups.crowding + crowding
     if own >= 0:
         count = groups.count[own]
-        squared[own] = squared[own] * count / (count - 1) if count > 1 else np.nan
+        squared[own] = (squared[own] * count - 2 * crowding) / (count - 1) if count > 1 else np.nan
     distance: NDArray[np.float64] = np.sqrt(squared)
     return distance
 

@@ -15,6 +15,7 @@ from facecluster.identity.dbscan import dbscan
 from facecluster.identity.gate import Reason
 from facecluster.identity.groups import Groups, nearest_two, renumber
 from facecluster.identity.merge import merge
+from facecluster.identity.points import Points
 from facecluster.identity.rules import Rules
 from facecluster.identity.same_photo import Rivals, Shown
 from facecluster.identity.split import split, take_out
@@ -40,12 +41,12 @@ def find(case: Case, start: Assignment) -> Assignment:
     part[alone] = part.max(initial=-1) + 1 + np.arange(np.count_nonzero(alone))
     part[case.settled] = part.max(initial=-1) + 1 + case.prior.person[case.settled]
     part = _merged(case, renumber(part, case.rank, by_size=False))
-    part = take_out(case.encoding, part, case.reach, case.rivals, case.rules)
+    part = take_out(case.points, part, case.reach, case.rivals, case.rules)
     part = _add_founded(case, part, np.flatnonzero(decided.founded & case.has_encoding & start.look))
     part = renumber(part, case.rank, by_size=False)
     if decided.assured:
         label = owners(part, decided.together)[part]
-        part = part_namesakes(case.encoding, label, part, decided.assured, case.settled)
+        part = part_namesakes(case.points, label, part, decided.assured, case.settled)
         part = renumber(part, case.rank, by_size=False)
     return replace(start, part=part, label=owners(part, decided.together)[part], reason=reason)
 
@@ -75,15 +76,24 @@ def _linked(case: Case, founding: NDArray[np.bool_]) -> NDArray[np.int32]:
     """Link the marked faces that are very near, and split groups that are two people -> (n,) group; -1 none."""
     radii = case.rules.radii
     part = np.full(len(founding), -1, dtype=np.int32)
-    part[founding] = dbscan(case.encoding[founding], radii.eps, case.rules.min_samples, jobs=case.jobs)[0]
-    return split(case.encoding, part, case.reach, case.rivals, case.rules)
+    part[founding] = dbscan(case.points[founding], radii.eps, case.rules.min_samples, jobs=case.jobs)[0]
+    return split(case.points, part, case.reach, case.rivals, case.rules)
 
 
 def _merged(case: Case, part: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Merge groups, but no two who were people before."""
+    """Merge groups, but no two who were people before.
+
+    Groups that only photos with both keep apart may be one person's, in photos that are put together of several. If
+    they show that these are (`Rivals.compose`), merging is done again.
+    """
     fixed = np.isin(np.arange(int(part.max(initial=-1)) + 1), part[case.settled])
-    shown, groups = shown_in(part, case.rivals, case.decided, case.rules), case.sums.of(part)
-    return merge(case.encoding, part, case.reach, shown, fixed=fixed, groups=groups, jobs=case.jobs)
+    groups = case.sums.of(part)
+    while True:
+        shown = shown_in(part, case.rivals, case.decided, case.rules)
+        merged = merge(case.points, part, case.reach, shown, fixed=fixed, groups=groups, jobs=case.jobs)
+        alike = shown.but_for_photos(merged, case.reach)
+        if alike is None or not case.rivals.compose(alike):
+            return merged
 
 
 def _add_founded(case: Case, part: NDArray[np.int32], rows: NDArray[np.intp]) -> NDArray[np.int32]:
@@ -94,7 +104,7 @@ def _add_founded(case: Case, part: NDArray[np.int32], rows: NDArray[np.intp]) ->
     number = np.unique(case.decided.together[rows], return_inverse=True)[1].astype(np.int32)
     label[rows] = label.max(initial=-1) + 1 + number
     label = renumber(label, case.rank, by_size=False)
-    groups, founded = Groups.of(case.encoding, label), np.unique(label[rows])
+    groups, founded = Groups.of(case.points, label), np.unique(label[rows])
     near = [groups.squared_between(one) <= case.reach.radius**2 for one in founded.tolist()]
     chosen = (label >= 0) & np.any(near, axis=0)[label]
     some = np.full(len(label), -1, dtype=np.int32)
@@ -104,7 +114,7 @@ def _add_founded(case: Case, part: NDArray[np.int32], rows: NDArray[np.intp]) ->
 
 
 def part_namesakes(
-    encoding: NDArray[np.float32],
+    points: Points,
     label: NDArray[np.int32],
     part: NDArray[np.int32],
     people: Sequence[Assured],
@@ -115,7 +125,7 @@ def part_namesakes(
     Two entries of one id are one person, and so are two of one name.
 
     Args:
-        encoding: (n, 128), finite where `part` is not -1.
+        points: n, finite where `part` is not -1.
         label: (n,) group of each; -1 none.
         part: (n,) part of the group that each is of; -1 none.
         people: who was named.
@@ -142,7 +152,7 @@ def part_namesakes(
                 known[own] = person.setdefault(str(one.name).casefold(), len(person))
         n_people = len(person)
         if n_people > 1:
-            groups = Groups.of(encoding[rows], known[rows])
-            nearest = nearest_two(encoding[rows], groups, known[rows])[0]
+            groups = Groups.of(points[rows], known[rows])
+            nearest = nearest_two(points[rows], groups, known[rows])[0]
             parted[rows] = parted.max(initial=-1) + 1 + nearest
     return parted

@@ -20,7 +20,7 @@ class Limits:
     Attributes:
         min_images: different photos that a person needs.
         min_size_px: width and height of the box are both larger.
-        max_angle_deg: |pitch|, |yaw| and |roll| are all smaller.
+        max_angle_deg: |pitch|, |yaw| and |roll| are all smaller, in the photo held upright (`Faces.upright_pose`).
         min_quality: quality is higher.
     """
 
@@ -137,9 +137,10 @@ def measured(faces: Faces, limits: Limits) -> dict[Reason, tuple[NDArray[np.floa
 
     Returns:
         (n,) float32 and its bound, by `Reason`: `Reason.TOO_SMALL` the shorter side of the box in pixels;
-        `Reason.PITCH`, `YAW` and `ROLL` degrees, signed; `Reason.LOW_QUALITY` 0..1. NaN where unknown.
+        `Reason.PITCH`, `YAW` and `ROLL` degrees, signed, in the photo held upright; `Reason.LOW_QUALITY` 0..1. NaN
+        where unknown.
     """
-    pitch, yaw, roll = faces.pose.T
+    pitch, yaw, roll = faces.upright_pose().T
     return {
         Reason.TOO_SMALL: ((faces.box[:, 2:] - faces.box[:, :2]).min(axis=1), limits.min_size_px),
         Reason.PITCH: (pitch, limits.max_angle_deg),

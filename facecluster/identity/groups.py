@@ -16,6 +16,7 @@ from threadpoolctl import threadpool_limits
 
 from facecluster.identity.boxes import SAME_FACE_IOU, overlaps
 from facecluster.identity.neighbours import TILE, squares
+from facecluster.identity.points import Points
 
 
 def sortable(text: NDArray[np.str_]) -> NDArray[Any]:
@@ -57,43 +58,47 @@ _ROWS = 1024
 
 @dataclass(frozen=True, eq=False)
 class Groups:
-    """What the mean squared distance to the members of p groups needs: |x|² - 2 x·centre + square.
+    """What the mean squared distance to the members of p groups needs: |x|² - 2 x·centre + square, and crowding.
 
     Attributes:
         count: (p,) members; of a person, the founding faces.
         centre: (p, 128) their mean.
         square: (p,) mean of their squared norms.
+        crowding: (p,) mean of their crowding.
     """
 
     count: NDArray[np.float64]
     centre: NDArray[np.float64]
     square: NDArray[np.float64]
+    crowding: NDArray[np.float64]
 
     @classmethod
-    def of(cls, encoding: NDArray[np.float32], label: NDArray[np.int32]) -> Groups:
-        """Sum up (n, 128) encodings by (n,) label, of which every number from 0 on occurs."""
+    def of(cls, points: Points, label: NDArray[np.int32]) -> Groups:
+        """Sum up n faces by (n,) label, of which every number from 0 on occurs."""
         rows = np.argsort(label, kind="stable")[np.count_nonzero(label < 0) :]
         count = np.bincount(label[rows]).astype(np.float64)
         if len(rows) == 0:
-            return cls(count, np.empty((0, encoding.shape[1])), np.empty(0))
+            return cls(count, np.empty((0, points.encoding.shape[1])), np.empty(0), np.empty(0))
         start = np.r_[0, np.cumsum(count)[:-1]].astype(np.intp)
-        members = encoding[rows]
-        centre = np.empty((len(count), encoding.shape[1]))
+        members = points.encoding[rows]
+        centre = np.empty((len(count), points.encoding.shape[1]))
         for some in np.split(np.arange(len(count)), np.flatnonzero(np.diff(start // _ROWS)) + 1):
             end = start[some[-1] + 1] if some[-1] + 1 < len(start) else len(rows)
             part = members[start[some[0]] : end].astype(np.float64)  # so few stay in the cache
             centre[some] = np.add.reduceat(part, start[some] - start[some[0]], axis=0)
         centre /= count[:, None]
         square = np.add.reduceat(squares(members), start) / count
-        return cls(count, centre, square)
+        crowding = np.add.reduceat(points.crowding[rows], start) / count
+        return cls(count, centre, square, crowding)
 
     def variance(self) -> NDArray[np.float64]:
-        """Give the (p,) mean squared distance of the members of each to their mean."""
-        return np.maximum(self.square - squares(self.centre), 0)
+        """Give the (p,) mean squared distance of the members of each to their mean, with their mean crowding."""
+        return np.maximum(self.square - squares(self.centre), 0) + self.crowding
 
-    def squared_to(self, x: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Give the (p,) mean squared distances of the members of each to one encoding (128,)."""
-        return squares(self.centre - x) + self.variance()
+    def squared_to(self, points: Points, row: int) -> NDArray[np.float64]:
+        """Give the (p,) mean squared distances of the members of each to one face, which is none of them."""
+        squared: NDArray[np.float64] = squares(self.centre - points.encoding[row]) + self.variance()
+        return squared + float(points.crowding[row])
 
     def squared_between(self, own: int) -> NDArray[np.float64]:
         """Give the (p,) mean squared distances between the members of one group and those of each.
@@ -106,18 +111,19 @@ class Groups:
 
     def spread(self) -> NDArray[np.float64]:
         """Give the (p,) root mean square distance of two members of each; 0 where there is one."""
-        variance = self.variance()
-        spread: NDArray[np.float64] = np.sqrt(2 * variance * self.count / np.maximum(self.count - 1, 1))
+        others = np.maximum(self.count - 1, 1)
+        squared = 2 * (self.variance() - self.crowding) * self.count / others + 2 * self.crowding
+        spread: NDArray[np.float64] = np.where(self.count > 1, np.sqrt(squared), 0)
         return spread
 
 
 class Sums:
-    """Sums up groups of the same encodings again and again: those that did not change are taken over."""
+    """Sums up groups of the same faces again and again: those that did not change are taken over."""
 
-    def __init__(self, encoding: NDArray[np.float32]) -> None:
-        self._encoding = encoding
-        self._label = np.full(len(encoding), -1, dtype=np.int32)
-        self._groups = Groups.of(encoding, self._label)
+    def __init__(self, points: Points) -> None:
+        self._points = points
+        self._label = np.full(len(points), -1, dtype=np.int32)
+        self._groups = Groups.of(points, self._label)
 
     def of(self, label: NDArray[np.int32]) -> Groups:
         """Give the groups of (n,) labels, of which every number from 0 on occurs."""
@@ -130,16 +136,19 @@ class Sums:
         same[label[rows[self._label[rows] != old[label[rows]]]]] = False
         number = np.append(np.cumsum(~same, dtype=np.int32) - 1, np.int32(-1))
         number[:-1][same] = -1
-        fresh = Groups.of(self._encoding, number[label])
-        centre, square = np.empty((n_groups, self._encoding.shape[1])), np.empty(n_groups)
+        fresh = Groups.of(self._points, number[label])
+        centre = np.empty((n_groups, self._points.encoding.shape[1]))
+        square, crowding = np.empty((2, n_groups))
         for which, source, of in ((~same, fresh, slice(None)), (same, self._groups, old[same])):
             centre[which], square[which] = source.centre[of], source.square[of]
-        self._label, self._groups = label.copy(), Groups(size.astype(np.float64), centre, square)
+            crowding[which] = source.crowding[of]
+        self._label = label.copy()
+        self._groups = Groups(size.astype(np.float64), centre, square, crowding)
         return self._groups
 
 
 def nearest_two(
-    encoding: NDArray[np.float32],
+    points: Points,
     groups: Groups,
     label: NDArray[np.int32],
     owner: NDArray[np.int32] | None = None,
@@ -149,7 +158,7 @@ def nearest_two(
     """Find each face's group and how far that one and the next one are.
 
     Args:
-        encoding: (n, 128).
+        points: n.
         groups: p groups.
         label: (n,) the group a face is a member of, which is taken as its own however near others are; -1 for the
             others.
@@ -163,18 +172,19 @@ def nearest_two(
     Which groups are nearest is told in float32, how far they are in float64. Time is as n * p; memory is a copy of the
     centres, beside a tile a thread.
     """
-    n, p = len(encoding), len(groups.count)
+    n, p = len(points), len(groups.count)
     nearest, other = label.copy(), np.full(n, -1, dtype=np.int32)
     distance, runner_up = np.full(n, np.inf), np.full(n, np.inf)
     if p == 0:
         return nearest, distance, runner_up
     owner = np.arange(p, dtype=np.int32) if owner is None else owner
     # mean |x - member|² = |x|² - 2 (x·centre - square / 2): the nearest has the largest of what is in brackets
-    plane = np.concatenate([groups.centre, -groups.square[:, None] / 2], axis=1).astype(np.float32)
+    half = (groups.square + groups.crowding)[:, None] / 2
+    plane = np.concatenate([groups.centre, -half], axis=1).astype(np.float32)
     shared = np.flatnonzero(np.bincount(owner, minlength=p)[owner] > 1)
 
     def find(rows: NDArray[np.intp]) -> None:
-        x = np.concatenate([encoding[rows], np.ones((len(rows), 1), dtype=np.float32)], axis=1)
+        x = np.concatenate([points.encoding[rows], np.ones((len(rows), 1), dtype=np.float32)], axis=1)
         line, own = np.arange(len(rows)), label[rows]
         best, second = np.full((2, len(rows)), -np.inf, dtype=np.float32)
         first, next_ = own.copy(), np.full(len(rows), -1, dtype=np.int32)
@@ -202,24 +212,22 @@ def nearest_two(
         for _ in pool.map(find, np.split(np.arange(n), range(TILE[0], n, TILE[0]))):
             pass
 
-    distance = distance_to(encoding, groups, nearest, label >= 0)
+    distance = distance_to(points, groups, nearest, label >= 0)
     known = np.flatnonzero(other >= 0)
-    runner_up[known] = distance_to(
-        encoding[known], groups, other[known], np.zeros(len(known), dtype=np.bool_)
-    )
+    runner_up[known] = distance_to(points[known], groups, other[known], np.zeros(len(known), dtype=np.bool_))
     for row in np.flatnonzero((label < 0) & np.isin(nearest, shared)).tolist():
         foreign = owner != owner[nearest[row]]
-        runner_up[row] = np.sqrt(groups.squared_to(encoding[row])[foreign].min(initial=np.inf))
+        runner_up[row] = np.sqrt(groups.squared_to(points, row)[foreign].min(initial=np.inf))
     return nearest, distance, runner_up
 
 
 def distance_to(
-    encoding: NDArray[np.float32], groups: Groups, label: NDArray[np.int32], member: NDArray[np.bool_]
+    points: Points, groups: Groups, label: NDArray[np.int32], member: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
     """Measure how far faces are from a group each.
 
     Args:
-        encoding: (n, 128).
+        points: n.
         groups: p groups.
         label: (n,) the group of each.
         member: (n,) whether it is a member, and not counted itself.
@@ -230,12 +238,12 @@ def distance_to(
     squared = np.empty(len(label))
     for start in range(0, len(label), _ROWS):
         some = slice(start, start + _ROWS)
-        squared[some] = squares(groups.centre[label[some]] - encoding[some])
-    squared += groups.variance()[label]
+        squared[some] = squares(groups.centre[label[some]] - points.encoding[some])
+    squared += groups.variance()[label] + points.crowding
     count = groups.count[label]
     with np.errstate(invalid="ignore", divide="ignore"):
-        squared[member] *= np.where(count > 1, count / (count - 1), np.nan)[member]
-    distance: NDArray[np.float64] = np.sqrt(squared)
+        others = (squared * count - 2 * points.crowding) / np.where(count > 1, count - 1, np.nan)
+    distance: NDArray[np.float64] = np.sqrt(np.maximum(np.where(member, others, squared), 0))
     return distance
 
 

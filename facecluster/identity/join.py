@@ -36,6 +36,7 @@ def join(case: Case, told: Assignment) -> Assignment:
         reason[between] = Reason.BETWEEN_PEOPLE
         joins = near & ~between
         label[joins] = people.owner[nearest[joins]]
+        case.rivals.compose(np.where(case.usable, label, np.int32(-1)))
         doubtful = np.flatnonzero(joins)
         doubtful = doubtful[
             _is_claimed_twice(label, case.rivals)[doubtful] | np.isin(doubtful, list(people.foes))
@@ -65,13 +66,12 @@ class _People:
     @classmethod
     def of(cls, case: Case, told: Assignment) -> _People:
         parts, reach = case.sums.of(told.part), case.reach
-        squared = reach.radius**2 - reach.handicap(1.0) - reach.handicap(parts.count)
         foes: dict[int, list[int]] = {}
         for one, other in case.decided.apart.tolist():
             foes.setdefault(one, []).append(other)
             foes.setdefault(other, []).append(one)
         owner = owners(told.part, case.decided.together)[:-1]
-        return cls(parts, owner, np.sqrt(np.maximum(squared, 0)), foes)
+        return cls(parts, owner, reach.joining(parts.count), foes)
 
 
 class _Choice(NamedTuple):
@@ -90,7 +90,7 @@ def _measure(
 
     Of a face that was told to be somebody's, the distance is that to its person, however near others are.
     """
-    encoding, owner, look = case.encoding, people.owner, told.look
+    points, owner, look = case.points, people.owner, told.look
     nearest, distance, runner_up = (
         np.full(len(look), -1, dtype=np.int32),
         told.distance.copy(),
@@ -98,15 +98,15 @@ def _measure(
     )
     rows = np.flatnonzero(look)
     nearest[rows], distance[rows], runner_up[rows] = nearest_two(
-        encoding[rows], people.parts, told.part[rows], owner, jobs=case.jobs
+        points[rows], people.parts, told.part[rows], owner, jobs=case.jobs
     )
     for row in np.flatnonzero(look & case.usable & ~told.core & (told.label >= 0)).tolist():
-        squared, own = people.parts.squared_to(encoding[row]), owner == told.label[row]
+        squared, own = people.parts.squared_to(points, row), owner == told.label[row]
         distance[row] = np.sqrt(squared[own].min(initial=np.inf))
         runner_up[row] = np.sqrt(squared[~own].min(initial=np.inf))
     distance[~look] = np.nan
     founded = ~look & (told.label >= 0) & (told.label < len(owner))  # their person has founding faces
-    distance[founded] = distance_to(encoding[founded], people.parts, told.label[founded], told.core[founded])
+    distance[founded] = distance_to(points[founded], people.parts, told.label[founded], told.core[founded])
     return nearest, distance, runner_up
 
 
@@ -120,7 +120,7 @@ def _choose(case: Case, people: _People, label: NDArray[np.int32], row: int) -> 
         row: the face.
     """
     rivals, owner, radius = case.rivals, people.owner, case.reach.radius
-    squared = people.parts.squared_to(case.encoding[row])
+    squared = people.parts.squared_to(case.points, row)
     others = rivals.rows(int(rivals.photo[row]))
     others = others[label[others] >= 0]
     if len(others):

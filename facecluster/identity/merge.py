@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 
 from facecluster.identity.groups import Groups
 from facecluster.identity.neighbours import squared_apart, tell_near
+from facecluster.identity.points import Points
 from facecluster.identity.rules import Reach
 from facecluster.identity.same_photo import Shown
 
 
 def merge(
-    encoding: NDArray[np.float32],
+    points: Points,
     label: NDArray[np.int32],
     reach: Reach,
     shown: Shown,
@@ -27,7 +28,7 @@ def merge(
     """Merge groups, always the two that are nearest, as long as two are near enough.
 
     Args:
-        encoding: (n, 128).
+        points: n.
         label: (n,) group of each, every number from 0 on occurs; -1 for those of none. Of equally near groups those
             of the lowest numbers are merged first.
         reach: how near is near enough.
@@ -53,7 +54,7 @@ def merge(
         Williams, A general theory of classificatory sorting strategies, 1967 (a merged group from its parts);
         FACTS.md, "DBSCAN on all of LFW", for why it follows DBSCAN.
     """
-    groups = Groups.of(encoding, label) if groups is None else groups
+    groups = Groups.of(points, label) if groups is None else groups
     p = len(groups.count)
     if p < 2:
         return label.copy()

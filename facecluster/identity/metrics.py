@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from facecluster.identity.neighbours import squared_distances
+from facecluster.identity.neighbours import squared_between, squared_distances
+from facecluster.identity.points import Points
 
 _N_STEPS = 10
 """Of `near_pair`, at most; two or three are usual."""
@@ -148,18 +149,18 @@ def worst_mixes(group: ArrayLike, part: ArrayLike, number: int) -> list[Mix]:
     ]
 
 
-def near_pair(a: NDArray[np.float32], b: NDArray[np.float32]) -> tuple[int, int, float]:
+def near_pair(a: Points, b: Points) -> tuple[int, int, float]:
     """Find a face of each of two groups that are near to each other, in time and memory linear in their sizes.
 
     Args:
-        a: (n, 128) encodings, n > 0.
-        b: (m, 128), m > 0.
+        a: n faces, n > 0.
+        b: m faces, m > 0.
 
     Returns:
         Row in `a`, row in `b`, and their distance. Each is the other's nearest in its group, from a search that
         starts at the centre of `a`; another pair may be still nearer.
     """
-    centre = a.mean(axis=0, dtype=np.float64).astype(np.float32)[np.newaxis]
+    centre = Points.plain(a.encoding.mean(axis=0, dtype=np.float64).astype(np.float32)[np.newaxis])
     j = int(squared_distances(centre, b).argmin())
     i = -1
     for _ in range(_N_STEPS):
@@ -168,7 +169,8 @@ def near_pair(a: NDArray[np.float32], b: NDArray[np.float32]) -> tuple[int, int,
         j = int(squared_distances(a[i : i + 1], b).argmin())
         if (i, j) == before:
             break
-    return i, j, float(np.linalg.norm(a[i].astype(np.float64) - b[j]))
+    squared = squared_between(Points.join(a[i : i + 1], b[j : j + 1]), np.array([0]), np.array([1]))
+    return i, j, float(np.sqrt(squared[0]))
 
 
 def _placed(

@@ -1,4 +1,4 @@
-"""The one definition of "how far": Euclidean, between encodings as stored; compared block by block.
+"""The one definition of "how far": see `points`; compared block by block.
 
 Nothing here keeps a list of neighbours: near pairs are told once, as they are found; their user keeps what it needs.
 """
@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from facecluster.identity.points import Points
 
 BLOCK = 2**22
 """Numbers in a matrix of distances, at most, however many faces there are."""
@@ -44,16 +46,27 @@ def squares(x: NDArray[Any]) -> NDArray[np.float64]:
     return squared
 
 
-def squared_distances(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float64]:
-    """(n, 128), (m, 128) -> (n, m)."""
-    distances: NDArray[np.float64] = squares(a)[:, None] - 2 * (a @ b.T).astype(np.float64) + squares(b)
+def squared_distances(a: Points, b: Points) -> NDArray[np.float64]:
+    """Compare n faces with m others -> (n, m)."""
+    one, other = squares(a.encoding) + a.crowding, squares(b.encoding) + b.crowding
+    distances: NDArray[np.float64] = one[:, None] - 2 * (a.encoding @ b.encoding.T).astype(np.float64) + other
     return distances
+
+
+def squared_between(
+    points: Points, i: NDArray[np.integer[Any]], j: NDArray[np.integer[Any]]
+) -> NDArray[np.float64]:
+    """Give the squared distances of k pairs of faces -> (k,)."""
+    squared: NDArray[np.float64] = (
+        squared_apart(points.encoding, i, j) + points.crowding[i] + points.crowding[j]
+    )
+    return squared
 
 
 def squared_apart(
     x: NDArray[np.float32], i: NDArray[np.integer[Any]], j: NDArray[np.integer[Any]]
 ) -> NDArray[np.float64]:
-    """Give the squared distances of k pairs of rows of (n, 128) -> (k,), in float64."""
+    """Give the Euclidean squared distances of k pairs of rows of (n, 128) -> (k,), in float64."""
     apart = x[i].astype(np.float64)
     apart -= x[j]
     return squares(apart)
@@ -65,10 +78,8 @@ def blocks(rows: NDArray[np.intp], width: int) -> list[NDArray[np.intp]]:
     return [rows[start : start + size] for start in range(0, len(rows), size)]
 
 
-def has_near(
-    a: NDArray[np.float32], b: NDArray[np.float32], radius: float, *, jobs: int | None = -1
-) -> NDArray[np.bool_]:
-    """Say which of (n, 128) have one of (m, 128) within `radius` -> (n,). Takes a copy of both."""
+def has_near(a: Points, b: Points, radius: float, *, jobs: int | None = -1) -> NDArray[np.bool_]:
+    """Say which of n faces have one of m others within `radius` -> (n,). Takes a copy of both."""
     near = np.arange(len(a) + len(b)) >= len(a)
 
     def use(i: NDArray[np.intp], j: NDArray[np.intp]) -> None:
@@ -77,7 +88,8 @@ def has_near(
     def known(rows: NDArray[np.intp]) -> NDArray[np.int32]:
         return near[rows].astype(np.int32) - 1
 
-    tell_near(np.concatenate([a, b]), radius, use, known=known, split=len(a), jobs=jobs)
+    both = Points.join(a, b)
+    tell_near(both.encoding, radius, use, known=known, split=len(a), weight=both.crowding, jobs=jobs)
     return near[: len(a)]
 
 
@@ -136,8 +148,9 @@ def tell_near(
         known: gives the (k,) parts of (k,) rows, -1 for none; pairs of one part may be left out. Called beside
             `use`.
         split: compare the rows before this one with the others only; None compares all rows with all.
-        weight: (n,) not negative, added to the squared distance for each of the two; None is 0. With the variance of
-            the groups whose centres `x` are, it is the mean squared distance between their members.
+        weight: (n,) not negative, added to the squared distance for each of the two; None is 0. With the crowding of
+            faces (`points.Points`) it is their distance; with the variance of the groups whose centres `x` are
+            (`groups.Groups`), the mean squared distance between their members.
         jobs: threads; None is one, -1 all cores.
 
     Two rows are first compared on their leading principal axes: with p the coordinates on these, and r the length of

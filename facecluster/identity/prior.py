@@ -11,6 +11,7 @@ from facecluster.identity.almost import AlmostPerson
 from facecluster.identity.constraints import Constraints
 from facecluster.identity.gate import Reason
 from facecluster.identity.neighbours import has_near
+from facecluster.identity.points import Points
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,18 +59,16 @@ class PriorAssignment:
             reason=np.where(theirs, np.uint8(Reason.NO_MATCH), self.reason),
         )
 
-    def to_look_at(
-        self, encoding: NDArray[np.float32], radius: float, *, jobs: int | None = None
-    ) -> NDArray[np.bool_]:
+    def to_look_at(self, points: Points, radius: float, *, jobs: int | None = None) -> NDArray[np.bool_]:
         """Say which faces are new, or left over and within `radius` of a new one -> (n,).
 
         Time is as the new faces times those left over.
         """
         look = self.is_new.copy()
-        usable = np.isfinite(np.einsum("ij,ij->i", encoding, encoding))
+        usable = points.finite
         rest, new = np.flatnonzero(~look & (self.person < 0) & usable), np.flatnonzero(look & usable)
         if len(rest) and len(new):
-            look[rest] = has_near(encoding[rest], encoding[new], radius, jobs=jobs)
+            look[rest] = has_near(points[rest], points[new], radius, jobs=jobs)
         return look
 
     def unheeded(self, decided: Constraints) -> NDArray[np.bool_]:
@@ -118,7 +117,7 @@ class PriorAssignment:
 def reopen(
     prior: PriorAssignment,
     decided: Constraints,
-    encoding: NDArray[np.float32],
+    points: Points,
     radius: float,
     *,
     jobs: int | None = None,
@@ -132,7 +131,7 @@ def reopen(
     Args:
         prior: what is known of n faces.
         decided: what people decided about them.
-        encoding: (n, 128).
+        points: n.
         radius: a face that is farther from all faces of a person is not that person's.
         jobs: threads; None is one, -1 all cores.
 
@@ -143,12 +142,12 @@ def reopen(
     spoken_of = np.unique(prior.person[(decided.together >= 0) & (prior.person >= 0)])
     theirs = np.isin(prior.person, spoken_of) & (prior.person >= 0)
     known = prior.without(theirs & prior.unheeded(decided))
-    look = known.to_look_at(encoding, radius, jobs=jobs)
-    finite = np.isfinite(np.einsum("ij,ij->i", encoding, encoding))
+    look = known.to_look_at(points, radius, jobs=jobs)
+    finite = points.finite
     founding, looked_at = np.flatnonzero(theirs & known.core & finite), np.flatnonzero(look & finite)
     if len(founding) == 0 or len(looked_at) == 0:
         return known, look
     again = np.zeros(len(look), dtype=np.bool_)
-    again[founding] = has_near(encoding[founding], encoding[looked_at], radius, jobs=jobs)
+    again[founding] = has_near(points[founding], points[looked_at], radius, jobs=jobs)
     known = known.without(again)
     return known, look | known.is_new

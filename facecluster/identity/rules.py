@@ -31,12 +31,14 @@ class Reach:
     against it (`same_photo`), are no more than radius² together.
 
     Attributes:
-        radius: for groups of many faces; Euclidean, between encodings as stored.
+        radius: for groups of many faces.
         caution: squared distance by which a pair of single faces must be nearer, one half for each.
+        growth: how much of `caution` there is as the library is large.
     """
 
     radius: float
     caution: float
+    growth: float = 0.0
 
     def handicap(self, count: Number) -> Number:
         """Give what is added to the squared distance for a group of so many faces.
@@ -46,10 +48,23 @@ class Reach:
         """
         return self.caution / (2 * count)
 
+    def joining(self, count: Number) -> Number:
+        """Give the distance within which a face joins a group of so many faces, as root mean square.
+
+        A face is compared with as many as there are, so what is asked of a pair of single faces falls as 1 / count.
+        What a large library asks of a face remains: there are more groups that it may be near to by chance. Against
+        half of the pair's caution for the face, whatever it is compared with, this places more, and no more of them
+        wrongly: 0.887 in place of 0.872 of the blurred, small and compressed photos of the fit half
+        (`benchmarks/hard.py`).
+        """
+        squared = self.radius**2 - (self.caution - self.growth) / count - self.growth * (1 + 1 / count) / 2
+        within: Number = np.sqrt(np.maximum(squared, 0.0))
+        return within
+
 
 @dataclass(frozen=True)
 class Radii:
-    """The distances that decide, for one encoder; Euclidean, between encodings as stored.
+    """The distances that decide, for one encoder; see `points` for what a distance is.
 
     Attributes:
         eps: two faces this near may link; DBSCAN's radius.
@@ -67,7 +82,8 @@ class Radii:
 
     def reach(self, n_faces: int) -> Reach:
         """Give the reach in a library of so many faces."""
-        return Reach(self.join, self.caution + self.growth * math.log(max(1.0, n_faces / CAUTION_FACES)))
+        growth = self.growth * math.log(max(1.0, n_faces / CAUTION_FACES))
+        return Reach(self.join, self.caution + growth, growth)
 
     def scaled(self, eps: float) -> Radii:
         """Give the same for another `eps`, and for a smaller one all else in proportion.

@@ -8,10 +8,13 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from facecluster.identity import doubles
 from facecluster.identity.boxes import SAME_FACE_IOU, overlaps
-from facecluster.identity.groups import sortable
-from facecluster.identity.neighbours import squared_distances
-from facecluster.identity.rules import Rules, SamePhotoRule
+from facecluster.identity.doubles import Doubles
+from facecluster.identity.groups import Groups, sortable
+from facecluster.identity.neighbours import UnionFind, squared_distances, squares
+from facecluster.identity.points import Points, local_limit
+from facecluster.identity.rules import Reach, Rules, SamePhotoRule
 from facecluster.table import FaceTable
 
 TWICE = 0.02
@@ -35,12 +38,18 @@ GROUPS = 3
 """Photos from which on the mean over a group says more than that two faces are `ALIKE`: twins are, too."""
 
 
+SEVERAL = 2
+"""People who are each twice in a photo that is put together of several."""
+
+
 class Rivals:
     """Which faces of one photo are of two people."""
 
-    def __init__(self, table: FaceTable, rules: Rules) -> None:
+    def __init__(self, table: FaceTable, points: Points, rules: Rules) -> None:
         faces = table.faces
-        self._encoding, self._box, self._rules = faces.encoding, faces.box, rules
+        self.points = points
+        """(n) the faces as distances see them."""
+        self._box, self._rules = faces.box, rules
         digest = table.photos.digest
         content = np.unique(sortable(digest), return_inverse=True)[1].reshape(-1)
         unknown = np.flatnonzero(digest == "")
@@ -55,23 +64,91 @@ class Rivals:
         """(n,) whether there are others in the photo of a face."""
         self._among = lru_cache(maxsize=256)(self._compare)
         self._excused: set[int] = set()
+        self._side = np.full(len(faces), -1, dtype=np.int64)  # of a cut: 2i and 2i + 1 are two people
+        self._n_cuts = 0
 
     def excuse(self, photo: int) -> None:
         """Say that a photo is put together of several: its faces may be one person's if that is not forbidden."""
         self._excused.add(photo)
+
+    def compose(self, label: NDArray[np.int32]) -> bool:
+        """Find the photos that are put together of several (pages of an album, contact sheets), and excuse them.
+
+        Args:
+            label: (n,) group of each face that is alike but for its photo, -1 none.
+
+        Somebody who is twice in photos and is one person by `doubles.tell` says so of these photos. So do `SEVERAL`
+        groups that are each twice in a photo, and are half of its faces that have a group, if none of them is two
+        people by `doubles.tell`. One pair alone says nothing: twins are one. Two people who are surely two by
+        `doubles.tell` are so in these photos too, although others are there twice.
+
+        Two pairs of twins who are in the same photos stay four people where `doubles.tell` can see that they are: in
+        photos enough, and not more alike than it can tell. In a single photo nothing tells them from a page.
+
+        Returns:
+            Whether any was found that was not excused before. None is, but where the rules prefer that nobody is twice.
+        """
+        if self._rules.same_photo != "prefer":
+            return False
+        n_excused = len(self._excused)
+        pairs = self._pairs_by_group(label)
+        order = np.argsort(label, kind="stable")
+        start = np.searchsorted(
+            label[order], np.array([*pairs, *(group + 1 for group in pairs)], dtype=np.int32)
+        )
+        twice: dict[int, list[int]] = {}
+        for (group, found), low, high in zip(pairs.items(), start, start[len(pairs) :], strict=False):
+            rows = order[low:high]
+            half, verdict = doubles.tell(self.points.encoding[rows], np.searchsorted(rows, found))
+            photos = self.photo[found[:, 0]].tolist()
+            self._side[rows] = np.where(verdict == Doubles.SURELY_TWO, 2 * self._n_cuts + half, -1)
+            self._n_cuts += 1
+            if verdict == Doubles.ONE:
+                self._excused.update(photos)
+            elif verdict == Doubles.TOO_FEW:
+                for photo in photos:
+                    twice.setdefault(photo, []).append(group)
+        for photo, groups in twice.items():
+            here = label[self.rows(photo)]
+            if len(groups) >= SEVERAL and 2 * np.count_nonzero(np.isin(here, groups)) >= np.count_nonzero(
+                here >= 0
+            ):
+                self._excused.add(photo)
+        return len(self._excused) > n_excused
+
+    def _pairs_by_group(self, label: NDArray[np.int32]) -> dict[int, NDArray[np.intp]]:
+        """Find the photos that show a group twice, as two people would be -> by group (k, 2) rows, of each photo two.
+
+        Of more faces of a group in a photo it is the two that are least alike.
+        """
+        rows = np.flatnonzero((label >= 0) & self.in_company)
+        rows = rows[np.lexsort((self.photo[rows], label[rows]))]
+        starts = np.flatnonzero(np.diff(self.photo[rows], prepend=-1) | np.diff(label[rows], prepend=-1))
+        sizes = np.diff(starts, append=len(rows))
+        pairs: dict[int, list[NDArray[np.intp]]] = {}
+        for start, size in zip(starts[sizes > 1].tolist(), sizes[sizes > 1].tolist(), strict=True):
+            own = rows[start : start + size]
+            two = self.two_people(own, own, groups=True)
+            if two.any():
+                x = self.points[own]
+                squared = np.where(two, squared_distances(x, x), -1)
+                pair = own[np.array(np.unravel_index(int(squared.argmax()), squared.shape))]
+                pairs.setdefault(int(label[own[0]]), []).append(pair)
+        return {group: np.array(found) for group, found in pairs.items()}
 
     def rows(self, photo: int) -> NDArray[np.intp]:
         """All faces of a photo."""
         return self._order[self._start[photo] : self._start[photo + 1]]
 
     def two_people(
-        self, one: NDArray[np.intp], other: NDArray[np.intp], *, groups: bool = False
+        self, one: NDArray[np.intp], other: NDArray[np.intp], *, groups: bool = False, excuse: bool = True
     ) -> NDArray[np.bool_]:
         """Say which of (j,) and (k,) faces of one photo are of two people, but for what else is known -> (j, k).
 
         Not the same face found twice. None, if the rules allow any. If they forbid it, all others. Else, and for
-        `groups` of several photos that are looked at as a whole in any case: none in a `COLLAGE` or a photo that is
-        excused; and, but for groups, not two that are `ALIKE`.
+        `groups` of several photos that are looked at as a whole in any case: none in a `COLLAGE`; in a photo that is
+        excused, unless `excuse` is False, only those who are surely two (see `compose`); and, but for groups, not two
+        that are `ALIKE`.
         """
         photo = int(self.photo[one[0]])
         rows, apart, two, near = self._among(photo)
@@ -79,8 +156,12 @@ class Rivals:
         at = np.ix_(*(place[np.searchsorted(rows, of, sorter=place)] for of in (one, other)))
         if self._rules.same_photo == "forbid" and not groups:
             return apart[at]
-        if self._rules.same_photo == "allow" or photo in self._excused:
+        if self._rules.same_photo == "allow":
             return np.zeros((len(one), len(other)), dtype=np.bool_)
+        if excuse and photo in self._excused:
+            side, beside = self._side[one][:, None], self._side[other]
+            surely: NDArray[np.bool_] = two[at] & (side >= 0) & (side ^ 1 == beside)
+            return surely
         return two[at] if groups else two[at] & ~near[at]
 
     def _compare(
@@ -98,14 +179,16 @@ class Rivals:
         box = self._box[rows].astype(np.float64)
         apart = (overlaps(box[one], box[other]) < SAME_FACE_IOU).reshape(n, n)
         np.fill_diagonal(apart, False)
-        x = self._encoding[rows]
-        squared = squared_distances(x, x)
+        points = self.points[rows]
+        squared = squared_distances(points, points)
         linked = (squared <= radii.eps**2) & apart  # NaN is not
         third = linked.astype(np.float32) @ linked.astype(np.float32)
         tiles = linked & (third >= COLLAGE - 2)
         is_collage = 2 * np.count_nonzero(tiles.any(axis=1)) >= n
         two = np.zeros_like(apart) if is_collage else apart & ~tiles
-        return rows, apart, two, squared <= (ALIKE * radii.join) ** 2
+        crowding = points.crowding[:, None] + points.crowding
+        alike = squared - crowding <= ALIKE**2 * local_limit(radii.join, crowding)
+        return rows, apart, two, alike
 
 
 class Shown:
@@ -129,6 +212,9 @@ class Shown:
         self._photos: dict[int, dict[int, list[int]]] = {}
         self._n_photos: dict[int, int] = {}
         self._apart: dict[int, set[int]] = {}
+        self._parts: dict[int, tuple[int, int]] = {}
+        self._sides: dict[int, doubles.Side] = {}
+        self._kept_apart: list[tuple[int, int]] = []  # rows of two groups
 
     def keep_apart(self, a: int, b: int) -> None:
         """Two groups are two people, whatever they look like."""
@@ -138,10 +224,12 @@ class Shown:
     def penalty(self, a: int, b: int) -> float:
         """Say what speaks against two groups being one person's, in parts of the squared joining radius.
 
-        0 where nothing does, infinite where it is ruled out. With k photos that show both, of m that show the one
-        with fewer: WEIGHT * k ln(k / (TWICE m)) / ln(1 / TWICE), if k is more than TWICE m. That is the logarithm of
-        how much likelier k is for two people who are together as often than for one who is shown twice in a
-        `TWICE`th of the photos (Poisson), so that it grows with every photo and one of many photos hardly counts.
+        0 where nothing does, infinite where it is ruled out. Where photos show both, but the two are hardly further
+        from each other than each is within (`doubles.verdict`), nothing does: that is one person, twice in photos.
+        Else, with k photos that show both, of m that show the one with fewer: WEIGHT * k ln(k / (TWICE m)) /
+        ln(1 / TWICE), if k is more than TWICE m. That is the logarithm of how much likelier k is for two people who
+        are together as often than for one who is shown twice in a `TWICE`th of the photos (Poisson), so that it grows
+        with every photo and one of many photos hardly counts.
         Where it is forbidden that a person is twice in a photo, that is for groups only, of which one face gives way
         later (`split.take_out`); what has fewer than `GROUPS` photos is kept apart.
         """
@@ -157,16 +245,66 @@ class Shown:
             return 0.0
         n_photos = min(self._count(a), self._count(b))
         groups = n_photos >= GROUPS
-        k = sum(
-            bool(self._rivals.two_people(np.array(small[photo]), np.array(large[photo]), groups=groups).any())
-            for photo in shared
+        k, of_all = (
+            sum(
+                bool(
+                    self._rivals.two_people(
+                        np.array(small[photo]), np.array(large[photo]), groups=groups, excuse=excuse
+                    ).any()
+                )
+                for photo in shared
+            )
+            for excuse in (True, False)
         )
         if k and self._rule == "forbid" and not groups:
             return math.inf
+        verdict = doubles.verdict(self._side(a), self._side(b), of_all) if of_all > 1 else Doubles.TOO_FEW
+        if verdict == Doubles.SURELY_TWO:
+            k = of_all
+        elif verdict == Doubles.ONE and self._rule == "prefer":
+            return 0.0
+        if k:
+            self._kept_apart.append((self._first_row(a), self._first_row(b)))
         return against(k, n_photos) if k else 0.0
+
+    def but_for_photos(self, label: NDArray[np.int32], reach: Reach) -> NDArray[np.int32] | None:
+        """Put those groups together that are as near as one person's, and that only photos with both kept apart.
+
+        Args:
+            label: (n,) group of each face after merging, -1 none.
+            reach: how near is near enough.
+
+        Returns:
+            (n,) group of each; None if there are none to put together.
+        """
+        pairs = {(int(label[i]), int(label[j])) for i, j in self._kept_apart}
+        pairs = {(min(pair), max(pair)) for pair in pairs if pair[0] != pair[1]}
+        if not pairs:
+            return None
+        wanted = np.unique(list(pairs))
+        place = np.searchsorted(wanted, label)
+        known = (label >= 0) & (wanted[np.minimum(place, len(wanted) - 1)] == label)
+        groups = Groups.of(self._rivals.points, np.where(known, place, -1).astype(np.int32))
+        linked = UnionFind(len(wanted))
+        for pair in sorted(pairs):
+            one, other = np.searchsorted(wanted, pair)
+            cost = squares(groups.centre[one : one + 1] - groups.centre[other])[0]
+            cost += groups.variance()[[one, other]].sum() + reach.handicap(groups.count[[one, other]]).sum()
+            if cost <= reach.radius**2:
+                linked.link(np.array([one]), np.array([other]))
+        alike = label.copy()
+        alike[known] = wanted[linked.find(place[known])]
+        return alike
+
+    def _first_row(self, node: int) -> int:
+        """A face of a group."""
+        while node in self._parts:
+            node = self._parts[node][0]
+        return int(self._rows[self._start[node]])
 
     def merge(self, a: int, b: int, node: int) -> None:
         """Number the union of two groups `node`."""
+        self._parts[node] = a, b
         if self._rule != "allow":
             small, large = sorted((self._shown(a), self._shown(b)), key=len)
             self._n_photos[node] = self._count(a) + self._count(b) - sum(photo in large for photo in small)
@@ -195,6 +333,19 @@ class Shown:
             if len(rows) > 1:
                 self._photos[node] = shown
         return shown
+
+    def _side(self, node: int) -> doubles.Side:
+        """Sum up the faces of a group."""
+        side = self._sides.get(node)
+        if side is None:
+            parts = self._parts.get(node)
+            side = (
+                self._side(parts[0]).joined(self._side(parts[1]))
+                if parts
+                else doubles.Side.of(self._rivals.points.encoding[self._members(node)])
+            )
+            self._sides[node] = side
+        return side
 
     def _count(self, node: int) -> int:
         """Different photos of a group."""

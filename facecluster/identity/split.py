@@ -7,17 +7,20 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from facecluster.identity import doubles
+from facecluster.identity.doubles import Doubles, longest
 from facecluster.identity.evidence import SAME_SHOT
 from facecluster.identity.groups import Groups, nearest_two, rows_of
 from facecluster.identity.neighbours import blocks, squared_distances, squares
+from facecluster.identity.points import Points
 from facecluster.identity.rules import Reach, Rules, SamePhotoRule
 from facecluster.identity.same_photo import Rivals, Shown, against
 
 DISTINCT = 1.45
 """Two halves that photos show together are two people if the mean squared distance between the faces of the one and the
-other is this many times that within them. Of the people of the fit half of `lfw_dev` with eight photos or more, cut in
-halves, it is 1.43 at most (dlib: 1.54, and 1.37 for 95 %); of any two of them put together, 1.84 at least (2.00)
-(`benchmarks/halves.py`)."""
+other is this many times that within them. Crowding is left out of both. Of the people of the fit half of `lfw_dev` with
+eight photos or more, cut in halves, it is 1.43 at most (dlib: 1.54, and 1.37 for 95 %); of any two of them put
+together, 1.84 at least (2.00) (`benchmarks/halves.py`)."""
 
 COPY = 0.6
 """A face is from the shot of another only if it is nearer to that than this part of its median distance to the faces of
@@ -29,12 +32,12 @@ _ROUNDS = 10
 
 
 def split(
-    encoding: NDArray[np.float32], label: NDArray[np.int32], reach: Reach, rivals: Rivals, rules: Rules
+    points: Points, label: NDArray[np.int32], reach: Reach, rivals: Rivals, rules: Rules
 ) -> NDArray[np.int32]:
     """Split each group whose two halves `merge` would not put together, and again their halves.
 
     Args:
-        encoding: (n, 128).
+        points: n.
         label: (n,) group of each from 0; -1 for none.
         reach: how near halves must be to stay together.
         rivals: which faces of one photo are of two people.
@@ -46,8 +49,11 @@ def split(
 
     The halves are made by moving faces to the nearer of two centres, from a first cut across the axis on which the
     group is longest; and another time across that on which the faces of one photo differ most. Photos that show both
-    count only against halves that are `DISTINCT`: else the cut would part nobody. They do not count if each of two
-    faces is from the shot of another photo of the group (`SAME_SHOT`): somebody put these together.
+    count only against halves that are `DISTINCT`: else the cut would part nobody. A third cut has the faces of each
+    photo on different sides, and counts where it says that these are two people (`doubles.tell`).
+
+    Photos do not count if each of two faces is from the shot of another photo of the group (`SAME_SHOT`): somebody put
+    these together. Nor do pages (`Rivals.compose`).
 
     References:
         MacQueen, Some methods for classification and analysis of multivariate observations, 1967 (two means).
@@ -55,14 +61,16 @@ def split(
     fresh = np.full(len(label), -1, dtype=np.int32)
     number = 0
     for group in rows_of(label):
-        _excuse(encoding, group, rivals, rules)
+        _excuse(points, group, rivals, rules)
+    rivals.compose(label)
+    for group in rows_of(label):
         waiting = [group]
         while waiting:
             rows = waiting.pop()
-            if halves := _two_people(encoding, rows, reach, rivals, rules):
+            if halves := _two_people(points, rows, reach, rivals, rules):
                 waiting += halves
                 continue
-            out = rows[_twice(encoding, rows, reach, rivals, rules)]
+            out = rows[_twice(points, rows, reach, rivals, rules)]
             fresh[rows] = number
             fresh[out] = number + 1 + np.arange(len(out))
             number += 1 + len(out)
@@ -70,7 +78,7 @@ def split(
 
 
 def take_out(
-    encoding: NDArray[np.float32], label: NDArray[np.int32], reach: Reach, rivals: Rivals, rules: Rules
+    points: Points, label: NDArray[np.int32], reach: Reach, rivals: Rivals, rules: Rules
 ) -> NDArray[np.int32]:
     """Take the faces out of each group that are in a photo with a nearer one, as far as the rules forbid that.
 
@@ -79,11 +87,11 @@ def take_out(
     """
     left = label.copy()
     for rows in rows_of(label) if rules.same_photo == "forbid" else ():
-        left[rows[_twice(encoding, rows, reach, rivals, rules)]] = -1
+        left[rows[_twice(points, rows, reach, rivals, rules)]] = -1
     return left
 
 
-def _excuse(encoding: NDArray[np.float32], rows: NDArray[np.intp], rivals: Rivals, rules: Rules) -> None:
+def _excuse(points: Points, rows: NDArray[np.intp], rivals: Rivals, rules: Rules) -> None:
     """Excuse the photos of which two faces of a group are each from the shot of another photo of the group."""
     pairs = _rival_pairs(rows, rivals, groups=True)
     if len(pairs) == 0:
@@ -91,8 +99,9 @@ def _excuse(encoding: NDArray[np.float32], rows: NDArray[np.intp], rivals: Rival
     places, number = np.unique(pairs, return_inverse=True)
     source = np.full(len(places), -1, dtype=np.int64)  # the photo of the nearest face of the same shot
     photo, radius = rivals.photo[rows], SAME_SHOT * rules.radii.join
+    x = Points.plain(points.encoding[rows])
     for some in blocks(np.arange(len(places)), len(rows)):
-        squared = squared_distances(encoding[rows[places[some]]], encoding[rows])
+        squared = squared_distances(x[places[some]], x)
         usual = np.median(squared, axis=1)
         squared[photo[places[some]][:, None] == photo] = np.inf
         nearest = squared.argmin(axis=1)
@@ -105,13 +114,43 @@ def _excuse(encoding: NDArray[np.float32], rows: NDArray[np.intp], rivals: Rival
 
 
 def _two_people(
-    encoding: NDArray[np.float32], rows: NDArray[np.intp], reach: Reach, rivals: Rivals, rules: Rules
+    points: Points, rows: NDArray[np.intp], reach: Reach, rivals: Rivals, rules: Rules
 ) -> list[NDArray[np.intp]]:
     """Give the two halves of a group that are two people; nothing if there are none."""
     if len(rows) < 2:
         return []
-    x = encoding[rows].astype(np.float64)
-    for axis, middle in _axes(x, rows, rivals):
+    for half, is_distinct in _halves(points.encoding[rows].astype(np.float64), rows, rivals):
+        one, other = rows[half], rows[~half]
+        start = np.array([0, len(one), len(rows)])
+        # photos that show both halves are weighed, even if that is forbidden: see _twice
+        weighed: SamePhotoRule = "allow" if rules.same_photo == "allow" else "prefer"
+        shown = Shown(rivals, np.concatenate([one, other]), start, weighed)
+        groups = Groups.of(points[rows], (~half).astype(np.int32))
+        squared = squares(groups.centre[:1] - groups.centre[1:])[0] + groups.variance().sum()
+        cost = squared + reach.handicap(groups.count).sum()
+        if is_distinct or squared - groups.crowding.sum() > DISTINCT * within(groups):
+            cost += shown.penalty(0, 1) * reach.radius**2
+        if cost > reach.radius**2:
+            return [one, other]
+    return []
+
+
+def within(groups: Groups) -> float:
+    """Give the mean squared Euclidean distance of two faces of one group, over those with several; 0 for none."""
+    several = (groups.spread() ** 2 - 2 * groups.crowding)[groups.count > 1]
+    return float(np.mean(several)) if len(several) else 0.0
+
+
+def _halves(
+    x: NDArray[np.float64], rows: NDArray[np.intp], rivals: Rivals
+) -> Iterator[tuple[NDArray[np.bool_], bool]]:
+    """Give ways to cut a group (k, 128) in halves: (k,) whether a face is in the one; if they are distinct anyway."""
+    middle = x.mean(axis=0)
+    axes = [(longest(x - middle), middle)]
+    pairs = _rival_pairs(rows, rivals, groups=True)
+    if len(pairs):
+        axes.append((longest(x[pairs[:, 0]] - x[pairs[:, 1]]), x[pairs].mean(axis=(0, 1))))
+    for axis, middle in axes:
         half = x @ axis > middle @ axis
         for _ in range(_ROUNDS):
             if half.all() or not half.any():
@@ -120,48 +159,13 @@ def _two_people(
             before, half = half, (x - (one + other) / 2) @ (one - other) > 0
             if np.array_equal(before, half):
                 break
-        if half.all() or not half.any():
-            continue
-        one, other = rows[half], rows[~half]
-        start = np.array([0, len(one), len(rows)])
-        # photos that show both halves are weighed, even if that is forbidden: see _twice
-        weighed: SamePhotoRule = "allow" if rules.same_photo == "allow" else "prefer"
-        shown = Shown(rivals, np.concatenate([one, other]), start, weighed)
-        groups = Groups.of(encoding[rows], (~half).astype(np.int32))
-        squared = squares(groups.centre[:1] - groups.centre[1:])[0] + groups.variance().sum()
-        cost = squared + reach.handicap(groups.count).sum()
-        if squared > DISTINCT * within(groups):
-            cost += shown.penalty(0, 1) * reach.radius**2
-        if cost > reach.radius**2:
-            return [one, other]
-    return []
-
-
-def within(groups: Groups) -> float:
-    """Give the mean squared distance of two faces of one group, over the groups with several; 0 where there is none."""
-    several = groups.spread()[groups.count > 1]
-    return float(np.mean(several**2)) if len(several) else 0.0
-
-
-def _axes(
-    x: NDArray[np.float64], rows: NDArray[np.intp], rivals: Rivals
-) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float64]]]:
-    """Give the axes to cut a group (k, 128) across, and a point (128,) of each cut."""
-    middle = x.mean(axis=0)
-    yield _longest(x - middle), middle
-    pairs = _rival_pairs(rows, rivals, groups=True)
+        if half.any() and not half.all():
+            yield half, False
     if len(pairs):
-        yield _longest(x[pairs[:, 0]] - x[pairs[:, 1]]), x[pairs].mean(axis=(0, 1))
-
-
-def _longest(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Give the axis (128,) on which (k, 128) have most of their squared length."""
-    axis: NDArray[np.float64]
-    if len(x) < x.shape[1]:
-        axis = np.linalg.eigh(x @ x.T)[1][:, -1] @ x
-    else:
-        axis = np.linalg.eigh(x.T @ x)[1][:, -1]
-    return axis
+        pairs = pairs[np.unique(rivals.photo[rows[pairs[:, 0]]], return_index=True)[1]]
+        half, verdict = doubles.tell(x, pairs)
+        if verdict in (Doubles.TWO, Doubles.SURELY_TWO):
+            yield half, True
 
 
 def _rival_pairs(rows: NDArray[np.intp], rivals: Rivals, *, groups: bool) -> NDArray[np.intp]:
@@ -178,14 +182,14 @@ def _rival_pairs(rows: NDArray[np.intp], rivals: Rivals, *, groups: bool) -> NDA
 
 
 def _twice(
-    encoding: NDArray[np.float32], rows: NDArray[np.intp], reach: Reach, rivals: Rivals, rules: Rules
+    points: Points, rows: NDArray[np.intp], reach: Reach, rivals: Rivals, rules: Rules
 ) -> NDArray[np.intp]:
     """Find the faces that are too far from the others for a group that is in their photo already: places in `rows`."""
     pairs = _rival_pairs(rows, rivals, groups=False)
     if len(pairs) == 0:
         return np.empty(0, dtype=np.intp)
     none = np.zeros(len(rows), dtype=np.int32)
-    distance = nearest_two(encoding[rows], Groups.of(encoding[rows], none), none)[1]
+    distance = nearest_two(points[rows], Groups.of(points[rows], none), none)[1]
     cost = distance**2 + reach.handicap(1.0) + reach.handicap(float(len(rows) - 1))
     bound = reach.radius**2 * (1 - against(1, 1)) if rules.same_photo == "prefer" else -np.inf
     farther = np.where(distance[pairs[:, 0]] > distance[pairs[:, 1]], pairs[:, 0], pairs[:, 1])

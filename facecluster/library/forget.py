@@ -341,11 +341,12 @@ def places_in_table(table: FaceTable, target: Target) -> Iterator[Place]:
     photos, faces = table.photos, table.faces
     pixels = photos.pixels.astype(str).tolist()
     digests, sizes, looks = photos.digest.tolist(), photos.size.tolist(), photos.hash.tolist()
+    times = [None if np.isnan(time) else time for time in photos.time.tolist()]
 
     def place(row: int, box: Sequence[float] | None) -> Place:
         size = (sizes[row][0], sizes[row][1])
         where = None if box is None else (box[0], box[1], box[2], box[3])
-        return Place(digests[row], pixels[row], looks[row], size, where)
+        return Place(digests[row], pixels[row], looks[row], size, where, times[row])
 
     for row, path in enumerate(photos.path.tolist()):
         if target.has_photo(path) and digests[row] in target.contents:

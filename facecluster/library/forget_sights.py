@@ -22,6 +22,8 @@ from facecluster.errors import PhotoError
 from facecluster.identity.boxes import SAME_FACE_IOU, overlaps
 from facecluster.identity.decisions import digest_of
 from facecluster.identity.edited import EDITED_FACE
+from facecluster.identity.neighbours import squared_distances
+from facecluster.identity.points import Points, local_limit
 from facecluster.identity.rules import DEFAULTS
 from facecluster.library.forget import Target, boxes_of
 from facecluster.result import Result, columns
@@ -253,7 +255,7 @@ def _distance(one: Sight, row: int, other: Sight, there: int) -> float:
 def _by_encoding(
     sight: Sight, others: Iterable[tuple[Sight, NDArray[np.bool_]]], near: float
 ) -> NDArray[np.bool_]:
-    """Say which faces are as near to one that goes as this part of the joining radius -> (n,)."""
+    """Say which faces are as near to one that goes as this part of the joining radius there -> (n,)."""
     new = np.zeros(len(sight.path), dtype=np.bool_)
     for other, gone in others:
         comparable = (
@@ -261,12 +263,13 @@ def _by_encoding(
         )
         if not comparable or sight.encoding is None or other.encoding is None:
             continue
-        wanted = other.encoding[gone].astype(np.float64)
-        radius = near * DEFAULTS[sight.encoder].join
+        wanted = Points.of(other.encoding[gone].astype(np.float32), sight.encoder)
+        radius = DEFAULTS[sight.encoder].join
         for start in range(0, len(sight.path), _BLOCK):
-            some = sight.encoding[start : start + _BLOCK].astype(np.float64)
-            square = (some**2).sum(axis=1)[:, None] + (wanted**2).sum(axis=1) - 2 * some @ wanted.T
-            new[start : start + _BLOCK] |= (square <= radius**2).any(axis=1)
+            some = Points.of(sight.encoding[start : start + _BLOCK].astype(np.float32), sight.encoder)
+            crowding = some.crowding[:, None] + wanted.crowding
+            squared = squared_distances(some, wanted) - crowding
+            new[start : start + _BLOCK] |= (squared <= near**2 * local_limit(radius, crowding)).any(axis=1)
     return new
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from facecluster.identity import audit
 from facecluster.identity.groups import rows_of
 from facecluster.identity.metrics import near_pair
+from facecluster.identity.points import Points
 from facecluster.identity.search import Targets, confidence, find_nearest
 from facecluster.result import Box
 from facecluster.table import Faces, Photos
@@ -196,11 +197,11 @@ def make_audit(
     kept = np.flatnonzero((label >= 0) & np.isfinite(faces.encoding).all(axis=1))
     used, label = np.unique(label[kept], return_inverse=True)
     label, names = label.reshape(-1).astype(np.int64), [labels[number] for number in used.tolist()]
-    encoding = faces.encoding[kept]
+    points = Points.of(faces.encoding[kept], encoder)
     size = np.bincount(label, minlength=len(names)).tolist()
-    group = audit.complete_groups(encoding, audit.radius_at(cluster_threshold, encoder), jobs=jobs)
+    group = audit.complete_groups(points, audit.radius_at(cluster_threshold, encoder), jobs=jobs)
     groups, alone = _groups(group), np.flatnonzero(np.bincount(group)[group] == 1)
-    found = audit.judge(encoding, label, group, audit.bounds_of(encoder, len(kept)), jobs=jobs)
+    found = audit.judge(points, label, group, audit.bounds_of(encoder, len(kept)), jobs=jobs)
 
     def face(row: int) -> FiledFace:
         place = int(kept[row])
@@ -209,13 +210,13 @@ def make_audit(
         return FiledFace(str(faces.id[place]), photo, Box(left, top, right, bottom), names[label[row]])
 
     def look(one: NDArray[np.intp], other: NDArray[np.intp]) -> tuple[FiledFace, FiledFace]:
-        i, j, _ = near_pair(encoding[one], encoding[other])
+        i, j, _ = near_pair(points[one], points[other])
         return face(int(one[i])), face(int(other[j]))
 
     def worth(distance: float) -> float:
         return round(float(confidence(distance, encoder)), 2)
 
-    matches = _matches(encoding, encoder, output_threshold, max_results, jobs)
+    matches = _matches(points, encoder, output_threshold, max_results, jobs)
 
     def compared(rows: NDArray[np.intp]) -> tuple[ComparedFace, ...]:
         return tuple(
@@ -285,14 +286,14 @@ def _groups(group: NDArray[np.int32]) -> list[NDArray[np.intp]]:
 
 
 def _matches(
-    encoding: NDArray[np.float32], encoder: str, threshold: float, number: int, jobs: int | None
+    points: Points, encoder: str, threshold: float, number: int, jobs: int | None
 ) -> Callable[[int], Iterator[tuple[int, float, float]]]:
     """Find the rows that are most like each, how far they are, and the confidence of that; nearest first."""
-    if number == 0 or len(encoding) == 0:
+    if number == 0 or len(points) == 0:
         return lambda row: iter(())
-    found = find_nearest(encoding, Targets.of_faces(encoding), number + 1, jobs=jobs)
-    worth = confidence(found.distance, encoder)
-    keep = (found.row >= 0) & (found.row != np.arange(len(encoding))[:, None]) & (worth >= threshold)
+    found = find_nearest(points, Targets.of_faces(points), number + 1, jobs=jobs)
+    worth = confidence(found.distance, encoder, found.crowding)
+    keep = (found.row >= 0) & (found.row != np.arange(len(points))[:, None]) & (worth >= threshold)
 
     def of(row: int) -> Iterator[tuple[int, float, float]]:
         places = np.flatnonzero(keep[row])[:number]

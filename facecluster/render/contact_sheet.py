@@ -107,7 +107,8 @@ def _tiles(faces: Sequence[Tile], jobs: int) -> tuple[dict[Tile, NDArray[np.uint
     def read(of_photo: list[Tile]) -> list[NDArray[np.uint8]] | str:
         try:
             boxes = [face.box for face in of_photo]
-            return cut_from(of_photo[0].photo, boxes, of_photo[0].size, TILE_PX)
+            turns = [face.turns for face in of_photo]
+            return cut_from(of_photo[0].photo, boxes, of_photo[0].size, TILE_PX, turns)
         except PhotoError as error:
             return str(error)
 

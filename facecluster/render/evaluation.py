@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from facecluster.identity import metrics
 from facecluster.identity.changes import Placed
+from facecluster.identity.points import Points
 from facecluster.result import Box
 
 
@@ -110,7 +111,7 @@ def evaluate(
     *,
     min_faces: int,
     number: int,
-    encoding: NDArray[np.float32] | None = None,
+    points: Points | None = None,
 ) -> Evaluation:
     """Compare who is who with labels.
 
@@ -121,7 +122,7 @@ def evaluate(
         labels: texts, by number.
         min_faces: a label of fewer faces cannot be a person.
         number: merges and splits to tell of, at most.
-        encoding: (n, 128), if at hand.
+        points: the faces as distances see them, if at hand.
     """
     rows = np.flatnonzero(label >= 0)
     truth, person = label[rows], faces.person[rows]
@@ -132,7 +133,7 @@ def evaluate(
         return Share(int(chosen.sum()), int(mine.sum()), int((mine & (person >= 0)).sum()))
 
     def look(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> dict[str, Any]:
-        return _look(faces, people, label, labels, encoding, rows[one], rows[other])
+        return _look(faces, people, label, labels, points, rows[one], rows[other])
 
     return Evaluation(
         faces=len(rows),
@@ -179,7 +180,7 @@ def _look(
     people: Sequence[str],
     label: NDArray[np.int64],
     labels: Sequence[str],
-    encoding: NDArray[np.float32] | None,
+    points: Points | None,
     one: NDArray[np.intp],
     other: NDArray[np.intp],
 ) -> dict[str, Any]:
@@ -188,8 +189,8 @@ def _look(
     Near ones show why a merge happened, or that a label is wrong, and which link a split lacks.
     """
     distance = None
-    if encoding is not None:
-        i, j, distance = metrics.near_pair(encoding[one], encoding[other])
+    if points is not None:
+        i, j, distance = metrics.near_pair(points[one], points[other])
     else:
         i, j = (int(np.nan_to_num(faces.confidence[rows], nan=-1).argmax()) for rows in (one, other))
 

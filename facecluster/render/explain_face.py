@@ -12,6 +12,8 @@ from facecluster.identity.boxes import SAME_FACE_IOU, overlaps
 from facecluster.identity.decisions import Decision
 from facecluster.identity.explain import apart_by, from_groups, nearest
 from facecluster.identity.gate import Reason, failures, judge, measured
+from facecluster.identity.neighbours import squared_distances
+from facecluster.identity.points import local_limit
 from facecluster.joined import Known
 from facecluster.render.explain_decisions import about_face
 from facecluster.render.explain_words import remedies_of, why_left_out, why_placed
@@ -145,12 +147,11 @@ def _may_found(known: Known, rows: NDArray[np.intp]) -> NDArray[np.bool_]:
 
 def _links(known: Known, row: int) -> NDArray[np.intp]:
     """Rows of the other faces that are near enough to link this one, and good enough."""
-    x = known.faces.encoding
-    exact = x[row].astype(np.float64)
-    squared = np.einsum("ij,ij->i", x, x, dtype=np.float64) - 2 * (x @ x[row]) + exact @ exact
+    points = known.points
+    squared = squared_distances(points[row : row + 1], points)[0]
     close = np.flatnonzero(squared <= known.bounds.eps**2 + 1e-3)  # float32 is no further off than that
     close = close[close != row]
-    close = close[[apart_by(x, row, other) <= known.bounds.eps for other in close.tolist()]]
+    close = close[[apart_by(points, row, other) <= known.bounds.eps for other in close.tolist()]]
     good: NDArray[np.intp] = close[_may_found(known, close) | known.core[close]]
     return good
 
@@ -160,7 +161,7 @@ def _near_people(known: Known, row: int) -> tuple[NearPerson | None, tuple[NearP
     own = int(known.person[row])
     group = np.flatnonzero(known.place == own)
     member = int(group[0]) if known.core[row] else -1
-    distance = from_groups(known.faces.encoding[row], known.people, member)
+    distance = from_groups(known.points, row, known.people, member)
 
     def near_person(g: int, number: int) -> NearPerson:
         place = int(known.place[g])
@@ -168,16 +169,19 @@ def _near_people(known: Known, row: int) -> tuple[NearPerson | None, tuple[NearP
         who = known.who(place)
         faces = tuple(
             NearFace(face.id, face.photo, face.box, pair.distance)
-            for pair in nearest(known.faces.encoding, row, founding, number)
+            for pair in nearest(known.points, row, founding, number)
             for face in [known.records[pair.j]]
         )
         count = int(known.people.count[g]) - (g == member)
+        within = known.bounds.joining(count)
+        crowding = float(known.points.crowding[row] + known.people.crowding[g])
         return NearPerson(
             who.id,
             who.name,
             count,
             float(distance[g]),
-            known.bounds.within(count),
+            within,
+            math.sqrt(float(local_limit(within, np.float64(crowding)))),
             faces,
             _in_photo(known, row, place),
         )

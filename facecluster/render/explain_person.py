@@ -28,11 +28,11 @@ def explain_person(known: Known, person: Person, decisions: Sequence[Decision] =
     bounds = known.bounds
     place = next(place for place, other in enumerate(known.result.people) if other.id == person.id)
     rows = known.founding(place)
-    x = known.faces.encoding[rows]
+    points = known.points[rows]
     links = weakest = seam = farthest = neighbour = spread = None
     if len(rows) > 1:
-        tree = spanning_tree(x)
-        count, ends = count_links(x, bounds.eps)
+        tree = spanning_tree(points)
+        count, ends = count_links(points, bounds.eps)
         n_pairs = len(rows) * (len(rows) - 1) // 2
         links = Links(
             int(count.sum()) // 2,

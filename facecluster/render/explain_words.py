@@ -66,6 +66,7 @@ def why_placed(
             f"{start}: its {many(own.n_founding, 'reference face')}, those that others are compared with, {are} "
             f"{away} away on average, {within} a face joins within {_radius(own)}."
         )
+    text += crowded(own)
     if not others:
         return [text, "There is nobody else."]
     second = others[0]
@@ -104,7 +105,7 @@ def why_left_out(
         within = "but" if one.distance > one.within else "and"
         why.append(
             f"{called(one)} is nearest, {close_to(one.distance, one.within)} away on average, {within} a face joins "
-            f"within {_radius(one)}."
+            f"within {_radius(one)}.{crowded(one)}"
         )
         if one.distance <= one.within and ahead < bounds.margin:
             why.append(
@@ -173,6 +174,20 @@ def remedies_of(
             "alike make one"
         )
     return remedies
+
+
+_CROWDED = 0.02
+"""By how much the limit of Euclidean distance must be lower for this to be told."""
+
+
+def crowded(near: NearPerson) -> str:
+    """Say that faces look alike where a face and a person are, if they do; with a space before it."""
+    if near.within - near.within_here < _CROWDED:
+        return ""
+    return (
+        f" Faces of this kind look alike to the network, as those of children do. So {near.within_here:.2f} between "
+        f"two encodings is the limit here, not {_radius(near)}; the distances that are told here have that in them."
+    )
 
 
 def _radius(near: NearPerson) -> str:

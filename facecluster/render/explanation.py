@@ -46,6 +46,8 @@ class NearPerson:
         n_founding: its founding faces, without the one that is explained.
         distance: root mean square of the distances to them.
         within: at which a face joins a person of so many founding faces.
+        within_here: as Euclidean distance between encodings: less where the places of this face and of the person are
+            crowded, see `identity.points`.
         nearest: of them, nearest first.
         in_photo: id of another face of this person in the same photo; None where there is none.
     """
@@ -55,6 +57,7 @@ class NearPerson:
     n_founding: int
     distance: float
     within: float
+    within_here: float
     nearest: tuple[NearFace, ...]
     in_photo: str | None
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from facecluster.errors import TableError
 from facecluster.identity.groups import Groups
+from facecluster.identity.points import Points
 from facecluster.identity.rules import Reach, Rules
 from facecluster.identity.same_photo import Rivals
 from facecluster.identity.search import BATCH, Targets, confidence, find_nearest, nearest_of
@@ -105,7 +105,7 @@ class Gallery:
             owner[[person >= 0 and people[person].name is None for person in owner.tolist()]] = -1
         ids = known.faces.id
         order = np.lexsort((ids, np.char.str_len(ids), known.faces.photo))  # as they were in the table
-        reach = Reach(known.bounds.join, known.bounds.caution)
+        reach = known.bounds.reach
         owner, counts = owner[order], counts[order]
         whole = replace(table, faces=_take(known.faces, order))
         merged = np.array([bool(person.former) for person in known.result.people] + [False])
@@ -125,13 +125,17 @@ class Gallery:
 
     def within(self, n: int) -> float:
         """Give the distance at which a face belongs to a person of n faces, or is one person's with a single one."""
-        squared = self.reach.radius**2 - self.reach.handicap(1.0) - self.reach.handicap(float(n))
-        return math.sqrt(max(squared, 0.0))
+        return float(self.reach.joining(float(n)))
+
+    @cached_property
+    def points(self) -> Points:
+        """The faces as distances see them."""
+        return Points.of(self.table.faces.encoding, self.table.settings.encoder)
 
     @cached_property
     def faces(self) -> Targets:
         """All of them, one by one."""
-        return Targets.of_faces(self.table.faces.encoding)
+        return Targets.of_faces(self.points)
 
     @cached_property
     def _order(self) -> NDArray[np.intp]:
@@ -157,7 +161,7 @@ class Gallery:
         """The faces that count of each person who has some, in the order of `people`, of each part by itself."""
         label = np.full(len(self), -1, dtype=np.int32)
         label[self._order] = np.repeat(np.arange(len(self._starts) - 1), np.diff(self._starts))
-        return Targets.of_groups(Groups.of(self.table.faces.encoding, label))
+        return Targets.of_groups(Groups.of(self.points, label))
 
     @cached_property
     def n_people(self) -> int:
@@ -191,9 +195,10 @@ def _parts(
         photos = Photos(**{name: column[photo] for name, column in vars(table.photos).items()})
         faces = replace(_take(table.faces, rows), photo=places.astype(np.int32))
         rules = Rules.make(table.settings.encoder, same_photo="allow")
-        rivals = Rivals(FaceTable(photos, faces, table.settings), rules)
+        points = Points.of(faces.encoding, table.settings.encoder)
+        rivals = Rivals(FaceTable(photos, faces, table.settings), points, rules)
         label = np.unique(owner[rows], return_inverse=True)[1].astype(np.int32)
-        part[rows] = split(faces.encoding, label, reach, rivals, rules)
+        part[rows] = split(points, label, reach, rivals, rules)
     return part
 
 
@@ -337,18 +342,18 @@ def search(
     targets = gallery.groups if by == "person" else gallery.faces
     number = min((k + _SPARE) * gallery.most_parts if by == "person" else k, max(len(targets), 1))
     for start in range(0, len(encoding), BATCH):
-        batch = encoding[start : start + BATCH]
+        batch = Points.of(encoding[start : start + BATCH], gallery.table.settings.encoder)
         nearest = find_nearest(batch, targets, number, jobs=jobs)
-        scores = confidence(nearest.distance, gallery.table.settings.encoder)
-        for x, *columns in zip(
-            batch, nearest.row.tolist(), nearest.distance.tolist(), scores.tolist(), strict=True
+        scores = confidence(nearest.distance, gallery.table.settings.encoder, nearest.crowding)
+        for asked, *columns in zip(
+            range(len(batch)), nearest.row.tolist(), nearest.distance.tolist(), scores.tolist(), strict=True
         ):
             candidates = [_Candidate(gallery, by, *of) for of in zip(*columns, strict=True) if of[0] >= 0]
             accepted = [candidate for candidate in candidates if candidate.accepted(min_score)]
             if by == "person":
                 accepted = _nearest_parts(accepted)
-            nobody = candidates[0].match(x) if candidates and not accepted else None
-            yield tuple(candidate.match(x) for candidate in accepted[:k]), nobody
+            nobody = candidates[0].match(batch, asked) if candidates and not accepted else None
+            yield tuple(candidate.match(batch, asked) for candidate in accepted[:k]), nobody
 
 
 def _nearest_parts(candidates: Iterable[_Candidate]) -> list[_Candidate]:
@@ -382,11 +387,11 @@ class _Candidate:
             return self.confidence >= min_score
         return self.distance <= self.gallery.within(len(self.members))
 
-    def match(self, x: NDArray[np.float32]) -> Match:
-        """Make a record of it, for the face with this encoding."""
+    def match(self, batch: Points, asked: int) -> Match:
+        """Make a record of it, for one of the faces that are looked for."""
         gallery, members = self.gallery, self.members
         faces, photos = gallery.table.faces, gallery.table.photos
-        row, apart = nearest_of(x, faces.encoding, members)
+        row, apart = nearest_of(batch, asked, gallery.points, members)
         owner = int(gallery.owner[row])
         who = gallery.people[owner] if owner >= 0 else Somebody(None, None)
         photo = str(photos.path[faces.photo[row]])

@@ -18,7 +18,7 @@ from PIL import Image, ImageDraw
 
 from facecluster.errors import PhotoError
 from facecluster.render.letters import drawable, fitted, wrapped
-from facecluster.render.tile import cut_from
+from facecluster.render.tile import cut_from, turns_of
 from facecluster.result import Person
 from facecluster.table import Picture
 from facecluster.text import printable
@@ -237,7 +237,8 @@ def _read(
             picture = pictures.get(photo, Picture())
             states.setdefault(photo, _state(photo, picture.coded))
             try:
-                found.update(zip(rows, cut_from(photo, boxes, picture[:2], TILE_PX), strict=True))
+                turns = [turns_of(person.faces[i].pose.roll) for i in rows]
+                found.update(zip(rows, cut_from(photo, boxes, picture[:2], TILE_PX, turns), strict=True))
             except PhotoError:
                 continue
         for i in sorted(found):
@@ -277,6 +278,8 @@ def _key(person: Person, pictures: Mapping[str, Picture], n_tried: int, states: 
             states[face.photo] = _state(face.photo, coded)
         faces.update(b"\0" + os.fsencode(face.photo) + b"\0" + struct.pack("<4d", *face.box))
         faces.update(f"{width} {height} {coded}".encode())
+        if turns := turns_of(face.pose.roll):
+            faces.update(f" {turns}".encode())
         files.update(f"{states[face.photo]}\0".encode())
         if states[face.photo]:
             there.add(face.photo)

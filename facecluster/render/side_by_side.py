@@ -67,7 +67,7 @@ def write_picture(path: Path, pixels: NDArray[np.uint8]) -> None:
 
 
 def side_by_side(tiles: Sequence[Tile], title: str) -> tuple[NDArray[np.uint8], list[tuple[str, str]]]:
-    """Draw faces beside each other, as large as each other, upright as their photos are.
+    """Draw faces beside each other, as large as each other, upright as their photos are or as `Tile.turns` says.
 
     Args:
         tiles: one or more.
@@ -88,7 +88,7 @@ def side_by_side(tiles: Sequence[Tile], title: str) -> tuple[NDArray[np.uint8], 
     for i, (tile, lines) in enumerate(zip(tiles, captions, strict=True)):
         left = _GAP + i * (SIDE_PX + _GAP)
         try:
-            (pixels,) = cut_from(tile.photo, [tile.box], tile.size, SIDE_PX)
+            (pixels,) = cut_from(tile.photo, [tile.box], tile.size, SIDE_PX, [tile.turns])
             canvas.paste(Image.fromarray(pixels), (left, top))
         except PhotoError as error:
             missing.append((tile.photo, str(error)))

@@ -16,6 +16,9 @@ from facecluster.result import Box
 MARGIN = 1.4
 """Side of the square, in longer sides of the box: hair and chin are in it."""
 
+LYING_DEG = 60.0
+"""A face whose head is tilted by more is shown turned by quarters, until it is nearly upright."""
+
 
 @dataclass(frozen=True)
 class Tile:
@@ -26,16 +29,32 @@ class Tile:
         box: in the upright photo.
         size: width, height of the upright photo at full size; 0, 0 where unknown.
         caption: lines below it, where it is drawn.
+        turns: as `turns_of` says of its roll.
     """
 
     photo: str
     box: Box
     size: tuple[int, int]
     caption: tuple[str, ...]
+    turns: int = 0
+
+
+def turns_of(roll_deg: float | None) -> int:
+    """Say by how many quarters counterclockwise a face is shown that lies on its side or head in its photo.
+
+    Args:
+        roll_deg: as in `result.Pose`; None or NaN where unknown.
+
+    Returns:
+        0 to 3; 0 for a head that is tilted by `LYING_DEG` at most.
+    """
+    if roll_deg is None or not abs(roll_deg) > LYING_DEG:
+        return 0
+    return round(roll_deg / 90) % 4
 
 
 def cut_from(
-    photo: str, boxes: Sequence[Box], size: tuple[int, int], side_px: int
+    photo: str, boxes: Sequence[Box], size: tuple[int, int], side_px: int, turns: Sequence[int]
 ) -> list[NDArray[np.uint8]]:
     """Cut out faces of a photo, which is decoded no larger than its smallest face needs.
 
@@ -44,9 +63,10 @@ def cut_from(
         boxes: of faces, in the upright photo; one or more.
         size: width, height of the upright photo at full size; 0, 0 where unknown.
         side_px: width and height of a tile.
+        turns: of each face, see `turns_of`.
 
     Returns:
-        A tile a box, as of `cut`.
+        A tile a box, as of `cut`, turned.
 
     Raises:
         PhotoError: the photo cannot be read, or has another size now.
@@ -57,7 +77,12 @@ def cut_from(
     decoded = decode(photo, max_pixels=n_pixels or MAX_PIXELS)
     if n_pixels and decoded.size != size:
         raise PhotoError("changed since its faces were found")
-    return [cut(decoded.pixels, Box(*(decoded.scale * edge for edge in box)), side_px) for box in boxes]
+    return [
+        np.ascontiguousarray(
+            np.rot90(cut(decoded.pixels, Box(*(decoded.scale * edge for edge in box)), side_px), k)
+        )
+        for box, k in zip(boxes, turns, strict=True)
+    ]
 
 
 def cut(pixels: NDArray[np.uint8], box: Box, side_px: int) -> NDArray[np.uint8]:

@@ -138,10 +138,26 @@ def find_faces(
     Raises:
         ValueError: unknown detector.
     """
+    return find_and_guess(
+        pixels, detector=detector, min_face_px=min_face_px, max_side_px=max_side_px, upsample=upsample
+    )[0]
+
+
+def find_and_guess(
+    pixels: Pixels, *, detector: str, min_face_px: float, max_side_px: int | None, upsample: int
+) -> tuple[Detections, Detections]:
+    """Find the faces of one picture, and all that is a little like one.
+
+    Arguments as in `find_faces`.
+
+    Returns:
+        The faces; and all that yunet's first two looks see, best first, also if it scores too low for a face. Most
+        faces that lie on their side or head are there. dlib's detectors guess nothing.
+    """
     long_side = max(pixels.shape[:2])
     if detector == "yunet":
         own_rule = max(round(YUNET_SHARE * long_side), YUNET_SIDES[-1])
-        found = _yunet(
+        found, guesses = _yunet(
             pixels, min(own_rule if max_side_px is None else (max_side_px or long_side), long_side)
         )
     elif detector in ("cnn", "hog"):
@@ -152,8 +168,14 @@ def find_faces(
         found = Detections(
             _scaled(boxes, np.tile(factor, 2)), scores, np.full((len(boxes), 5, 2), np.nan, np.float32)
         )
+        guesses = found.rows(np.zeros(0, np.intp))
     else:
         raise ValueError(f"detector: expected one of {DETECTORS}, got {detector!r}")
+    return _of_size(found, min_face_px), _of_size(guesses, min_face_px)
+
+
+def _of_size(found: Detections, min_face_px: float) -> Detections:
+    """Drop what is smaller both ways."""
     sizes = (found.box[:, 2:] - found.box[:, :2]).max(axis=1, initial=0)
     return found.rows(np.flatnonzero(sizes >= min_face_px))
 
@@ -204,8 +226,11 @@ def _scaled(coordinates: Array, factor: Array) -> Array:
 # yunet -----------------------------------------------------------------------------------------------------------
 
 
-def _yunet(pixels: Pixels, largest_side: int) -> Detections:
-    """Look at the picture at `YUNET_SIDES`, where `largest_side` is well above them at that size too; then closer."""
+def _yunet(pixels: Pixels, largest_side: int) -> tuple[Detections, Detections]:
+    """Look at the picture at `YUNET_SIDES`, where `largest_side` is well above them at that size too; then closer.
+
+    Returns the faces, and the guesses of the first looks as in `find_and_guess`.
+    """
     first = sorted({min(side, largest_side) for side in YUNET_SIDES}, reverse=True)
     third = [largest_side] * (largest_side > 1.25 * YUNET_SIDES[-1])
     small = [YUNET_SMALL_SIDE] * (first[-1] > 1.25 * YUNET_SMALL_SIDE)
@@ -233,7 +258,9 @@ def _yunet(pixels: Pixels, largest_side: int) -> Detections:
     doubtful = doubtful.rows(suppress(doubtful.box, doubtful.score, _YUNET_IOU))
     for face in _closer(reduced, reduction, _apart(doubtful, sure)):
         sure = _joined([sure, _apart(face, sure)])
-    return sure.rows(_not_twice(sure.box, sure.score))
+    guesses = _joined([looks[side] for side in first])
+    best = suppress(guesses.box, guesses.score, _YUNET_IOU)
+    return sure.rows(_not_twice(sure.box, sure.score)), guesses.rows(best)
 
 
 def _not_twice(box: Array, score: Array) -> NDArray[np.intp]:
