@@ -69,9 +69,8 @@ def main():
     young = np.array(
         [Path(path).name.startswith("y_") for path in table.photos.path[table.faces.photo[rows]]]
     )
-    print(
-        f"{machine()}; lag_dev, {chosen.half}, encoder {chosen.encoder}: {young.sum()} young faces, {(~young).sum()} adult"
-    )
+    counts = f"{young.sum()} young faces, {(~young).sum()} adult"
+    print(f"{machine()}; lag_dev, {chosen.half}, encoder {chosen.encoder}: {counts}")
     known, crowding = {}, points.crowding
     for what, of_place in (("", crowding), ("Euclidean ", lambda x, encoder: np.zeros(len(x)))):
         points.crowding = of_place

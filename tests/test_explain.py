@@ -259,15 +259,15 @@ def test_joined_face_says_to_whom_how_near_and_by_how_much() -> None:
 
 def test_a_face_must_be_nearer_to_few_than_to_many() -> None:
     table = two_people(2.4)
-    careful = replace(RADII, caution=0.6)
+    careful = replace(RADII, caution=0.9)
     e = explained(table, result_of(table, [*LABEL, -1], CORE, radii=careful), "face0006")
     assert e.others[0].distance == pytest.approx(rms(2.4, 1.9, 1.4))  # 1.94
-    assert e.others[0].within == pytest.approx(np.sqrt(4 - 0.3 - 0.1))
-    assert "but a face joins within 1.897." in e.why[1]
+    assert e.others[0].within == pytest.approx(np.sqrt(4 - 0.9 / 3))
+    assert "but a face joins within 1.924." in e.why[1]
     result = result_of(table, [*LABEL, -1], CORE, radii=careful)
     person = explain_person(Known.of(result, table), result.people[0])
     assert person.neighbour is not None
-    assert person.neighbour.within == pytest.approx(np.sqrt(4 - 0.1 - 0.1))
+    assert person.neighbour.within == pytest.approx(np.sqrt(4 - 0.15 - 0.15))
     assert explained(table, result_of(table, [*LABEL, -1], CORE), "face0006").others[0].within == 2
 
 

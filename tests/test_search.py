@@ -150,17 +150,19 @@ def test_nearest_of_some_rows() -> None:
 
 
 @pytest.mark.parametrize("encoder", CALIBRATION)
-def test_confidence_falls_from_100_to_0(encoder: str) -> None:
-    curve = confidence(np.linspace(0, 3, 500), encoder)
+@pytest.mark.parametrize("crowding", [0.0, 0.2])
+def test_confidence_falls_from_100_to_0(encoder: str, crowding: float) -> None:
+    curve = confidence(np.linspace(0, 3, 500), encoder, crowding)
     assert (np.diff(curve) <= 0).all()
     assert (curve[0], curve[-1]) == (100, 0)
-    assert all(a < b and c > d for (a, c), (b, d) in pairwise(CALIBRATION[encoder]))
+    knots = CROWDED[encoder][1] if crowding else CALIBRATION[encoder]
+    assert all(a < b and c > d for (a, c), (b, d) in pairwise(knots))
     assert confidence([0, np.inf, np.nan], encoder).tolist()[:2] == [100, 0]
     assert np.isnan(confidence(np.nan, encoder))
 
 
 def test_confidence_is_known_for_every_encoder_that_clustering_knows() -> None:
-    assert CALIBRATION.keys() == DEFAULTS.keys()
+    assert CALIBRATION.keys() == CROWDED.keys() == DEFAULTS.keys()
     with pytest.raises(TableError, match="encoded by 'other', search knows sface, dlib"):
         confidence(1.0, "other")
 
@@ -193,7 +195,7 @@ def test_no_one_is_an_answer_with_the_nearest() -> None:
     assert nearest is not None
     assert (nearest.face.id, nearest.distance) == ("face0002", pytest.approx(1.3))
     assert nearest.distance > nearest.within
-    assert 0 < nearest.confidence < 1
+    assert 0 < nearest.confidence < 5
 
 
 def test_exactly_within_reach_is_a_match() -> None:
