@@ -433,11 +433,7 @@ def test_most_adults_of_news_photos_are_in_places_that_are_not_crowded(
     found = crowding(np.array(encoding), encoder)
     assert len(found) > 30
     assert np.mean(found == 0) >= {"sface": 0.85, "dlib": 0.4}[encoder]  # 0.97 and 0.54 of all
-<<<<<<< HEAD
-    # of the first photo of all 1,431 people 0.0004 and 0.013, off by 0.004 in so few; children have 0.044, 0.061
-=======
     # of the first photo of all 1,431 people 0.0004 and 0.013, off by 0.004 in so few; of children 0.044 and 0.061
->>>>>>> ptests
     assert found.mean() < {"sface": 0.02, "dlib": 0.03}[encoder]
 
 
@@ -609,11 +605,7 @@ def test_few_names_are_in_one_person_of_all(everyone: bool, scores: Callable[...
 def test_children_are_not_mixed_by_dlib(
     everyone: bool, least: float, scores: Callable[..., dict[str, Score]]
 ) -> None:
-<<<<<<< HEAD
-    """By Euclidean distances, 0.19 of the pairs were right, 0.17 of everyone's. With defaults there are 12 pairs."""
-=======
     """By Euclidean distances, 0.19 of the pairs were right, and 0.17 of everyone's. Defaults make 12 pairs."""
->>>>>>> ptests
     young = scores("dlib", "reporting", everyone=everyone)["young"]
     assert young.precision >= least
     assert young.n_pairs > (100 if everyone else 6)

@@ -18,7 +18,15 @@ from facecluster.identity import search as module
 from facecluster.identity.groups import Groups
 from facecluster.identity.points import Points
 from facecluster.identity.rules import DEFAULTS
-from facecluster.identity.search import CALIBRATION, Nearest, Targets, confidence, find_nearest, nearest_of
+from facecluster.identity.search import (
+    CALIBRATION,
+    CROWDED,
+    Nearest,
+    Targets,
+    confidence,
+    find_nearest,
+    nearest_of,
+)
 from facecluster.joined import Known
 from facecluster.render.matches import (
     Gallery,
