@@ -9,12 +9,16 @@ where c, the crowding, is 0 where adults usually are, and grows with the density
 
     c(x) = share * width * max(0, ln rho(x) - ln rho0),    rho(x) = sum over k of n_k exp(-(|x - m_k|² + v_k) / width)
 
-The background is m_k, n_k, v_k: mean, part of all faces, and mean squared distance to the mean, of groups of several
-people each. No encoding of a person is in it. rho0 is the median density of adults. c is a handicap as score
-normalisation gives it in speaker verification (Auckenthaler, Carey, Lloyd-Thomas, Score normalization for
-text-independent speaker verification systems, 2000; Cumani et al., Comparison of speaker recognition approaches for
-real applications, 2011: adaptive s-norm). Here it follows a smooth density (Parzen, On estimation of a probability
-density function and mode, 1962) in place of the nearest of a cohort.
+The background is m_k, n_k, v_k: mean, part of all faces, and mean squared distance to the mean, of 63 groups of several
+people each, made from half of the people of LFW and of LAG (public figures as children and as adults). No encoding of a
+person is in it. rho0 is the density that 95 % of LFW's faces are below with sface, which hardly takes adults for each
+other; and their median with dlib, which does. width and share were chosen together, on the same half cut in two again
+(`benchmarks/fit_crowding.py`): width 0.09 and 0.03 of squared distance, share 0.8.
+
+c is a handicap as score normalisation gives it in speaker verification (Auckenthaler, Carey, Lloyd-Thomas, Score
+normalization for text-independent speaker verification systems, 2000; Matejka et al., Analysis of score normalization
+in multilingual speaker recognition, 2017: adaptive s-norm). Here it follows a smooth density (Parzen, On estimation of a
+probability density function and mode, 1962) in place of the nearest of a cohort.
 
 As c is added for each of two faces, it is as if each face had an axis of its own, on which it lies sqrt(c) from all
 others. So distances keep all that is known of Euclidean ones; means and variances over groups, too.
