@@ -17,8 +17,8 @@ other; and their median with dlib, which does. width and share were chosen toget
 
 c is a handicap as score normalisation gives it in speaker verification (Auckenthaler, Carey, Lloyd-Thomas, Score
 normalization for text-independent speaker verification systems, 2000; Matejka et al., Analysis of score normalization
-in multilingual speaker recognition, 2017: adaptive s-norm). Here it follows a smooth density (Parzen, On estimation of a
-probability density function and mode, 1962) in place of the nearest of a cohort.
+in multilingual speaker recognition, 2017: adaptive s-norm). Here it follows a smooth density (Parzen, On estimation of
+a probability density function and mode, 1962) in place of the nearest of a cohort.
 
 As c is added for each of two faces, it is as if each face had an axis of its own, on which it lies sqrt(c) from all
 others. So distances keep all that is known of Euclidean ones; means and variances over groups, too.
