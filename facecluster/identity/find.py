@@ -31,7 +31,8 @@ def find(case: Case, start: Assignment) -> Assignment:
 
     Returns:
         `part` is the group of each founding face. `label` is the lowest of the groups that are one person's, `ties` say
-        which of them are so over the years. `reason` of all that passed the gate is `Reason.NO_MATCH`, until they are placed.
+        which of them are so over the years. `reason` of all that passed the gate is `Reason.NO_MATCH`, until they are
+        placed.
     """
     decided, reason = case.decided, start.reason.copy()
     free = start.look & ~decided.moved
