@@ -181,7 +181,9 @@ def nearest_two(
     # mean |x - member|² = |x|² - 2 (x·centre - square / 2): the nearest has the largest of what is in brackets
     half = (groups.square + groups.crowding)[:, None] / 2
     plane = np.concatenate([groups.centre, -half], axis=1).astype(np.float32)
-    is_shared = np.append(np.bincount(owner, minlength=p)[owner] > 1, np.False_)  # the last one for faces of no group
+    is_shared = np.append(
+        np.bincount(owner, minlength=p)[owner] > 1, np.False_
+    )  # the last one for faces of no group
 
     def find(rows: NDArray[np.intp]) -> None:
         x = np.concatenate([points.encoding[rows], np.ones((len(rows), 1), dtype=np.float32)], axis=1)
