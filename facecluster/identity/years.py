@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from facecluster.identity.assignment import Case, no_ties
 from facecluster.identity.assured import Assured
 from facecluster.identity.groups import Groups
-from facecluster.identity.neighbours import squares, tell_near
+from facecluster.identity.neighbours import BLOCK, squared_distances, squares, tell_near
 from facecluster.identity.points import Points
 from facecluster.identity.rules import Reach
 from facecluster.identity.same_photo import Rivals, Shown
@@ -46,6 +46,9 @@ two photos a year is not found (the same). A face alone joins people as any othe
 EARLIEST, LATEST = -144 * YEAR, 130 * YEAR
 """Between which a photo can have been taken, 1826 to 2100: before there were none, later is a clock that is wrong. The
 first second of 1970 is what a clock says that knows nothing; it is no time, either."""
+
+_ROUNDING = 1e-4
+"""Of squared distances in float32, and more: pairs that are too far are left out later."""
 
 UNKNOWN = np.iinfo(np.int64).min // 2
 """The year of a face whose photo has no time that can be."""
@@ -99,6 +102,8 @@ def tie_years(
         `merge`, of which this is the part that knows dates.
     """
     dated = np.flatnonzero((label >= 0) & (year != UNKNOWN))
+    enough = np.bincount(label[dated], minlength=len(fixed)) >= FEW
+    dated = dated[enough[label[dated]]]
     first, last = (np.full(len(fixed), fill, dtype=np.int64) for fill in (np.iinfo(np.int64).max, UNKNOWN))
     np.minimum.at(first, label[dated], year[dated])
     np.maximum.at(last, label[dated], year[dated])
@@ -184,7 +189,15 @@ def _near(
         def known(of: NDArray[np.intp], rows: NDArray[np.intp] = rows) -> NDArray[np.int32]:
             return node[rows[of]].astype(np.int32)
 
-        tell_near(centre[rows], radius, keep, known=known, split=len(one), weight=variance[rows], jobs=jobs)
+        if len(one) * len(rows) <= BLOCK:  # where `tell_near` takes longer to begin than to compare
+            points = Points(centre[rows], variance[rows])
+            i, j = np.nonzero(squared_distances(points[: len(one)], points) <= radius**2 + _ROUNDING)
+            other = node[rows[i]] != node[rows[j]]
+            keep(i[other], j[other])
+        else:
+            tell_near(
+                centre[rows], radius, keep, known=known, split=len(one), weight=variance[rows], jobs=jobs
+            )
     return sorted(found)
 
 
