@@ -20,11 +20,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from facecluster.identity.assignment import Case, no_ties
 from facecluster.identity.assured import Assured
 from facecluster.identity.groups import Groups
-from facecluster.identity.neighbours import BLOCK, squared_distances, squares, tell_near
+from facecluster.identity.neighbours import BLOCK, squares, tell_near
 from facecluster.identity.points import Points
 from facecluster.identity.rules import Reach
 from facecluster.identity.same_photo import Rivals, Shown
@@ -178,26 +179,29 @@ def _near(
     """
     centre, variance = slices.centre.astype(np.float32), slices.variance()
     found: set[tuple[int, int]] = set()
-    for year in np.unique(when[several[node]]).tolist():
-        one = np.flatnonzero((when == year) & several[node])
-        rows = np.concatenate([one, np.flatnonzero(np.abs(when - year) <= APART)])
+    half = ((squares(centre) + variance) / 2).astype(np.float32)
+    with threadpool_limits(1, user_api="blas"):
+        for year in np.unique(when[several[node]]).tolist():
+            one = np.flatnonzero((when == year) & several[node])
+            rows = np.concatenate([one, np.flatnonzero(np.abs(when - year) <= APART)])
 
-        def keep(i: NDArray[np.intp], j: NDArray[np.intp], rows: NDArray[np.intp] = rows) -> None:
-            a, b = node[rows[i]], node[rows[j]]
-            found.update(zip(np.minimum(a, b).tolist(), np.maximum(a, b).tolist(), strict=True))
+            def keep(i: NDArray[np.intp], j: NDArray[np.intp], rows: NDArray[np.intp] = rows) -> None:
+                a, b = node[rows[i]], node[rows[j]]
+                found.update(zip(np.minimum(a, b).tolist(), np.maximum(a, b).tolist(), strict=True))
 
-        def known(of: NDArray[np.intp], rows: NDArray[np.intp] = rows) -> NDArray[np.int32]:
-            return node[rows[of]].astype(np.int32)
+            def known(of: NDArray[np.intp], rows: NDArray[np.intp] = rows) -> NDArray[np.int32]:
+                return node[rows[of]].astype(np.int32)
 
-        if len(one) * len(rows) <= BLOCK:  # where `tell_near` takes longer to begin than to compare
-            points = Points(centre[rows], variance[rows])
-            i, j = np.nonzero(squared_distances(points[: len(one)], points) <= radius**2 + _ROUNDING)
-            other = node[rows[i]] != node[rows[j]]
-            keep(i[other], j[other])
-        else:
-            tell_near(
-                centre[rows], radius, keep, known=known, split=len(one), weight=variance[rows], jobs=jobs
-            )
+            if len(one) * len(rows) <= BLOCK:  # where `tell_near` takes longer to begin than to compare
+                product = centre[one] @ centre[rows].T  # |a - b|² + va + vb <= r²
+                product -= half[rows]
+                i, j = np.nonzero(product >= half[one][:, None] - np.float32((radius**2 + _ROUNDING) / 2))
+                other = node[rows[i]] != node[rows[j]]
+                keep(i[other], j[other])
+            else:
+                tell_near(
+                    centre[rows], radius, keep, known=known, split=len(one), weight=variance[rows], jobs=jobs
+                )
     return sorted(found)
 
 
