@@ -16,20 +16,21 @@ from __future__ import annotations
 import heapq
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from facecluster.identity.assignment import Case, no_ties
+from facecluster.identity.assignment import Case
 from facecluster.identity.assured import Assured
 from facecluster.identity.groups import Groups
 from facecluster.identity.neighbours import BLOCK, squares, tell_near
 from facecluster.identity.points import Points
-from facecluster.identity.rules import Reach
+from facecluster.identity.rules import Radii, Reach, Rules
 from facecluster.identity.same_photo import Rivals, Shown
 from facecluster.identity.split import split
+from facecluster.table import Faces, FaceTable, Photos, Settings
 
 YEAR = 365.25 * 86400
 """Seconds of a slice. Slices begin at whole years from 1970, about with the calendar's, whatever faces there are: so
@@ -151,18 +152,47 @@ def settle(case: Case) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
     part = np.full(len(settled), -1, dtype=np.int32)
     part[settled] = np.unique(case.prior.person[settled], return_inverse=True)[1].reshape(-1)
     wide = case.sums.of(part).spread() > case.reach.radius
-    rows = np.flatnonzero(settled & np.append(wide, np.False_)[part])
+    parted = part_wide(case.table.photos, case.table.faces, case.points, part, wide, case.reach)
+    rows = np.flatnonzero(parted != part)
+    first = rows[np.unique(parted[rows], return_index=True)[1]]  # a face of each part
+    whose, begin = np.unique(part[rows], return_index=True)
+    ties = np.stack([first, rows[begin[np.searchsorted(whose, part[first])]]], axis=1)
+    return parted, ties.astype(np.int64)
+
+
+def part_wide(
+    photos: Photos,
+    faces: Faces,
+    points: Points,
+    label: NDArray[np.int32],
+    wide: NDArray[np.bool_],
+    reach: Reach,
+) -> NDArray[np.int32]:
+    """Part groups of one person that are too far apart for a mean over all, as any group is, but for what photos say.
+
+    Args:
+        photos: of the faces.
+        faces: n; `photo` is the row in `photos`.
+        points: n, finite where `label` is not -1.
+        label: (n,) group of each; -1 none.
+        wide: (p,) groups to part.
+        reach: how near parts must be to be one.
+
+    Returns:
+        (n,) group: new numbers, higher than all others, in those that were parted.
+    """
+    rows = np.flatnonzero(np.append(wide, np.False_)[label])
+    parted = label.copy()
     if len(rows) == 0:
-        return part, no_ties()
-    number = np.full(len(part), -1, dtype=np.int32)
-    number[rows] = np.unique(part[rows], return_inverse=True)[1]
-    rules = replace(case.rules, same_photo="allow")
-    number = split(case.points, number, case.reach, Rivals(case.table, case.points, rules), rules)
-    first = rows[np.unique(number[rows], return_index=True)[1]]  # a face of each part
-    whose = rows[np.unique(part[rows], return_index=True)[1]]
-    ties = np.stack([first, whose[np.searchsorted(part[whose], part[first])]], axis=1)
-    part[rows] = part.max(initial=-1) + 1 + number[rows]
-    return part, ties.astype(np.int64)
+        return parted
+    own = Photos(**{name: column[faces.photo[rows]] for name, column in vars(photos).items()})
+    some = {name: column[rows] for name, column in vars(faces).items()}
+    some["photo"] = np.arange(len(rows), dtype=np.int32)
+    rules = Rules(Radii(reach.radius, reach.radius, 0.0), same_photo="allow")
+    rivals = Rivals(FaceTable(own, Faces(**some), Settings("", "", {}, {}, {})), points[rows], rules)
+    number = np.unique(label[rows], return_inverse=True)[1].reshape(-1).astype(np.int32)
+    parted[rows] = label.max() + 1 + split(points[rows], number, reach, rivals, rules)
+    return parted
 
 
 def _near(
