@@ -146,7 +146,11 @@ def _add_founded(
     label = renumber(label, case.rank, by_size=False)
     groups, founded = Groups.of(case.points, label), np.unique(label[rows])
     near = [groups.squared_between(one) <= case.reach.radius**2 for one in founded.tolist()]
-    chosen = (label >= 0) & np.any(near, axis=0)[label]
+    owner = owners(label, case.decided.together, ties)
+    theirs = np.isin(
+        owner[:-1], owner[:-1][np.any(near, axis=0)]
+    )  # whoever is kept apart from one part is from all
+    chosen = (label >= 0) & theirs[label]
     some = np.full(len(label), -1, dtype=np.int32)
     some[chosen] = np.unique(label[chosen], return_inverse=True)[1]
     label[chosen] = len(groups.count) + _merged(case, some, ties)[chosen]
