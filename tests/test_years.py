@@ -115,9 +115,17 @@ def test_faces_of_a_child_are_told_their_distance_to_the_nearest_age() -> None:
 
 def test_two_photos_a_year_over_four_years_are_a_person() -> None:
     album = Album()
-    for year in range(4):
-        album.add(0, year, look(2 * year, 8), 2)  # twice as fast
+    for year, at in enumerate((0, 2, 3, 7)):  # the last year is like the two before, not like the first
+        album.add(0, year, look(at, 10), 2)
+    assert labels(album.table(dated=False)) == [0] * 6 + [-1] * 2
     assert labels(album.table()) == [0] * 8
+
+
+def test_a_single_face_ties_nobody() -> None:
+    album = Album()
+    for year, at in enumerate((0, 2, 3, 7)):
+        album.add(0, year, look(at, 10), 1 if year == 3 else 2)
+    assert cluster_faces(album.table(), RULES).core.tolist() == [True] * 6 + [False]
 
 
 def test_a_year_without_a_photo_is_bridged_and_three_are_not() -> None:
