@@ -11,7 +11,7 @@ from tables import make_table
 
 from facecluster.identity import find as find_room
 from facecluster.identity.assured import Assured
-from facecluster.identity.cluster import Clustering, cluster_faces
+from facecluster.identity.cluster import Clustering, cluster_faces, would_merge
 from facecluster.identity.constraints import Constraints
 from facecluster.identity.prior import PriorAssignment
 from facecluster.identity.rules import Rules
@@ -237,6 +237,17 @@ def test_two_who_exist_are_not_tied_in_an_update() -> None:
     for one in range(apart.n_people):
         assert len(set(found.label[:-1][apart.label == one].tolist())) == 1
     assert len(set(found.label[:-1].tolist())) == apart.n_people
+
+
+def test_an_update_tells_who_would_be_one_over_the_years() -> None:
+    table = child().table()
+    apart = cluster_faces(child().table(dated=False), RULES)
+    every = np.ones(len(apart.label), dtype=np.bool_)
+    pairs = would_merge(table, apart, RULES, changed=every)
+    assert len(pairs) == apart.n_people - 1
+    assert set(sum(pairs, ())) == set(range(apart.n_people))
+    assert would_merge(table, apart, RULES, changed=~every) == []
+    assert would_merge(child().table(dated=False), apart, RULES, changed=every) == []
 
 
 def named(name: str, rows: NDArray[np.int64]) -> Assured:
