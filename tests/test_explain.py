@@ -277,7 +277,7 @@ def test_somebody_of_looks_too_far_apart_is_as_far_as_the_nearest_one() -> None:
     own = explained(table, result, "face0006").own
     assert own is not None
     assert (own.n_founding, own.distance) == (3, pytest.approx(rms(1.5, 1, 0.5)))
-    assert {face.id for face in own.faces} == {"face0000", "face0001", "face0002"}
+    assert {face.id for face in own.nearest} == {"face0000", "face0001", "face0002"}
     own = explained(table, result, "face0003").own  # a founding face, itself left out
     assert own is not None
     assert (own.n_founding, own.distance) == (2, pytest.approx(rms(0.5, 1)))
