@@ -50,8 +50,8 @@ YOUNG = 15
 """Years that the young face of a child is estimated at most."""
 
 START_COSINE, END_COSINE = 0.55, 0.4
-"""Of the ways of two siblings, set by hand; of two strangers it is 0.38 for young faces and 0.14 for adults, the noise of
-a photo left out (fit half)."""
+"""Of the ways of two siblings, set by hand; of two strangers it is 0.38 for young faces and 0.14 for adults, the noise
+of a photo left out (fit half)."""
 
 
 def differences(table):
