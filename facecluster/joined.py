@@ -15,6 +15,7 @@ from facecluster.identity.gate import Limits
 from facecluster.identity.groups import Groups
 from facecluster.identity.points import Points
 from facecluster.identity.rules import Reach
+from facecluster.identity.years import part_wide
 from facecluster.result import Box, PersonFace, Result, UnclusteredFace, columns
 from facecluster.table import Faces, FaceTable, settings_record
 
@@ -119,6 +120,10 @@ class Known:
         core: (n,) bool, founded the person.
         people: of `Groups`, those with founding faces.
         place: (p,) of each group in `result.people`.
+        part: (n,) int32 number in `parts` of each founding face, -1 for the others.
+        parts: of `Groups`, the same, but of people whose founding faces are too far apart for a mean over all (somebody
+            over many years, or whom somebody merged) one for each of the ages, or looks.
+        whose: (q,) of each of `parts` the place in `result.people`.
         n_newer: faces of the table that the result does not have.
     """
 
@@ -131,6 +136,9 @@ class Known:
     core: NDArray[np.bool_]
     people: Groups
     place: NDArray[np.int64]
+    part: NDArray[np.int32]
+    parts: Groups
+    whose: NDArray[np.int64]
     n_newer: int
 
     @classmethod
@@ -165,7 +173,26 @@ class Known:
         chosen = Faces(**{name: column[rows] for name, column in vars(table.faces).items()})
         points = Points.of(chosen.encoding, table.settings.encoder)
         people, n_newer = Groups.of(points, label), len(table.faces) - len(rows)
-        return cls(result, bounds, records, chosen, points, person, core, people, place, n_newer)
+        wide = people.spread() > bounds.join
+        parted = part_wide(table.photos, chosen, points, label, wide, bounds.reach)
+        first, part = np.unique(parted[core], return_index=True, return_inverse=True)[1:]
+        whose, parted[core] = person[core][first], part
+        parts = Groups.of(points, parted) if wide.any() else people
+        return cls(
+            result,
+            bounds,
+            records,
+            chosen,
+            points,
+            person,
+            core,
+            people,
+            place,
+            parted,
+            parts,
+            whose,
+            n_newer,
+        )
 
     def who(self, place: int) -> Who:
         """The person at a place of `result.people`."""

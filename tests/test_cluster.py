@@ -219,7 +219,8 @@ def test_no_stage_changes_what_it_was_handed() -> None:
         for array in vars(assignment).values():
             array.setflags(write=False)
         assignment = stage(case, assignment)
-        assert {len(array) for array in vars(assignment).values()} == {18}, stage.__name__
+        lengths = {len(array) for name, array in vars(assignment).items() if name != "ties"}
+        assert lengths == {18}, stage.__name__
 
 
 def test_faces_without_an_encoding_are_left_out_with_or_without_a_gate() -> None:

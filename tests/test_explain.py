@@ -271,6 +271,23 @@ def test_a_face_must_be_nearer_to_few_than_to_many() -> None:
     assert explained(table, result_of(table, [*LABEL, -1], CORE), "face0006").others[0].within == 2
 
 
+def test_somebody_of_looks_too_far_apart_is_as_far_as_the_nearest_one() -> None:
+    table = two_people(1.5, 9, 2.8)  # as of a child over the years; another one; one who is nobody
+    result = result_of(table, [0] * 6 + [0, 1, -1], [*range(6), 7])
+    own = explained(table, result, "face0006").own
+    assert own is not None
+    assert (own.n_founding, own.distance) == (3, pytest.approx(rms(1.5, 1, 0.5)))
+    assert {face.id for face in own.nearest} == {"face0000", "face0001", "face0002"}
+    own = explained(table, result, "face0003").own  # a founding face, itself left out
+    assert own is not None
+    assert (own.n_founding, own.distance) == (2, pytest.approx(rms(0.5, 1)))
+    others = explained(table, result, "face0008").others  # each person once
+    assert [(other.id, other.distance) for other in others] == [
+        ("person-0001", pytest.approx(rms(2.8, 2.3, 1.8))),
+        ("person-0002", pytest.approx(6.2)),
+    ]
+
+
 def test_founding_face_is_not_compared_with_itself() -> None:
     table = two_people()
     e = explained(table, result_of(table, LABEL, CORE), "face0000")

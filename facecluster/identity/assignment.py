@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -105,6 +105,11 @@ class Case:
         return self.prior.core & self.has_encoding
 
 
+def no_ties() -> NDArray[np.int64]:
+    """No pairs of faces -> (0, 2)."""
+    return np.empty((0, 2), dtype=np.int64)
+
+
 @dataclass(frozen=True, eq=False)
 class Assignment:
     """Whom each of n faces is assigned to so far. A stage makes a new one, and shares the arrays that it leaves alone.
@@ -112,13 +117,14 @@ class Assignment:
     Attributes:
         look: (n,) bool, the face is looked at. The others stay where the earlier result has them.
         part: (n,) int32, number from 0 of the group of founding faces that it is in; -1 it founds nobody. The groups
-            are as alike as faces of one person are. A person whom somebody merged has several.
+            are as alike as faces of one person are. A person whom somebody merged, or over many years, has several.
         label: (n,) int32, its person; -1 none. The number of a person with founding faces is its lowest `part`.
         dropped: (n,) int32, the group that it was in, of those in too few photos; -1 none.
         reason: (n,) uint8 `Reason`, why it has no person.
         distance: (n,) float64, root mean square of the distances to the (other) founding faces of its person's
             nearest part. Infinite where there is none, NaN where that is unknown.
         runner_up: (n,) float64, the same for the nearest other person.
+        ties: (k, 2) int64, pairs of founding faces whose parts are one person's over the years, see `years`.
     """
 
     look: NDArray[np.bool_]
@@ -128,6 +134,7 @@ class Assignment:
     reason: NDArray[np.uint8]
     distance: NDArray[np.float64]
     runner_up: NDArray[np.float64]
+    ties: NDArray[np.int64] = field(default_factory=no_ties)
 
     @classmethod
     def start(cls, case: Case) -> Assignment:
@@ -143,7 +150,9 @@ class Assignment:
         return self.part >= 0
 
 
-def owners(part: NDArray[np.int32], together: NDArray[np.int32]) -> NDArray[np.int32]:
+def owners(
+    part: NDArray[np.int32], together: NDArray[np.int32], ties: NDArray[np.int64] | None = None
+) -> NDArray[np.int32]:
     """Say whose each part is, by the faces that belong together.
 
     A single face among many of a part ties it to nobody: it may be there by mistake.
@@ -151,6 +160,7 @@ def owners(part: NDArray[np.int32], together: NDArray[np.int32]) -> NDArray[np.i
     Args:
         part: (n,) number from 0 of the part that each face is of; -1 none.
         together: (n,) as in `Constraints`.
+        ties: (k, 2) as in `Assignment`: the whole parts of two faces are one person's. None: there are none.
 
     Returns:
         (p + 1,) the lowest number of the parts that are one person's; and behind these -1, for faces of no part.
@@ -158,9 +168,12 @@ def owners(part: NDArray[np.int32], together: NDArray[np.int32]) -> NDArray[np.i
     n_parts = int(part.max(initial=-1)) + 1
     size = np.bincount(part[part >= 0], minlength=n_parts)
     rows = np.flatnonzero((together >= 0) & (part >= 0))
-    ties, count = np.unique(np.stack([together[rows], part[rows]]), axis=1, return_counts=True)
-    number, tied = ties[:, (count > 1) | (2 * count >= size[ties[1]])]
+    pairs, count = np.unique(np.stack([together[rows], part[rows]]), axis=1, return_counts=True)
+    number, tied = pairs[:, (count > 1) | (2 * count >= size[pairs[1]])]
     same = number[1:] == number[:-1]
     tree = UnionFind(n_parts)
     tree.link(tied[:-1][same], tied[1:][same])
+    if ties is not None and len(ties):
+        one, other = part[ties[(part[ties] >= 0).all(axis=1)]].T
+        tree.link(one, other)
     return np.append(tree.find(np.arange(n_parts)), np.int32(-1))

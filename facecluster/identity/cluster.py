@@ -5,7 +5,7 @@
 Each stage takes a `Case`, which does not change, and the `Assignment` of the stage before, and makes a new one.
 
 - find: DBSCAN links the faces that pass the gate. Groups that are two people are split. Groups, and faces left alone,
-  are merged.
+  are merged. Those that are one person's over the years are tied.
 - keep: groups in too few different photos are dropped, unless a person vouched for them.
 - tell: faces that somebody told to be a person's go there.
 - join: each face that is left joins the person it is like.
@@ -36,6 +36,7 @@ from facecluster.identity.points import Points
 from facecluster.identity.prior import PriorAssignment
 from facecluster.identity.rules import Radii, Rules
 from facecluster.identity.same_photo import Rivals
+from facecluster.identity.years import names_of, tie_years, years_of
 from facecluster.table import FaceTable
 
 
@@ -127,7 +128,7 @@ def would_merge(
         jobs: threads; None is one, -1 all cores.
 
     Returns:
-        Pairs of numbers of people, the nearest first.
+        Pairs of numbers of people, the nearest first; then those who are one over the years (`years`).
     """
     points = Points.of(table.faces.encoding, table.settings.encoder)
     decided = Constraints.none(len(table.faces)) if constraints is None else constraints
@@ -136,7 +137,8 @@ def would_merge(
     part: NDArray[np.int32] = (number.reshape(-1) - np.count_nonzero(people < 0)).astype(np.int32)
     people = people[people >= 0]
     reach, groups = rules.radii.reach(len(points)), Groups.of(points, part)
-    shown = shown_in(part, Rivals(table, points, rules), decided, rules)
+    rivals = Rivals(table, points, rules)
+    shown = shown_in(part, rivals, decided, rules)
     variance, handicap = groups.variance(), reach.handicap(groups.count)
     fixed = ~np.isin(people, clustering.label[changed])
     found = []
@@ -146,7 +148,20 @@ def would_merge(
         if cost <= reach.radius**2:
             one, other = int(people[a]), int(people[b])
             found.append((float(cost), min(one, other), max(one, other)))
-    return [(one, other) for _, one, other in sorted(found)]
+    over_years = tie_years(
+        points,
+        part,
+        years_of(table.photos.time)[table.faces.photo],
+        reach,
+        rules.radii.margin,
+        shown_in(part, rivals, decided, rules),
+        fixed=fixed,
+        names=names_of(part, decided.assured),
+        jobs=jobs,
+    )
+    told = [(one, other) for _, one, other in sorted(found)]
+    pairs = [tuple(sorted((int(people[a]), int(people[b])))) for a, b in over_years]
+    return told + [(one, other) for one, other in pairs if (one, other) not in told]
 
 
 def conclude(case: Case, joined: Assignment) -> Assignment:

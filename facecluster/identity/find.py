@@ -19,6 +19,7 @@ from facecluster.identity.points import Points
 from facecluster.identity.rules import Rules
 from facecluster.identity.same_photo import Rivals, Shown
 from facecluster.identity.split import split, take_out
+from facecluster.identity.years import names_of, settle, tie_years, years_of
 
 
 def find(case: Case, start: Assignment) -> Assignment:
@@ -29,8 +30,9 @@ def find(case: Case, start: Assignment) -> Assignment:
     so that they take none of the faces that others are put together of.
 
     Returns:
-        `part` is the group of each founding face. `label` is the lowest of the groups that are one person's. `reason`
-        of all that passed the gate is `Reason.NO_MATCH`, until they are placed.
+        `part` is the group of each founding face. `label` is the lowest of the groups that are one person's, `ties` say
+        which of them are so over the years. `reason` of all that passed the gate is `Reason.NO_MATCH`, until they are
+        placed.
     """
     decided, reason = case.decided, start.reason.copy()
     free = start.look & ~decided.moved
@@ -39,19 +41,31 @@ def find(case: Case, start: Assignment) -> Assignment:
     part = _linked(case, founding)
     alone = (founding | vouched) & (part < 0)
     part[alone] = part.max(initial=-1) + 1 + np.arange(np.count_nonzero(alone))
-    part[case.settled] = part.max(initial=-1) + 1 + case.prior.person[case.settled]
-    part = _merged(case, renumber(part, case.rank, by_size=False))
+    settled, ties = settle(case)
+    part[case.settled] = part.max(initial=-1) + 1 + settled[case.settled]
+    part = _merged(case, renumber(part, case.rank, by_size=False), ties)
     part = take_out(case.points, part, case.reach, case.rivals, case.rules)
-    part = _add_founded(case, part, np.flatnonzero(decided.founded & case.has_encoding & start.look))
+    founded = np.flatnonzero(decided.founded & case.has_encoding & start.look)
+    if len(founded):
+        ties = _over_years(case, part, ties)  # whoever is parted from somebody is so from all of these years
+        part = _add_founded(case, part, founded, ties)
     part = renumber(part, case.rank, by_size=False)
     if decided.assured:
-        label = owners(part, decided.together)[part]
+        label = owners(part, decided.together, ties)[part]
         part = part_namesakes(case.points, label, part, decided.assured, case.settled)
         part = renumber(part, case.rank, by_size=False)
-    return replace(start, part=part, label=owners(part, decided.together)[part], reason=reason)
+    ties = _over_years(case, part, ties)
+    label = owners(part, decided.together, ties)[part]
+    return replace(start, part=part, label=label, reason=reason, ties=ties)
 
 
-def shown_in(label: NDArray[np.int32], rivals: Rivals, decided: Constraints, rules: Rules) -> Shown:
+def shown_in(
+    label: NDArray[np.int32],
+    rivals: Rivals,
+    decided: Constraints,
+    rules: Rules,
+    ties: NDArray[np.int64] | None = None,
+) -> Shown:
     """Say in which photos groups are, and which groups are kept apart: they, and all that belong to them.
 
     Args:
@@ -59,11 +73,12 @@ def shown_in(label: NDArray[np.int32], rivals: Rivals, decided: Constraints, rul
         rivals: which faces of one photo are of two people.
         decided: what people decided about the faces.
         rules: `same_photo` counts.
+        ties: as in `Assignment`; None: there are none.
     """
     rows = np.argsort(label, kind="stable")[np.count_nonzero(label < 0) :]
     start = np.searchsorted(label[rows], np.arange(int(label.max(initial=-1)) + 2))
     shown = Shown(rivals, rows, start, rules.same_photo)
-    owner = owners(label, decided.together)
+    owner = owners(label, decided.together, ties)
     for one, other in np.unique(owner[label[decided.apart]], axis=0).tolist():
         if one >= 0 and other >= 0 and one != other:
             for a in np.flatnonzero(owner == one).tolist():
@@ -80,7 +95,7 @@ def _linked(case: Case, founding: NDArray[np.bool_]) -> NDArray[np.int32]:
     return split(case.points, part, case.reach, case.rivals, case.rules)
 
 
-def _merged(case: Case, part: NDArray[np.int32]) -> NDArray[np.int32]:
+def _merged(case: Case, part: NDArray[np.int32], ties: NDArray[np.int64]) -> NDArray[np.int32]:
     """Merge groups, but no two who were people before.
 
     Groups that only photos with both keep apart may be one person's, in photos that are put together of several. If
@@ -89,14 +104,39 @@ def _merged(case: Case, part: NDArray[np.int32]) -> NDArray[np.int32]:
     fixed = np.isin(np.arange(int(part.max(initial=-1)) + 1), part[case.settled])
     groups = case.sums.of(part)
     while True:
-        shown = shown_in(part, case.rivals, case.decided, case.rules)
+        shown = shown_in(part, case.rivals, case.decided, case.rules, ties)
         merged = merge(case.points, part, case.reach, shown, fixed=fixed, groups=groups, jobs=case.jobs)
         alike = shown.but_for_photos(merged, case.reach)
         if alike is None or not case.rivals.compose(alike):
             return merged
 
 
-def _add_founded(case: Case, part: NDArray[np.int32], rows: NDArray[np.intp]) -> NDArray[np.int32]:
+def _over_years(case: Case, part: NDArray[np.int32], ties: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Tie the people who are one over the years -> (k, 2) rows, behind those of `ties`."""
+    time = case.table.photos.time
+    if not np.isfinite(time).any():
+        return ties
+    label = owners(part, case.decided.together, ties)[part]
+    placed, row = np.unique(label, return_index=True)
+    fixed = np.isin(np.arange(int(label.max(initial=-1)) + 1), label[case.settled])
+    pairs = tie_years(
+        case.points,
+        label,
+        years_of(time)[case.table.faces.photo],
+        case.reach,
+        case.rules.radii.margin,
+        shown_in(label, case.rivals, case.decided, case.rules),
+        fixed=fixed,
+        names=names_of(label, case.decided.assured),
+        jobs=case.jobs,
+    )
+    more = row[np.searchsorted(placed, np.array(pairs, dtype=np.int64).reshape(-1, 2))]
+    return np.concatenate([ties, more.astype(np.int64)])
+
+
+def _add_founded(
+    case: Case, part: NDArray[np.int32], rows: NDArray[np.intp], ties: NDArray[np.int64]
+) -> NDArray[np.int32]:
     """Make groups of the faces that somebody called a person, and merge with them what is near them."""
     if len(rows) == 0:
         return part
@@ -106,10 +146,14 @@ def _add_founded(case: Case, part: NDArray[np.int32], rows: NDArray[np.intp]) ->
     label = renumber(label, case.rank, by_size=False)
     groups, founded = Groups.of(case.points, label), np.unique(label[rows])
     near = [groups.squared_between(one) <= case.reach.radius**2 for one in founded.tolist()]
-    chosen = (label >= 0) & np.any(near, axis=0)[label]
+    owner = owners(label, case.decided.together, ties)
+    theirs = np.isin(
+        owner[:-1], owner[:-1][np.any(near, axis=0)]
+    )  # whoever is kept apart from one part is from all
+    chosen = (label >= 0) & theirs[label]
     some = np.full(len(label), -1, dtype=np.int32)
     some[chosen] = np.unique(label[chosen], return_inverse=True)[1]
-    label[chosen] = len(groups.count) + _merged(case, some)[chosen]
+    label[chosen] = len(groups.count) + _merged(case, some, ties)[chosen]
     return label
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from facecluster.identity.boxes import SAME_FACE_IOU, overlaps
-from facecluster.identity.neighbours import TILE, squares
+from facecluster.identity.neighbours import TILE, blocks, squares
 from facecluster.identity.points import Points
 
 
@@ -181,7 +181,9 @@ def nearest_two(
     # mean |x - member|² = |x|² - 2 (x·centre - square / 2): the nearest has the largest of what is in brackets
     half = (groups.square + groups.crowding)[:, None] / 2
     plane = np.concatenate([groups.centre, -half], axis=1).astype(np.float32)
-    shared = np.flatnonzero(np.bincount(owner, minlength=p)[owner] > 1)
+    is_shared = np.append(
+        np.bincount(owner, minlength=p)[owner] > 1, np.False_
+    )  # the last one for faces of no group
 
     def find(rows: NDArray[np.intp]) -> None:
         x = np.concatenate([points.encoding[rows], np.ones((len(rows), 1), dtype=np.float32)], axis=1)
@@ -194,8 +196,10 @@ def nearest_two(
             end = start + product.shape[1]
             inside = (own >= start) & (own < end)
             product[line[inside], own[inside] - start] = -np.inf
-            for column in shared[(shared >= start) & (shared < end)].tolist():
-                product[(own >= 0) & (owner[own] == owner[column]), column - start] = -np.inf
+            of_several = np.flatnonzero(is_shared[own])
+            if len(of_several) and is_shared[start : start + TILE[1]].any():
+                theirs = owner[own[of_several]][:, None] == owner[start : start + TILE[1]]
+                product[of_several] = np.where(theirs, -np.inf, product[of_several])
             for _ in range(2):
                 place = product.argmax(axis=1)
                 value = product[line, place]
@@ -212,12 +216,18 @@ def nearest_two(
         for _ in pool.map(find, np.split(np.arange(n), range(TILE[0], n, TILE[0]))):
             pass
 
+    unsure = (label < 0) & is_shared[nearest] & (other >= 0)
+    unsure[unsure] = owner[other[unsure]] == owner[nearest[unsure]]
+    for rows in blocks(np.flatnonzero(unsure), p):  # both are of one owner
+        x = np.concatenate([points.encoding[rows], np.ones((len(rows), 1), dtype=np.float32)], axis=1)
+        product = x @ plane.T
+        product[owner[nearest[rows]][:, None] == owner] = -np.inf
+        other[rows] = product.argmax(axis=1)
+        other[rows[np.isneginf(product.max(axis=1))]] = -1
+
     distance = distance_to(points, groups, nearest, label >= 0)
     known = np.flatnonzero(other >= 0)
     runner_up[known] = distance_to(points[known], groups, other[known], np.zeros(len(known), dtype=np.bool_))
-    for row in np.flatnonzero((label < 0) & np.isin(nearest, shared)).tolist():
-        foreign = owner != owner[nearest[row]]
-        runner_up[row] = np.sqrt(groups.squared_to(points, row)[foreign].min(initial=np.inf))
     return nearest, distance, runner_up
 
 

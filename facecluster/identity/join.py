@@ -70,7 +70,7 @@ class _People:
         for one, other in case.decided.apart.tolist():
             foes.setdefault(one, []).append(other)
             foes.setdefault(other, []).append(one)
-        owner = owners(told.part, case.decided.together)[:-1]
+        owner = owners(told.part, case.decided.together, told.ties)[:-1]
         return cls(parts, owner, reach.joining(parts.count), foes)
 
 
@@ -106,7 +106,13 @@ def _measure(
         runner_up[row] = np.sqrt(squared[~own].min(initial=np.inf))
     distance[~look] = np.nan
     founded = ~look & (told.label >= 0) & (told.label < len(owner))  # their person has founding faces
-    distance[founded] = distance_to(points[founded], people.parts, told.label[founded], told.core[founded])
+    own = np.where(told.core, told.part, told.label)
+    distance[founded] = distance_to(points[founded], people.parts, own[founded], told.core[founded])
+    for person in np.flatnonzero(np.bincount(owner, minlength=1) > 1).tolist():
+        rows = np.flatnonzero(founded & ~told.core & (told.label == person))
+        for part in np.flatnonzero(owner == person).tolist() if len(rows) else ():
+            apart = distance_to(points[rows], people.parts, np.full(len(rows), part), told.core[rows])
+            distance[rows] = np.minimum(distance[rows], apart)
     return nearest, distance, runner_up
 
 

@@ -41,7 +41,7 @@ def keep(case: Case, found: Assignment) -> Assignment:
         dropped[part >= 0] = -1
         look = look | (part >= 0) & ~case.settled
     part = renumber(part, case.rank, by_size=False)
-    label = owners(part, decided.together)[part]
+    label = owners(part, decided.together, found.ties)[part]
     return replace(found, look=look, part=part, label=label, dropped=dropped, reason=reason)
 
 

@@ -159,22 +159,20 @@ def _links(known: Known, row: int) -> NDArray[np.intp]:
 def _near_people(known: Known, row: int) -> tuple[NearPerson | None, tuple[NearPerson, ...]]:
     """The person of a face, and the nearest others."""
     own = int(known.person[row])
-    group = np.flatnonzero(known.place == own)
-    member = int(group[0]) if known.core[row] else -1
-    distance = from_groups(known.points, row, known.people, member)
+    member = int(known.part[row])
+    distance = from_groups(known.points, row, known.parts, member)
 
     def near_person(g: int, number: int) -> NearPerson:
-        place = int(known.place[g])
-        founding = known.founding(place)
+        place = int(known.whose[g])
         who = known.who(place)
         faces = tuple(
             NearFace(face.id, face.photo, face.box, pair.distance)
-            for pair in nearest(known.points, row, founding, number)
+            for pair in nearest(known.points, row, np.flatnonzero(known.part == g), number)
             for face in [known.records[pair.j]]
         )
-        count = int(known.people.count[g]) - (g == member)
+        count = int(known.parts.count[g]) - (g == member)
         within = known.bounds.joining(count)
-        crowding = float(known.points.crowding[row] + known.people.crowding[g])
+        crowding = float(known.points.crowding[row] + known.parts.crowding[g])
         return NearPerson(
             who.id,
             who.name,
@@ -186,9 +184,10 @@ def _near_people(known: Known, row: int) -> tuple[NearPerson | None, tuple[NearP
             _in_photo(known, row, place),
         )
 
-    is_own = known.place == own
-    order = np.argsort(np.where(is_own, np.inf, distance), kind="stable")[: len(distance) - len(group)]
-    others = tuple(near_person(int(g), 1) for g in order[:N_PEOPLE])
+    order = np.argsort(distance, kind="stable")  # NaN, of a part of this face alone, comes last
+    order = order[np.sort(np.unique(known.whose[order], return_index=True)[1])]  # the nearest part of each
+    others = tuple(near_person(int(g), 1) for g in order[known.whose[order] != own][:N_PEOPLE])
+    group = order[known.whose[order] == own] if member < 0 else np.array([member])
     if len(group) == 0 or math.isnan(distance[group[0]]):
         return None, others
     return near_person(int(group[0]), N_NEAREST), others

@@ -94,7 +94,8 @@ class Gallery:
             table: that it was made from; faces that the result does not know are left out.
             named: faces of people without a name are nobody's.
 
-        Somebody may have put together people whom clustering would not: they are searched part by part.
+        Somebody may have put together people whom clustering would not, and a child is as far from itself over the
+        years as two people are: these are searched part by part.
         """
         people = [Somebody(person.id, person.name) for person in known.result.people]
         owner = known.person.astype(np.int32)
@@ -109,6 +110,7 @@ class Gallery:
         owner, counts = owner[order], counts[order]
         whole = replace(table, faces=_take(known.faces, order))
         merged = np.array([bool(person.former) for person in known.result.people] + [False])
+        merged[known.place[known.people.spread() > reach.radius]] = True
         part = _parts(whole, np.flatnonzero(counts & merged[owner]), owner, reach)
         return cls(whole, tuple(people), owner, counts, part, reach)
 
