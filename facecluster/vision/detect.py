@@ -203,8 +203,11 @@ def _overlap(one: Array, many: Array) -> Array:
     return result
 
 
-def _reduced(pixels: Pixels, long_side: int) -> tuple[Pixels, Array]:
-    """Average a picture down to a long side; also return the exact factors of width and height. Never enlarges."""
+def _reduced(pixels: Pixels, long_side: int, *, quick: bool = False) -> tuple[Pixels, Array]:
+    """Average a picture down to a long side; also return the exact factors of width and height. Never enlarges.
+
+    The rest of the way, which is less than half, a `quick` one interpolates: in a ninth of the time.
+    """
     import cv2  # loaded by who reads pixels only
 
     scale = long_side / max(pixels.shape[:2])
@@ -214,7 +217,8 @@ def _reduced(pixels: Pixels, long_side: int) -> tuple[Pixels, Array]:
     height, width = pixels.shape[:2]
     size = (max(1, round(width * whole * scale)), max(1, round(height * whole * scale)))
     factor = np.array([size[0] / (width * whole), size[1] / (height * whole)], np.float32)
-    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8), factor
+    way = cv2.INTER_LINEAR if quick else cv2.INTER_AREA
+    return np.asarray(cv2.resize(pixels, size, interpolation=way), np.uint8), factor
 
 
 def _scaled(coordinates: Array, factor: Array) -> Array:
@@ -237,7 +241,7 @@ def _yunet(pixels: Pixels, largest_side: int) -> tuple[Detections, Detections]:
     factor = np.ones(2, np.float32)
     looks: dict[int, Detections] = {}
     for side in (*third, *first, *small):  # each made from the one before, which is smaller than the picture
-        pixels, step = _reduced(pixels, side)
+        pixels, step = _reduced(pixels, side, quick=side < first[0])  # yunet finds the same faces in either
         factor = factor * step
         if side == first[0]:
             reduced, reduction = pixels, factor
