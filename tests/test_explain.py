@@ -32,8 +32,8 @@ from facecluster.identity.rules import Radii, Rules
 from facecluster.joined import Known
 from facecluster.render.explain_face import explain_face
 from facecluster.render.explain_person import explain_person
-from facecluster.render.explain_words import close_to
-from facecluster.render.explanation import FaceExplanation
+from facecluster.render.explain_words import close_to, crowded
+from facecluster.render.explanation import FaceExplanation, NearPerson
 from facecluster.result import (
     AlmostPerson,
     Box,
@@ -561,3 +561,12 @@ def test_result_that_does_not_say_its_radii_is_refused() -> None:
     result = replace(result, settings=replace(result.settings, rules=None))
     with pytest.raises(TableError, match="group the faces again"):
         Known.of(result, table)
+
+
+def test_a_crowded_place_is_told_in_words() -> None:
+    near = NearPerson("person-0001", None, 3, 1.19, 1.044, 0.89, (), None)
+    assert crowded(near) == (
+        " Faces of this kind look alike to the network, as those of children do, and 1.19 was raised for that: between "
+        "the encodings alone it is 1.06, and the limit is 0.89 here, not 1.044."
+    )
+    assert crowded(replace(near, within_here=1.04)) == ""

@@ -57,7 +57,8 @@ def why_placed(
     if core:
         text = (
             f"{start}. {n_links} of the {many(own.n_founding, 'other reference face')} of this person are within "
-            f"{bounds.eps:g} (--eps), where two faces are linked; on average they are {away} away."
+            f"{bounds.eps:g} (--eps), where two faces are linked; on average they are {away} away, and a face is near "
+            f"enough within {_radius(own)}."
         )
     else:
         within = "and" if own.distance <= own.within else "though"
@@ -67,6 +68,11 @@ def why_placed(
             f"{away} away on average, {within} a face joins within {_radius(own)}."
         )
     text += crowded(own)
+    if own.in_photo is not None:
+        text += (
+            f" Another face of this photo is this person too: {spell(own.in_photo)}. A page of an album, a mirror or a "
+            "picture of a picture may show somebody twice."
+        )
     if not others:
         return [text, "There is nobody else."]
     second = others[0]
@@ -184,9 +190,12 @@ def crowded(near: NearPerson) -> str:
     """Say that faces look alike where a face and a person are, if they do; with a space before it."""
     if near.within - near.within_here < _CROWDED:
         return ""
+    crowding = near.within**2 - near.within_here**2
+    alone = math.sqrt(max(near.distance**2 - crowding, 0.0))
     return (
-        f" Faces of this kind look alike to the network, as those of children do. So {near.within_here:.2f} between "
-        f"two encodings is the limit here, not {_radius(near)}; the distances that are told here have that in them."
+        f" Faces of this kind look alike to the network, as those of children do, and {near.distance:.2f} was raised "
+        f"for that: between the encodings alone it is {alone:.2f}, and the limit is {near.within_here:.2f} here, not "
+        f"{_radius(near)}."
     )
 
 
