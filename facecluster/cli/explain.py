@@ -19,7 +19,7 @@ from facecluster.cli.sources import (
     table_option,
 )
 from facecluster.errors import FaceclusterError
-from facecluster.library.layout import folder_of, group_again
+from facecluster.library.layout import find_again, folder_of, group_again
 from facecluster.library.read import read
 from facecluster.library.refer import Spelling, faces_of, find
 from facecluster.render.columns import aligned, n_cells, wrapped
@@ -187,7 +187,7 @@ def _draw(image: Path, tiles: Sequence[Tile], title: str, source: str) -> None:
         photo, why = missing[0]
         raise FaceclusterError(
             f"{image}: there is no picture, as none of the photos can be shown ({photo}: {why}); if they were "
-            f"moved, type: facecluster run NEW_FOLDER -o {typed(folder_of(source))}"
+            f"moved, type: {find_again(folder_of(source))}"
         )
     for photo, why in missing:
         _log.warning("%s: cannot be shown: %s", printable(photo), why)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from facecluster.library.layout import folder_name, person_in
+from facecluster.library.layout import find_again, folder_name, person_in
 from facecluster.library.refer import called
 from facecluster.text import many, printable, some, typed
 
@@ -52,10 +52,10 @@ def tell_of_gone(gone: Sequence[str], without: Sequence[Person], directory: Path
     so = f"{names} {'has' if len(without) == 1 else 'have'} no montage" if without else ""
     if gone:
         _log.warning(
-            "%s not where %s (first: %s)%s. If %s moved, type: facecluster run NEW_FOLDER -o %s",
+            "%s not where %s (first: %s)%s. If %s moved, type: %s",
             many(len(gone), "photo is", "photos are"), "it was" if len(gone) == 1 else "they were",
             printable(gone[0]), f", so {so}" if so else "", "it was" if len(gone) == 1 else "they were",
-            typed(directory),
+            find_again(directory),
         )  # fmt: skip
     elif so:
         _log.warning("%s, as none of their photos can be read", so)

@@ -114,6 +114,13 @@ def table_of(result: Result, directory: Path) -> Path | None:
     return next((file for file in (*places, directory / TABLE) if file.is_file()), None)
 
 
+def find_again(directory: Path) -> str:
+    """Give what is typed where photos of a library were moved: its own face table knows them, or one elsewhere."""
+    if (directory / TABLE).is_file():
+        return f"facecluster run NEW_FOLDER -o {typed(directory)}"
+    return f"facecluster encode NEW_FOLDER -o TABLE, and facecluster cluster TABLE -o {typed(directory)}"
+
+
 def group_again(directory: Path, result: Result | None = None) -> str:
     """Give the command that groups the faces of a library anew, for messages.
 
