@@ -17,7 +17,7 @@ from enum import Enum, auto
 import numpy as np
 from numpy.typing import NDArray
 
-from facecluster.identity.neighbours import squares
+from facecluster.identity.neighbours import UnionFind, squares, tell_near
 
 PARTED, BY_PHOTO = 1.1, 0.5
 """Two sides that k photos show are two people's if the mean squared distance between their faces is at least `PARTED` +
@@ -69,6 +69,12 @@ class Side:
     variance: float
 
     @classmethod
+    def of_shots(cls, x: NDArray[np.floating], near: float) -> Side:
+        """Sum up (n, d) encodings, n >= 1, those of one shot once: see `shots`."""
+        shot = shots(x, near)
+        return cls.of(np.array([x[shot == number].mean(axis=0) for number in range(int(shot.max()) + 1)]))
+
+    @classmethod
     def of(cls, x: NDArray[np.floating]) -> Side:
         """Sum up (n, d) encodings, n >= 1."""
         centre = x.mean(axis=0, dtype=np.float64)
@@ -84,24 +90,48 @@ class Side:
         return Side(count, self.centre + share * apart, variance)
 
 
-def tell(x: NDArray[np.floating], pairs: NDArray[np.intp]) -> tuple[NDArray[np.bool_], Doubles]:
+def tell(
+    x: NDArray[np.floating], pairs: NDArray[np.intp], near: float = 0.0
+) -> tuple[NDArray[np.bool_], Doubles]:
     """Say whether the faces of a group are one person's, or two people's who are together in photos.
 
     Args:
         x: (n, d) encodings of the group.
         pairs: (k, 2) places in it of two faces of one photo; no face twice; k >= 1.
+        near: faces within this Euclidean distance are of one shot, and count once.
 
     Returns:
         (n,) `cut`, and the verdict on its sides.
     """
-    half = cut(x, pairs)
-    return half, verdict(Side.of(x[half]), Side.of(x[~half]), len(pairs))
+    shot = shots(x, near)
+    once = np.array([x[shot == number].mean(axis=0) for number in range(int(shot.max()) + 1)])
+    pairs = np.unique(shot[pairs], axis=0)
+    pairs = pairs[pairs[:, 0] != pairs[:, 1]]
+    pairs = pairs[np.unique(pairs[:, 0], return_index=True)[1]]
+    pairs = pairs[np.unique(pairs[:, 1], return_index=True)[1]]
+    pairs = pairs[~np.isin(pairs[:, 1], pairs[:, 0])]
+    if len(pairs) == 0:
+        return np.zeros(len(x), dtype=np.bool_), Doubles.TOO_FEW
+    half = cut(once, pairs)
+    return half[shot], verdict(Side.of(once[half]), Side.of(once[~half]), len(pairs))
+
+
+def shots(x: NDArray[np.floating], near: float) -> NDArray[np.intp]:
+    """Number the shots that (n, d) faces are of -> (n,): faces within `near` are copies, such as of one print.
+
+    They count once. Else the copies of a print would be a side of their own, nearer to each other than photos are.
+    """
+    parts = UnionFind(len(x))
+    if near > 0:
+        tell_near(x.astype(np.float32), near, parts.link, known=parts.find)
+    number: NDArray[np.intp] = np.unique(parts.find(np.arange(len(x))), return_inverse=True)[1].reshape(-1)
+    return number
 
 
 def verdict(one: Side, other: Side, k: int) -> Doubles:
     """Say the same of two groups, which k photos show both: the sides of a cut, or found otherwise."""
     ratio = parted(one, other)
-    count = one.count + other.count
+    count, k = one.count + other.count, min(k, one.count, other.count)
     if k < 2 or count < ENOUGH:
         return Doubles.TWO if ratio >= SURELY_PARTED and count >= LEAST else Doubles.TOO_FEW
     if ratio >= PARTED + BY_PHOTO / k:

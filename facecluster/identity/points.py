@@ -139,6 +139,8 @@ def crowding(encoding: NDArray[np.float32], encoder: str) -> NDArray[np.float64]
     scaled = it.mean.T * np.float32(2 / it.width)
     for start in range(0, len(encoding), _ROWS):
         x = encoding[start : start + _ROWS]
+        if not np.isfinite(x).all():  # an infinite number makes others of the same product unknown
+            x = np.where(np.isfinite(x).all(axis=1, keepdims=True), x, np.float32(0))
         logit = x @ scaled
         logit += it.offset
         highest = logit.max(axis=1, keepdims=True)

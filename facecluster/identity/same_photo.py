@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from facecluster.identity import doubles
 from facecluster.identity.boxes import SAME_FACE_IOU, overlaps
 from facecluster.identity.doubles import Doubles
+from facecluster.identity.evidence import SAME_SHOT
 from facecluster.identity.groups import Groups, sortable
 from facecluster.identity.neighbours import UnionFind, squared_distances, squares
 from facecluster.identity.points import Points, local_limit
@@ -50,6 +51,8 @@ class Rivals:
         self.points = points
         """(n) the faces as distances see them."""
         self._box, self._rules = faces.box, rules
+        self.same_shot = SAME_SHOT * rules.radii.join
+        """Euclidean distance within which two faces may be of one shot."""
         digest = table.photos.digest
         content = np.unique(sortable(digest), return_inverse=True)[1].reshape(-1)
         unknown = np.flatnonzero(digest == "")
@@ -99,7 +102,9 @@ class Rivals:
         twice: dict[int, list[int]] = {}
         for (group, found), low, high in zip(pairs.items(), start, start[len(pairs) :], strict=False):
             rows = order[low:high]
-            half, verdict = doubles.tell(self.points.encoding[rows], np.searchsorted(rows, found))
+            half, verdict = doubles.tell(
+                self.points.encoding[rows], np.searchsorted(rows, found), self.same_shot
+            )
             photos = self.photo[found[:, 0]].tolist()
             self._side[rows] = np.where(verdict == Doubles.SURELY_TWO, 2 * self._n_cuts + half, -1)
             self._n_cuts += 1
@@ -342,7 +347,9 @@ class Shown:
             side = (
                 self._side(parts[0]).joined(self._side(parts[1]))
                 if parts
-                else doubles.Side.of(self._rivals.points.encoding[self._members(node)])
+                else doubles.Side.of_shots(
+                    self._rivals.points.encoding[self._members(node)], self._rivals.same_shot
+                )
             )
             self._sides[node] = side
         return side

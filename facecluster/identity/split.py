@@ -92,25 +92,26 @@ def take_out(
 
 
 def _excuse(points: Points, rows: NDArray[np.intp], rivals: Rivals, rules: Rules) -> None:
-    """Excuse the photos of which two faces of a group are each from the shot of another photo of the group."""
+    """Excuse the photos of which two faces of a group are each from a shot of another photo, without the other.
+
+    Photos that show both as this one does are copies of it, and say nothing.
+    """
     pairs = _rival_pairs(rows, rivals, groups=True)
     if len(pairs) == 0:
         return
     places, number = np.unique(pairs, return_inverse=True)
-    source = np.full(len(places), -1, dtype=np.int64)  # the photo of the nearest face of the same shot
+    sources: list[set[int]] = []  # of each of these faces, the other photos with a face of the same shot
     photo, radius = rivals.photo[rows], SAME_SHOT * rules.radii.join
     x = Points.plain(points.encoding[rows])
     for some in blocks(np.arange(len(places)), len(rows)):
         squared = squared_distances(x[places[some]], x)
         usual = np.median(squared, axis=1)
         squared[photo[places[some]][:, None] == photo] = np.inf
-        nearest = squared.argmin(axis=1)
-        near = squared[np.arange(len(some)), nearest] <= np.minimum(radius**2, COPY**2 * usual)
-        source[some] = np.where(near, photo[nearest], -1)
-    one, other = source[number.reshape(-1, 2)].T
-    composed = (one >= 0) & (other >= 0) & (one != other)
-    for own in np.unique(photo[pairs[composed, 0]]).tolist():
-        rivals.excuse(own)
+        near = squared <= np.minimum(radius**2, COPY**2 * usual)[:, None]
+        sources += [set(photo[one].tolist()) for one in near]
+    for one, other in number.reshape(-1, 2).tolist():
+        if sources[one] - sources[other] and sources[other] - sources[one]:
+            rivals.excuse(int(photo[places[one]]))
 
 
 def _two_people(
@@ -163,7 +164,7 @@ def _halves(
             yield half, False
     if len(pairs):
         pairs = pairs[np.unique(rivals.photo[rows[pairs[:, 0]]], return_index=True)[1]]
-        half, verdict = doubles.tell(x, pairs)
+        half, verdict = doubles.tell(x, pairs, rivals.same_shot)
         if verdict in (Doubles.TWO, Doubles.SURELY_TWO):
             yield half, True
 
