@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 from tables import people
 
-from facecluster.identity.doubles import ENOUGH, Doubles, Side, cut, parted, tell, verdict
+from facecluster.identity.doubles import ENOUGH, Doubles, Side, cut, parted, shots, tell, verdict
 
 
 def pairs(k: int) -> NDArray[np.intp]:
@@ -70,3 +70,15 @@ def test_the_verdict_is_the_same_from_either_side() -> None:
     x = twins(6, 0.5)
     one, other = Side.of(x[::2]), Side.of(x[1::2])
     assert verdict(one, other, 6) == verdict(other, one, 6)
+
+
+def test_copies_of_one_print_count_once() -> None:
+    rng = np.random.default_rng(0)
+    prints = twins(6, 0.0)[:8]  # eight photos of one person, whose prints are copied on several pages
+    x = np.concatenate([prints, *(prints[[0, one]] for one in range(1, 8))])
+    x += rng.normal(scale=0.002, size=x.shape).astype(np.float32)
+    on_pages = 8 + pairs(7)
+    assert tell(x, on_pages)[1] == Doubles.SURELY_TWO  # one side is seven copies of the first
+    assert tell(x, on_pages, 0.4)[1] not in (Doubles.TWO, Doubles.SURELY_TWO)
+    assert len(set(shots(x, 0.4).tolist())) == 8
+    assert Side.of_shots(x, 0.4).count == 8

@@ -94,6 +94,9 @@ class Radii:
         return Radii(eps, self.join * by, self.margin * by, self.caution * by**2, self.growth * by**2)
 
 
+_FARTHEST = 1e6
+"""No encodings are so far apart; the square of a larger `eps` may be no number any more."""
+
 CAUTION_FACES = 3000
 """As many faces as `caution` was chosen on: one half of `lfw_dev`."""
 
@@ -151,5 +154,5 @@ class Rules:
             )
         radii = DEFAULTS[encoder]
         if eps is not None:
-            radii = radii.scaled(eps)
+            radii = radii.scaled(min(eps, _FARTHEST))
         return cls(radii, limits, gate, MIN_SAMPLES if min_samples is None else min_samples, same_photo)

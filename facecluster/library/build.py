@@ -204,7 +204,7 @@ def made_of(table: FaceTable, rules: Rules, decisions: Sequence[Decision]) -> st
     return state.hexdigest(16)
 
 
-VERSION = 1
+VERSION = 2
 """Of the rules of clustering that are no settings: raised by a change of them, so that people are grouped anew."""
 
 
