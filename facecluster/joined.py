@@ -15,7 +15,7 @@ from facecluster.identity.gate import Limits
 from facecluster.identity.groups import Groups
 from facecluster.identity.points import Points
 from facecluster.identity.rules import Reach
-from facecluster.identity.years import part_wide
+from facecluster.identity.split import split_wide
 from facecluster.result import Box, PersonFace, Result, UnclusteredFace, columns
 from facecluster.table import Faces, FaceTable, settings_record
 
@@ -174,7 +174,7 @@ class Known:
         points = Points.of(chosen.encoding, table.settings.encoder)
         people, n_newer = Groups.of(points, label), len(table.faces) - len(rows)
         wide = people.spread() > bounds.join
-        parted = part_wide(table.photos, chosen, points, label, wide, bounds.reach)
+        parted = split_wide(points, label, wide, bounds.reach)
         first, part = np.unique(parted[core], return_index=True, return_inverse=True)[1:]
         whose, parted[core] = person[core][first], part
         parts = Groups.of(points, parted) if wide.any() else people

@@ -1,8 +1,6 @@
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +10,7 @@ from click.testing import CliRunner, Result
 from commands import on_terminal
 from tables import make_table, people
 
+import scripts
 from facecluster.cli import main
 from facecluster.formats import face_table
 from facecluster.identity import metrics
@@ -354,18 +353,7 @@ def test_a_terminal_gets_no_control_characters(tmp_path: Path) -> None:
 
 
 def test_labelled_faces_and_scores_are_those_of_the_benchmark(tmp_path: Path) -> None:
-    benchmark = Path(__file__).parents[1] / "benchmarks" / "lfw.py"
-    if not benchmark.is_file():
-        pytest.skip("benchmarks/lfw.py is not there")
-    spec = importlib.util.spec_from_file_location("lfw", benchmark)
-    assert spec is not None
-    assert spec.loader is not None
-    lfw = importlib.util.module_from_spec(spec)
-    sys.path.insert(0, str(benchmark.parent))
-    try:
-        spec.loader.exec_module(lfw)
-    finally:
-        sys.path.remove(str(benchmark.parent))
+    lfw = scripts.benchmark("lfw")
     rng = np.random.default_rng(3)
     n = 60
     corner = rng.integers(0, 500, (n, 2))

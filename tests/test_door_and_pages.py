@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 from collections import Counter
@@ -17,6 +16,7 @@ from click.testing import CliRunner
 from numpy.typing import NDArray
 from PIL import Image
 
+import scripts
 from facecluster.cli import main
 
 HEAD, WIDTH = 170, 3840
@@ -37,19 +37,9 @@ slow = pytest.mark.skipif(
 
 
 @pytest.fixture(scope="module")
-def cases() -> ModuleType:
-    """The script that makes inputs: ../shared/cases/make_cases.py, or that beside the folder of FACECLUSTER_SHARED."""
-    root = Path(__file__).resolve().parent.parent
-    data = Path(os.environ.get("FACECLUSTER_SHARED", root.parent / "shared" / "data"))
-    script = data.parent / "cases" / "make_cases.py"
-    if not script.is_file() or not (data / "lfw_dev").is_dir():
-        pytest.skip(f"no cases: {script} or its photos are not there")
-    spec = importlib.util.spec_from_file_location("make_cases", script)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def cases(shared_data: Path) -> ModuleType:
+    """The script that makes inputs."""
+    return scripts.cases(shared_data)
 
 
 def facecluster(*arguments: object) -> None:

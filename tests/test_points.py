@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from importlib import resources
@@ -20,6 +19,7 @@ from scipy.spatial.distance import squareform
 from sklearn.cluster import DBSCAN
 from tables import make_table, people
 
+import scripts
 from facecluster.errors import TableError
 from facecluster.formats import face_table
 from facecluster.identity import audit, metrics, neighbours
@@ -351,15 +351,7 @@ def test_near_pair_is_the_nearer_by_crowding() -> None:
 @pytest.fixture(scope="module")
 def halves_of() -> ModuleType:
     """benchmarks/labelled.py, which tells the half of people that constants were chosen on."""
-    file = Path(__file__).parents[1] / "benchmarks" / "labelled.py"
-    if not file.is_file():
-        pytest.skip("benchmarks/labelled.py is not there")
-    spec = importlib.util.spec_from_file_location("labelled", file)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return scripts.benchmark("labelled")
 
 
 def lag(shared_data: Path, encoder: str) -> FaceTable:

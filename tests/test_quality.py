@@ -1,16 +1,13 @@
 """The score of quality: its formula, and what damage does to it on real faces."""
 
-import importlib.util
-from pathlib import Path
-
 import cv2
 import numpy as np
 import pytest
 
+import scripts
 from facecluster.photos import decode
 from facecluster.vision import detect, encode, mesh, quality
 
-DAMAGE = Path(__file__).parents[1] / "benchmarks" / "damage.py"
 N_PEOPLE = 24
 
 
@@ -64,12 +61,7 @@ def test_scoring_leaves_its_input_alone():
 
 @pytest.fixture(scope="module")
 def damage():
-    if not DAMAGE.is_file():
-        pytest.skip("benchmarks/damage.py is not there")
-    spec = importlib.util.spec_from_file_location("damage", DAMAGE)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return scripts.benchmark("damage")
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
 from collections import Counter
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ from PIL import Image
 from tables import assert_same, make_faces, make_table
 
 import facecluster as fc
+import scripts
 from facecluster.encoding.analysis import FACE, Analysis, laid
 from facecluster.encoding.pipeline import analyse, encode_photos
 from facecluster.formats import face_table
@@ -333,16 +333,8 @@ def test_people_are_found_in_a_library_of_photos_that_lie_all_ways(
 @pytest.fixture(scope="module")
 def case(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The photos of the case `turned` of ../shared/cases, by angle and person."""
-    script = shared_data.parent / "cases" / "make_cases.py"
-    if not script.is_file():
-        pytest.skip(f"{script} is not there")
-    spec = importlib.util.spec_from_file_location("make_cases", script)
-    assert spec is not None
-    assert spec.loader is not None
-    cases = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(cases)
     out = tmp_path_factory.mktemp("case") / "turned"
-    cases.turned(str(out))
+    scripts.cases(shared_data).turned(str(out))
     return out
 
 

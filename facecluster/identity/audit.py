@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facecluster.errors import TableError
-from facecluster.identity.groups import Groups, renumber, rows_of
+from facecluster.identity.groups import Groups, renumber, rows_of, union_variance
 from facecluster.identity.neighbours import (
     UnionFind,
     blocks,
@@ -620,9 +620,7 @@ def _average_linkage(groups: Groups, some: NDArray[np.intp], radius: float) -> N
             b = chain[-2]
             low, high, share = min(a, b), max(a, b), count[b] / (count[a] + count[b])
             apart = centre[b] - centre[a]
-            variance[low] = (
-                (1 - share) * variance[a] + share * variance[b] + share * (1 - share) * (apart @ apart)
-            )
+            variance[low] = union_variance(share, variance[a], variance[b], apart @ apart)
             centre[low] = centre[a] + share * apart
             count[low] = count[a] + count[b]
             into[high], alive[high] = low, False

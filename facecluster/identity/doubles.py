@@ -17,6 +17,7 @@ from enum import Enum, auto
 import numpy as np
 from numpy.typing import NDArray
 
+from facecluster.identity.groups import union_variance
 from facecluster.identity.neighbours import UnionFind, squares, tell_near
 
 PARTED, BY_PHOTO = 1.1, 0.5
@@ -84,9 +85,7 @@ class Side:
         """Sum up both."""
         count = self.count + other.count
         share, apart = other.count / count, other.centre - self.centre
-        variance = (
-            (1 - share) * self.variance + share * other.variance + share * (1 - share) * float(apart @ apart)
-        )
+        variance = union_variance(share, self.variance, other.variance, float(apart @ apart))
         return Side(count, self.centre + share * apart, variance)
 
 

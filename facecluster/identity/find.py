@@ -18,8 +18,8 @@ from facecluster.identity.merge import merge
 from facecluster.identity.points import Points
 from facecluster.identity.rules import Rules
 from facecluster.identity.same_photo import Rivals, Shown
-from facecluster.identity.split import split, take_out
-from facecluster.identity.years import names_of, settle, tie_years, years_of
+from facecluster.identity.split import split, split_wide, take_out
+from facecluster.identity.years import names_of, tie_years, years_of
 
 
 def find(case: Case, start: Assignment) -> Assignment:
@@ -41,7 +41,7 @@ def find(case: Case, start: Assignment) -> Assignment:
     part = _linked(case, founding)
     alone = (founding | vouched) & (part < 0)
     part[alone] = part.max(initial=-1) + 1 + np.arange(np.count_nonzero(alone))
-    settled, ties = settle(case)
+    settled, ties = _settled(case)
     part[case.settled] = part.max(initial=-1) + 1 + settled[case.settled]
     part = _merged(case, renumber(part, case.rank, by_size=False), ties)
     part = take_out(case.points, part, case.reach, case.rivals, case.rules)
@@ -111,6 +111,27 @@ def _merged(case: Case, part: NDArray[np.int32], ties: NDArray[np.int64]) -> NDA
             return merged
 
 
+def _settled(case: Case) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """Split the people of the earlier result whose faces are too far apart to be compared as a whole.
+
+    Their founding faces are known to be one person's, not of which age each is. So they are split as any group is.
+
+    Returns:
+        (n,) number of the part of each of `Case.settled`, -1 for the others; and the ties of those of one person, as in
+        `Assignment`.
+    """
+    settled = case.settled
+    part = np.full(len(settled), -1, dtype=np.int32)
+    part[settled] = np.unique(case.prior.person[settled], return_inverse=True)[1].reshape(-1)
+    wide = case.sums.of(part).spread() > case.reach.radius
+    parted = split_wide(case.points, part, wide, case.reach)
+    rows = np.flatnonzero(parted != part)
+    first = rows[np.unique(parted[rows], return_index=True)[1]]  # a face of each part
+    whose, begin = np.unique(part[rows], return_index=True)
+    ties = np.stack([first, rows[begin[np.searchsorted(whose, part[first])]]], axis=1)
+    return parted, ties.astype(np.int64)
+
+
 def _over_years(case: Case, part: NDArray[np.int32], ties: NDArray[np.int64]) -> NDArray[np.int64]:
     """Tie the people who are one over the years -> (k, 2) rows, behind those of `ties`."""
     time = case.table.photos.time
@@ -147,9 +168,8 @@ def _add_founded(
     groups, founded = Groups.of(case.points, label), np.unique(label[rows])
     near = [groups.squared_between(one) <= case.reach.radius**2 for one in founded.tolist()]
     owner = owners(label, case.decided.together, ties)
-    theirs = np.isin(
-        owner[:-1], owner[:-1][np.any(near, axis=0)]
-    )  # whoever is kept apart from one part is from all
+    # whoever is kept apart from one part of somebody is so from all
+    theirs = np.isin(owner[:-1], owner[:-1][np.any(near, axis=0)])
     chosen = (label >= 0) & theirs[label]
     some = np.full(len(label), -1, dtype=np.int32)
     some[chosen] = np.unique(label[chosen], return_inverse=True)[1]

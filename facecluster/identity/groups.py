@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,8 @@ from threadpoolctl import threadpool_limits
 from facecluster.identity.boxes import SAME_FACE_IOU, overlaps
 from facecluster.identity.neighbours import TILE, blocks, squares
 from facecluster.identity.points import Points
+
+Number = TypeVar("Number", float, NDArray[np.float64])
 
 
 def sortable(text: NDArray[np.str_]) -> NDArray[Any]:
@@ -117,6 +119,18 @@ class Groups:
         return spread
 
 
+def union_variance(share: Number, first: Number, second: Number, squared: Number) -> Number:
+    """Give the variance of the union of two groups, see `Groups.variance`.
+
+    Args:
+        share: part of its members that the second has.
+        first: variance of the one.
+        second: variance of the other.
+        squared: squared distance of their centres.
+    """
+    return (1 - share) * first + share * second + share * (1 - share) * squared
+
+
 class Sums:
     """Sums up groups of the same faces again and again: those that did not change are taken over."""
 
@@ -181,9 +195,7 @@ def nearest_two(
     # mean |x - member|² = |x|² - 2 (x·centre - square / 2): the nearest has the largest of what is in brackets
     half = (groups.square + groups.crowding)[:, None] / 2
     plane = np.concatenate([groups.centre, -half], axis=1).astype(np.float32)
-    is_shared = np.append(
-        np.bincount(owner, minlength=p)[owner] > 1, np.False_
-    )  # the last one for faces of no group
+    is_shared = np.append(np.bincount(owner, minlength=p)[owner] > 1, np.False_)  # the last one: of no group
 
     def find(rows: NDArray[np.intp]) -> None:
         x = np.concatenate([points.encoding[rows], np.ones((len(rows), 1), dtype=np.float32)], axis=1)

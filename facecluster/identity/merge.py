@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from facecluster.identity.groups import Groups
+from facecluster.identity.groups import Groups, union_variance
 from facecluster.identity.neighbours import squared_apart, tell_near
 from facecluster.identity.points import Points
 from facecluster.identity.rules import Reach
@@ -147,9 +147,7 @@ class _Nodes:
         self._centre[node] = start + share * apart
         self._count.append(total)
         self._variance.append(
-            (1 - share) * self._variance[a]
-            + share * self._variance[b]
-            + share * (1 - share) * float(apart @ apart)
+            union_variance(share, self._variance[a], self._variance[b], float(apart @ apart))
         )
         self._name.append(min(self._name[a], self._name[b]))
         self._fixed.append(self._fixed[a] or self._fixed[b])

@@ -37,7 +37,7 @@ from numpy.typing import NDArray
 from facecluster.errors import TableError
 
 _ROWS = 4096
-"""Encodings that are compared with the background at a time: 4 MB of float32."""
+"""Encodings that are compared with the background at a time: 1 MB of float32."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,7 +154,7 @@ def crowding(encoding: NDArray[np.float32], encoder: str) -> NDArray[np.float64]
     return found
 
 
-def local_limit(radius: float, crowding: NDArray[np.float64] | np.float64) -> NDArray[np.float64]:
+def local_limit(radius: float, crowding: NDArray[np.float64]) -> NDArray[np.float64]:
     """Give the squared Euclidean distance that a radius allows between two faces of so much crowding together."""
     limit: NDArray[np.float64] = np.maximum(radius**2 - crowding, 0)
     return limit

@@ -13,7 +13,7 @@ from facecluster.identity.boxes import SAME_FACE_IOU, overlaps
 from facecluster.identity.doubles import Doubles
 from facecluster.identity.evidence import SAME_SHOT
 from facecluster.identity.groups import Groups, sortable
-from facecluster.identity.neighbours import UnionFind, squared_distances, squares
+from facecluster.identity.neighbours import UnionFind, squared_distances
 from facecluster.identity.points import Points, local_limit
 from facecluster.identity.rules import Reach, Rules, SamePhotoRule
 from facecluster.table import FaceTable
@@ -250,22 +250,19 @@ class Shown:
             return 0.0
         n_photos = min(self._count(a), self._count(b))
         groups = n_photos >= GROUPS
-        k, of_all = (
-            sum(
-                bool(
-                    self._rivals.two_people(
-                        np.array(small[photo]), np.array(large[photo]), groups=groups, excuse=excuse
-                    ).any()
-                )
-                for photo in shared
-            )
-            for excuse in (True, False)
-        )
+
+        def are_two(photo: int, *, excuse: bool) -> bool:
+            one, other = np.array(small[photo]), np.array(large[photo])
+            return bool(self._rivals.two_people(one, other, groups=groups, excuse=excuse).any())
+
+        both = [photo for photo in shared if are_two(photo, excuse=False)]
+        k = sum(are_two(photo, excuse=True) for photo in both)
         if k and self._rule == "forbid" and not groups:
             return math.inf
-        verdict = doubles.verdict(self._side(a), self._side(b), of_all) if of_all > 1 else Doubles.TOO_FEW
+        several = len(both) > 1
+        verdict = doubles.verdict(self._side(a), self._side(b), len(both)) if several else Doubles.TOO_FEW
         if verdict == Doubles.SURELY_TWO:
-            k = of_all
+            k = len(both)
         elif verdict == Doubles.ONE and self._rule == "prefer":
             return 0.0
         if k:
@@ -293,8 +290,7 @@ class Shown:
         linked = UnionFind(len(wanted))
         for pair in sorted(pairs):
             one, other = np.searchsorted(wanted, pair)
-            cost = squares(groups.centre[one : one + 1] - groups.centre[other])[0]
-            cost += groups.variance()[[one, other]].sum() + reach.handicap(groups.count[[one, other]]).sum()
+            cost = groups.squared_between(one)[other] + reach.handicap(groups.count[[one, other]]).sum()
             if cost <= reach.radius**2:
                 linked.link(np.array([one]), np.array([other]))
         alike = label.copy()

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
 from facecluster.identity import doubles
 from facecluster.identity.doubles import Doubles, longest
-from facecluster.identity.evidence import SAME_SHOT
 from facecluster.identity.groups import Groups, nearest_two, rows_of
-from facecluster.identity.neighbours import blocks, squared_distances, squares
+from facecluster.identity.neighbours import blocks, squared_distances
 from facecluster.identity.points import Points
 from facecluster.identity.rules import Reach, Rules, SamePhotoRule
 from facecluster.identity.same_photo import Rivals, Shown, against
@@ -52,29 +51,52 @@ def split(
     count only against halves that are `DISTINCT`: else the cut would part nobody. A third cut has the faces of each
     photo on different sides, and counts where it says that these are two people (`doubles.tell`).
 
-    Photos do not count if each of two faces is from the shot of another photo of the group (`SAME_SHOT`): somebody put
-    these together. Nor do pages (`Rivals.compose`).
+    Photos do not count if each of two faces is from a shot of another photo of the group, which lacks the other
+    (`evidence.SAME_SHOT`): somebody put these together. Nor do pages (`Rivals.compose`).
 
     References:
         MacQueen, Some methods for classification and analysis of multivariate observations, 1967 (two means).
     """
+    for group in rows_of(label):
+        _excuse(points, group, rivals)
+    rivals.compose(label)
     fresh = np.full(len(label), -1, dtype=np.int32)
     number = 0
-    for group in rows_of(label):
-        _excuse(points, group, rivals, rules)
-    rivals.compose(label)
-    for group in rows_of(label):
-        waiting = [group]
-        while waiting:
-            rows = waiting.pop()
-            if halves := _two_people(points, rows, reach, rivals, rules):
-                waiting += halves
-                continue
-            out = rows[_twice(points, rows, reach, rivals, rules)]
-            fresh[rows] = number
-            fresh[out] = number + 1 + np.arange(len(out))
-            number += 1 + len(out)
+    for rows in _pieces(label, lambda rows: _two_people(points, rows, reach, rivals, rules)):
+        out = rows[_twice(points, rows, reach, rivals, rules)]
+        fresh[rows] = number
+        fresh[out] = number + 1 + np.arange(len(out))
+        number += 1 + len(out)
     return fresh
+
+
+def split_by_distance(points: Points, label: NDArray[np.int32], reach: Reach) -> NDArray[np.int32]:
+    """Do as `split`, whatever photos say -> (n,) group of each, from 0."""
+    fresh = np.full(len(label), -1, dtype=np.int32)
+    for number, rows in enumerate(_pieces(label, lambda rows: _far_halves(points, rows, reach))):
+        fresh[rows] = number
+    return fresh
+
+
+def split_wide(
+    points: Points, label: NDArray[np.int32], wide: NDArray[np.bool_], reach: Reach
+) -> NDArray[np.int32]:
+    """Split groups of one person that are too far apart for a mean over all.
+
+    Args:
+        points: n, finite where `label` is not -1.
+        label: (n,) group of each; -1 none.
+        wide: (p,) groups to split.
+        reach: how near parts must be to be one.
+
+    Returns:
+        (n,) group: new numbers, higher than all others, in those that were split.
+    """
+    rows = np.flatnonzero(np.append(wide, np.False_)[label])
+    parted = label.copy()
+    if len(rows):
+        parted[rows] = label.max() + 1 + split_by_distance(points[rows], label[rows], reach)
+    return parted
 
 
 def take_out(
@@ -91,7 +113,7 @@ def take_out(
     return left
 
 
-def _excuse(points: Points, rows: NDArray[np.intp], rivals: Rivals, rules: Rules) -> None:
+def _excuse(points: Points, rows: NDArray[np.intp], rivals: Rivals) -> None:
     """Excuse the photos of which two faces of a group are each from a shot of another photo, without the other.
 
     Photos that show both as this one does are copies of it, and say nothing.
@@ -101,17 +123,30 @@ def _excuse(points: Points, rows: NDArray[np.intp], rivals: Rivals, rules: Rules
         return
     places, number = np.unique(pairs, return_inverse=True)
     sources: list[set[int]] = []  # of each of these faces, the other photos with a face of the same shot
-    photo, radius = rivals.photo[rows], SAME_SHOT * rules.radii.join
-    x = Points.plain(points.encoding[rows])
+    photo, x = rivals.photo[rows], Points.plain(points.encoding[rows])
     for some in blocks(np.arange(len(places)), len(rows)):
         squared = squared_distances(x[places[some]], x)
         usual = np.median(squared, axis=1)
         squared[photo[places[some]][:, None] == photo] = np.inf
-        near = squared <= np.minimum(radius**2, COPY**2 * usual)[:, None]
+        near = squared <= np.minimum(rivals.same_shot**2, COPY**2 * usual)[:, None]
         sources += [set(photo[one].tolist()) for one in near]
     for one, other in number.reshape(-1, 2).tolist():
         if sources[one] - sources[other] and sources[other] - sources[one]:
             rivals.excuse(int(photo[places[one]]))
+
+
+def _pieces(
+    label: NDArray[np.int32], cut: Callable[[NDArray[np.intp]], list[NDArray[np.intp]]]
+) -> Iterator[NDArray[np.intp]]:
+    """Cut groups, and what they are cut in, until nothing is left to cut."""
+    for group in rows_of(label):
+        waiting = [group]
+        while waiting:
+            rows = waiting.pop()
+            if halves := cut(rows):
+                waiting += halves
+            else:
+                yield rows
 
 
 def _two_people(
@@ -127,13 +162,27 @@ def _two_people(
         weighed: SamePhotoRule = "allow" if rules.same_photo == "allow" else "prefer"
         shown = Shown(rivals, np.concatenate([one, other]), start, weighed)
         groups = Groups.of(points[rows], (~half).astype(np.int32))
-        squared = squares(groups.centre[:1] - groups.centre[1:])[0] + groups.variance().sum()
+        squared = groups.squared_between(0)[1]
         cost = squared + reach.handicap(groups.count).sum()
         if is_distinct or squared - groups.crowding.sum() > DISTINCT * within(groups):
             cost += shown.penalty(0, 1) * reach.radius**2
         if cost > reach.radius**2:
             return [one, other]
     return []
+
+
+def _far_halves(points: Points, rows: NDArray[np.intp], reach: Reach) -> list[NDArray[np.intp]]:
+    """Give the two halves of a group that are too far apart; nothing if there are none."""
+    if len(rows) < 2:
+        return []
+    x = points.encoding[rows].astype(np.float64)
+    middle = x.mean(axis=0)
+    half = _two_means(x, longest(x - middle), middle)
+    if half.all() or not half.any():
+        return []
+    groups = Groups.of(points[rows], (~half).astype(np.int32))
+    cost = groups.squared_between(0)[1] + reach.handicap(groups.count).sum()
+    return [rows[half], rows[~half]] if cost > reach.radius**2 else []
 
 
 def within(groups: Groups) -> float:
@@ -152,14 +201,7 @@ def _halves(
     if len(pairs):
         axes.append((longest(x[pairs[:, 0]] - x[pairs[:, 1]]), x[pairs].mean(axis=(0, 1))))
     for axis, middle in axes:
-        half = x @ axis > middle @ axis
-        for _ in range(_ROUNDS):
-            if half.all() or not half.any():
-                break
-            one, other = x[half].mean(axis=0), x[~half].mean(axis=0)
-            before, half = half, (x - (one + other) / 2) @ (one - other) > 0
-            if np.array_equal(before, half):
-                break
+        half = _two_means(x, axis, middle)
         if half.any() and not half.all():
             yield half, False
     if len(pairs):
@@ -167,6 +209,21 @@ def _halves(
         half, verdict = doubles.tell(x, pairs, rivals.same_shot)
         if verdict in (Doubles.TWO, Doubles.SURELY_TWO):
             yield half, True
+
+
+def _two_means(
+    x: NDArray[np.float64], axis: NDArray[np.float64], middle: NDArray[np.float64]
+) -> NDArray[np.bool_]:
+    """Cut (k, 128) across an axis at a point, and move each to the nearer of the two means -> (k,) which half."""
+    half: NDArray[np.bool_] = x @ axis > middle @ axis
+    for _ in range(_ROUNDS):
+        if half.all() or not half.any():
+            break
+        one, other = x[half].mean(axis=0), x[~half].mean(axis=0)
+        before, half = half, (x - (one + other) / 2) @ (one - other) > 0
+        if np.array_equal(before, half):
+            break
+    return half
 
 
 def _rival_pairs(rows: NDArray[np.intp], rivals: Rivals, *, groups: bool) -> NDArray[np.intp]:

@@ -22,15 +22,12 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from facecluster.identity.assignment import Case
 from facecluster.identity.assured import Assured
-from facecluster.identity.groups import Groups
+from facecluster.identity.groups import Groups, union_variance
 from facecluster.identity.neighbours import BLOCK, squares, tell_near
 from facecluster.identity.points import Points
-from facecluster.identity.rules import Radii, Reach, Rules
-from facecluster.identity.same_photo import Rivals, Shown
-from facecluster.identity.split import split
-from facecluster.table import Faces, FaceTable, Photos, Settings
+from facecluster.identity.rules import Reach
+from facecluster.identity.same_photo import Shown
 
 YEAR = 365.25 * 86400
 """Seconds of a slice. Slices begin at whole years from 1970, about with the calendar's, whatever faces there are: so
@@ -141,62 +138,6 @@ def names_of(label: NDArray[np.int32], people: Sequence[Assured]) -> dict[int, s
     return {number: max(sorted(names), key=lambda name: names[name]) for number, names in held.items()}
 
 
-def settle(case: Case) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-    """Part the people of the earlier result whose faces are too far apart to be compared as a whole.
-
-    Their founding faces are known to be one person's, not of which age each is. So they are split as any group is.
-
-    Returns:
-        (n,) number of the part of each of `Case.settled`, -1 for the others; and the ties of those of one person, as in
-        `Assignment`.
-    """
-    settled = case.settled
-    part = np.full(len(settled), -1, dtype=np.int32)
-    part[settled] = np.unique(case.prior.person[settled], return_inverse=True)[1].reshape(-1)
-    wide = case.sums.of(part).spread() > case.reach.radius
-    parted = part_wide(case.table.photos, case.table.faces, case.points, part, wide, case.reach)
-    rows = np.flatnonzero(parted != part)
-    first = rows[np.unique(parted[rows], return_index=True)[1]]  # a face of each part
-    whose, begin = np.unique(part[rows], return_index=True)
-    ties = np.stack([first, rows[begin[np.searchsorted(whose, part[first])]]], axis=1)
-    return parted, ties.astype(np.int64)
-
-
-def part_wide(
-    photos: Photos,
-    faces: Faces,
-    points: Points,
-    label: NDArray[np.int32],
-    wide: NDArray[np.bool_],
-    reach: Reach,
-) -> NDArray[np.int32]:
-    """Part groups of one person that are too far apart for a mean over all, as any group is, but for what photos say.
-
-    Args:
-        photos: of the faces.
-        faces: n; `photo` is the row in `photos`.
-        points: n, finite where `label` is not -1.
-        label: (n,) group of each; -1 none.
-        wide: (p,) groups to part.
-        reach: how near parts must be to be one.
-
-    Returns:
-        (n,) group: new numbers, higher than all others, in those that were parted.
-    """
-    rows = np.flatnonzero(np.append(wide, np.False_)[label])
-    parted = label.copy()
-    if len(rows) == 0:
-        return parted
-    own = Photos(**{name: column[faces.photo[rows]] for name, column in vars(photos).items()})
-    some = {name: column[rows] for name, column in vars(faces).items()}
-    some["photo"] = np.arange(len(rows), dtype=np.int32)
-    rules = Rules(Radii(reach.radius, reach.radius, 0.0), same_photo="allow")
-    rivals = Rivals(FaceTable(own, Faces(**some), Settings("", "", {}, {}, {})), points[rows], rules)
-    number = np.unique(label[rows], return_inverse=True)[1].reshape(-1).astype(np.int32)
-    parted[rows] = label.max() + 1 + split(points[rows], number, reach, rivals, rules)
-    return parted
-
-
 def _near(
     slices: Groups,
     node: NDArray[np.int64],
@@ -248,17 +189,16 @@ class _Slices:
 
     def joined(self, other: _Slices) -> _Slices:
         """Put two groups together: slices of one year become one."""
-        year, number = np.unique(np.concatenate([self.year, other.year]), return_inverse=True)
-        count, centre = np.zeros(len(year)), np.zeros((len(year), self.centre.shape[1]))
-        for part in (number[: len(self.year)], self), (number[len(self.year) :], other):
-            count[part[0]] += part[1].count
-            centre[part[0]] += part[1].count[:, None] * part[1].centre
-        centre /= count[:, None]
-        variance = np.zeros(len(year))
-        for part in (number[: len(self.year)], self), (number[len(self.year) :], other):
-            apart = squares(part[1].centre - centre[part[0]])
-            variance[part[0]] += part[1].count * (part[1].variance + apart)
-        return _Slices(year, count, centre, variance / count)
+        year = np.union1d(self.year, other.year)
+        count, variance = np.zeros((2, len(year)))
+        centre = np.zeros((len(year), self.centre.shape[1]))
+        own, theirs = np.searchsorted(year, self.year), np.searchsorted(year, other.year)
+        count[own], centre[own], variance[own] = self.count, self.centre, self.variance
+        share, apart = other.count / (count[theirs] + other.count), other.centre - centre[theirs]
+        variance[theirs] = union_variance(share, variance[theirs], other.variance, squares(apart))
+        centre[theirs] += share[:, None] * apart
+        count[theirs] += other.count
+        return _Slices(year, count, centre, variance)
 
     def apart(self, other: _Slices) -> tuple[float, float, float] | None:
         """Compare what is `APART` at most: mean squared distance, and how many faces of each were compared."""

@@ -13,7 +13,6 @@ from facecluster.identity.decisions import Decision
 from facecluster.identity.explain import apart_by, from_groups, nearest
 from facecluster.identity.gate import Reason, failures, judge, measured
 from facecluster.identity.neighbours import squared_distances
-from facecluster.identity.points import local_limit
 from facecluster.joined import Known
 from facecluster.render.explain_decisions import about_face
 from facecluster.render.explain_words import remedies_of, why_left_out, why_placed
@@ -179,7 +178,7 @@ def _near_people(known: Known, row: int) -> tuple[NearPerson | None, tuple[NearP
             count,
             float(distance[g]),
             within,
-            math.sqrt(float(local_limit(within, np.float64(crowding)))),
+            math.sqrt(max(within**2 - crowding, 0.0)),
             faces,
             _in_photo(known, row, place),
         )

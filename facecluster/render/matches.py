@@ -16,12 +16,11 @@ from facecluster.errors import TableError
 from facecluster.identity.groups import Groups
 from facecluster.identity.points import Points
 from facecluster.identity.rules import Reach, Rules
-from facecluster.identity.same_photo import Rivals
 from facecluster.identity.search import BATCH, Targets, confidence, find_nearest, nearest_of
-from facecluster.identity.split import split
+from facecluster.identity.split import split_by_distance
 from facecluster.joined import Known
 from facecluster.result import Box, plain
-from facecluster.table import Faces, FaceTable, Photos
+from facecluster.table import Faces, FaceTable
 
 By = Literal["face", "person"]
 """What a search finds: single faces, or people with all their faces."""
@@ -50,6 +49,7 @@ class Gallery:
 
     Attributes:
         table: n faces.
+        points: the faces as distances see them.
         people: whose faces they are.
         owner: (n,) int32 place in `people`, -1 nobody's.
         counts: (n,) bool, whether the distance to a person looks at this one of its faces.
@@ -59,6 +59,7 @@ class Gallery:
     """
 
     table: FaceTable
+    points: Points
     people: tuple[Somebody, ...]
     owner: NDArray[np.int32]
     counts: NDArray[np.bool_]
@@ -83,7 +84,8 @@ class Gallery:
         reach = Rules.make(table.settings.encoder).radii.reach(len(table.faces))
         people = tuple(Somebody(None, text) for text in texts)
         one = np.zeros(len(owner), dtype=np.int32)
-        return cls(table, people, owner.astype(np.int32), _known(table.faces), one, reach)
+        points = Points.of(table.faces.encoding, table.settings.encoder)
+        return cls(table, points, people, owner.astype(np.int32), _known(table.faces), one, reach)
 
     @classmethod
     def of_result(cls, known: Known, table: FaceTable, *, named: bool = False) -> Gallery:
@@ -108,11 +110,12 @@ class Gallery:
         order = np.lexsort((ids, np.char.str_len(ids), known.faces.photo))  # as they were in the table
         reach = known.bounds.reach
         owner, counts = owner[order], counts[order]
-        whole = replace(table, faces=_take(known.faces, order))
+        whole, points = replace(table, faces=_take(known.faces, order)), known.points[order]
         merged = np.array([bool(person.former) for person in known.result.people] + [False])
         merged[known.place[known.people.spread() > reach.radius]] = True
-        part = _parts(whole, np.flatnonzero(counts & merged[owner]), owner, reach)
-        return cls(whole, tuple(people), owner, counts, part, reach)
+        rows, part = np.flatnonzero(counts & merged[owner]), np.zeros(len(owner), dtype=np.int32)
+        part[rows] = split_by_distance(points[rows], owner[rows], reach)
+        return cls(whole, points, tuple(people), owner, counts, part, reach)
 
     def __len__(self) -> int:
         return len(self.owner)
@@ -122,17 +125,17 @@ class Gallery:
         kept = np.flatnonzero(self.table.faces.id != face_id)
         table = replace(self.table, faces=_take(self.table.faces, kept))
         return replace(
-            self, table=table, owner=self.owner[kept], counts=self.counts[kept], part=self.part[kept]
+            self,
+            table=table,
+            points=self.points[kept],
+            owner=self.owner[kept],
+            counts=self.counts[kept],
+            part=self.part[kept],
         )
 
     def within(self, n: int) -> float:
         """Give the distance at which a face belongs to a person of n faces, or is one person's with a single one."""
         return float(self.reach.joining(float(n)))
-
-    @cached_property
-    def points(self) -> Points:
-        """The faces as distances see them."""
-        return Points.of(self.table.faces.encoding, self.table.settings.encoder)
 
     @cached_property
     def faces(self) -> Targets:
@@ -175,33 +178,6 @@ class Gallery:
         """Of how many groups a person is at most."""
         owner = self.owner[self._order[self._starts[:-1]]]
         return max(1, int(np.bincount(owner, minlength=1).max()))
-
-
-def _parts(
-    table: FaceTable, rows: NDArray[np.intp], owner: NDArray[np.int32], reach: Reach
-) -> NDArray[np.int32]:
-    """Split people as clustering does, but for what photos say who show a person twice.
-
-    Args:
-        table: n faces.
-        rows: of the faces of people who may be split.
-        owner: (n,) whose they are.
-        reach: how near parts must be to be one.
-
-    Returns:
-        (n,) number of each one's part; 0 for other faces.
-    """
-    part = np.zeros(len(owner), dtype=np.int32)
-    if len(rows):
-        photo, places = np.unique(table.faces.photo[rows], return_inverse=True)
-        photos = Photos(**{name: column[photo] for name, column in vars(table.photos).items()})
-        faces = replace(_take(table.faces, rows), photo=places.astype(np.int32))
-        rules = Rules.make(table.settings.encoder, same_photo="allow")
-        points = Points.of(faces.encoding, table.settings.encoder)
-        rivals = Rivals(FaceTable(photos, faces, table.settings), points, rules)
-        label = np.unique(owner[rows], return_inverse=True)[1].astype(np.int32)
-        part[rows] = split(points, label, reach, rivals, rules)
-    return part
 
 
 def _take(faces: Faces, rows: NDArray[np.intp]) -> Faces:

@@ -198,7 +198,7 @@ def _turns_of_head(pixels: Pixels, box: NDArray[np.float32]) -> int | None:
     fits = []
     for k in range(
         4
-    ):  # the first fit is that of `find_upright` again, which costs little beside dlib's detectors
+    ):  # the first is a fit of `find_upright` again, which costs little beside dlib's detectors
         landmarks = np.full((1, 5, 2), np.nan, np.float32)
         landmarks[0, :2] = (0, 0), np.round((np.cos(k * np.pi / 2), np.sin(k * np.pi / 2)))
         fits.append(fit_meshes(pixels, box[np.newaxis], landmarks))
@@ -211,7 +211,7 @@ def _turns_of_head(pixels: Pixels, box: NDArray[np.float32]) -> int | None:
 
 def _turns_in_small(pixels: Pixels, detector: str) -> int:
     """Look with a detector of dlib at a small copy of a picture, turned three ways, and at how the faces lie there."""
-    small = _reduced(pixels)
+    small, _ = detect.reduced(pixels, _SMALL_PX)
     best, turns = 0.0, 0
     if min(small.shape[:2]) < _WINDOW_PX:
         return 0
@@ -221,19 +221,6 @@ def _turns_in_small(pixels: Pixels, detector: str) -> int:
         if seen.score.sum() > best:
             best, turns = seen.score.sum(), k + _turns_of_heads(picture, seen)
     return turns % 4
-
-
-def _reduced(pixels: Pixels) -> Pixels:
-    """Average a picture down to `_SMALL_PX`."""
-    import cv2  # loaded by who reads pixels only
-
-    scale = _SMALL_PX / max(pixels.shape[:2])
-    if scale >= 1:
-        return pixels
-    pixels, whole = crops.averaged(pixels, int(1 / scale))
-    height, width = pixels.shape[:2]
-    size = (max(1, round(width * whole * scale)), max(1, round(height * whole * scale)))
-    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def turned(pixels: Pixels, turns: int) -> Pixels:
