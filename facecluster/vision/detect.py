@@ -162,7 +162,7 @@ def find_and_guess(
         )
     elif detector in ("cnn", "hog"):
         fitting = int(long_side * min(1.0, (DLIB_PIXELS / (pixels.shape[0] * pixels.shape[1])) ** 0.5))
-        reduced, factor = reduced(pixels, min(max_side_px or long_side, fitting))
+        reduced, factor = reduce_to(pixels, min(max_side_px or long_side, fitting))
         upsample = min(upsample, max(0, int(np.log(DLIB_PIXELS / (reduced.size / 3)) / np.log(4))))
         boxes, scores = (_mmod if detector == "cnn" else _hog)(reduced, upsample)
         found = Detections(
@@ -203,7 +203,7 @@ def _overlap(one: Array, many: Array) -> Array:
     return result
 
 
-def reduced(pixels: Pixels, long_side: int, *, quick: bool = False) -> tuple[Pixels, Array]:
+def reduce_to(pixels: Pixels, long_side: int, *, quick: bool = False) -> tuple[Pixels, Array]:
     """Average a picture down to a long side; also return the exact factors of width and height. Never enlarges.
 
     The rest of the way, which is less than half, a `quick` one interpolates: in a ninth of the time.
@@ -241,7 +241,7 @@ def _yunet(pixels: Pixels, largest_side: int) -> tuple[Detections, Detections]:
     factor = np.ones(2, np.float32)
     looks: dict[int, Detections] = {}
     for side in (*third, *first, *small):  # each made from the one before, which is smaller than the picture
-        pixels, step = reduced(pixels, side, quick=side < first[0])  # yunet finds the same faces in either
+        pixels, step = reduce_to(pixels, side, quick=side < first[0])  # yunet finds the same faces in either
         factor = factor * step
         if side == first[0]:
             reduced, reduction = pixels, factor

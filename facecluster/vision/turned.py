@@ -211,7 +211,7 @@ def _turns_of_head(pixels: Pixels, box: NDArray[np.float32]) -> int | None:
 
 def _turns_in_small(pixels: Pixels, detector: str) -> int:
     """Look with a detector of dlib at a small copy of a picture, turned three ways, and at how the faces lie there."""
-    small, _ = detect.reduced(pixels, _SMALL_PX)
+    small, _ = detect.reduce_to(pixels, _SMALL_PX)
     best, turns = 0.0, 0
     if min(small.shape[:2]) < _WINDOW_PX:
         return 0
