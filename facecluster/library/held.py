@@ -57,6 +57,7 @@ class Held:
         directory: where it lies.
         result: who is who as clusters.json has it; None: nobody has been grouped yet.
         ledger: the file of the decisions.
+        seen: photos whose contents were digested while it is open.
         decisions: what a person said, in order of time.
         table_file: the face table that the people are of, where it lies now; None: it is not known, or not there.
         may_lose_names: whether people may lose names that no decision gives, see `keep_to`.
@@ -76,6 +77,7 @@ class Held:
         )
         self.decisions: list[Decision] = decisions_jsonl.read(self.ledger)
         self.may_lose_names = may_lose_names
+        self.seen: frozenset[str] = frozenset()
         self._stack = stack
         self._table: FaceTable | None = None
         self._pictures: dict[str, Picture] | None = None
@@ -352,6 +354,7 @@ class Held:
             earlier=self.result,
             forget=forget,
             texts=self._texts,
+            known=self.seen,
         )
         self.result = result
         return holding
