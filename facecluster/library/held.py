@@ -19,12 +19,14 @@ from typing import TYPE_CHECKING
 
 from facecluster.durable.lock import hold
 from facecluster.durable.own_files import Holding, ResultFolder
+from facecluster.durable.own_file import refuse_link
 from facecluster.durable.own_list import RESULT_MARKER
 from facecluster.durable.whole_file import cannot_write
 from facecluster.errors import DecisionsLackError, FaceclusterError, OutputError, TableError, UsageError
 from facecluster.library.layout import (
     CLUSTERS,
     DAMAGED,
+    FILES,
     LOCK,
     PENDING,
     REPLACED,
@@ -103,7 +105,7 @@ class Held:
 
         Raises:
             UsageError: an empty name.
-            OutputError: another process has it for longer, or it cannot be written.
+            OutputError: another process has it for longer, a file of it is a link, or it cannot be written.
             FaceclusterError: it is no library, or a file of it cannot be read.
         """
         text = os.fspath(source)
@@ -115,6 +117,8 @@ class Held:
                 directory.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise cannot_write(directory, error) from error
+        for name in FILES:
+            refuse_link(directory / name)
         with ExitStack() as stack:
             stack.enter_context(hold(directory / LOCK, directory, wait_s=wait_s))
             result = _read(directory, mend=new)
