@@ -6,10 +6,9 @@ A face table from somebody else may name any file of this machine. It cannot kno
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import cached_property
 from io import BytesIO
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from facecluster.identity.decisions import digest_of
@@ -25,21 +24,24 @@ _DIGEST = re.compile(r"[0-9a-f]{32}", re.ASCII)
 class Contents:
     """The contents of the photos of a result. Each is read once, when it is asked for; threads may ask.
 
-    Where neither the face table nor the ids of faces have a digest of a photo, as in tables of the older scripts, any
-    picture counts, and no other file.
+    A photo that the face table lacks is none of the result's. Where there is no table, the ids of faces tell. Of a
+    table of the older scripts, which has no digest at all, any picture counts, and no other file.
     """
 
     def __init__(
-        self, result: Result, pictures: Mapping[str, Picture], known: Collection[str] = frozenset()
+        self,
+        result: Result,
+        pictures: Callable[[], Mapping[str, Picture]],
+        known: Collection[str] = frozenset(),
     ) -> None:
         """Take note of what is known.
 
         Args:
             result: who is who.
-            pictures: of photos by path, with the digests of the coded pictures.
+            pictures: gives those of the face table by path; none where there is no table.
             known: photos that this process has digested just now.
         """
-        self._result, self._pictures = result, pictures
+        self._result, self._read_pictures = result, pictures
         self._found = dict.fromkeys(known, True)
 
     def is_known(self, photo: str) -> bool:
@@ -60,6 +62,7 @@ class Contents:
 
     def holds(self, photo: str, data: bytes) -> bool:
         """Say whether the bytes of a file are those of a photo as it was when its faces were found."""
+        from facecluster.formats.legacy_pickle import path_digest
         from facecluster.photos import digest
         from facecluster.picture import coded_digest
 
@@ -67,21 +70,18 @@ class Contents:
         if picture is not None and picture.coded:
             return coded_digest(data) == picture.coded
         known = self._digests.get(photo, "")
-        if not _DIGEST.fullmatch(known) or known == _of_path(photo):
-            return _is_picture(data)
-        return known == digest(data) or known == _of_pixels(data)
+        if _DIGEST.fullmatch(known) and known != path_digest(photo):
+            return known == digest(data) or known == _of_pixels(data)
+        return picture is not None and _is_picture(data)
+
+    @cached_property
+    def _pictures(self) -> Mapping[str, Picture]:
+        return self._read_pictures()
 
     @cached_property
     def _digests(self) -> dict[str, str]:
         """Ids of photos by path, which are digests."""
         return {face.photo: digest_of(face.id) for face in faces_of(self._result)}
-
-
-def _of_path(photo: str) -> str:
-    """What stands in an id for the content that nobody digested."""
-    from facecluster.formats.legacy_pickle import path_digest
-
-    return path_digest(str(Path(photo)))
 
 
 def _of_pixels(data: bytes) -> str:

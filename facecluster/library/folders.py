@@ -61,7 +61,7 @@ def write_result(
     forget: Collection[str] = (),
     forget_people: Collection[str] = (),
     texts: Texts | None = None,
-    known: Collection[str] = frozenset(),
+    contents: Contents | None = None,
 ) -> Holding:
     """Write the folders of photos, the montages, and clusters.json.
 
@@ -88,8 +88,7 @@ def write_result(
         forget_people: ids of people of whom no copy stays in their folders, though the result does not know its photo
             any more.
         texts: see `clusters_json.to_json`.
-        known: photos that this process has digested just now. Of others that are placed anew or drawn the content is
-            read and compared, see `contents`.
+        contents: of the photos, which are asked for where one is placed anew or drawn; None: as `pictures` has them.
 
     Returns:
         How the folders hold photos.
@@ -108,7 +107,7 @@ def write_result(
     mark = mark_of(result, link, placed)
     extent = extent_of(result, directory, mark, changed, named, {*forget, *forget_people})
     followed = follow_people(result, directory) if extent.names is None else []
-    contents = Contents(result, pictures, known)
+    contents = contents or Contents(result, lambda: pictures)
     folder = open_folder(result, directory, pictures, extent, placed, earlier, contents.has)
     rename_folders(result, folder, extent)
     tell_of_followed(followed, result, directory)
