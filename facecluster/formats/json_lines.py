@@ -17,6 +17,7 @@ import msgspec
 
 from facecluster.durable.whole_file import cannot_write
 from facecluster.errors import FaceclusterError
+from facecluster.text import can_be_named
 
 _T = TypeVar("_T")
 
@@ -153,18 +154,9 @@ def load(text: bytes | str) -> Any:
     """
     record = json.loads(text, parse_constant=_refuse, parse_float=_finite)
     again = json.dumps(record, ensure_ascii=False)
-    if "\\u0000" in again.replace("\\\\", ""):
-        raise ValueError("a text with a zero inside")
-    encodable(again)
+    if "\\u0000" in again.replace("\\\\", "") or not can_be_named(again):
+        raise ValueError("a text has a zero or half a letter in it")
     return record
-
-
-def encodable(text: str) -> None:
-    """Raise ValueError for lone surrogates, but for those that stand for bytes of a path that are no text."""
-    try:
-        text.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError as error:
-        raise ValueError(f"{text[error.start]!a} is no letter") from None
 
 
 def _finite(text: str) -> float:

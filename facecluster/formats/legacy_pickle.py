@@ -195,7 +195,7 @@ def _ids(rows: list[dict[str, Any]], photo: NDArray[np.int32], paths: list[str])
     ids, ordinal = list[str](), 0
     for i, row in enumerate(rows):
         ordinal = ordinal + 1 if i and photo[i] == photo[i - 1] else 0
-        ids.append(_text(row, "id") if "id" in row else f"{_path_digest(paths[photo[i]])}-{ordinal}")
+        ids.append(_text(row, "id") if "id" in row else f"{path_digest(paths[photo[i]])}-{ordinal}")
     return ids
 
 
@@ -237,6 +237,6 @@ def _numbers(value: object, shape: tuple[int, ...]) -> NDArray[np.float32]:
         return np.asarray(value, dtype=np.float64).astype(np.float32)
 
 
-def _path_digest(path: str) -> str:
+def path_digest(path: str) -> str:
     """Stands in for a content digest that nobody took."""
     return hashlib.blake2b(os.fsencode(path), digest_size=16).hexdigest()

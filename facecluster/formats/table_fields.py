@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facecluster.errors import TableError
-from facecluster.formats.json_lines import encodable, load
+from facecluster.formats.json_lines import load
 from facecluster.table import (
     LOST,
     LOST_CENTRAL,
@@ -22,6 +22,7 @@ from facecluster.table import (
     gaps,
     settings_record,
 )
+from facecluster.text import can_be_named
 from facecluster.text import size as in_words
 
 FORMAT = 1
@@ -89,9 +90,11 @@ def check_texts(texts: NDArray[np.str_]) -> None:
         if np.count_nonzero(some) < some.size:
             ended = some == 0
             if (ended[:, :-1] > ended[:, 1:]).any():
-                raise ValueError("a text with a zero inside")
-        if some.max(initial=0) >= _FIRST_SURROGATE:
-            encodable("".join(texts[at : at + step].tolist()))
+                raise ValueError("a text has a zero in it")
+        if some.max(initial=0) >= _FIRST_SURROGATE and not can_be_named(
+            "".join(texts[at : at + step].tolist())
+        ):
+            raise ValueError("a text has half a letter in it")
 
 
 def suspected(table: FaceTable, suspects: NDArray[np.bool_]) -> FaceTable:
