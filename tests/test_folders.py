@@ -19,10 +19,16 @@ from facecluster.errors import OutputError
 from facecluster.formats import face_table
 from facecluster.library.folders import write_result
 from facecluster.library.plan import plan, plan_photos
+from facecluster.photos import digest
 from facecluster.render import montage as montage_module
 from facecluster.result import Box, Counts, Person, PersonFace, Pose, Result, UnclusteredFace
 
 LINKS: tuple[Link, ...] = ("auto", "copy", "hardlink", "symlink")
+
+
+def face_id(photo: Path | str) -> str:
+    """Of the first face in a photo."""
+    return f"{digest(Path(photo).read_bytes())}-0" if Path(photo).is_file() else ""
 
 
 def result_of(*people: Sequence[Path | str], nobody: Sequence[Path | str] = ()) -> Result:
@@ -38,12 +44,15 @@ def result_of(*people: Sequence[Path | str], nobody: Sequence[Path | str] = ()) 
                 n_photos=len(photos),
                 cover="",
                 faces=tuple(
-                    PersonFace("", str(photo), *where, core=True, confidence=100) for photo in photos
+                    PersonFace(face_id(photo), str(photo), *where, core=True, confidence=100)
+                    for photo in photos
                 ),
             )
             for number, photos in enumerate(people, start=1)
         ),
-        unclustered=tuple(UnclusteredFace("", str(photo), *where, reason="no_match") for photo in nobody),
+        unclustered=tuple(
+            UnclusteredFace(face_id(photo), str(photo), *where, reason="no_match") for photo in nobody
+        ),
         counts=Counts(0, 0, 0, 0, 0, 0, 0, {}),
     )
 

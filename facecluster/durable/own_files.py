@@ -8,7 +8,6 @@ ever replaced or removed; everything else in the folder is the user's.
 from __future__ import annotations
 
 import filecmp
-import fnmatch
 import hashlib
 import logging
 import os
@@ -23,8 +22,9 @@ from pathlib import Path, PurePath
 from typing import BinaryIO
 
 from facecluster.durable.links import KINDS, Kind, Link, is_possible, make_link
+from facecluster.durable.own_file import refuse_link
 from facecluster.durable.own_list import Entry, OwnList, last_write, moved, record_of
-from facecluster.durable.whole_file import PART, cannot_write, part_of, whole_file
+from facecluster.durable.whole_file import cannot_write, part_of, remove_parts, whole_file
 from facecluster.errors import OutputError, PhotoError
 from facecluster.text import many, printable, some
 
@@ -77,6 +77,9 @@ class ResultFolder:
     """A folder in which only our own unchanged files are replaced or removed.
 
     Use: `foreign` to choose names, `prepare` with everything that will be written, `write` and `place`, and `finish`.
+
+    Attributes:
+        others: originals that were not placed, as they have other content now; what there was of them stays.
     """
 
     def __init__(
@@ -87,6 +90,7 @@ class ResultFolder:
         scope: Collection[str] | None = None,
         renamed: Iterable[str] | None = None,
         is_other: Callable[[str], bool] = lambda _: False,
+        is_meant: Callable[[str], bool] | None = None,
     ) -> None:
         """Open the folder, which is made if it is not there.
 
@@ -97,6 +101,8 @@ class ResultFolder:
             renamed: originals among which a photo is looked for that is not where it was; None: all.
             is_other: says of an original that changed whether it is another photo now, and not the same one edited:
                 then what we have of the earlier one may be its last copy.
+            is_meant: says of an original, which it reads, whether it has the content that is to be placed; None: any
+                has. It is asked of those only that are placed anew.
 
         Raises:
             OutputError: it cannot be made or read, or a newer facecluster wrote its list.
@@ -110,6 +116,8 @@ class ResultFolder:
             self._parted: set[Entry] = set()
             self._made: list[Entry] = []
             self._removed: dict[str, Entry] = {}
+            self._is_meant = is_meant
+            self.others: list[str] = []
             self._list = OwnList(self.root, self._scope)
             listed = [entry for entries in self._list.candidates.values() for entry in entries]
             self._remove_parts(listed)
@@ -281,6 +289,12 @@ class ResultFolder:
             wanted, kept = set(planned), set(keep)
             kept |= {path for path, entry in self._own.items() if _is_away(entry, photos.get(path))}
             wanted -= self._parted
+            again = [
+                entry for entry in planned if entry.path in self._own and self._own[entry.path] not in wanted
+            ]
+            not_meant = {entry.path for entry in again if not self._means(entry.source)}
+            planned = [entry for entry in planned if entry.path not in not_meant]
+            kept |= not_meant
             stale = [entry for entry in self._own.values() if entry not in wanted and entry.path not in kept]
             if link == "symlink" and planned and not is_possible("symlink", planned[0].source, self.root):
                 raise OutputError(f"{self.root}: no symbolic link is possible there; use --link auto")
@@ -339,7 +353,7 @@ class ResultFolder:
             status = part.stat()
             self._note(Entry(name, "file", "", status.st_size, status.st_mtime_ns, digest.hexdigest(), key))
 
-        with whole_file(self.root / name, ready=note) as file:
+        with whole_file(self.root / name, ready=note, follow=False) as file:
             for chunk in chunks:
                 digest.update(chunk)
                 file.write(chunk)
@@ -431,8 +445,11 @@ class ResultFolder:
                 placed += 1
                 continue
             path = self.root / entry.path
+            if not self._means(entry.source):
+                continue
             try:
                 path.parent.mkdir(exist_ok=True)
+                refuse_link(path.parent)
                 if self._make(entry, path):
                     self._made.append(self._own[entry.path])
                     placed += 1
@@ -482,10 +499,8 @@ class ResultFolder:
     def _remove_parts(self, entries: Iterable[Entry]) -> None:
         """Remove the unfinished files of runs that were killed."""
         folders = {"", self._list.last_folder, *(entry.path.rpartition("/")[0] for entry in entries)}
-        for folder in map(self.root.joinpath, folders):
-            with suppress(FileNotFoundError, NotADirectoryError):
-                for name in fnmatch.filter(os.listdir(folder), PART):
-                    (folder / name).unlink()
+        for folder in filter(self._is_our_folder, folders):
+            remove_parts(self.root / folder)
 
     # -------------------------------------------------------------------------------------- what is whose
 
@@ -576,6 +591,13 @@ class ResultFolder:
             return set()
         split = ((original[: (at := original.rfind(os.sep) + 1)], original[at:]) for original in originals)
         return {PurePath(inside[folder], name).as_posix() for folder, name in split if folder in inside}
+
+    def _means(self, original: str) -> bool:
+        """Say whether an original has the content that is to be placed; if not, it is one of `others`."""
+        if self._is_meant is None or self._is_meant(original):
+            return True
+        self.others.append(original)
+        return False
 
     # ------------------------------------------------------------------------------------------- photos
 
@@ -690,8 +712,15 @@ class ResultFolder:
             return False
         with original:
             self._note(Entry(entry.path, "copy", entry.source, entry.size, entry.mtime_ns))
+            seen = stat.S_IMODE(os.fstat(original.fileno()).st_mode) & 0o777 if os.name != "nt" else 0o666
             try:
-                with whole_file(path, sync=False, ready=lambda part: os.utime(part, ns=times)) as copy:
+                with whole_file(
+                    path,
+                    sync=False,
+                    ready=lambda part: os.utime(part, ns=times),
+                    follow=False,
+                    permissions=seen,
+                ) as copy:
                     copy.writelines(_chunks(original))
             except PhotoError:
                 return False

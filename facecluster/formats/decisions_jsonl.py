@@ -27,6 +27,7 @@ from typing import Any, cast, get_args
 
 import msgspec
 
+from facecluster.durable.own_file import open_own
 from facecluster.durable.whole_file import cannot_write
 from facecluster.formats import json_lines
 from facecluster.formats.json_lines import FORMAT, Line
@@ -91,14 +92,19 @@ def append(path: Path, decision: Decision) -> None:
     def keep(torn: bytes) -> None:
         _keep_torn(path, torn)
 
-    json_lines.append(path, decision.text.encode("ascii") + b"\n", keep)
+    json_lines.append(_followed(path), decision.text.encode("ascii") + b"\n", keep)
+
+
+def _followed(path: Path) -> Path:
+    """Where a file lies that a user named: it may be a link. That of a library may not be."""
+    return path if path.name == DECISIONS else Path(os.path.realpath(path))
 
 
 def _keep_torn(path: Path, text: bytes) -> None:
     """Put a torn line behind the others there are."""
     kept = path.with_name(path.name + TORN)
     try:
-        with kept.open("ab") as file:
+        with open_own(kept, "a+b") as file:
             file.write(text + b"\n")
             file.flush()
             os.fsync(file.fileno())
@@ -125,7 +131,7 @@ def read(path: Path) -> list[Decision]:
     Raises:
         FaceclusterError: a line is no decision, or of a newer format; the file cannot be read.
     """
-    lines, torn = json_lines.read(path)
+    lines, torn = json_lines.read(_followed(path))
     if torn is not None:
         _log.warning("%s: line %d is cut short and does not count", path, torn)
     collects = gc.isenabled()

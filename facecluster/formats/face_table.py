@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import BinaryIO, Literal
 
 from facecluster.durable.lock import is_stream
+from facecluster.durable.own_file import OWNER_ONLY
 from facecluster.durable.whole_file import cannot_write, whole_file
 from facecluster.errors import TableError, UsageError
 from facecluster.formats import unpickle
@@ -83,7 +84,7 @@ def read_pictures(path: Path) -> dict[str, Picture]:
 
 
 def write(table: FaceTable, target: str | Path | BinaryIO) -> None:
-    """Write a face table, all of it or nothing.
+    """Write a face table, all of it or nothing. A new file is for its owner alone.
 
     Args:
         table: what to write.
@@ -98,7 +99,7 @@ def write(table: FaceTable, target: str | Path | BinaryIO) -> None:
         target.flush()
         return
     write_format = write_npz if format_of(target) == "npz" else write_pickle
-    with whole_file(Path(target)) as file:
+    with whole_file(Path(target), permissions=OWNER_ONLY) as file:
         write_format(table, file)
 
 

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
+from facecluster.durable.own_file import open_own
 from facecluster.durable.whole_file import cannot_write
 from facecluster.errors import FaceclusterError
 from facecluster.text import can_be_named
@@ -46,10 +47,11 @@ def read(path: Path) -> tuple[list[Line], int | None]:
     """Read the lines that are not empty, without a torn last one, and the number of that; none where there is no file.
 
     Raises:
-        FaceclusterError: the file cannot be read.
+        FaceclusterError: the file cannot be read, or is a link.
     """
     try:
-        content = path.read_bytes()
+        with open_own(path, "rb") as file:
+            content = file.read()
     except FileNotFoundError:
         return [], None
     except OSError as error:
@@ -117,10 +119,10 @@ def append(path: Path, text: bytes, keep: Callable[[bytes], None] | None = None)
         keep: called with what there is of a torn line, before that is cut off.
 
     Raises:
-        OutputError: disk full, no permission.
+        OutputError: disk full, no permission; it is a link.
     """
     try:
-        with path.open("a+b") as file:
+        with open_own(path, "a+b") as file:
             file.seek(0)
             content = file.read()
             end = content.rfind(b"\n") + 1

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from facecluster.errors import FaceclusterError, OutputError, UsageError
 from facecluster.library.folders import open_folder
-from facecluster.library.held import Held
+from facecluster.library.held import Held, check_ledger
 from facecluster.library.labels import (
     attach_to,
     find_labels,
@@ -125,18 +125,15 @@ def _result(folder: Path) -> Opened:
             f"{folder / CLUSTERS}: not written here by facecluster, or changed since; group the faces again, then "
             f"forget: {group_again(folder, result)}"
         )
+    ledger = decisions_jsonl.file_of(result.settings.decisions_file, folder)
+    if ledger.parent.resolve() != folder:
+        check_ledger(ledger, decisions_jsonl.read(ledger), result, folder)
     tables = [
         path.resolve()
         for path in (table_of(result, folder), folder / TABLE)
         if path is not None and path.exists()
     ]
-    decisions = [
-        path.resolve()
-        for path in (
-            decisions_jsonl.file_of(result.settings.decisions_file, folder),
-            folder / decisions_jsonl.DECISIONS,
-        )
-    ]
+    decisions = [path.resolve() for path in (ledger, folder / decisions_jsonl.DECISIONS)]
     return Opened(
         directory=folder,
         result=result,
@@ -252,6 +249,7 @@ def check_tables(
     """
     own: list[Path | None] = []
     for opened in results:
+        _refuse_tables_of_others(opened, tables)
         named = opened.result.settings.table
         first = dict.fromkeys([*opened.tables, *tables])
         own.append(
@@ -277,6 +275,25 @@ def check_tables(
                 f"that it is nowhere any more{again}. Nothing was changed"
             )
     return own
+
+
+def _refuse_tables_of_others(opened: Opened, tables: Mapping[Path, FaceTable]) -> None:
+    """Make sure that a face table outside of the folder of a result, which the result names, is its own.
+
+    Raises:
+        TableGoneError: it has none of its faces, as where a result from somebody else names a table of the user's.
+    """
+    from facecluster.library.refer import faces_of
+
+    faces = {face.id for face in faces_of(opened.result)}
+    for path in opened.tables:
+        is_inside = path.is_relative_to(opened.directory)
+        if faces and not is_inside and faces.isdisjoint(tables[path].faces.id.tolist()):
+            raise TableGoneError(
+                f"{opened.directory}: {path} is named as its face table, and has none of its faces; nothing was "
+                f"changed. If it is the right one, type first: facecluster cluster {typed(path)} -o "
+                f"{typed(opened.directory)}"
+            )
 
 
 def _lacks(path: Path, table: FaceTable, result: Result, target: Target) -> str:

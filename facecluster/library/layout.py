@@ -10,6 +10,7 @@ from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from facecluster.durable.own_list import RESULT_MARKER
 from facecluster.text import typed
 
 if TYPE_CHECKING:  # NumPy is loaded when there is work to do
@@ -36,8 +37,15 @@ PENDING = "arrivals.journal"
 TOLD = "watch.journal"
 """What a watch has to tell, and how much of it was told, see `pending`."""
 
+UNDO = ".facecluster-undo.jsonl"
+"""What the last decisions changed, see `undo_patches`."""
+FILES = (
+    CLUSTERS, TABLE, "decisions.jsonl", "forgotten.jsonl", PENDING, TOLD, UNDO, RESULT_MARKER, LOCK
+)  # fmt: skip
+"""Files of a library itself: none of them is ever a link, so that nothing outside of it is written."""
+
 _MONTAGE = "_montage.jpg"
-_NOT_IN_NAMES = {ord(letter): "_" for letter in '<>:"/\\|?*'}
+_NOT_IN_NAMES = {ord(letter): "_" for letter in '<>:"/\\|?*\0'}
 """Letters that Windows has in no name, or no system."""
 _INDEX_SHEET = re.compile(r"index(-[1-9]\d*)?\.jpg", re.ASCII)
 

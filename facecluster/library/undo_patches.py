@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, TypeVar
 
+from facecluster.durable.own_file import open_own
 from facecluster.durable.whole_file import cannot_write, whole_file
 from facecluster.errors import FaceclusterError
 from facecluster.formats.clusters_json import (
@@ -23,11 +24,10 @@ from facecluster.formats.clusters_json import (
 )
 from facecluster.library.amend import Correction
 from facecluster.library.held import Held
+from facecluster.library.layout import UNDO as FILE
 from facecluster.result import Absent, Changes, Result, with_people
 
 _T = TypeVar("_T")
-
-FILE = ".facecluster-undo.jsonl"
 
 _MOST = 20
 """Patches that are kept: more are hardly taken back one after the other."""
@@ -58,7 +58,7 @@ def note(library: Held, decision: str, before: Result, after: Result) -> None:
     }
     lines = [*_lines(library)[1 - _MOST :], json.dumps(patch)]
     try:
-        with whole_file(library.directory / FILE, sync=False) as file:
+        with whole_file(library.directory / FILE, sync=False, follow=False) as file:
             file.writelines(line.encode("ascii") + b"\n" for line in lines)
     except OSError as error:
         raise cannot_write(library.directory / FILE, error) from error
@@ -122,6 +122,7 @@ def _insert(into: list[_T], things: Iterable[_T], places: Iterable[int]) -> None
 
 def _lines(library: Held) -> list[str]:
     try:
-        return (library.directory / FILE).read_text("ascii").splitlines()
+        with open_own(library.directory / FILE, "rb") as file:
+            return file.read().decode("ascii").splitlines()
     except (OSError, UnicodeDecodeError):
         return []
