@@ -78,6 +78,14 @@ def as_bytes(text: str, *, path: bool) -> bytes:
     return text.encode("utf-8", "backslashreplace")
 
 
+def can_be_named(path: str) -> bool:
+    """Say whether a file may have this path: it has no zero, and no lone surrogates but those that stand for bytes."""
+    try:
+        return "\0" not in path and bool(path.encode("utf-8", "surrogateescape"))
+    except UnicodeEncodeError:
+        return False
+
+
 def fold(text: str) -> str:
     """Equal for texts that differ in case, in how their accents are written, in spaces around them, or unseen letters.
 

@@ -27,6 +27,7 @@ from facecluster.durable.links import Kind
 from facecluster.durable.own_file import not_ours, open_own
 from facecluster.durable.whole_file import whole_file
 from facecluster.errors import OutputError
+from facecluster.text import can_be_named
 
 FORMAT = 2
 """Of the list of our files; a list of format 1 has no renamed files."""
@@ -338,8 +339,10 @@ def _is_about_others(text: bytes, names: frozenset[str]) -> bool:
 def _is_inside(path: str) -> bool:
     """Say whether a listed path is a name, or a name in a folder, and nothing that leads out."""
     parts = path.split("/")
-    return len(parts) <= 2 and all(
-        part not in ("", ".", "..") and _NOT_IN_NAMES.isdisjoint(part) for part in parts
+    return (
+        len(parts) <= 2
+        and all(part not in ("", ".", "..") and _NOT_IN_NAMES.isdisjoint(part) for part in parts)
+        and can_be_named(path)
     )
 
 

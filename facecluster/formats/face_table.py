@@ -25,7 +25,7 @@ from facecluster.durable.whole_file import cannot_write, whole_file
 from facecluster.errors import TableError, UsageError
 from facecluster.formats import unpickle
 from facecluster.formats.legacy_pickle import from_rows, write_pickle
-from facecluster.formats.npz import read_npz, read_npz_photos, read_npz_settings, write_npz
+from facecluster.formats.npz import read_npz, read_npz_pictures, read_npz_settings, write_npz
 from facecluster.table import FaceTable, Picture, Settings
 
 
@@ -77,15 +77,10 @@ def read_pictures(path: Path) -> dict[str, Picture]:
     try:
         with path.open("rb") as file:
             if file.read(2) == b"PK":
-                paths, size, coded = read_npz_photos(file, str(path), "path", "size", "coded")
-            else:
-                return read(path).photos.pictures()
+                return read_npz_pictures(file, str(path))
     except OSError as error:
         raise TableError(f"{path}: cannot be read: {error.strerror or error}") from error
-    if size.shape != (len(paths), 2) or coded.shape != paths.shape:
-        raise TableError(f"{path}: damaged; run encode again")
-    columns = paths.tolist(), size.tolist(), coded.astype(str).tolist()
-    return {name: Picture(wh[0], wh[1], digest) for name, wh, digest in zip(*columns, strict=True)}
+    return read(path).photos.pictures()
 
 
 def write(table: FaceTable, target: str | Path | BinaryIO) -> None:
@@ -130,7 +125,8 @@ def _read(stream: BinaryIO, name: str) -> FaceTable:
         if start[:2] == b"PK":
             return read_npz(file, name)
         if start[:1] in (b"\x80", b"]", b"("):  # protocol 2 and later; a list in 1 and in 0
-            return from_rows(unpickle.load_rows(file, name), name)
+            rows = unpickle.load_rows(file, name)
+            return from_rows(rows, name, file.seek(0, io.SEEK_END))
     what = "not a face table, neither npz nor pickle" if start else "empty"
     raise TableError(f"{name}: {what}; make one with facecluster encode")
 

@@ -18,11 +18,15 @@ import msgspec
 from facecluster.durable.own_file import open_own
 from facecluster.durable.whole_file import cannot_write
 from facecluster.errors import FaceclusterError
+from facecluster.text import can_be_named
 
 _T = TypeVar("_T")
 
 FORMAT = 1
 """Of a line, which says it as "format". Readers accept this and older ones."""
+
+ZERO = b"\\u0000"
+"""How a zero stands in a text, which `load` refuses; or a backslash and more, which it does not."""
 
 
 class Line(NamedTuple):
@@ -66,9 +70,11 @@ def decoder(kind: type[_T]) -> Callable[[bytes], _T]:
 
     def decode(text: bytes) -> _T:
         try:
-            return fast.decode(text)
+            if ZERO not in text:
+                return fast.decode(text)
         except msgspec.DecodeError:  # may be lone surrogates; and Python's json says better where it is wrong
-            return msgspec.convert(load(text), kind)
+            pass
+        return msgspec.convert(load(text), kind)
 
     return decode
 
@@ -142,13 +148,17 @@ def _is_torn(last: bytes) -> bool:
     return False
 
 
-def load(text: bytes) -> Any:
-    """Parse strict JSON; lone surrogates, as in paths that are no text, are kept.
+def load(text: bytes | str) -> Any:
+    """Parse strict JSON; surrogates that stand for bytes of a path that are no text are kept.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is none, or has a text with a zero or with another lone surrogate, which can name nothing.
     """
-    return json.loads(text, parse_constant=_refuse, parse_float=_finite)
+    record = json.loads(text, parse_constant=_refuse, parse_float=_finite)
+    again = json.dumps(record, ensure_ascii=False)
+    if "\\u0000" in again.replace("\\\\", "") or not can_be_named(again):
+        raise ValueError("a text has a zero or half a letter in it")
+    return record
 
 
 def _finite(text: str) -> float:
