@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from facecluster.errors import TableError
 from facecluster.formats.json_lines import load
 from facecluster.table import (
+    FURTHEST,
     LOST,
     LOST_CENTRAL,
     LOST_LARGEST,
@@ -69,7 +70,7 @@ def room(size: int) -> int:
 
 def sound(photos: Photos, faces: Faces, settings: Settings) -> FaceTable:
     """Raises ValueError for what fits no table; a face may lack any number but its box."""
-    if not (np.isfinite(faces.box).all() and np.isfinite(faces.anchor).all()):
+    if not all((np.abs(box) <= FURTHEST).all() for box in (faces.box, faces.anchor)):
         raise ValueError("a face without a box")
     for texts in (photos.path, photos.digest, photos.status, photos.reason, faces.id):
         check_texts(texts)
