@@ -29,6 +29,9 @@ from facecluster.text import size as in_words
 FORMAT = 1
 """Of the face table, in both kinds of file. Readers accept this and older ones."""
 
+FREE = 1 << 28
+"""Bytes that any table may take."""
+
 _LAST = 0x110000
 """There are so many letters."""
 _FIRST_SURROGATE = 0xD800
@@ -65,7 +68,7 @@ def check_room(n_bytes: int, size: int) -> None:
 
 def room(size: int) -> int:
     """Give the bytes that the columns of a table may take that is in a file of some size in bytes."""
-    return (1 << 28) + 32 * size
+    return FREE + 32 * size
 
 
 def sound(photos: Photos, faces: Faces, settings: Settings) -> FaceTable:
