@@ -150,7 +150,10 @@ def _decision(line: Line) -> Decision:
 
 
 def _decode(text: bytes) -> tuple[_Head, Act]:
+    text.decode("utf-8")  # all of it is kept, also what is not looked at
     head = _head(text)
+    if not head.id.isascii():
+        raise ValueError(f"{head.id[:40]!a} is no id of a decision")
     if head.do not in _VERBS:
         raise ValueError(f"nothing is known of {head.do[:40]!r}; a newer facecluster may know it")
     return head, _act(text)
