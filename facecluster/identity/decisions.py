@@ -13,6 +13,8 @@ import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from heapq import heappop, heappush
+from itertools import chain
 from typing import NamedTuple, TypeAlias
 
 import msgspec
@@ -164,21 +166,50 @@ def in_force(decisions: Sequence[Decision]) -> list[Decision]:
         decisions: in order of time.
     """
     gone, until = undone(decisions), _undone_at(decisions)
-    joined = [
-        (place, until[decision.id], sides)
-        for place, decision in enumerate(decisions)
-        if decision.id in gone and (sides := _sides(decision.act))
-    ]
+    joined = _Joined()
     standing = []
     for place, decision in enumerate(decisions):
-        if decision.id in gone or isinstance(decision.act, Undo):
-            continue
-        act: Act = decision.act
-        for begin, end, sides in reversed(joined):  # the last ones joined most
-            if begin < place < end:
+        joined.end_before(place)
+        if decision.id in gone:
+            joined.begin(place, until[decision.id], _sides(decision.act))
+        elif not isinstance(decision.act, Undo):
+            act: Act = decision.act
+            for sides in joined.about(act):
                 act = _of_one_side(act, sides)
-        standing.append(decision if act is decision.act else replace(decision, act=act))
+            standing.append(decision if act is decision.act else replace(decision, act=act))
     return standing
+
+
+class _Joined:
+    """What counted at a place among the decisions, made people one, and is undone since."""
+
+    def __init__(self) -> None:
+        self._sides: dict[int, tuple[Spots, ...]] = {}  # by place
+        self._begun: dict[Spot, dict[int, None]] = {}  # places by spot
+        self._ends: list[tuple[int, int]] = []  # heap of the last place of each and its own
+
+    def begin(self, place: int, end: int, sides: tuple[Spots, ...]) -> None:
+        """From here on, up to an end, these were one."""
+        if not sides:
+            return
+        self._sides[place] = sides
+        heappush(self._ends, (end, place))
+        for spot in set(chain.from_iterable(sides)):
+            self._begun.setdefault(spot, {})[place] = None
+
+    def end_before(self, place: int) -> None:
+        """Forget what had an end up to here."""
+        while self._ends and self._ends[0][0] <= place:
+            _, begun = heappop(self._ends)
+            for spot in set(chain.from_iterable(self._sides.pop(begun))):
+                del self._begun[spot][begun]
+
+    def about(self, act: Act) -> list[tuple[Spots, ...]]:
+        """Give the different sides of which an act lists faces, the last ones first: these joined most."""
+        if not self._sides:
+            return []
+        places = {place for spot in spots_of(act) for place in self._begun.get(spot, ())}
+        return list(dict.fromkeys(self._sides[place] for place in sorted(places, reverse=True)))
 
 
 def _undone_at(decisions: Sequence[Decision]) -> dict[str, int]:
