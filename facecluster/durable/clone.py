@@ -36,7 +36,9 @@ def clone(source: Path, target: Path) -> None:
 
 
 def _ficlone(source: Path, target: Path) -> None:
-    import fcntl  # not there on Windows
+    if sys.platform == "win32":
+        raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP), str(target))
+    import fcntl
 
     with source.open("rb") as original, target.open("xb") as file:
         try:

@@ -13,6 +13,9 @@ import filelock
 from facecluster.durable.whole_file import cannot_write
 from facecluster.errors import OutputError
 
+_NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL})
+"""What systems answer where a disk knows no locks; filelock has a way of its own where they say ENOSYS."""
+
 
 @contextmanager
 def only_user_of(output: Path) -> Iterator[None]:
@@ -75,8 +78,12 @@ def _locked(path: Path, what: Path, *, wait_s: float, advice: str) -> Iterator[N
         if not path.exists():  # some folders take no files, but do not say so
             raise cannot_write(what, OSError(errno.EACCES, "")) from error
         raise OutputError(f"{what}: another facecluster is at work on it; {advice}") from error
-    except OSError as error:
-        raise cannot_write(path, error) from error
+    except (OSError, NotImplementedError) as error:
+        if isinstance(error, OSError) and error.errno not in _NO_LOCKS:
+            raise cannot_write(path, error) from error
+        raise OutputError(
+            f"{path}: its disk has no locks, as some network drives; choose an output on another disk"
+        ) from error
     try:
         yield
     finally:

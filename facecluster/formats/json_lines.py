@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
-from facecluster.durable.whole_file import cannot_write
+from facecluster.durable.whole_file import cannot_write, wait_for_disk
 from facecluster.errors import FaceclusterError
 
 _T = TypeVar("_T")
@@ -126,7 +125,7 @@ def append(path: Path, text: bytes, keep: Callable[[bytes], None] | None = None)
                 text = b"\n" + text
             file.write(text)
             file.flush()
-            os.fsync(file.fileno())
+            wait_for_disk(file)
     except OSError as error:
         raise cannot_write(path, error) from error
 
