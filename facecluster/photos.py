@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from facecluster.durable.own_list import RESULT_MARKER
+from facecluster.durable.spelt import Seen, real, spelt
 from facecluster.errors import PhotoError, UsageError
 
 EXTENSIONS = frozenset(
@@ -36,8 +37,11 @@ MAX_PIXELS = 50_000_000
 LARGEST = 300_000_000
 """Pixels. What claims to be larger is refused, because a small file can claim any size (a decompression bomb)."""
 
-_JUNK = frozenset({"@eaDir", "#recycle", "$RECYCLE.BIN", "__MACOSX"})
-"""Folders of thumbnails and deleted files that network drives and other systems leave among the photos."""
+_JUNK = frozenset({"@eadir", "#recycle", "$recycle.bin", "__macosx", "system volume information"})
+"""Folders, in lower case, of thumbnails and deleted files that network drives and systems leave among the photos."""
+
+_HAS_JUNCTIONS = os.name == "nt"
+"""Whether a folder may be another one that lies elsewhere, without being a symbolic link."""
 
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "DIB", "GIF", "AVIF")
 """What Pillow may open. Its other formats hold no photos, and some of them start programs (EPS)."""
@@ -118,11 +122,13 @@ def find_photos(
         lost: the same for each folder that cannot be read; `report` if not given.
 
     Returns:
-        Absolute paths, with links not resolved; names that are no UTF-8 as `os.fsdecode` gives them.
+        Absolute paths, with links not resolved, in the case in which the disk lists them; names that are no UTF-8 as
+        `os.fsdecode` gives them.
 
     Raises:
         UsageError: one of `paths` does not exist, or is an empty name.
     """
+    seen: Seen = {}
     given = [os.path.abspath(check_name(path)) for path in paths]
     try:
         for path in given:
@@ -133,10 +139,12 @@ def find_photos(
     reached: set[str] = set()
     folders: set[str] = set()
     for path in (*given, *map(os.path.abspath, listed)):
-        alone = [(path, os.path.realpath(path))]
-        for candidate, real in _walk(path, folders, report, lost or report) if os.path.isdir(path) else alone:
-            if real not in reached:
-                reached.add(real)
+        path = spelt(path, seen)
+        alone = [(path, real(path, seen))]
+        inside = _walk(path, folders, seen, report, lost or report) if os.path.isdir(path) else alone
+        for candidate, there in inside:
+            if there not in reached:
+                reached.add(there)
                 found.append(candidate)
     return found
 
@@ -158,18 +166,22 @@ def check_name(path: str | os.PathLike[str]) -> str | os.PathLike[str]:
 
 
 def _walk(
-    top: str, visited: set[str], report: Callable[[str], None], lost: Callable[[str], None]
+    top: str,
+    visited: set[str],
+    seen: Seen,
+    report: Callable[[str], None],
+    lost: Callable[[str], None],
 ) -> Iterator[tuple[str, str]]:
     """Give path and real path of the photo files in a folder and below; add the real folders to `visited`."""
-    pending = [(top, os.path.realpath(top), True)]
+    pending = [(top, real(top, seen), True)]
     while pending:
-        path, real, is_folder = pending.pop()
+        path, there, is_folder = pending.pop()
         if not is_folder:
-            yield path, real
+            yield path, there
             continue
-        if real in visited:
+        if there in visited:
             continue
-        visited.add(real)
+        visited.add(there)
         try:
             with os.scandir(path) as entries:
                 inside = sorted(entries, key=lambda entry: entry.name, reverse=True)
@@ -183,14 +195,14 @@ def _walk(
                 f"{path}: holds results of facecluster, whose photos count like any others as it is named itself"
             )
         for entry in inside:
-            if entry.name.startswith(".") or entry.name in _JUNK:
+            if entry.name.startswith(".") or entry.name.lower() in _JUNK:
                 continue
-            is_link = entry.is_symlink()
             is_folder = entry.is_dir()
+            is_link = entry.is_symlink() or (is_folder and _HAS_JUNCTIONS)
             extension = os.path.splitext(entry.name)[1].lower()
             # A dangling link with the name of a photo counts: it becomes a row that says so.
             if is_folder or (extension in EXTENSIONS and (is_link or entry.is_file())):
-                entry_real = os.path.realpath(entry.path) if is_link else os.path.join(real, entry.name)
+                entry_real = real(entry.path, seen) if is_link else os.path.join(there, entry.name)
                 # The same string object twice, where it is the same, halves the memory for a million photos.
                 pending.append(
                     (entry.path, entry.path if entry_real == entry.path else entry_real, is_folder)

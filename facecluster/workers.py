@@ -16,14 +16,23 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
-from multiprocessing.connection import Connection, wait
-from typing import Any, Generic, TypeVar
+from multiprocessing.connection import wait
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from facecluster.errors import FaceclusterError
+
+if TYPE_CHECKING:
+    if sys.platform == "win32":
+        from multiprocessing.connection import PipeConnection as Connection
+    else:
+        from multiprocessing.connection import Connection
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
+
+_MOST = 60 if sys.platform == "win32" else 10_000
+"""Windows waits for 63 things at once at most."""
 
 _STARTING = threading.Lock()
 """Held while a process is started, as that changes `__main__`."""
@@ -143,6 +152,7 @@ class _Pool(Generic[Item, Result]):
 
     def work(self, items: Iterable[Item], n_workers: int) -> Iterator[tuple[Item, Result | Died]]:
         """Do all items, at most `n_workers` at a time."""
+        n_workers = min(n_workers, _MOST)
         for item in items:
             while len(self._busy) >= n_workers:
                 yield from self._collect()
@@ -235,7 +245,7 @@ def _answer(function: Callable[[Any], Any], item: Any) -> Any:
 @contextmanager
 def _interrupts_held_back() -> Iterator[None]:
     """Start a process that does not see Ctrl-C, not even while Python starts in it; ours sees it afterwards."""
-    if not hasattr(signal, "pthread_sigmask"):
+    if sys.platform == "win32":
         yield
         return
     resource_tracker.ensure_running()  # which would let Ctrl-C through again if it started in between

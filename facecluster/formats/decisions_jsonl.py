@@ -28,7 +28,7 @@ from typing import Any, cast, get_args
 import msgspec
 
 from facecluster.durable.own_file import open_own
-from facecluster.durable.whole_file import cannot_write
+from facecluster.durable.whole_file import cannot_write, wait_for_disk
 from facecluster.formats import json_lines
 from facecluster.formats.json_lines import FORMAT, Line
 from facecluster.identity.decisions import Act, Decision
@@ -107,7 +107,7 @@ def _keep_torn(path: Path, text: bytes) -> None:
         with open_own(kept, "a+b") as file:
             file.write(text + b"\n")
             file.flush()
-            os.fsync(file.fileno())
+            wait_for_disk(file)
     except OSError as error:
         raise cannot_write(kept, error) from error
     _log.warning("%s: the last line was cut short; what was left of it is in %s now", path, kept)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -16,7 +15,7 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 
 from facecluster.durable.own_file import open_own
-from facecluster.durable.whole_file import cannot_write
+from facecluster.durable.whole_file import cannot_write, wait_for_disk
 from facecluster.errors import FaceclusterError
 from facecluster.text import can_be_named
 
@@ -134,7 +133,7 @@ def append(path: Path, text: bytes, keep: Callable[[bytes], None] | None = None)
                 text = b"\n" + text
             file.write(text)
             file.flush()
-            os.fsync(file.fileno())
+            wait_for_disk(file)
     except OSError as error:
         raise cannot_write(path, error) from error
 

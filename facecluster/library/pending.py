@@ -32,6 +32,7 @@ import msgspec
 import numpy as np
 
 from facecluster.durable.journal import Journal
+from facecluster.durable.whole_file import set_times
 from facecluster.encoding.forgotten import without_places
 from facecluster.formats import face_table
 from facecluster.formats.clusters_json import FORMAT
@@ -356,7 +357,7 @@ def write(
 def write_table(directory: Path, table: FaceTable, began: float) -> None:
     """Write the face table, as of a time."""
     face_table.write(table, directory / TABLE)
-    os.utime(directory / TABLE, (time.time(), began))
+    set_times(directory / TABLE, (time.time_ns(), int(began * 1e9)))
 
 
 def take_in(library: Held, *, jobs: int = -1) -> None:
