@@ -692,8 +692,8 @@ def test_photos_that_are_away_take_nothing_along_and_are_told_in_one_sentence(
     root = tmp_path / "a library"
     write_changed(root, result_of(pictures[:2], pictures[1:3], nobody=pictures[3:4]), link=link)
     before = {path for path in root.rglob("*") if not path.name.startswith(".")}
-    pictures[0].parent.rename(tmp_path / "moved")
     others = result_of(pictures[:3], pictures[2:3], nobody=pictures[3:4])  # both need another montage
+    pictures[0].parent.rename(tmp_path / "moved")
     write_changed(root, others, link=link)
     assert {path for path in root.rglob("*") if not path.name.startswith(".")} >= before - {
         root / "person-0002" / pictures[1].name

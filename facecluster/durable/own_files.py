@@ -456,12 +456,14 @@ class ResultFolder:
         self._own |= {entry.path: entry for entry in same}
 
     def leave_out(self, name: str, key: str) -> None:
-        """Say that a file cannot be made of what `key` stands for.
+        """Say that a file cannot be made of what `key` stands for; one of ours that was made of something else goes.
 
         Raises:
             OutputError: disk full, no permission.
         """
         try:
+            if self._own.pop(name, None) is not None:
+                (self.root / name).unlink()
             self._list.append({"gone": name, "key": key})
         except OSError as error:
             raise cannot_write(self.root, error) from error

@@ -12,6 +12,7 @@ new ones have, but what a disk, its snapshots and backups keep is beyond this.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -43,6 +44,7 @@ from facecluster.library.forget_targets import (
     ids_of,
     marks_of,
     open_targets,
+    tables_of_others,
     target_of_all,
 )
 from facecluster.library.held import Held
@@ -51,6 +53,8 @@ from facecluster.library.layout import CLUSTERS, NOBODY_SHEET, TABLE, UNDO, pers
 from facecluster.library.plan import folders_named, montages_named, plan_photos
 from facecluster.result import Result, columns
 from facecluster.table import FaceTable, Picture
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -165,6 +169,10 @@ def forget(
         target, doubts = find_in_all(target, results, tables)
         marks = marks_of(results, target)
         own = check_tables(results, tables, target, gone=wanted.table_gone)
+        for path in tables_of_others(targets, results, tables):
+            _log.warning("%s: left alone, as it has no face of the library that names it", path)
+            del tables[path]
+            own = [None if one == path else one for one in own]
         cleaned_tables = {path: forget_in_table(table, target) for path, table in tables.items()}
         cleaned_results = [
             forget_in_result(o.result, target, cleaned_tables[path].table if path else None, ids_of(o))

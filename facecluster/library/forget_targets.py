@@ -249,7 +249,6 @@ def check_tables(
     """
     own: list[Path | None] = []
     for opened in results:
-        _refuse_tables_of_others(opened, tables)
         named = opened.result.settings.table
         first = dict.fromkeys([*opened.tables, *tables])
         own.append(
@@ -277,23 +276,29 @@ def check_tables(
     return own
 
 
-def _refuse_tables_of_others(opened: Opened, tables: Mapping[Path, FaceTable]) -> None:
-    """Make sure that a face table outside of the folder of a result, which the result names, is its own.
+def tables_of_others(
+    targets: Iterable[str], results: Iterable[Opened], tables: Mapping[Path, FaceTable]
+) -> set[Path]:
+    """Find the face tables that results name and that are not theirs: those outside that have none of their faces.
 
-    Raises:
-        TableGoneError: it has none of its faces, as where a result from somebody else names a table of the user's.
+    A result from somebody else may name a table of the user's; photos that the user chooses would go from it.
+
+    Args:
+        targets: what the user named.
+        results: to be cleaned.
+        tables: that would be.
     """
     from facecluster.library.refer import faces_of
 
-    faces = {face.id for face in faces_of(opened.result)}
-    for path in opened.tables:
-        is_inside = path.is_relative_to(opened.directory)
-        if faces and not is_inside and faces.isdisjoint(tables[path].faces.id.tolist()):
-            raise TableGoneError(
-                f"{opened.directory}: {path} is named as its face table, and has none of its faces; nothing was "
-                f"changed. If it is the right one, type first: facecluster cluster {typed(path)} -o "
-                f"{typed(opened.directory)}"
-            )
+    named = {Path(text).resolve() for text in targets}
+    return {
+        path
+        for opened in results
+        for path in opened.tables
+        if path not in named and not path.is_relative_to(opened.directory)
+        if tables[path].faces.id.size
+        and {face.id for face in faces_of(opened.result)}.isdisjoint(tables[path].faces.id.tolist())
+    }
 
 
 def _lacks(path: Path, table: FaceTable, result: Result, target: Target) -> str:
