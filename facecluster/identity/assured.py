@@ -28,6 +28,7 @@ from facecluster.identity.decisions import (
     Undo,
     in_force,
     locate,
+    remembered,
     rows_at,
     spots_of,
 )
@@ -66,6 +67,7 @@ class Namesakes(NamedTuple):
     decisions: tuple[Decision, Decision]
 
 
+@remembered
 def assured(decisions: Sequence[Decision], faces: Faces | Placed) -> tuple[Assured, ...]:
     """Give the people of whom decisions speak that have a face here, in order of the decisions that spoke last.
 
