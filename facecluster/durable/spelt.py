@@ -11,7 +11,7 @@ from typing import TypeAlias
 from facecluster.text import fold
 
 Seen: TypeAlias = dict[str, tuple[str, dict[str, str] | None]]
-"""Folders that were looked at: how each is listed itself; the names in it by their `fold`, None where case counts."""
+"""Folders that were looked at: how each is listed itself; names in it by themselves and `fold`, None where case counts."""
 
 
 def spelt(path: str, seen: Seen | None = None) -> str:
@@ -32,13 +32,13 @@ def spelt(path: str, seen: Seen | None = None) -> str:
     if found is None:
         other = name.swapcase()
         listed = spelt(folder, seen)
-        if other == name:  # as in "2024", which does not tell
+        if other == name or not os.path.lexists(path):  # neither "2024" nor what is not there tells
             return os.path.join(listed, name)
-        found = seen[folder] = listed, _names(folder) if _is_there(folder, name, other) else None
+        found = seen[folder] = listed, _names(listed) if _is_there(folder, name, other) else None
     listed, names = found
-    if names is None or name in names.values():
-        return path if listed == folder else os.path.join(listed, name)
-    return os.path.join(listed, names.get(fold(name), name))
+    if names is not None:
+        name = names.get(name) or names.get(fold(name), name)
+    return os.path.join(listed, name)
 
 
 def real(path: str | os.PathLike[str], seen: Seen | None = None) -> str:
@@ -56,6 +56,7 @@ def _is_there(folder: str, name: str, other: str) -> bool:
 
 def _names(folder: str) -> dict[str, str]:
     try:
-        return {fold(name): name for name in os.listdir(folder)}
+        names = os.listdir(folder)
     except OSError:
         return {}
+    return {fold(name): name for name in names} | {name: name for name in names}

@@ -47,6 +47,8 @@ FILES = (
 _MONTAGE = "_montage.jpg"
 _NOT_IN_NAMES = {ord(letter): "_" for letter in '<>:"/\\|?*'} | dict.fromkeys(range(32), "_")
 """Letters that Windows has in no name, or no system."""
+_DEVICE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d) *(\.|$)", re.ASCII | re.IGNORECASE)
+"""What no file is called on Windows, whatever is behind the dot."""
 _INDEX_SHEET = re.compile(r"index(-[1-9]\d*)?\.jpg", re.ASCII)
 
 
@@ -87,7 +89,8 @@ def _named(own: str, name: str) -> str:
 
 def plain_name(name: str) -> str:
     """Give the name that a photo gets where a disk does not take its own: "12:30.jpg" is "12_30.jpg"."""
-    return name.translate(_NOT_IN_NAMES).rstrip(" .") or "_"
+    name = name.translate(_NOT_IN_NAMES).rstrip(" .") or "_"
+    return f"_{name}" if _DEVICE.match(name) else name
 
 
 def montage_of(person: Person) -> str:
