@@ -16,6 +16,7 @@ It prints, a reader: calls, how many were accepted, refused, and found.
 from __future__ import annotations
 
 import argparse
+import copy
 import hashlib
 import io
 import json
@@ -126,15 +127,15 @@ def bend(record, choices):
         holder, key = found[choices.below(len(found))]
         match choices.byte() % 5:
             case 0 | 1:
-                holder[key] = json.loads(json.dumps(choices.of(STRANGE)))
+                holder[key] = copy.deepcopy(choices.of(STRANGE))
             case 2:
                 del holder[key]
             case 3:
                 other, there = found[choices.below(len(found))]
-                holder[key] = json.loads(json.dumps(other[there]))
+                holder[key] = copy.deepcopy(other[there])
             case 4:
                 if isinstance(holder, list):
-                    holder.append(json.loads(json.dumps(holder[key])))
+                    holder.append(copy.deepcopy(holder[key]))
                 else:
                     holder[choices.of(("x", "", "format", "id", "do"))] = holder.pop(key)
     return record
@@ -561,16 +562,10 @@ class Journals:
                 [notice.faces for notice in notices]
         else:
             with Journal(self.directory / name, "header") as journal:
-                done = dict(read_partial(journal, unpack))
+                done = dict(journal.replay_as(unpack))
             make_table(
                 [Row(f"/{i}", coded, one) for i, (coded, one) in enumerate(done.items())], Settings("", "")
             )
-
-
-def read_partial(journal, unpack):
-    if hasattr(journal, "read_with"):
-        return journal.read_with(unpack)
-    return map(unpack, journal.replay())
 
 
 class Labels:
@@ -767,7 +762,6 @@ def fuzz(name, seconds, finds):
     READER = MAKERS[name]()
     USED = READER if isinstance(READER, Npz) else None
     call = Watched(READER, name, finds)
-    READER.use(READER.make(Choices(b""))) if False else None
     start = time.monotonic()
 
     def told():

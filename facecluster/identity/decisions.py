@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from facecluster.identity.boxes import SAME_FACE_IOU, overlaps
 from facecluster.identity.changes import Placed
-from facecluster.table import Faces, Pixels
+from facecluster.table import Faces, Number
 from facecluster.text import many, printable
 
 TYPICAL = 25
@@ -40,7 +40,7 @@ class Spot(NamedTuple):
     """
 
     digest: str
-    box: tuple[Pixels, Pixels, Pixels, Pixels]
+    box: tuple[Number, Number, Number, Number]
 
 
 Spots: TypeAlias = tuple[Spot, ...]
