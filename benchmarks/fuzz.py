@@ -6,16 +6,20 @@
 Readers: npz, pickle, clusters, decisions, forgotten, files (the list of our files), journal, labels, toml. With atheris
 (pip install atheris) that guides; without, a small fuzzer of our own does, at a tenth of the speed.
 
-What is fed is made from a good file, and from bytes of the fuzzer that say how it is damaged: bytes are changed, or values
-inside of it, after which what guards it (lengths, checksums) is right again, so that readers look at them. Whatever a
-reader accepts goes on to what uses it: faces are clustered, results written again, and so on. A find is anything but an
-error of ours: an exception, over 5 s, over 300 MB. Each kind is told once, and its input stays in the folder of finds.
+What is fed is made from a good file, and from bytes of the fuzzer that say how it is damaged: bytes are changed, or
+values inside of it, after which what guards it (lengths, checksums) is right again, so that readers look at them.
+Whatever a reader accepts goes on to what uses it: faces are clustered, results written again, and so on. A find is
+anything but an error of ours: an exception, over 5 s, over 300 MB. Each kind is told once, and its input stays in the
+folder of finds.
 It prints, a reader: calls, how many were accepted, refused, and found.
 """
+
+# ruff: noqa: BLE001, D101, D102, PLW0603, S301
 
 from __future__ import annotations
 
 import argparse
+import copy
 import hashlib
 import io
 import json
@@ -101,7 +105,8 @@ def hurt(content, choices):
 
 STRANGE = (
     None, True, 0, -1, 1, 2**31, 2**63, 2**64, -(2**63), 10**30, 0.5, -1.5, 1e308, 1e39, 5e-324, "", "a", "\0", "a\0b",
-    "\ud800", "\udcff", "../x", "/etc/passwd", ".", "..", "a/b", "person-0001", "person-" + "9" * 40, "x" * 5000, "\n", "\x1b[2J",
+    "\ud800", "\udcff", "../x", "/etc/passwd", ".", "..", "a/b", "person-0001", "person-" + "9" * 40, "x" * 5000,
+    "\n", "\x1b[2J",
     "\u202e", [], [[]], {}, {"a": 1}, [0, 0, 0, 0], [0, 0, 1e308, 1e308], [5, 5, 1, 1], [["a", [0, 0, 1, 1]]],
 )  # fmt: skip
 
@@ -126,15 +131,15 @@ def bend(record, choices):
         holder, key = found[choices.below(len(found))]
         match choices.byte() % 5:
             case 0 | 1:
-                holder[key] = json.loads(json.dumps(choices.of(STRANGE)))
+                holder[key] = copy.deepcopy(choices.of(STRANGE))
             case 2:
                 del holder[key]
             case 3:
                 other, there = found[choices.below(len(found))]
-                holder[key] = json.loads(json.dumps(other[there]))
+                holder[key] = copy.deepcopy(other[there])
             case 4:
                 if isinstance(holder, list):
-                    holder.append(json.loads(json.dumps(holder[key])))
+                    holder.append(copy.deepcopy(holder[key]))
                 else:
                     holder[choices.of(("x", "", "format", "id", "do"))] = holder.pop(key)
     return record
@@ -561,16 +566,10 @@ class Journals:
                 [notice.faces for notice in notices]
         else:
             with Journal(self.directory / name, "header") as journal:
-                done = dict(read_partial(journal, unpack))
+                done = dict(journal.replay_as(unpack))
             make_table(
                 [Row(f"/{i}", coded, one) for i, (coded, one) in enumerate(done.items())], Settings("", "")
             )
-
-
-def read_partial(journal, unpack):
-    if hasattr(journal, "read_with"):
-        return journal.read_with(unpack)
-    return map(unpack, journal.replay())
 
 
 class Labels:
@@ -767,7 +766,6 @@ def fuzz(name, seconds, finds):
     READER = MAKERS[name]()
     USED = READER if isinstance(READER, Npz) else None
     call = Watched(READER, name, finds)
-    READER.use(READER.make(Choices(b""))) if False else None
     start = time.monotonic()
 
     def told():

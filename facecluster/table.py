@@ -21,9 +21,9 @@ OK, NO_FACE, UNREADABLE = "ok", "no_face", "unreadable"
 STATUSES = (OK, NO_FACE, UNREADABLE)
 
 FURTHEST = 1e9
-"""Pixels: no box is further from the corner of its photo, so that areas are numbers."""
-Pixels: TypeAlias = Annotated[float, msgspec.Meta(ge=-FURTHEST, le=FURTHEST)]
-"""Where an edge of a box is, as files have it."""
+"""No box is further from the corner of its photo, in pixels, so that areas are numbers."""
+Number: TypeAlias = Annotated[float, msgspec.Meta(ge=-FURTHEST, le=FURTHEST)]
+"""A number as files of records have it: an edge of a box, an angle, a share."""
 
 LOST, LOST_LARGEST, LOST_CENTRAL = 1, 2, 4
 """What `Photos.lost` is made of: faces of the photo are not in the table; the largest of all is one of them; the one

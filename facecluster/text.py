@@ -85,9 +85,10 @@ def as_bytes(text: str, *, path: bool) -> bytes:
 def can_be_named(path: str) -> bool:
     """Say whether a file may have this path: it has no zero, and no lone surrogates but those that stand for bytes."""
     try:
-        return "\0" not in path and bool(path.encode("utf-8", "surrogateescape"))
+        path.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
         return False
+    return "\0" not in path
 
 
 def fold(text: str) -> str:

@@ -40,8 +40,8 @@ FORMAT = 2
 """Of clusters.json; a change that a reader would notice is a new number. In format 1 confidences are 0..1, since then
 per cent, 0..100."""
 
-_LONGEST_ID = 64
-"""Letters of a person's id."""
+_ID = re.compile(r"[\w-]{1,64}")
+"""Of a person: its folder is called so."""
 _HIGHEST_ID = 1 << 31
 """No person has so high a number, as each is one above the last."""
 
@@ -300,8 +300,8 @@ def _check(record: _File) -> None:
     """Raise ValueError where what a result says does not fit together."""
     owns = [person.id for person in record.people]
     for own in (*owns, *(one.id for one in record.absent)):
-        if not own or len(own) > _LONGEST_ID or "/" in own or "\\" in own or not own.isprintable():
-            raise ValueError(f"{printable(own[:_LONGEST_ID])!r} is no id of a person")
+        if not _ID.fullmatch(own):
+            raise ValueError(f"{printable(own[:64])!r} is no id of a person")
     if len(set(owns)) < len(owns):
         raise ValueError("two people have the same id")
     for person in record.people:
@@ -417,5 +417,5 @@ def _after(person: Person | Absent) -> int:
     """The number after those that a person has and had; 1 for ids of somebody else's making."""
     former = person.former if isinstance(person, Person) else ()
     numbers = [text.removeprefix("person-") for text in (person.id, *former)]
-    known = (int(text) for text in numbers if text.isascii() and text.isdigit() and len(text) <= _LONGEST_ID)
+    known = (int(text) for text in numbers if text.isascii() and text.isdigit() and len(text) < 64)
     return 1 + max((number for number in known if number < _HIGHEST_ID), default=0)

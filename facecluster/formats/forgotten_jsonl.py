@@ -22,11 +22,11 @@ import msgspec
 
 from facecluster.formats import json_lines
 from facecluster.formats.json_lines import FORMAT
-from facecluster.table import Pixels
+from facecluster.table import Number
 
 _log = logging.getLogger(__name__)
 
-Box = tuple[Pixels, Pixels, Pixels, Pixels]
+Box = tuple[Number, Number, Number, Number]
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from facecluster.identity.boxes import SAME_FACE_IOU, overlaps
 from facecluster.identity.changes import Placed
-from facecluster.table import Faces, Pixels
+from facecluster.table import Faces, Number
 from facecluster.text import many, printable
 
 _P = ParamSpec("_P")
@@ -48,7 +48,7 @@ class Spot(NamedTuple):
     """
 
     digest: str
-    box: tuple[Pixels, Pixels, Pixels, Pixels]
+    box: tuple[Number, Number, Number, Number]
 
 
 Spots: TypeAlias = tuple[Spot, ...]

@@ -75,7 +75,7 @@ def apply(library: Held, decision: str) -> Correction | None:
             if patch["stamp"] != stamp(after):
                 return None
             return _before(after, patch)
-        except (ValueError, KeyError, TypeError, FaceclusterError):
+        except (ValueError, LookupError, TypeError, OverflowError, RecursionError, FaceclusterError):
             return None
     return None
 
@@ -84,8 +84,10 @@ def stamp(result: Result) -> str:
     """Stand for who is who: 16 hex digits of the ids of the people, of their faces, and of those of nobody."""
     digest = hashlib.sha256()
     for person in result.people:
-        digest.update(f"{person.id} {' '.join([face.id for face in person.faces])}\n".encode())
-    digest.update(" ".join([face.id for face in result.unclustered]).encode())
+        digest.update(
+            f"{person.id} {' '.join([face.id for face in person.faces])}\n".encode("utf-8", "surrogateescape")
+        )
+    digest.update(" ".join([face.id for face in result.unclustered]).encode("utf-8", "surrogateescape"))
     return digest.hexdigest()[:16]
 
 
