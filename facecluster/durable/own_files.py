@@ -336,13 +336,14 @@ class ResultFolder:
             and (PurePath(entry.path).parent, entry.source) not in stay
         ]
 
-    def write(self, name: str, chunks: Iterable[bytes], *, key: str = "") -> None:
+    def write(self, name: str, chunks: Iterable[bytes], *, key: str = "", permissions: int = 0o666) -> None:
         """Write a file of ours, whole or not at all.
 
         Args:
             name: of the file.
             chunks: what is in it.
             key: tells what it is made of, for `key`.
+            permissions: it gets no others.
 
         Raises:
             OutputError: disk full, no permission.
@@ -351,9 +352,11 @@ class ResultFolder:
 
         def note(part: Path) -> None:
             status = part.stat()
+            if os.name != "nt" and status.st_mode & 0o077 & ~permissions:
+                part.chmod(status.st_mode & permissions)
             self._note(Entry(name, "file", "", status.st_size, status.st_mtime_ns, digest.hexdigest(), key))
 
-        with whole_file(self.root / name, ready=note, follow=False) as file:
+        with whole_file(self.root / name, ready=note, follow=False, permissions=permissions) as file:
             for chunk in chunks:
                 digest.update(chunk)
                 file.write(chunk)

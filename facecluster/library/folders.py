@@ -126,6 +126,8 @@ def write_result(
     empty = folders_named(forget_people, folder)
     entries = folder.prepare(layout.files, layout.photos, link, keep=layout.kept, forget=forget, empty=empty)
     n_placed = folder.place(_track(entries, "photos", progress))
+    from facecluster.render.montage import permissions_of  # OpenCV is loaded where there is one
+
     without = list(layout.without)
     montages = draw_montages(
         _track(layout.remade, "montages", progress), pictures, folder, layout.same, threads, contents
@@ -139,9 +141,11 @@ def write_result(
                 without.append(person)
                 folder.leave_out(montage_of(person), montage.key)
             else:
-                folder.write(montage_of(person), [montage.jpeg], key=montage.key)
+                name = montage_of(person)
+                folder.write(name, [montage.jpeg], key=montage.key, permissions=montage.permissions)
         if sheet.name in layout.files:
-            folder.write(sheet.name, [draw_sheet(sheet, covers, folder)], key=sheet.key)
+            seen = permissions_of(folder.root / montage_of(person) for person in sheet.people)
+            folder.write(sheet.name, [draw_sheet(sheet, covers, folder)], key=sheet.key, permissions=seen)
     if extent.names is None:  # all photos
         wanted = placed.union(face.photo for face in result.unclustered)
     else:
