@@ -152,8 +152,8 @@ def write_result(
         missing = [] if n_placed == len(layout.photos) else layout.photos
         wanted = {layout.photos[path] for path in missing if not os.path.lexists(folder.root / path)}
     tell_of_gone(sorted(photo for photo in wanted if not os.path.lexists(photo)), without, directory)
-    others = {*folder.others}
-    tell_of_changed(sorted(others), directory)
+    others = {photo for photo in folder.others if os.access(photo, os.R_OK)}
+    tell_of_changed(sorted(others))
     if n_placed < len(layout.photos):
         not_placed = (
             photo
