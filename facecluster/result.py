@@ -20,7 +20,7 @@ from facecluster.identity.changes import Placed
 from facecluster.identity.decisions import TYPICAL
 from facecluster.identity.gate import Reason
 from facecluster.identity.rules import Rules
-from facecluster.table import Settings
+from facecluster.table import Pixels, Settings
 from facecluster.text import many, printable
 
 _T = TypeVar("_T")
@@ -33,10 +33,10 @@ SHARP_BOX_PX = 80
 class Box(NamedTuple):
     """In pixels of the upright photo, half-open."""
 
-    left: float
-    top: float
-    right: float
-    bottom: float
+    left: Pixels
+    top: Pixels
+    right: Pixels
+    bottom: Pixels
 
 
 @dataclass(frozen=True, slots=True)

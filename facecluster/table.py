@@ -9,8 +9,9 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any, NamedTuple, TypeAlias
+from typing import Annotated, Any, NamedTuple, TypeAlias
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,6 +19,11 @@ from facecluster.errors import FaceclusterError
 
 OK, NO_FACE, UNREADABLE = "ok", "no_face", "unreadable"
 STATUSES = (OK, NO_FACE, UNREADABLE)
+
+FURTHEST = 1e9
+"""Pixels: no box is further from the corner of its photo, so that areas are numbers."""
+Pixels: TypeAlias = Annotated[float, msgspec.Meta(ge=-FURTHEST, le=FURTHEST)]
+"""Where an edge of a box is, as files have it."""
 
 LOST, LOST_LARGEST, LOST_CENTRAL = 1, 2, 4
 """What `Photos.lost` is made of: faces of the photo are not in the table; the largest of all is one of them; the one

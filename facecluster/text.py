@@ -41,7 +41,11 @@ def size(n_bytes: int) -> str:
 
 
 def typed(path: str | os.PathLike[str]) -> str:
-    """Write a path as one types it on a command line."""
+    """Write a path as one types it on a command line: that of Windows knows no single quotes."""
+    if os.name == "nt":
+        import subprocess
+
+        return printable(subprocess.list2cmdline([os.fspath(path)]))
     return printable(shlex.quote(os.fspath(path)))
 
 

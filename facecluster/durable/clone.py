@@ -39,7 +39,9 @@ def clone(source: Path, target: Path) -> None:
 
 
 def _ficlone(source: Path, target: Path) -> None:
-    import fcntl  # not there on Windows
+    if sys.platform == "win32":
+        raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP), str(target))
+    import fcntl
 
     with source.open("rb") as original:
         permissions = os.fstat(original.fileno()).st_mode & 0o777

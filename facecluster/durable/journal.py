@@ -13,16 +13,21 @@ import logging
 import os
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 from facecluster.durable.own_file import OWNER_ONLY, not_ours, open_own
 from facecluster.durable.whole_file import cannot_write
-from facecluster.errors import OutputError
+from facecluster.errors import OutputError, TableError
 
 _log = logging.getLogger(__name__)
+
+_T = TypeVar("_T")
+
+_STRANGE = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError, TableError)
+"""What is raised where a record is read that is none of ours."""
 
 _FRAME = struct.Struct("<II")
 _LONGEST_HEADER = 1 << 16
@@ -122,6 +127,25 @@ class Journal:
             raise cannot_write(self.path, error) from error
         if end == 0:
             self._write(self._headers[0])
+
+    def replay_as(self, decode: Callable[[bytes], _T]) -> Iterator[_T]:
+        """Read the whole records as what they stand for, and make the file ready for more.
+
+        Args:
+            decode: makes something of a record, or raises what Python raises where that cannot be.
+
+        Raises:
+            OutputError: as `replay`; or a record is whole, and none of ours.
+        """
+        for record in self.replay():
+            try:
+                found = decode(record)
+            except _STRANGE as error:
+                raise OutputError(
+                    f"{self.path}: damaged, or not written by facecluster ({error}); move it away: the next run finds "
+                    "again what it held"
+                ) from error
+            yield found
 
     def append(self, record: bytes) -> None:
         """Add a record; it is safe from the death of this process once this returns.

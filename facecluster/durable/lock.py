@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import os
-import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+
+import filelock
 
 from facecluster.durable.own_file import not_ours, open_own
 from facecluster.durable.whole_file import cannot_write, remove_parts
 from facecluster.errors import OutputError
 
-_HEADER = b"lock of facecluster\n"
-"""What is in the file of a lock that we made: such a one may be removed."""
-
-_POLL_S = 0.05
+_NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL})
+"""What systems answer where a disk knows no locks."""
 
 
 @contextmanager
@@ -29,13 +27,13 @@ def only_user_of(output: Path) -> Iterator[None]:
             written.
     """
     path = beside(output, ".lock")
-    with _locked(path, output, wait_s=0, advice="wait until it is done, or choose another output") as ours:
+    with _locked(path, output, wait_s=0, advice="wait until it is done, or choose another output"):
         try:
             with suppress(OSError):
                 remove_parts(Path(os.path.realpath(output)).parent)
             yield
         finally:
-            if ours and os.name != "nt":
+            if os.name != "nt":
                 path.unlink(missing_ok=True)
 
 
@@ -68,93 +66,32 @@ def hold(path: Path, what: Path, *, wait_s: float) -> Iterator[None]:
 
 
 @contextmanager
-def _locked(path: Path, what: Path, *, wait_s: float, advice: str) -> Iterator[bool]:
-    """Hold a lock, and say whether its file is one that facecluster made.
+def _locked(path: Path, what: Path, *, wait_s: float, advice: str) -> Iterator[None]:
+    """Hold a lock.
 
     Args:
-        path: of its file, which is made if it is not there. An empty one may be of an older version.
+        path: of its file, which is empty: nothing is lost where it is removed.
         what: it is about, for messages.
         wait_s: seconds to wait at most.
         advice: what to do where another process has it.
     """
-    until = time.monotonic() + wait_s
+    lock = filelock.FileLock(path, fallback_to_soft=False)
     try:
-        while (file := _try(path)) is None:
-            if time.monotonic() >= until:
-                raise OutputError(f"{what}: another facecluster is at work on it; {advice}")
-            time.sleep(_POLL_S)
-    except OSError as error:
-        raise cannot_write(path, error) from error
-    with file:
-        try:
-            yield file.read(len(_HEADER)) == _HEADER
-        finally:
-            _unlock(file)
-
-
-def _try(path: Path) -> BinaryIO | None:
-    """Open the file of a lock and lock it; None while another process has it."""
+        with suppress(FileNotFoundError), open_own(path, "rb") as file:
+            if file.read(1):
+                raise not_ours(path)
+        lock.acquire(timeout=wait_s, poll_interval=0.05)
+    except filelock.Timeout as error:
+        if not path.exists():  # some folders take no files, but do not say so
+            raise cannot_write(what, OSError(errno.EACCES, "")) from error
+        raise OutputError(f"{what}: another facecluster is at work on it; {advice}") from error
+    except (OSError, NotImplementedError) as error:
+        if isinstance(error, OSError) and error.errno not in _NO_LOCKS:
+            raise cannot_write(path, error) from error
+        raise OutputError(
+            f"{path}: its disk has no locks, as some network drives; choose an output on another disk"
+        ) from error
     try:
-        file, is_new = open_own(path, "x+b", buffering=0), True
-    except FileExistsError:
-        file, is_new = open_own(path, "r+b", buffering=0), False
-    try:
-        if not is_new and file.read(len(_HEADER)) not in (b"", _HEADER):
-            raise not_ours(path)
-        if not _lock(file):
-            file.close()
-            return None
-        if not _is_still(path, file):  # whoever had it removed it
-            file.close()
-            return None
-        if is_new:
-            file.write(_HEADER)
-        file.seek(0)
-    except BaseException:
-        file.close()
-        raise
-    return file
-
-
-def _is_still(path: Path, file: BinaryIO) -> bool:
-    """Say whether a path is that of an open file."""
-    try:
-        return os.path.samestat(os.lstat(path), os.fstat(file.fileno()))
-    except FileNotFoundError:
-        return False
-
-
-if sys.platform == "win32":
-    import msvcrt
-
-    _FAR = 1 << 30
-    """Windows lets nobody read what is locked, so it is a byte that is not there."""
-
-    def _lock(file: BinaryIO) -> bool:
-        """Lock a file, if nobody else has it."""
-        file.seek(_FAR)
-        try:
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        except OSError:
-            return False
-        finally:
-            file.seek(0)
-        return True
-
-    def _unlock(file: BinaryIO) -> None:
-        file.seek(_FAR)
-        msvcrt.locking(file.fileno(), msvcrt.LK_UNLCK, 1)
-
-else:
-    import fcntl
-
-    def _lock(file: BinaryIO) -> bool:
-        """Lock a file, if nobody else has it."""
-        try:
-            fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
-
-    def _unlock(file: BinaryIO) -> None:
-        fcntl.flock(file.fileno(), fcntl.LOCK_UN)  # closing is not enough where workers were forked
+        yield
+    finally:
+        lock.release()

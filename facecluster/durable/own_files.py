@@ -11,6 +11,7 @@ import filecmp
 import hashlib
 import logging
 import os
+import re
 import shutil
 import stat
 import unicodedata
@@ -24,7 +25,15 @@ from typing import BinaryIO
 from facecluster.durable.links import KINDS, Kind, Link, is_possible, make_link
 from facecluster.durable.own_file import refuse_link
 from facecluster.durable.own_list import Entry, OwnList, last_write, moved, record_of
-from facecluster.durable.whole_file import cannot_write, part_of, remove_parts, whole_file
+from facecluster.durable.spelt import Seen, real
+from facecluster.durable.whole_file import (
+    cannot_write,
+    is_of_one_file,
+    part_of,
+    remove_parts,
+    set_times,
+    whole_file,
+)
 from facecluster.errors import OutputError, PhotoError
 from facecluster.text import many, printable, some
 
@@ -32,6 +41,11 @@ _log = logging.getLogger(__name__)
 
 NAME_BYTES = 255
 """Longest name of a file nearly everywhere."""
+
+ODD_LETTERS = '<>:"\\|?*'
+"""Letters that Windows, and disks that are made for it, have in no name."""
+
+_ODD = re.compile(f"[{re.escape(ODD_LETTERS)}]")
 
 _WORDS = {"clone": "clone", "hardlink": "hard link"}
 
@@ -79,6 +93,8 @@ class ResultFolder:
     Use: `foreign` to choose names, `prepare` with everything that will be written, `write` and `place`, and `finish`.
 
     Attributes:
+        root: without links.
+        refused: why, by path, files could not be written or removed, while others could.
         others: originals that were not placed, as they have other content now; what there was of them stays.
     """
 
@@ -109,12 +125,14 @@ class ResultFolder:
         """
         try:
             root.mkdir(parents=True, exist_ok=True)
-            self.root = Path(os.path.realpath(root))
+            self.root = Path(real(root))
             self._scope = None if scope is None else frozenset(scope)
             self._is_folder: dict[str, bool] = {}
             self._kinds: dict[tuple[Link, int, int, int, int], Kind] = {}
             self._parted: set[Entry] = set()
             self._made: list[Entry] = []
+            self.refused: dict[str, str] = {}
+            self._instead: dict[str, tuple[Kind, str]] = {}
             self._removed: dict[str, Entry] = {}
             self._is_meant = is_meant
             self.others: list[str] = []
@@ -126,6 +144,8 @@ class ResultFolder:
             self._originals = self._inside(originals)
         except OSError as error:
             raise cannot_write(root, error) from error
+        self._composed: dict[str, str] | None = None
+        self._takes_odd: bool | None = False if os.name == "nt" else None
         ours = [entry for entry in unchanged if entry.path not in self._originals]
         changed = (entry for entry in ours if _has_changed(entry))
         self._replaced = {
@@ -227,11 +247,24 @@ class ResultFolder:
                         f"{folder}: a link, where facecluster needs a folder; move it away, or choose another folder"
                     )
                 if folder.is_dir():
-                    composed = unicodedata.normalize("NFC", folder.name)  # some file systems take names apart
-                    names[composed] = {
-                        name for name in os.listdir(folder) if f"{composed}/{name}" not in self._own
-                    }
+                    own = composed(folder.name)
+                    names[own] = {name for name in os.listdir(folder) if not self._is_own(f"{own}/{name}")}
         return names
+
+    def takes(self, name: str) -> bool:
+        """Say whether the disk has such letters in names; tried once, as FAT and Windows lack some."""
+        if not _ODD.search(name):
+            return True
+        if self._takes_odd is None:
+            trial = part_of(self.root / "trial").with_suffix(f".{ODD_LETTERS}.part")
+            try:
+                trial.touch()
+                trial.unlink()
+            except OSError:
+                self._takes_odd = False
+            else:
+                self._takes_odd = True
+        return self._takes_odd
 
     def last_copies(self) -> dict[str, str]:
         """Give the originals, which are not there, of copies of ours that may be the last, by path in here.
@@ -302,9 +335,12 @@ class ResultFolder:
             self._begin(names, planned, stale)
             for entry in stale:
                 try:
-                    (self.root / entry.path).unlink()
+                    (self.root / entry.path).unlink(missing_ok=True)
                 except OSError as error:
-                    raise cannot_write(self.root / entry.path, error) from error
+                    if entry in unwanted:
+                        raise cannot_write(self.root / entry.path, error) from error
+                    self._refuse(entry.path, error, entry)
+                    continue
                 self._removed[entry.path] = self._own.pop(entry.path)
             for folder in {PurePath(entry.path).parent for entry in stale} - {PurePath()}:
                 _remove_if_empty(self.root / folder)
@@ -312,7 +348,8 @@ class ResultFolder:
                 absent = {path: key for path, key in self._list.absent.items() if path in kept}
                 self._list.write_anew((*self._own.values(), *self._kept), absent)
             else:
-                self._list.append(*({"gone": entry.path} for entry in stale), *map(record_of, told))
+                gone = (entry.path for entry in stale if entry.path not in self.refused)
+                self._list.append(*({"gone": path} for path in gone), *map(record_of, told))
         except OSError as error:
             raise cannot_write(self.root, error) from error
         return planned
@@ -336,7 +373,15 @@ class ResultFolder:
             and (PurePath(entry.path).parent, entry.source) not in stay
         ]
 
-    def write(self, name: str, chunks: Iterable[bytes], *, key: str = "", permissions: int = 0o666) -> None:
+    def write(
+        self,
+        name: str,
+        chunks: Iterable[bytes],
+        *,
+        key: str = "",
+        permissions: int = 0o666,
+        may_be_refused: bool = False,
+    ) -> None:
         """Write a file of ours, whole or not at all.
 
         Args:
@@ -344,11 +389,13 @@ class ResultFolder:
             chunks: what is in it.
             key: tells what it is made of, for `key`.
             permissions: it gets no others.
+            may_be_refused: what stands in its way alone is noted in `refused`; the earlier one stays.
 
         Raises:
             OutputError: disk full, no permission.
         """
         digest = hashlib.sha256()
+        before = self._own.get(name)
 
         def note(part: Path) -> None:
             status = part.stat()
@@ -356,10 +403,15 @@ class ResultFolder:
                 part.chmod(status.st_mode & permissions)
             self._note(Entry(name, "file", "", status.st_size, status.st_mtime_ns, digest.hexdigest(), key))
 
-        with whole_file(self.root / name, ready=note, follow=False, permissions=permissions) as file:
-            for chunk in chunks:
-                digest.update(chunk)
-                file.write(chunk)
+        try:
+            with whole_file(self.root / name, ready=note, follow=False, permissions=permissions) as file:
+                for chunk in chunks:
+                    digest.update(chunk)
+                    file.write(chunk)
+        except OutputError as error:
+            if not may_be_refused:
+                raise
+            self._refuse(name, error, before)
 
     def claim(self, name: str, *, key: str = "") -> None:
         """Count a file as ours as it is now; the next write looks at all of the folder.
@@ -426,15 +478,16 @@ class ResultFolder:
             raise cannot_write(self.root, error) from error
 
     def finish(self, mark: str) -> None:
-        """Say that all is done that `prepare` began; `last_write` gives the mark back.
+        """Say that all is done that `prepare` began but what was refused; `last_write` gives the mark back.
 
         Raises:
             OutputError: disk full, no permission.
         """
         try:
             last = last_write(self.root)
-            if last.mark != mark or last.unfinished != frozenset():
-                self._list.append({"done": mark})
+            again = sorted({path.partition("/")[0] for path in self.refused})
+            if last.mark != mark or last.unfinished != frozenset(again):
+                self._list.append({"done": mark}, *([{"begun": again}] if again else []))
         except OSError as error:
             raise cannot_write(self.root, error) from error
 
@@ -458,8 +511,15 @@ class ResultFolder:
                 if self._make(entry, path):
                     self._made.append(self._own[entry.path])
                     placed += 1
-            except OSError as error:
-                raise cannot_write(path, error) from error
+            except (OSError, OutputError) as error:
+                self._refuse(entry.path, error)
+        if copied := [(path, *why) for path, why in self._instead.items() if path not in self.refused]:
+            first, kind, why = copied[0]
+            _log.warning(
+                "%s copied, as no %s is possible here (first: %s: %s)",
+                many(len(copied), "photo is", "photos are"), _WORDS[kind], f"{self.root}/{first}", why,
+            )  # fmt: skip
+            self._instead.clear()
         return placed
 
     def holding(self, link: Link) -> Holding:
@@ -495,6 +555,22 @@ class ResultFolder:
             self._list.append({"begun": None})
         elif len(paths) > 1:
             self._list.append({"begun": sorted({path.partition("/")[0] for path in paths})})
+
+    def _refuse(self, path: str, error: OSError | OutputError, before: Entry | None = None) -> None:
+        """Note that a file is as it was `before`; raises where others would be, too.
+
+        Raises:
+            OutputError: disk full, gone, read-only.
+        """
+        cause = error if isinstance(error, OSError) else error.__cause__
+        told = error if isinstance(error, OutputError) else cannot_write(self.root / path, error)
+        if not isinstance(cause, OSError) or not is_of_one_file(cause):
+            raise told from cause
+        self.refused[path] = cause.strerror or str(cause)
+        if before is None:
+            self._own.pop(path, None)
+        else:
+            self._own[path] = before
 
     def _note(self, entry: Entry) -> None:
         """Say that a file is ours, before it is there."""
@@ -536,6 +612,17 @@ class ResultFolder:
             return True
         except (FileNotFoundError, NotADirectoryError):
             return False
+
+    def _is_own(self, path: str) -> bool:
+        """Say whether a listed file is ours, also where the disk takes its accents apart (HFS+)."""
+        if path in self._own:
+            return True
+        if path.isascii():
+            return False
+        if self._composed is None:
+            self._composed = {composed(path): path for path in self._own if not path.isascii()}
+        ours = self._composed.get(composed(path))
+        return ours is not None and _is_one(self.root / path, self.root / ours)
 
     def _is_our_folder(self, name: str) -> bool:
         """Say whether a folder is none that somebody put in the place of ours, by a link."""
@@ -588,10 +675,11 @@ class ResultFolder:
         """The originals that lie in this folder, as paths of entries."""
         folders = {original[: original.rfind(os.sep) + 1] for original in originals}  # quicker than dirname
         inside: dict[str, str] = {}
+        seen: Seen = {}
         for folder in folders:
-            real = Path(os.path.realpath(folder))
-            if real.is_relative_to(self.root):
-                inside[folder] = real.relative_to(self.root).as_posix()
+            there = Path(real(folder, seen))
+            if there.is_relative_to(self.root):
+                inside[folder] = there.relative_to(self.root).as_posix()
         if not inside:
             return set()
         split = ((original[: (at := original.rfind(os.sep) + 1)], original[at:]) for original in originals)
@@ -708,7 +796,7 @@ class ResultFolder:
             except FileNotFoundError:
                 return False
             except OSError as error:  # where a copy is not possible either, it says why
-                _log.warning("%s: copied, as no %s is possible here (%s)", path, _WORDS[entry.kind], error)
+                self._instead[entry.path] = entry.kind, error.strerror or str(error)
             else:
                 return True
         try:
@@ -722,7 +810,7 @@ class ResultFolder:
                 with whole_file(
                     path,
                     sync=False,
-                    ready=lambda part: os.utime(part, ns=times),
+                    ready=lambda part: set_times(part, times),
                     follow=False,
                     permissions=seen,
                 ) as copy:
@@ -744,7 +832,7 @@ def _make_clone(source: str, path: Path, times: tuple[int, int]) -> None:
     part = part_of(path)
     try:
         make_link("clone", source, part)
-        os.utime(part, ns=times)
+        set_times(part, times)
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
@@ -771,7 +859,7 @@ def follow_renames(root: Path, of: Callable[[str], str | None]) -> list[tuple[st
     """
     try:
         listed = OwnList(root, None)
-        there = os.listdir(root)
+        there = listed_in(root)
         ours = {path.partition("/")[0]: "/" in path for path in listed.candidates}
         gone = [
             (name, (of(name), is_folder))
@@ -788,6 +876,32 @@ def follow_renames(root: Path, of: Callable[[str], str | None]) -> list[tuple[st
     except OSError as error:
         raise cannot_write(root, error) from error
     return pairs
+
+
+def composed(name: str) -> str:
+    """Give a name with its accents as we write them: some file systems take them apart."""
+    return name if name.isascii() else unicodedata.normalize("NFC", name)
+
+
+def listed_in(folder: Path) -> list[str]:
+    """Names of what is in a folder, as we write them where that is the same file.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    names = os.listdir(folder)
+    return [
+        ours if (ours := composed(name)) != name and _is_one(folder / name, folder / ours) else name
+        for name in names
+    ]
+
+
+def _is_one(path: Path, other: Path) -> bool:
+    """Say whether two names are those of one file, or of one link."""
+    try:
+        return os.path.samestat(os.lstat(path), os.lstat(other))
+    except OSError:
+        return False
 
 
 def _has_changed(entry: Entry) -> bool:

@@ -31,6 +31,29 @@ _DAY_S = 86400
 
 _open_parts: set[Path] = set()
 """Those that this process is writing."""
+_OF_THE_DISK = frozenset(
+    {
+        errno.ENOSPC,
+        errno.EDQUOT,
+        errno.EROFS,
+        errno.EIO,
+        errno.ENODEV,
+        errno.ENXIO,
+        errno.ENOTCONN,
+        errno.ESTALE,
+    }
+)
+"""What the next file will meet, too."""
+
+_NO_SYNC = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP})
+"""What systems answer where a disk, as one with FAT or on a network, cannot be waited for."""
+
+_SHARED = 32
+"""What Windows says of a file that another program has open; of one that is to be replaced it may say _DENIED."""
+_DENIED = 5
+
+_PATIENCE_S = (0.05, 0.1, 0.2, 0.4, 0.8)
+"""How long scanners of viruses and indexers get to let a new file go."""
 
 
 @contextmanager
@@ -73,10 +96,10 @@ def whole_file(
                 yield file
                 file.flush()
                 if sync:
-                    os.fsync(file.fileno())
+                    wait_for_disk(file)
             if ready is not None:
                 ready(part)
-            part.replace(target)
+            _replace(part, target)
         except BaseException:
             part.unlink(missing_ok=True)
             raise
@@ -84,6 +107,33 @@ def whole_file(
             _open_parts.discard(part)
     except OSError as error:
         raise cannot_write(path, error) from error
+
+
+def wait_for_disk(file: BinaryIO) -> None:
+    """Return once a file is on its disk, where that can be waited for.
+
+    Raises:
+        OSError: the disk failed.
+    """
+    try:
+        os.fsync(file.fileno())
+    except OSError as error:
+        if error.errno not in _NO_SYNC:
+            raise
+
+
+def set_times(path: Path, times_ns: tuple[int, int]) -> None:
+    """Set a file's times of access and change where the disk lets us: FAT does not for files of others (EPERM)."""
+    with suppress(OSError):
+        os.utime(path, ns=times_ns)
+
+
+def is_of_one_file(error: OSError) -> bool:
+    """Say whether other files may do where one failed: its name, size or content is refused, or a program has it open.
+
+    Not so where the disk is full, read-only or gone.
+    """
+    return error.errno not in _OF_THE_DISK
 
 
 def part_of(target: Path) -> Path:
@@ -163,6 +213,8 @@ def _give_access(number: int, before: os.stat_result) -> None:
 
 def cannot_write(path: Path, error: OSError) -> OutputError:
     """Say what the system's error means for someone who waits for `path`."""
+    if getattr(error, "winerror", None) == _SHARED:
+        return OutputError(f"{path}: cannot be written: another program has it open; close it there")
     match error.errno:
         case errno.ENOSPC | errno.EDQUOT:
             why = "the disk is full; free some space, or choose another place"
@@ -174,6 +226,22 @@ def cannot_write(path: Path, error: OSError) -> OutputError:
             why = "it is a folder; give a file name"
         case errno.ENAMETOOLONG:
             why = "its name is too long; choose a shorter one"
+        case errno.EFBIG:
+            why = "the disk takes no file as large (FAT: 4 GB); choose a place on another disk"
         case _:
             why = error.strerror or str(error)
     return OutputError(f"{path}: cannot be written: {why}")
+
+
+def _replace(part: Path, target: Path) -> None:
+    """Have a file take the place of another; on Windows, once programs that look at them for a moment are done."""
+    for patience in _PATIENCE_S:
+        try:
+            part.replace(target)
+        except PermissionError as error:
+            if getattr(error, "winerror", None) not in (_DENIED, _SHARED):
+                raise
+            time.sleep(patience)
+        else:
+            return
+    part.replace(target)

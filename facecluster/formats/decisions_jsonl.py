@@ -28,10 +28,10 @@ from typing import Any, cast, get_args
 import msgspec
 
 from facecluster.durable.own_file import open_own
-from facecluster.durable.whole_file import cannot_write
+from facecluster.durable.whole_file import cannot_write, wait_for_disk
 from facecluster.formats import json_lines
 from facecluster.formats.json_lines import FORMAT, Line
-from facecluster.identity.decisions import Act, Decision
+from facecluster.identity.decisions import Act, Decision, Spot, with_spots
 
 _log = logging.getLogger(__name__)
 
@@ -107,7 +107,7 @@ def _keep_torn(path: Path, text: bytes) -> None:
         with open_own(kept, "a+b") as file:
             file.write(text + b"\n")
             file.flush()
-            os.fsync(file.fileno())
+            wait_for_disk(file)
     except OSError as error:
         raise cannot_write(kept, error) from error
     _log.warning("%s: the last line was cut short; what was left of it is in %s now", path, kept)
@@ -137,20 +137,26 @@ def read(path: Path) -> list[Decision]:
     collects = gc.isenabled()
     gc.disable()  # of a million new objects none is garbage; looking for it takes longer than all the rest
     try:
-        decisions = {decision.id: decision for decision in map(_decision, lines)}
+        known: dict[Spot, Spot] = {}
+        decisions = {decision.id: decision for decision in (_decision(line, known) for line in lines)}
     finally:
         if collects:
             gc.enable()
     return sorted(decisions.values(), key=lambda decision: decision.time)
 
 
-def _decision(line: Line) -> Decision:
+def _decision(line: Line, known: dict[Spot, Spot]) -> Decision:
+    """Decode a line. Faces that were there before are the same objects: most decisions are about few faces."""
     head, act = json_lines.parse(line, "a decision", "mend or remove the line", _decode)
+    act = with_spots(act, lambda spots: tuple(known.setdefault(spot, spot) for spot in spots))
     return Decision(head.id, head.time, act, line.place, line.text.decode("utf-8"), line.number)
 
 
 def _decode(text: bytes) -> tuple[_Head, Act]:
+    text.decode("utf-8")  # all of it is kept, also what is not looked at
     head = _head(text)
+    if not head.id.isascii():
+        raise ValueError(f"{head.id[:40]!a} is no id of a decision")
     if head.do not in _VERBS:
         raise ValueError(f"nothing is known of {head.do[:40]!r}; a newer facecluster may know it")
     return head, _act(text)

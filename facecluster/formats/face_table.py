@@ -17,7 +17,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import BinaryIO, Literal, cast
 
 from facecluster.durable.lock import is_stream
 from facecluster.durable.own_file import OWNER_ONLY
@@ -146,7 +146,7 @@ def _seekable(stream: BinaryIO) -> Iterator[BinaryIO]:
                 "set TMPDIR to a folder with more space, or use a file"
             ) from error
         file.seek(0)
-        yield file
+        yield cast("BinaryIO", file)  # on Windows it is only like one
 
 
 def check_output(output: Path) -> None:

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import json
 import math
-import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
 from facecluster.durable.own_file import open_own
-from facecluster.durable.whole_file import cannot_write
+from facecluster.durable.whole_file import cannot_write, wait_for_disk
 from facecluster.errors import FaceclusterError
 from facecluster.text import can_be_named
 
@@ -43,8 +42,10 @@ class Line(NamedTuple):
     text: bytes
 
 
-def read(path: Path) -> tuple[list[Line], int | None]:
+def read(path: Path) -> tuple[Iterable[Line], int | None]:
     """Read the lines that are not empty, without a torn last one, and the number of that; none where there is no file.
+
+    They are given once, and let go one by one.
 
     Raises:
         FaceclusterError: the file cannot be read, or is a link.
@@ -60,8 +61,16 @@ def read(path: Path) -> tuple[list[Line], int | None]:
     torn = len(texts) if _is_torn(texts[-1]) else None
     if torn is not None:
         texts.pop()
-    numbered = enumerate(map(bytes.strip, texts), start=1)
-    return [Line(f"{path}:{number}", number, text) for number, text in numbered if text], torn
+    texts.reverse()
+
+    def lines() -> Iterator[Line]:
+        number = 0
+        while texts:
+            number += 1
+            if text := texts.pop().strip():
+                yield Line(f"{path}:{number}", number, text)
+
+    return lines(), torn
 
 
 def decoder(kind: type[_T]) -> Callable[[bytes], _T]:
@@ -134,7 +143,7 @@ def append(path: Path, text: bytes, keep: Callable[[bytes], None] | None = None)
                 text = b"\n" + text
             file.write(text)
             file.flush()
-            os.fsync(file.fileno())
+            wait_for_disk(file)
     except OSError as error:
         raise cannot_write(path, error) from error
 

@@ -120,6 +120,8 @@ class _File:
         self._members = frozenset(members)
         if len(self._members) < len(members):
             raise ValueError("a column that is there twice")
+        if sum(info.compress_size for info in self._archive.infolist()) > self._size:
+            raise ValueError("columns that lie in each other")
 
     def version(self) -> int:
         return int(self._single("format", "iu", 8))

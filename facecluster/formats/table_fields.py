@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from facecluster.errors import TableError
 from facecluster.formats.json_lines import load
 from facecluster.table import (
+    FURTHEST,
     LOST,
     LOST_CENTRAL,
     LOST_LARGEST,
@@ -27,6 +28,9 @@ from facecluster.text import size as in_words
 
 FORMAT = 1
 """Of the face table, in both kinds of file. Readers accept this and older ones."""
+
+FREE = 1 << 28
+"""Bytes that any table may take."""
 
 _LAST = 0x110000
 """There are so many letters."""
@@ -64,12 +68,12 @@ def check_room(n_bytes: int, size: int) -> None:
 
 def room(size: int) -> int:
     """Give the bytes that the columns of a table may take that is in a file of some size in bytes."""
-    return (1 << 28) + 32 * size
+    return FREE + 32 * size
 
 
 def sound(photos: Photos, faces: Faces, settings: Settings) -> FaceTable:
     """Raises ValueError for what fits no table; a face may lack any number but its box."""
-    if not (np.isfinite(faces.box).all() and np.isfinite(faces.anchor).all()):
+    if not all((np.abs(box) <= FURTHEST).all() for box in (faces.box, faces.anchor)):
         raise ValueError("a face without a box")
     for texts in (photos.path, photos.digest, photos.status, photos.reason, faces.id):
         check_texts(texts)

@@ -17,6 +17,7 @@ from facecluster.library.folders_told import (
     tell_of_evaded,
     tell_of_followed,
     tell_of_gone,
+    tell_of_refused,
     tell_of_sheet,
     tell_of_unread,
 )
@@ -114,7 +115,7 @@ def write_result(
     if (
         link != "none" and folder.has(CLUSTERS) and not last_write(folder.root).mark
     ):  # the list of ours was lost
-        folder.claim_photos(plan(result, {}, extent)[0], link)
+        folder.claim_photos(plan(result, {}, extent, takes=folder.takes)[0], link)
     layout = lay_out(result, folder, pictures=pictures, link=link, extent=extent)
     taken = [person for person in layout.remade if folder.is_taken(montage_of(person))]
     if taken or layout.taken:
@@ -141,11 +142,12 @@ def write_result(
                 without.append(person)
                 folder.leave_out(montage_of(person), montage.key)
             else:
-                name = montage_of(person)
-                folder.write(name, [montage.jpeg], key=montage.key, permissions=montage.permissions)
+                name, seen = montage_of(person), montage.permissions
+                folder.write(name, [montage.jpeg], key=montage.key, permissions=seen, may_be_refused=True)
         if sheet.name in layout.files:
+            drawn = draw_sheet(sheet, covers, folder)
             seen = permissions_of(folder.root / montage_of(person) for person in sheet.people)
-            folder.write(sheet.name, [draw_sheet(sheet, covers, folder)], key=sheet.key, permissions=seen)
+            folder.write(sheet.name, [drawn], key=sheet.key, permissions=seen, may_be_refused=True)
     if extent.names is None:  # all photos
         wanted = placed.union(face.photo for face in result.unclustered)
     else:
@@ -158,9 +160,10 @@ def write_result(
         not_placed = (
             photo
             for path, photo in layout.photos.items()
-            if photo not in others and not os.path.lexists(folder.root / path)
+            if photo not in others and path not in folder.refused and not os.path.lexists(folder.root / path)
         )
         tell_of_unread(not_placed, directory)
+    tell_of_refused(folder.refused, directory)
     folder.write(CLUSTERS, (piece.encode("ascii") for piece in to_json(result, texts)))
     folder.finish(mark)
     return folder.holding(link)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -79,6 +79,16 @@ def tell_of_unread(photos: Iterable[str], directory: Path) -> None:
             "%s cannot be read, and %s missing in the folders of %s: %s",
             many(len(unread), "photo"), "is" if len(unread) == 1 else "are", printable(str(directory)),
             some([printable(photo) for photo in unread], _N_NAMED),
+        )  # fmt: skip
+
+
+def tell_of_refused(refused: Mapping[str, str], directory: Path) -> None:
+    """Say which files could not be written or removed, while the others were."""
+    if refused:
+        named = some([f"{printable(path)} ({why})" for path, why in sorted(refused.items())], _N_NAMED)
+        _log.warning(
+            "%s: %s as before: %s; the rest is done, and the next run tries again",
+            printable(str(directory)), many(len(refused), "file stays", "files stay"), named,
         )  # fmt: skip
 
 

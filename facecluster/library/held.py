@@ -21,6 +21,7 @@ from facecluster.durable.lock import hold
 from facecluster.durable.own_file import refuse_link
 from facecluster.durable.own_files import Holding, ResultFolder
 from facecluster.durable.own_list import RESULT_MARKER
+from facecluster.durable.spelt import Seen, real
 from facecluster.durable.whole_file import cannot_write
 from facecluster.errors import DecisionsLackError, FaceclusterError, OutputError, TableError, UsageError
 from facecluster.library.layout import (
@@ -483,9 +484,11 @@ def is_library(folder: Path) -> bool:
 
 def seen_from(directory: Path, files: Iterable[str]) -> tuple[str, ...]:
     """Paths relative to a folder where they lie in there, so that they may be moved together, else absolute."""
-    folder = os.path.realpath(directory)
+    known: Seen = {}
+    folder = real(directory, known)
     seen = []
     for file in files:
-        path = Path(os.path.realpath(os.path.dirname(file)), os.path.basename(file))
-        seen.append(os.path.relpath(path, folder) if path.is_relative_to(folder) else os.path.abspath(file))
+        path = Path(real(os.path.dirname(file), known), os.path.basename(file))
+        inside = path.is_relative_to(folder)
+        seen.append(path.relative_to(folder).as_posix() if inside else os.path.abspath(file))
     return tuple(seen)

@@ -45,8 +45,10 @@ FILES = (
 """Files of a library itself: none of them is ever a link, so that nothing outside of it is written."""
 
 _MONTAGE = "_montage.jpg"
-_NOT_IN_NAMES = {ord(letter): "_" for letter in '<>:"/\\|?*\0'}
+_NOT_IN_NAMES = {ord(letter): "_" for letter in '<>:"/\\|?*'} | dict.fromkeys(range(32), "_")
 """Letters that Windows has in no name, or no system."""
+_DEVICE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d) *(\.|$)", re.ASCII | re.IGNORECASE)
+"""What no file is called on Windows, whatever is behind the dot."""
 _INDEX_SHEET = re.compile(r"index(-[1-9]\d*)?\.jpg", re.ASCII)
 
 
@@ -83,6 +85,12 @@ def _named(own: str, name: str) -> str:
     except UnicodeEncodeError:  # of a system that has no such letters
         kept = ""
     return f"{own} {kept}" if kept else own
+
+
+def plain_name(name: str) -> str:
+    """Give the name that a photo gets where a disk does not take its own: "12:30.jpg" is "12_30.jpg"."""
+    name = name.translate(_NOT_IN_NAMES).rstrip(" .") or "_"
+    return f"_{name}" if _DEVICE.match(name) else name
 
 
 def montage_of(person: Person) -> str:

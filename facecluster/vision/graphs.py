@@ -6,6 +6,7 @@ The weight files of others (dlib's .dat, quantised .onnx, .tflite) are read in `
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -99,6 +100,9 @@ def open_session(model: onnx.ModelProto) -> InferenceSession:
     Memory that a run took is kept for the next run of the session (the arena of ONNX Runtime): giving it back makes
     small networks half as fast. Callers therefore bound the size of their inputs.
     """
+    os.environ["ORT_DISABLE_TELEMETRY"] = (
+        "1"  # its wheels tell Microsoft of every session otherwise, on Linux too
+    )
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
