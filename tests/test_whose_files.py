@@ -98,6 +98,7 @@ def test_copies_of_photos_are_as_private_as_the_photos(tmp_path: Path, link: Lin
     cluster_table(table, tmp_path / "out", Choices(link=link))
     person = tmp_path / "out" / "person-0001"
     assert mode(person / "a.png") == 0o600
+    assert mode(tmp_path / "out" / "person-0001_montage.jpg") == mode(tmp_path / "out" / "index.jpg") == 0o600
     if link == "copy":
         assert (mode(person / "b.png"), mode(person / "c.png")) == (0o755, 0o644)
 

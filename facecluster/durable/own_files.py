@@ -374,7 +374,13 @@ class ResultFolder:
         ]
 
     def write(
-        self, name: str, chunks: Iterable[bytes], *, key: str = "", may_be_refused: bool = False
+        self,
+        name: str,
+        chunks: Iterable[bytes],
+        *,
+        key: str = "",
+        permissions: int = 0o666,
+        may_be_refused: bool = False,
     ) -> None:
         """Write a file of ours, whole or not at all.
 
@@ -382,6 +388,7 @@ class ResultFolder:
             name: of the file.
             chunks: what is in it.
             key: tells what it is made of, for `key`.
+            permissions: it gets no others.
             may_be_refused: what stands in its way alone is noted in `refused`; the earlier one stays.
 
         Raises:
@@ -392,10 +399,12 @@ class ResultFolder:
 
         def note(part: Path) -> None:
             status = part.stat()
+            if os.name != "nt" and status.st_mode & 0o077 & ~permissions:
+                part.chmod(status.st_mode & permissions)
             self._note(Entry(name, "file", "", status.st_size, status.st_mtime_ns, digest.hexdigest(), key))
 
         try:
-            with whole_file(self.root / name, ready=note, follow=False) as file:
+            with whole_file(self.root / name, ready=note, follow=False, permissions=permissions) as file:
                 for chunk in chunks:
                     digest.update(chunk)
                     file.write(chunk)

@@ -127,6 +127,8 @@ def write_result(
     empty = folders_named(forget_people, folder)
     entries = folder.prepare(layout.files, layout.photos, link, keep=layout.kept, forget=forget, empty=empty)
     n_placed = folder.place(_track(entries, "photos", progress))
+    from facecluster.render.montage import permissions_of  # OpenCV is loaded where there is one
+
     without = list(layout.without)
     montages = draw_montages(
         _track(layout.remade, "montages", progress), pictures, folder, layout.same, threads, contents
@@ -140,18 +142,20 @@ def write_result(
                 without.append(person)
                 folder.leave_out(montage_of(person), montage.key)
             else:
-                folder.write(montage_of(person), [montage.jpeg], key=montage.key, may_be_refused=True)
+                name, seen = montage_of(person), montage.permissions
+                folder.write(name, [montage.jpeg], key=montage.key, permissions=seen, may_be_refused=True)
         if sheet.name in layout.files:
             drawn = draw_sheet(sheet, covers, folder)
-            folder.write(sheet.name, [drawn], key=sheet.key, may_be_refused=True)
+            seen = permissions_of(folder.root / montage_of(person) for person in sheet.people)
+            folder.write(sheet.name, [drawn], key=sheet.key, permissions=seen, may_be_refused=True)
     if extent.names is None:  # all photos
         wanted = placed.union(face.photo for face in result.unclustered)
     else:
         missing = [] if n_placed == len(layout.photos) else layout.photos
         wanted = {layout.photos[path] for path in missing if not os.path.lexists(folder.root / path)}
     tell_of_gone(sorted(photo for photo in wanted if not os.path.lexists(photo)), without, directory)
-    others = {*folder.others}
-    tell_of_changed(sorted(others), directory)
+    others = {photo for photo in folder.others if os.access(photo, os.R_OK)}
+    tell_of_changed(sorted(others))
     if n_placed < len(layout.photos):
         not_placed = (
             photo

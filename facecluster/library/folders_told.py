@@ -61,15 +61,14 @@ def tell_of_gone(gone: Sequence[str], without: Sequence[Person], directory: Path
         _log.warning("%s, as none of their photos can be read", so)
 
 
-def tell_of_changed(photos: Sequence[str], directory: Path) -> None:
+def tell_of_changed(photos: Sequence[str]) -> None:
     """Say which photos are not placed as they hold another picture now, and what to type."""
-    there = [photo for photo in photos if os.path.isfile(photo)]
-    if there:
+    if photos:
         _log.warning(
             "%s not the picture whose faces are known, and %s not put into the folders (first: %s): edited since, or "
             "never analysed here. To take %s in: facecluster encode %s, with the options and the -o of the face table",
-            many(len(there), "photo is", "photos are"), "it is" if len(there) == 1 else "they are",
-            printable(there[0]), "it" if len(there) == 1 else "them", typed(there[0]),
+            many(len(photos), "photo is", "photos are"), "it is" if len(photos) == 1 else "they are",
+            printable(photos[0]), "it" if len(photos) == 1 else "them", typed(photos[0]),
         )  # fmt: skip
 
 

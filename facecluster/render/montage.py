@@ -8,7 +8,8 @@ import math
 import os
 import re
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -86,11 +87,13 @@ class Montage:
         jpeg: the bytes of the file; None where none of the photos can be read (any more).
         key: tells what it was made of, see `is_made_of` and `is_titled`.
         cover: its first tile, (`TILE_PX`, `TILE_PX`, 3) uint8; None: there is none.
+        permissions: that a file of it may have: nobody may see it who may not see all of its photos.
     """
 
     jpeg: bytes | None
     key: str
     cover: NDArray[np.uint8] | None = None
+    permissions: int = 0o666
 
 
 class Meant(Protocol):
@@ -119,7 +122,17 @@ def make_montage(person: Person, pictures: Mapping[str, Picture], meant: Meant |
     count = f"{len(tiles)} of {person.n_faces} {'face' if person.n_faces == 1 else 'faces'}"
     captions = {i: f"{i + 1}  {printable(os.path.basename(person.faces[i].photo))}" for i in tiles}
     blocks = [np.vstack([tile, _strip(captions[i])]) for i, tile in tiles.items()]
-    return Montage(_saved(person, count, arrange(blocks)), key, next(iter(tiles.values())))
+    jpeg, cover = _saved(person, count, arrange(blocks)), next(iter(tiles.values()))
+    return Montage(jpeg, key, cover, permissions_of([person.faces[i].photo for i in tiles]))
+
+
+def permissions_of(files: Iterable[str | os.PathLike[str]]) -> int:
+    """Give the permissions of a picture made of files: nobody may see it who may not see all of them."""
+    permissions = 0o666
+    for file in files:
+        with suppress(OSError):
+            permissions &= os.stat(file).st_mode | 0o600
+    return permissions
 
 
 def retitle(montage: bytes, key: str, person: Person) -> Montage:
