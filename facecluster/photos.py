@@ -42,7 +42,7 @@ LARGEST = 300_000_000
 LARGEST_FILE = 500_000_000
 """Bytes. A larger file is refused before it is read: it may have no content at all (a sparse file)."""
 
-_MEMORY = 800_000_000
+_MEMORY = 785_000_000
 """Bytes that a photo's file and pixels may take together while it is decoded: with the networks, a process stays
 under 1 GB."""
 
