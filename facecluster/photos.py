@@ -7,6 +7,7 @@ without the path: in a batch it becomes the reason in the photo's row.
 from __future__ import annotations
 
 import hashlib
+import logging
 import math
 import os
 import re
@@ -102,6 +103,7 @@ _TURNS = {
 Image.MAX_IMAGE_PIXELS = LARGEST // 2
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 warnings.filterwarnings("ignore", module=r"PIL\.")
+logging.getLogger("PIL").addHandler(logging.NullHandler())  # else its remarks on broken photos go to stderr
 
 
 OnePath: TypeAlias = str | os.PathLike[str]
