@@ -7,13 +7,15 @@ without the path: in a batch it becomes the reason in the photo's row.
 from __future__ import annotations
 
 import hashlib
+import logging
 import math
 import os
+import re
 import stat
 import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from io import BytesIO
@@ -42,7 +44,7 @@ LARGEST = 300_000_000
 LARGEST_FILE = 500_000_000
 """Bytes. A larger file is refused before it is read: it may have no content at all (a sparse file)."""
 
-_MEMORY = 750_000_000
+_MEMORY = 785_000_000
 """Bytes that a photo's file and pixels may take together while it is decoded: with the networks, a process stays
 under 1 GB."""
 
@@ -83,6 +85,12 @@ _STRIP_ROWS = 64
 _PNG_EXIF = (b"eXIf", b"Raw profile type exif")
 """Where Pillow finds EXIF data in a PNG."""
 
+_PNG_METADATA = frozenset({b"eXIf", b"tEXt", b"zTXt", b"iTXt", b"iCCP", b"pHYs", b"tIME"})
+"""Chunks of a PNG that say nothing of its pixels as we decode them."""
+
+_EXIF_ITEM = re.compile(rb"(infe[\x02\x03]...(?:..|....)\0\0)(?:Exif|mime)", re.DOTALL)
+"""The entry of metadata in the list of what is in a file of HEIF or AVIF."""
+
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -99,6 +107,7 @@ _TURNS = {
 Image.MAX_IMAGE_PIXELS = LARGEST // 2
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 warnings.filterwarnings("ignore", module=r"PIL\.")
+logging.getLogger("PIL").addHandler(logging.NullHandler())  # else its remarks on broken photos go to stderr
 
 
 OnePath: TypeAlias = str | os.PathLike[str]
@@ -313,10 +322,13 @@ def decode(source: str | os.PathLike[str] | bytes, *, max_pixels: int = MAX_PIXE
     if not data:
         raise PhotoError("the file is empty")
     try:
-        return _decode_heif(data, max_pixels) if _is_heif(data) else _decode_pillow(data, max_pixels)
+        return _decode(data, max_pixels)
     except PhotoError:
         raise
     except Exception as error:
+        with suppress(Exception):
+            if (bare := _without_metadata(data)) != data:
+                return _decode(bare, max_pixels)
         # Decoders raise whatever a broken file makes them trip over (OSError, ValueError, KeyError, struct.error,
         # zlib.error, ...); none of it may end a run over many photos.
         raise PhotoError(_reason(error)) from error
@@ -448,6 +460,25 @@ def _reason(error: Exception) -> str:
         return error.strerror.lower()
     text = " ".join(str(error).split())
     return f"broken photo: {text or type(error).__name__}"
+
+
+def _without_metadata(data: bytes) -> bytes:
+    """Give an AVIF, HEIF or PNG file without metadata, which its decoder may have tripped over; others as they are."""
+    if data[4:8] == b"ftyp":
+        return _EXIF_ITEM.sub(rb"\1none", data)
+    if data[:4] != b"\x89PNG":
+        return data
+    parts, at = [data[:8]], 8
+    while at < len(data):
+        stop = at + 12 + int.from_bytes(data[at : at + 4], "big")
+        if data[at + 4 : at + 8] not in _PNG_METADATA:
+            parts.append(data[at:stop])
+        at = stop
+    return b"".join(parts)
+
+
+def _decode(data: bytes, max_pixels: int) -> Decoded:
+    return _decode_heif(data, max_pixels) if _is_heif(data) else _decode_pillow(data, max_pixels)
 
 
 def _is_heif(data: bytes) -> bool:
