@@ -11,7 +11,7 @@ from typing import TypeAlias
 from facecluster.text import fold
 
 Seen: TypeAlias = dict[str, tuple[str, dict[str, str] | None]]
-"""Folders that were looked at: how each is listed itself; names in it by themselves and `fold`, None where case counts."""
+"""Folders that were looked at: how each is listed itself; names in it by themselves and `fold`; None: case counts."""
 
 
 def spelt(path: str, seen: Seen | None = None) -> str:
