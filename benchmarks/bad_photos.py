@@ -24,7 +24,6 @@ import numpy as np
 from labelled import SHARED
 from PIL import Image
 
-from facecluster import workers
 from facecluster.encoding import pipeline
 from facecluster.formats import face_table
 from facecluster.options import EncodeOptions
@@ -134,8 +133,7 @@ def tell(table, alone, kinds, becomes):
 
 def time_each(paths):
     """Print the slowest photos."""
-    work = workers.work(timed, paths, n_workers=1, start=pipeline.prepare_worker, limit_s=600)
-    times = sorted(((found, path) for path, found in work if isinstance(found, float)), reverse=True)
+    times = sorted(((timed(path), path) for path in paths), reverse=True)
     for seconds, path in times[:5]:
         print(f"{seconds:6.2f} s  {Path(path).name!r}")
 
