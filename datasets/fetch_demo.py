@@ -7,12 +7,25 @@ import sys
 from pathlib import Path
 
 from facecluster.errors import FaceclusterError
-from facecluster.packages import PackagedFile, fetch
+from facecluster.packages import Package, PackagedFile, fetch
 
 FOLDER = Path(__file__).resolve().parent / "demo"
 
+# The tests with their photos are only in the source distribution.
+_SOURCE = Package(
+    "face_recognition==1.3.0",
+    "5e5efdd1686aa566af0d3cc1313b131e4b197657a8ffd03669e6d3fad92705ec",
+    is_source=True,
+)
+# One and the same wheel for everybody, as only a photo is taken from it.
+_WHEEL = Package("scikit-image==0.25.2", "a17e17eb8562660cc0d31bb55643a4da996a81944b82c54805c91b3fe66f4824")
+_ITS_PLATFORM = [
+    *("--platform", "manylinux2014_x86_64", "--python-version", "3.12"),
+    *("--implementation", "cp", "--abi", "cp312"),
+]
+
 FACE_RECOGNITION = [
-    PackagedFile("face_recognition==1.3.0", f"tests/test_images/{name}", sha256)
+    PackagedFile(_SOURCE, f"tests/test_images/{name}", sha256)
     for name, sha256 in {
         "obama.jpg": "0930e3aa8cae5920329c0c8cbc6a2ab70f47b0e67b432875beaa95cbf7e741f6",
         "obama2.jpg": "a7efcc907375274796f39646510704aa86672d59f6d5469d69af3c85590976a6",
@@ -25,17 +38,10 @@ FACE_RECOGNITION = [
 ]
 SCIKIT_IMAGE = [
     PackagedFile(
-        "scikit-image==0.25.2",
+        _WHEEL,
         "skimage/data/astronaut.png",
         "88431cd9653ccd539741b555fb0a46b61558b301d4110412b5bc28b5e3ea6cb5",
     )
-]
-# The tests with their photos are only in the source distribution.
-SOURCE_ONLY = ["--no-binary", "face_recognition"]
-# One and the same wheel for everybody, as only a photo is taken from it; the source would want a compiler.
-ONE_WHEEL = [
-    *("--only-binary", ":all:", "--platform", "manylinux2014_x86_64"),
-    *("--python-version", "3.12", "--implementation", "cp", "--abi", "cp312"),
 ]
 
 
@@ -43,8 +49,8 @@ def main() -> None:
     """Fetch what is not there yet."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
-        fetch(FACE_RECOGNITION, FOLDER, pip_options=SOURCE_ONLY)
-        fetch(SCIKIT_IMAGE, FOLDER, pip_options=ONE_WHEEL)
+        fetch(FACE_RECOGNITION, FOLDER)
+        fetch(SCIKIT_IMAGE, FOLDER, pip_options=_ITS_PLATFORM)
     except FaceclusterError as error:
         sys.exit(f"{Path(__file__).name}: {error}")
     print(f"{len(FACE_RECOGNITION + SCIKIT_IMAGE)} demo photos are in {FOLDER}", file=sys.stderr)

@@ -12,10 +12,10 @@ All of it is in `facecluster.api`, which is loaded, with NumPy and the networks'
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # as in `typing`, which takes a while to load
 if TYPE_CHECKING:
+    from typing import Any
+
     from facecluster.api import (
         Clustering,
         Evaluation,
@@ -67,6 +67,8 @@ def __getattr__(name: str) -> Any:
     """Load what is asked for: programs that start fast, as `facecluster --help`, do not wait for it."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
     return getattr(importlib.import_module(f"{__name__}.api"), name)
 
 

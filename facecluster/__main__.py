@@ -1,6 +1,35 @@
-"""`python -m facecluster`: the command line without its console script."""
+"""The program: `facecluster`, or `python -m facecluster`.
 
-from facecluster.cli import main
+Before a verb is at work, and after, there is nothing to end in order, so a signal just ends the program. It could else
+stop an import half-way, with a traceback.
+"""
+
+import os
+
+_SAID = b"facecluster: interrupted\n"
+
+try:
+    import signal
+except KeyboardInterrupt:
+    os.write(2, _SAID)
+    os._exit(130)
+
+
+def _end(number: int, frame: object) -> None:
+    os.write(2, _SAID)
+    os._exit(128 + number)
+
+
+def main() -> None:
+    """Run the command line."""
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) not in (signal.SIG_IGN, None):
+            signal.signal(number, _end)
+    from facecluster.cli import main
+
+    main()
+
 
 if __name__ == "__main__":  # a spawned worker process imports this file again
     main()

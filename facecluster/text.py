@@ -9,6 +9,8 @@ import unicodedata
 from collections.abc import Sequence
 from contextlib import suppress
 
+from facecluster.errors import UsageError
+
 
 def many(number: int, one: str, several: str | None = None) -> str:
     """Count in words: "1 face", "2 faces", "3 people"."""
@@ -72,6 +74,20 @@ def _escaped(letter: str) -> str:
     return letter if letter.isprintable() or letter in _KEPT else ascii(letter)[1:-1]
 
 
+def check_text(text: str) -> None:
+    """Make sure that a text from outside can be a path or a name.
+
+    Raises:
+        UsageError: it has a zero byte, or half a letter, as no bytes of this system stand for.
+    """
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError as error:
+        raise UsageError(f"{printable(text)}: is no text; one of its letters is broken") from error
+    if "\0" in text:
+        raise UsageError(f"{printable(text)}: has a zero byte, which no path and no name can have")
+
+
 def as_bytes(text: str, *, path: bool) -> bytes:
     """Encode a path as the disk has it, other text in UTF-8; what no bytes of this system stand for is escaped."""
     if path:
@@ -89,6 +105,21 @@ def can_be_named(path: str) -> bool:
     except UnicodeEncodeError:
         return False
     return "\0" not in path
+
+
+_FIRST = "'=+-@\t\r\n＝＋－＠"
+_FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")
+"""How a text starts that a spreadsheet runs, or reads as another text; any apostrophes in front are ours."""
+
+
+def to_cell(text: str) -> str:
+    """Write a text for a cell of a CSV file: an apostrophe in front of what a spreadsheet would run as a formula."""
+    return f"'{text}" if text[:1] in _FIRST and _FORMULA.match(text) else text
+
+
+def from_cell(cell: str) -> str:
+    """Read what `to_cell` wrote."""
+    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
 
 
 def fold(text: str) -> str:

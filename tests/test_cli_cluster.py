@@ -630,7 +630,7 @@ def test_older_pickle_needs_no_gate_and_says_so(tmp_path: Path) -> None:
         "6 photos are not where they were (first: /p/0.jpg), so person-0001, person-0002 have no montage. If "
     )
     assert told in result.stderr
-    assert result.stderr.splitlines()[-1].endswith("out: clusters.json, folders of photos")
+    assert result.stderr.splitlines()[-1].endswith("out: clusters.json"), "no photo is there to be held"
 
 
 @pytest.mark.parametrize(

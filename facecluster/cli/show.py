@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from facecluster.cli.messages import write_data
 from facecluster.cli.sources import look_in
 from facecluster.errors import FaceclusterError, TableError, UsageError
 from facecluster.library.layout import CLUSTERS, NOBODY_SHEET, TABLE, folder_of, table_of
 from facecluster.library.read import read
 from facecluster.library.refer import find_person, find_shown, is_person
 from facecluster.render.columns import aligned
-from facecluster.text import as_bytes, fold, many, per_cent, printable
+from facecluster.text import fold, many, per_cent, printable
 
 if TYPE_CHECKING:  # NumPy is loaded when there is work to do
     from facecluster.render.attributes import Attributes, PersonAttributes
@@ -204,7 +205,11 @@ def command(
         else:
             photos = find_photos(result, named, only=only)
         pieces, page = _photos(photos, named, known, listing, numbers)
-    _write(pieces, form)
+    if form == "table":
+        for piece in pieces:
+            click.echo(piece)
+    else:
+        write_data(pieces, form)
     if not page.total and not quiet:
         click.echo("no photo is like that" if of_photos else "nobody is like that", err=True)
     if page.next is not None and not quiet:
@@ -407,16 +412,6 @@ def _json(head: Mapping[str, Any], kind: str, records: Iterable[object], listing
     from facecluster.render.show import to_json, to_jsonl
 
     return to_jsonl(records) if listing.form == "jsonl" else to_json(head, kind, records)
-
-
-def _write(pieces: Iterable[str], form: str) -> None:
-    """Print, as text for a terminal; else as bytes, so that any path comes out as it is on the disk."""
-    if form == "table":
-        for piece in pieces:
-            click.echo(piece)
-        return
-    for piece in pieces:
-        sys.stdout.buffer.write(as_bytes(piece, path=form == "paths"))
 
 
 # --------------------------------------------------------------------------------------------------- telling

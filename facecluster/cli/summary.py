@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from facecluster.identity.gate import Reason
-from facecluster.library.layout import CLUSTERS, INDEX
+from facecluster.library.layout import CLUSTERS, INDEX, UNCLUSTERED, folder_name
 from facecluster.library.refer import Spelling
 from facecluster.render.columns import aligned
 from facecluster.text import many, printable, size, some, without
@@ -90,7 +90,9 @@ def summary(built: Built, directory: Path) -> str:
             "--no-gate, by which every face counts."
         )
     lines += _about_photos(built.holding)
-    what = CLUSTERS if built.chosen.link == "none" else f"{CLUSTERS}, folders of photos"
+    folders = [UNCLUSTERED, *map(folder_name, result.people)]
+    has_folders = built.chosen.link != "none" and any((directory / folder).is_dir() for folder in folders)
+    what = f"{CLUSTERS}, folders of photos" if has_folders else CLUSTERS
     lines.append(f"{printable(str(directory))}: {what}{_about_montages(result, directory)}")
     return "\n".join(lines)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from facecluster.errors import FaceclusterError
-from facecluster.text import printable
+from facecluster.text import from_cell, printable
 
 _BOX = ("left", "top", "right", "bottom")
 
@@ -71,12 +71,12 @@ def _parse(rows: Any, file: Path) -> Labels:
             continue
         if len(row) != len(header):
             raise FaceclusterError(f"{file}: line {line} has {len(row)} values, the header {len(header)}")
-        label = row[column["label"]].strip()
+        label = from_cell(row[column["label"]]).strip()
         if not label:
             continue
         if "\0" in "".join(row):
             raise FaceclusterError(f"{file}: line {line} has a zero in it, and is no text")
-        name = row[column["face" if labels.kind == "face" else "photo"]]
+        name = from_cell(row[column["face" if labels.kind == "face" else "photo"]])
         if labels.kind != "face":
             name = os.path.normpath(os.path.join(folder, name))
         if labels.kind == "box":

@@ -23,6 +23,7 @@ from facecluster.identity.gate import Reason
 from facecluster.render.attributes import Attributes, Looks, PersonAttributes
 from facecluster.result import Box, Person, PersonFace, Pose, Result, UnclusteredFace, fields_of
 from facecluster.table import OK, FaceTable
+from facecluster.text import to_cell
 
 _T = TypeVar("_T")
 
@@ -427,7 +428,7 @@ def people_csv(people: Iterable[ShownPerson]) -> Iterator[str]:
             box = person.cover_box or (None,) * len(_SIDES)
             yield [*(record[key] for key in _PERSON), *box, *_cells(person.attributes, _OF_PERSON)]
 
-    return _csv(header, rows())
+    return to_csv(header, rows())
 
 
 def photos_csv(photos: Iterable[ShownPhoto]) -> Iterator[str]:
@@ -452,7 +453,7 @@ def photos_csv(photos: Iterable[ShownPhoto]) -> Iterator[str]:
                     *_cells(face.attributes, _OF_FACE),
                 ]  # fmt: skip
 
-    return _csv(header, rows())
+    return to_csv(header, rows())
 
 
 def _cells(attributes: Attributes | PersonAttributes | None, names: Sequence[str]) -> list[Any]:
@@ -461,12 +462,12 @@ def _cells(attributes: Attributes | PersonAttributes | None, names: Sequence[str
     return [int(value) if isinstance(value, bool) else value for value in values]
 
 
-def _csv(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[str]:
-    """One line at a time."""
+def to_csv(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[str]:
+    """Write a line at a time. Numbers are as they are, and no text is a formula; `labels_csv` takes that back."""
     line = io.StringIO()
     writer = csv.writer(line, lineterminator="\n")
     for row in chain([header], rows):
-        writer.writerow(row)
+        writer.writerow([to_cell(cell) if isinstance(cell, str) else cell for cell in row])
         yield line.getvalue()
         line.seek(0)
         line.truncate()
