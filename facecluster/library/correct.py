@@ -10,8 +10,11 @@ import logging
 import os
 import re
 import shlex
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import wraps
+from typing import Concatenate, NamedTuple, ParamSpec
 
 from facecluster.errors import FaceclusterError, OutputError, UsageError
 from facecluster.formats import decisions_jsonl
@@ -64,6 +67,8 @@ from facecluster.text import JOINERS, SELECTORS, fold, many, printable, some, ty
 _log = logging.getLogger(__name__)
 
 
+_Asked = ParamSpec("_Asked")
+
 _FINISHED = "an undo that was broken off is finished"
 """How `undo` begins that only finishes another one."""
 
@@ -96,6 +101,36 @@ class Corrected:
     def decisions(self) -> tuple[Decision, ...]:
         """All that was written, in order."""
         return self.others if self.decision is None else (*self.others, self.decision)
+
+
+class _Change(NamedTuple):
+    """What a verb asks for, see `_keep`."""
+
+    act: Act
+    correction: Correction
+    said: str
+
+
+def _once(
+    asked: Callable[Concatenate[Held, _Asked], _Change],
+) -> Callable[Concatenate[Held, _Asked], Corrected]:
+    """Make a verb of a function that says what is asked for, of the people as they are.
+
+    What a kill broke off is finished first. Where the same is asked for again, that is all: faces that are called by
+    their numbers, say, are others by then.
+    """
+
+    @wraps(asked)
+    def verb(library: Held, /, *what: _Asked.args, **how: _Asked.kwargs) -> Corrected:
+        last, is_again = _broken_off(library), False
+        if last is not None:
+            with suppress(FaceclusterError):
+                is_again = asked(library, *what, **how).act == last.act
+        if _catch_up(library) and is_again:
+            return Corrected(last, "this was decided and broken off; it is finished now", library.in_step)
+        return _keep(library, *asked(library, *what, **how))
+
+    return verb
 
 
 def name(library: Held, who: str, new_name: str) -> Corrected:
@@ -136,14 +171,14 @@ def _is_decided(library: Held, person: Person) -> bool:
     return any(one.id == person.id and one.name == person.name for one in said.people)
 
 
-def make(library: Held, new_name: str, which: Sequence[str]) -> Corrected:
+@_once
+def make(library: Held, new_name: str, which: Sequence[str]) -> _Change:
     """Make a new person of faces, whosever they are, mostly of nobody; with a name, or with none where it is "".
 
     Raises:
         FaceclusterError: there is no such face, or somebody has the name.
         UsageError: the name is none that could be told apart from other things; no face is given.
     """
-    _catch_up(library)
     result, look = library.people, library.look
     if not which:
         raise UsageError("of which faces? Give photos, faces, or a group that show --nobody lists")
@@ -169,7 +204,7 @@ def make(library: Held, new_name: str, which: Sequence[str]) -> Corrected:
     if origins:
         taken = (f"{sum(face.id in ids for face in origin.faces)} of {called(origin)}" for origin in origins)
         said += f"; of these, {' and '.join(taken)}{_and_gone(origins, ids)}"
-    return _keep(library, act, (corrected, changed), said)
+    return _Change(act, (corrected, changed), said)
 
 
 def name_or_make(library: Held, texts: Sequence[str]) -> Corrected:
@@ -181,9 +216,12 @@ def name_or_make(library: Held, texts: Sequence[str]) -> Corrected:
     """
     if len(texts) < 2:
         raise UsageError('give a person and a name (person-0003 "Anna Berg"), or a name and faces')
+    who, *rest = texts
+    last = _broken_off(library)
+    if last is not None and isinstance(last.act, Make) and last.act.name == _name(who):
+        return make(library, who, rest)  # which is finished
     _catch_up(library)
     result, look = library.people, library.look
-    who, *rest = texts
     is_face = _is_face(library, rest[0]) if rest[0] else False
     if is_person(result, who) and (is_face or len(rest) > 1):
         there = called(find_person(result, who))
@@ -240,14 +278,14 @@ def _and_gone(origins: Sequence[Person], ids: Collection[str]) -> str:
     return f"; {', '.join(gone)} had no other and {'is' if len(gone) == 1 else 'are'} gone"
 
 
-def merge(library: Held, who: Sequence[str]) -> Corrected:
+@_once
+def merge(library: Held, who: Sequence[str]) -> _Change:
     """Make one person of two or more, with the id of the first, and of their names the first.
 
     Raises:
         UsageError: fewer than two people, or one of them twice.
         FaceclusterError: there is no such person.
     """
-    _catch_up(library)
     if len(who) < 2:
         raise UsageError("give two people or more, the one whose id and name stays first")
     people = [find_person(library.people, text, library.look) for text in who]
@@ -263,16 +301,16 @@ def merge(library: Held, who: Sequence[str]) -> Corrected:
     if dropped:
         said += f"; the name{'s' if len(dropped) > 1 else ''} {' and '.join(dropped)} "
         said += "are dropped" if len(dropped) > 1 else "is dropped"
-    return _keep(library, act, (corrected, changed), said)
+    return _Change(act, (corrected, changed), said)
 
 
-def split(library: Held, who: str, which: Sequence[str]) -> Corrected:
+@_once
+def split(library: Held, who: str, which: Sequence[str]) -> _Change:
     """Make a new person of some faces of one.
 
     Raises:
         FaceclusterError: there is no such person or face, a face is somebody else's, or none would be left.
     """
-    _catch_up(library)
     result = library.people
     look = library.look
     person = find_person(result, who, look)
@@ -295,16 +333,16 @@ def split(library: Held, who: str, which: Sequence[str]) -> Corrected:
     keeps = f"which keeps {len(person.faces) - len(faces)}"
     said = f"{new} is new, with {many(len(faces), 'face')} of {called(person)}, {keeps}"
     said += _which(result, faces, which)
-    return _keep(library, act, (corrected, changed), said)
+    return _Change(act, (corrected, changed), said)
 
 
-def move(library: Held, which: Sequence[str], to: str) -> Corrected:
+@_once
+def move(library: Held, which: Sequence[str], to: str) -> _Change:
     """Give faces to a person, or to "nobody".
 
     Raises:
         FaceclusterError: there is no such person or face, or a face is there already.
     """
-    _catch_up(library)
     result = library.people
     into = None if fold(to) == NOBODY else find_person(result, to, library.look)
     ids = set[str]()
@@ -330,7 +368,7 @@ def move(library: Held, which: Sequence[str], to: str) -> Corrected:
     )
     said = f"{many(len(ids), 'face')} moved to {NOBODY if into is None else called(into)}"
     said += _and_gone(origins, ids) + _which(result, (f for f in faces_of(result) if f.id in ids), which)
-    return _keep(library, act, amend.move(result, ids, into), said)
+    return _Change(act, amend.move(result, ids, into), said)
 
 
 def _which(result: Result, faces: Iterable[PersonFace | UnclusteredFace], given: Sequence[str]) -> str:
@@ -351,7 +389,47 @@ def not_a_person(library: Held, what: Sequence[str]) -> Corrected:
     Raises:
         FaceclusterError: there is no such person or face.
     """
+    broken_off, time = _broken_off(library), None
+    if broken_off is not None:
+        with suppress(FaceclusterError):
+            people, ids = _no_people(library, what)
+            acts = {person.id: NotAPerson(person.id, _typical(person)) for person in people.values()}
+            if broken_off.act in (*acts.values(), NotAPerson(None, _spots_of(library, ids))):
+                time = broken_off.time
+                people = {own: person for own, person in people.items() if acts[own] != broken_off.act}
     _catch_up(library)
+    if time is None:
+        people, ids = _no_people(library, what)
+    so_already = _not_people_already(library) & ids
+    ids -= so_already
+    if not people and not ids:
+        are = "is no person's" if len(so_already) == 1 else "are no person's"
+        return Corrected(
+            None, f"{many(len(so_already), 'face')} {are} already; nothing was changed", library.in_step
+        )
+    time = time or decisions_jsonl.now()
+    done: list[Corrected] = []
+    for person in people.values():
+        theirs = {face.id for face in person.faces}
+        said = f"{called(person)} is no person now; {many(person.n_faces, 'face')} left out"
+        act = NotAPerson(person.id, _typical(person))
+        done.append(_keep(library, act, amend.not_a_person(library.people, theirs), said, time=time))
+    if ids:
+        said = f"{many(len(ids), 'face')} said to be no person's"
+        if so_already:
+            said += f" ({len(so_already)} more {'was' if len(so_already) == 1 else 'were'} that already)"
+        act = NotAPerson(None, _spots_of(library, ids))
+        done.append(_keep(library, act, amend.not_a_person(library.people, ids), said, time=time))
+    *others, last = done
+    return replace(
+        last,
+        said="; ".join(one.said for one in done),
+        others=tuple(own for one in others for own in one.decisions),
+    )
+
+
+def _no_people(library: Held, what: Sequence[str]) -> tuple[dict[str, Person], set[str]]:
+    """The people who are meant, by id, and the ids of the other faces."""
     people: dict[str, Person] = {}
     ids = set[str]()
     for text in what:
@@ -360,34 +438,11 @@ def not_a_person(library: Held, what: Sequence[str]) -> Corrected:
             people[it.id] = it
         else:
             ids.update(face.id for face in it)
-    ids -= {face.id for person in people.values() for face in person.faces}
-    so_already = _not_people_already(library) & ids
-    ids -= so_already
-    if not people and not ids:
-        are = "is no person's" if len(so_already) == 1 else "are no person's"
-        return Corrected(
-            None, f"{many(len(so_already), 'face')} {are} already; nothing was changed", library.in_step
-        )
-    time = decisions_jsonl.now()
-    done: list[Corrected] = []
-    for person in people.values():
-        theirs = {face.id for face in person.faces}
-        said = f"{called(person)} is no person now; {many(person.n_faces, 'face')} left out"
-        act = NotAPerson(person.id, _typical(person))
-        done.append(_keep(library, act, amend.not_a_person(library.people, theirs), said, time=time))
-    if ids:
-        spots = _spots(face for face in faces_of(library.people) if face.id in ids)
-        said = f"{many(len(ids), 'face')} said to be no person's"
-        if so_already:
-            said += f" ({len(so_already)} more {'was' if len(so_already) == 1 else 'were'} that already)"
-        act = NotAPerson(None, spots)
-        done.append(_keep(library, act, amend.not_a_person(library.people, ids), said, time=time))
-    *others, last = done
-    return replace(
-        last,
-        said="; ".join(one.said for one in done),
-        others=tuple(own for one in others for own in one.decisions),
-    )
+    return people, ids - {face.id for person in people.values() for face in person.faces}
+
+
+def _spots_of(library: Held, ids: Collection[str]) -> Spots:
+    return _spots(face for face in faces_of(library.people) if face.id in ids)
 
 
 def _not_people_already(library: Held) -> set[str]:
@@ -481,7 +536,8 @@ def _undo(library: Held, which: str | None, *, jobs: int, progress: bool) -> Cor
     """Take one decision back: the last one, or that of an id."""
     library.keep_to(None)
     broken_off = _broken_off(library) if which is None else None
-    if _catch_up(library, jobs=jobs, progress=progress) and broken_off is not None:
+    is_undo = broken_off is not None and isinstance(broken_off.act, Undo)
+    if _catch_up(library, jobs=jobs, progress=progress) and broken_off is not None and is_undo:
         _, finished = _undoing(library, broken_off)
         said = f"{_FINISHED}: {finished}; undo again to take another decision back"
         return Corrected(broken_off, said, in_step=True)
@@ -540,9 +596,9 @@ def _undoing(library: Held, decision: Decision) -> tuple[Decision, str]:
 
 
 def _broken_off(library: Held) -> Decision | None:
-    """The undo of the last line, if the people show all decisions but this one."""
+    """The decision of the last line, if the people show all decisions but this one."""
     last = max(library.decisions, key=lambda decision: decision.line, default=None)
-    if last is None or not isinstance(last.act, Undo) or library.in_step:
+    if last is None or library.result is None or library.in_step:
         return None
     others = [decision for decision in library.decisions if decision is not last]
     return last if library.people.settings.decisions == mark(others) else None

@@ -1,0 +1,83 @@
+"""A verb that was killed and is given again ends as if nothing had happened: what was decided is not decided twice."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from libraries import cluster_table
+from PIL import Image
+from tables import make_table
+
+from facecluster.formats import decisions_jsonl, face_table
+from facecluster.library import correct
+from facecluster.library.held import Held
+from facecluster.library.library import Library
+
+_N = 6
+"""Faces of each of three people, a photo each."""
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Path:
+    """Three people whose photos are blank."""
+    paths = [str(tmp_path / f"{i:02}.png") for i in range(3 * _N)]
+    for i, path in enumerate(paths):
+        Image.new("RGB", (320, 320), (13 * i, 90, 60)).save(path)
+    directions = np.repeat(np.eye(128)[:3], _N, axis=0)
+    around = np.random.default_rng(3).normal(0, 0.02, (3 * _N, 128))
+    table = make_table(directions + around, paths=paths, photos={"size": np.full((3 * _N, 2), 320)})
+    folder = tmp_path / "people"
+    folder.mkdir()
+    face_table.write(table, folder / "faces.npz")
+    cluster_table(table, folder, source=str(folder / "faces.npz"), jobs=1)
+    return folder
+
+
+class _Killed(BaseException):
+    pass
+
+
+def _who(folder: Path) -> list[tuple[str, list[str]]]:
+    found = json.loads((folder / "clusters.json").read_text())
+    return [(person["id"], sorted(face["photo"] for face in person["faces"])) for person in found["people"]]
+
+
+@pytest.mark.parametrize(
+    "verb",
+    [
+        lambda held: correct.merge(held, ["person-0001", "person-0002"]),
+        lambda held: correct.split(held, "person-0001", ["1-2"]),
+        lambda held: correct.move(held, ["person-0001#1"], "person-0002"),
+        lambda held: correct.name_or_make(held, ["Anna", "person-0001#1", "person-0001#2"]),
+        lambda held: correct.name_or_make(held, ["person-0001", "Anna"]),
+        lambda held: correct.not_a_person(held, ["person-0001#1"]),
+        lambda held: correct.not_a_person(held, ["person-0001", "person-0002#1"]),
+    ],
+    ids=["merge", "split", "move", "make", "name", "face of nobody", "people who are none"],
+)
+def test_what_was_broken_off_and_is_asked_for_again_is_done_once(
+    verb: Callable[[Held], correct.Corrected], library: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    undisturbed = library.with_name("undisturbed")
+    shutil.copytree(library, undisturbed)
+    with Library.open(undisturbed) as held:
+        verb(held)
+
+    def die(*_: object, **__: object) -> None:
+        raise _Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Held, "save", die)
+        with Library.open(library) as held, pytest.raises(_Killed):
+            verb(held)
+    with Library.open(library) as held:
+        verb(held)
+    assert _who(library) == _who(undisturbed)
+    assert [one.act for one in decisions_jsonl.read(library / "decisions.jsonl")] == [
+        one.act for one in decisions_jsonl.read(undisturbed / "decisions.jsonl")
+    ]
