@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,8 +14,9 @@ from libraries import cluster_table
 from PIL import Image
 from tables import make_table
 
+from facecluster.durable.own_files import ResultFolder
 from facecluster.formats import decisions_jsonl, face_table
-from facecluster.library import correct
+from facecluster.library import correct, undo_patches
 from facecluster.library.held import Held
 from facecluster.library.library import Library
 
@@ -78,6 +80,33 @@ def test_what_was_broken_off_and_is_asked_for_again_is_done_once(
     with Library.open(library) as held:
         verb(held)
     assert _who(library) == _who(undisturbed)
+    patches = [(folder / undo_patches.FILE) for folder in (library, undisturbed)]
+    n_patches = [len(file.read_text().splitlines()) if file.exists() else 0 for file in patches]
+    assert n_patches[0] == n_patches[1]
     assert [one.act for one in decisions_jsonl.read(library / "decisions.jsonl")] == [
         one.act for one in decisions_jsonl.read(undisturbed / "decisions.jsonl")
     ]
+
+
+def test_sheet_of_everybody_is_the_same_after_a_kill_before_it(
+    library: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    undisturbed = library.with_name("undisturbed")
+    shutil.copytree(library, undisturbed)
+    who = ["person-0001", "person-0002"]
+    with Library.open(undisturbed) as held:
+        correct.merge(held, who)
+    write = ResultFolder.write
+
+    def dying(folder: ResultFolder, name: str, *arguments: Any, **others: Any) -> None:
+        if name == "index.jpg":
+            raise _Killed
+        write(folder, name, *arguments, **others)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ResultFolder, "write", dying)
+        with Library.open(library) as held, pytest.raises(_Killed):
+            correct.merge(held, who)
+    with Library.open(library) as held:
+        correct.merge(held, who)
+    assert (library / "index.jpg").read_bytes() == (undisturbed / "index.jpg").read_bytes()

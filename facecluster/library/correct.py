@@ -112,28 +112,33 @@ class _Change(NamedTuple):
 
 
 def _once(
-    asked: Callable[Concatenate[Held, _Asked], _Change],
+    asked: Callable[Concatenate[Held, _Asked], _Change | Corrected],
 ) -> Callable[Concatenate[Held, _Asked], Corrected]:
     """Make a verb of a function that says what is asked for, of the people as they are.
 
-    What a kill broke off is finished first. Where the same is asked for again, that is all: faces that are called by
-    their numbers, say, are others by then.
+    Where a kill came between the decision and its people, and the same is asked for again, the decision that is there
+    counts. Anything else is asked of the people whom it makes.
     """
 
     @wraps(asked)
     def verb(library: Held, /, *what: _Asked.args, **how: _Asked.kwargs) -> Corrected:
-        last, is_again = _broken_off(library), False
+        last = _broken_off(library)
         if last is not None:
+            library.decisions.remove(last)
             with suppress(FaceclusterError):
-                is_again = asked(library, *what, **how).act == last.act
-        if _catch_up(library) and is_again:
-            return Corrected(last, "this was decided and broken off; it is finished now", library.in_step)
-        return _keep(library, *asked(library, *what, **how))
+                change = asked(library, *what, **how)
+                if isinstance(change, _Change) and change.act == last.act:
+                    return _keep(library, *change, decided=last)
+            library.decisions.append(last)
+        _catch_up(library)
+        change = asked(library, *what, **how)
+        return change if isinstance(change, Corrected) else _keep(library, *change)
 
     return verb
 
 
-def name(library: Held, who: str, new_name: str) -> Corrected:
+@_once
+def name(library: Held, who: str, new_name: str) -> _Change | Corrected:
     """Give a person a name; "" takes it away.
 
     The person keeps the name, and stays a person, whatever is clustered later.
@@ -142,7 +147,6 @@ def name(library: Held, who: str, new_name: str) -> Corrected:
         FaceclusterError: there is no such person, or somebody else has the name.
         UsageError: it is none that could be told apart from other things.
     """
-    _catch_up(library)
     result = library.people
     person = find_person(result, who, library.look)
     new = _name(new_name)
@@ -162,7 +166,7 @@ def name(library: Held, who: str, new_name: str) -> Corrected:
         said += f", and was called {printable(person.name or '')} before"
     if fold(who) in map(fold, person.former):
         said += f" ({printable(who)} is {person.id} now)"
-    return _keep(library, Name(person.id, new, _typical(person)), amend.set_names(result, given), said)
+    return _Change(Name(person.id, new, _typical(person)), amend.set_names(result, given), said)
 
 
 def _is_decided(library: Held, person: Person) -> bool:
@@ -389,16 +393,18 @@ def not_a_person(library: Held, what: Sequence[str]) -> Corrected:
     Raises:
         FaceclusterError: there is no such person or face.
     """
-    broken_off, time = _broken_off(library), None
+    broken_off, is_again = _broken_off(library), False
     if broken_off is not None:
+        library.decisions.remove(broken_off)
         with suppress(FaceclusterError):
             people, ids = _no_people(library, what)
-            acts = {person.id: NotAPerson(person.id, _typical(person)) for person in people.values()}
-            if broken_off.act in (*acts.values(), NotAPerson(None, _spots_of(library, ids))):
-                time = broken_off.time
-                people = {own: person for own, person in people.items() if acts[own] != broken_off.act}
-    _catch_up(library)
-    if time is None:
+            acts = [NotAPerson(person.id, _typical(person)) for person in people.values()]
+            is_again = broken_off.act in (*acts, NotAPerson(None, _spots_of(library, ids)))
+        if not is_again:
+            library.decisions.append(broken_off)
+    if broken_off is None or not is_again:
+        broken_off = None
+        _catch_up(library)
         people, ids = _no_people(library, what)
     so_already = _not_people_already(library) & ids
     ids -= so_already
@@ -407,19 +413,22 @@ def not_a_person(library: Held, what: Sequence[str]) -> Corrected:
         return Corrected(
             None, f"{many(len(so_already), 'face')} {are} already; nothing was changed", library.in_step
         )
-    time = time or decisions_jsonl.now()
+    time = decisions_jsonl.now() if broken_off is None else broken_off.time
     done: list[Corrected] = []
+
+    def keep(act: NotAPerson, ids: set[str], said: str) -> None:
+        decided = broken_off if broken_off is not None and broken_off.act == act else None
+        correction = amend.not_a_person(library.people, ids)
+        done.append(_keep(library, act, correction, said, time=time, decided=decided))
+
     for person in people.values():
-        theirs = {face.id for face in person.faces}
         said = f"{called(person)} is no person now; {many(person.n_faces, 'face')} left out"
-        act = NotAPerson(person.id, _typical(person))
-        done.append(_keep(library, act, amend.not_a_person(library.people, theirs), said, time=time))
+        keep(NotAPerson(person.id, _typical(person)), {face.id for face in person.faces}, said)
     if ids:
         said = f"{many(len(ids), 'face')} said to be no person's"
         if so_already:
             said += f" ({len(so_already)} more {'was' if len(so_already) == 1 else 'were'} that already)"
-        act = NotAPerson(None, _spots_of(library, ids))
-        done.append(_keep(library, act, amend.not_a_person(library.people, ids), said, time=time))
+        keep(NotAPerson(None, _spots_of(library, ids)), ids, said)
     *others, last = done
     return replace(
         last,
@@ -672,6 +681,7 @@ def _keep(
     *,
     check: bool = True,
     time: str | None = None,
+    decided: Decision | None = None,
 ) -> Corrected:
     """Write a decision, and the people that it makes.
 
@@ -683,13 +693,14 @@ def _keep(
         said: about it, for people.
         check: whether it may contradict others.
         time: when it was decided; None: now.
+        decided: the decision, where it is written already.
 
     Raises:
         FaceclusterError: it contradicts an earlier decision; nothing is written then.
         OutputError: it cannot be written.
     """
     before, in_step = library.people, library.in_step
-    decision = decisions_jsonl.decide(act, library.decisions, time)
+    decision = decided or decisions_jsonl.decide(act, library.decisions, time)
     decisions = [*library.decisions, decision]
     if check and not isinstance(act, Name):
         resolve(decisions, columns(before, _photos_of(decisions)), library=_quoted(library))
@@ -702,7 +713,11 @@ def _keep(
     if in_step and shows:
         settings = replace(settings, decisions=mark(decisions))
     result = replace(result, settings=settings)
-    library.record(decision)
+    if decided is None:
+        library.record(decision)
+    else:
+        library.check_ours()
+        library.decisions.append(decision)
     if changed is not None:
         try:
             if in_step and not isinstance(act, Undo | Name):  # a name is taken back without
