@@ -110,3 +110,17 @@ def test_sheet_of_everybody_is_the_same_after_a_kill_before_it(
     with Library.open(library) as held:
         correct.merge(held, who)
     assert (library / "index.jpg").read_bytes() == (undisturbed / "index.jpg").read_bytes()
+
+
+def test_what_is_said_after_the_clock_was_put_back_counts_last(library: Path) -> None:
+    with Library.open(library) as held:
+        correct.name(held, "person-0001", "Anna")
+    ledger = library / "decisions.jsonl"
+    (first,) = decisions_jsonl.read(ledger)
+    ahead = first.text.replace(first.time, "2999-12-31T23:59:59.999999Z")
+    ledger.write_text(ahead + "\n")
+    with Library.open(library) as held:
+        correct.name(held, "person-0001", "Berta")
+    assert [one.time for one in decisions_jsonl.read(ledger)][1] == "3000-01-01T00:00:00.000000Z"
+    with Library.open(library) as held:
+        assert held.people.people[0].name == "Berta"

@@ -413,7 +413,7 @@ def not_a_person(library: Held, what: Sequence[str]) -> Corrected:
         return Corrected(
             None, f"{many(len(so_already), 'face')} {are} already; nothing was changed", library.in_step
         )
-    time = decisions_jsonl.now() if broken_off is None else broken_off.time
+    time = decisions_jsonl.now(library.decisions) if broken_off is None else broken_off.time
     done: list[Corrected] = []
 
     def keep(act: NotAPerson, ids: set[str], said: str) -> None:
