@@ -7,21 +7,26 @@ without the path: in a batch it becomes the reason in the photo's row.
 from __future__ import annotations
 
 import hashlib
+import logging
 import math
 import os
+import re
 import stat
+import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from io import BytesIO
-from typing import BinaryIO, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from facecluster.durable.own_list import RESULT_MARKER
+from facecluster.durable.spelt import Seen, real, spelt
 from facecluster.errors import PhotoError, UsageError
 
 EXTENSIONS = frozenset(
@@ -36,8 +41,32 @@ MAX_PIXELS = 50_000_000
 LARGEST = 300_000_000
 """Pixels. What claims to be larger is refused, because a small file can claim any size (a decompression bomb)."""
 
-_JUNK = frozenset({"@eaDir", "#recycle", "$RECYCLE.BIN", "__MACOSX"})
-"""Folders of thumbnails and deleted files that network drives and other systems leave among the photos."""
+LARGEST_FILE = 500_000_000
+"""Bytes. A larger file is refused before it is read: it may have no content at all (a sparse file)."""
+
+_MEMORY = 785_000_000
+"""Bytes that a photo's file and pixels may take together while it is decoded: with the networks, a process stays
+under 1 GB."""
+
+_MOST_WEBP = 25_000_000
+"""Pixels. OpenCV decodes WebP that are larger."""
+
+_AVIF_PIXEL, _WEBP_PIXEL, _WEBP_PIXEL_OPENCV = 9, 16, 6
+"""Bytes that a pixel takes while these are decoded, with all copies that the decoders make (measured: 8.5, 13, 5.5)."""
+
+_HEIF_PIXEL = {(8, True): 5.5, (8, False): 7, (10, True): 10, (10, False): 13}
+"""The same by bits (10: or more) and whether colours are stored at half the size (measured: 5.4, 6.9, -, 12.9)."""
+
+_LARGE_FILE = 50_000_000
+"""Bytes; see `alone_if_large`."""
+
+_ALONE = threading.Lock()
+
+_JUNK = frozenset({"@eadir", "#recycle", "$recycle.bin", "__macosx", "system volume information"})
+"""Folders, in lower case, of thumbnails and deleted files that network drives and systems leave among the photos."""
+
+_HAS_JUNCTIONS = os.name == "nt"
+"""Whether a folder may be another one that lies elsewhere, without being a symbolic link."""
 
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "DIB", "GIF", "AVIF")
 """What Pillow may open. Its other formats hold no photos, and some of them start programs (EPS)."""
@@ -56,6 +85,12 @@ _STRIP_ROWS = 64
 _PNG_EXIF = (b"eXIf", b"Raw profile type exif")
 """Where Pillow finds EXIF data in a PNG."""
 
+_PNG_METADATA = frozenset({b"eXIf", b"tEXt", b"zTXt", b"iTXt", b"iCCP", b"pHYs", b"tIME"})
+"""Chunks of a PNG that say nothing of its pixels as we decode them."""
+
+_EXIF_ITEM = re.compile(rb"(infe[\x02\x03]...(?:..|....)\0\0)(?:Exif|mime)", re.DOTALL)
+"""The entry of metadata in the list of what is in a file of HEIF or AVIF."""
+
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -72,6 +107,7 @@ _TURNS = {
 Image.MAX_IMAGE_PIXELS = LARGEST // 2
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 warnings.filterwarnings("ignore", module=r"PIL\.")
+logging.getLogger("PIL").addHandler(logging.NullHandler())  # else its remarks on broken photos go to stderr
 
 
 OnePath: TypeAlias = str | os.PathLike[str]
@@ -112,31 +148,40 @@ def find_photos(
     by another name of it or through a link, is left out.
 
     Args:
-        paths: files and folders; all must exist.
+        paths: files and folders. One that is there and cannot be looked at (a link that leads nowhere, no permission)
+            counts like a file, so that it becomes a row that says so.
         listed: further files and folders, after `paths`, that need not exist any more.
-        report: called with a message about a named folder of results; the search goes on.
-        lost: the same for each folder that cannot be read; `report` if not given.
+        report: called with a message about a named folder of results, or a name that no file can have; the search
+            goes on.
+        lost: the same for each folder that cannot be read, and each link that might lead to one; `report` if not given.
 
     Returns:
-        Absolute paths, with links not resolved; names that are no UTF-8 as `os.fsdecode` gives them.
+        Absolute paths, with links not resolved, in the case in which the disk lists them; names that are no UTF-8 as
+        `os.fsdecode` gives them.
 
     Raises:
         UsageError: one of `paths` does not exist, or is an empty name.
     """
-    given = [os.path.abspath(check_name(path)) for path in paths]
-    try:
-        for path in given:
+    seen: Seen = {}
+    given = [os.path.abspath(path) for path in paths if _can_be_a_file(check_name(path), report)]
+    for path in given:
+        try:
             os.stat(path)
-    except OSError as error:
-        raise UsageError(f"{error.filename}: {error.strerror}; give files or folders of photos") from error
+        except FileNotFoundError as error:
+            if not os.path.lexists(path):
+                raise UsageError(f"{path}: {error.strerror}; give files or folders of photos") from error
+        except OSError:  # a row says so
+            continue
     found: list[str] = []
     reached: set[str] = set()
     folders: set[str] = set()
-    for path in (*given, *map(os.path.abspath, listed)):
-        alone = [(path, os.path.realpath(path))]
-        for candidate, real in _walk(path, folders, report, lost or report) if os.path.isdir(path) else alone:
-            if real not in reached:
-                reached.add(real)
+    for path in (*given, *(os.path.abspath(path) for path in listed if _can_be_a_file(path, report))):
+        path = spelt(path, seen)
+        alone = [(path, real(path, seen))]
+        inside = _walk(path, folders, seen, report, lost or report) if os.path.isdir(path) else alone
+        for candidate, there in inside:
+            if there not in reached:
+                reached.add(there)
                 found.append(candidate)
     return found
 
@@ -157,19 +202,34 @@ def check_name(path: str | os.PathLike[str]) -> str | os.PathLike[str]:
     return path
 
 
+def _can_be_a_file(path: OnePath, report: Callable[[str], None]) -> bool:
+    """Whether the system takes a path; `report` one that it does not."""
+    try:
+        possible = b"\0" not in os.fsencode(path)
+    except UnicodeEncodeError:  # a surrogate that `os.fsdecode` does not make
+        possible = False
+    if not possible:
+        report(f"{os.fspath(path)!r}: no file can have this name; skipped")
+    return possible
+
+
 def _walk(
-    top: str, visited: set[str], report: Callable[[str], None], lost: Callable[[str], None]
+    top: str,
+    visited: set[str],
+    seen: Seen,
+    report: Callable[[str], None],
+    lost: Callable[[str], None],
 ) -> Iterator[tuple[str, str]]:
     """Give path and real path of the photo files in a folder and below; add the real folders to `visited`."""
-    pending = [(top, os.path.realpath(top), True)]
+    pending = [(top, real(top, seen), True)]
     while pending:
-        path, real, is_folder = pending.pop()
+        path, there, is_folder = pending.pop()
         if not is_folder:
-            yield path, real
+            yield path, there
             continue
-        if real in visited:
+        if there in visited:
             continue
-        visited.add(real)
+        visited.add(there)
         try:
             with os.scandir(path) as entries:
                 inside = sorted(entries, key=lambda entry: entry.name, reverse=True)
@@ -183,21 +243,27 @@ def _walk(
                 f"{path}: holds results of facecluster, whose photos count like any others as it is named itself"
             )
         for entry in inside:
-            if entry.name.startswith(".") or entry.name in _JUNK:
+            if entry.name.startswith(".") or entry.name.lower() in _JUNK:
                 continue
-            is_link = entry.is_symlink()
-            is_folder = entry.is_dir()
-            extension = os.path.splitext(entry.name)[1].lower()
-            # A dangling link with the name of a photo counts: it becomes a row that says so.
-            if is_folder or (extension in EXTENSIONS and (is_link or entry.is_file())):
-                entry_real = os.path.realpath(entry.path) if is_link else os.path.join(real, entry.name)
+            is_named_so = os.path.splitext(entry.name)[1].lower() in EXTENSIONS
+            try:
+                is_folder = entry.is_dir()
+                is_link = entry.is_symlink() or (is_folder and _HAS_JUNCTIONS)
+                # A link with the name of a photo counts, wherever it leads: it becomes a row that says so.
+                is_photo = is_named_so and (is_link or entry.is_file())
+            except OSError as error:
+                is_folder, is_link, is_photo = False, True, is_named_so
+                if not is_photo:
+                    lost(f"{entry.path}: {error.strerror}; skipped this link")
+            if is_folder or is_photo:
+                entry_real = real(entry.path, seen) if is_link else os.path.join(there, entry.name)
                 # The same string object twice, where it is the same, halves the memory for a million photos.
                 pending.append(
                     (entry.path, entry.path if entry_real == entry.path else entry_real, is_folder)
                 )
 
 
-def read(path: str | os.PathLike[str]) -> tuple[bytes, float]:
+def read(path: OnePath) -> tuple[bytes, float]:
     """Read a photo's file.
 
     Returns:
@@ -208,11 +274,26 @@ def read(path: str | os.PathLike[str]) -> tuple[bytes, float]:
         PhotoError: the file cannot be read, with the reason.
     """
     try:
-        with _open(path) as file:
+        _check_kind(os.stat(path).st_mode)
+        # Not the kind that was asked about a moment ago, if somebody replaced it: opening a pipe must not wait.
+        with open(path, "rb", opener=_opened) as file:
             status = os.fstat(file.fileno())
-            return file.read(), max(status.st_mtime, status.st_ctime)
-    except (OSError, MemoryError) as error:
+            _check_kind(status.st_mode)
+            data = file.read(LARGEST_FILE + 1) if status.st_size <= LARGEST_FILE else None
+    except (OSError, ValueError, MemoryError) as error:
         raise PhotoError(_reason(error)) from error
+    if data is None or len(data) > LARGEST_FILE:
+        raise PhotoError(f"the file is larger than {LARGEST_FILE // 10**6} MB; a smaller copy can be read")
+    return data, max(status.st_mtime, status.st_ctime)
+
+
+def alone_if_large(path: OnePath) -> AbstractContextManager[object]:
+    """Hold up other threads that ask the same while one has a large file in memory, so that it is one at a time."""
+    try:
+        large = os.stat(path).st_size > _LARGE_FILE
+    except (OSError, ValueError):
+        large = False
+    return _ALONE if large else nullcontext()
 
 
 def digest(data: bytes) -> str:
@@ -237,18 +318,17 @@ def decode(source: str | os.PathLike[str] | bytes, *, max_pixels: int = MAX_PIXE
     Raises:
         PhotoError: the file cannot be read, with the reason.
     """
+    data = source if isinstance(source, bytes) else read(source)[0]
+    if not data:
+        raise PhotoError("the file is empty")
     try:
-        with BytesIO(source) if isinstance(source, bytes) else _open(source) as file:
-            start = file.read(12)
-            file.seek(0)
-            if not start:
-                raise PhotoError("the file is empty")
-            if start[4:8] == b"ftyp" and start[8:12] in HEIF_BRANDS:
-                return _decode_heif(file, max_pixels)
-            return _decode_pillow(file, max_pixels)
+        return _decode(data, max_pixels)
     except PhotoError:
         raise
     except Exception as error:
+        with suppress(Exception):
+            if (bare := _without_metadata(data)) != data:
+                return _decode(bare, max_pixels)
         # Decoders raise whatever a broken file makes them trip over (OSError, ValueError, KeyError, struct.error,
         # zlib.error, ...); none of it may end a run over many photos.
         raise PhotoError(_reason(error)) from error
@@ -264,12 +344,10 @@ def taken_in(data: bytes) -> float:
         As `taken`; NaN also where the file is broken.
     """
     try:
-        if data[4:8] == b"ftyp" and data[8:12] in HEIF_BRANDS:
+        if _is_heif(data):
             import pillow_heif  # a tenth of a second that only HEIF needs
 
-            exif = Image.Exif()
-            exif.load(pillow_heif.open_heif(data).info.get("exif") or b"")
-            return taken(exif)
+            return _heif_taken(pillow_heif.open_heif(data).info.get("exif"))
         if data[:4] == b"\x89PNG" and not any(name in data for name in _PNG_EXIF):
             return math.nan  # Pillow would decode it all to find none
         with Image.open(BytesIO(data), formats=FORMATS) as image:
@@ -358,14 +436,16 @@ def _resize(pixels: NDArray[np.uint8], width: int, height: int) -> NDArray[np.ui
     return np.asarray(cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def _open(path: str | os.PathLike[str]) -> BinaryIO:
-    """Open a regular file; anything else could wait forever (a pipe) or has no content (a folder)."""
-    mode = os.stat(path).st_mode
+def _opened(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def _check_kind(mode: int) -> None:
+    """Accept regular files; anything else could wait forever (a pipe) or has no content (a folder)."""
     if stat.S_ISDIR(mode):
         raise PhotoError("this is a folder")
     if not stat.S_ISREG(mode):
         raise PhotoError("this is not a regular file")
-    return open(path, "rb")
 
 
 def _reason(error: Exception) -> str:
@@ -382,19 +462,45 @@ def _reason(error: Exception) -> str:
     return f"broken photo: {text or type(error).__name__}"
 
 
-def _decode_pillow(file: BinaryIO, max_pixels: int) -> Decoded:
+def _without_metadata(data: bytes) -> bytes:
+    """Give an AVIF, HEIF or PNG file without metadata, which its decoder may have tripped over; others as they are."""
+    if data[4:8] == b"ftyp":
+        return _EXIF_ITEM.sub(rb"\1none", data)
+    if data[:4] != b"\x89PNG":
+        return data
+    parts, at = [data[:8]], 8
+    while at < len(data):
+        stop = at + 12 + int.from_bytes(data[at : at + 4], "big")
+        if data[at + 4 : at + 8] not in _PNG_METADATA:
+            parts.append(data[at:stop])
+        at = stop
+    return b"".join(parts)
+
+
+def _decode(data: bytes, max_pixels: int) -> Decoded:
+    return _decode_heif(data, max_pixels) if _is_heif(data) else _decode_pillow(data, max_pixels)
+
+
+def _is_heif(data: bytes) -> bool:
+    """Whether pillow-heif is to decode a file."""
+    return data[4:8] == b"ftyp" and data[8:12] in HEIF_BRANDS
+
+
+def _decode_pillow(data: bytes, max_pixels: int) -> Decoded:
     """Decode with Pillow."""
-    image = Image.open(file, formats=FORMATS)
+    image = Image.open(BytesIO(data), formats=FORMATS)
     width, height = image.size
     for reduction in (8, 4, 2):
         if width * height > max_pixels * (reduction // 2) ** 2:
             image.draft(None, (width // reduction, height // reduction))
             break
     drafted = round(width / image.width)
-    if image.format == "WEBP" and width * height > max_pixels:
+    by_opencv = image.format == "WEBP" and width * height > min(max_pixels, _MOST_WEBP)
+    _check_memory(len(data) + _needs(image, (width, height), data, by_opencv), width * height, max_pixels)
+    if by_opencv:
         orientation, when = _exif(image)
         del image  # with its decoder
-        strip_of = _strips_of_large_webp(file)
+        strip_of = _strips_of_large_webp(data)
     else:
         image.load()
         # After load(): Pillow has then found EXIF data at the end of a PNG, and turned a TIFF itself.
@@ -409,43 +515,113 @@ def _decode_pillow(file: BinaryIO, max_pixels: int) -> Decoded:
     return Decoded(pixels, size, 1 / (drafted * factor), when)
 
 
+def _check_memory(n_bytes: float, n_pixels: int, max_pixels: int) -> None:
+    """Refuse a photo before any of it is decoded, if that takes too much memory.
+
+    Args:
+        n_bytes: that its file and its decoded pixels take.
+        n_pixels: of the photo at full size.
+        max_pixels: as in `decode`.
+
+    Raises:
+        PhotoError: so it is.
+    """
+    if n_bytes + 3 * n_pixels / _reduction(n_pixels, max_pixels) ** 2 > _MEMORY:
+        raise PhotoError(
+            f"{n_pixels / 1e6:.0f} megapixels coded in this way take more than 1 GB of memory; a smaller copy can be "
+            "read, and a JPEG that is not progressive also as large"
+        )
+
+
+def _needs(image: Image.Image, size: tuple[int, int], data: bytes, by_opencv: bool) -> int:
+    """Tell how many bytes a picture takes while it is decoded.
+
+    Args:
+        image: as Pillow opened it; drafted.
+        size: width, height at full size.
+        data: its file.
+        by_opencv: that decodes it.
+    """
+    n_pixels = size[0] * size[1]
+    if image.format == "WEBP":
+        return n_pixels * (_WEBP_PIXEL_OPENCV if by_opencv else _WEBP_PIXEL)
+    if image.format == "AVIF":
+        return n_pixels * _AVIF_PIXEL
+    held = (
+        image.width * image.height * (1 if image.mode in "1LP" else 2 if image.mode.startswith("I;16") else 4)
+    )
+    if image.format in ("JPEG", "MPO") and _is_held_as_coefficients(data):
+        _, down, across, *_ = zip(*image.layer, strict=True)  # type: ignore[attr-defined]  # ids, sampling factors
+        samples = sum(a * b for a, b in zip(down, across, strict=True)) / (max(down) * max(across))
+        held += math.ceil(2 * samples * n_pixels)
+    if image.format == "TIFF":
+        tags = image.tag_v2  # type: ignore[attr-defined]
+        if tags.get(ExifTags.Base.Orientation, 1) != 1:
+            held *= 2  # Pillow turns it into a second picture
+        if image.use_load_libtiff:  # type: ignore[attr-defined]
+            columns, rows = tags.get(322, size[0]), tags.get(323, tags.get(278, size[1]))
+            bits = sum(bits) if isinstance(bits := tags.get(258, 1), tuple) else bits * tags.get(277, 1)
+            held += columns * min(rows, max(size[1], tags.get(323, 0))) * max(4, math.ceil(bits / 8))
+    return held
+
+
+def _is_held_as_coefficients(data: bytes) -> bool:
+    """Whether libjpeg keeps all coefficients of a JPEG: it is progressive, or each scan has a part of the colours."""
+    at, n_components = 2, 0
+    while at + 9 < len(data):
+        if data[at] != 0xFF:
+            return True
+        marker = data[at + 1]
+        if marker == 0xFF:
+            at += 1
+            continue
+        if marker == 0xDA:
+            return data[at + 4] < n_components
+        if marker in (0xC2, 0xC6, 0xCA, 0xCE):
+            return True
+        if marker in (0xC0, 0xC1, 0xC9):
+            n_components = data[at + 9]
+        at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+    return True
+
+
 def _strips_of(image: Image.Image) -> Strips:
     """The rows of a picture of Pillow."""
     return lambda top, bottom: image.crop((0, top, image.width, bottom))
 
 
-def _strips_of_large_webp(file: BinaryIO) -> Strips:
+def _strips_of_large_webp(data: bytes) -> Strips:
     """The rows of a picture decoded by OpenCV: Pillow holds four copies, 1.6 GB for 100 megapixels."""
     import cv2
 
-    file.seek(0)
-    stored = cv2.imdecode(np.frombuffer(file.read(), np.uint8), cv2.IMREAD_UNCHANGED)
+    stored = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if stored is None:
         raise PhotoError("broken photo: its picture cannot be decoded")
     to_rgb = cv2.COLOR_BGR2RGB if stored.shape[2] == 3 else cv2.COLOR_BGRA2RGBA
     return lambda top, bottom: Image.fromarray(cv2.cvtColor(stored[top:bottom], to_rgb))
 
 
-def _decode_heif(file: BinaryIO, max_pixels: int) -> Decoded:
+def _decode_heif(data: bytes, max_pixels: int) -> Decoded:
     """Decode HEIF with pillow-heif, without its copy of the whole picture into Pillow."""
     import pillow_heif  # a tenth of a second that only HEIF needs
 
     pillow_heif.options.DECODE_THREADS = 1
-    picture = pillow_heif.open_heif(file)
+    picture = pillow_heif.open_heif(data)
     width, height = picture.size
     if width * height > LARGEST:
         raise Image.DecompressionBombError
+    kind = 8 if picture.info["bit_depth"] <= 8 else 10, picture.info.get("chroma") == 420
+    _check_memory(len(data) + width * height * _HEIF_PIXEL[kind], width * height, max_pixels)
     stored = np.asarray(picture)
     # The size in the header may be wrong, and rows may be padded.
     width, height = picture.size
-    exif = Image.Exif()
-    exif.load(picture.info.get("exif") or b"")
+    when = _heif_taken(picture.info.get("exif"))
     factor = _reduction(width * height, max_pixels)
     # libheif has turned the picture; the orientation that EXIF repeats must be ignored (ISO/IEC 23008-12).
     pixels = _assemble(
         lambda top, bottom: Image.fromarray(stored[top:bottom, :width]), (width, height), factor, 1
     )
-    return Decoded(pixels, (width, height), 1 / factor, _taken_or_nan(exif))
+    return Decoded(pixels, (width, height), 1 / factor, when)
 
 
 def read_orientation(image: Image.Image) -> int:
@@ -464,6 +640,16 @@ def _exif(image: Image.Image) -> tuple[int, float]:
     except Exception:  # noqa: BLE001 - as in decode
         return 1, math.nan
     return read_orientation(image), _taken_or_nan(exif)
+
+
+def _heif_taken(block: bytes | None) -> float:
+    """Tell when a photo was taken by the EXIF data of an HEIF file, NaN also where they are broken."""
+    exif = Image.Exif()
+    try:
+        exif.load(block or b"")
+    except Exception:  # noqa: BLE001 - as in decode
+        return math.nan
+    return _taken_or_nan(exif)
 
 
 def _taken_or_nan(exif: Image.Exif) -> float:

@@ -20,7 +20,7 @@ from facecluster.identity.changes import Placed
 from facecluster.identity.decisions import TYPICAL
 from facecluster.identity.gate import Reason
 from facecluster.identity.rules import Rules
-from facecluster.table import Settings
+from facecluster.table import Number, Settings
 from facecluster.text import many, printable
 
 _T = TypeVar("_T")
@@ -33,19 +33,19 @@ SHARP_BOX_PX = 80
 class Box(NamedTuple):
     """In pixels of the upright photo, half-open."""
 
-    left: float
-    top: float
-    right: float
-    bottom: float
+    left: Number
+    top: Number
+    right: Number
+    bottom: Number
 
 
 @dataclass(frozen=True, slots=True)
 class Pose:
     """Degrees; None where unknown."""
 
-    pitch: float | None
-    yaw: float | None
-    roll: float | None
+    pitch: Number | None
+    yaw: Number | None
+    roll: Number | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +68,9 @@ class PersonFace:
     photo: str
     box: Box
     pose: Pose
-    quality: float | None
+    quality: Number | None
     core: bool
-    confidence: float | None
+    confidence: Number | None
     anchor: Box | None = None
 
     @property
@@ -90,7 +90,7 @@ class UnclusteredFace:
     photo: str
     box: Box
     pose: Pose
-    quality: float | None
+    quality: Number | None
     reason: str
     almost: int | None = None
     anchor: Box | None = None

@@ -9,8 +9,9 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, TypeAlias
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,6 +19,11 @@ from facecluster.errors import FaceclusterError
 
 OK, NO_FACE, UNREADABLE = "ok", "no_face", "unreadable"
 STATUSES = (OK, NO_FACE, UNREADABLE)
+
+FURTHEST = 1e9
+"""No box is further from the corner of its photo, in pixels, so that areas are numbers."""
+Number: TypeAlias = Annotated[float, msgspec.Meta(ge=-FURTHEST, le=FURTHEST)]
+"""A number as files of records have it: an edge of a box, an angle, a share."""
 
 LOST, LOST_LARGEST, LOST_CENTRAL = 1, 2, 4
 """What `Photos.lost` is made of: faces of the photo are not in the table; the largest of all is one of them; the one
@@ -58,15 +64,28 @@ QUALITY = 3
 """Which formulas of pose, quality and its parts: raised by a change of them, so that no table mixes two kinds."""
 
 
-def _check(rows: Any, expected: Mapping[str, tuple[tuple[int, ...], Any]]) -> None:
-    """Raise ValueError unless every column has its shape and dtype ('U', 'S' stand for any width)."""
-    for name, (shape, dtype) in expected.items():
+Column: TypeAlias = tuple[tuple[int, ...], Any]
+"""What is in each row of a column: lengths of its further dimensions, and its dtype ('U', 'S': text of any width)."""
+
+_NUMBER: Column = ((), np.float32)
+_TEXT: Column = ((), "U")
+
+
+def check_column(
+    name: str, shape: tuple[int, ...], dtype: np.dtype[Any], n_rows: int, column: Column
+) -> None:
+    """Raise ValueError unless a column has as many rows as the others, and in each of them what it should."""
+    lengths, kind = column
+    matches = dtype.kind == kind if kind in ("U", "S") else dtype == kind
+    if shape != (n_rows, *lengths) or not matches:
+        wanted = kind if isinstance(kind, str) else np.dtype(kind)
+        raise ValueError(f"{name}: expected {wanted} {(n_rows, *lengths)}, got {dtype} {shape}")
+
+
+def _check(rows: Any, n_rows: int, columns: Mapping[str, Column]) -> None:
+    for name, column in columns.items():
         array = getattr(rows, name)
-        kind_matches = array.dtype.kind == dtype if dtype in ("U", "S") else array.dtype == dtype
-        if array.shape != shape or not kind_matches:
-            raise ValueError(
-                f"{type(rows).__name__}.{name}: expected {dtype} {shape}, got {array.dtype} {array.shape}"
-            )
+        check_column(f"{type(rows).__name__}.{name}", array.shape, array.dtype, n_rows, column)
 
 
 _LANDMARKS = ("right_eye", "left_eye", "nose", "mouth_right", "mouth_left")
@@ -153,8 +172,7 @@ class Photos:
 
     def pictures(self) -> dict[str, Picture]:
         """Give the picture of each photo, by path."""
-        columns = self.path.tolist(), self.size.tolist(), self.coded.astype(str).tolist()
-        return {path: Picture(size[0], size[1], coded) for path, size, coded in zip(*columns, strict=True)}
+        return pictures(self.path, self.size, self.coded)
 
     def all_forgotten(self) -> NDArray[np.bool_]:
         """Say which photos have no face left as all that were found in them are forgotten -> (m,)."""
@@ -179,29 +197,36 @@ class Photos:
         return _flat(columns, {"size": ("width", "height")})
 
     def __post_init__(self) -> None:
-        m = len(self.path)
-        text: tuple[tuple[int, ...], Any] = ((m,), "U")
-        _check(
-            self,
-            {
-                "path": text,
-                "digest": text,
-                "coded": ((m,), "S"),
-                "pixels": ((m,), "S"),
-                "size": ((m, 2), np.int32),
-                "status": text,
-                "reason": text,
-                "time": ((m,), np.float64),
-                "hash": ((m,), np.uint64),
-                "lost": ((m,), np.uint8),
-            },
-        )
+        _check(self, len(self.path), PHOTO_COLUMNS)
         unknown = set(np.unique(self.status).tolist()) - set(STATUSES)
         if unknown:
             raise ValueError(f"Photos.status: expected one of {STATUSES}, got {sorted(unknown)}")
 
     def __len__(self) -> int:
         return len(self.path)
+
+
+def pictures(
+    path: NDArray[np.str_], size: NDArray[np.int32], coded: NDArray[np.bytes_]
+) -> dict[str, Picture]:
+    """Give the picture of each photo, by path; the columns are those of `Photos`."""
+    columns = path.tolist(), size.tolist(), coded.astype(str).tolist()
+    return {name: Picture(size[0], size[1], digest) for name, size, digest in zip(*columns, strict=True)}
+
+
+PHOTO_COLUMNS: dict[str, Column] = {
+    "path": _TEXT,
+    "digest": _TEXT,
+    "coded": ((), "S"),
+    "pixels": ((), "S"),
+    "size": ((2,), np.int32),
+    "status": _TEXT,
+    "reason": _TEXT,
+    "time": ((), np.float64),
+    "hash": ((), np.uint64),
+    "lost": ((), np.uint8),
+}
+"""The columns of `Photos`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -266,18 +291,7 @@ class Faces:
     encoding: NDArray[np.float32]
 
     def __post_init__(self) -> None:
-        n = len(self.photo)
-        expected: dict[str, tuple[tuple[int, ...], Any]] = {f.name: ((n,), np.float32) for f in fields(self)}
-        expected |= {
-            "photo": ((n,), np.int32),
-            "id": ((n,), "U"),
-            "box": ((n, 4), np.float32),
-            "anchor": ((n, 4), np.float32),
-            "landmarks": ((n, 5, 2), np.float32),
-            "pose": ((n, 3), np.float32),
-            "encoding": ((n, 128), np.float32),
-        }
-        _check(self, expected)
+        _check(self, len(self.photo), FACE_COLUMNS)
 
     def __len__(self) -> int:
         return len(self.photo)
@@ -285,6 +299,18 @@ class Faces:
     def upright_pose(self) -> NDArray[np.float32]:
         """Give the poses that the faces have when each photo is held upright, (n, 3) as `pose`: what limits are for."""
         return turn_pose(self.pose, -self.turned)
+
+
+FACE_COLUMNS: dict[str, Column] = {f.name: _NUMBER for f in fields(Faces)} | {
+    "photo": ((), np.int32),
+    "id": _TEXT,
+    "box": ((4,), np.float32),
+    "anchor": ((4,), np.float32),
+    "landmarks": ((5, 2), np.float32),
+    "pose": ((3,), np.float32),
+    "encoding": ((128,), np.float32),
+}
+"""The columns of `Faces`."""
 
 
 def turn_pose(pose: NDArray[np.floating], degrees: NDArray[np.floating]) -> NDArray[np.float32]:

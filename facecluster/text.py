@@ -41,7 +41,11 @@ def size(n_bytes: int) -> str:
 
 
 def typed(path: str | os.PathLike[str]) -> str:
-    """Write a path as one types it on a command line."""
+    """Write a path as one types it on a command line: that of Windows knows no single quotes."""
+    if os.name == "nt":
+        import subprocess
+
+        return printable(subprocess.list2cmdline([os.fspath(path)]))
     return printable(shlex.quote(os.fspath(path)))
 
 
@@ -76,6 +80,15 @@ def as_bytes(text: str, *, path: bool) -> bytes:
     with suppress(UnicodeEncodeError):
         return text.encode("utf-8", "surrogateescape")
     return text.encode("utf-8", "backslashreplace")
+
+
+def can_be_named(path: str) -> bool:
+    """Say whether a file may have this path: it has no zero, and no lone surrogates but those that stand for bytes."""
+    try:
+        path.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return False
+    return "\0" not in path
 
 
 def fold(text: str) -> str:

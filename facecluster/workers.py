@@ -6,24 +6,39 @@ breaks as a whole when one worker dies, does not say on what, and leaves its wor
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import os
 import signal
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from multiprocessing import resource_tracker
-from multiprocessing.connection import Connection, wait
-from typing import Any, Generic, TypeVar
+from multiprocessing.connection import wait
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from facecluster.errors import FaceclusterError
+
+if TYPE_CHECKING:
+    if sys.platform == "win32":
+        from multiprocessing.connection import PipeConnection as Connection
+    else:
+        from multiprocessing.connection import Connection
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
+
+_MOST = 60 if sys.platform == "win32" else 10_000
+"""Windows waits for 63 things at once at most."""
+_TICK_S = 1.0
+"""Seconds for which answers are waited for at a time. Of a time that was longer, as this process was stopped or the
+computer slept, no more is counted."""
 
 _STARTING = threading.Lock()
 """Held while a process is started, as that changes `__main__`."""
@@ -35,9 +50,11 @@ class Died:
 
     Attributes:
         exit_code: of the process; negative: the signal that ended it (-9: the system ran out of memory, or a user).
+        timed_out: it was ended here, as it took longer than it may.
     """
 
     exit_code: int
+    timed_out: bool = False
 
 
 def n_cores() -> int:
@@ -53,6 +70,7 @@ def work(
     *,
     n_workers: int,
     start: Callable[[], None],
+    limit_s: float = math.inf,
 ) -> Generator[tuple[Item, Result | Died], None, None]:
     """Call a function on every item in worker processes, and give each result as soon as it is there.
 
@@ -64,6 +82,8 @@ def work(
         items: what to work on.
         n_workers: how many processes; they are started as items come.
         start: called once in each new worker.
+        limit_s: seconds that an item may take while this process waits for it; a worker that takes longer is ended,
+            and counts as one that died.
 
     Yields:
         Item and result, in the order in which they are done.
@@ -72,17 +92,19 @@ def work(
         FaceclusterError: workers cannot be started; or the function raised it.
         RuntimeError: the function raised something else; the message has its traceback.
     """
-    with closing(Workers[Item, Result](function, start)) as workers:
+    with closing(Workers[Item, Result](function, start, limit_s)) as workers:
         yield from workers.work(items, n_workers)
 
 
 class Workers(Generic[Item, Result]):
     """Worker processes that stay from one call of `work` to the next; `close` them."""
 
-    def __init__(self, function: Callable[[Item], Result], start: Callable[[], None]) -> None:
+    def __init__(
+        self, function: Callable[[Item], Result], start: Callable[[], None], limit_s: float = math.inf
+    ) -> None:
         """Take what the module's `work` does; no process is started yet."""
-        self._task = (function, start)
-        self._pool = _Pool[Item, Result](function, start)
+        self._new_pool = partial(_Pool[Item, Result], function, start, limit_s)
+        self._pool = self._new_pool()
 
     def work(
         self, items: Iterable[Item], n_workers: int
@@ -111,7 +133,7 @@ class Workers(Generic[Item, Result]):
     def close(self) -> None:
         """End all processes; the next call starts others."""
         self._pool.close()
-        self._pool = _Pool(*self._task)
+        self._pool = self._new_pool()
 
 
 @dataclass(frozen=True)
@@ -131,18 +153,21 @@ class _Worker:
     process: multiprocessing.process.BaseProcess
     pipe: Connection[Any, Any]
     ready: bool = False
+    waited_s: float = 0.0
 
 
 class _Pool(Generic[Item, Result]):
     """Workers, idle or busy."""
 
-    def __init__(self, function: Callable[[Item], Result], start: Callable[[], None]) -> None:
+    def __init__(self, function: Callable[[Item], Result], start: Callable[[], None], limit_s: float) -> None:
         self._task = (function, start)
+        self._limit_s = limit_s
         self._idle: list[_Worker] = []
         self._busy: dict[Connection[Any, Any], tuple[_Worker, Item]] = {}
 
     def work(self, items: Iterable[Item], n_workers: int) -> Iterator[tuple[Item, Result | Died]]:
         """Do all items, at most `n_workers` at a time."""
+        n_workers = min(n_workers, _MOST)
         for item in items:
             while len(self._busy) >= n_workers:
                 yield from self._collect()
@@ -164,12 +189,16 @@ class _Pool(Generic[Item, Result]):
 
     def _give(self, item: Item) -> None:
         worker = self._idle.pop() if self._idle else self._new_worker()
+        worker.waited_s = 0.0
         self._busy[worker.pipe] = worker, item
         with suppress(OSError):  # it died while idle; its pipe will say so
             worker.pipe.send(item)
 
     def _collect(self, timeout: float | None = None) -> Iterator[tuple[Item, Result | Died]]:
-        for pipe in wait(list(self._busy), timeout):
+        began = time.monotonic()
+        answers = wait(list(self._busy), _TICK_S if timeout is None else timeout)
+        waited_s = min(time.monotonic() - began, _TICK_S)
+        for pipe in answers:
             worker, item = self._busy[pipe]  # type: ignore[index]  # only connections were asked for
             try:
                 message = worker.pipe.recv()
@@ -184,6 +213,11 @@ class _Pool(Generic[Item, Result]):
             if isinstance(message, _Raised):
                 raise message.error
             yield item, message
+        for worker, item in list(self._busy.values()):
+            worker.waited_s += waited_s if worker.ready else 0.0
+            if worker.waited_s > self._limit_s:
+                worker.process.kill()
+                yield item, replace(self._bury(worker), timed_out=True)
 
     def _bury(self, worker: _Worker) -> Died:
         del self._busy[worker.pipe]
@@ -235,7 +269,7 @@ def _answer(function: Callable[[Any], Any], item: Any) -> Any:
 @contextmanager
 def _interrupts_held_back() -> Iterator[None]:
     """Start a process that does not see Ctrl-C, not even while Python starts in it; ours sees it afterwards."""
-    if not hasattr(signal, "pthread_sigmask"):
+    if sys.platform == "win32":
         yield
         return
     resource_tracker.ensure_running()  # which would let Ctrl-C through again if it started in between

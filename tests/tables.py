@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from facecluster.picture import coded_digest
 from facecluster.result import ResultSettings
 from facecluster.table import ATTRIBUTES, OK, QUALITY, QUALITY_PARTS, Faces, FaceTable, Photos, Settings
 
@@ -20,7 +22,7 @@ def make_photos(paths: Sequence[str], **columns: Any) -> Photos:
     m = len(paths)
     defaults = {
         "digest": [f"{i:032x}" for i in range(1, m + 1)],
-        "coded": [b""] * m,
+        "coded": [_coded(path) for path in paths],
         "pixels": [b""] * m,
         "size": np.tile([1000, 800], (m, 1)),
         "status": [OK] * m,
@@ -43,6 +45,14 @@ def make_photos(paths: Sequence[str], **columns: Any) -> Photos:
     }
     values["size"] = values["size"].reshape(m, 2)
     return Photos(**values)
+
+
+def _coded(path: str) -> bytes:
+    """What is placed in folders of people is compared with this; b"" where there is no such photo."""
+    try:
+        return coded_digest(Path(path).read_bytes()).encode()
+    except OSError:
+        return b""
 
 
 def make_faces(encoding: Any, *, photo: Sequence[int] | None = None, **columns: Any) -> Faces:

@@ -500,7 +500,7 @@ def test_a_folder_that_cannot_be_read_does_not_pass(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"")
     done = run(tmp_path / "locked", tmp_path / "a.png", "--preset", "none")
     assert done.exit_code == 3
-    assert "1 folder could not be read" in done.stderr
+    assert "1 folder or link could not be read" in done.stderr
 
 
 def test_a_folder_that_vanished_does_not_pass(

@@ -159,7 +159,7 @@ def test_cluster_again_finds_the_others_as_they_were(out: Path) -> None:
 
 
 def test_dry_run_says_the_same_and_does_nothing(out: Path) -> None:
-    (out / "faces.npz.partial").write_text(f'header\n["{10:032x}"')
+    (out / "faces.npz.partial").write_text(f'{{"journal of encode": 1}}\n["{10:032x}"')
     before = snapshot(out)
     dry = forget(out, "--person", "person-0001", "--dry-run")
     assert dry.exit_code == 0, dry.output
@@ -404,7 +404,7 @@ def test_killed_half_way_finishes_when_run_again(
 
 def test_what_an_interrupted_encode_keeps_goes_if_it_may_be_about_them(out: Path) -> None:
     journal = out / "faces.npz.partial"
-    journal.write_text(f'header\n["{15:032x}", [400, 400]]')
+    journal.write_text(f'{{"journal of encode": 1}}\n["{15:032x}", [400, 400]]')
     forget(out, "--photo", "nothing*")
     forget(out, "--person", "Ann")
     assert journal.exists(), "it is about Bob"

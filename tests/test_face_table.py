@@ -194,10 +194,10 @@ def test_photos_of_an_older_pickle_that_was_checked_may_all_lack_faces(tmp_path:
         ({"face_photo": np.zeros((5, 1), np.int32), "centre": None}, "damaged"),
         ({"photo_path": np.array("a")}, "damaged"),
         ({"settings": np.array("no json")}, "damaged"),
-        ({"settings": np.array("{}")}, "settings without detector"),
+        ({"settings": np.array("{}")}, "no settings: Object missing required field `detector`"),
         ({"photo_status": np.array(["?"] * 5)}, "Photos.status"),
         ({"box": np.full((5, 4), np.nan, np.float32)}, "without a box"),
-        ({"quality": np.array([{}] * 5, dtype=object)}, "allow_pickle"),
+        ({"quality": np.array([{}] * 5, dtype=object)}, "neither numbers nor text"),
     ],
 )
 def test_what_is_no_face_table_is_said_plainly(columns: dict[str, Any], message: str, tmp_path: Path) -> None:

@@ -19,10 +19,16 @@ from facecluster.errors import OutputError
 from facecluster.formats import face_table
 from facecluster.library.folders import write_result
 from facecluster.library.plan import plan, plan_photos
+from facecluster.photos import digest
 from facecluster.render import montage as montage_module
 from facecluster.result import Box, Counts, Person, PersonFace, Pose, Result, UnclusteredFace
 
 LINKS: tuple[Link, ...] = ("auto", "copy", "hardlink", "symlink")
+
+
+def face_id(photo: Path | str) -> str:
+    """Of the first face in a photo."""
+    return f"{digest(Path(photo).read_bytes())}-0" if Path(photo).is_file() else ""
 
 
 def result_of(*people: Sequence[Path | str], nobody: Sequence[Path | str] = ()) -> Result:
@@ -38,12 +44,15 @@ def result_of(*people: Sequence[Path | str], nobody: Sequence[Path | str] = ()) 
                 n_photos=len(photos),
                 cover="",
                 faces=tuple(
-                    PersonFace("", str(photo), *where, core=True, confidence=100) for photo in photos
+                    PersonFace(face_id(photo), str(photo), *where, core=True, confidence=100)
+                    for photo in photos
                 ),
             )
             for number, photos in enumerate(people, start=1)
         ),
-        unclustered=tuple(UnclusteredFace("", str(photo), *where, reason="no_match") for photo in nobody),
+        unclustered=tuple(
+            UnclusteredFace(face_id(photo), str(photo), *where, reason="no_match") for photo in nobody
+        ),
         counts=Counts(0, 0, 0, 0, 0, 0, 0, {}),
     )
 
@@ -683,8 +692,8 @@ def test_photos_that_are_away_take_nothing_along_and_are_told_in_one_sentence(
     root = tmp_path / "a library"
     write_changed(root, result_of(pictures[:2], pictures[1:3], nobody=pictures[3:4]), link=link)
     before = {path for path in root.rglob("*") if not path.name.startswith(".")}
-    pictures[0].parent.rename(tmp_path / "moved")
     others = result_of(pictures[:3], pictures[2:3], nobody=pictures[3:4])  # both need another montage
+    pictures[0].parent.rename(tmp_path / "moved")
     write_changed(root, others, link=link)
     assert {path for path in root.rglob("*") if not path.name.startswith(".")} >= before - {
         root / "person-0002" / pictures[1].name

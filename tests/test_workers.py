@@ -144,3 +144,16 @@ def wait_for_end(pid: int) -> None:
 
 def test_at_least_one_core_can_be_used() -> None:
     assert 1 <= n_cores() <= (os.cpu_count() or 1)
+
+
+def test_an_item_that_takes_too_long_is_given_up_after_a_second_try() -> None:
+    running = work(handle, ["a", "sleep 60", "b"], n_workers=2, start=nothing, limit_s=1.5)
+    assert dict(running) == {"a": "A", "b": "B", "sleep 60": Died(-signal.SIGKILL, timed_out=True)}
+    assert not multiprocessing.active_children()
+
+
+def test_time_in_which_nobody_waits_is_not_counted() -> None:
+    running = work(handle, ["a", "sleep 1", "b"], n_workers=2, start=nothing, limit_s=1.5)
+    first = next(running)
+    time.sleep(3)  # as a computer does that is suspended
+    assert dict([first, *running]) == {"a": "A", "sleep 1": "SLEEP 1", "b": "B"}

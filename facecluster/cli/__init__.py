@@ -109,9 +109,10 @@ class _Verbs(click.Group):
                 1,
             )
         except OSError as error:
-            if (
-                error.errno == errno.EPIPE
-            ):  # head has seen enough: end as a program does that the signal kills
+            closed = (
+                {errno.EPIPE, errno.EINVAL} if os.name == "nt" and error.filename is None else {errno.EPIPE}
+            )
+            if error.errno in closed:  # head has seen enough: end as a program does that the signal kills
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
                 ctx.exit(128 + 13)
             if error.filename is None and error.errno not in (errno.ENOSPC, errno.EIO):

@@ -269,7 +269,7 @@ class Tally:
 
     Attributes:
         failures: by name of the limit.
-        lost_folders: folders that could not be read.
+        lost_folders: folders that could not be read, and links that might lead to one.
         undrawn: path of each photo whose picture could not be made, and why.
     """
 
@@ -306,7 +306,7 @@ class Tally:
         rows = [(f"{number} fail", f"{name} {limits[name]}") for name, number in self.failures.most_common()]
         lines += [f"  {line}" for line in aligned(rows, right=(0,), least=(12,))]
         if self.lost_folders:
-            lines.append(f"{many(self.lost_folders, 'folder')} could not be read")
+            lines.append(f"{many(self.lost_folders, 'folder or link', 'folders or links')} could not be read")
         if self.undrawn:
             n = len(self.undrawn)
             lines.append(

@@ -170,6 +170,7 @@ def _draw(
     source: str, groups: Sequence[Group], spelling: Spelling, table: FaceTable, image: Path | None
 ) -> Path | None:
     """Draw the groups, and say where the picture is; None where there is none, which is told."""
+    from facecluster.durable.own_file import refuse_link
     from facecluster.library.layout import folder_of
     from facecluster.render.contact_sheet import MOST, SheetGroup, contact_sheet
     from facecluster.render.side_by_side import check_target, write_picture
@@ -203,6 +204,7 @@ def _draw(
     target = folder_of(source) / NOBODY_SHEET if image is None else image
     try:
         if image is None:
+            refuse_link(target)
             check_target(target)
         write_picture(target, pixels)
     except (OutputError, UsageError) as error:

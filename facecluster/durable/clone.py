@@ -8,6 +8,8 @@ import stat
 import sys
 from pathlib import Path
 
+from facecluster.durable.own_file import open_own
+
 _FICLONE = 0x40049409
 """_IOW(0x94, 9, int) of linux/fs.h, for machines whose Python does not know it."""
 
@@ -19,7 +21,8 @@ def clone(source: Path, target: Path) -> None:
 
     Args:
         source: a file; a symbolic link is followed. It is only read.
-        target: is not there yet. Its time and permissions are whatever the system makes of it.
+        target: is not there yet. Its time is whatever the system makes of it. It has the permissions of the source,
+            less what the umask takes away.
 
     Raises:
         OSError: this is not possible here; `target` is not there then.
@@ -36,14 +39,18 @@ def clone(source: Path, target: Path) -> None:
 
 
 def _ficlone(source: Path, target: Path) -> None:
-    import fcntl  # not there on Windows
+    if sys.platform == "win32":
+        raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP), str(target))
+    import fcntl
 
-    with source.open("rb") as original, target.open("xb") as file:
-        try:
-            fcntl.ioctl(file.fileno(), getattr(fcntl, "FICLONE", _FICLONE), original.fileno())
-        except OSError:
-            target.unlink()
-            raise
+    with source.open("rb") as original:
+        permissions = os.fstat(original.fileno()).st_mode & 0o777
+        with open_own(target, "xb", permissions=permissions) as file:
+            try:
+                fcntl.ioctl(file.fileno(), getattr(fcntl, "FICLONE", _FICLONE), original.fileno())
+            except OSError:
+                target.unlink()
+                raise
 
 
 def _clonefile(source: Path, target: Path) -> None:
@@ -55,6 +62,7 @@ def _clonefile(source: Path, target: Path) -> None:
     if system.clonefile(os.fsencode(source.resolve()), os.fsencode(target), ctypes.c_uint32(0)):
         code = ctypes.get_errno()
         raise OSError(code, os.strerror(code), str(target))
+    target.chmod(target.stat().st_mode & 0o777)
     if sys.platform == "darwin":  # a clone of a locked file is locked, and could not be removed
         flags = target.stat().st_flags
         if flags & (stat.UF_IMMUTABLE | stat.UF_APPEND):

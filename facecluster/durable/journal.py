@@ -1,6 +1,6 @@
 """A file of records that grows by one at a time and survives being cut short anywhere.
 
-    header   one line of text, which says what the records are for
+    header   one line, a JSON object that says what the records are for
     record   uint32 length, uint32 CRC-32 of the bytes, the bytes; little-endian
 
 A record counts once all of it is in the file; what a killed process or a power cut left of the last one is dropped.
@@ -8,22 +8,48 @@ A record counts once all of it is in the file; what a killed process or a power 
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
+from facecluster.durable.own_file import OWNER_ONLY, not_ours, open_own
 from facecluster.durable.whole_file import cannot_write
-from facecluster.errors import OutputError
+from facecluster.errors import OutputError, TableError
 
 _log = logging.getLogger(__name__)
 
+_T = TypeVar("_T")
+
+_STRANGE = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError, TableError)
+"""What is raised where a record is read that is none of ours."""
+
 _FRAME = struct.Struct("<II")
 _LONGEST_HEADER = 1 << 16
+
+
+def is_journal(start: bytes, *headers: bytes) -> bool:
+    """Say whether a file is a journal of the same kind as one with some header, by how it starts.
+
+    It has a header with one of the same fields, whatever stands in there; or what a kill or a power cut left of one.
+    """
+    first, end, _ = start.partition(b"\n")
+    if not first.strip(b"\0"):
+        return True
+    if not end and any(header.startswith(first) for header in headers):
+        return True
+    try:
+        record = json.loads(first)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(record, dict) and any(
+        not record.keys().isdisjoint(json.loads(header)) for header in headers
+    )
 
 
 class Journal:
@@ -34,24 +60,26 @@ class Journal:
 
         Args:
             path: where it is.
-            header: what a new file starts with; one line, without its end.
+            header: what a new file starts with; one line of a JSON object, without its end.
             others: further headers whose records count.
             replace: drop the records under any other header; they are refused otherwise.
 
         Raises:
-            OutputError: it cannot be opened.
+            OutputError: it cannot be opened, is a link, or no journal of this kind.
         """
         self.path = path
         self._headers = [line.encode() + b"\n" for line in (header, *others)]
         self._replace = replace
         self._empty = True
-        if path.exists() and not path.is_file():
-            raise OutputError(f"{path}: in the way, and no file; move it, or choose another output")
         try:
-            path.touch()
-            self._file: BinaryIO = path.open("r+b", buffering=0)
+            self._file: BinaryIO = open_own(path, "r+b", permissions=OWNER_ONLY, buffering=0)
         except OSError as error:
             raise cannot_write(path, error) from error
+        start = self._file.read(_LONGEST_HEADER)
+        self._file.seek(0)
+        if not is_journal(start, *map(bytes.rstrip, self._headers)):
+            self._file.close()
+            raise not_ours(path)
 
     def __enter__(self) -> Journal:
         return self
@@ -99,6 +127,25 @@ class Journal:
             raise cannot_write(self.path, error) from error
         if end == 0:
             self._write(self._headers[0])
+
+    def replay_as(self, decode: Callable[[bytes], _T]) -> Iterator[_T]:
+        """Read the whole records as what they stand for, and make the file ready for more.
+
+        Args:
+            decode: makes something of a record, or raises what Python raises where that cannot be.
+
+        Raises:
+            OutputError: as `replay`; or a record is whole, and none of ours.
+        """
+        for record in self.replay():
+            try:
+                found = decode(record)
+            except _STRANGE as error:
+                raise OutputError(
+                    f"{self.path}: damaged, or not written by facecluster ({error}); move it away: the next run finds "
+                    "again what it held"
+                ) from error
+            yield found
 
     def append(self, record: bytes) -> None:
         """Add a record; it is safe from the death of this process once this returns.

@@ -8,10 +8,10 @@ ever replaced or removed; everything else in the folder is the user's.
 from __future__ import annotations
 
 import filecmp
-import fnmatch
 import hashlib
 import logging
 import os
+import re
 import shutil
 import stat
 import unicodedata
@@ -23,8 +23,17 @@ from pathlib import Path, PurePath
 from typing import BinaryIO
 
 from facecluster.durable.links import KINDS, Kind, Link, is_possible, make_link
+from facecluster.durable.own_file import refuse_link
 from facecluster.durable.own_list import Entry, OwnList, last_write, moved, record_of
-from facecluster.durable.whole_file import PART, cannot_write, part_of, whole_file
+from facecluster.durable.spelt import Seen, real
+from facecluster.durable.whole_file import (
+    cannot_write,
+    is_of_one_file,
+    part_of,
+    remove_parts,
+    set_times,
+    whole_file,
+)
 from facecluster.errors import OutputError, PhotoError
 from facecluster.text import many, printable, some
 
@@ -32,6 +41,11 @@ _log = logging.getLogger(__name__)
 
 NAME_BYTES = 255
 """Longest name of a file nearly everywhere."""
+
+ODD_LETTERS = '<>:"\\|?*'
+"""Letters that Windows, and disks that are made for it, have in no name."""
+
+_ODD = re.compile(f"[{re.escape(ODD_LETTERS)}]")
 
 _WORDS = {"clone": "clone", "hardlink": "hard link"}
 
@@ -77,6 +91,11 @@ class ResultFolder:
     """A folder in which only our own unchanged files are replaced or removed.
 
     Use: `foreign` to choose names, `prepare` with everything that will be written, `write` and `place`, and `finish`.
+
+    Attributes:
+        root: without links.
+        refused: why, by path, files could not be written or removed, while others could.
+        others: originals that were not placed, as they have other content now; what there was of them stays.
     """
 
     def __init__(
@@ -87,6 +106,7 @@ class ResultFolder:
         scope: Collection[str] | None = None,
         renamed: Iterable[str] | None = None,
         is_other: Callable[[str], bool] = lambda _: False,
+        is_meant: Callable[[str], bool] | None = None,
     ) -> None:
         """Open the folder, which is made if it is not there.
 
@@ -97,19 +117,25 @@ class ResultFolder:
             renamed: originals among which a photo is looked for that is not where it was; None: all.
             is_other: says of an original that changed whether it is another photo now, and not the same one edited:
                 then what we have of the earlier one may be its last copy.
+            is_meant: says of an original, which it reads, whether it has the content that is to be placed; None: any
+                has. It is asked of those only that are placed anew.
 
         Raises:
             OutputError: it cannot be made or read, or a newer facecluster wrote its list.
         """
         try:
             root.mkdir(parents=True, exist_ok=True)
-            self.root = Path(os.path.realpath(root))
+            self.root = Path(real(root))
             self._scope = None if scope is None else frozenset(scope)
             self._is_folder: dict[str, bool] = {}
             self._kinds: dict[tuple[Link, int, int, int, int], Kind] = {}
             self._parted: set[Entry] = set()
             self._made: list[Entry] = []
+            self.refused: dict[str, str] = {}
+            self._instead: dict[str, tuple[Kind, str]] = {}
             self._removed: dict[str, Entry] = {}
+            self._is_meant = is_meant
+            self.others: list[str] = []
             self._list = OwnList(self.root, self._scope)
             listed = [entry for entries in self._list.candidates.values() for entry in entries]
             self._remove_parts(listed)
@@ -118,6 +144,8 @@ class ResultFolder:
             self._originals = self._inside(originals)
         except OSError as error:
             raise cannot_write(root, error) from error
+        self._composed: dict[str, str] | None = None
+        self._takes_odd: bool | None = False if os.name == "nt" else None
         ours = [entry for entry in unchanged if entry.path not in self._originals]
         changed = (entry for entry in ours if _has_changed(entry))
         self._replaced = {
@@ -225,11 +253,24 @@ class ResultFolder:
                         f"{folder}: a link, where facecluster needs a folder; move it away, or choose another folder"
                     )
                 if folder.is_dir():
-                    composed = unicodedata.normalize("NFC", folder.name)  # some file systems take names apart
-                    names[composed] = {
-                        name for name in os.listdir(folder) if f"{composed}/{name}" not in self._own
-                    }
+                    own = composed(folder.name)
+                    names[own] = {name for name in os.listdir(folder) if not self._is_own(f"{own}/{name}")}
         return names
+
+    def takes(self, name: str) -> bool:
+        """Say whether the disk has such letters in names; tried once, as FAT and Windows lack some."""
+        if not _ODD.search(name):
+            return True
+        if self._takes_odd is None:
+            trial = part_of(self.root / "trial").with_suffix(f".{ODD_LETTERS}.part")
+            try:
+                trial.touch()
+                trial.unlink()
+            except OSError:
+                self._takes_odd = False
+            else:
+                self._takes_odd = True
+        return self._takes_odd
 
     def last_copies(self) -> dict[str, str]:
         """Give the originals, which are not there, of copies of ours that may be the last, by path in here.
@@ -287,6 +328,12 @@ class ResultFolder:
             wanted, kept = set(planned), set(keep)
             kept |= {path for path, entry in self._own.items() if _is_away(entry, photos.get(path))}
             wanted -= self._parted
+            again = [
+                entry for entry in planned if entry.path in self._own and self._own[entry.path] not in wanted
+            ]
+            not_meant = {entry.path for entry in again if not self._means(entry.source)}
+            planned = [entry for entry in planned if entry.path not in not_meant]
+            kept |= not_meant
             stale = [entry for entry in self._own.values() if entry not in wanted and entry.path not in kept]
             if link == "symlink" and planned and not is_possible("symlink", planned[0].source, self.root):
                 raise OutputError(f"{self.root}: no symbolic link is possible there; use --link auto")
@@ -294,9 +341,12 @@ class ResultFolder:
             self._begin(names, planned, stale)
             for entry in stale:
                 try:
-                    (self.root / entry.path).unlink()
+                    (self.root / entry.path).unlink(missing_ok=True)
                 except OSError as error:
-                    raise cannot_write(self.root / entry.path, error) from error
+                    if entry in unwanted:
+                        raise cannot_write(self.root / entry.path, error) from error
+                    self._refuse(entry.path, error, entry)
+                    continue
                 self._removed[entry.path] = self._own.pop(entry.path)
             for folder in {PurePath(entry.path).parent for entry in stale} - {PurePath()}:
                 _remove_if_empty(self.root / folder)
@@ -304,7 +354,8 @@ class ResultFolder:
                 absent = {path: key for path, key in self._list.absent.items() if path in kept}
                 self._list.write_anew((*self._own.values(), *self._kept), absent)
             else:
-                self._list.append(*({"gone": entry.path} for entry in stale), *map(record_of, told))
+                gone = (entry.path for entry in stale if entry.path not in self.refused)
+                self._list.append(*({"gone": path} for path in gone), *map(record_of, told))
         except OSError as error:
             raise cannot_write(self.root, error) from error
         return planned
@@ -328,27 +379,45 @@ class ResultFolder:
             and (PurePath(entry.path).parent, entry.source) not in stay
         ]
 
-    def write(self, name: str, chunks: Iterable[bytes], *, key: str = "") -> None:
+    def write(
+        self,
+        name: str,
+        chunks: Iterable[bytes],
+        *,
+        key: str = "",
+        permissions: int = 0o666,
+        may_be_refused: bool = False,
+    ) -> None:
         """Write a file of ours, whole or not at all.
 
         Args:
             name: of the file.
             chunks: what is in it.
             key: tells what it is made of, for `key`.
+            permissions: it gets no others.
+            may_be_refused: what stands in its way alone is noted in `refused`; the earlier one stays.
 
         Raises:
             OutputError: disk full, no permission.
         """
         digest = hashlib.sha256()
+        before = self._own.get(name)
 
         def note(part: Path) -> None:
             status = part.stat()
+            if os.name != "nt" and status.st_mode & 0o077 & ~permissions:
+                part.chmod(status.st_mode & permissions)
             self._note(Entry(name, "file", "", status.st_size, status.st_mtime_ns, digest.hexdigest(), key))
 
-        with whole_file(self.root / name, ready=note) as file:
-            for chunk in chunks:
-                digest.update(chunk)
-                file.write(chunk)
+        try:
+            with whole_file(self.root / name, ready=note, follow=False, permissions=permissions) as file:
+                for chunk in chunks:
+                    digest.update(chunk)
+                    file.write(chunk)
+        except OutputError as error:
+            if not may_be_refused:
+                raise
+            self._refuse(name, error, before)
 
     def claim(self, name: str, *, key: str = "") -> None:
         """Count a file as ours as it is now; the next write looks at all of the folder.
@@ -402,26 +471,29 @@ class ResultFolder:
         self._own |= {entry.path: entry for entry in same}
 
     def leave_out(self, name: str, key: str) -> None:
-        """Say that a file cannot be made of what `key` stands for.
+        """Say that a file cannot be made of what `key` stands for; one of ours that was made of something else goes.
 
         Raises:
             OutputError: disk full, no permission.
         """
         try:
+            if self._own.pop(name, None) is not None:
+                (self.root / name).unlink()
             self._list.append({"gone": name, "key": key})
         except OSError as error:
             raise cannot_write(self.root, error) from error
 
     def finish(self, mark: str) -> None:
-        """Say that all is done that `prepare` began; `last_write` gives the mark back.
+        """Say that all is done that `prepare` began but what was refused; `last_write` gives the mark back.
 
         Raises:
             OutputError: disk full, no permission.
         """
         try:
             last = last_write(self.root)
-            if last.mark != mark or last.unfinished != frozenset():
-                self._list.append({"done": mark})
+            again = sorted({path.partition("/")[0] for path in self.refused})
+            if last.mark != mark or last.unfinished != frozenset(again):
+                self._list.append({"done": mark}, *([{"begun": again}] if again else []))
         except OSError as error:
             raise cannot_write(self.root, error) from error
 
@@ -437,13 +509,23 @@ class ResultFolder:
                 placed += 1
                 continue
             path = self.root / entry.path
+            if not self._means(entry.source):
+                continue
             try:
                 path.parent.mkdir(exist_ok=True)
+                refuse_link(path.parent)
                 if self._make(entry, path):
                     self._made.append(self._own[entry.path])
                     placed += 1
-            except OSError as error:
-                raise cannot_write(path, error) from error
+            except (OSError, OutputError) as error:
+                self._refuse(entry.path, error)
+        if copied := [(path, *why) for path, why in self._instead.items() if path not in self.refused]:
+            first, kind, why = copied[0]
+            _log.warning(
+                "%s copied, as no %s is possible here (first: %s: %s)",
+                many(len(copied), "photo is", "photos are"), _WORDS[kind], f"{self.root}/{first}", why,
+            )  # fmt: skip
+            self._instead.clear()
         return placed
 
     def holding(self, link: Link) -> Holding:
@@ -480,6 +562,22 @@ class ResultFolder:
         elif len(paths) > 1:
             self._list.append({"begun": sorted({path.partition("/")[0] for path in paths})})
 
+    def _refuse(self, path: str, error: OSError | OutputError, before: Entry | None = None) -> None:
+        """Note that a file is as it was `before`; raises where others would be, too.
+
+        Raises:
+            OutputError: disk full, gone, read-only.
+        """
+        cause = error if isinstance(error, OSError) else error.__cause__
+        told = error if isinstance(error, OutputError) else cannot_write(self.root / path, error)
+        if not isinstance(cause, OSError) or not is_of_one_file(cause):
+            raise told from cause
+        self.refused[path] = cause.strerror or str(cause)
+        if before is None:
+            self._own.pop(path, None)
+        else:
+            self._own[path] = before
+
     def _note(self, entry: Entry) -> None:
         """Say that a file is ours, before it is there."""
         self._list.note(entry, self._own.get(entry.path))
@@ -488,10 +586,8 @@ class ResultFolder:
     def _remove_parts(self, entries: Iterable[Entry]) -> None:
         """Remove the unfinished files of runs that were killed."""
         folders = {"", self._list.last_folder, *(entry.path.rpartition("/")[0] for entry in entries)}
-        for folder in map(self.root.joinpath, folders):
-            with suppress(FileNotFoundError, NotADirectoryError):
-                for name in fnmatch.filter(os.listdir(folder), PART):
-                    (folder / name).unlink()
+        for folder in filter(self._is_our_folder, folders):
+            remove_parts(self.root / folder)
 
     # -------------------------------------------------------------------------------------- what is whose
 
@@ -522,6 +618,17 @@ class ResultFolder:
             return True
         except (FileNotFoundError, NotADirectoryError):
             return False
+
+    def _is_own(self, path: str) -> bool:
+        """Say whether a listed file is ours, also where the disk takes its accents apart (HFS+)."""
+        if path in self._own:
+            return True
+        if path.isascii():
+            return False
+        if self._composed is None:
+            self._composed = {composed(path): path for path in self._own if not path.isascii()}
+        ours = self._composed.get(composed(path))
+        return ours is not None and _is_one(self.root / path, self.root / ours)
 
     def _is_our_folder(self, name: str) -> bool:
         """Say whether a folder is none that somebody put in the place of ours, by a link."""
@@ -574,14 +681,22 @@ class ResultFolder:
         """The originals that lie in this folder, as paths of entries."""
         folders = {original[: original.rfind(os.sep) + 1] for original in originals}  # quicker than dirname
         inside: dict[str, str] = {}
+        seen: Seen = {}
         for folder in folders:
-            real = Path(os.path.realpath(folder))
-            if real.is_relative_to(self.root):
-                inside[folder] = real.relative_to(self.root).as_posix()
+            there = Path(real(folder, seen))
+            if there.is_relative_to(self.root):
+                inside[folder] = there.relative_to(self.root).as_posix()
         if not inside:
             return set()
         split = ((original[: (at := original.rfind(os.sep) + 1)], original[at:]) for original in originals)
         return {PurePath(inside[folder], name).as_posix() for folder, name in split if folder in inside}
+
+    def _means(self, original: str) -> bool:
+        """Say whether an original has the content that is to be placed; if not, it is one of `others`."""
+        if self._is_meant is None or self._is_meant(original):
+            return True
+        self.others.append(original)
+        return False
 
     # ------------------------------------------------------------------------------------------- photos
 
@@ -687,7 +802,7 @@ class ResultFolder:
             except FileNotFoundError:
                 return False
             except OSError as error:  # where a copy is not possible either, it says why
-                _log.warning("%s: copied, as no %s is possible here (%s)", path, _WORDS[entry.kind], error)
+                self._instead[entry.path] = entry.kind, error.strerror or str(error)
             else:
                 return True
         try:
@@ -696,8 +811,15 @@ class ResultFolder:
             return False
         with original:
             self._note(Entry(entry.path, "copy", entry.source, entry.size, entry.mtime_ns))
+            seen = stat.S_IMODE(os.fstat(original.fileno()).st_mode) & 0o777 if os.name != "nt" else 0o666
             try:
-                with whole_file(path, sync=False, ready=lambda part: os.utime(part, ns=times)) as copy:
+                with whole_file(
+                    path,
+                    sync=False,
+                    ready=lambda part: set_times(part, times),
+                    follow=False,
+                    permissions=seen,
+                ) as copy:
                     copy.writelines(_chunks(original))
             except PhotoError:
                 return False
@@ -716,7 +838,7 @@ def _make_clone(source: str, path: Path, times: tuple[int, int]) -> None:
     part = part_of(path)
     try:
         make_link("clone", source, part)
-        os.utime(part, ns=times)
+        set_times(part, times)
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
@@ -743,7 +865,7 @@ def follow_renames(root: Path, of: Callable[[str], str | None]) -> list[tuple[st
     """
     try:
         listed = OwnList(root, None)
-        there = os.listdir(root)
+        there = listed_in(root)
         ours = {path.partition("/")[0]: "/" in path for path in listed.candidates}
         gone = [
             (name, (of(name), is_folder))
@@ -760,6 +882,32 @@ def follow_renames(root: Path, of: Callable[[str], str | None]) -> list[tuple[st
     except OSError as error:
         raise cannot_write(root, error) from error
     return pairs
+
+
+def composed(name: str) -> str:
+    """Give a name with its accents as we write them: some file systems take them apart."""
+    return name if name.isascii() else unicodedata.normalize("NFC", name)
+
+
+def listed_in(folder: Path) -> list[str]:
+    """Names of what is in a folder, as we write them where that is the same file.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    names = os.listdir(folder)
+    return [
+        ours if (ours := composed(name)) != name and _is_one(folder / name, folder / ours) else name
+        for name in names
+    ]
+
+
+def _is_one(path: Path, other: Path) -> bool:
+    """Say whether two names are those of one file, or of one link."""
+    try:
+        return os.path.samestat(os.lstat(path), os.lstat(other))
+    except OSError:
+        return False
 
 
 def _has_changed(entry: Entry) -> bool:

@@ -17,14 +17,17 @@ JSON lines, the last of a path counts:
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from facecluster.durable.links import Kind
+from facecluster.durable.own_file import not_ours, open_own
 from facecluster.durable.whole_file import whole_file
 from facecluster.errors import OutputError
+from facecluster.text import can_be_named
 
 FORMAT = 2
 """Of the list of our files; a list of format 1 has no renamed files."""
@@ -37,6 +40,10 @@ _FEW_LINES = 1000
 
 _PATH, _GONE = b'{"path": "', b'{"gone": "'
 """How lines about files begin, in every version."""
+
+
+_NOT_IN_NAMES = frozenset("\0\\:") if os.name == "nt" else frozenset("\0")
+"""Letters that are in no name of a file here; those of Windows lead to other folders, drives and streams."""
 
 
 @dataclass(frozen=True)
@@ -82,9 +89,10 @@ def last_write(root: Path) -> LastWrite:
 
     Raises:
         OSError: the list cannot be read.
+        OutputError: it is a link, or no such list.
     """
     try:
-        content = (root / RESULT_MARKER).read_bytes()
+        content = _content(root / RESULT_MARKER)
     except FileNotFoundError:
         return LastWrite(None, "")
     done = _last(content, b'\n{"done": ')
@@ -119,7 +127,7 @@ class OwnList:
 
         Raises:
             OSError: it cannot be read.
-            OutputError: a newer facecluster wrote it.
+            OutputError: a newer facecluster wrote it; it is a link, or no such list.
         """
         self._root = root
         self._file = root / RESULT_MARKER
@@ -127,7 +135,10 @@ class OwnList:
         self.candidates: dict[str, list[Entry]] = {}
         self.absent: dict[str, str] = {}
         self.last_folder = ""
-        content = self._file.read_bytes() if self._file.exists() else b""
+        try:
+            content = _content(self._file)
+        except FileNotFoundError:
+            content = b""
         self._is_new = not content
         self._is_torn = not content.endswith(b"\n")
         self._n_lines_whole = 0
@@ -163,7 +174,7 @@ class OwnList:
         if not records:
             return
         start = line({"format": FORMAT, "lines": 0}) if self._is_new else b"\n" if self._is_torn else b""
-        with self._file.open("ab") as file:
+        with open_own(self._file, "a+b") as file:
             file.write(start + b"".join(map(line, records)))
         self._is_new = self._is_torn = False
         self._n_lines += len(records)
@@ -221,7 +232,7 @@ class OwnList:
         last = last_write(self._root)
         unfinished = None if last.unfinished is None else sorted(last.unfinished)
         head = [{"done": last.mark}, {"begun": unfinished}] if unfinished != [] else [{"done": last.mark}]
-        with whole_file(self._file) as file:
+        with whole_file(self._file, follow=False) as file:
             file.write(line({"format": FORMAT, "lines": len(records)}))
             file.writelines(map(line, head))
             file.writelines(map(line, records))
@@ -328,13 +339,32 @@ def _is_about_others(text: bytes, names: frozenset[str]) -> bool:
 def _is_inside(path: str) -> bool:
     """Say whether a listed path is a name, or a name in a folder, and nothing that leads out."""
     parts = path.split("/")
-    return len(parts) <= 2 and all(part not in ("", ".", "..") and "\\" not in part for part in parts)
+    return (
+        len(parts) <= 2
+        and all(part not in ("", ".", "..") and _NOT_IN_NAMES.isdisjoint(part) for part in parts)
+        and can_be_named(path)
+    )
+
+
+def _content(file: Path) -> bytes:
+    """Read the list.
+
+    Raises:
+        FileNotFoundError, OSError: there is none, it cannot be read.
+        OutputError: it is a link, or no such list: no line of it is an object of JSON, nor the start of one.
+    """
+    with open_own(file, "rb") as opened:
+        content = opened.read()
+    start = content.lstrip(b"\0")
+    if start and not start.startswith(b'{"') and b'\n{"' not in start:
+        raise not_ours(file, "another folder")
+    return content
 
 
 def _record(text: bytes) -> Any:
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 

@@ -7,11 +7,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from facecluster.identity.edited import into_turned
-from facecluster.table import MEASURED, UNREADABLE, Faces, FaceTable, Photos, Settings, turn_pose
+from facecluster.table import MEASURED, STATUSES, UNREADABLE, Faces, FaceTable, Photos, Settings, turn_pose
+from facecluster.text import can_be_named
 
 FACE = np.dtype(
     [
@@ -178,6 +180,10 @@ def rows_of(table: FaceTable) -> Iterator[Row]:
         yield Row(path, coded, known)
 
 
+_Packed = tuple[str, str, tuple[int, int], str, str, float, int, tuple[int, ...]]
+"""What stands in the line of a record of the journal."""
+
+
 def pack(coded: str, analysis: Analysis) -> bytes:
     """Turn what was found in a photo now into a record of the journal: a line of JSON, then n rows of `FACE`.
 
@@ -197,8 +203,15 @@ def pack(coded: str, analysis: Analysis) -> bytes:
 
 
 def unpack(record: bytes) -> tuple[str, Analysis]:
-    """Read back what `pack` made: the digest of the coded picture, and what was found."""
+    """Read back what `pack` made: the digest of the coded picture, and what was found.
+
+    Raises:
+        ValueError: it is none.
+    """
     line, _, faces = record.partition(b"\n")
-    coded, pixels, (width, height), status, reason, time, bits, looks = json.loads(line)
+    coded, pixels, size, status, reason, time, bits, looks = msgspec.convert(json.loads(line), _Packed)
+    known = (coded + pixels).isascii() and status in STATUSES and can_be_named(reason)
+    if not (known and 0 <= bits < 1 << 64 and min(size) >= 0 and max(size) < 1 << 31):
+        raise ValueError("it says of a photo what cannot be")
     found = np.frombuffer(faces, FACE)
-    return coded, Analysis("", pixels, (width, height), status, reason, time, bits, found, looks=tuple(looks))
+    return coded, Analysis("", pixels, size, status, reason, time, bits, found, looks=looks)

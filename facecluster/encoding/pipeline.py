@@ -51,6 +51,10 @@ _READ_THREADS = 4
 _READ_AHEAD = 64
 """Files that are looked at before they are needed: enough to hide a slow disk."""
 
+_LIMIT_S = 600.0
+"""Seconds that a photo may take. The slowest that were measured took 75 s on one of two cores (48 megapixels, cnn,
+enlarged), and what takes longer is tried once more with nothing else running."""
+
 _USUAL = Keep()
 
 _CLOCK_S = 2.0
@@ -302,7 +306,7 @@ def find_faces(
         with closing(workers.work(unknown, n_workers)) as results:
             for path, outcome in results:
                 coded, found = (
-                    (files.started[path], unreadable(_obituary(outcome)))
+                    (files.started_as(path), unreadable(_obituary(outcome)))
                     if isinstance(outcome, Died)
                     else outcome
                 )
@@ -354,7 +358,7 @@ def photo_workers(options: EncodeOptions, known: KnownKeys | None = None) -> Pho
         options: what to look for, and how.
         known: pictures that are not analysed, see `analyse`; None: all are.
     """
-    return Workers(partial(_analyse, options=options, known=known), prepare_worker)
+    return Workers(partial(_analyse, options=options, known=known), prepare_worker, _LIMIT_S)
 
 
 def encode_each(paths: Sequence[str], options: EncodeOptions, *, jobs: int = -1) -> Iterator[FaceTable]:
@@ -377,7 +381,8 @@ def encode_each(paths: Sequence[str], options: EncodeOptions, *, jobs: int = -1)
     n_workers = min(jobs if jobs > 0 else n_cores(), len(paths))
     function = partial(_analyse_item, options=options)
     numbered = enumerate(_with_weights(paths, options))
-    with closing(work(function, numbered, n_workers=n_workers, start=prepare_worker)) as results:
+    work_on = work(function, numbered, n_workers=n_workers, start=prepare_worker, limit_s=_LIMIT_S)
+    with closing(work_on) as results:
         for (i, path), outcome in results:
             coded, found = ("", unreadable(_obituary(outcome))) if isinstance(outcome, Died) else outcome
             waiting[i] = Row(path, coded, replace(found, digest=found.pixels))
@@ -525,6 +530,13 @@ class _Files:
                 continue
             self._advance()
 
+    def started_as(self, path: str) -> str:
+        """The digest of a file that is being analysed, "" where it is another one by now."""
+        with suppress(PhotoError):
+            if picture.coded_digest(photos.read(path)[0]) == self.started[path]:
+                return self.started[path]
+        return ""
+
 
 @dataclass(frozen=True)
 class _File:
@@ -552,15 +564,16 @@ def _look(
         since: see `Past`.
         with_file: digest the bytes too.
     """
-    try:
-        data, changed = photos.read(path)
-    except PhotoError as error:
-        return error
-    coded = picture.coded_digest(data)
-    earlier, time = times.get(path, ("", 0.0))
-    if earlier != coded or changed >= since - _CLOCK_S:
-        time = photos.taken_in(data)
-    return _File(coded, photos.digest(data) if with_file else "", time)
+    with photos.alone_if_large(path):
+        try:
+            data, changed = photos.read(path)
+        except PhotoError as error:
+            return error
+        coded = picture.coded_digest(data)
+        earlier, time = times.get(path, ("", 0.0))
+        if earlier != coded or changed >= since - _CLOCK_S:
+            time = photos.taken_in(data)
+        return _File(coded, photos.digest(data) if with_file else "", time)
 
 
 def _ahead(function: Callable[[str], _T], items: Iterable[str]) -> Iterator[_T]:
@@ -622,6 +635,9 @@ def _analyse_item(item: tuple[int, str], options: EncodeOptions) -> tuple[str, A
 
 def _obituary(died: Died) -> str:
     """Say of what a worker died."""
+    if died.timed_out:
+        minutes = round(_LIMIT_S / 60)
+        return f"it took longer than {minutes} minutes, twice, and was given up; a copy saved by an editor may be read"
     if died.exit_code == -9:
         return "a worker process was killed on it, twice: not enough memory?"
     return f"a worker process crashed on it, twice (exit code {died.exit_code})"

@@ -119,7 +119,7 @@ def recall(output: Path | None, settings: Settings, *, fresh: bool, remake: bool
         headers = _journal_headers(settings, fresh=fresh)
         with Journal(beside(output, ".partial"), *headers, replace=fresh) as journal:
             rows = [] if earlier is None else list(rows_of(earlier))
-            interrupted = dict(map(unpack, journal.replay()))
+            interrupted = dict(journal.replay_as(unpack))
             past = Past(
                 rows,
                 settings=None if earlier is None else earlier.settings,

@@ -15,7 +15,7 @@ import numpy as np
 
 from facecluster.durable.links import Link
 from facecluster.errors import FaceclusterError
-from facecluster.formats.json_lines import load
+from facecluster.formats.json_lines import ZERO, load
 from facecluster.identity.rules import DEFAULTS, Rules
 from facecluster.result import (
     Absent,
@@ -34,11 +34,16 @@ from facecluster.result import (
     plain,
 )
 from facecluster.table import Settings, settings_record
-from facecluster.text import typed
+from facecluster.text import printable, typed
 
 FORMAT = 2
 """Of clusters.json; a change that a reader would notice is a new number. In format 1 confidences are 0..1, since then
 per cent, 0..100."""
+
+_ID = re.compile(r"[\w-]{1,64}")
+"""Of a person: its folder is called so."""
+_HIGHEST_ID = 1 << 31
+"""No person has so high a number, as each is one above the last."""
 
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
 _to_bytes = msgspec.json.Encoder().encode
@@ -245,7 +250,7 @@ def read_result(file: Path) -> Result:
     try:
         content = file.read_bytes()
         try:
-            record = _decode(content)
+            record = _decode(content) if ZERO not in content else msgspec.convert(load(content), _File)
         except msgspec.ValidationError:
             _check_kind(load(content), file)  # a file of something else gets another message
             raise
@@ -255,6 +260,7 @@ def read_result(file: Path) -> Result:
             record = msgspec.convert(loaded, _File)
         if record.format > FORMAT:
             raise _newer(file, record.format)
+        _check(record)
         return _result(record)
     except OSError as error:
         raise FaceclusterError(f"{file}: cannot be read: {error.strerror or error}") from error
@@ -288,6 +294,23 @@ def _again(file: Path) -> str:
     table = file.parent / "faces.npz"
     named = typed(table) if table.is_file() else "FACE_TABLE"
     return f"make it anew: facecluster cluster {named} -o {typed(file.parent)}"
+
+
+def _check(record: _File) -> None:
+    """Raise ValueError where what a result says does not fit together."""
+    owns = [person.id for person in record.people]
+    for own in (*owns, *(one.id for one in record.absent)):
+        if not _ID.fullmatch(own):
+            raise ValueError(f"{printable(own[:64])!r} is no id of a person")
+    if len(set(owns)) < len(owns):
+        raise ValueError("two people have the same id")
+    for person in record.people:
+        if not person.faces or person.n_faces != len(person.faces):
+            raise ValueError(f"{person.id} has {len(person.faces)} faces, not {person.n_faces}")
+        if person.cover != person.faces[0].id and all(face.id != person.cover for face in person.faces):
+            raise ValueError(f"the cover of {person.id} is none of its faces")
+    if not 0 <= record.next_id < _HIGHEST_ID:
+        raise ValueError(f"next_id is {record.next_id}")
 
 
 def _result(record: _File) -> Result:
@@ -394,4 +417,5 @@ def _after(person: Person | Absent) -> int:
     """The number after those that a person has and had; 1 for ids of somebody else's making."""
     former = person.former if isinstance(person, Person) else ()
     numbers = [text.removeprefix("person-") for text in (person.id, *former)]
-    return 1 + max((int(text) for text in numbers if text.isascii() and text.isdigit()), default=0)
+    known = (int(text) for text in numbers if text.isascii() and text.isdigit() and len(text) < 64)
+    return 1 + max((number for number in known if number < _HIGHEST_ID), default=0)

@@ -28,10 +28,11 @@ from typing import Any, cast, get_args
 
 import msgspec
 
-from facecluster.durable.whole_file import cannot_write
+from facecluster.durable.own_file import open_own
+from facecluster.durable.whole_file import cannot_write, wait_for_disk
 from facecluster.formats import json_lines
 from facecluster.formats.json_lines import FORMAT, Line
-from facecluster.identity.decisions import Act, Decision
+from facecluster.identity.decisions import Act, Decision, Spot, with_spots
 
 _log = logging.getLogger(__name__)
 
@@ -100,17 +101,22 @@ def append(path: Path, decision: Decision) -> None:
     def keep(torn: bytes) -> None:
         _keep_torn(path, torn)
 
-    json_lines.append(path, decision.text.encode("ascii") + b"\n", keep)
+    json_lines.append(_followed(path), decision.text.encode("ascii") + b"\n", keep)
+
+
+def _followed(path: Path) -> Path:
+    """Where a file lies that a user named: it may be a link. That of a library may not be."""
+    return path if path.name == DECISIONS else Path(os.path.realpath(path))
 
 
 def _keep_torn(path: Path, text: bytes) -> None:
     """Put a torn line behind the others there are."""
     kept = path.with_name(path.name + TORN)
     try:
-        with kept.open("ab") as file:
+        with open_own(kept, "a+b") as file:
             file.write(text + b"\n")
             file.flush()
-            os.fsync(file.fileno())
+            wait_for_disk(file)
     except OSError as error:
         raise cannot_write(kept, error) from error
     _log.warning("%s: the last line was cut short; what was left of it is in %s now", path, kept)
@@ -134,26 +140,32 @@ def read(path: Path) -> list[Decision]:
     Raises:
         FaceclusterError: a line is no decision, or of a newer format; the file cannot be read.
     """
-    lines, torn = json_lines.read(path)
+    lines, torn = json_lines.read(_followed(path))
     if torn is not None:
         _log.warning("%s: line %d is cut short and does not count", path, torn)
     collects = gc.isenabled()
     gc.disable()  # of a million new objects none is garbage; looking for it takes longer than all the rest
     try:
-        decisions = {decision.id: decision for decision in map(_decision, lines)}
+        known: dict[Spot, Spot] = {}
+        decisions = {decision.id: decision for decision in (_decision(line, known) for line in lines)}
     finally:
         if collects:
             gc.enable()
     return sorted(decisions.values(), key=lambda decision: decision.time)
 
 
-def _decision(line: Line) -> Decision:
+def _decision(line: Line, known: dict[Spot, Spot]) -> Decision:
+    """Decode a line. Faces that were there before are the same objects: most decisions are about few faces."""
     head, act = json_lines.parse(line, "a decision", "mend or remove the line", _decode)
+    act = with_spots(act, lambda spots: tuple(known.setdefault(spot, spot) for spot in spots))
     return Decision(head.id, head.time, act, line.place, line.text.decode("utf-8"), line.number)
 
 
 def _decode(text: bytes) -> tuple[_Head, Act]:
+    text.decode("utf-8")  # all of it is kept, also what is not looked at
     head = _head(text)
+    if not head.id.isascii():
+        raise ValueError(f"{head.id[:40]!a} is no id of a decision")
     if head.do not in _VERBS:
         raise ValueError(f"nothing is known of {head.do[:40]!r}; a newer facecluster may know it")
     return head, _act(text)

@@ -17,14 +17,15 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import BinaryIO, Literal, cast
 
 from facecluster.durable.lock import is_stream
+from facecluster.durable.own_file import OWNER_ONLY
 from facecluster.durable.whole_file import cannot_write, whole_file
 from facecluster.errors import TableError, UsageError
 from facecluster.formats import unpickle
 from facecluster.formats.legacy_pickle import from_rows, write_pickle
-from facecluster.formats.npz import read_npz, read_npz_photos, read_npz_settings, write_npz
+from facecluster.formats.npz import read_npz, read_npz_pictures, read_npz_settings, write_npz
 from facecluster.table import FaceTable, Picture, Settings
 
 
@@ -76,19 +77,14 @@ def read_pictures(path: Path) -> dict[str, Picture]:
     try:
         with path.open("rb") as file:
             if file.read(2) == b"PK":
-                paths, size, coded = read_npz_photos(file, str(path), "path", "size", "coded")
-            else:
-                return read(path).photos.pictures()
+                return read_npz_pictures(file, str(path))
     except OSError as error:
         raise TableError(f"{path}: cannot be read: {error.strerror or error}") from error
-    if size.shape != (len(paths), 2) or coded.shape != paths.shape:
-        raise TableError(f"{path}: damaged; run encode again")
-    columns = paths.tolist(), size.tolist(), coded.astype(str).tolist()
-    return {name: Picture(wh[0], wh[1], digest) for name, wh, digest in zip(*columns, strict=True)}
+    return read(path).photos.pictures()
 
 
 def write(table: FaceTable, target: str | Path | BinaryIO) -> None:
-    """Write a face table, all of it or nothing.
+    """Write a face table, all of it or nothing. A new file is for its owner alone.
 
     Args:
         table: what to write.
@@ -103,7 +99,7 @@ def write(table: FaceTable, target: str | Path | BinaryIO) -> None:
         target.flush()
         return
     write_format = write_npz if format_of(target) == "npz" else write_pickle
-    with whole_file(Path(target)) as file:
+    with whole_file(Path(target), permissions=OWNER_ONLY) as file:
         write_format(table, file)
 
 
@@ -129,7 +125,8 @@ def _read(stream: BinaryIO, name: str) -> FaceTable:
         if start[:2] == b"PK":
             return read_npz(file, name)
         if start[:1] in (b"\x80", b"]", b"("):  # protocol 2 and later; a list in 1 and in 0
-            return from_rows(unpickle.load_rows(file, name), name)
+            rows = unpickle.load_rows(file, name)
+            return from_rows(rows, name, file.seek(0, io.SEEK_END))
     what = "not a face table, neither npz nor pickle" if start else "empty"
     raise TableError(f"{name}: {what}; make one with facecluster encode")
 
@@ -149,7 +146,7 @@ def _seekable(stream: BinaryIO) -> Iterator[BinaryIO]:
                 "set TMPDIR to a folder with more space, or use a file"
             ) from error
         file.seek(0)
-        yield file
+        yield cast("BinaryIO", file)  # on Windows it is only like one
 
 
 def check_output(output: Path) -> None:

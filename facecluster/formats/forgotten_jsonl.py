@@ -22,10 +22,11 @@ import msgspec
 
 from facecluster.formats import json_lines
 from facecluster.formats.json_lines import FORMAT
+from facecluster.table import Number
 
 _log = logging.getLogger(__name__)
 
-Box = tuple[float, float, float, float]
+Box = tuple[Number, Number, Number, Number]
 
 
 @dataclass(frozen=True)

@@ -8,20 +8,24 @@ from __future__ import annotations
 
 import json
 import math
-import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
-from facecluster.durable.whole_file import cannot_write
+from facecluster.durable.own_file import open_own
+from facecluster.durable.whole_file import cannot_write, wait_for_disk
 from facecluster.errors import FaceclusterError
+from facecluster.text import can_be_named
 
 _T = TypeVar("_T")
 
 FORMAT = 1
 """Of a line, which says it as "format". Readers accept this and older ones."""
+
+ZERO = b"\\u0000"
+"""How a zero stands in a text, which `load` refuses; or a backslash and more, which it does not."""
 
 
 class Line(NamedTuple):
@@ -38,14 +42,17 @@ class Line(NamedTuple):
     text: bytes
 
 
-def read(path: Path) -> tuple[list[Line], int | None]:
+def read(path: Path) -> tuple[Iterable[Line], int | None]:
     """Read the lines that are not empty, without a torn last one, and the number of that; none where there is no file.
 
+    They are given once, and let go one by one.
+
     Raises:
-        FaceclusterError: the file cannot be read.
+        FaceclusterError: the file cannot be read, or is a link.
     """
     try:
-        content = path.read_bytes()
+        with open_own(path, "rb") as file:
+            content = file.read()
     except FileNotFoundError:
         return [], None
     except OSError as error:
@@ -54,8 +61,16 @@ def read(path: Path) -> tuple[list[Line], int | None]:
     torn = len(texts) if _is_torn(texts[-1]) else None
     if torn is not None:
         texts.pop()
-    numbered = enumerate(map(bytes.strip, texts), start=1)
-    return [Line(f"{path}:{number}", number, text) for number, text in numbered if text], torn
+    texts.reverse()
+
+    def lines() -> Iterator[Line]:
+        number = 0
+        while texts:
+            number += 1
+            if text := texts.pop().strip():
+                yield Line(f"{path}:{number}", number, text)
+
+    return lines(), torn
 
 
 def decoder(kind: type[_T]) -> Callable[[bytes], _T]:
@@ -64,9 +79,11 @@ def decoder(kind: type[_T]) -> Callable[[bytes], _T]:
 
     def decode(text: bytes) -> _T:
         try:
-            return fast.decode(text)
+            if ZERO not in text:
+                return fast.decode(text)
         except msgspec.DecodeError:  # may be lone surrogates; and Python's json says better where it is wrong
-            return msgspec.convert(load(text), kind)
+            pass
+        return msgspec.convert(load(text), kind)
 
     return decode
 
@@ -111,10 +128,10 @@ def append(path: Path, text: bytes, keep: Callable[[bytes], None] | None = None)
         keep: called with what there is of a torn line, before that is cut off.
 
     Raises:
-        OutputError: disk full, no permission.
+        OutputError: disk full, no permission; it is a link.
     """
     try:
-        with path.open("a+b") as file:
+        with open_own(path, "a+b") as file:
             file.seek(0)
             content = file.read()
             end = content.rfind(b"\n") + 1
@@ -126,7 +143,7 @@ def append(path: Path, text: bytes, keep: Callable[[bytes], None] | None = None)
                 text = b"\n" + text
             file.write(text)
             file.flush()
-            os.fsync(file.fileno())
+            wait_for_disk(file)
     except OSError as error:
         raise cannot_write(path, error) from error
 
@@ -140,13 +157,17 @@ def _is_torn(last: bytes) -> bool:
     return False
 
 
-def load(text: bytes) -> Any:
-    """Parse strict JSON; lone surrogates, as in paths that are no text, are kept.
+def load(text: bytes | str) -> Any:
+    """Parse strict JSON; surrogates that stand for bytes of a path that are no text are kept.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is none, or has a text with a zero or with another lone surrogate, which can name nothing.
     """
-    return json.loads(text, parse_constant=_refuse, parse_float=_finite)
+    record = json.loads(text, parse_constant=_refuse, parse_float=_finite)
+    again = json.dumps(record, ensure_ascii=False)
+    if "\\u0000" in again.replace("\\\\", "") or not can_be_named(again):
+        raise ValueError("a text has a zero or half a letter in it")
+    return record
 
 
 def _finite(text: str) -> float:

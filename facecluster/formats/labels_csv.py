@@ -74,6 +74,8 @@ def _parse(rows: Any, file: Path) -> Labels:
         label = row[column["label"]].strip()
         if not label:
             continue
+        if "\0" in "".join(row):
+            raise FaceclusterError(f"{file}: line {line} has a zero in it, and is no text")
         name = row[column["face" if labels.kind == "face" else "photo"]]
         if labels.kind != "face":
             name = os.path.normpath(os.path.join(folder, name))
@@ -99,6 +101,7 @@ def _box(texts: Sequence[str], where: str) -> tuple[float, ...]:
         left = math.nan
     if not (math.isfinite(left) and left < right < math.inf and -math.inf < top < bottom < math.inf):
         raise FaceclusterError(
-            f"{where}: {','.join(texts)} is no box; expected left, top, right, bottom in pixels of the upright photo"
+            f"{where}: {printable(','.join(texts)[:80])} is no box; expected left, top, right, bottom in pixels of the "
+            "upright photo"
         )
     return left, top, right, bottom

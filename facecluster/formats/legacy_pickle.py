@@ -19,6 +19,7 @@ from facecluster.errors import TableError
 from facecluster.formats.table_fields import (
     FORMAT,
     check_format,
+    check_room,
     settings_of,
     settings_text,
     sound,
@@ -32,6 +33,9 @@ from facecluster.table import (
     Photos,
     Settings,
 )
+
+_FACE_BYTES = 1024
+"""What a face takes in memory, more or less."""
 
 
 def write_pickle(table: FaceTable, stream: BinaryIO) -> None:
@@ -93,22 +97,32 @@ def _rows(table: FaceTable) -> list[dict[str, Any]]:
     return rows
 
 
-def from_rows(rows: list[dict[str, Any]], name: str) -> FaceTable:
+def from_rows(rows: list[dict[str, Any]], name: str, size: int) -> FaceTable:
     """The table of a pickle, ours or the older script's, which has only imagePath, loc and encoding.
 
     What is not there is NaN, 0 or "". Such a face's id is made of its photo's path in place of the content.
+
+    Args:
+        rows: as `unpickle.load_rows` gives them: a value may be anything.
+        name: of the file, for messages.
+        size: of it, in bytes.
     """
-    for row in rows:
-        check_format(row.get("format", FORMAT), name)
     try:
-        paths = [_absolute(row) for row in rows]
+        for row in rows:
+            check_format(row.get("format", FORMAT), name)
+        named = [_text(row, "imagePath") for row in rows]
+        absolute = {path: str(Path(path).absolute()) for path in set(named)}
         index: dict[str, int] = {}
-        photo = np.array([index.setdefault(path, len(index)) for path in paths], dtype=np.int32)
+        photo = np.array([index.setdefault(absolute[path], len(index)) for path in named], dtype=np.int32)
         order = np.argsort(photo, kind="stable")
         rows, photo = [rows[i] for i in order], photo[order]
         first = np.unique(photo, return_index=True)[1].tolist()
-        known = [rows[i].get("photo", {}) for i in first]
-        table = sound(_photos(list(index), known), _faces(rows, photo, list(index)), _one_settings(rows))
+        known = [_of_photo(rows[i]) for i in first]
+        ids = _ids(rows, photo, list(index))
+        digests = [_text(one, "digest", "") for one in known]
+        widest = [(len(some), max(map(len, some), default=0)) for some in ([*index], digests, ids)]
+        check_room(len(rows) * _FACE_BYTES + 4 * sum(n * width for n, width in widest), size)
+        table = sound(_photos([*index], digests, known), _faces(rows, photo, ids), _one_settings(rows))
         if all("lost" in photo for photo in known):
             return table
         return suspected(table, np.full(len(known), "check" in table.settings.options))
@@ -118,44 +132,74 @@ def from_rows(rows: list[dict[str, Any]], name: str) -> FaceTable:
         raise TableError(f"{name}: not a face table, or damaged: {error}; run encode again") from error
 
 
-def _absolute(row: Mapping[str, Any]) -> str:
-    path = row["imagePath"]
-    if not isinstance(path, str) or "\0" in path:
-        raise ValueError("an imagePath that is no text")
-    return str(Path(path).absolute())
+def _text(record: Mapping[str, Any], key: str, default: str | None = None) -> str:
+    """A text of a record; what is no text is not made one, as it may be without end."""
+    text = record[key] if default is None else record.get(key, default)
+    if not isinstance(text, str) or "\0" in text:
+        raise ValueError(f"an {key} that is no text")
+    return text
+
+
+def _number(record: Mapping[str, Any], key: str, default: float) -> float | int:
+    number = record.get(key, default)
+    if not isinstance(number, (int, float)):
+        raise ValueError(f"a {key} that is no number")
+    return number
+
+
+def _of_photo(row: Mapping[str, Any]) -> dict[str, Any]:
+    photo = row.get("photo", {})
+    if not isinstance(photo, dict):
+        raise ValueError("a photo about which nothing is said")
+    return photo
 
 
 def _one_settings(rows: list[dict[str, Any]]) -> Settings:
-    texts = {row.get("settings") for row in rows} or {None}
+    texts = {None if row.get("settings") is None else _text(row, "settings") for row in rows} or {None}
     if len(texts) > 1:
         raise ValueError("faces made with different settings in one file")
     text = texts.pop()
     return Settings(detector="", encoder="dlib") if text is None else settings_of(text)
 
 
-def _photos(paths: list[str], known: list[dict[str, Any]]) -> Photos:
+def _photos(paths: list[str], digests: list[str], known: list[dict[str, Any]]) -> Photos:
     """All have faces, so all are ok."""
     m = len(paths)
     return Photos(
         path=np.array(paths, dtype=str),
-        digest=np.array([str(photo.get("digest", "")) for photo in known], dtype=str),
+        digest=np.array(digests, dtype=str),
         coded=_keys(known, "coded"),
         pixels=_keys(known, "pixels"),
-        size=np.array([photo.get("size", (0, 0)) for photo in known], dtype=np.int32).reshape(m, 2),
+        size=np.array([_size(photo) for photo in known], dtype=np.int32).reshape(m, 2),
         status=np.full(m, OK),
         reason=np.full(m, ""),
-        time=np.array([photo.get("time", np.nan) for photo in known], dtype=np.float64),
-        hash=np.array([photo.get("hash", 0) for photo in known], dtype=np.uint64),
-        lost=np.array([photo.get("lost", 0) for photo in known], dtype=np.uint8),
+        time=np.array([_number(photo, "time", np.nan) for photo in known], dtype=np.float64),
+        hash=np.array([_number(photo, "hash", 0) for photo in known], dtype=np.uint64),
+        lost=np.array([_number(photo, "lost", 0) for photo in known], dtype=np.uint8),
     )
 
 
 def _keys(known: list[dict[str, Any]], name: str) -> NDArray[np.bytes_]:
     """Digests by which photos are known; b"" where an older facecluster did not take them."""
-    return np.array([str(photo.get(name, "")).encode("ascii", "replace") for photo in known], dtype="S32")
+    return np.array([_text(photo, name, "").encode("ascii", "replace") for photo in known], dtype="S32")
 
 
-def _faces(rows: list[dict[str, Any]], photo: NDArray[np.int32], paths: list[str]) -> Faces:
+def _size(photo: Mapping[str, Any]) -> tuple[int, int]:
+    match photo.get("size", (0, 0)):
+        case (int(width), int(height)):
+            return width, height
+    raise ValueError("a photo of no size")
+
+
+def _ids(rows: list[dict[str, Any]], photo: NDArray[np.int32], paths: list[str]) -> list[str]:
+    ids, ordinal = list[str](), 0
+    for i, row in enumerate(rows):
+        ordinal = ordinal + 1 if i and photo[i] == photo[i - 1] else 0
+        ids.append(_text(row, "id") if "id" in row else f"{path_digest(paths[photo[i]])}-{ordinal}")
+    return ids
+
+
+def _faces(rows: list[dict[str, Any]], photo: NDArray[np.int32], ids: list[str]) -> Faces:
     n = len(rows)
     columns = {
         "box": np.full((n, 4), np.nan, np.float32),
@@ -165,7 +209,6 @@ def _faces(rows: list[dict[str, Any]], photo: NDArray[np.int32], paths: list[str
         "turned": np.zeros(n, np.float32),
         "encoding": np.full((n, 128), np.nan, np.float32),
     } | {part: np.full(n, np.nan, np.float32) for part in ("score", "quality", *MEASURED)}
-    ids, ordinal = [], 0
     for i, row in enumerate(rows):
         top, right, bottom, left = _numbers(row["loc"], (4,)).tolist()
         values = {"box": (left, top, right, bottom), "encoding": row["encoding"]}
@@ -176,25 +219,24 @@ def _faces(rows: list[dict[str, Any]], photo: NDArray[np.int32], paths: list[str
             values["pose"] = (pose["pitch"], pose["yaw"], pose["roll"])
         for key, value in values.items():
             columns[key][i] = _numbers(value, columns[key].shape[1:])
-        ordinal = ordinal + 1 if i and photo[i] == photo[i - 1] else 0
-        ids.append(str(row["id"]) if "id" in row else f"{_path_digest(paths[photo[i]])}-{ordinal}")
     return Faces(photo=photo, id=np.array(ids, dtype=str), **columns)
 
 
 def _numbers(value: object, shape: tuple[int, ...]) -> NDArray[np.float32]:
     """A number, an array, or a flat sequence of numbers, checked before NumPy looks into it."""
-    plain = isinstance(value, (int, float)) or (
-        isinstance(value, (list, tuple)) and all(isinstance(item, (int, float)) for item in value)
-    )
-    if not plain and not (isinstance(value, np.ndarray) and value.dtype.kind in "biuf"):
-        raise ValueError(f"expected numbers of shape {shape}, got {type(value).__name__}")
+    if isinstance(value, np.ndarray):
+        there, is_plain = value.shape, value.dtype.kind in "biuf"
+    elif isinstance(value, (list, tuple)):
+        there, is_plain = (len(value),), all(isinstance(item, (int, float)) for item in value)
+    else:
+        there, is_plain = (), isinstance(value, (int, float))
+    if not is_plain or there != shape:
+        got = there if is_plain else type(value).__name__
+        raise ValueError(f"expected numbers of shape {shape}, got {got}")
     with np.errstate(over="ignore"):
-        numbers = np.asarray(value, dtype=np.float64).astype(np.float32)
-    if numbers.shape != shape:
-        raise ValueError(f"expected numbers of shape {shape}, got {numbers.shape}")
-    return numbers
+        return np.asarray(value, dtype=np.float64).astype(np.float32)
 
 
-def _path_digest(path: str) -> str:
+def path_digest(path: str) -> str:
     """Stands in for a content digest that nobody took."""
     return hashlib.blake2b(os.fsencode(path), digest_size=16).hexdigest()

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from facecluster.errors import TableError
+from facecluster.formats.json_lines import load
 from facecluster.table import (
+    FURTHEST,
     LOST,
     LOST_CENTRAL,
     LOST_LARGEST,
@@ -20,15 +23,26 @@ from facecluster.table import (
     gaps,
     settings_record,
 )
+from facecluster.text import can_be_named
+from facecluster.text import size as in_words
 
 FORMAT = 1
 """Of the face table, in both kinds of file. Readers accept this and older ones."""
+
+FREE = 1 << 28
+"""Bytes that any table may take."""
+
+_LAST = 0x110000
+"""There are so many letters."""
+_FIRST_SURROGATE = 0xD800
+_LETTERS = 1 << 16
+"""Looked at at once, so that they stay in the cache."""
 
 
 def check_format(version: object, name: str) -> None:
     """Refuse what a later facecluster wrote."""
     if not isinstance(version, (int, np.integer)):
-        raise ValueError(f"format is {version!r}")
+        raise ValueError(f"its format is a {type(version).__name__}")
     if version > FORMAT:
         raise TableError(
             f"{name}: written by format {version}, this facecluster reads up to {FORMAT}; "
@@ -36,11 +50,55 @@ def check_format(version: object, name: str) -> None:
         )
 
 
+def check_room(n_bytes: int, size: int) -> None:
+    """Refuse a table that takes far more memory than one in a file of its size does.
+
+    The text of a table is compressed, and the better the longer the longest of a column is, as all are padded to that.
+
+    Args:
+        n_bytes: of all columns.
+        size: of the file, in bytes.
+
+    Raises:
+        ValueError: it does.
+    """
+    if n_bytes > room(size):
+        raise ValueError(f"it would take {in_words(n_bytes)} of memory, out of {in_words(size)}")
+
+
+def room(size: int) -> int:
+    """Give the bytes that the columns of a table may take that is in a file of some size in bytes."""
+    return FREE + 32 * size
+
+
 def sound(photos: Photos, faces: Faces, settings: Settings) -> FaceTable:
     """Raises ValueError for what fits no table; a face may lack any number but its box."""
-    if not (np.isfinite(faces.box).all() and np.isfinite(faces.anchor).all()):
+    if not all((np.abs(box) <= FURTHEST).all() for box in (faces.box, faces.anchor)):
         raise ValueError("a face without a box")
+    for texts in (photos.path, photos.digest, photos.status, photos.reason, faces.id):
+        check_texts(texts)
+    for keys in (photos.coded, photos.pixels):
+        if keys.view(np.uint8).max(initial=0) > 127:
+            raise ValueError("a digest that is no text")
     return FaceTable(photos, faces, settings)
+
+
+def check_texts(texts: NDArray[np.str_]) -> None:
+    """Raise ValueError for letters that are none, and for what stands in no name of a file."""
+    letters = texts.view(f"{texts.dtype.byteorder}u4").reshape(len(texts), texts.itemsize // 4)
+    if letters.max(initial=0) >= _LAST:
+        raise ValueError("letters that are none")
+    step = max(1, _LETTERS // letters.shape[1])
+    for at in range(0, len(texts), step):
+        some = letters[at : at + step]
+        if np.count_nonzero(some) < some.size:
+            ended = some == 0
+            if (ended[:, :-1] > ended[:, 1:]).any():
+                raise ValueError("a text has a zero in it")
+        if some.max(initial=0) >= _FIRST_SURROGATE and not can_be_named(
+            "".join(texts[at : at + step].tolist())
+        ):
+            raise ValueError("a text has half a letter in it")
 
 
 def suspected(table: FaceTable, suspects: NDArray[np.bool_]) -> FaceTable:
@@ -55,19 +113,21 @@ def suspected(table: FaceTable, suspects: NDArray[np.bool_]) -> FaceTable:
     return replace(table, photos=replace(table.photos, lost=lost))
 
 
+class _Settings(msgspec.Struct):
+    detector: str
+    encoder: str
+    options: dict[str, float | int | bool | str | None]
+    models: dict[str, str]
+    versions: dict[str, str]
+
+
 def settings_of(text: str) -> Settings:
     """Raises ValueError where the text is no settings."""
-    match json.loads(text):
-        case {
-            "detector": str(detector),
-            "encoder": str(encoder),
-            "options": dict(options),
-            "models": dict(models),
-            "versions": dict(versions),
-        }:
-            return Settings(detector, encoder, options, models, versions)
-        case _:
-            raise ValueError("settings without detector, encoder, options, models, versions")
+    try:
+        it = msgspec.convert(load(text), _Settings)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"no settings: {error}") from error
+    return Settings(it.detector, it.encoder, it.options, it.models, it.versions)
 
 
 def settings_text(settings: Settings) -> str:

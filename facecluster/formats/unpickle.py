@@ -8,6 +8,7 @@ plain numeric or text type whose size has been checked.
 
 from __future__ import annotations
 
+import io
 import math
 import pickle
 import re
@@ -19,6 +20,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facecluster.errors import TableError, UnsafePickleError
+from facecluster.text import size as in_words
+
+_ROW_BYTES = 256
+"""A face takes more than that in a file, as the 128 numbers of its encoding do."""
+_SHARED_ROWS = 1000
+"""So many that take less do no harm."""
 
 
 def load_rows(file: BinaryIO, name: str) -> list[dict[str, Any]]:
@@ -35,8 +42,11 @@ def load_rows(file: BinaryIO, name: str) -> list[dict[str, Any]]:
         UnsafePickleError: the pickle names something else than NumPy arrays; nothing was run.
         TableError: no pickle, a damaged one, or not a list of dictionaries.
     """
+    start = file.tell()
+    size = file.seek(0, io.SEEK_END) - start
+    file.seek(start)
     try:
-        rows = _Unpickler(file).load()
+        rows = _Unpickler(file, size).load()
     except UnsafePickleError as error:
         raise UnsafePickleError(
             f"{name}: refused: {error}. Nothing in it was run. Make the face table anew with facecluster encode"
@@ -57,6 +67,8 @@ def load_rows(file: BinaryIO, name: str) -> list[dict[str, Any]]:
         raise TableError(f"{name}: damaged, or too large for this machine; run encode again") from error
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise TableError(f"{name}: expected a pickled list of dictionaries, one a face; run encode again")
+    if len(rows) > _SHARED_ROWS + size // _ROW_BYTES:
+        raise TableError(f"{name}: damaged: {len(rows)} faces in {in_words(size)}; run encode again")
     return [
         {key: value.values() if isinstance(value, _Array) else value for key, value in row.items()}
         for row in rows
@@ -70,7 +82,8 @@ class _Dtype:
 
     def __init__(self, code: object, *_: object) -> None:
         if not isinstance(code, str) or not re.fullmatch(r"b1|[iu][1248]|f[248]|U[1-9]\d{0,6}", code):
-            raise UnsafePickleError(f"it holds a NumPy array of type {code!r}, neither numbers nor text")
+            shown = repr(code[:40]) if isinstance(code, str) else f"of a {type(code).__name__}"
+            raise UnsafePickleError(f"it holds a NumPy array of type {shown}, neither numbers nor text")
         self._code, self._order = code, "="
 
     def __setstate__(self, state: object) -> None:
@@ -101,11 +114,11 @@ class _Array:
 
     def fill(self, raw: bytes | bytearray, kind: _Dtype, shape: tuple[Any, ...], order: str) -> None:
         dtype = kind.dtype()
-        if not all(type(length) is int and length >= 0 for length in shape):
-            raise ValueError(f"array of shape {shape}")
+        if len(shape) > 3 or not all(type(length) is int and 0 <= length < 1 << 48 for length in shape):
+            raise ValueError("an array of no shape")
         if len(raw) != dtype.itemsize * math.prod(shape):
-            raise ValueError(f"array of shape {shape} and type {dtype} in {len(raw)} bytes")
-        self._values = np.frombuffer(bytes(raw), dtype).reshape(shape, order="F" if order == "F" else "C")
+            raise ValueError(f"an array of shape {shape} and type {dtype} in {len(raw)} bytes")
+        self._values = np.frombuffer(raw, dtype).reshape(shape, order="F" if order == "F" else "C")
 
     def values(self) -> NDArray[Any]:
         if self._values is None:
@@ -116,16 +129,10 @@ class _Array:
 class _Name:
     """What an admitted name stands for. It can be called, and nothing else."""
 
-    __slots__ = ("_call",)
+    __slots__ = ("call",)
 
     def __init__(self, call: Callable[..., object]) -> None:
-        self._call = call
-
-    def __call__(self, *args: object) -> object:
-        return self._call(*args)
-
-    def __setstate__(self, state: object) -> None:
-        raise UnsafePickleError("it wants to change a function")
+        self.call = call
 
 
 def _reconstruct(*_: object) -> _Array:
@@ -183,20 +190,109 @@ for _core in ("numpy.core", "numpy._core"):  # the name before and since NumPy 2
     _ADMITTED[f"{_core}.numeric", "_frombuffer"] = _frombuffer
 
 
+_INSTRUCTIONS = frozenset(
+    (
+        *(pickle.PROTO, pickle.FRAME, pickle.STOP, pickle.MARK, pickle.POP, pickle.POP_MARK),
+        *(pickle.NONE, pickle.NEWTRUE, pickle.NEWFALSE, pickle.INT, pickle.BININT, pickle.BININT1),
+        *(pickle.BININT2, pickle.LONG, pickle.LONG1, pickle.LONG4, pickle.FLOAT, pickle.BINFLOAT),
+        *(pickle.STRING, pickle.BINSTRING, pickle.SHORT_BINSTRING, pickle.UNICODE, pickle.BINUNICODE),
+        *(pickle.SHORT_BINUNICODE, pickle.BINUNICODE8, pickle.BINBYTES, pickle.SHORT_BINBYTES),
+        *(pickle.BINBYTES8, pickle.BYTEARRAY8, pickle.TUPLE, pickle.EMPTY_TUPLE, pickle.TUPLE1),
+        *(pickle.TUPLE2, pickle.TUPLE3, pickle.LIST, pickle.EMPTY_LIST, pickle.APPEND, pickle.APPENDS),
+        *(pickle.DICT, pickle.EMPTY_DICT, pickle.SETITEM, pickle.SETITEMS),
+        *(pickle.PUT, pickle.BINPUT, pickle.LONG_BINPUT, pickle.MEMOIZE, pickle.GET, pickle.BINGET),
+        *(pickle.LONG_BINGET, pickle.GLOBAL, pickle.STACK_GLOBAL, pickle.REDUCE, pickle.BUILD),
+    )
+)
+"""What lists, dictionaries, numbers, texts and arrays are made of, in any protocol."""
+
+
+def _refuse(_: object) -> None:
+    raise UnsafePickleError("it uses instructions of which no numbers and texts are made")
+
+
 class _Unpickler(pickle._Unpickler):
     """Looks names up in `_ADMITTED` and nowhere else, and takes no more memory than the file has bytes for.
 
     That is why it is the one written in Python, at half the speed: in the one written in C, eleven bytes can ask for
-    32 GB (LONG_BINPUT sizes a table by the number it is given).
+    32 GB (LONG_BINPUT sizes a table by the number it is given). Things that share their parts are small in a file,
+    and without end to whoever looks into them, as a hash does: so keys are texts, and there are no sets.
     """
 
-    dispatch: ClassVar[dict[int, Callable[[Any], None]]] = dict(pickle._Unpickler.dispatch)
+    dispatch: ClassVar[dict[int, Callable[[Any], None]]] = {
+        code: load if bytes((code,)) in _INSTRUCTIONS else _refuse
+        for code, load in pickle._Unpickler.dispatch.items()
+    }
+
+    def __init__(self, file: BinaryIO, size: int) -> None:
+        super().__init__(file)
+        self.left = size
 
     def find_class(self, module: str, name: str) -> _Name:
         call = _ADMITTED.get((module, name))
         if call is None:
-            raise UnsafePickleError(f"it wants {module}.{name}, which is no part of a NumPy array")
+            raise UnsafePickleError(f"it wants {module[:80]}.{name[:80]}, which is no part of a NumPy array")
         return _Name(call)
+
+    def load_stack_global(self: Any) -> None:
+        name, module = self.stack.pop(), self.stack.pop()
+        if type(name) is not str or type(module) is not str:
+            raise pickle.UnpicklingError("a name that is no text")
+        self.append(self.find_class(module, name))
+
+    dispatch[pickle.STACK_GLOBAL[0]] = load_stack_global
+
+    def load_reduce(self: Any) -> None:
+        args, name = self.stack.pop(), self.stack.pop()
+        if type(name) is not _Name or type(args) is not tuple:
+            raise UnsafePickleError("it wants to call something else than a part of NumPy arrays")
+        made = name.call(*args)
+        if isinstance(made, (str, bytes)):  # of a part of the file that may be used again and again
+            self.left -= len(made)
+            if self.left < 0:
+                raise ValueError("the same parts over and over")
+        self.append(made)
+
+    dispatch[pickle.REDUCE[0]] = load_reduce
+
+    def load_build(self: Any) -> None:
+        state, made = self.stack.pop(), self.stack[-1]
+        if type(made) not in (_Array, _Dtype):
+            raise UnsafePickleError(f"it wants to change a {type(made).__name__.strip('_').lower()}")
+        made.__setstate__(state)
+
+    dispatch[pickle.BUILD[0]] = load_build
+
+    def load_setitem(self: Any) -> None:
+        value, key = self.stack.pop(), self.stack.pop()
+        _set(self.stack[-1], [key, value])
+
+    dispatch[pickle.SETITEM[0]] = load_setitem
+
+    def load_setitems(self: Any) -> None:
+        items = self.pop_mark()
+        _set(self.stack[-1], items)
+
+    dispatch[pickle.SETITEMS[0]] = load_setitems
+
+    def load_dict(self: Any) -> None:
+        items, made = self.pop_mark(), dict[str, object]()
+        _set(made, items)
+        self.append(made)
+
+    dispatch[pickle.DICT[0]] = load_dict
+
+    def load_appends(self: Any) -> None:
+        items = self.pop_mark()
+        _extend(self.stack[-1], items)
+
+    dispatch[pickle.APPENDS[0]] = load_appends
+
+    def load_append(self: Any) -> None:
+        item = self.stack.pop()
+        _extend(self.stack[-1], [item])
+
+    dispatch[pickle.APPEND[0]] = load_append
 
     def load_bytearray8(self: Any) -> None:
         """Read before making room, in place of the other way round."""
@@ -207,3 +303,16 @@ class _Unpickler(pickle._Unpickler):
         self.append(bytearray(content))
 
     dispatch[pickle.BYTEARRAY8[0]] = load_bytearray8
+
+
+def _set(made: object, items: list[Any]) -> None:
+    """Put keys and values, in turn, into a dictionary."""
+    if type(made) is not dict or len(items) % 2 or not all(type(key) is str for key in items[::2]):
+        raise ValueError("keys that are no texts")
+    made.update(zip(items[::2], items[1::2], strict=True))
+
+
+def _extend(made: object, items: list[Any]) -> None:
+    if type(made) is not list:
+        raise ValueError("a list that is none")
+    made.extend(items)

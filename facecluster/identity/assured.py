@@ -8,8 +8,9 @@ faces, with the second name, and one known by one.
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -27,6 +28,7 @@ from facecluster.identity.decisions import (
     Undo,
     in_force,
     locate,
+    remembered,
     rows_at,
     spots_of,
 )
@@ -65,6 +67,7 @@ class Namesakes(NamedTuple):
     decisions: tuple[Decision, Decision]
 
 
+@remembered
 def assured(decisions: Sequence[Decision], faces: Faces | Placed) -> tuple[Assured, ...]:
     """Give the people of whom decisions speak that have a face here, in order of the decisions that spoke last.
 
@@ -79,29 +82,28 @@ def assured(decisions: Sequence[Decision], faces: Faces | Placed) -> tuple[Assur
         match decision.act:
             case Name(person=person, name=name, faces=spots):
                 rows = rows_at(found, spots)
-                entries.add(_Entry(person, name, rows, given=decision, by=by), [rows])
+                entries.add(_Entry(person, name, decision, by), rows, [rows])
             case Merge(people=people, faces=groups):
                 sides = [rows for spots in groups if (rows := rows_at(found, spots))]
                 rows = [row for side in sides for row in side]
-                entries.add(_Entry(people[0], None, rows, by_hand=True, by=by), sides)
+                entries.add(_Entry(people[0], None, by=by, by_hand=True), rows, sides)
             case Split(person=person, faces=spots, away=away, into=into):
                 rows, rest = rows_at(found, spots), rows_at(found, away)
                 entries.take(rows, rest)
-                entries.add(_Entry(person, None, rest, by_hand=True), [rest])
-                entries.add(_Entry(into, None, rows, fixed=set(rows), by_hand=True), [])
+                entries.add(_Entry(person, None, by_hand=True), rest, [rest])
+                entries.add(_Entry(into, None, by_hand=True), rows, [], fixed=rows)
             case Make(person=person, name=name, faces=spots, away=away):
                 rows = rows_at(found, spots)
                 entries.take(rows, rows_at(found, away))
                 given = None if name is None else decision
-                made = _Entry(person, name, rows, fixed=set(rows), by_hand=True, given=given, by=by)
-                entries.add(made, [])
+                entries.add(_Entry(person, name, given, by, by_hand=True), rows, [], fixed=rows)
             case Move(into=into, faces=spots, to=to, away=away):
                 rows = rows_at(found, spots)
                 entries.take(rows, rows_at(found, away))
                 if to is not None:
                     theirs = rows_at(found, to)
-                    entry = _Entry(into, None, [*rows, *theirs], fixed=set(rows), by_hand=True)
-                    entries.add(entry, [theirs])
+                    entry = _Entry(into, None, by_hand=True)
+                    entries.add(entry, [*rows, *theirs], [theirs], fixed=rows)
             case NotAPerson(person=person, faces=spots):
                 rows = rows_at(found, spots)
                 if person is not None:
@@ -150,7 +152,8 @@ def replaced(
     """
     standing = in_force(decisions)
     said, found = _said(decisions, faces, label), locate(standing, faces)
-    ended = {pair.decisions[0].id: pair.decisions[1].id for pair in namesakes(decisions, faces, label)}
+    ended = {pair.decisions[0].id: pair.decisions[1].id for pair in _namesakes(said)}
+    places = {decision.id: place for place, decision in enumerate(standing)}
     for place, decision in enumerate(standing):
         if not isinstance(decision.act, Name):
             continue
@@ -158,7 +161,7 @@ def replaced(
         one = None if number is None else said.get(number)
         if one is None or one.given is None or one.given.id == decision.id:
             continue
-        given = next(i for i, other in enumerate(standing) if other.id == one.given.id)
+        given = places[one.given.id]
         last = given if given > place else one.by
         if last > place:
             ended[decision.id] = standing[last].id
@@ -242,68 +245,110 @@ def _said(
     return said
 
 
-@dataclass
+@dataclass(eq=False)
 class _Entry:
-    """What decisions said so far of a person; `fixed` are the rows that were put here by hand."""
+    """What decisions said so far of a person; see `Assured`.
+
+    Attributes:
+        rows: by which it is known; `fixed` are those that were put here by hand.
+        faces: how many of the rows are of each face, by its first row.
+        place: rises with the decision that spoke of it last.
+    """
 
     id: str | None
     name: str | None
-    rows: list[int]
-    fixed: set[int] = field(default_factory=set)
-    by_hand: bool = False
     given: Decision | None = None
     by: int = -1
+    by_hand: bool = False
+    rows: set[int] = field(default_factory=set)
+    fixed: set[int] = field(default_factory=set)
+    faces: Counter[int] = field(default_factory=Counter)
+    place: int = 0
 
 
 class _Entries:
-    """The people of whom decisions spoke so far. Copies of a face, whose `first` is the same, count as one."""
+    """The people of whom decisions spoke so far. Copies of a face, whose `first` is the same, count as one.
+
+    They are found by their faces, or by id and name: no decision looks at all of them.
+    """
 
     def __init__(self, first: dict[int, int]) -> None:
         self._first = first
-        self._entries: list[_Entry] = []
+        self._n_added = 0
+        self._entries = set[_Entry]()
+        self._of_face: dict[int, set[_Entry]] = defaultdict(set)
+        self._of_name: dict[tuple[str | None, str | None], set[_Entry]] = {}
 
-    def add(self, entry: _Entry, sides: Sequence[Sequence[int]]) -> None:
-        """Add a person, and take in whoever is one of the sides by which the decision knows it."""
-        if not entry.rows:
+    def add(
+        self,
+        said: _Entry,
+        rows: Sequence[int],
+        sides: Sequence[Sequence[int]],
+        *,
+        fixed: Sequence[int] = (),
+    ) -> None:
+        """Add a person, and take in whoever is one of the sides by which the decision knows it.
+
+        Args:
+            said: what the decision says, without rows.
+            rows: of the person.
+            sides: rows of each.
+            fixed: rows that were put there by hand.
+        """
+        if not rows:
             return
-        same = [[other for other in self._entries if self._is_same(other, entry, side)] for side in sides]
-        known = list({id(other): other for others in same for other in reversed(others)}.values())
-        if entry.given is None:  # it says nothing of the name
+        known = list(dict.fromkeys(other for side in sides for other in self._same(said, side)))
+        if said.given is None:  # it says nothing of the name
             named = next((other for other in known if other.name is not None), None)
             named = named or next((other for other in known if other.given is not None), None)
+            said.by = -1 if named is None else max(said.by, named.by)
             if named is not None:
-                by = max(entry.by, named.by)
-                entry = replace(entry, name=named.name, given=named.given, by=by)
-            else:
-                entry = replace(entry, by=-1)
-        rows = dict.fromkeys([*entry.rows, *(row for other in known for row in other.rows)])
-        fixed = entry.fixed.union(*(other.fixed for other in known))
-        by_hand = entry.by_hand or any(other.by_hand for other in known)
-        self._entries = [other for other in self._entries if not any(other is one for one in known)]
-        self._entries.append(replace(entry, rows=list(rows), fixed=fixed, by_hand=by_hand))
+                said.name, said.given = named.name, named.given
+        entry = max(known, key=lambda other: len(other.rows), default=said)  # the others' rows go to it
+        self._forget_name(entry)
+        entry.id, entry.name, entry.given, entry.by = said.id, said.name, said.given, said.by
+        entry.by_hand = said.by_hand or any(other.by_hand for other in known)
+        for other in known:
+            if other is not entry:
+                self._put(entry, other.rows)
+                entry.fixed |= other.fixed
+                self._drop(other)
+        self._put(entry, rows)
+        entry.fixed.update(fixed)
+        self._n_added += 1
+        entry.place = self._n_added
+        self._entries.add(entry)
+        self._of_name.setdefault((entry.id, entry.name), set()).add(entry)
 
     def take(self, taken: Iterable[int], left: Sequence[int]) -> None:
         """Take faces off everybody that went elsewhere; where all of them went, those that stayed know the person."""
         gone = set(taken)
-        for entry in self._entries:
-            if not gone.isdisjoint(entry.rows):
-                entry.rows = [row for row in entry.rows if row not in gone] or list(left)
-                entry.fixed -= gone
-        self._entries = [entry for entry in self._entries if entry.rows]
+        for entry in set().union(*(self._of_face[self._first[row]] for row in gone)):
+            if gone.isdisjoint(entry.rows):
+                continue
+            for row in gone & entry.rows:
+                self._take_off(entry, row)
+            entry.fixed -= gone
+            if not entry.rows:
+                self._put(entry, left)
+            if not entry.rows:
+                self._drop(entry)
 
     def drop(self, rows: Sequence[int]) -> None:
         """Forget whoever is known by these rows."""
-        self._entries = [entry for entry in self._entries if not self._overlap(entry.rows, rows)]
+        for entry in self._overlapping(rows):
+            self._drop(entry)
 
     def people(self) -> tuple[Assured, ...]:
         """Give all of them; a face of several is whose it was put by hand, else theirs of whom the last decision is."""
+        entries = sorted(self._entries, key=_place)
         owner: dict[int, int] = {}
-        for number, entry in enumerate(self._entries):
-            owner.update((self._first[row], number) for row in entry.rows)
-        for number, entry in enumerate(self._entries):
+        for number, entry in enumerate(entries):
+            owner.update(dict.fromkeys(entry.faces, number))
+        for number, entry in enumerate(entries):
             owner.update((self._first[row], number) for row in entry.fixed)
         people = []
-        for number, entry in enumerate(self._entries):
+        for number, entry in enumerate(entries):
             rows = np.array(
                 sorted(row for row in entry.rows if owner[self._first[row]] == number), dtype=np.int64
             )
@@ -312,17 +357,47 @@ class _Entries:
                 people.append(Assured(entry.id, entry.name, rows, is_kept, entry.given, entry.by))
         return tuple(people)
 
-    def _is_same(self, entry: _Entry, new: _Entry, side: Sequence[int]) -> bool:
-        shared = self._shared(entry.rows, side)
-        if entry.id == new.id is not None and (shared or (new.name and new.name == entry.name)):
-            return True
-        return self._overlap(entry.rows, side)
+    def _same(self, new: _Entry, side: Sequence[int]) -> list[_Entry]:
+        """Find whoever is a side by which a decision knows a person; the last of them first."""
+        same = self._overlapping(side)
+        if new.id is not None:
+            same |= {entry for row in side for entry in self._of_face[self._first[row]] if entry.id == new.id}
+            same |= self._of_name.get((new.id, new.name), set()) if new.name else set()
+        return sorted(same, key=_place, reverse=True)
 
-    def _overlap(self, rows: Sequence[int], others: Sequence[int]) -> bool:
-        """Say whether half of the faces of the one, or of the other, are in both."""
-        shared = self._shared(rows, others)
-        n_rows, n_others = (len({self._first[row] for row in some}) for some in (rows, others))
-        return 2 * shared >= min(n_rows, n_others) > 0
+    def _overlapping(self, rows: Sequence[int]) -> set[_Entry]:
+        """Find those of whose faces half are here, or who have half of these."""
+        faces = {self._first[row] for row in rows}
+        shared = Counter(entry for face in faces for entry in self._of_face[face])
+        return {entry for entry, n in shared.items() if 2 * n >= min(len(entry.faces), len(faces))}
 
-    def _shared(self, rows: Sequence[int], others: Sequence[int]) -> int:
-        return len({self._first[row] for row in rows} & {self._first[row] for row in others})
+    def _put(self, entry: _Entry, rows: Iterable[int]) -> None:
+        for row in rows:
+            if row not in entry.rows:
+                entry.rows.add(row)
+                entry.faces[self._first[row]] += 1
+                self._of_face[self._first[row]].add(entry)
+
+    def _take_off(self, entry: _Entry, row: int) -> None:
+        face = self._first[row]
+        entry.rows.remove(row)
+        entry.faces[face] -= 1
+        if not entry.faces[face]:
+            del entry.faces[face]
+            self._of_face[face].discard(entry)
+
+    def _drop(self, entry: _Entry) -> None:
+        for face in entry.faces:
+            self._of_face[face].discard(entry)
+        self._forget_name(entry)
+        self._entries.discard(entry)
+
+    def _forget_name(self, entry: _Entry) -> None:
+        called = self._of_name.get((entry.id, entry.name), set())
+        called.discard(entry)
+        if not called:
+            self._of_name.pop((entry.id, entry.name), None)
+
+
+def _place(entry: _Entry) -> int:
+    return entry.place

@@ -10,10 +10,15 @@ to nobody stays away from all it was taken from.
 from __future__ import annotations
 
 import hashlib
+import weakref
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple, TypeAlias
+from functools import wraps
+from heapq import heappop, heappush
+from itertools import chain
+from operator import is_
+from typing import NamedTuple, ParamSpec, TypeAlias, TypeVar, cast
 
 import msgspec
 import numpy as np
@@ -21,8 +26,11 @@ from numpy.typing import NDArray
 
 from facecluster.identity.boxes import SAME_FACE_IOU, overlaps
 from facecluster.identity.changes import Placed
-from facecluster.table import Faces
+from facecluster.table import Faces, Number
 from facecluster.text import many, printable
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 
 TYPICAL = 25
 """Faces by which a decision knows a person: the tiles of a montage, which is what somebody looked at."""
@@ -40,7 +48,7 @@ class Spot(NamedTuple):
     """
 
     digest: str
-    box: tuple[float, float, float, float]
+    box: tuple[Number, Number, Number, Number]
 
 
 Spots: TypeAlias = tuple[Spot, ...]
@@ -118,7 +126,7 @@ class Undo(msgspec.Struct, frozen=True, tag_field="do", tag="undo"):
 Act: TypeAlias = Name | Merge | Split | Make | Move | NotAPerson | Undo
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Decision:
     """A line of decisions.jsonl.
 
@@ -144,6 +152,36 @@ def digest_of(face_id: str) -> str:
     return face_id.rpartition("-")[0] or face_id
 
 
+class _Asked(NamedTuple):
+    """What a question was about. Faces are not kept alive by having been asked about."""
+
+    decisions: tuple[Decision, ...]
+    faces: weakref.ref[Faces | Placed] | None
+    answer: object
+
+
+def remembered(question: Callable[_P, _T]) -> Callable[_P, _T]:
+    """Keep the last answer of a function of decisions, or of decisions and faces: callers leave it as it is.
+
+    Whoever groups faces asks several things of the same decisions, of which there may be very many.
+    """
+    last: list[_Asked] = []
+
+    @wraps(question)
+    def ask(*about: _P.args, **options: _P.kwargs) -> _T:
+        decisions = tuple(cast("Sequence[Decision]", about[0]))
+        faces = cast("Faces | Placed", about[1]) if len(about) > 1 else None
+        for asked in last:
+            same = (asked.faces() if asked.faces is not None else None) is faces
+            if same and len(asked.decisions) == len(decisions) and all(map(is_, asked.decisions, decisions)):
+                return cast("_T", asked.answer)
+        answer = question(*about, **options)
+        last[:] = [_Asked(decisions, None if faces is None else weakref.ref(faces), answer)]
+        return answer
+
+    return ask
+
+
 def undone(decisions: Sequence[Decision]) -> set[str]:
     """Give the ids of the decisions, in order of time, that an undo takes back which is not taken back itself."""
     ids = set[str]()
@@ -153,6 +191,7 @@ def undone(decisions: Sequence[Decision]) -> set[str]:
     return ids
 
 
+@remembered
 def in_force(decisions: Sequence[Decision]) -> list[Decision]:
     """Leave out what is undone, and the undoing.
 
@@ -164,21 +203,50 @@ def in_force(decisions: Sequence[Decision]) -> list[Decision]:
         decisions: in order of time.
     """
     gone, until = undone(decisions), _undone_at(decisions)
-    joined = [
-        (place, until[decision.id], sides)
-        for place, decision in enumerate(decisions)
-        if decision.id in gone and (sides := _sides(decision.act))
-    ]
+    joined = _Joined()
     standing = []
     for place, decision in enumerate(decisions):
-        if decision.id in gone or isinstance(decision.act, Undo):
-            continue
-        act: Act = decision.act
-        for begin, end, sides in reversed(joined):  # the last ones joined most
-            if begin < place < end:
+        joined.end_before(place)
+        if decision.id in gone:
+            joined.begin(place, until[decision.id], _sides(decision.act))
+        elif not isinstance(decision.act, Undo):
+            act: Act = decision.act
+            for sides in joined.about(act):
                 act = _of_one_side(act, sides)
-        standing.append(decision if act is decision.act else replace(decision, act=act))
+            standing.append(decision if act is decision.act else replace(decision, act=act))
     return standing
+
+
+class _Joined:
+    """What counted at a place among the decisions, made people one, and is undone since."""
+
+    def __init__(self) -> None:
+        self._sides: dict[int, tuple[Spots, ...]] = {}  # by place
+        self._begun: dict[Spot, dict[int, None]] = {}  # places by spot
+        self._ends: list[tuple[int, int]] = []  # heap of the last place of each and its own
+
+    def begin(self, place: int, end: int, sides: tuple[Spots, ...]) -> None:
+        """From here on, up to an end, these were one."""
+        if not sides:
+            return
+        self._sides[place] = sides
+        heappush(self._ends, (end, place))
+        for spot in set(chain.from_iterable(sides)):
+            self._begun.setdefault(spot, {})[place] = None
+
+    def end_before(self, place: int) -> None:
+        """Forget what had an end up to here."""
+        while self._ends and self._ends[0][0] <= place:
+            _, begun = heappop(self._ends)
+            for spot in set(chain.from_iterable(self._sides.pop(begun))):
+                del self._begun[spot][begun]
+
+    def about(self, act: Act) -> list[tuple[Spots, ...]]:
+        """Give the different sides of which an act lists faces, the last ones first: these joined most."""
+        if not self._sides:
+            return []
+        places = {place for spot in spots_of(act) for place in self._begun.get(spot, ())}
+        return list(dict.fromkeys(self._sides[place] for place in sorted(places, reverse=True)))
 
 
 def _undone_at(decisions: Sequence[Decision]) -> dict[str, int]:
@@ -251,6 +319,7 @@ def rows_at(found: Mapping[Spot, Sequence[int]], spots: Spots) -> list[int]:
     return list(dict.fromkeys(row for spot in spots for row in found[spot]))
 
 
+@remembered
 def locate(decisions: Sequence[Decision], faces: Faces | Placed) -> dict[Spot, list[int]]:
     """Find the face of each spot in every photo of its content: the anchor that overlaps most, if by enough."""
     spots = dict.fromkeys(spot for decision in decisions for spot in spots_of(decision.act))
@@ -282,6 +351,22 @@ def spots_of(act: Act) -> Spots:
             return faces + (to or ()) + away
         case Undo():
             return ()
+
+
+def with_spots(act: Act, change: Callable[[Spots], Spots]) -> Act:
+    """Change all faces that stand in an act."""
+    renewed = msgspec.structs.replace
+    match act:
+        case Name(faces=faces) | NotAPerson(faces=faces):
+            return renewed(act, faces=change(faces))
+        case Merge(faces=groups):
+            return renewed(act, faces=tuple(map(change, groups)))
+        case Split(faces=faces, away=away) | Make(faces=faces, away=away):
+            return renewed(act, faces=change(faces), away=change(away))
+        case Move(faces=faces, to=to, away=away):
+            return renewed(act, faces=change(faces), to=None if to is None else change(to), away=change(away))
+        case Undo():
+            return act
 
 
 def describe(act: Act) -> str:

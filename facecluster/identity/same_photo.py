@@ -42,6 +42,16 @@ GROUPS = 3
 SEVERAL = 2
 """People who are each twice in a photo that is put together of several."""
 
+CROWD = 2048
+"""Faces of a photo of which each is compared with each. With more, and no two of them forbidden to be one person's, a
+photo says nothing of who is who: it is put together of several, and what says otherwise grows with their square."""
+
+_PAIRS = 2**16
+"""Pairs of boxes that are compared at a time."""
+
+_KEPT = 2**26
+"""Bytes of comparisons of photos that are kept for the next question, at most, beside those of the last photo."""
+
 
 class Rivals:
     """Which faces of one photo are of two people."""
@@ -63,9 +73,12 @@ class Rivals:
         self._start = (
             np.r_[0, np.cumsum(np.bincount(self.photo))] if len(faces) else np.zeros(1, dtype=np.intp)
         )
-        self.in_company = np.diff(self._start)[self.photo] > 1
-        """(n,) whether there are others in the photo of a face."""
-        self._among = lru_cache(maxsize=256)(self._compare)
+        size = np.diff(self._start)
+        compared = size > 1 if rules.same_photo == "forbid" else (size > 1) & (size <= CROWD)
+        self.in_company = compared[self.photo]
+        """(n,) whether there are others in the photo of a face, and no `CROWD` but where the rules forbid one."""
+        largest = int(size[size <= CROWD].max(initial=1))
+        self._among = lru_cache(maxsize=min(256, max(1, _KEPT // (3 * largest**2))))(self._compare)
         self._excused: set[int] = set()
         self._side = np.full(len(faces), -1, dtype=np.int64)  # of a cut: 2i and 2i + 1 are two people
         self._n_cuts = 0
@@ -153,9 +166,13 @@ class Rivals:
         Not the same face found twice. None, if the rules allow any. If they forbid it, all others. Else, and for
         `groups` of several photos that are looked at as a whole in any case: none in a `COLLAGE`; in a photo that is
         excused, unless `excuse` is False, only those who are surely two (see `compose`); and, but for groups, not two
-        that are `ALIKE`.
+        that are `ALIKE`. In a `CROWD`, none but if the rules forbid it.
         """
         photo = int(self.photo[one[0]])
+        if len(self.rows(photo)) > CROWD:
+            if self._rules.same_photo != "forbid" or groups:
+                return np.zeros((len(one), len(other)), dtype=np.bool_)
+            return self._are_apart(one, other)
         rows, apart, two, near = self._among(photo)
         place = np.argsort(rows)
         at = np.ix_(*(place[np.searchsorted(rows, of, sorter=place)] for of in (one, other)))
@@ -180,10 +197,7 @@ class Rivals:
         """
         rows, radii = self.rows(photo), self._rules.radii
         n = len(rows)
-        one, other = np.repeat(np.arange(n), n), np.tile(np.arange(n), n)
-        box = self._box[rows].astype(np.float64)
-        apart = (overlaps(box[one], box[other]) < SAME_FACE_IOU).reshape(n, n)
-        np.fill_diagonal(apart, False)
+        apart = self._are_apart(rows, rows)
         points = self.points[rows]
         squared = squared_distances(points, points)
         linked = (squared <= radii.eps**2) & apart  # NaN is not
@@ -194,6 +208,18 @@ class Rivals:
         crowding = points.crowding[:, None] + points.crowding
         alike = squared - crowding <= ALIKE**2 * local_limit(radii.join, crowding)
         return rows, apart, two, alike
+
+    def _are_apart(self, one: NDArray[np.intp], other: NDArray[np.intp]) -> NDArray[np.bool_]:
+        """Say which of (j,) and (k,) faces of one photo are not the same, nor the same face found twice -> (j, k)."""
+        apart: NDArray[np.bool_] = one[:, None] != other
+        box = self._box[other].astype(np.float64)
+        size = max(1, _PAIRS // len(other))
+        for start in range(0, len(one), size):
+            some = one[start : start + size]
+            low = np.repeat(self._box[some].astype(np.float64), len(other), axis=0)
+            share = overlaps(low, np.tile(box, (len(some), 1)))
+            apart[start : start + size] &= (share < SAME_FACE_IOU).reshape(len(some), -1)
+        return apart
 
 
 class Shown:

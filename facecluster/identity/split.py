@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,9 @@ COPY = 0.6
 """A face is from the shot of another only if it is nearer to that than this part of its median distance to the faces of
 the group: where all of them are very near, none is a copy. Set by hand, between what copies are at (0.3 to 0.45 of the
 joining radius, `benchmarks/copies.py`) and what a person's faces are at."""
+
+_PAIRS = 2**15
+"""Pairs of faces of one photo that a group is cut by, at most: 0.15 GB of their differences."""
 
 _ROUNDS = 10
 """Of moving the faces to the nearer half; two people's halves do not change after a few."""
@@ -122,17 +126,23 @@ def _excuse(points: Points, rows: NDArray[np.intp], rivals: Rivals) -> None:
     if len(pairs) == 0:
         return
     places, number = np.unique(pairs, return_inverse=True)
-    sources: list[set[int]] = []  # of each of these faces, the other photos with a face of the same shot
     photo, x = rivals.photo[rows], Points.plain(points.encoding[rows])
+    order = np.argsort(photo, kind="stable")
+    start = np.flatnonzero(np.diff(photo[order], prepend=-1))
+    sources: list[
+        NDArray[np.uint8]
+    ] = []  # of each of these faces, the photos with a face of the same shot, as bits
     for some in blocks(np.arange(len(places)), len(rows)):
         squared = squared_distances(x[places[some]], x)
         usual = np.median(squared, axis=1)
         squared[photo[places[some]][:, None] == photo] = np.inf
         near = squared <= np.minimum(rivals.same_shot**2, COPY**2 * usual)[:, None]
-        sources += [set(photo[one].tolist()) for one in near]
-    for one, other in number.reshape(-1, 2).tolist():
-        if sources[one] - sources[other] and sources[other] - sources[one]:
-            rivals.excuse(int(photo[places[one]]))
+        sources.append(np.packbits(np.logical_or.reduceat(near[:, order], start, axis=1), axis=1))
+    of = np.concatenate(sources)
+    for pair in number.reshape(-1, 2):
+        one, other = of[pair]
+        if (one & ~other).any() and (other & ~one).any():
+            rivals.excuse(int(photo[places[pair[0]]]))
 
 
 def _pieces(
@@ -227,28 +237,45 @@ def _two_means(
 
 
 def _rival_pairs(rows: NDArray[np.intp], rivals: Rivals, *, groups: bool) -> NDArray[np.intp]:
-    """Find the faces of a group that are of two people because of their photo: places (k, 2) in `rows`."""
+    """Find the faces of a group that are of two people because of their photo: places (k, 2) in `rows`.
+
+    Of more than `_PAIRS` pairs, those of the first photos and faces: they are not needed all to cut a group.
+    """
+    pairs, n = [np.empty((0, 2), dtype=np.intp)], 0
+    for some in _pairs_by_photo(rows, rivals, groups=groups):
+        pairs.append(some[: _PAIRS - n])
+        n += len(pairs[-1])
+        if n == _PAIRS:
+            break
+    return np.concatenate(pairs)
+
+
+def _pairs_by_photo(rows: NDArray[np.intp], rivals: Rivals, *, groups: bool) -> Iterator[NDArray[np.intp]]:
+    """Find the same, all of them, some at a time."""
     place = np.flatnonzero(rivals.in_company[rows])
     place = place[np.argsort(rivals.photo[rows[place]], kind="stable")]
     cuts = np.flatnonzero(np.diff(rivals.photo[rows[place]])) + 1
-    pairs = [np.empty((0, 2), dtype=np.intp)]
     for of_photo in np.split(place, cuts):
         if len(of_photo) > 1:
-            one, other = np.nonzero(np.triu(rivals.two_people(rows[of_photo], rows[of_photo], groups=groups)))
-            pairs.append(np.stack([of_photo[one], of_photo[other]], axis=1))
-    return np.concatenate(pairs)
+            for first in blocks(np.arange(len(of_photo)), len(of_photo)):
+                two = rivals.two_people(rows[of_photo[first]], rows[of_photo], groups=groups)
+                one, other = np.nonzero(np.triu(two, int(first[0])))
+                yield np.stack([of_photo[first[one]], of_photo[other]], axis=1)
 
 
 def _twice(
     points: Points, rows: NDArray[np.intp], reach: Reach, rivals: Rivals, rules: Rules
 ) -> NDArray[np.intp]:
     """Find the faces that are too far from the others for a group that is in their photo already: places in `rows`."""
-    pairs = _rival_pairs(rows, rivals, groups=False)
-    if len(pairs) == 0:
+    pairs = _pairs_by_photo(rows, rivals, groups=False)
+    first = next((some for some in pairs if len(some)), None)
+    if first is None:
         return np.empty(0, dtype=np.intp)
     none = np.zeros(len(rows), dtype=np.int32)
     distance = nearest_two(points[rows], Groups.of(points[rows], none), none)[1]
     cost = distance**2 + reach.handicap(1.0) + reach.handicap(float(len(rows) - 1))
     bound = reach.radius**2 * (1 - against(1, 1)) if rules.same_photo == "prefer" else -np.inf
-    farther = np.where(distance[pairs[:, 0]] > distance[pairs[:, 1]], pairs[:, 0], pairs[:, 1])
-    return np.unique(farther[cost[farther] > bound])
+    out = np.zeros(len(rows), dtype=np.bool_)
+    for one, other in (some.T for some in chain([first], pairs)):
+        out[np.where(distance[one] > distance[other], one, other)] = True
+    return np.flatnonzero(out & (cost > bound))

@@ -10,6 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from facecluster.durable.spelt import real
+
 _log = logging.getLogger(__name__)
 
 _LOOK_S = 60.0
@@ -123,7 +125,7 @@ def reports(
     """
     import watchfiles
 
-    ours = os.path.join(os.path.realpath(directory), "")
+    ours = os.path.join(real(directory), "")
     warned = False
     while True:
         watched, looked = _which(folders), -_LOOK_S

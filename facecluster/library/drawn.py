@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # NumPy and OpenCV are loaded when there is work to do
     from numpy.typing import NDArray
 
     from facecluster.durable.own_files import ResultFolder
+    from facecluster.library.contents import Contents
     from facecluster.library.plan import Extent
     from facecluster.render.montage import Montage
     from facecluster.result import Person, Result
@@ -105,6 +106,7 @@ def draw_montages(
     folder: ResultFolder,
     same: Collection[str],
     threads: int,
+    contents: Contents,
 ) -> Iterator[tuple[Person, Montage]]:
     """Make montages in several threads (decoding is nearly all of it), a bounded number ahead of their use."""
     from facecluster.render.montage import make_montage, retitle
@@ -115,7 +117,7 @@ def draw_montages(
             montage = retitle((folder.root / name).read_bytes(), folder.key(name), person)
             if montage.jpeg is not None:
                 return montage
-        return make_montage(person, pictures)
+        return make_montage(person, pictures, contents)
 
     pool = ThreadPoolExecutor(threads)
     try:
@@ -137,12 +139,13 @@ def claim_pictures(
     pictures: Mapping[str, Picture],
     folder: ResultFolder,
     threads: int,
+    contents: Contents,
 ) -> None:
     """Count the montages and sheets as ours that look as they would be made, as after the list of ours was lost."""
     from facecluster.render.index_sheet import is_sheet
     from facecluster.render.montage import looks_like
 
-    for person, montage in draw_montages(people, pictures, folder, (), threads):
+    for person, montage in draw_montages(people, pictures, folder, (), threads, contents):
         if (jpeg := montage.jpeg) is not None:
             folder.claim_if(montage_of(person), partial(looks_like, jpeg), key=montage.key)
     for name in sheets:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from facecluster.library.contents import Contents
 from facecluster.library.drawn import (
     Sheet,
     claim_pictures,
@@ -19,9 +20,11 @@ from facecluster.library.drawn import (
     sheets_of,
 )
 from facecluster.library.folders_told import (
+    tell_of_changed,
     tell_of_evaded,
     tell_of_followed,
     tell_of_gone,
+    tell_of_refused,
     tell_of_sheet,
     tell_of_unread,
 )
@@ -66,6 +69,7 @@ def write_result(
     forget: Collection[str] = (),
     forget_people: Collection[str] = (),
     texts: Texts | None = None,
+    contents: Contents | None = None,
 ) -> Holding:
     """Write the folders of photos, the montages, and clusters.json.
 
@@ -92,6 +96,7 @@ def write_result(
         forget_people: ids of people of whom no copy stays in their folders, though the result does not know its photo
             any more.
         texts: see `clusters_json.to_json`.
+        contents: of the photos, which are asked for where one is placed anew or drawn; None: as `pictures` has them.
 
     Returns:
         How the folders hold photos.
@@ -110,17 +115,18 @@ def write_result(
     mark = mark_of(result, link, placed)
     extent = extent_of(result, directory, mark, changed, named, {*forget, *forget_people})
     followed = follow_people(result, directory) if extent.names is None else []
-    folder = open_folder(result, directory, pictures, extent, placed, earlier)
+    contents = contents or Contents(result, lambda: pictures)
+    folder = open_folder(result, directory, pictures, extent, placed, earlier, contents.has)
     rename_folders(result, folder, extent)
     tell_of_followed(followed, result, directory)
     if (
         link != "none" and folder.has(CLUSTERS) and not last_write(folder.root).mark
     ):  # the list of ours was lost
-        folder.claim_photos(plan(result, {}, extent)[0], link)
+        folder.claim_photos(plan(result, {}, extent, takes=folder.takes)[0], link)
     layout = lay_out(result, folder, pictures=pictures, link=link, extent=extent)
     taken = [person for person in layout.remade if folder.is_taken(montage_of(person))]
     if taken or layout.taken:
-        claim_pictures(taken, layout.taken, pictures, folder, threads)
+        claim_pictures(taken, layout.taken, pictures, folder, threads, contents)
         layout = lay_out(result, folder, pictures=pictures, link=link, extent=extent)
     tell_of_evaded([path for path in layout.evaded if not folder.has(path)], directory)
     for name in layout.taken[:1]:
@@ -128,9 +134,11 @@ def write_result(
     empty = folders_named(forget_people, folder)
     entries = folder.prepare(layout.files, layout.photos, link, keep=layout.kept, forget=forget, empty=empty)
     n_placed = folder.place(_track(entries, "photos", progress))
+    from facecluster.render.montage import permissions_of  # OpenCV is loaded where there is one
+
     without = list(layout.without)
     montages = draw_montages(
-        _track(layout.remade, "montages", progress), pictures, folder, layout.same, threads
+        _track(layout.remade, "montages", progress), pictures, folder, layout.same, threads, contents
     )
     fresh = {person.id for person in layout.remade}
     for sheet in layout.sheets:
@@ -141,20 +149,28 @@ def write_result(
                 without.append(person)
                 folder.leave_out(montage_of(person), montage.key)
             else:
-                folder.write(montage_of(person), [montage.jpeg], key=montage.key)
+                name, seen = montage_of(person), montage.permissions
+                folder.write(name, [montage.jpeg], key=montage.key, permissions=seen, may_be_refused=True)
         if sheet.name in layout.files:
-            folder.write(sheet.name, [draw_sheet(sheet, covers, folder)], key=sheet.key)
+            drawn = draw_sheet(sheet, covers, folder)
+            seen = permissions_of(folder.root / montage_of(person) for person in sheet.people)
+            folder.write(sheet.name, [drawn], key=sheet.key, permissions=seen, may_be_refused=True)
     if extent.names is None:  # all photos
         wanted = placed.union(face.photo for face in result.unclustered)
     else:
         missing = [] if n_placed == len(layout.photos) else layout.photos
         wanted = {layout.photos[path] for path in missing if not os.path.lexists(folder.root / path)}
     tell_of_gone(sorted(photo for photo in wanted if not os.path.lexists(photo)), without, directory)
+    others = {photo for photo in folder.others if os.access(photo, os.R_OK)}
+    tell_of_changed(sorted(others))
     if n_placed < len(layout.photos):
         not_placed = (
-            photo for path, photo in layout.photos.items() if not os.path.lexists(folder.root / path)
+            photo
+            for path, photo in layout.photos.items()
+            if photo not in others and path not in folder.refused and not os.path.lexists(folder.root / path)
         )
         tell_of_unread(not_placed, directory)
+    tell_of_refused(folder.refused, directory)
     folder.write(CLUSTERS, (piece.encode("ascii") for piece in to_json(result, texts)))
     folder.finish(mark)
     return folder.holding(link)
@@ -199,6 +215,7 @@ def open_folder(
     extent: Extent = ALL,
     placed: Collection[str] | None = None,
     earlier: Result | None = None,
+    is_meant: Callable[[str], bool] | None = None,
 ) -> ResultFolder:
     """Open the folder of a result, in which neither its photos nor `others` are removed.
 
@@ -209,6 +226,7 @@ def open_folder(
         extent: how much of it is looked at.
         placed: photos of the people, where the caller knows them.
         earlier: see `write_result`.
+        is_meant: see `ResultFolder`.
     """
     from facecluster.durable.own_files import ResultFolder
     from facecluster.identity.decisions import digest_of
@@ -229,11 +247,13 @@ def open_folder(
         return photo in photos_before() and photos_before()[photo] != photos_now().get(photo)
 
     if extent.names is None:
-        return ResultFolder(directory, originals, is_other=is_other)
+        return ResultFolder(directory, originals, is_other=is_other, is_meant=is_meant)
     near = {face.photo for person in result.people if extent.holds(person.id) for face in person.faces}
     if extent.has(UNCLUSTERED):
         near |= {face.photo for face in result.unclustered}
-    return ResultFolder(directory, originals, scope=extent.names, renamed=near, is_other=is_other)
+    return ResultFolder(
+        directory, originals, scope=extent.names, renamed=near, is_other=is_other, is_meant=is_meant
+    )
 
 
 def lay_out(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -61,6 +61,17 @@ def tell_of_gone(gone: Sequence[str], without: Sequence[Person], directory: Path
         _log.warning("%s, as none of their photos can be read", so)
 
 
+def tell_of_changed(photos: Sequence[str]) -> None:
+    """Say which photos are not placed as they hold another picture now, and what to type."""
+    if photos:
+        _log.warning(
+            "%s not the picture whose faces are known, and %s not put into the folders (first: %s): edited since, or "
+            "never analysed here. To take %s in: facecluster encode %s, with the options and the -o of the face table",
+            many(len(photos), "photo is", "photos are"), "it is" if len(photos) == 1 else "they are",
+            printable(photos[0]), "it" if len(photos) == 1 else "them", typed(photos[0]),
+        )  # fmt: skip
+
+
 def tell_of_unread(photos: Iterable[str], directory: Path) -> None:
     """Say which photos are there and cannot be put into their folders."""
     if unread := sorted({photo for photo in photos if os.path.lexists(photo)}):
@@ -68,6 +79,16 @@ def tell_of_unread(photos: Iterable[str], directory: Path) -> None:
             "%s cannot be read, and %s missing in the folders of %s: %s",
             many(len(unread), "photo"), "is" if len(unread) == 1 else "are", printable(str(directory)),
             some([printable(photo) for photo in unread], _N_NAMED),
+        )  # fmt: skip
+
+
+def tell_of_refused(refused: Mapping[str, str], directory: Path) -> None:
+    """Say which files could not be written or removed, while the others were."""
+    if refused:
+        named = some([f"{printable(path)} ({why})" for path, why in sorted(refused.items())], _N_NAMED)
+        _log.warning(
+            "%s: %s as before: %s; the rest is done, and the next run tries again",
+            printable(str(directory)), many(len(refused), "file stays", "files stay"), named,
         )  # fmt: skip
 
 

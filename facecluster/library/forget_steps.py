@@ -12,6 +12,7 @@ new ones have, but what a disk, its snapshots and backups keep is beyond this.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -20,12 +21,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from facecluster.durable.own_files import ResultFolder
-from facecluster.durable.whole_file import PART
+from facecluster.durable.whole_file import remove_parts
 from facecluster.errors import DeclinedError, FaceclusterError, OutputError
 from facecluster.formats import forgotten_jsonl
 from facecluster.formats.forgotten_jsonl import Place
 from facecluster.identity.boxes import Main
-from facecluster.library import undo_patches
 from facecluster.library.folders import open_folder, write_result
 from facecluster.library.forget import (
     Cleaned,
@@ -44,14 +44,17 @@ from facecluster.library.forget_targets import (
     ids_of,
     marks_of,
     open_targets,
+    tables_of_others,
     target_of_all,
 )
 from facecluster.library.held import Held
 from facecluster.library.labels import FOLDER
-from facecluster.library.layout import CLUSTERS, NOBODY_SHEET, TABLE, person_in, set_aside_in
+from facecluster.library.layout import CLUSTERS, NOBODY_SHEET, TABLE, UNDO, person_in, set_aside_in
 from facecluster.library.plan import folders_named, montages_named, plan_photos
 from facecluster.result import Result, columns
 from facecluster.table import FaceTable, Picture
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -166,6 +169,10 @@ def forget(
         target, doubts = find_in_all(target, results, tables)
         marks = marks_of(results, target)
         own = check_tables(results, tables, target, gone=wanted.table_gone)
+        for path in tables_of_others(targets, results, tables):
+            _log.warning("%s: left alone, as it has no face of the library that names it", path)
+            del tables[path]
+            own = [None if one == path else one for one in own]
         cleaned_tables = {path: forget_in_table(table, target) for path, table in tables.items()}
         cleaned_results = [
             forget_in_result(o.result, target, cleaned_tables[path].table if path else None, ids_of(o))
@@ -309,12 +316,17 @@ def _clean_table(path: Path, cleaned: CleanedTable, target: Target, report: Repo
 
     An interrupted encode knows photos by their pixels only: any of those may match a glob.
     """
+    from facecluster.durable.journal import is_journal
     from facecluster.durable.lock import beside
+    from facecluster.durable.own_file import not_ours, open_own
     from facecluster.formats import face_table
 
     journal = beside(path, ".partial")
     if journal.exists():
-        content = journal.read_bytes()
+        with open_own(journal, "rb") as file:
+            content = file.read()
+        if not is_journal(content[: 1 << 16], b'{"journal of encode": 1}'):
+            raise not_ours(journal, "another table")
         if globs or cleaned.unseen or any(digest.encode() in content for digest in target.boxes):
             if not report.dry_run:
                 journal.unlink()
@@ -324,8 +336,7 @@ def _clean_table(path: Path, cleaned: CleanedTable, target: Target, report: Repo
             face_table.write(cleaned.table, path)
         report.rewritten.append(str(path))
     if not report.dry_run:
-        for part in path.parent.glob(PART):  # of a process that was killed while it wrote
-            part.unlink(missing_ok=True)
+        remove_parts(path.parent, of_others=True)
     report.encodings += len(cleaned.faces)
     report.photos += len(cleaned.photos)
 
@@ -379,7 +390,7 @@ def clean_result(
         return
     from facecluster.render.side_by_side import is_ours  # OpenCV is loaded by who reads pixels
 
-    patches, sheet = opened.directory / undo_patches.FILE, opened.directory / NOBODY_SHEET
+    patches, sheet = opened.directory / UNDO, opened.directory / NOBODY_SHEET
     made = [file for file, own in ((patches, patches.exists()), (sheet, is_ours(sheet))) if own]
     for file in (*set_aside_in(opened.directory), *made):
         if not report.dry_run:

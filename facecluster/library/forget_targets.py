@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from facecluster.errors import FaceclusterError, OutputError, UsageError
 from facecluster.library.folders import open_folder
-from facecluster.library.held import Held
+from facecluster.library.held import Held, check_ledger
 from facecluster.library.labels import (
     attach_to,
     find_labels,
@@ -125,18 +125,15 @@ def _result(folder: Path) -> Opened:
             f"{folder / CLUSTERS}: not written here by facecluster, or changed since; group the faces again, then "
             f"forget: {group_again(folder, result)}"
         )
+    ledger = decisions_jsonl.file_of(result.settings.decisions_file, folder)
+    if ledger.parent.resolve() != folder:
+        check_ledger(ledger, decisions_jsonl.read(ledger), result, folder)
     tables = [
         path.resolve()
         for path in (table_of(result, folder), folder / TABLE)
         if path is not None and path.exists()
     ]
-    decisions = [
-        path.resolve()
-        for path in (
-            decisions_jsonl.file_of(result.settings.decisions_file, folder),
-            folder / decisions_jsonl.DECISIONS,
-        )
-    ]
+    decisions = [path.resolve() for path in (ledger, folder / decisions_jsonl.DECISIONS)]
     return Opened(
         directory=folder,
         result=result,
@@ -277,6 +274,31 @@ def check_tables(
                 f"that it is nowhere any more{again}. Nothing was changed"
             )
     return own
+
+
+def tables_of_others(
+    targets: Iterable[str], results: Iterable[Opened], tables: Mapping[Path, FaceTable]
+) -> set[Path]:
+    """Find the face tables that results name and that are not theirs: those outside that have none of their faces.
+
+    A result from somebody else may name a table of the user's; photos that the user chooses would go from it.
+
+    Args:
+        targets: what the user named.
+        results: to be cleaned.
+        tables: that would be.
+    """
+    from facecluster.library.refer import faces_of
+
+    named = {Path(text).resolve() for text in targets}
+    return {
+        path
+        for opened in results
+        for path in opened.tables
+        if path not in named and not path.is_relative_to(opened.directory)
+        if tables[path].faces.id.size
+        and {face.id for face in faces_of(opened.result)}.isdisjoint(tables[path].faces.id.tolist())
+    }
 
 
 def _lacks(path: Path, table: FaceTable, result: Result, target: Target) -> str:

@@ -11,20 +11,23 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 from facecluster.durable.lock import hold
+from facecluster.durable.own_file import refuse_link
 from facecluster.durable.own_files import Holding, ResultFolder
 from facecluster.durable.own_list import RESULT_MARKER
+from facecluster.durable.spelt import Seen, real
 from facecluster.durable.whole_file import cannot_write
 from facecluster.errors import DecisionsLackError, FaceclusterError, OutputError, TableError, UsageError
 from facecluster.library.layout import (
     CLUSTERS,
     DAMAGED,
+    FILES,
     LOCK,
     PENDING,
     REPLACED,
@@ -33,7 +36,7 @@ from facecluster.library.layout import (
     free_name,
     group_again,
 )
-from facecluster.text import many, printable
+from facecluster.text import many, printable, typed
 
 if TYPE_CHECKING:  # NumPy is loaded when there is work to do
     from typing_extensions import Self
@@ -46,6 +49,9 @@ if TYPE_CHECKING:  # NumPy is loaded when there is work to do
 
 _log = logging.getLogger(__name__)
 
+_N_BEHIND = 20
+"""That many decisions a library may lack which others put into its file."""
+
 WAIT_S = 10.0
 """Seconds to wait for another facecluster that is at work in the library: longer than a correction takes."""
 
@@ -57,6 +63,7 @@ class Held:
         directory: where it lies.
         result: who is who as clusters.json has it; None: nobody has been grouped yet.
         ledger: the file of the decisions.
+        seen: photos whose contents were digested while it is open.
         decisions: what a person said, in order of time.
         table_file: the face table that the people are of, where it lies now; None: it is not known, or not there.
         may_lose_names: whether people may lose names that no decision gives, see `keep_to`.
@@ -76,6 +83,8 @@ class Held:
         )
         self.decisions: list[Decision] = decisions_jsonl.read(self.ledger)
         self.may_lose_names = may_lose_names
+        self._is_ledger_given = False
+        self.seen: frozenset[str] = frozenset()
         self._stack = stack
         self._table: FaceTable | None = None
         self._pictures: dict[str, Picture] | None = None
@@ -101,7 +110,7 @@ class Held:
 
         Raises:
             UsageError: an empty name.
-            OutputError: another process has it for longer, or it cannot be written.
+            OutputError: another process has it for longer, a file of it is a link, or it cannot be written.
             FaceclusterError: it is no library, or a file of it cannot be read.
         """
         text = os.fspath(source)
@@ -113,6 +122,8 @@ class Held:
                 directory.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise cannot_write(directory, error) from error
+        for name in FILES:
+            refuse_link(directory / name)
         with ExitStack() as stack:
             stack.enter_context(hold(directory / LOCK, directory, wait_s=wait_s))
             result = _read(directory, mend=new)
@@ -230,15 +241,18 @@ class Held:
 
         Raises:
             DecisionsLackError: no decision gives somebody's name, as where the file is gone or was cut short.
-            FaceclusterError: the file cannot be read.
+            FaceclusterError: the file cannot be read; the library keeps to one elsewhere, and does not know it.
         """
         from facecluster.formats import decisions_jsonl
         from facecluster.identity.decisions import Make, Name
 
         if ledger is not None:
             self.decisions, self.ledger = decisions_jsonl.read(ledger), ledger
+            self._is_ledger_given = True
         if self.result is None or self.in_step:
             return ()
+        if self.ledger_elsewhere is not None and not self._is_ledger_given:
+            check_ledger(self.ledger, self.decisions, self.result, self.directory)
         acts = [decision.act for decision in self.decisions]
         given = {act.name.casefold() for act in acts if isinstance(act, Name | Make) and act.name is not None}
         nameless = tuple(
@@ -288,10 +302,13 @@ class Held:
 
         Raises:
             OutputError: disk full, no permission; or clusters.json is not as we left it, and could not be replaced.
+            FaceclusterError: the file lies elsewhere, and the library does not know it.
         """
         from facecluster.formats import decisions_jsonl
 
         self.check_ours()
+        if self.ledger_elsewhere is not None and not self._is_ledger_given:
+            check_ledger(self.ledger, self.decisions, self.people, self.directory)
         decisions_jsonl.append(self.ledger, decision)
         self.decisions.append(decision)
 
@@ -333,7 +350,11 @@ class Held:
         Raises:
             OutputError: the folder cannot be written, or holds files of the user's under names that are needed.
         """
+        from facecluster.library.contents import Contents
         from facecluster.library.folders import write_result
+
+        def table_pictures() -> Mapping[str, Picture]:
+            return self.pictures if pictures is None else pictures
 
         names = {} if self.result is None else {person.id: person.name for person in self.result.people}
         holding = write_result(
@@ -352,9 +373,38 @@ class Held:
             earlier=self.result,
             forget=forget,
             texts=self._texts,
+            contents=Contents(result, table_pictures, self.seen),
         )
         self.result = result
         return holding
+
+
+def check_ledger(ledger: Path, decisions: Sequence[Decision], result: Result, directory: Path) -> None:
+    """Make sure that a library knows the file of decisions outside of its folder that is to be written.
+
+    A library from somebody else may name any file. Which decisions people show (`identity.decisions.mark`) can only be
+    said by who knows them.
+
+    Args:
+        ledger: the file.
+        decisions: in it.
+        result: of the library.
+        directory: its folder.
+
+    Raises:
+        FaceclusterError: the people show neither these decisions nor what they were until some of the last ones.
+    """
+    from facecluster.identity.decisions import mark
+
+    n = len(decisions)
+    earlier = (mark(decisions[:k]) for k in range(n, max(n - _N_BEHIND, 0), -1))
+    if result.settings.decisions in earlier or (ledger.suffix == ".jsonl" and os.path.getsize(ledger) == 0):
+        return
+    raise FaceclusterError(
+        f"{ledger}: {directory} keeps its decisions there, outside of its folder, and does not know what is in it (is "
+        f"the library from somebody else?); nothing was changed. If it is the right file, type: "
+        f"{group_again(directory, result)} --decisions {typed(ledger)}"
+    )
 
 
 def _folder(source: str) -> Path:
@@ -434,9 +484,11 @@ def is_library(folder: Path) -> bool:
 
 def seen_from(directory: Path, files: Iterable[str]) -> tuple[str, ...]:
     """Paths relative to a folder where they lie in there, so that they may be moved together, else absolute."""
-    folder = os.path.realpath(directory)
+    known: Seen = {}
+    folder = real(directory, known)
     seen = []
     for file in files:
-        path = Path(os.path.realpath(os.path.dirname(file)), os.path.basename(file))
-        seen.append(os.path.relpath(path, folder) if path.is_relative_to(folder) else os.path.abspath(file))
+        path = Path(real(os.path.dirname(file), known), os.path.basename(file))
+        inside = path.is_relative_to(folder)
+        seen.append(path.relative_to(folder).as_posix() if inside else os.path.abspath(file))
     return tuple(seen)

@@ -10,6 +10,7 @@ from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from facecluster.durable.own_list import RESULT_MARKER
 from facecluster.text import typed
 
 if TYPE_CHECKING:  # NumPy is loaded when there is work to do
@@ -36,9 +37,18 @@ PENDING = "arrivals.journal"
 TOLD = "watch.journal"
 """What a watch has to tell, and how much of it was told, see `pending`."""
 
+UNDO = ".facecluster-undo.jsonl"
+"""What the last decisions changed, see `undo_patches`."""
+FILES = (
+    CLUSTERS, TABLE, "decisions.jsonl", "forgotten.jsonl", PENDING, TOLD, UNDO, RESULT_MARKER, LOCK
+)  # fmt: skip
+"""Files of a library itself: none of them is ever a link, so that nothing outside of it is written."""
+
 _MONTAGE = "_montage.jpg"
-_NOT_IN_NAMES = {ord(letter): "_" for letter in '<>:"/\\|?*'}
+_NOT_IN_NAMES = {ord(letter): "_" for letter in '<>:"/\\|?*'} | dict.fromkeys(range(32), "_")
 """Letters that Windows has in no name, or no system."""
+_DEVICE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d) *(\.|$)", re.ASCII | re.IGNORECASE)
+"""What no file is called on Windows, whatever is behind the dot."""
 _INDEX_SHEET = re.compile(r"index(-[1-9]\d*)?\.jpg", re.ASCII)
 
 
@@ -75,6 +85,12 @@ def _named(own: str, name: str) -> str:
     except UnicodeEncodeError:  # of a system that has no such letters
         kept = ""
     return f"{own} {kept}" if kept else own
+
+
+def plain_name(name: str) -> str:
+    """Give the name that a photo gets where a disk does not take its own: "12:30.jpg" is "12_30.jpg"."""
+    name = name.translate(_NOT_IN_NAMES).rstrip(" .") or "_"
+    return f"_{name}" if _DEVICE.match(name) else name
 
 
 def montage_of(person: Person) -> str:

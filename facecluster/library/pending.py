@@ -28,12 +28,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import msgspec
 import numpy as np
 
 from facecluster.durable.journal import Journal
+from facecluster.durable.whole_file import set_times
 from facecluster.encoding.forgotten import without_places
 from facecluster.formats import face_table
 from facecluster.formats.clusters_json import FORMAT
+from facecluster.formats.json_lines import load
 from facecluster.identity.changes import match_faces
 from facecluster.identity.constraints import resolve
 from facecluster.library.build import build, no_update, settings_of
@@ -125,6 +128,22 @@ class Pending:
     placed: set[str] = field(default_factory=set)
     before: list[ToldFace] | None = None
 
+    def take(self, record: bytes) -> None:
+        """Add what a record says; raises what Python raises where it is none."""
+        line, _, rest = record.partition(b"\n")
+        match load(line):
+            case {"base": str(base)}:
+                self.base, self.batches, self.placed, self.before = base, [], set(), None
+            case {"batch": str(own), "began": float(began), "gone": list(gone)}:
+                gone = msgspec.convert(gone, list[str])
+                self.batches.append(Batch(own, began, face_table.read(io.BytesIO(rest)), tuple(gone)))
+            case {"placed": str(own)}:
+                self.placed.add(own)
+            case {"before": _}:
+                self.before = unpack(rest)
+            case _:
+                raise ValueError("a record of nothing that is known")
+
     @property
     def began(self) -> float:
         """Seconds since 1970, before the first photo was read."""
@@ -152,17 +171,8 @@ class Notes(Journal):
     def read(self) -> Pending:
         """Read it."""
         found = Pending()
-        for record in self.replay():
-            line, _, rest = record.partition(b"\n")
-            match json.loads(line):
-                case {"base": str(base)}:
-                    found = Pending(base)
-                case {"batch": str(own), "began": float(began), "gone": list(gone)}:
-                    found.batches.append(Batch(own, began, face_table.read(io.BytesIO(rest)), tuple(gone)))
-                case {"placed": str(own)}:
-                    found.placed.add(own)
-                case {"before": _}:
-                    found.before = unpack(rest)
+        for _ in self.replay_as(found.take):
+            pass
         return found
 
     def pass_by(self) -> None:
@@ -208,16 +218,12 @@ class ToTell(Journal):
         notices: list[Notice] = []
         batches = set[str]()
         n_told = 0
-        for record in self.replay():
-            match json.loads(record):
-                case {"batch": str(own), "notices": list(some), "format": int()}:
-                    batches.add(own)
-                    notices += (Notice(line, names) for line, names in some)
-                case {"batch": str(own), "notices": list(some)}:  # of when clusters.json had format 1
-                    batches.add(own)
-                    notices += (_in_per_cent(Notice(line, names)) for line, names in some)
-                case {"told": 1}:
-                    n_told += 1
+        for own, some in self.replay_as(_told):
+            if own is None:
+                n_told += 1
+            else:
+                batches.add(own)
+                notices += some
         return notices[n_told:], batches
 
     def add(self, batch: str, notices: Sequence[Notice]) -> None:
@@ -228,6 +234,25 @@ class ToTell(Journal):
     def told(self) -> None:
         """Say that the next one is told."""
         self.append(b'{"told": 1}')
+
+
+def _told(record: bytes) -> tuple[str | None, list[Notice]]:
+    """Read a record: the batch and what is to be told of it, or None, nothing where one more was told.
+
+    Raises what Python raises where it is none.
+    """
+    match load(record):
+        case {"told": 1}:
+            return None, []
+        case {"batch": str(own), "notices": list(some), **rest}:
+            notices = msgspec.convert(some, list[Notice])
+            if not all(notice.faces for notice in notices):
+                raise ValueError("a notice of no face")
+            if "format" not in rest:  # of when clusters.json had format 1
+                notices = [*map(_in_per_cent, notices)]
+            return own, notices
+        case _:
+            raise ValueError("a record of nothing that is known")
 
 
 def _in_per_cent(notice: Notice) -> Notice:
@@ -332,7 +357,7 @@ def write(
 def write_table(directory: Path, table: FaceTable, began: float) -> None:
     """Write the face table, as of a time."""
     face_table.write(table, directory / TABLE)
-    os.utime(directory / TABLE, (time.time(), began))
+    set_times(directory / TABLE, (time.time_ns(), int(began * 1e9)))
 
 
 def take_in(library: Held, *, jobs: int = -1) -> None:

@@ -6,7 +6,7 @@ import hashlib
 import os
 import unicodedata
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -22,6 +22,7 @@ from facecluster.library.layout import (
     is_index_sheet,
     montage_of,
     person_in,
+    plain_name,
 )
 from facecluster.text import fold
 
@@ -135,10 +136,10 @@ def follow_people(result: Result, directory: Path) -> list[tuple[str, str]]:
     Raises:
         OutputError: disk full, no permission.
     """
-    from facecluster.durable.own_files import follow_renames
+    from facecluster.durable.own_files import follow_renames, listed_in
 
     wanted = {name for person in result.people for name in (folder_name(person), montage_of(person))}
-    there = os.listdir(directory) if directory.is_dir() else []
+    there = listed_in(directory) if directory.is_dir() else []
     if all(name in wanted for name in there if person_in(name) is not None):
         return []
     return follow_renames(directory, person_in)
@@ -214,7 +215,7 @@ def plan_photos(
     if link == "none":
         return {}, ()
     foreign, copies = folder.foreign(_is_of_photos), folder.last_copies()
-    return plan(result, foreign, extent, copies, folders_of(result, folder))
+    return plan(result, foreign, extent, copies, folders_of(result, folder), folder.takes)
 
 
 def plan(
@@ -223,6 +224,7 @@ def plan(
     extent: Extent = ALL,
     copies: Mapping[str, str] = MappingProxyType({}),
     names: Mapping[str, str] = MappingProxyType({}),
+    takes: Callable[[str], bool] = lambda name: True,
 ) -> tuple[dict[str, str], tuple[str, ...]]:
     """Choose where each photo goes: into the folder of every person it shows, or into that of nobody.
 
@@ -232,6 +234,7 @@ def plan(
         extent: of the folders; of others no photo is placed.
         copies: originals that are not there, by path of the copy that stays: the photo keeps its name.
         names: of the folders of people, by id, where they are not as `folder_name` gives them.
+        takes: says whether the disk has such a name; see `layout.plain_name` for what it is called else.
 
     Returns:
         The original by path in the folder of results, and those of them that had to evade a name of the user's. Photos
@@ -258,7 +261,7 @@ def plan(
         taken, tries = theirs | {fold(name) for name in kept}, Counter[str]()
         for photo in sorted(photos.difference(held.values())):
             name = os.path.basename(photo)
-            free = name
+            free = name = name if takes(name) else plain_name(name)
             while fold(free) in taken:
                 tries[fold(name)] += 1
                 free = _numbered(name, tries[fold(name)] + 1)

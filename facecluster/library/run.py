@@ -87,6 +87,7 @@ def run(
         paths, options, output=file, jobs=jobs, fresh=fresh, remake=True, keep=keep, advance=advance
     )
     library.forget_table()
+    library.seen = frozenset(done.table.photos.path[done.asked].tolist())
     encoded()
     built = build(
         library,

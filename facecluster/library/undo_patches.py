@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, TypeVar
 
+from facecluster.durable.own_file import open_own
 from facecluster.durable.whole_file import cannot_write, whole_file
 from facecluster.errors import FaceclusterError
 from facecluster.formats.clusters_json import (
@@ -23,11 +24,10 @@ from facecluster.formats.clusters_json import (
 )
 from facecluster.library.amend import Correction
 from facecluster.library.held import Held
+from facecluster.library.layout import UNDO as FILE
 from facecluster.result import Absent, Changes, Result, with_people
 
 _T = TypeVar("_T")
-
-FILE = ".facecluster-undo.jsonl"
 
 _MOST = 20
 """Patches that are kept: more are hardly taken back one after the other."""
@@ -59,7 +59,7 @@ def note(library: Held, decision: str, before: Result, after: Result) -> None:
     own = f'"decision": {json.dumps(decision)}'  # noted before, where a kill came before the people were written
     lines = [*[line for line in _lines(library) if own not in line][1 - _MOST :], json.dumps(patch)]
     try:
-        with whole_file(library.directory / FILE, sync=False) as file:
+        with whole_file(library.directory / FILE, sync=False, follow=False) as file:
             file.writelines(line.encode("ascii") + b"\n" for line in lines)
     except OSError as error:
         raise cannot_write(library.directory / FILE, error) from error
@@ -76,7 +76,7 @@ def apply(library: Held, decision: str) -> Correction | None:
             if patch["stamp"] != stamp(after):
                 return None
             return _before(after, patch)
-        except (ValueError, KeyError, TypeError, FaceclusterError):
+        except (ValueError, LookupError, TypeError, OverflowError, RecursionError, FaceclusterError):
             return None
     return None
 
@@ -85,8 +85,10 @@ def stamp(result: Result) -> str:
     """Stand for who is who: 16 hex digits of the ids of the people, of their faces, and of those of nobody."""
     digest = hashlib.sha256()
     for person in result.people:
-        digest.update(f"{person.id} {' '.join([face.id for face in person.faces])}\n".encode())
-    digest.update(" ".join([face.id for face in result.unclustered]).encode())
+        digest.update(
+            f"{person.id} {' '.join([face.id for face in person.faces])}\n".encode("utf-8", "surrogateescape")
+        )
+    digest.update(" ".join([face.id for face in result.unclustered]).encode("utf-8", "surrogateescape"))
     return digest.hexdigest()[:16]
 
 
@@ -123,6 +125,7 @@ def _insert(into: list[_T], things: Iterable[_T], places: Iterable[int]) -> None
 
 def _lines(library: Held) -> list[str]:
     try:
-        return (library.directory / FILE).read_text("ascii").splitlines()
+        with open_own(library.directory / FILE, "rb") as file:
+            return file.read().decode("ascii").splitlines()
     except (OSError, UnicodeDecodeError):
         return []

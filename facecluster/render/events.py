@@ -12,8 +12,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
+import msgspec
 import numpy as np
 
+from facecluster.formats.json_lines import load
 from facecluster.identity.changes import Placed, match_faces
 from facecluster.result import Box, Person, PersonFace, Result, UnclusteredFace, columns, fields_of
 
@@ -190,5 +192,9 @@ def pack(told: Iterable[ToldFace]) -> bytes:
 
 
 def unpack(record: bytes) -> list[ToldFace]:
-    """Read what `pack` made."""
-    return [ToldFace(own, photo, Box(*box), person) for own, photo, box, person in json.loads(record)]
+    """Read what `pack` made.
+
+    Raises:
+        ValueError: it is none.
+    """
+    return msgspec.convert(load(record), list[ToldFace])

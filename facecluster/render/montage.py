@@ -8,15 +8,17 @@ import math
 import os
 import re
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from facecluster.errors import PhotoError
+from facecluster.photos import read
 from facecluster.render.letters import drawable, fitted, wrapped
 from facecluster.render.tile import cut_from, turns_of
 from facecluster.result import Person
@@ -85,29 +87,52 @@ class Montage:
         jpeg: the bytes of the file; None where none of the photos can be read (any more).
         key: tells what it was made of, see `is_made_of` and `is_titled`.
         cover: its first tile as the file shows it, see `cover_of`; None: there is none.
+        permissions: that a file of it may have: nobody may see it who may not see all of its photos.
     """
 
     jpeg: bytes | None
     key: str
     cover: NDArray[np.uint8] | None = None
+    permissions: int = 0o666
 
 
-def make_montage(person: Person, pictures: Mapping[str, Picture]) -> Montage:
+class Meant(Protocol):
+    """Says which photos still hold the picture whose faces are known, see `library.contents`."""
+
+    def is_known(self, photo: str) -> bool:
+        """Whether that was found already."""
+
+    def holds(self, photo: str, data: bytes) -> bool:
+        """Whether the bytes of its file are of it."""
+
+
+def make_montage(person: Person, pictures: Mapping[str, Picture], meant: Meant | None = None) -> Montage:
     """Make a person's montage as a JPEG whose comment says how many faces there are.
 
     Args:
         person: whose faces come in the order in which they are shown.
         pictures: of each photo, by path.
+        meant: photos that are drawn; None: all.
     """
     states: dict[str, str] = {}
-    tiles, n_tried = _read(person, pictures, SIDE * SIDE, states)
+    tiles, n_tried = _read(person, pictures, SIDE * SIDE, states, meant)
     key = _key(person, pictures, n_tried, states)
     if not tiles:
         return Montage(None, key)
     count = f"{len(tiles)} of {person.n_faces} {'face' if person.n_faces == 1 else 'faces'}"
     captions = {i: f"{i + 1}  {printable(os.path.basename(person.faces[i].photo))}" for i in tiles}
     blocks = [np.vstack([tile, _strip(captions[i])]) for i, tile in tiles.items()]
-    return Montage(_saved(person, count, arrange(blocks)), key, _as_saved(next(iter(tiles.values()))))
+    jpeg, cover = _saved(person, count, arrange(blocks)), _as_saved(next(iter(tiles.values())))
+    return Montage(jpeg, key, cover, permissions_of([person.faces[i].photo for i in tiles]))
+
+
+def permissions_of(files: Iterable[str | os.PathLike[str]]) -> int:
+    """Give the permissions of a picture made of files: nobody may see it who may not see all of them."""
+    permissions = 0o666
+    for file in files:
+        with suppress(OSError):
+            permissions &= os.stat(file).st_mode | 0o600
+    return permissions
 
 
 def retitle(montage: bytes, key: str, person: Person) -> Montage:
@@ -220,7 +245,11 @@ def read_tiles(person: Person, pictures: Mapping[str, Picture], n_tiles: int) ->
 
 
 def _read(
-    person: Person, pictures: Mapping[str, Picture], n_tiles: int, states: dict[str, str]
+    person: Person,
+    pictures: Mapping[str, Picture],
+    n_tiles: int,
+    states: dict[str, str],
+    meant: Meant | None = None,
 ) -> tuple[dict[int, NDArray[np.uint8]], int]:
     """The tiles, and how many faces were tried; `states` gets those of the photos from before they were read."""
     chosen = list(range(min(n_tiles, len(person.faces))))
@@ -238,7 +267,8 @@ def _read(
             states.setdefault(photo, _state(photo, picture.coded))
             try:
                 turns = [turns_of(person.faces[i].pose.roll) for i in rows]
-                found.update(zip(rows, cut_from(photo, boxes, picture[:2], TILE_PX, turns), strict=True))
+                source = photo if meant is None or meant.is_known(photo) else _content(photo, meant)
+                found.update(zip(rows, cut_from(source, boxes, picture[:2], TILE_PX, turns), strict=True))
             except PhotoError:
                 continue
         for i in sorted(found):
@@ -250,6 +280,18 @@ def _read(
         chosen = list(range(n_tried, min(n_tried + n_tiles - len(tiles), len(person.faces))))
         n_tried += len(chosen)
     return tiles, n_tried
+
+
+def _content(photo: str, meant: Meant) -> bytes:
+    """Read a photo.
+
+    Raises:
+        PhotoError: it cannot be read, or has another picture now.
+    """
+    data = read(photo)[0]
+    if not meant.holds(photo, data):
+        raise PhotoError("another picture than that whose faces are known")
+    return data
 
 
 def look_of(tile: NDArray[np.uint8]) -> NDArray[np.float64]:

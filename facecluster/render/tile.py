@@ -54,12 +54,12 @@ def turns_of(roll_deg: float | None) -> int:
 
 
 def cut_from(
-    photo: str, boxes: Sequence[Box], size: tuple[int, int], side_px: int, turns: Sequence[int]
+    photo: str | bytes, boxes: Sequence[Box], size: tuple[int, int], side_px: int, turns: Sequence[int]
 ) -> list[NDArray[np.uint8]]:
     """Cut out faces of a photo, which is decoded no larger than its smallest face needs.
 
     Args:
-        photo: path.
+        photo: path, or the bytes of the file.
         boxes: of faces, in the upright photo; one or more.
         size: width, height of the upright photo at full size; 0, 0 where unknown.
         side_px: width and height of a tile.
