@@ -124,7 +124,7 @@ def _errors_told(ctx: click.Context) -> Iterator[None]:
         if error.errno in closed:  # head has seen enough: end as a program does that the signal kills
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             ctx.exit(128 + 13)
-        if error.filename is None and error.errno != errno.ENOSPC:
+        if error.filename is None and error.errno not in (errno.ENOSPC, errno.EIO):
             raise
         file = "" if error.filename is None else f"{error.filename}: "
         _end(ctx, f"error: {file}{error.strerror}", 1)

@@ -173,6 +173,12 @@ class ResultFolder:
             return self._own[name].key
         return self._list.absent.get(name, "")
 
+    def is_newer(self, name: str, other: str) -> bool:
+        """Say whether a file of ours was written after another one of ours."""
+        return (
+            name in self._own and other in self._own and self._own[name].mtime_ns > self._own[other].mtime_ns
+        )
+
     def link(self) -> Link:
         """Tell how our folders hold photos, as an older result does not say it."""
         kinds = {entry.kind for entry in (*self._own.values(), *self._kept)}

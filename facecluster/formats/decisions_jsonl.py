@@ -21,7 +21,8 @@ import hashlib
 import json
 import logging
 import os
-from datetime import datetime, timezone
+from contextlib import suppress
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, cast, get_args
 
@@ -56,9 +57,17 @@ _head = json_lines.decoder(_Head)
 _act = json_lines.decoder(cast("type[Act]", Act))
 
 
-def now() -> str:
-    """Give the time as decisions have it: ISO 8601, UTC, to the microsecond."""
-    return datetime.now(timezone.utc).isoformat(timespec="microseconds").replace("+00:00", "Z")
+def now(earlier: list[Decision]) -> str:
+    """Give the time as decisions have it: ISO 8601, UTC, to the microsecond; after all of the earlier ones.
+
+    A clock that was put back would have what is said now count as said before them.
+    """
+    moment = datetime.now(timezone.utc)
+    if earlier:
+        with suppress(ValueError):  # written by hand
+            last = datetime.fromisoformat(max(one.time for one in earlier).replace("Z", "+00:00"))
+            moment = max(moment, last.astimezone(timezone.utc) + timedelta(microseconds=1))
+    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def decide(act: Act, earlier: list[Decision], time: str | None = None) -> Decision:
@@ -71,13 +80,13 @@ def decide(act: Act, earlier: list[Decision], time: str | None = None) -> Decisi
     """
     taken = {decision.id for decision in earlier}
     while True:
-        at = time or now()
+        at = time or now(earlier)
         rest = {"time": at, **_record(act)}
         identity = hashlib.sha256(json.dumps(rest).encode("ascii")).hexdigest()[:8]
         if identity not in taken:
             text = json.dumps({"format": FORMAT, "id": identity, **rest})
             return Decision(identity, at, act, "", text)
-        time = None
+        time, earlier = None, [*earlier, Decision(identity, at, act, "", "")]
 
 
 def append(path: Path, decision: Decision) -> None:

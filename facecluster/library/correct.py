@@ -10,8 +10,11 @@ import logging
 import os
 import re
 import shlex
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import wraps
+from typing import Concatenate, NamedTuple, ParamSpec
 
 from facecluster.errors import FaceclusterError, OutputError, UsageError
 from facecluster.formats import decisions_jsonl
@@ -64,6 +67,8 @@ from facecluster.text import JOINERS, SELECTORS, fold, many, printable, some, ty
 _log = logging.getLogger(__name__)
 
 
+_Asked = ParamSpec("_Asked")
+
 _FINISHED = "an undo that was broken off is finished"
 """How `undo` begins that only finishes another one."""
 
@@ -98,7 +103,42 @@ class Corrected:
         return self.others if self.decision is None else (*self.others, self.decision)
 
 
-def name(library: Held, who: str, new_name: str) -> Corrected:
+class _Change(NamedTuple):
+    """What a verb asks for, see `_keep`."""
+
+    act: Act
+    correction: Correction
+    said: str
+
+
+def _once(
+    asked: Callable[Concatenate[Held, _Asked], _Change | Corrected],
+) -> Callable[Concatenate[Held, _Asked], Corrected]:
+    """Make a verb of a function that says what is asked for, of the people as they are.
+
+    Where a kill came between the decision and its people, and the same is asked for again, the decision that is there
+    counts. Anything else is asked of the people whom it makes.
+    """
+
+    @wraps(asked)
+    def verb(library: Held, /, *what: _Asked.args, **how: _Asked.kwargs) -> Corrected:
+        last = _broken_off(library)
+        if last is not None:
+            library.decisions.remove(last)
+            with suppress(FaceclusterError):
+                change = asked(library, *what, **how)
+                if isinstance(change, _Change) and change.act == last.act:
+                    return _keep(library, *change, decided=last)
+            library.decisions.append(last)
+        _catch_up(library)
+        change = asked(library, *what, **how)
+        return change if isinstance(change, Corrected) else _keep(library, *change)
+
+    return verb
+
+
+@_once
+def name(library: Held, who: str, new_name: str) -> _Change | Corrected:
     """Give a person a name; "" takes it away.
 
     The person keeps the name, and stays a person, whatever is clustered later.
@@ -107,7 +147,6 @@ def name(library: Held, who: str, new_name: str) -> Corrected:
         FaceclusterError: there is no such person, or somebody else has the name.
         UsageError: it is none that could be told apart from other things.
     """
-    _catch_up(library)
     result = library.people
     person = find_person(result, who, library.look)
     new = _name(new_name)
@@ -127,7 +166,7 @@ def name(library: Held, who: str, new_name: str) -> Corrected:
         said += f", and was called {printable(person.name or '')} before"
     if fold(who) in map(fold, person.former):
         said += f" ({printable(who)} is {person.id} now)"
-    return _keep(library, Name(person.id, new, _typical(person)), amend.set_names(result, given), said)
+    return _Change(Name(person.id, new, _typical(person)), amend.set_names(result, given), said)
 
 
 def _is_decided(library: Held, person: Person) -> bool:
@@ -136,14 +175,14 @@ def _is_decided(library: Held, person: Person) -> bool:
     return any(one.id == person.id and one.name == person.name for one in said.people)
 
 
-def make(library: Held, new_name: str, which: Sequence[str]) -> Corrected:
+@_once
+def make(library: Held, new_name: str, which: Sequence[str]) -> _Change:
     """Make a new person of faces, whosever they are, mostly of nobody; with a name, or with none where it is "".
 
     Raises:
         FaceclusterError: there is no such face, or somebody has the name.
         UsageError: the name is none that could be told apart from other things; no face is given.
     """
-    _catch_up(library)
     result, look = library.people, library.look
     if not which:
         raise UsageError("of which faces? Give photos, faces, or a group that show --nobody lists")
@@ -169,7 +208,7 @@ def make(library: Held, new_name: str, which: Sequence[str]) -> Corrected:
     if origins:
         taken = (f"{sum(face.id in ids for face in origin.faces)} of {called(origin)}" for origin in origins)
         said += f"; of these, {' and '.join(taken)}{_and_gone(origins, ids)}"
-    return _keep(library, act, (corrected, changed), said)
+    return _Change(act, (corrected, changed), said)
 
 
 def name_or_make(library: Held, texts: Sequence[str]) -> Corrected:
@@ -181,9 +220,12 @@ def name_or_make(library: Held, texts: Sequence[str]) -> Corrected:
     """
     if len(texts) < 2:
         raise UsageError('give a person and a name (person-0003 "Anna Berg"), or a name and faces')
+    who, *rest = texts
+    last = _broken_off(library)
+    if last is not None and isinstance(last.act, Make) and last.act.name == _name(who):
+        return make(library, who, rest)  # which is finished
     _catch_up(library)
     result, look = library.people, library.look
-    who, *rest = texts
     is_face = _is_face(library, rest[0]) if rest[0] else False
     if is_person(result, who) and (is_face or len(rest) > 1):
         there = called(find_person(result, who))
@@ -240,14 +282,14 @@ def _and_gone(origins: Sequence[Person], ids: Collection[str]) -> str:
     return f"; {', '.join(gone)} had no other and {'is' if len(gone) == 1 else 'are'} gone"
 
 
-def merge(library: Held, who: Sequence[str]) -> Corrected:
+@_once
+def merge(library: Held, who: Sequence[str]) -> _Change:
     """Make one person of two or more, with the id of the first, and of their names the first.
 
     Raises:
         UsageError: fewer than two people, or one of them twice.
         FaceclusterError: there is no such person.
     """
-    _catch_up(library)
     if len(who) < 2:
         raise UsageError("give two people or more, the one whose id and name stays first")
     people = [find_person(library.people, text, library.look) for text in who]
@@ -263,16 +305,16 @@ def merge(library: Held, who: Sequence[str]) -> Corrected:
     if dropped:
         said += f"; the name{'s' if len(dropped) > 1 else ''} {' and '.join(dropped)} "
         said += "are dropped" if len(dropped) > 1 else "is dropped"
-    return _keep(library, act, (corrected, changed), said)
+    return _Change(act, (corrected, changed), said)
 
 
-def split(library: Held, who: str, which: Sequence[str]) -> Corrected:
+@_once
+def split(library: Held, who: str, which: Sequence[str]) -> _Change:
     """Make a new person of some faces of one.
 
     Raises:
         FaceclusterError: there is no such person or face, a face is somebody else's, or none would be left.
     """
-    _catch_up(library)
     result = library.people
     look = library.look
     person = find_person(result, who, look)
@@ -295,16 +337,16 @@ def split(library: Held, who: str, which: Sequence[str]) -> Corrected:
     keeps = f"which keeps {len(person.faces) - len(faces)}"
     said = f"{new} is new, with {many(len(faces), 'face')} of {called(person)}, {keeps}"
     said += _which(result, faces, which)
-    return _keep(library, act, (corrected, changed), said)
+    return _Change(act, (corrected, changed), said)
 
 
-def move(library: Held, which: Sequence[str], to: str) -> Corrected:
+@_once
+def move(library: Held, which: Sequence[str], to: str) -> _Change:
     """Give faces to a person, or to "nobody".
 
     Raises:
         FaceclusterError: there is no such person or face, or a face is there already.
     """
-    _catch_up(library)
     result = library.people
     into = None if fold(to) == NOBODY else find_person(result, to, library.look)
     ids = set[str]()
@@ -330,7 +372,7 @@ def move(library: Held, which: Sequence[str], to: str) -> Corrected:
     )
     said = f"{many(len(ids), 'face')} moved to {NOBODY if into is None else called(into)}"
     said += _and_gone(origins, ids) + _which(result, (f for f in faces_of(result) if f.id in ids), which)
-    return _keep(library, act, amend.move(result, ids, into), said)
+    return _Change(act, amend.move(result, ids, into), said)
 
 
 def _which(result: Result, faces: Iterable[PersonFace | UnclusteredFace], given: Sequence[str]) -> str:
@@ -351,7 +393,52 @@ def not_a_person(library: Held, what: Sequence[str]) -> Corrected:
     Raises:
         FaceclusterError: there is no such person or face.
     """
-    _catch_up(library)
+    broken_off, is_again = _broken_off(library), False
+    if broken_off is not None:
+        library.decisions.remove(broken_off)
+        with suppress(FaceclusterError):
+            people, ids = _no_people(library, what)
+            acts = [NotAPerson(person.id, _typical(person)) for person in people.values()]
+            is_again = broken_off.act in (*acts, NotAPerson(None, _spots_of(library, ids)))
+        if not is_again:
+            library.decisions.append(broken_off)
+    if broken_off is None or not is_again:
+        broken_off = None
+        _catch_up(library)
+        people, ids = _no_people(library, what)
+    so_already = _not_people_already(library) & ids
+    ids -= so_already
+    if not people and not ids:
+        are = "is no person's" if len(so_already) == 1 else "are no person's"
+        return Corrected(
+            None, f"{many(len(so_already), 'face')} {are} already; nothing was changed", library.in_step
+        )
+    time = decisions_jsonl.now(library.decisions) if broken_off is None else broken_off.time
+    done: list[Corrected] = []
+
+    def keep(act: NotAPerson, ids: set[str], said: str) -> None:
+        decided = broken_off if broken_off is not None and broken_off.act == act else None
+        correction = amend.not_a_person(library.people, ids)
+        done.append(_keep(library, act, correction, said, time=time, decided=decided))
+
+    for person in people.values():
+        said = f"{called(person)} is no person now; {many(person.n_faces, 'face')} left out"
+        keep(NotAPerson(person.id, _typical(person)), {face.id for face in person.faces}, said)
+    if ids:
+        said = f"{many(len(ids), 'face')} said to be no person's"
+        if so_already:
+            said += f" ({len(so_already)} more {'was' if len(so_already) == 1 else 'were'} that already)"
+        keep(NotAPerson(None, _spots_of(library, ids)), ids, said)
+    *others, last = done
+    return replace(
+        last,
+        said="; ".join(one.said for one in done),
+        others=tuple(own for one in others for own in one.decisions),
+    )
+
+
+def _no_people(library: Held, what: Sequence[str]) -> tuple[dict[str, Person], set[str]]:
+    """The people who are meant, by id, and the ids of the other faces."""
     people: dict[str, Person] = {}
     ids = set[str]()
     for text in what:
@@ -360,34 +447,11 @@ def not_a_person(library: Held, what: Sequence[str]) -> Corrected:
             people[it.id] = it
         else:
             ids.update(face.id for face in it)
-    ids -= {face.id for person in people.values() for face in person.faces}
-    so_already = _not_people_already(library) & ids
-    ids -= so_already
-    if not people and not ids:
-        are = "is no person's" if len(so_already) == 1 else "are no person's"
-        return Corrected(
-            None, f"{many(len(so_already), 'face')} {are} already; nothing was changed", library.in_step
-        )
-    time = decisions_jsonl.now()
-    done: list[Corrected] = []
-    for person in people.values():
-        theirs = {face.id for face in person.faces}
-        said = f"{called(person)} is no person now; {many(person.n_faces, 'face')} left out"
-        act = NotAPerson(person.id, _typical(person))
-        done.append(_keep(library, act, amend.not_a_person(library.people, theirs), said, time=time))
-    if ids:
-        spots = _spots(face for face in faces_of(library.people) if face.id in ids)
-        said = f"{many(len(ids), 'face')} said to be no person's"
-        if so_already:
-            said += f" ({len(so_already)} more {'was' if len(so_already) == 1 else 'were'} that already)"
-        act = NotAPerson(None, spots)
-        done.append(_keep(library, act, amend.not_a_person(library.people, ids), said, time=time))
-    *others, last = done
-    return replace(
-        last,
-        said="; ".join(one.said for one in done),
-        others=tuple(own for one in others for own in one.decisions),
-    )
+    return people, ids - {face.id for person in people.values() for face in person.faces}
+
+
+def _spots_of(library: Held, ids: Collection[str]) -> Spots:
+    return _spots(face for face in faces_of(library.people) if face.id in ids)
 
 
 def _not_people_already(library: Held) -> set[str]:
@@ -481,7 +545,8 @@ def _undo(library: Held, which: str | None, *, jobs: int, progress: bool) -> Cor
     """Take one decision back: the last one, or that of an id."""
     library.keep_to(None)
     broken_off = _broken_off(library) if which is None else None
-    if _catch_up(library, jobs=jobs, progress=progress) and broken_off is not None:
+    is_undo = broken_off is not None and isinstance(broken_off.act, Undo)
+    if _catch_up(library, jobs=jobs, progress=progress) and broken_off is not None and is_undo:
         _, finished = _undoing(library, broken_off)
         said = f"{_FINISHED}: {finished}; undo again to take another decision back"
         return Corrected(broken_off, said, in_step=True)
@@ -540,9 +605,9 @@ def _undoing(library: Held, decision: Decision) -> tuple[Decision, str]:
 
 
 def _broken_off(library: Held) -> Decision | None:
-    """The undo of the last line, if the people show all decisions but this one."""
+    """The decision of the last line, if the people show all decisions but this one."""
     last = max(library.decisions, key=lambda decision: decision.line, default=None)
-    if last is None or not isinstance(last.act, Undo) or library.in_step:
+    if last is None or library.result is None or library.in_step:
         return None
     others = [decision for decision in library.decisions if decision is not last]
     return last if library.people.settings.decisions == mark(others) else None
@@ -616,6 +681,7 @@ def _keep(
     *,
     check: bool = True,
     time: str | None = None,
+    decided: Decision | None = None,
 ) -> Corrected:
     """Write a decision, and the people that it makes.
 
@@ -627,13 +693,14 @@ def _keep(
         said: about it, for people.
         check: whether it may contradict others.
         time: when it was decided; None: now.
+        decided: the decision, where it is written already.
 
     Raises:
         FaceclusterError: it contradicts an earlier decision; nothing is written then.
         OutputError: it cannot be written.
     """
     before, in_step = library.people, library.in_step
-    decision = decisions_jsonl.decide(act, library.decisions, time)
+    decision = decided or decisions_jsonl.decide(act, library.decisions, time)
     decisions = [*library.decisions, decision]
     if check and not isinstance(act, Name):
         resolve(decisions, columns(before, _photos_of(decisions)), library=_quoted(library))
@@ -646,7 +713,11 @@ def _keep(
     if in_step and shows:
         settings = replace(settings, decisions=mark(decisions))
     result = replace(result, settings=settings)
-    library.record(decision)
+    if decided is None:
+        library.record(decision)
+    else:
+        library.check_ours()
+        library.decisions.append(decision)
     if changed is not None:
         try:
             if in_step and not isinstance(act, Undo | Name):  # a name is taken back without

@@ -77,6 +77,11 @@ def sheets_of(result: Result, folder: ResultFolder, extent: Extent) -> tuple[She
     return tuple(sheets)
 
 
+def has_newer_cover(person: Person, sheet: Sheet, folder: ResultFolder) -> bool:
+    """Say whether a montage was made after the sheet that shows its cover, as where a kill came between the two."""
+    return folder.is_newer(montage_of(person), sheet.name)
+
+
 def draw_sheet(sheet: Sheet, covers: Mapping[str, NDArray[np.uint8] | None], folder: ResultFolder) -> bytes:
     """Make a sheet of everybody; who has no new cover has that of the montage."""
     from facecluster.render.index_sheet import make_sheet
@@ -91,7 +96,8 @@ def draw_sheet(sheet: Sheet, covers: Mapping[str, NDArray[np.uint8] | None], fol
             return None
 
     earlier = (folder.root / sheet.name).read_bytes() if folder.has(sheet.name) else None
-    return make_sheet(sheet.people, sheet.number, cover, earlier=earlier, fresh=covers)
+    fresh = {person.id for person in sheet.people if has_newer_cover(person, sheet, folder)}
+    return make_sheet(sheet.people, sheet.number, cover, earlier=earlier, fresh=fresh.union(covers))
 
 
 def draw_montages(

@@ -11,7 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from facecluster.library.contents import Contents
-from facecluster.library.drawn import Sheet, claim_pictures, draw_montages, draw_sheet, sheets_of
+from facecluster.library.drawn import (
+    Sheet,
+    claim_pictures,
+    draw_montages,
+    draw_sheet,
+    has_newer_cover,
+    sheets_of,
+)
 from facecluster.library.folders_told import (
     tell_of_changed,
     tell_of_evaded,
@@ -278,7 +285,8 @@ def lay_out(
     new = [
         sheet.name
         for sheet in sheets
-        if folder.key(sheet.name) != sheet.key or any(person.id in fresh for person in sheet.people)
+        if folder.key(sheet.name) != sheet.key
+        or any(person.id in fresh or has_newer_cover(person, sheet, folder) for person in sheet.people)
     ]
     taken = tuple(name for name in new if folder.is_taken(name))
     files = (*map(montage_of, remade), *(name for name in new if name not in taken), CLUSTERS)

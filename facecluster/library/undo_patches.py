@@ -56,7 +56,8 @@ def note(library: Held, decision: str, before: Result, after: Result) -> None:
         ],
         "almost": None if before.almost == after.almost else [record_of(one) for one in before.almost],
     }
-    lines = [*_lines(library)[1 - _MOST :], json.dumps(patch)]
+    own = f'"decision": {json.dumps(decision)}'  # noted before, where a kill came before the people were written
+    lines = [*[line for line in _lines(library) if own not in line][1 - _MOST :], json.dumps(patch)]
     try:
         with whole_file(library.directory / FILE, sync=False, follow=False) as file:
             file.writelines(line.encode("ascii") + b"\n" for line in lines)

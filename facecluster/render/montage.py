@@ -86,7 +86,7 @@ class Montage:
     Attributes:
         jpeg: the bytes of the file; None where none of the photos can be read (any more).
         key: tells what it was made of, see `is_made_of` and `is_titled`.
-        cover: its first tile, (`TILE_PX`, `TILE_PX`, 3) uint8; None: there is none.
+        cover: its first tile as the file shows it, see `cover_of`; None: there is none.
         permissions: that a file of it may have: nobody may see it who may not see all of its photos.
     """
 
@@ -122,7 +122,7 @@ def make_montage(person: Person, pictures: Mapping[str, Picture], meant: Meant |
     count = f"{len(tiles)} of {person.n_faces} {'face' if person.n_faces == 1 else 'faces'}"
     captions = {i: f"{i + 1}  {printable(os.path.basename(person.faces[i].photo))}" for i in tiles}
     blocks = [np.vstack([tile, _strip(captions[i])]) for i, tile in tiles.items()]
-    jpeg, cover = _saved(person, count, arrange(blocks)), next(iter(tiles.values()))
+    jpeg, cover = _saved(person, count, arrange(blocks)), _as_saved(next(iter(tiles.values())))
     return Montage(jpeg, key, cover, permissions_of([person.faces[i].photo for i in tiles]))
 
 
@@ -156,7 +156,7 @@ def retitle(montage: bytes, key: str, person: Person) -> Montage:
     except OSError:
         return Montage(None, "")
     jpeg = _saved(person, comment.partition(": ")[2], below)
-    return Montage(jpeg, _with_name(made, person), below[:TILE_PX, :TILE_PX])
+    return Montage(jpeg, _with_name(made, person), _as_saved(below[:TILE_PX, :TILE_PX]))
 
 
 def cover_of(montage: bytes) -> NDArray[np.uint8]:
@@ -386,6 +386,14 @@ def _heading(text: str, width: int) -> NDArray[np.uint8]:
 def _heading_height(height: int) -> int:
     """The height of the heading of a montage that is so high."""
     return height % (TILE_PX + STRIP_PX)
+
+
+def _as_saved(tile: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A tile as it is in a montage that was saved: it fills blocks of the JPEG of its own, so no other one matters."""
+    file = io.BytesIO()
+    Image.fromarray(tile).save(file, "JPEG", **SAVE)
+    with Image.open(file) as image:
+        return np.asarray(image)
 
 
 def _saved(person: Person, count: str, below: NDArray[np.uint8]) -> bytes:
