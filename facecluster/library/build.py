@@ -188,7 +188,9 @@ def settings_of(
         link=chosen.link,
         decisions=mark(library.decisions),
         decisions_file=library.ledger_elsewhere,
-        sources=tuple(dict.fromkeys([*(() if earlier is None else earlier.settings.sources), *sources])),
+        sources=tuple(
+            dict.fromkeys([*(() if earlier is None else earlier.settings.sources), *sorted(sources)])
+        ),
         made_of=made_of(table, chosen.rules, library.decisions),
     )
 

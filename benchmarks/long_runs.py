@@ -1,0 +1,245 @@
+"""Encode and cluster many small photos, and watch a folder under load: memory, rate, resuming, and side files (Linux).
+
+    python benchmarks/long_runs.py encode [--photos 20000] [--jobs 2]
+    python benchmarks/long_runs.py watch [--minutes 60] [--jobs 1]
+
+encode makes photos with a face of some 80 to 100 pixels (crops of `lfw_dev`, each of pixels of its own), starts
+`encode`, ends it by SIGTERM halfway, and gives the same command again. It prints a line every tenth: photos done,
+photos a second since the line before, the memory of all processes (PSS, so that what they share counts once), and the
+bytes of the side file. Then how long the second run took to its first new photo, and what `cluster` takes.
+
+watch starts `watch` in an empty folder, in which photos arrive, are renamed, rated and deleted, while another process
+gives names and takes them back. Every tenth it prints memory, the bytes of each side file, and how long events took.
+In the end every photo that is there must be a row of the library, else the exit status is 1.
+
+Bounds (issue 14): memory and rate of the last tenth are those of the second; a run that goes on does so within seconds;
+no side file is left.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+from labelled import SHARED, machine
+from PIL import Image
+
+from facecluster.formats import face_table
+
+TENTHS = 10
+FACECLUSTER = [sys.executable, "-m", "facecluster"]
+
+
+def sources():
+    """Return the paths of portraits with a face of some 100 pixels in the middle."""
+    return sorted((SHARED / "lfw_dev").glob("*/*.jpg"))
+
+
+def make_photo(source, number, path):
+    """Write a photo of 160 to 249 pixels a side: a crop of a portrait around its face, with noise of its own."""
+    rng = np.random.default_rng(number)
+    side = 160 + number % 90
+    with Image.open(source) as picture:
+        left, top = ((length - side) // 2 for length in picture.size)
+        crop = picture.convert("RGB").crop((left, top, left + side, top + side))
+    pixels = np.asarray(crop, dtype=np.int16) + rng.integers(-2, 3, (side, side, 1))
+    hidden = path.with_name(f".{path.name}.part")
+    Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(hidden, "JPEG", quality=90)
+    hidden.rename(path)
+
+
+def family(pid):
+    """Return the process ids of a process and of all below it."""
+    parents = {}
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parents[int(entry.parent.name)] = int(entry.read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            continue
+    found = {pid}
+    while more := {child for child, parent in parents.items() if parent in found} - found:
+        found |= more
+    return sorted(found)
+
+
+def memory(pid):
+    """Return the memory in MB of each process of a family, largest first: its own pages, and its share of others."""
+    sizes = []
+    for one in family(pid):
+        try:
+            lines = Path(f"/proc/{one}/smaps_rollup").read_text().splitlines()
+        except OSError:
+            continue
+        sizes += [int(line.split()[1]) // 1024 for line in lines if line.startswith("Pss:")]
+    return sorted(sizes, reverse=True)
+
+
+def side_files(folder):
+    """Return the bytes of each file that is neither a photo nor a result, by name."""
+    sizes = {}
+    for path in sorted(folder.iterdir()):
+        if path.is_file() and path.suffix not in (".jpg", ".npz"):
+            sizes[path.name] = path.stat().st_size
+    return sizes
+
+
+def run_encode(root, n, jobs):
+    """Encode, stopped halfway and gone on with; then cluster."""
+    photos, table = root / "photos", root / "faces.npz"
+    photos.mkdir()
+    portraits, start = sources(), time.perf_counter()
+    for number in range(n):
+        folder = photos / f"{number // 1000:03d}"
+        folder.mkdir(exist_ok=True)
+        make_photo(portraits[number % len(portraits)], number, folder / f"{number:06d}.jpg")
+    print(f"{n} photos made in {time.perf_counter() - start:.0f} s", flush=True)
+    command = [*FACECLUSTER, "encode", str(photos), "-o", str(table), "-j", str(jobs), "-q"]
+    stopped, done = follow(command, table, 0, n // 2, n)
+    print(
+        f"stopped by SIGTERM with exit status {stopped}; {done} photos done; {side_files(root)}", flush=True
+    )
+    status, _ = follow(command, table, done, None, n)
+    print(f"second run: exit status {status}; side files left: {side_files(root) or 'none'}", flush=True)
+    start = time.perf_counter()
+    subprocess.run(
+        [*FACECLUSTER, "cluster", str(table), "-o", str(root / "people"), "-q"],
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+    counts = json.loads((root / "people" / "clusters.json").read_text())["counts"]
+    print(f"cluster: {time.perf_counter() - start:.0f} s; {counts}")
+    return 0 if status == 0 and counts["photos"] == n and not side_files(root) else 1
+
+
+def follow(command, table, done, until, n):
+    """Run encode, tell of every tenth, and end it when `until` photos are done -> exit status, photos done."""
+    partial = table.with_name(table.name + ".partial")
+    start = last = time.perf_counter()
+    before, size, first, n_last = partial.stat().st_size if partial.exists() else 0, 0, None, done
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    per_photo = before / done if done else 0
+    while process.poll() is None:
+        time.sleep(0.1)
+        size = partial.stat().st_size if partial.exists() else size
+        if size > before and first is None:
+            first = time.perf_counter() - start
+            print(f"  first new photo after {first:.1f} s", flush=True)
+        records = count(partial) if not per_photo else int(size / per_photo)
+        if records - n_last >= n // TENTHS:
+            now = time.perf_counter()
+            print(
+                f"  {records} photos, {(records - n_last) / (now - last):.1f} a second, MB {memory(process.pid)}, "
+                f"side files {side_files(table.parent)}",
+                flush=True,
+            )
+            n_last, last = records, now
+        if until is not None and records >= until:
+            process.send_signal(signal.SIGTERM)
+            start = time.perf_counter()
+            process.wait()
+            print(f"  ended {time.perf_counter() - start:.1f} s after SIGTERM", flush=True)
+    return process.returncode, count(partial) or n_last
+
+
+def count(journal):
+    """Return how many records a journal holds."""
+    if not journal.exists():
+        return 0
+    data = journal.read_bytes()
+    at, n = data.find(b"\n") + 1, 0
+    while at and at + 8 <= len(data):
+        at, n = at + 8 + int.from_bytes(data[at : at + 4], "little"), n + 1
+    return n
+
+
+def run_watch(root, minutes, jobs):
+    """Watch a folder in which photos come, change and go, while somebody decides."""
+    incoming, library = root / "in", root / "people"
+    incoming.mkdir()
+    portraits, rnd = sources(), random.Random(4)
+    by_person = [path for path in portraits if len(list(path.parent.iterdir())) > 5]
+    command = [*FACECLUSTER, "watch", str(incoming), "--into", str(library), "-j", str(jobs), "-q", "--json"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    came, told, lock = {}, [], threading.Lock()
+
+    def listen():
+        for line in process.stdout:
+            photo = json.loads(line).get("photo")
+            with lock:
+                if photo in came:
+                    told.append(time.monotonic() - came.pop(photo))
+
+    threading.Thread(target=listen, daemon=True).start()
+    end, tick, number, n_decided = time.monotonic() + 60 * minutes, 60 * minutes / TENTHS, 0, 0
+    n_refused, due = 0, time.monotonic() + tick
+    while time.monotonic() < end and process.poll() is None:
+        path = incoming / f"{number:06d}.jpg"
+        with lock:
+            came[str(path)] = time.monotonic()
+        make_photo(by_person[number % len(by_person)], number, path)
+        number += 1
+        there = sorted(incoming.glob("*.jpg"))[:-5]
+        if there and number % 5 == 0:
+            one = rnd.choice(there)
+            one.rename(one.with_name(f"renamed-{number:06d}.jpg"))
+        if there and number % 7 == 0:
+            rnd.choice([one for one in there if one.exists()]).touch()
+        if len(there) > 20 and number % 11 == 0:
+            rnd.choice([one for one in there if one.exists()]).unlink()
+        if number % 20 == 0 and (library / "clusters.json").exists():
+            people = json.loads((library / "clusters.json").read_text())["people"]
+            if people:
+                verb = ["name", str(library), rnd.choice(people)["id"], f"Somebody {number}"]
+                if number % 40 == 0:
+                    verb = ["undo", str(library)]
+                result = subprocess.run([*FACECLUSTER, *verb, "-q"], capture_output=True, check=False)
+                n_decided, n_refused = n_decided + 1, n_refused + (result.returncode != 0)
+        if time.monotonic() >= due:
+            due += tick
+            with lock:
+                seconds = sorted(told) or [np.nan]
+                told.clear()
+            print(
+                f"{number} photos came, {len(there)} there, {n_decided} decisions ({n_refused} refused); events after "
+                f"{np.median(seconds):.1f} s, slowest {seconds[-1]:.1f} s; MB {memory(process.pid)}; "
+                f"side files {side_files(library) if library.exists() else {}}",
+                flush=True,
+            )
+        time.sleep(0.2)
+    died = process.poll()
+    time.sleep(30)
+    process.send_signal(signal.SIGTERM)
+    status = process.wait()
+    known = set(face_table.read(library / "faces.npz").photos.path.tolist())
+    lost = [path.name for path in sorted(incoming.glob("*.jpg")) if str(path) not in known]
+    print(f"ended with {status if died is None else f'{died}, by itself'}; lost photos: {lost or 'none'}")
+    print(f"side files left: {side_files(library)}")
+    return 1 if lost or died is not None else 0
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("what", choices=("encode", "watch"))
+    parser.add_argument("--photos", type=int, default=20_000)
+    parser.add_argument("--minutes", type=float, default=60)
+    parser.add_argument("--jobs", type=int, default=2)
+    arguments = parser.parse_args()
+    print(machine())
+    with tempfile.TemporaryDirectory(prefix="facecluster-") as name:
+        root = Path(name).resolve()
+        if arguments.what == "encode":
+            sys.exit(run_encode(root, arguments.photos, arguments.jobs))
+        sys.exit(run_watch(root, arguments.minutes, arguments.jobs))
+
+
+if __name__ == "__main__":
+    main()
