@@ -809,6 +809,8 @@ def main():
 
 def prepare(data):
     """Make the disks and the photos, and this process one that can be hurt."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # nohup and & have some ignored
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
     if "faults.so" not in os.environ.get("LD_PRELOAD", ""):
         for folder in (ROOT, ROOT / "other"):
             folder.mkdir(parents=True, exist_ok=True)
