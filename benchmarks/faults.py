@@ -596,6 +596,7 @@ def space_needed(trial):
     least = before = free()
     child = os.fork()
     if child == 0:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         os.execv(sys.executable, [sys.executable, "-m", "facecluster", *map(str, trial.verb.command), "-q"])
     while os.waitpid(child, os.WNOHANG)[0] == 0:
         least = min(least, free())
