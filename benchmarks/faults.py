@@ -596,6 +596,7 @@ def space_needed(trial):
     least = before = free()
     child = os.fork()
     if child == 0:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         os.execv(sys.executable, [sys.executable, "-m", "facecluster", *map(str, trial.verb.command), "-q"])
     while os.waitpid(child, os.WNOHANG)[0] == 0:
         least = min(least, free())
@@ -809,6 +810,8 @@ def main():
 
 def prepare(data):
     """Make the disks and the photos, and this process one that can be hurt."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # nohup and & have some ignored
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
     if "faults.so" not in os.environ.get("LD_PRELOAD", ""):
         for folder in (ROOT, ROOT / "other"):
             folder.mkdir(parents=True, exist_ok=True)

@@ -196,6 +196,11 @@ def _folders_of(person: Path) -> list[Path]:
 def _summary(done: Forgotten, labels: tuple[str, ...]) -> str:
     """Say in a few sentences what went, and what did not."""
     report, results, tables = done.report, done.results, done.tables
+    if done.only_finished:
+        return (
+            f"forgotten already: {_some([Path(path).name for path in report.people])}. A call that was broken off had "
+            "removed all of it; nothing was left to remove"
+        )
     went = [
         (report.faces, "face in results", "faces in results"),
         (report.encodings, "encoding", "encodings"),

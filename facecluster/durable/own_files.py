@@ -139,7 +139,13 @@ class ResultFolder:
             self._list = OwnList(self.root, self._scope)
             listed = [entry for entries in self._list.candidates.values() for entry in entries]
             self._remove_parts(listed)
-            unchanged = [entry for entry in listed if self._is_unchanged(entry)]
+            unchanged: list[Entry] = []
+            self._left: set[str] = set()  # folders of files that are not there any more
+            for entry in listed:
+                if self._is_unchanged(entry):
+                    unchanged.append(entry)
+                else:
+                    self._left.add(entry.path.rpartition("/")[0])
             self._known = originals = frozenset(originals)
             self._originals = self._inside(originals)
         except OSError as error:
@@ -348,7 +354,7 @@ class ResultFolder:
                     self._refuse(entry.path, error, entry)
                     continue
                 self._removed[entry.path] = self._own.pop(entry.path)
-            for folder in {PurePath(entry.path).parent for entry in stale} - {PurePath()}:
+            for folder in self._left.union(entry.path.rpartition("/")[0] for entry in stale) - {""}:
                 _remove_if_empty(self.root / folder)
             if self._scope is None or self._list.is_long:
                 absent = {path: key for path, key in self._list.absent.items() if path in kept}

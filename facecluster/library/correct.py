@@ -397,7 +397,7 @@ def not_a_person(library: Held, what: Sequence[str]) -> Corrected:
     if broken_off is not None:
         library.decisions.remove(broken_off)
         with suppress(FaceclusterError):
-            people, ids = _no_people(library, what)
+            people, ids, already = _no_people(library, what)
             acts = [NotAPerson(person.id, _typical(person)) for person in people.values()]
             is_again = broken_off.act in (*acts, NotAPerson(None, _spots_of(library, ids)))
         if not is_again:
@@ -405,15 +405,21 @@ def not_a_person(library: Held, what: Sequence[str]) -> Corrected:
     if broken_off is None or not is_again:
         broken_off = None
         _catch_up(library)
-        people, ids = _no_people(library, what)
+        people, ids, already = _no_people(library, what)
     so_already = _not_people_already(library) & ids
     ids -= so_already
     if not people and not ids:
-        are = "is no person's" if len(so_already) == 1 else "are no person's"
-        return Corrected(
-            None, f"{many(len(so_already), 'face')} {are} already; nothing was changed", library.in_step
-        )
-    time = decisions_jsonl.now(library.decisions) if broken_off is None else broken_off.time
+        are_already = [f"{person} is no person already" for person in already.values()]
+        if so_already:
+            are = "is no person's" if len(so_already) == 1 else "are no person's"
+            are_already.append(f"{many(len(so_already), 'face')} {are} already")
+        return Corrected(None, f"{'; '.join(are_already)}; nothing was changed", library.in_step)
+    if broken_off is not None:
+        time = broken_off.time
+    elif already and library.decisions[-1].id in already:  # of this call, which was broken off after it
+        time = library.decisions[-1].time
+    else:
+        time = decisions_jsonl.now(library.decisions)
     done: list[Corrected] = []
 
     def keep(act: NotAPerson, ids: set[str], said: str) -> None:
@@ -437,17 +443,38 @@ def not_a_person(library: Held, what: Sequence[str]) -> Corrected:
     )
 
 
-def _no_people(library: Held, what: Sequence[str]) -> tuple[dict[str, Person], set[str]]:
-    """The people who are meant, by id, and the ids of the other faces."""
+def _no_people(library: Held, what: Sequence[str]) -> tuple[dict[str, Person], set[str], dict[str, str]]:
+    """The people who are meant, by id, ids of the other faces, and who is nobody already, by which decision."""
     people: dict[str, Person] = {}
     ids = set[str]()
+    already: dict[str, str] = {}
     for text in what:
-        it = _person_or_faces(library, text)
+        try:
+            it = _person_or_faces(library, text)
+        except FaceclusterError:
+            said = _said_nobody(library, text)
+            if not said:
+                raise
+            already |= said
+            continue
         if isinstance(it, Person):
             people[it.id] = it
         else:
             ids.update(face.id for face in it)
-    return people, ids - {face.id for person in people.values() for face in person.faces}
+    return people, ids - {face.id for person in people.values() for face in person.faces}, already
+
+
+def _said_nobody(library: Held, text: str) -> dict[str, str]:
+    """Who of this id or name is nobody, by id of the decision that says so; empty where none does."""
+    standing = [(one, one.act) for one in in_force(library.decisions)]
+    ids = {fold(text)}
+    for _, act in standing:
+        if isinstance(act, Name | Make) and fold(act.name or "") == fold(text):
+            ids.add(fold(act.person))
+    for said, act in reversed(standing):
+        if isinstance(act, NotAPerson) and act.person is not None and fold(act.person) in ids:
+            return {said.id: act.person}
+    return {}
 
 
 def _spots_of(library: Held, ids: Collection[str]) -> Spots:

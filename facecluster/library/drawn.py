@@ -84,6 +84,7 @@ def has_newer_cover(person: Person, sheet: Sheet, folder: ResultFolder) -> bool:
 
 def draw_sheet(sheet: Sheet, covers: Mapping[str, NDArray[np.uint8] | None], folder: ResultFolder) -> bytes:
     """Make a sheet of everybody; who has no new cover has that of the montage."""
+    from facecluster.durable.whole_file import is_of_one_file
     from facecluster.render.index_sheet import make_sheet
     from facecluster.render.montage import cover_of
 
@@ -92,7 +93,9 @@ def draw_sheet(sheet: Sheet, covers: Mapping[str, NDArray[np.uint8] | None], fol
             return covers[person.id]
         try:
             return cover_of((folder.root / montage_of(person)).read_bytes())
-        except OSError:
+        except OSError as error:
+            if not is_of_one_file(error):
+                raise
             return None
 
     earlier = (folder.root / sheet.name).read_bytes() if folder.has(sheet.name) else None

@@ -38,6 +38,7 @@ from facecluster.library.forget import (
 from facecluster.library.forget_sights import content_of
 from facecluster.library.forget_targets import (
     Opened,
+    broken_off,
     check_tables,
     faces_of_labels,
     find_in_all,
@@ -127,6 +128,7 @@ class Forgotten:
         tables: by their file.
         copied: photos that go, and of which copies stay, so that they come back with the next run.
         shown_in: paths of the photos that show the faces, and of those that go, and how many faces go in each.
+        only_finished: whether an earlier call, which was broken off at its end, had removed all of it.
     """
 
     report: Report
@@ -134,6 +136,7 @@ class Forgotten:
     tables: dict[Path, CleanedTable]
     copied: tuple[str, ...]
     shown_in: Mapping[str, int]
+    only_finished: bool = False
 
 
 def forget(
@@ -190,13 +193,21 @@ def forget(
                 for face in faces
             )
         )
-        if not report.face_ids and not report.photo_paths and not any(o.people for o in results):
+        is_nothing = not report.face_ids and not report.photo_paths and not any(o.people for o in results)
+        if is_nothing:
+            report.people = [str(o.directory / own) for o in results for own in broken_off(o)]
+        if is_nothing and not report.people:
             named = ", ".join(wanted.persons + wanted.globs + wanted.names)
             raise FaceclusterError(f"{named}: nothing matches; nothing was changed")
         forgotten = Forgotten(
-            report, results, cleaned_tables, _copied(tables, target), _shown_in(results, tables, report)
+            report,
+            results,
+            cleaned_tables,
+            _copied(tables, target),
+            _shown_in(results, tables, report),
+            only_finished=is_nothing,
         )
-        if not dry_run and not agree(forgotten):
+        if not dry_run and not is_nothing and not agree(forgotten):
             raise DeclinedError("nothing was changed")
         pictures: dict[str, Picture] = {}
         for table in tables.values():
@@ -217,15 +228,15 @@ def forget(
             decided = any(o.decided for o in results)
             if not decided:
                 clean_decisions(results, marks, target, report)
+            if not dry_run:
+                for opened, cleaned in pairs:
+                    drop_notices(opened.directory, cleaned.result)
             for opened, cleaned in sorted(pairs, key=lambda pair: bool(pair[0].people)):
                 clean_result(opened, cleaned, marks, pictures, report)
             if decided:  # which know who it is
                 clean_decisions([replace(o, result=c.result) for o, c in pairs], marks, target, report)
             if wanted.names:  # which the tables know
                 clean_tables(cleaned_tables, target, report, globs=bool(wanted.globs))
-            if not dry_run:
-                for opened, cleaned in pairs:
-                    drop_notices(opened.directory, cleaned.result)
         except (FaceclusterError, OSError) as error:
             raise _unfinished(error, report) from error
     if library is not None and not dry_run:
@@ -387,6 +398,8 @@ def clean_result(
     """Clean a folder of results: the record, folders of photos, montages."""
     was, result = opened.result, _marked(cleaned.result, opened, marks)
     if not cleaned.faces and result.counts == was.counts and result.absent == was.absent:
+        if broken_off(opened) and not report.dry_run:
+            write_result(was, opened.directory, pictures=pictures, link=opened.link, changed=())
         return
     from facecluster.render.side_by_side import is_ours  # OpenCV is loaded by who reads pixels
 
@@ -397,6 +410,8 @@ def clean_result(
             file.unlink()
         report.removed.append(str(file))
     _count(opened, result, cleaned, report)
+    gone = _gone(opened, result)
+    _clean_leftovers(opened, gone, report)
     if not report.dry_run:
         write_result(
             result,
@@ -405,33 +420,30 @@ def clean_result(
             link=opened.link,
             changed=cleaned.changed,
             forget=cleaned.photos,
-            forget_people=_gone(opened, result),
+            forget_people=gone,
         )
-    _clean_leftovers(opened.directory, _gone(opened, result), report)
     report.rewritten.append(str(opened.directory / CLUSTERS))
 
 
-def _clean_leftovers(directory: Path, people: Collection[str], report: Report) -> None:
+def _clean_leftovers(opened: Opened, people: Collection[str], report: Report) -> None:
     """Remove montages of people, by id, into which another program wrote, and take the names off their folders.
 
     A folder stays where files of the user's are in it, and then bears the id alone.
     """
     from facecluster.render.montage import is_montage_of
 
+    directory, photos = opened.directory, columns(opened.result).photo
     for name in sorted(os.listdir(directory)):
         own, path = person_in(name), directory / name
         if own is None or own not in people or path.is_symlink():
             continue
-        if path.is_file() and not _is_ours(directory, name) and is_montage_of(path.read_bytes(), own):
+        folder = ResultFolder(directory, photos, scope=[name, own])
+        if path.is_file() and not folder.has(name) and is_montage_of(path.read_bytes(), own):
             if not report.dry_run:
                 path.unlink()
             report.removed.append(str(path))
         elif path.is_dir() and not report.dry_run and not os.path.lexists(directory / own):
-            path.rename(directory / own)
-
-
-def _is_ours(directory: Path, name: str) -> bool:
-    return ResultFolder(directory, (), scope=[name]).has(name)
+            folder.rename(name, own)
 
 
 def _count(opened: Opened, result: Result, cleaned: Cleaned, report: Report) -> None:

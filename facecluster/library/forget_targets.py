@@ -188,6 +188,17 @@ def _with_people(opened: Opened, persons: Iterable[str], tables: Iterable[FaceTa
     return replace(opened, people=people, decided=decided)
 
 
+def broken_off(opened: Opened) -> tuple[str, ...]:
+    """Ids of people whom a call forgot that was broken off when it had only to put down that all is done."""
+    from facecluster.durable.own_list import last_write
+
+    if last_write(opened.directory).unfinished == frozenset():
+        return ()
+    stay = {one.id for one in opened.result.absent}
+    stay = stay.union(*(person.former for person in opened.result.people))
+    return tuple(own for own in opened.result.changes.vanished if own not in stay)
+
+
 def ids_of(opened: Opened) -> set[str]:
     """Ids of the people who are to be forgotten."""
     return {person.id for person in opened.people.values()}
@@ -342,7 +353,8 @@ def target_of_all(
     people: list[Person] = []
     for text in persons:
         theirs = [opened.people[text] for opened in results if text in opened.people]
-        if not theirs and (len(results) == 1 or not any(opened.people for opened in results)):
+        is_last = len(results) == 1 or not any(opened.people for opened in results)
+        if not theirs and is_last and not any(map(broken_off, results)):
             find_person(results[0].result, text)  # says who is like it
         if not theirs:
             _log.warning("%s: no such person in any of these libraries; nothing is removed for it", text)
