@@ -9,8 +9,8 @@ Readers: npz, pickle, clusters, decisions, forgotten, files (the list of our fil
 What is fed is made from a good file, and from bytes of the fuzzer that say how it is damaged: bytes are changed, or
 values inside of it, after which what guards it (lengths, checksums) is right again, so that readers look at them.
 Whatever a reader accepts goes on to what uses it: faces are clustered, results written again, and so on. A find is
-anything but an error of ours: an exception, over 5 s of the processor, over 300 MB. Each kind is told once, and its input stays in the
-folder of finds.
+anything but an error of ours: an exception, over 5 s of the processor, over 300 MB. Each kind is told once, and its
+input stays in the folder of finds.
 It prints, a reader: calls, how many were accepted, refused, and found.
 """
 

@@ -13,7 +13,7 @@ gives names and takes them back. Every tenth it prints memory, the bytes of each
 It is ended by SIGTERM, and `watch --once` goes on: every photo that is there must be a row of the library then, else
 the exit status is 1.
 
-Bounds (issue 14): memory and rate of the last tenth are those of the second; a run that goes on does so within seconds;
+Bounds: memory and rate of the last tenth are those of the second; a run that goes on does so within seconds;
 no side file is left.
 """
 
