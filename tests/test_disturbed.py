@@ -25,10 +25,12 @@ from facecluster.durable.own_files import ResultFolder
 from facecluster.durable.own_list import OwnList
 from facecluster.encoding import pipeline
 from facecluster.encoding.analysis import Analysis, unreadable
+from facecluster.errors import PhotoError
 from facecluster.formats import decisions_jsonl, face_table
 from facecluster.formats.clusters_json import read_result
 from facecluster.library import correct
 from facecluster.options import EncodeOptions
+from facecluster.render import montage
 from facecluster.table import NO_FACE, UNREADABLE
 from facecluster.workers import Died
 
@@ -208,6 +210,28 @@ def test_disk_that_fails_gives_no_sheet_without_covers(
     assert "_montage.jpg: Input/output error" in failed.stderr
     assert _cluster(library).exit_code == 0
     assert (library / "index.jpg").exists()
+
+
+def test_montage_gets_what_a_disk_did_not_give_for_a_moment(
+    library: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    undisturbed = library.with_name("undisturbed")
+    shutil.copytree(library, undisturbed)
+    cut = montage.cut_from
+
+    def failing(source: str, *others: Any) -> Any:
+        if str(source).endswith("10.png"):
+            raise PhotoError("Input/output error") from OSError(errno.EIO, "")
+        return cut(source, *others)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(montage, "cut_from", failing)
+        assert _cluster(library).exit_code == 0
+    assert _cluster(undisturbed).exit_code == 0
+    made = "person-0003_montage.jpg"
+    assert (library / made).read_bytes() != (undisturbed / made).read_bytes()
+    assert _cluster(library).exit_code == 0
+    assert (library / made).read_bytes() == (undisturbed / made).read_bytes()
 
 
 # --------------------------------------------------------------------------------- what had only to be put down
