@@ -800,7 +800,8 @@ def main():
     forks = Forks()
     print(machine())
     print(
-        f"{'verb':10} {'fault':20} {'tries':>5} {'other':>5} {'sheet':>5} {'left':>5} {'damaged':>7} {'trace':>5} {'late':>6}  ended"
+        f"{'verb':10} {'fault':20} {'tries':>5} {'other':>5} {'sheet':>5} {'left':>5} {'damaged':>7} {'trace':>5} "
+        f"{'late':>6}  ended"
     )
     bad = False
     try:
@@ -817,8 +818,8 @@ def main():
                 FAULTS[fault](trial, row, arguments.tries)
                 bad |= bool(row.notes)
                 print(
-                    f"{name:10} {fault:20} {row.tries:5} {row.other:5} {row.sheet:5} {row.left:5} {row.damaged:7} {row.trace:5} "
-                    f"{row.late:5.1f}s  {', '.join(f'{code}: {n}' for code, n in row.ends.items())}",
+                    f"{name:10} {fault:20} {row.tries:5} {row.other:5} {row.sheet:5} {row.left:5} {row.damaged:7} "
+                    f"{row.trace:5} {row.late:5.1f}s  {', '.join(f'{code}: {n}' for code, n in row.ends.items())}",
                     flush=True,
                 )
                 for note in row.notes[:5]:
