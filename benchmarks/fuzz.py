@@ -9,8 +9,8 @@ Readers: npz, pickle, clusters, decisions, forgotten, files (the list of our fil
 What is fed is made from a good file, and from bytes of the fuzzer that say how it is damaged: bytes are changed, or
 values inside of it, after which what guards it (lengths, checksums) is right again, so that readers look at them.
 Whatever a reader accepts goes on to what uses it: faces are clustered, results written again, and so on. A find is
-anything but an error of ours: an exception, over 5 s, over 300 MB. Each kind is told once, and its input stays in the
-folder of finds.
+anything but an error of ours: an exception, over 5 s of the processor, over 300 MB. Each kind is told once, and its
+input stays in the folder of finds.
 It prints, a reader: calls, how many were accepted, refused, and found.
 """
 
@@ -683,7 +683,7 @@ class Watched:
         self.reader, self.folder, self.refusal = reader, finds / name, FaceclusterError
         self.counts, self.seen = Counter(), {}
         self.folder.mkdir(parents=True, exist_ok=True)
-        signal.signal(signal.SIGALRM, self.stop)
+        signal.signal(signal.SIGPROF, self.stop)
 
     @staticmethod
     def stop(*_):
@@ -693,7 +693,7 @@ class Watched:
         self.counts["calls"] += 1
         content = self.reader.make(Choices(data))
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        signal.setitimer(signal.ITIMER_REAL, CALL_S)
+        signal.setitimer(signal.ITIMER_PROF, CALL_S)
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("error", RuntimeWarning)
@@ -704,7 +704,7 @@ class Watched:
         except (Exception, TooLongError) as error:
             self.keep(error, content)
         finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.setitimer(signal.ITIMER_PROF, 0)
         if resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before > CALL_MB << 10:
             self.keep(MemoryError("too much memory"), content)
 

@@ -10,9 +10,10 @@ bytes of the side file. Then how long the second run took to its first new photo
 
 watch starts `watch` in an empty folder, in which photos arrive, are renamed, rated and deleted, while another process
 gives names and takes them back. Every tenth it prints memory, the bytes of each side file, and how long events took.
-In the end every photo that is there must be a row of the library, else the exit status is 1.
+It is ended by SIGTERM, and `watch --once` goes on: every photo that is there must be a row of the library then, else
+the exit status is 1.
 
-Bounds (issue 14): memory and rate of the last tenth are those of the second; a run that goes on does so within seconds;
+Bounds: memory and rate of the last tenth are those of the second; a run that goes on does so within seconds;
 no side file is left.
 """
 
@@ -130,7 +131,7 @@ def follow(command, table, done, until, n):
     while process.poll() is None:
         time.sleep(0.1)
         size = partial.stat().st_size if partial.exists() else size
-        if size > before and first is None:
+        if first is None and size > before and count(partial) > done:
             first = time.perf_counter() - start
             print(f"  first new photo after {first:.1f} s", flush=True)
         records = count(partial) if not per_photo else int(size / per_photo)
@@ -216,9 +217,10 @@ def run_watch(root, minutes, jobs):
             )
         time.sleep(0.2)
     died = process.poll()
-    time.sleep(30)
     process.send_signal(signal.SIGTERM)
     status = process.wait()
+    print(f"stopped; side files {side_files(library)}", flush=True)
+    subprocess.run([*command, "--once"], check=True, stdout=subprocess.DEVNULL)
     known = set(face_table.read(library / "faces.npz").photos.path.tolist())
     lost = [path.name for path in sorted(incoming.glob("*.jpg")) if str(path) not in known]
     print(f"ended with {status if died is None else f'{died}, by itself'}; lost photos: {lost or 'none'}")

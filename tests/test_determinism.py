@@ -8,9 +8,7 @@ import numpy as np
 from PIL import Image
 from tables import make_table, people
 
-from facecluster.encoding.pipeline import encode_photos
 from facecluster.formats import face_table
-from facecluster.options import EncodeOptions
 
 ELSEWHERE = {
     "LC_ALL": "C",
@@ -73,12 +71,8 @@ def test_faces_are_the_same_in_other_surroundings_and_orders(tmp_path):
     (tmp_path / "two").mkdir()
     facecluster("encode", *elsewhere, "-o", "../two.npz", "-j", 2, folder=tmp_path / "two", **ELSEWHERE)
     assert (tmp_path / "one.npz").read_bytes() == (tmp_path / "two.npz").read_bytes()
-
-
-def test_photos_given_in_another_order_stand_in_the_same_rows(tmp_path):
-    paths = pictures(tmp_path)
-    one, two = (encode_photos(order, EncodeOptions(), jobs=1).table for order in (paths, paths[::-1]))
-    assert one.photos.path.tolist() == two.photos.path.tolist()
-    names = [os.path.relpath(path, tmp_path) for path in one.photos.path.tolist()]
+    names = [
+        os.path.relpath(path, tmp_path / "photos")
+        for path in face_table.read(tmp_path / "one.npz").photos.path
+    ]
     assert names == ["a.png", "b/1.png", "b/c/2.png", "b/copy.png", "b 2/1.png", "Ä.png"]
-    assert one.photos.digest.tolist() == two.photos.digest.tolist()

@@ -282,7 +282,7 @@ def encode(request: Request, output: Path | None) -> FaceTable:
         logging.getLogger("facecluster").setLevel(logging.ERROR)
     if output is not None:
         check_output(output)
-    paths = find(request)
+    paths = find_in_order(request)
     chosen, earlier = dict(request.chosen), settings_in(output)
     options = encoding_of(chosen, earlier)
     if request.verbose and not request.quiet:
@@ -317,6 +317,11 @@ def find(request: Request, lost: Callable[[str], None] = _log.warning) -> list[s
     named = [path for path in request.paths if path != "-"]
     listed = _listed(null=request.null) if "-" in request.paths else []
     return photos.find_photos(named, listed=listed, report=_log.warning, lost=lost)
+
+
+def find_in_order(request: Request) -> list[str]:
+    """Find the same photos sorted by name, folder by folder: in whichever order they are given, a table is the same."""
+    return sorted(find(request), key=lambda path: path.split(os.sep))
 
 
 def progress(n_photos: int, *, quiet: bool) -> Bar:

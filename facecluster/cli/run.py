@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from facecluster.cli.cluster import agreement, cluster_options, library_options, opened, tell
-from facecluster.cli.encode import Request, encode_options, find, progress
+from facecluster.cli.encode import Request, encode_options, find_in_order, progress
 from facecluster.cli.encode import summary as encode_summary
 from facecluster.cli.parameters import Folder
 from facecluster.errors import FaceclusterError, UsageError
@@ -65,7 +65,7 @@ def command(
         logging.getLogger("facecluster").setLevel(logging.ERROR)
     with opened(output, yes=yes) as library:
         request = _there(request, library)
-        paths = find(request)
+        paths = find_in_order(request)
         with progress(len(paths), quiet=request.quiet) as bar:
             ran = run(
                 library,

@@ -66,8 +66,8 @@ class Encoded:
     """A table and how it came about.
 
     Attributes:
-        table: one row of photos for each path, sorted folder by folder (`_by_folder`); then the earlier ones that stay.
-            Of a table that was added to, first its rows, in their order, then those of new paths.
+        table: one row of photos for each path, in their order; then the earlier ones that stay. Of a table that was
+            added to, first its rows, in their order, then those of new paths.
         n_reused: photos whose picture was known from an earlier run.
         n_new_faces: faces that were found now.
         n_refused: faces that were found now, or in an interrupted run, and are left out because they fail the check.
@@ -208,8 +208,8 @@ def encode_photos(
 ) -> Encoded:
     """Find the faces of photos, and write them as a table.
 
-    The table is the same, to the byte, however many processes work on it, in whichever order the photos are given, and
-    whatever of it an earlier table or an interrupted run already knew.
+    The table is the same, to the byte, however many processes work on it, and whatever of it an earlier table or an
+    interrupted run already knew.
 
     Args:
         paths: absolute, no path twice.
@@ -240,7 +240,6 @@ def encode_photos(
     with recall(output, settings, fresh=fresh, remake=remake) as past:
         if past.remade:
             paths = _with_earlier(paths, past.rows, prune=keep.prune)
-        paths = sorted(paths, key=_by_folder)
         found, new = find_faces(paths, options, past, jobs=jobs, advance=advance)
         _warn_of_others(past, found)
         found = still_there(found) if keep.arriving else _or_none_can_be_read(found)
@@ -391,11 +390,6 @@ def encode_each(paths: Sequence[str], options: EncodeOptions, *, jobs: int = -1)
                 table, _ = admit(make_table([waiting.pop(n_given)], settings), options.check)
                 yield table
                 n_given += 1
-
-
-def _by_folder(path: str) -> list[str]:
-    """Sort paths by name at each level, which is the order in which `photos.find_photos` finds them in one folder."""
-    return path.split(os.sep)
 
 
 def _with_earlier(paths: Sequence[str], before: Sequence[Row], *, prune: bool) -> list[str]:
