@@ -15,20 +15,28 @@ except KeyboardInterrupt:
     os._exit(130)
 
 
-def _end(number: int, frame: object) -> None:
-    os.write(2, _SAID)
-    os._exit(128 + number)
+def _end_on_signals(said: bytes) -> None:
+    """Have a signal end the program with a sentence; what is ignored, as by nohup, stays so."""
+
+    def end(number: int, frame: object) -> None:
+        os.write(2, said)
+        os._exit(128 + number)
+
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) not in (signal.SIG_IGN, None):
+            signal.signal(number, end)
 
 
 def main() -> None:
     """Run the command line."""
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-        number = getattr(signal, name, None)
-        if number is not None and signal.getsignal(number) not in (signal.SIG_IGN, None):
-            signal.signal(number, _end)
+    _end_on_signals(_SAID)
     from facecluster.cli import main
 
-    main()
+    try:
+        main()
+    finally:
+        _end_on_signals(b"")  # it has been told how it ended
 
 
 if __name__ == "__main__":  # a spawned worker process imports this file again

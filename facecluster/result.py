@@ -314,7 +314,7 @@ class Updated:
     """What updates did since all faces were clustered.
 
     Attributes:
-        updates: how many there were.
+        updates: how many there were that met new faces.
         new_faces: faces that were new to them.
         would_merge: pairs of ids of people whom a full run would merge, the nearest first.
     """

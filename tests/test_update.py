@@ -36,11 +36,11 @@ def anew(earlier: Result, table: FaceTable, decisions: list[Decision]) -> Result
     pairs = would_merge(table, clustering, rules, constraints, changed=fresh, jobs=1)
     since = earlier.settings.update or Updated(0, 0, ())
     said = Updated(
-        since.updates + 1,
+        since.updates + bool(known.is_new.any()),
         since.new_faces + int(known.is_new.sum()),
         tuple((result.people[one].id, result.people[other].id) for one, other in pairs),
     )
-    return replace(result, settings=replace(result.settings, update=said))
+    return replace(result, settings=replace(result.settings, update=said if said.updates else None))
 
 
 def as_before(result: Result, earlier: Result) -> Result:

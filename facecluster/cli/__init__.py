@@ -63,6 +63,8 @@ VERBS = {
 _DECIDE = ("name", "merge", "split", "move", "not-a-person", "undo")
 """They are alike, and in one file: each is the command of its name in `decide`."""
 
+_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
+
 
 class _Verbs(click.Group):
     """The verbs, and what becomes of their errors."""
@@ -118,6 +120,7 @@ def _errors_told(ctx: click.Context) -> Iterator[None]:
     except FaceclusterError as error:
         _end(ctx, f"error: {error}{_about_files(ctx, error)}", error.exit_code)
     except KeyboardInterrupt as interrupt:
+        _ignore_signals()
         _end(ctx, "interrupted", 128 + getattr(interrupt, "signal", signal.SIGINT))
     except OSError as error:
         closed = {errno.EPIPE, errno.EINVAL} if os.name == "nt" and error.filename is None else {errno.EPIPE}
@@ -169,11 +172,19 @@ def _raise_ended(number: int, frame: object) -> NoReturn:
     raise _Ended(number)
 
 
+def _ignore_signals() -> None:
+    """Let no further signal come between while it is told that one ended the program."""
+    for name in _SIGNALS:
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is _raise_ended:
+            signal.signal(number, signal.SIG_IGN)
+
+
 def _heed_signals(ctx: click.Context) -> None:
     """Let what ends the program do so in order as long as a verb is at work; what is ignored, as by nohup, stays so."""
     if threading.current_thread() is not threading.main_thread():
         return
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+    for name in _SIGNALS:
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) not in (signal.SIG_IGN, None):
             before = signal.signal(number, _raise_ended)

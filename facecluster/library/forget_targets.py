@@ -357,7 +357,10 @@ def target_of_all(
         if not theirs and is_last and not any(map(broken_off, results)):
             find_person(results[0].result, text)  # says who is like it
         if not theirs:
-            _log.warning("%s: no such person in any of these libraries; nothing is removed for it", text)
+            anywhere = (
+                "in any of these libraries; nothing is removed for it" if len(results) > 1 else "any more"
+            )
+            _log.warning("%s: no such person %s", text, anywhere)
         first, *others = [{digest_of(face.id) for face in one.faces} for one in theirs] or [set[str]()]
         by_name = all(one.name is not None and fold(one.name) == fold(text) for one in theirs)
         if not by_name and any(first.isdisjoint(other) for other in others):

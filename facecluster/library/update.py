@@ -200,16 +200,17 @@ def update(
         both=np.stack([known.person[here], clustering.label[here]]).astype(np.int64),
     )
     since = standing.result.settings.update or Updated(0, 0, ())
+    n_new = int(np.count_nonzero(known.is_new))
     updated = Updated(
-        updates=since.updates + 1,
-        new_faces=since.new_faces + int(np.count_nonzero(known.is_new)),
+        updates=since.updates + (n_new > 0),
+        new_faces=since.new_faces + n_new,
         would_merge=tuple(
             (result.people[one].id, result.people[other].id)
             for one, other in pairs
             if not named_apart(result, one, other)
         ),
     )
-    result = replace(result, settings=replace(result.settings, update=updated))
+    result = replace(result, settings=replace(result.settings, update=updated if updated.updates else None))
     before = standing.result.people
     changed = frozenset(
         person.id

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from facecluster.durable.whole_file import is_of_one_file
 from facecluster.errors import PhotoError
 from facecluster.photos import read
 from facecluster.render.letters import drawable, fitted, wrapped
@@ -269,7 +270,9 @@ def _read(
                 turns = [turns_of(person.faces[i].pose.roll) for i in rows]
                 source = photo if meant is None or meant.is_known(photo) else _content(photo, meant)
                 found.update(zip(rows, cut_from(source, boxes, picture[:2], TILE_PX, turns), strict=True))
-            except PhotoError:
+            except PhotoError as error:
+                if isinstance(error.__cause__, OSError) and not is_of_one_file(error.__cause__):
+                    states[photo] = ""  # as one that is away: it is tried again
                 continue
         for i in sorted(found):
             look = look_of(found[i])
