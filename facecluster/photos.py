@@ -19,7 +19,8 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from io import BytesIO
-from typing import TypeAlias
+from random import Random
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,8 +89,27 @@ _PNG_EXIF = (b"eXIf", b"Raw profile type exif")
 _PNG_METADATA = frozenset({b"eXIf", b"tEXt", b"zTXt", b"iTXt", b"iCCP", b"pHYs", b"tIME"})
 """Chunks of a PNG that say nothing of its pixels as we decode them."""
 
+_JPEG_MARKER = re.compile(rb"\xff+[\x01-\xcf\xd8-\xfe]")
+"""What ends the coded data of a scan: a marker that is no restart."""
+
+_JPEG_MORE = b"".join(
+    Random(k).randbytes(1000).replace(b"\xff", b"") + bytes((0xFF, 0xD0 + k % 8)) for k in range(16)
+)
+"""Further coded data, with every restart marker twice, so that a decoder that waits for one goes on here."""
+
 _EXIF_ITEM = re.compile(rb"(infe[\x02\x03]...(?:..|....)\0\0)(?:Exif|mime)", re.DOTALL)
 """The entry of metadata in the list of what is in a file of HEIF or AVIF."""
+
+TIFF_METADATA = frozenset(
+    # Orientation comes from Pillow; where things lie in the file says nothing about the picture.
+    {269, 270, 271, 272, 274, 282, 283, 285, 286, 287, 288, 289, 296, 297, 305, 306, 315, 316, 330, 700}
+    | {18246, 18249, 33432, 33723, 34377, 34665, 34675, 34853, 40091, 40092, 40093, 40094, 40095}
+)
+"""Tags that no decoder of pixels reads: texts, resolution, dates, XMP, IPTC, Photoshop, EXIF, ICC, GPS, ratings, and
+pointers to further pictures. Any other counts, known or not."""
+
+_TIFF_TAGS = 4096
+"""Tags of a page that are looked at."""
 
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -327,7 +347,7 @@ def decode(source: str | os.PathLike[str] | bytes, *, max_pixels: int = MAX_PIXE
         raise
     except Exception as error:
         with suppress(Exception):
-            if (bare := _without_metadata(data)) != data:
+            if len(data) <= _LARGE_FILE and (bare := _without_metadata(data)) != data:
                 return _decode(bare, max_pixels)
         # Decoders raise whatever a broken file makes them trip over (OSError, ValueError, KeyError, struct.error,
         # zlib.error, ...); none of it may end a run over many photos.
@@ -463,9 +483,13 @@ def _reason(error: Exception) -> str:
 
 
 def _without_metadata(data: bytes) -> bytes:
-    """Give an AVIF, HEIF or PNG file without metadata, which its decoder may have tripped over; others as they are."""
+    """Give a file without metadata, which its decoder may have tripped over; of other formats as it is."""
     if data[4:8] == b"ftyp":
         return _EXIF_ITEM.sub(rb"\1none", data)
+    if data[:2] == b"\xff\xd8":
+        return _jpeg_without_metadata(data)
+    if data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+        return _tiff_without_metadata(data)
     if data[:4] != b"\x89PNG":
         return data
     parts, at = [data[:8]], 8
@@ -475,6 +499,38 @@ def _without_metadata(data: bytes) -> bytes:
             parts.append(data[at:stop])
         at = stop
     return b"".join(parts)
+
+
+def _jpeg_without_metadata(data: bytes) -> bytes:
+    parts, at = [data[:2]], 2
+    for marker, at in _jpeg_segments(data):
+        length = int.from_bytes(data[at : at + 2], "big")
+        # libjpeg tells colours by these two, if they are whole.
+        is_kept = length >= {0xE0: 16, 0xEE: 14}.get(
+            marker, 1 << 16 if marker == 0xFE or marker >> 4 == 0xE else 0
+        )
+        if marker == 0xDA:
+            break
+        if is_kept:
+            parts.append(data[at - 2 : at + length])
+    return b"".join((*parts, data[at - 2 :]))
+
+
+def _tiff_without_metadata(data: bytes) -> bytes:
+    """Give a TIFF file whose first page has no metadata."""
+    order: Literal["little", "big"] = "little" if data[:2] == b"II" else "big"
+    of_count, of_entry, of_place = (8, 20, 8) if b"+" in data[2:4] else (2, 12, 4)
+    start = int.from_bytes(data[of_place : 2 * of_place], order)
+    first = start + of_count
+    stop = first + of_entry * min(int.from_bytes(data[start:first], order), _TIFF_TAGS)
+    entries = [data[at : at + of_entry] for at in range(first, stop, of_entry)]
+    kept = [
+        entry
+        for entry in entries
+        if (tag := int.from_bytes(entry[:2], order)) == ExifTags.Base.Orientation or tag not in TIFF_METADATA
+    ]
+    page = len(kept).to_bytes(of_count, order) + b"".join(kept) + bytes(of_place)
+    return data[:start] + page.ljust(stop - start, b"\0") + data[stop:]
 
 
 def _decode(data: bytes, max_pixels: int) -> Decoded:
@@ -496,13 +552,20 @@ def _decode_pillow(data: bytes, max_pixels: int) -> Decoded:
             break
     drafted = round(width / image.width)
     by_opencv = image.format == "WEBP" and width * height > min(max_pixels, _MOST_WEBP)
-    _check_memory(len(data) + _needs(image, (width, height), data, by_opencv), width * height, max_pixels)
-    if by_opencv:
+    as_stored = width * height > max_pixels and _is_stored_row_by_row(image)
+    needs = 0 if as_stored else _needs(image, (width, height), data, by_opencv)
+    _check_memory(len(data) + needs, width * height, max_pixels)
+    if as_stored:
+        orientation, when = _exif(image)
+        strip_of = _strips_as_stored(image, data)
+    elif by_opencv:
         orientation, when = _exif(image)
         del image  # with its decoder
         strip_of = _strips_of_large_webp(data)
     else:
         image.load()
+        if image.format in ("JPEG", "MPO") and _is_grey_at_end(image) and _lacks_data(data):
+            raise PhotoError("broken photo: a part of its picture is missing")
         # After load(): Pillow has then found EXIF data at the end of a PNG, and turned a TIFF itself.
         orientation, when = _exif(image)
         if drafted == 1:
@@ -567,27 +630,89 @@ def _needs(image: Image.Image, size: tuple[int, int], data: bytes, by_opencv: bo
 
 def _is_held_as_coefficients(data: bytes) -> bool:
     """Whether libjpeg keeps all coefficients of a JPEG: it is progressive, or each scan has a part of the colours."""
-    at, n_components = 2, 0
-    while at + 9 < len(data):
-        if data[at] != 0xFF:
+    n_components = 0
+    for marker, at in _jpeg_segments(data):
+        if marker == 0xDA:
+            return data[at + 2] < n_components
+        if marker in (0xC2, 0xC6, 0xCA, 0xCE):
             return True
+        if marker in (0xC0, 0xC1, 0xC9):
+            n_components = data[at + 7]
+    return True
+
+
+def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int]]:
+    """Give marker and place of the segments of a JPEG up to its first scan; fewer where it is broken."""
+    at = 2
+    while at + 9 < len(data) and data[at] == 0xFF:
         marker = data[at + 1]
         if marker == 0xFF:
             at += 1
             continue
+        yield marker, at + 2
         if marker == 0xDA:
-            return data[at + 4] < n_components
-        if marker in (0xC2, 0xC6, 0xCA, 0xCE):
-            return True
-        if marker in (0xC0, 0xC1, 0xC9):
-            n_components = data[at + 9]
+            return
         at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
-    return True
+
+
+def _is_grey_at_end(image: Image.Image) -> bool:
+    """Whether the last pixels may be such as libjpeg makes those for which a file has no data: of middle brightness."""
+    last = image.crop((max(0, image.width - 8), image.height - 1, image.width, image.height))
+    brightness = np.asarray(last.getchannel("K") if last.mode == "CMYK" else last.convert("L"))
+    return bool(brightness.min() >= 126 and brightness.max() <= 129)
+
+
+def _lacks_data(data: bytes) -> bool:
+    """Whether a JPEG claims more pixels than it has data for: more data would then give another picture."""
+    for marker, at in _jpeg_segments(data):
+        if marker == 0xDA and (end := _JPEG_MARKER.search(data, at)):
+            longer = data[: end.start()] + _JPEG_MORE + data[end.start() :]
+            return _eighth(data) != _eighth(longer)
+    return False
+
+
+def _eighth(data: bytes) -> bytes:
+    """Decode a JPEG to an eighth of its sides, which takes little more than reading its data."""
+    image = Image.open(BytesIO(data), formats=("JPEG",))
+    image.draft(None, (1, 1))
+    return image.tobytes()
 
 
 def _strips_of(image: Image.Image) -> Strips:
     """The rows of a picture of Pillow."""
     return lambda top, bottom: image.crop((0, top, image.width, bottom))
+
+
+def _is_stored_row_by_row(image: Image.Image) -> bool:
+    """Whether a picture as Pillow opened it is an upright TIFF of all rows below each other, uncompressed."""
+    if image.format != "TIFF" or image.mode == "P" or read_orientation(image) != 1:
+        return False
+    tiles: list[Any] = image.tile  # type: ignore[attr-defined]
+    rows = tiles[0].extents[3]
+    places = [(0, top, image.width, min(top + rows, image.height)) for top in range(0, image.height, rows)]
+    return {tile.codec_name for tile in tiles} == {"raw"} and [tile.extents for tile in tiles] == places
+
+
+def _strips_as_stored(image: Image.Image, data: bytes) -> Strips:
+    """The rows of a picture that is stored row by row, taken from its file: there is no copy of the whole of it."""
+    tiles: list[Any] = image.tile  # type: ignore[attr-defined]
+    rows = tiles[0].extents[3]
+    bits = image.tag_v2.get(ExifTags.Base.BitsPerSample, (1,))  # type: ignore[attr-defined]
+    per_row = math.ceil(image.width * sum(bits) / 8)
+
+    def strip_of(top: int, bottom: int) -> Image.Image:
+        strip = Image.new(image.mode, (image.width, bottom - top))
+        for tile in tiles[top // rows : math.ceil(bottom / rows)]:
+            first, stop = max(top, tile.extents[1]), min(bottom, tile.extents[3])
+            at = tile.offset + (first - tile.extents[1]) * per_row
+            part = data[at : at + (stop - first) * per_row]
+            size = image.width, stop - first
+            strip.paste(
+                Image.frombytes(image.mode, size, part, "raw", tile.args[0], per_row, 1), (0, first - top)
+            )
+        return strip
+
+    return strip_of
 
 
 def _strips_of_large_webp(data: bytes) -> Strips:
