@@ -6,6 +6,7 @@ without the path: in a batch it becomes the reason in the photo's row.
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import logging
 import math
@@ -45,18 +46,25 @@ LARGEST = 300_000_000
 LARGEST_FILE = 500_000_000
 """Bytes. A larger file is refused before it is read: it may have no content at all (a sparse file)."""
 
-_MEMORY = 785_000_000
-"""Bytes that a photo's file and pixels may take together while it is decoded: with the networks, a process stays
-under 1 GB."""
+_MEMORY = 640_000_000
+"""Bytes that a photo's file and pixels may take together while it is decoded: with the networks, and what these hold
+after many photos (360 MB), a process stays under 1 GB."""
+
+_MUCH_MEMORY = 200_000_000
+"""Bytes for which memory that was freed is given back to the system first: 50 MB after many photos."""
 
 _MOST_WEBP = 25_000_000
 """Pixels. OpenCV decodes WebP that are larger."""
 
-_AVIF_PIXEL, _WEBP_PIXEL, _WEBP_PIXEL_OPENCV = 9, 16, 6
-"""Bytes that a pixel takes while these are decoded, with all copies that the decoders make (measured: 8.5, 13, 5.5)."""
+_AVIF_PIXEL, _WEBP_PIXEL, _WEBP_PIXEL_OPENCV, _WEBP_PIXEL_OPENCV_LOSSLESS = 11, 17, 6, 7
+"""Bytes that a pixel takes while these are decoded, with all copies that the decoders make (measured: 10.7, or 9.0 with
+fewer colours; 16.3, or 15.6 where not lossless; 6.0; 6.9)."""
 
-_HEIF_PIXEL = {(8, True): 5.5, (8, False): 7, (10, True): 10, (10, False): 13}
-"""The same by bits (10: or more) and whether colours are stored at half the size (measured: 5.4, 6.9, -, 12.9)."""
+_HEIF_PIXEL = {(8, 420): 5.5, (8, 422): 8.5, (8, 444): 10.0, (10, 420): 8.5, (10, 422): 13.5, (10, 444): 16.0}
+"""The same by bits (10: or more) and how colours are stored (measured: 5.4, 8.4, 9.9, 7.9, 13.4, 15.9)."""
+
+_HEIF_PIXEL_LEFT = 7.0
+"""At most so much of it is still held when the picture is decoded (measured: 5.3, 6.7 with 10 bits)."""
 
 _LARGE_FILE = 50_000_000
 """Bytes; see `alone_if_large`."""
@@ -553,8 +561,9 @@ def _decode_pillow(data: bytes, max_pixels: int) -> Decoded:
     drafted = round(width / image.width)
     by_opencv = image.format == "WEBP" and width * height > min(max_pixels, _MOST_WEBP)
     as_stored = width * height > max_pixels and _is_stored_row_by_row(image)
-    needs = 0 if as_stored else _needs(image, (width, height), data, by_opencv)
-    _check_memory(len(data) + needs, width * height, max_pixels)
+    made = _made(width * height, max_pixels)
+    needs = made if as_stored else _needs(image, (width, height), data, by_opencv, made)
+    _check_memory(len(data) + needs, width * height)
     if as_stored:
         orientation, when = _exif(image)
         strip_of = _strips_as_stored(image, data)
@@ -578,45 +587,55 @@ def _decode_pillow(data: bytes, max_pixels: int) -> Decoded:
     return Decoded(pixels, size, 1 / (drafted * factor), when)
 
 
-def _check_memory(n_bytes: float, n_pixels: int, max_pixels: int) -> None:
+def _check_memory(n_bytes: float, n_pixels: int) -> None:
     """Refuse a photo before any of it is decoded, if that takes too much memory.
 
     Args:
-        n_bytes: that its file and its decoded pixels take.
+        n_bytes: that its file and its pixels take at most while it is decoded.
         n_pixels: of the photo at full size.
-        max_pixels: as in `decode`.
 
     Raises:
         PhotoError: so it is.
     """
-    if n_bytes + 3 * n_pixels / _reduction(n_pixels, max_pixels) ** 2 > _MEMORY:
+    if n_bytes > _MEMORY:
         raise PhotoError(
             f"{n_pixels / 1e6:.0f} megapixels coded in this way take more than 1 GB of memory; a smaller copy can be "
-            "read, and a JPEG that is not progressive also as large"
+            "read, and as large a TIFF that is not compressed, or JPEG that is not progressive"
         )
+    if n_bytes > _MUCH_MEMORY:
+        with suppress(AttributeError, OSError, TypeError):  # other C libraries than glibc have no malloc_trim
+            ctypes.CDLL(None).malloc_trim(0)
 
 
-def _needs(image: Image.Image, size: tuple[int, int], data: bytes, by_opencv: bool) -> int:
-    """Tell how many bytes a picture takes while it is decoded.
+def _made(n_pixels: int, max_pixels: int) -> int:
+    """Tell how many bytes the pixels that `decode` gives take."""
+    return math.ceil(3 * n_pixels / _reduction(n_pixels, max_pixels) ** 2)
+
+
+def _needs(image: Image.Image, size: tuple[int, int], data: bytes, by_opencv: bool, made: int) -> int:
+    """Tell how many bytes a picture takes at most while it is decoded, beside its file.
 
     Args:
         image: as Pillow opened it; drafted.
         size: width, height at full size.
         data: its file.
         by_opencv: that decodes it.
+        made: see `_made`; these are there after most of what the decoder takes is gone.
     """
     n_pixels = size[0] * size[1]
     if image.format == "WEBP":
-        return n_pixels * (_WEBP_PIXEL_OPENCV if by_opencv else _WEBP_PIXEL)
+        by_opencv_each = _WEBP_PIXEL_OPENCV_LOSSLESS if b"VP8L" in data else _WEBP_PIXEL_OPENCV
+        return max(n_pixels * (by_opencv_each if by_opencv else _WEBP_PIXEL), 4 * n_pixels + made)
     if image.format == "AVIF":
-        return n_pixels * _AVIF_PIXEL
+        return max(n_pixels * _AVIF_PIXEL, 4 * n_pixels + made)
     held = (
         image.width * image.height * (1 if image.mode in "1LP" else 2 if image.mode.startswith("I;16") else 4)
     )
+    passing = 0
     if image.format in ("JPEG", "MPO") and _is_held_as_coefficients(data):
         _, down, across, *_ = zip(*image.layer, strict=True)  # type: ignore[attr-defined]  # ids, sampling factors
         samples = sum(a * b for a, b in zip(down, across, strict=True)) / (max(down) * max(across))
-        held += math.ceil(2 * samples * n_pixels)
+        passing = math.ceil(2 * samples * n_pixels)
     if image.format == "TIFF":
         tags = image.tag_v2  # type: ignore[attr-defined]
         if tags.get(ExifTags.Base.Orientation, 1) != 1:
@@ -624,8 +643,8 @@ def _needs(image: Image.Image, size: tuple[int, int], data: bytes, by_opencv: bo
         if image.use_load_libtiff:  # type: ignore[attr-defined]
             columns, rows = tags.get(322, size[0]), tags.get(323, tags.get(278, size[1]))
             bits = sum(bits) if isinstance(bits := tags.get(258, 1), tuple) else bits * tags.get(277, 1)
-            held += columns * min(rows, max(size[1], tags.get(323, 0))) * max(4, math.ceil(bits / 8))
-    return held
+            passing = columns * min(rows, max(size[1], tags.get(323, 0))) * max(4, math.ceil(bits / 8))
+    return held + max(passing, made)
 
 
 def _is_held_as_coefficients(data: bytes) -> bool:
@@ -735,8 +754,11 @@ def _decode_heif(data: bytes, max_pixels: int) -> Decoded:
     width, height = picture.size
     if width * height > LARGEST:
         raise Image.DecompressionBombError
-    kind = 8 if picture.info["bit_depth"] <= 8 else 10, picture.info.get("chroma") == 420
-    _check_memory(len(data) + width * height * _HEIF_PIXEL[kind], width * height, max_pixels)
+    bits = 8 if picture.info["bit_depth"] <= 8 else 10
+    each = _HEIF_PIXEL.get((bits, picture.info.get("chroma", 444)), _HEIF_PIXEL[bits, 444])
+    n_pixels = width * height
+    needs = max(each * n_pixels, min(each, _HEIF_PIXEL_LEFT) * n_pixels + _made(n_pixels, max_pixels))
+    _check_memory(len(data) + needs, n_pixels)
     stored = np.asarray(picture)
     # The size in the header may be wrong, and rows may be padded.
     width, height = picture.size
