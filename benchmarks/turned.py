@@ -95,7 +95,7 @@ def tell_time(name, files, options):
             best = np.inf
             for _ in range(2):
                 start = time.process_time()
-                pipeline.analyse(data, options)
+                pipeline.analyse(photos.decode(data), options)
                 best = min(best, time.process_time() - start)
             seconds[i, way] = best
     turned.find_upright = with_look
@@ -135,7 +135,7 @@ def main():
 
     options = EncodeOptions(detector=detector)
     for file in wider[:2]:
-        pipeline.analyse(file.read_bytes(), options)  # opens the networks
+        pipeline.analyse(photos.decode(file), options)  # opens the networks
     spent = {
         name: tell_time(name, files, options) for name, files in (("wider_dev", wider), ("nonface", nonface))
     }

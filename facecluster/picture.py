@@ -26,6 +26,7 @@ from PIL import Image
 from facecluster.photos import (
     FORMATS,
     HEIF_BRANDS,
+    TIFF_METADATA,
     area_luminance,
     brightness_bits,
     read_orientation,
@@ -84,14 +85,6 @@ _TIFF_SIZES = {
     18: 8,
 }
 """Bytes of a value, by type."""
-
-_TIFF_METADATA = frozenset(
-    # Orientation comes from Pillow; where things lie in the file says nothing about the picture.
-    {269, 270, 271, 272, 274, 282, 283, 285, 286, 287, 288, 289, 296, 297, 305, 306, 315, 316, 330, 700}
-    | {18246, 18249, 33432, 33723, 34377, 34665, 34675, 34853, 40091, 40092, 40093, 40094, 40095}
-)
-"""Tags that no decoder of pixels reads: texts, resolution, dates, XMP, IPTC, Photoshop, EXIF, ICC, GPS, ratings, and
-pointers to further pictures. Any other counts, known or not."""
 
 _TIFF_TAGS = 4096
 """A page of more tags is not looked into."""
@@ -357,7 +350,7 @@ class _Tag:
 
 
 def _tiff(data: bytes) -> list[Part]:
-    """The tags of the first page but `_TIFF_METADATA`, and its strips or tiles, wherever these lie."""
+    """The tags of the first page but `TIFF_METADATA`, and its strips or tiles, wherever these lie."""
     tags = _tiff_tags(data)
     order = next(iter(tags.values())).order
     tiled = 324 in tags
@@ -376,7 +369,7 @@ def _tiff(data: bytes) -> list[Part]:
             all(n >= need for n, need in zip(lengths, _tiff_needs(tags, tiled, len(lengths)), strict=True))
         )
     parts: list[Part] = [order.encode()]
-    for number in sorted(tags.keys() - _TIFF_METADATA - {at_tag}):
+    for number in sorted(tags.keys() - TIFF_METADATA - {at_tag}):
         parts += [_ID.pack(number), tags[number].canonical()]
     view = memoryview(data)
     parts += [view[start : start + length] for start, length in zip(starts, lengths, strict=True)]
@@ -399,7 +392,7 @@ def _tiff_tags(data: bytes) -> dict[int, _Tag]:
         tag, kind, count, field = entry.unpack_from(data, at + k * entry.size)
         _require(tag > before)  # else decoders may differ in which of two equal tags counts
         before = tag
-        if tag in _TIFF_METADATA:
+        if tag in TIFF_METADATA:
             continue
         size = count * _TIFF_SIZES[kind]
         start = at + (k + 1) * entry.size - len(field)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import os
+import re
 import shutil
+import struct
 import sys
 import tempfile
 from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -82,10 +86,13 @@ def test_links_that_lead_nowhere_are_rows_also_where_they_are_named(tmp_path: Pa
     assert photos.find_photos(named) == named
     assert photos.find_photos([str(tmp_path / "gone.txt" / "y"), *named])[1:] == named
     done = encode_photos(named, EncodeOptions(), output=tmp_path / "faces.npz", jobs=1)
-    assert done.table.photos.status.tolist()[:-1] == [UNREADABLE] * (len(named) - 1)
-    assert done.table.photos.reason.tolist()[:3] == [
-        "too many levels of symbolic links", "no such file or directory", "not a directory",
-    ]  # fmt: skip
+    rows = done.table.photos
+    statuses = dict(zip(rows.path.tolist(), rows.status.tolist(), strict=True))
+    assert [path for path in named if statuses[path] != UNREADABLE] == [str(tmp_path / "good.png")]
+    reasons = {Path(path).name: reason for path, reason in zip(rows.path, rows.reason, strict=True)}
+    assert reasons["loop.jpg"] == "too many levels of symbolic links"
+    assert reasons["gone.jpg"] == "no such file or directory"
+    assert reasons["no folder.jpg"] == "not a directory"
     with pytest.raises(UsageError, match="not there"):
         photos.find_photos([tmp_path / "not there", *named])
 
@@ -150,3 +157,54 @@ def test_metadata_cost_no_photo(picture: Image.Image) -> None:
     for case in cases(picture, n_cuts=1, n_flips=0):
         if case.kind in ("broken EXIF", "broken profile", "orientation"):
             assert photos.decode(case.data).pixels.size == picture.width * picture.height * 3
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"progressive": True}, {"restart_marker_blocks": 3}, {"subsampling": 0}, {"quality": 100}]
+)
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+def test_a_jpeg_that_claims_more_rows_than_it_has_is_broken(
+    picture: Image.Image, mode: str, options: dict[str, Any]
+) -> None:
+    for shown in (picture, Image.new("RGB", (48, 32), (128, 128, 128))):
+        jpeg = coded(shown.convert(mode), "JPEG", **options)
+        assert photos.decode(jpeg).size == (48, 32)
+    jpeg = coded(picture.convert(mode), "JPEG", **options)
+    at = re.search(rb"\xff[\xc0\xc2]\0.\x08", jpeg, re.DOTALL)
+    assert at is not None
+    for height in (56, 64, 1000):
+        with pytest.raises(PhotoError, match="missing"):
+            photos.decode(jpeg[: at.end()] + height.to_bytes(2, "big") + jpeg[at.end() + 2 :])
+
+
+def test_broken_metadata_of_jpeg_and_tiff_cost_no_photo(picture: Image.Image) -> None:
+    jpeg, tiff = (coded(picture, form) for form in ("JPEG", "TIFF"))
+    for segment in (b"\xff\xe0\0\x08JFIF\0\x01", b"\xff\xed\0\x19Photoshop 3.0\x008BIM\x03\xed\0\0\0"):
+        data = jpeg[:2] + segment + jpeg[20:]
+        np.testing.assert_array_equal(photos.decode(data).pixels, photos.decode(jpeg).pixels)
+    first = int.from_bytes(tiff[4:8], "little")
+    page = tiff[first + 2 : first + 2 + 12 * tiff[first]]
+    for entry in (struct.pack("<HHII", 700, 4, 3, 8), struct.pack("<HHII", 270, 2, 1 << 31, 9)):
+        entries = sorted(
+            [entry, *(page[k : k + 12] for k in range(0, len(page), 12))], key=lambda it: it[1::-1]
+        )
+        data = tiff[:4] + struct.pack("<I", len(tiff)) + tiff[8:]
+        data += struct.pack("<H", len(entries)) + b"".join(entries) + bytes(4)
+        np.testing.assert_array_equal(photos.decode(data).pixels, np.asarray(picture))
+
+
+@pytest.mark.parametrize("rows", [1, 7, 32])
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "RGB", "RGBA", "CMYK", "YCbCr", "LAB", "I", "F"])
+def test_large_uncompressed_tiff_are_read_row_by_row(
+    picture: Image.Image, mode: str, rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored = (picture.convert("L") if mode in ("LA", "I", "F") else picture).convert(mode)
+    data = coded(stored, "TIFF", tiffinfo={278: rows})
+    assert photos._is_stored_row_by_row(Image.open(io.BytesIO(data)))
+    by_row = photos.decode(data, max_pixels=700)
+    with pytest.raises(PhotoError):
+        photos.decode(data[: len(data) // 2], max_pixels=700)
+    monkeypatch.setattr(photos, "_is_stored_row_by_row", lambda image: False)
+    at_once = photos.decode(data, max_pixels=700)
+    np.testing.assert_array_equal(by_row.pixels, at_once.pixels)
+    assert (by_row.size, by_row.scale) == (at_once.size, at_once.scale)

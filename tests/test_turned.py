@@ -49,7 +49,7 @@ def jpeg(pixels: NDArray[np.uint8], orientation: int | None = None) -> bytes:
 
 
 def found_in(data: bytes, **options: Any) -> Analysis:
-    found = analyse(data, EncodeOptions(**options))
+    found = analyse(decode(data), EncodeOptions(**options))
     assert isinstance(found, Analysis)
     return found
 
