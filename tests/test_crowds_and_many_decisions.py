@@ -25,7 +25,7 @@ def spot(number):
 
 
 def decision(number, act):
-    return Decision(f"{number:08x}", f"2026-01-01T00:00:00.{number:06d}Z", act, "", "")
+    return Decision(f"{number:08x}", f"2026-01-01T00:00:00.{number:06d}Z", act)
 
 
 def test_a_crowd_in_one_photo_takes_little_memory():

@@ -2,16 +2,17 @@ from __future__ import annotations
 
 import json
 import logging
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from numpy.typing import NDArray
 from tables import make_table
 
 from facecluster.errors import FaceclusterError, OutputError
 from facecluster.formats import decisions_jsonl
+from facecluster.formats.decisions_jsonl import text_of
 from facecluster.identity.assured import names, namesakes
 from facecluster.identity.constraints import resolve
 from facecluster.identity.decisions import (
@@ -48,7 +49,7 @@ def faces(n: int = 12) -> Faces:
 def decisions(*acts: Act) -> list[Decision]:
     """Made one after the other, with ids 00000001, 00000002, ..."""
     return [
-        Decision(f"{i:08d}", f"2026-01-01T00:00:{i:02d}.000000Z", act, f"decisions.jsonl:{i}", f"text {i}")
+        Decision(f"{i:08d}", f"2026-01-01T00:00:{i:02d}.000000Z", act, "decisions.jsonl", i)
         for i, act in enumerate(acts, start=1)
     ]
 
@@ -263,7 +264,7 @@ def test_contradiction_shows_the_lines_and_how_to_undo_them() -> None:
         Split("b", spots(2, 3), spots(0, 1)),
         Merge(("x", "c"), (spots(2, 3), spots(6, 7))),
     )
-    made[3] = replace(made[3], place="")
+    made[3] = replace(made[3], file="")
     with pytest.raises(FaceclusterError) as error:
         resolve(made, faces())
     message = str(error.value)
@@ -495,7 +496,7 @@ def test_decisions_come_back_as_they_were(tmp_path: Path) -> None:
     made = write(path, *ACTS)
     back = decisions_jsonl.read(path)
     assert [d.act for d in back] == ACTS
-    assert [(d.id, d.time, d.text) for d in back] == [(d.id, d.time, d.text) for d in made]
+    assert [(d.id, d.time, text_of(d)) for d in back] == [(d.id, d.time, text_of(d)) for d in made]
     assert [d.place for d in back] == [f"{path}:{i}" for i in range(1, len(ACTS) + 1)]
     lines = path.read_text("ascii").splitlines()
     assert len(lines) == len(ACTS)
@@ -518,7 +519,7 @@ def test_torn_last_line_is_told_left_out_and_kept_elsewhere(
     path = tmp_path / "decisions.jsonl"
     made = write(path, *ACTS[:2])
     whole = path.read_bytes()
-    for cut in range(1, len(made[1].text)):
+    for cut in range(1, len(text_of(made[1]))):
         path.write_bytes(whole[: -cut - 1])
         with caplog.at_level(logging.WARNING):
             caplog.clear()
@@ -578,7 +579,7 @@ def test_file_of_an_editor_is_read(tmp_path: Path) -> None:
     """Byte order mark, Windows ends of lines, empty lines, letters that are not escaped."""
     path = tmp_path / "decisions.jsonl"
     (made,) = write(path, ACTS[0])
-    text = json.dumps(json.loads(made.text), ensure_ascii=False)
+    text = json.dumps(json.loads(text_of(made)), ensure_ascii=False)
     path.write_bytes(b"\xef\xbb\xbf\r\n" + text.encode() + b"\r\n\r\n")
     assert [d.act for d in decisions_jsonl.read(path)] == [ACTS[0]]
 
@@ -621,7 +622,7 @@ def test_files_of_two_computers_may_be_put_together(tmp_path: Path) -> None:
 def test_bad_line_is_an_error_that_names_it(tmp_path: Path, line: str, says: str) -> None:
     path = tmp_path / "decisions.jsonl"
     (made,) = write(path, ACTS[0])
-    path.write_text(f"{made.text}\n{line}\n{made.text}\n")
+    path.write_text(f"{text_of(made)}\n{line}\n{text_of(made)}\n")
     with pytest.raises(FaceclusterError) as error:
         decisions_jsonl.read(path)
     assert f"{path}:2: not a decision: " in str(error.value)
@@ -648,18 +649,27 @@ def test_split_of_an_older_facecluster_does_not_say_into_what(tmp_path: Path) ->
     path = tmp_path / "decisions.jsonl"
     known = Split("person-0001", spots(3), spots(0), "person-0009")
     older, newer = write(path, ACTS[3], known)
-    assert list(json.loads(older.text)) == ["format", "id", "time", "do", "person", "faces", "from"]
-    assert list(json.loads(newer.text)) == ["format", "id", "time", "do", "person", "into", "faces", "from"]
+    assert list(json.loads(text_of(older))) == ["format", "id", "time", "do", "person", "faces", "from"]
+    assert list(json.loads(text_of(newer))) == [
+        "format",
+        "id",
+        "time",
+        "do",
+        "person",
+        "into",
+        "faces",
+        "from",
+    ]
     assert [d.act for d in decisions_jsonl.read(path)] == [ACTS[3], known]
 
 
 def test_file_of_2225703_is_read_to_the_letter() -> None:
     path = Path(__file__).parent / "library_2225703" / "people" / "decisions.jsonl"
     read, lines = decisions_jsonl.read(path), path.read_text("ascii").splitlines()
-    assert [d.text for d in read] == lines
+    assert [text_of(d) for d in read] == lines
     for decision in read:
-        record = json.loads(decision.text)
-        again = json.loads(decisions_jsonl.decide(decision.act, []).text)
+        record = json.loads(text_of(decision))
+        again = json.loads(text_of(decisions_jsonl.decide(decision.act, [])))
         assert {**again, "id": decision.id, "time": decision.time} == record
         assert list(again) == list(record)
 

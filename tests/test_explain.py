@@ -439,7 +439,7 @@ def test_parts_that_links_do_not_connect_are_counted() -> None:
 
 
 def decision(name: str, act: Any) -> Decision:
-    return Decision(name, "2026-11-21T10:00:00.000000Z", act, "decisions.jsonl:1", "{}")
+    return Decision(name, "2026-11-21T10:00:00.000000Z", act, "decisions.jsonl", 1)
 
 
 def spot(table: FaceTable, row: int) -> Spot:

@@ -48,7 +48,7 @@ def spots(*rows: int) -> Spots:
 
 
 def decisions(*acts: Act) -> list[Decision]:
-    return [Decision(f"{i:08d}", f"2026-01-01T00:00:{i:02d}Z", act, "", "") for i, act in enumerate(acts, 1)]
+    return [Decision(f"{i:08d}", f"2026-01-01T00:00:{i:02d}Z", act) for i, act in enumerate(acts, 1)]
 
 
 NAMED = [Name("person-0001", "Anna", spots(0, 1, 2, 3))]

@@ -163,12 +163,13 @@ def undo(library: Library, which: tuple[str, ...], number: int | None) -> Correc
 
 def _say(library: Library, source: str, done: Corrected, *, as_json: bool, quiet: bool) -> None:
     """Say what was done: on a terminal in sentences, in a pipe as lines, with the sentences on stderr."""
+    from facecluster.formats.decisions_jsonl import text_of
     from facecluster.identity.decisions import Undo
 
     plain = sys.stdout.isatty() and not as_json
     if not plain:
         for decision in done.decisions:
-            click.echo(decision.text)
+            click.echo(text_of(decision))
     if not quiet:
         click.echo(done.said, err=not plain)
         if done.decision is not None and isinstance(done.decision.act, Undo):

@@ -32,7 +32,7 @@ from facecluster.durable.own_file import open_own
 from facecluster.durable.whole_file import cannot_write, wait_for_disk
 from facecluster.formats import json_lines
 from facecluster.formats.json_lines import FORMAT, Line
-from facecluster.identity.decisions import Act, Decision, Spot, with_spots
+from facecluster.identity.decisions import Act, Decision, Spot
 
 _log = logging.getLogger(__name__)
 
@@ -43,6 +43,13 @@ TORN = ".torn"
 """What is behind the name of the file that keeps torn lines."""
 
 _VERBS = {struct.__struct_config__.tag for struct in get_args(Act)}
+
+
+_SPOTS = {
+    struct: [name for name in struct.__struct_fields__ if name in ("faces", "away", "to")]
+    for struct in get_args(Act)
+}
+"""In which fields faces stand."""
 
 
 class _Head(msgspec.Struct):
@@ -84,9 +91,13 @@ def decide(act: Act, earlier: list[Decision], time: str | None = None) -> Decisi
         rest = {"time": at, **_record(act)}
         identity = hashlib.sha256(json.dumps(rest).encode("ascii")).hexdigest()[:8]
         if identity not in taken:
-            text = json.dumps({"format": FORMAT, "id": identity, **rest})
-            return Decision(identity, at, act, "", text)
-        time, earlier = None, [*earlier, Decision(identity, at, act, "", "")]
+            return Decision(identity, at, act)
+        time, earlier = None, [*earlier, Decision(identity, at, act)]
+
+
+def text_of(decision: Decision) -> str:
+    """Write a decision as a line of the file, without its end."""
+    return json.dumps({"format": FORMAT, "id": decision.id, "time": decision.time, **_record(decision.act)})
 
 
 def append(path: Path, decision: Decision) -> None:
@@ -101,7 +112,7 @@ def append(path: Path, decision: Decision) -> None:
     def keep(torn: bytes) -> None:
         _keep_torn(path, torn)
 
-    json_lines.append(_followed(path), decision.text.encode("ascii") + b"\n", keep)
+    json_lines.append(_followed(path), text_of(decision).encode("ascii") + b"\n", keep)
 
 
 def _followed(path: Path) -> Path:
@@ -140,13 +151,15 @@ def read(path: Path) -> list[Decision]:
     Raises:
         FaceclusterError: a line is no decision, or of a newer format; the file cannot be read.
     """
-    lines, torn = json_lines.read(_followed(path))
-    if torn is not None:
-        _log.warning("%s: line %d is cut short and does not count", path, torn)
+
+    def torn(number: int) -> None:
+        _log.warning("%s: line %d is cut short and does not count", path, number)
+
     collects = gc.isenabled()
     gc.disable()  # of a million new objects none is garbage; looking for it takes longer than all the rest
     try:
-        known: dict[Spot, Spot] = {}
+        known: dict[object, Any] = {}
+        lines = json_lines.read(_followed(path), torn)
         decisions = {decision.id: decision for decision in (_decision(line, known) for line in lines)}
     finally:
         if collects:
@@ -154,15 +167,25 @@ def read(path: Path) -> list[Decision]:
     return sorted(decisions.values(), key=lambda decision: decision.time)
 
 
-def _decision(line: Line, known: dict[Spot, Spot]) -> Decision:
+def _decision(line: Line, known: dict[object, Any]) -> Decision:
     """Decode a line. Faces that were there before are the same objects: most decisions are about few faces."""
     head, act = json_lines.parse(line, "a decision", "mend or remove the line", _decode)
-    act = with_spots(act, lambda spots: tuple(known.setdefault(spot, spot) for spot in spots))
-    return Decision(head.id, head.time, act, line.place, line.text.decode("utf-8"), line.number)
+    for name in _SPOTS[type(act)]:
+        if (spots := getattr(act, name)) is not None:
+            msgspec.structs.force_setattr(act, name, _shared(spots, known))
+    return Decision(head.id, head.time, act, line.file, line.number)
+
+
+def _shared(spots: Any, known: dict[object, Any]) -> Any:
+    """Give faces, or faces of several people, as they were met first."""
+    if (met := known.get(spots)) is None:
+        met = spots if isinstance(spots, Spot) else tuple([_shared(spot, known) for spot in spots])
+        known[met] = met
+    return met
 
 
 def _decode(text: bytes) -> tuple[_Head, Act]:
-    text.decode("utf-8")  # all of it is kept, also what is not looked at
+    text.decode("utf-8")  # also what is not looked at has to be text
     head = _head(text)
     if not head.id.isascii():
         raise ValueError(f"{head.id[:40]!a} is no id of a decision")

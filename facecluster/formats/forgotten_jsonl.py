@@ -66,9 +66,7 @@ def read(path: Path) -> list[Place]:
     Raises:
         FaceclusterError: a line is none, or of a newer format; the file cannot be read.
     """
-    lines, torn = json_lines.read(path)
-    if torn is not None:
-        _warn(path, torn)
+    lines = json_lines.read(path, functools.partial(_warn, path))
     mend = "mend the line, or remove it to let the face be found again"
     return list(dict.fromkeys(json_lines.parse(line, "a forgotten face", mend, _place) for line in lines))
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import IO, Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -24,6 +25,9 @@ _T = TypeVar("_T")
 FORMAT = 1
 """Of a line, which says it as "format". Readers accept this and older ones."""
 
+_BLOCK = 1 << 16
+"""Bytes at the end of a file that are looked at for its last line, and the double where they do not hold it."""
+
 ZERO = b"\\u0000"
 """How a zero stands in a text, which `load` refuses; or a backslash and more, which it does not."""
 
@@ -32,45 +36,45 @@ class Line(NamedTuple):
     """A line of a file.
 
     Attributes:
-        place: file and number of the line, from 1, for messages.
-        number: that number.
+        file: path of it.
+        number: of the line, from 1.
         text: without spaces at its ends.
     """
 
-    place: str
+    file: str
     number: int
     text: bytes
 
+    @property
+    def place(self) -> str:
+        """File and number of the line, for messages."""
+        return f"{self.file}:{self.number}"
 
-def read(path: Path) -> tuple[Iterable[Line], int | None]:
-    """Read the lines that are not empty, without a torn last one, and the number of that; none where there is no file.
 
-    They are given once, and let go one by one.
+def read(path: Path, torn: Callable[[int], None]) -> Iterator[Line]:
+    """Read the lines that are not empty, one by one, without a torn last one; none where there is no file.
+
+    Args:
+        path: of the file.
+        torn: called with the number of the last line where that is torn.
 
     Raises:
         FaceclusterError: the file cannot be read, or is a link.
     """
+    name = str(path)
     try:
         with open_own(path, "rb") as file:
-            content = file.read()
+            for number, text in enumerate(file, 1):
+                if number == 1:
+                    text = text.removeprefix(b"\xef\xbb\xbf")
+                if not text.endswith(b"\n") and _is_torn(text):
+                    torn(number)
+                elif text := text.strip():
+                    yield Line(name, number, text)
     except FileNotFoundError:
-        return [], None
+        return
     except OSError as error:
         raise FaceclusterError(f"{path}: cannot be read: {error.strerror or error}") from error
-    texts = content.removeprefix(b"\xef\xbb\xbf").split(b"\n")
-    torn = len(texts) if _is_torn(texts[-1]) else None
-    if torn is not None:
-        texts.pop()
-    texts.reverse()
-
-    def lines() -> Iterator[Line]:
-        number = 0
-        while texts:
-            number += 1
-            if text := texts.pop().strip():
-                yield Line(f"{path}:{number}", number, text)
-
-    return lines(), torn
 
 
 def decoder(kind: type[_T]) -> Callable[[bytes], _T]:
@@ -132,20 +136,29 @@ def append(path: Path, text: bytes, keep: Callable[[bytes], None] | None = None)
     """
     try:
         with open_own(path, "a+b") as file:
-            file.seek(0)
-            content = file.read()
-            end = content.rfind(b"\n") + 1
-            if _is_torn(content[end:]):
+            last = _last_line(file)
+            if _is_torn(last):
                 if keep is not None:
-                    keep(content[end:])
-                file.truncate(end)
-            elif len(content) > end:
+                    keep(last)
+                file.truncate(file.seek(0, os.SEEK_END) - len(last))
+            elif last:
                 text = b"\n" + text
             file.write(text)
             file.flush()
             wait_for_disk(file)
     except OSError as error:
         raise cannot_write(path, error) from error
+
+
+def _last_line(file: IO[bytes]) -> bytes:
+    """Read what is behind the last end of a line."""
+    size, length = file.seek(0, os.SEEK_END), _BLOCK
+    while True:
+        file.seek(max(0, size - length))
+        *lines, last = file.read().split(b"\n")
+        if lines or length >= size:
+            return last
+        length *= 2
 
 
 def _is_torn(last: bytes) -> bool:

@@ -13,7 +13,6 @@ import hashlib
 import weakref
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from functools import wraps
 from heapq import heappop, heappush
 from itertools import chain
@@ -39,7 +38,7 @@ NOBODY = "nobody"
 """To whom faces are moved that are no known person's."""
 
 
-class Spot(NamedTuple):
+class Spot(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A face as a decision knows it.
 
     Attributes:
@@ -54,7 +53,7 @@ class Spot(NamedTuple):
 Spots: TypeAlias = tuple[Spot, ...]
 
 
-class Name(msgspec.Struct, frozen=True, tag_field="do", tag="name"):
+class Name(msgspec.Struct, frozen=True, gc=False, tag_field="do", tag="name"):
     """The person who holds most of `faces` has this name, or none; `person` was its id."""
 
     person: str
@@ -62,7 +61,7 @@ class Name(msgspec.Struct, frozen=True, tag_field="do", tag="name"):
     faces: Spots
 
 
-class Merge(msgspec.Struct, frozen=True, tag_field="do", tag="merge"):
+class Merge(msgspec.Struct, frozen=True, gc=False, tag_field="do", tag="merge"):
     """These are one person: anchors of each of `people`, whose ids they had. The first one's name and id stay."""
 
     people: tuple[str, ...]
@@ -70,7 +69,13 @@ class Merge(msgspec.Struct, frozen=True, tag_field="do", tag="merge"):
 
 
 class Split(
-    msgspec.Struct, frozen=True, tag_field="do", tag="split", rename={"away": "from"}, omit_defaults=True
+    msgspec.Struct,
+    frozen=True,
+    gc=False,
+    tag_field="do",
+    tag="split",
+    rename={"away": "from"},
+    omit_defaults=True,
 ):
     """`faces` are one person, and not the one they were in, for whom the anchors `away` stand; `person` was its id.
 
@@ -84,7 +89,13 @@ class Split(
 
 
 class Make(
-    msgspec.Struct, frozen=True, tag_field="do", tag="make", rename={"away": "from"}, omit_defaults=True
+    msgspec.Struct,
+    frozen=True,
+    gc=False,
+    tag_field="do",
+    tag="make",
+    rename={"away": "from"},
+    omit_defaults=True,
 ):
     """`faces` are one person, who is new: of id `person`, and of this name, or of none.
 
@@ -97,7 +108,7 @@ class Make(
     away: Spots = ()
 
 
-class Move(msgspec.Struct, frozen=True, tag_field="do", tag="move", rename={"away": "from"}):
+class Move(msgspec.Struct, frozen=True, gc=False, tag_field="do", tag="move", rename={"away": "from"}):
     """`faces` are of the person for whom the anchors `to` stand, or of nobody known, and not of the one of `away`.
 
     `person` was the id of the one they left, `into` of the other; None for nobody.
@@ -110,14 +121,14 @@ class Move(msgspec.Struct, frozen=True, tag_field="do", tag="move", rename={"awa
     away: Spots
 
 
-class NotAPerson(msgspec.Struct, frozen=True, tag_field="do", tag="not-a-person"):
+class NotAPerson(msgspec.Struct, frozen=True, gc=False, tag_field="do", tag="not-a-person"):
     """`faces` are no person's: each of them; or, if `person` is its id then, whoever holds most of them is none."""
 
     person: str | None
     faces: Spots
 
 
-class Undo(msgspec.Struct, frozen=True, tag_field="do", tag="undo"):
+class Undo(msgspec.Struct, frozen=True, gc=False, tag_field="do", tag="undo"):
     """The decision of this id does not count."""
 
     undo: str
@@ -126,25 +137,27 @@ class Undo(msgspec.Struct, frozen=True, tag_field="do", tag="undo"):
 Act: TypeAlias = Name | Merge | Split | Make | Move | NotAPerson | Undo
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """A line of decisions.jsonl.
+class Decision(msgspec.Struct, frozen=True, gc=False):
+    """A line of decisions.jsonl. There may be a million, so that none holds more than it must.
 
     Attributes:
         id: 8 hex digits, the start of the sha256 of the rest of the line.
         time: ISO 8601, UTC, of one width, so that text order is order in time.
         act: what was decided.
-        place: file and line, for messages; "" for one that is not written yet.
-        text: the line.
+        file: path of it; "" for one that is not written yet.
         line: its number in the file, from 1; 0 for one that is not written yet.
     """
 
     id: str
     time: str
     act: Act
-    place: str
-    text: str
+    file: str = ""
     line: int = 0
+
+    @property
+    def place(self) -> str:
+        """File and line, for messages; "" for one that is not written yet."""
+        return f"{self.file}:{self.line}" if self.file else ""
 
 
 def digest_of(face_id: str) -> str:
@@ -213,7 +226,7 @@ def in_force(decisions: Sequence[Decision]) -> list[Decision]:
             act: Act = decision.act
             for sides in joined.about(act):
                 act = _of_one_side(act, sides)
-            standing.append(decision if act is decision.act else replace(decision, act=act))
+            standing.append(decision if act is decision.act else msgspec.structs.replace(decision, act=act))
     return standing
 
 
@@ -319,22 +332,32 @@ def rows_at(found: Mapping[Spot, Sequence[int]], spots: Spots) -> list[int]:
     return list(dict.fromkeys(row for spot in spots for row in found[spot]))
 
 
+class _Found(dict[Spot, list[int]]):
+    """Rows by spot; none of those that are not there, of which nothing is kept."""
+
+    def __missing__(self, spot: Spot) -> list[int]:
+        return []
+
+
 @remembered
-def locate(decisions: Sequence[Decision], faces: Faces | Placed) -> dict[Spot, list[int]]:
+def locate(decisions: Sequence[Decision], faces: Faces | Placed) -> Mapping[Spot, Sequence[int]]:
     """Find the face of each spot in every photo of its content: the anchor that overlaps most, if by enough."""
-    spots = dict.fromkeys(spot for decision in decisions for spot in spots_of(decision.act))
-    rows_by_photo: dict[str, dict[object, list[int]]] = {spot.digest: defaultdict(list) for spot in spots}
-    if spots:
+    meant = {spot.digest for decision in decisions for spot in spots_of(decision.act)}
+    rows_by_photo: dict[str, dict[object, list[int]]] = {}
+    if meant:
         for row, (face_id, photo) in enumerate(zip(faces.id, faces.photo, strict=True)):
-            if (digest := digest_of(face_id)) in rows_by_photo:
-                rows_by_photo[digest][photo].append(row)
-    found: dict[Spot, list[int]] = {}
-    for spot in spots:
-        found[spot] = []
-        for rows in rows_by_photo[spot.digest].values():
-            iou = overlaps(np.tile(np.array(spot.box), (len(rows), 1)), faces.anchor[rows])
-            if iou.max() >= SAME_FACE_IOU:
-                found[spot].append(rows[int(iou.argmax())])
+            if (digest := digest_of(face_id)) in meant:
+                rows_by_photo.setdefault(digest, defaultdict(list))[photo].append(row)
+    found = _Found()
+    for decision in decisions:
+        for spot in spots_of(decision.act):
+            if spot.digest not in rows_by_photo or spot in found:
+                continue
+            found[spot] = []
+            for rows in rows_by_photo[spot.digest].values():
+                iou = overlaps(np.tile(np.array(spot.box), (len(rows), 1)), faces.anchor[rows])
+                if iou.max() >= SAME_FACE_IOU:
+                    found[spot].append(rows[int(iou.argmax())])
     return found
 
 
@@ -351,22 +374,6 @@ def spots_of(act: Act) -> Spots:
             return faces + (to or ()) + away
         case Undo():
             return ()
-
-
-def with_spots(act: Act, change: Callable[[Spots], Spots]) -> Act:
-    """Change all faces that stand in an act."""
-    renewed = msgspec.structs.replace
-    match act:
-        case Name(faces=faces) | NotAPerson(faces=faces):
-            return renewed(act, faces=change(faces))
-        case Merge(faces=groups):
-            return renewed(act, faces=tuple(map(change, groups)))
-        case Split(faces=faces, away=away) | Make(faces=faces, away=away):
-            return renewed(act, faces=change(faces), away=change(away))
-        case Move(faces=faces, to=to, away=away):
-            return renewed(act, faces=change(faces), to=None if to is None else change(to), away=change(away))
-        case Undo():
-            return act
 
 
 def describe(act: Act) -> str:

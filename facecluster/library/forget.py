@@ -148,11 +148,14 @@ def find_absent(
     def spots_of(one: Absent) -> list[tuple[str, Sequence[float]]]:
         return [(digest_of(face), box_of[face]) for face in one.faces if face in box_of]
 
+    def named_by(act: Name | Make) -> list[tuple[str, Sequence[float]]]:
+        return [(spot.digest, spot.box) for spot in act.faces]
+
     def is_of(act: Name | Make, one: Absent) -> bool:
         spots = spots_of(one)
         if not spots:
             return act.person == one.id
-        has = Target(boxes=boxes_of(act.faces)).has_face
+        has = Target(boxes=boxes_of(named_by(act))).has_face
         return 2 * sum(has(*spot) for spot in spots) >= min(len(spots), len(act.faces)) > 0
 
     own = next((one for one in result.absent if meant(one.id)), None)
@@ -163,7 +166,7 @@ def find_absent(
         own = next((one for one in reversed(result.absent) if acts and is_of(acts[0], one)), None)
     if own is None and not acts:
         return None
-    spots = [*(() if own is None else spots_of(own)), *(spot for act in acts for spot in act.faces)]
+    spots = [*(() if own is None else spots_of(own)), *(spot for act in acts for spot in named_by(act))]
     seeds = Target(boxes=boxes_of(spots))
     seed = np.array(
         [seeds.has_face(digest_of(face), box) for face, box in zip(placed.id, placed.anchor, strict=True)],
