@@ -22,6 +22,7 @@ from facecluster.durable.links import Link
 from facecluster.errors import OutputError
 from facecluster.library.folders import write_result
 from facecluster.library.layout import folder_name, is_index_sheet, montage_of, person_in
+from facecluster.photos import digest
 from facecluster.render.index_sheet import PER_SHEET
 from facecluster.result import Box, Counts, Person, PersonFace, Pose, Result
 from facecluster.table import Picture
@@ -72,11 +73,16 @@ def write(root: Path, result: Result, changed: Sequence[str] | None = None) -> N
     write_result(result, root, pictures={}, link="copy", jobs=1, changed=changed)
 
 
+def face_id(photo: Path, number: int) -> str:
+    return f"{digest(photo.read_bytes())}-{number}"
+
+
 def people_of(photos: Sequence[Path], n: int) -> Result:
     """People of one photo each, over and over."""
     people = []
     for i in range(n):
-        face = PersonFace(f"{i}-0", str(photos[i % len(photos)]), *WHERE, core=True, confidence=100)
+        photo = photos[i % len(photos)]
+        face = PersonFace(face_id(photo, i), str(photo), *WHERE, core=True, confidence=100)
         people.append(Person(f"person-{i + 1:04d}", None, 1, 1, face.id, (face,)))
     return Result(
         settings=NOTHING_SAID, people=tuple(people), unclustered=(), counts=Counts(0, 0, 0, 0, 0, 0, 0, {})
@@ -216,7 +222,7 @@ def test_folder_with_an_original_in_it_keeps_its_name(photos: list[Path], tmp_pa
     write(root, result)
     original = root / "person-0001" / "new.png"
     os.link(photos[2], original)
-    face = PersonFace("9-0", str(original), *WHERE, core=True, confidence=100)
+    face = PersonFace(face_id(original, 9), str(original), *WHERE, core=True, confidence=100)
     person = replace(result.people[0], n_faces=2, n_photos=2, faces=(*result.people[0].faces, face))
     write(root, call(replace(result, people=(person,)), p1="Anna"))
     assert original.exists()
@@ -319,7 +325,7 @@ def test_cover_that_is_another_now_is_on_the_sheet(photos: list[Path], tmp_path:
     write(root, result)
     before = Image.open(root / "index.jpg").convert("RGB").getpixel((96, 128))
     Image.new("RGB", (40, 40), (0, 250, 0)).save(photos[0])
-    write(root, result)
+    write(root, people_of(photos, 2))
     after = Image.open(root / "index.jpg").convert("RGB").getpixel((96, 128))
     assert before[1] < 40
     assert after[1] > 200
@@ -384,7 +390,7 @@ def test_photo_that_is_edited_in_its_place_leaves_no_copy_behind(
     write_result(result, root, pictures={}, link=link, jobs=1)
     photos[0].unlink()
     Image.new("RGB", (60, 40), (1, 200, 3)).save(photos[0])
-    write_result(result, root, pictures={}, link=link, jobs=1, earlier=result)
+    write_result(people_of(photos, 1), root, pictures={}, link=link, jobs=1, earlier=result)
     assert os.listdir(root / "person-0001") == ["0.png"]
     assert (root / "person-0001" / "0.png").read_bytes() == photos[0].read_bytes()
 
