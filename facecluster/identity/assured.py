@@ -8,7 +8,7 @@ faces, with the second name, and one known by one.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -245,7 +245,7 @@ def _said(
     return said
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class _Entry:
     """What decisions said so far of a person; see `Assured`.
 
@@ -262,7 +262,7 @@ class _Entry:
     by_hand: bool = False
     rows: set[int] = field(default_factory=set)
     fixed: set[int] = field(default_factory=set)
-    faces: Counter[int] = field(default_factory=Counter)
+    faces: dict[int, int] = field(default_factory=dict)
     place: int = 0
 
 
@@ -368,15 +368,19 @@ class _Entries:
     def _overlapping(self, rows: Sequence[int]) -> set[_Entry]:
         """Find those of whose faces half are here, or who have half of these."""
         faces = {self._first[row] for row in rows}
-        shared = Counter(entry for face in faces for entry in self._of_face[face])
+        shared: dict[_Entry, int] = {}
+        for face in faces:
+            for entry in self._of_face[face]:
+                shared[entry] = shared.get(entry, 0) + 1
         return {entry for entry, n in shared.items() if 2 * n >= min(len(entry.faces), len(faces))}
 
     def _put(self, entry: _Entry, rows: Iterable[int]) -> None:
         for row in rows:
             if row not in entry.rows:
                 entry.rows.add(row)
-                entry.faces[self._first[row]] += 1
-                self._of_face[self._first[row]].add(entry)
+                face = self._first[row]
+                entry.faces[face] = entry.faces.get(face, 0) + 1
+                self._of_face[face].add(entry)
 
     def _take_off(self, entry: _Entry, row: int) -> None:
         face = self._first[row]
