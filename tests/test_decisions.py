@@ -682,7 +682,7 @@ def test_line_of_a_newer_format_is_an_error(tmp_path: Path) -> None:
 
 
 def test_file_that_cannot_be_used_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(FaceclusterError, match="cannot be read"):
+    with pytest.raises(FaceclusterError, match="no file"):
         decisions_jsonl.read(tmp_path)
     with pytest.raises(OutputError, match="not a folder"):
         write(tmp_path / "no" / "folder", ACTS[0])
