@@ -30,6 +30,8 @@ from facecluster.formats import decisions_jsonl, face_table
 from facecluster.formats.clusters_json import read_result
 from facecluster.library import correct
 from facecluster.options import EncodeOptions
+from facecluster.photos import Decoded
+from facecluster.picture import pixel_digest
 from facecluster.render import montage
 from facecluster.table import NO_FACE, UNREADABLE
 from facecluster.workers import Died
@@ -57,8 +59,9 @@ def _content(folder: Path) -> dict[str, bytes]:
 def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """Photos that hold no face, whose analysis costs nothing."""
 
-    def nothing(data: bytes, *_: object) -> Analysis:
-        return Analysis("", data.hex()[-32:], (16, 16), NO_FACE, "", 0.0, 0, unreadable("").faces)
+    def nothing(photo: Decoded, *_: object) -> Analysis:
+        digest = pixel_digest(photo.pixels, photo.size)
+        return Analysis("", digest, photo.size, NO_FACE, "", 0.0, 0, unreadable("").faces)
 
     monkeypatch.setattr(pipeline, "analyse", nothing)
     monkeypatch.setattr(pipeline.models, "path", lambda name: None)
