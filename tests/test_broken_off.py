@@ -117,7 +117,7 @@ def test_what_is_said_after_the_clock_was_put_back_counts_last(library: Path) ->
         correct.name(held, "person-0001", "Anna")
     ledger = library / "decisions.jsonl"
     (first,) = decisions_jsonl.read(ledger)
-    ahead = first.text.replace(first.time, "2999-12-31T23:59:59.999999Z")
+    ahead = decisions_jsonl.text_of(first).replace(first.time, "2999-12-31T23:59:59.999999Z")
     ledger.write_text(ahead + "\n")
     with Library.open(library) as held:
         correct.name(held, "person-0001", "Berta")

@@ -14,6 +14,7 @@ from facecluster.encoding import pipeline
 from facecluster.encoding.analysis import Analysis, unreadable
 from facecluster.encoding.resume import Past
 from facecluster.options import EncodeOptions
+from facecluster.photos import Decoded
 from facecluster.table import UNREADABLE
 from facecluster.workers import Died
 
@@ -44,11 +45,9 @@ class LateWorkers:
             yield path, pipeline._analyse(path, EncodeOptions())
 
 
-def looked_at(data: bytes, *_: object) -> Analysis:
+def looked_at(photo: Decoded, *_: object) -> Analysis:
     """Stand for an analysis whose size tells the picture."""
-    if data not in (OLD, NEW):
-        return unreadable("broken")
-    old = data == OLD
+    old = photo.pixels[0, 0].tolist() == [255, 0, 0]
     pixels = "old" if old else "new"
     return Analysis("", pixels, (1, 1) if old else (2, 2), "no_face", "", 0.0, 0, unreadable("").faces)
 
