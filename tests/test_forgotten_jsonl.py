@@ -50,6 +50,7 @@ def test_a_line_that_was_cut_short_is_told(tmp_path: Path, caplog: pytest.LogCap
         '{"format": 2}',
         "x",
         '{"photo": "a", "pixels": "", "looks": "0", "size": [1]}',
+        '{"photo": "a", "pixels": "", "looks": "0", "size": [1, 1000000000000000000000000000000], "box": null}',
     ],
 )
 def test_a_line_that_is_no_place_is_an_error_that_says_what_to_do(tmp_path: Path, line: str) -> None:

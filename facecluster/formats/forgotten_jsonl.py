@@ -17,6 +17,7 @@ import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, TypeAlias
 
 import msgspec
 
@@ -105,11 +106,14 @@ def _line(place: Place) -> bytes:
     return json.dumps(record).encode("ascii") + b"\n"
 
 
+_Pixels: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
+
+
 class _Line(msgspec.Struct):
     photo: str
     pixels: str
     looks: str
-    size: tuple[int, int]
+    size: tuple[_Pixels, _Pixels]
     box: Box | None
     time: float | None = None
 
