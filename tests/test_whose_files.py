@@ -23,6 +23,7 @@ from facecluster.durable.whole_file import PART, part_of, remove_parts, whole_fi
 from facecluster.errors import OutputError
 from facecluster.formats import face_table, json_lines
 from facecluster.library.settings import Choices
+from facecluster.render.side_by_side import write_picture
 from facecluster.table import FaceTable
 
 posix = pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes, links or names")
@@ -297,3 +298,9 @@ def test_photos_that_stay_are_not_read_again(tmp_path: Path, monkeypatch: pytest
     cluster_table(table, tmp_path / "out", Choices(link="copy"))
     monkeypatch.setattr("facecluster.photos.read", None)
     cluster_table(table, tmp_path / "out", Choices(link="copy"))
+
+
+@posix
+def test_picture_that_is_asked_for_is_its_owners(tmp_path: Path) -> None:
+    write_picture(tmp_path / "why.png", np.zeros((4, 4, 3), np.uint8))
+    assert mode(tmp_path / "why.png") == 0o600

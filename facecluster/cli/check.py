@@ -225,6 +225,7 @@ def _annotated(
     """
     from facecluster.durable.own_files import ResultFolder
     from facecluster.render.annotate import make_picture, name_pictures
+    from facecluster.render.montage import permissions_of
     from facecluster.table import UNREADABLE
 
     if (directory / CLUSTERS).exists():
@@ -239,7 +240,7 @@ def _annotated(
     def write() -> None:
         path, picture = waiting.popleft()
         try:
-            folder.write(name_of[path], [picture.result()])
+            folder.write(name_of[path], [picture.result()], permissions=permissions_of([path]))
         except PhotoError as error:
             tally.undrawn.append((path, str(error)))
         else:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, PngImagePlugin
 
+from facecluster.durable.own_file import OWNER_ONLY
 from facecluster.durable.whole_file import whole_file
 from facecluster.errors import OutputError, PhotoError, UsageError
 from facecluster.render.letters import Font, font, wrapped
@@ -50,7 +51,7 @@ def is_ours(path: Path) -> bool:
 
 
 def write_picture(path: Path, pixels: NDArray[np.uint8]) -> None:
-    """Write (h, w, 3) uint8 RGB as a JPEG or PNG, by the name.
+    """Write (h, w, 3) uint8 RGB as a JPEG or PNG, by the name; a new one is for its owner, as its photos may be.
 
     Raises:
         OutputError: it cannot be written.
@@ -62,7 +63,7 @@ def write_picture(path: Path, pixels: NDArray[np.uint8]) -> None:
         image.save(file, kind, pnginfo=info)
     else:
         image.save(file, kind, quality=92, comment=_COMMENT)
-    with whole_file(path) as target:
+    with whole_file(path, permissions=OWNER_ONLY) as target:
         target.write(file.getvalue())
 
 
