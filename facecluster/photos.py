@@ -6,12 +6,10 @@ without the path: in a batch it becomes the reason in the photo's row.
 
 from __future__ import annotations
 
-import ctypes
 import hashlib
 import logging
 import math
 import os
-import re
 import stat
 import threading
 import warnings
@@ -20,13 +18,14 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from io import BytesIO
-from random import Random
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
+from facecluster import decode_memory
+from facecluster.coded import lacks_data, without_metadata
 from facecluster.durable.own_list import RESULT_MARKER
 from facecluster.durable.spelt import Seen, real, spelt
 from facecluster.errors import PhotoError, UsageError
@@ -46,25 +45,8 @@ LARGEST = 300_000_000
 LARGEST_FILE = 500_000_000
 """Bytes. A larger file is refused before it is read: it may have no content at all (a sparse file)."""
 
-_MEMORY = 640_000_000
-"""Bytes that a photo's file and pixels may take together while it is decoded: with the networks, and what these hold
-after many photos (360 MB), a process stays under 1 GB."""
-
-_MUCH_MEMORY = 200_000_000
-"""Bytes for which memory that was freed is given back to the system first: 50 MB after many photos."""
-
 _MOST_WEBP = 25_000_000
 """Pixels. OpenCV decodes WebP that are larger."""
-
-_AVIF_PIXEL, _WEBP_PIXEL, _WEBP_PIXEL_OPENCV, _WEBP_PIXEL_OPENCV_LOSSLESS = 11, 17, 6, 7
-"""Bytes that a pixel takes while these are decoded, with all copies that the decoders make (measured: 10.7, or 9.0 with
-fewer colours; 16.3, or 15.6 where not lossless; 6.0; 6.9)."""
-
-_HEIF_PIXEL = {(8, 420): 5.5, (8, 422): 8.5, (8, 444): 10.0, (10, 420): 8.5, (10, 422): 13.5, (10, 444): 16.0}
-"""The same by bits (10: or more) and how colours are stored (measured: 5.4, 8.4, 9.9, 7.9, 13.4, 15.9)."""
-
-_HEIF_PIXEL_LEFT = 7.0
-"""At most so much of it is still held when the picture is decoded (measured: 5.3, 6.7 with 10 bits)."""
 
 _LARGE_FILE = 50_000_000
 """Bytes; see `alone_if_large`."""
@@ -93,31 +75,6 @@ _STRIP_ROWS = 64
 
 _PNG_EXIF = (b"eXIf", b"Raw profile type exif")
 """Where Pillow finds EXIF data in a PNG."""
-
-_PNG_METADATA = frozenset({b"eXIf", b"tEXt", b"zTXt", b"iTXt", b"iCCP", b"pHYs", b"tIME"})
-"""Chunks of a PNG that say nothing of its pixels as we decode them."""
-
-_JPEG_MARKER = re.compile(rb"\xff+[\x01-\xcf\xd8-\xfe]")
-"""What ends the coded data of a scan: a marker that is no restart."""
-
-_JPEG_MORE = b"".join(
-    Random(k).randbytes(1000).replace(b"\xff", b"") + bytes((0xFF, 0xD0 + k % 8)) for k in range(16)
-)
-"""Further coded data, with every restart marker twice, so that a decoder that waits for one goes on here."""
-
-_EXIF_ITEM = re.compile(rb"(infe[\x02\x03]...(?:..|....)\0\0)(?:Exif|mime)", re.DOTALL)
-"""The entry of metadata in the list of what is in a file of HEIF or AVIF."""
-
-TIFF_METADATA = frozenset(
-    # Orientation comes from Pillow; where things lie in the file says nothing about the picture.
-    {269, 270, 271, 272, 274, 282, 283, 285, 286, 287, 288, 289, 296, 297, 305, 306, 315, 316, 330, 700}
-    | {18246, 18249, 33432, 33723, 34377, 34665, 34675, 34853, 40091, 40092, 40093, 40094, 40095}
-)
-"""Tags that no decoder of pixels reads: texts, resolution, dates, XMP, IPTC, Photoshop, EXIF, ICC, GPS, ratings, and
-pointers to further pictures. Any other counts, known or not."""
-
-_TIFF_TAGS = 4096
-"""Tags of a page that are looked at."""
 
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -355,7 +312,7 @@ def decode(source: str | os.PathLike[str] | bytes, *, max_pixels: int = MAX_PIXE
         raise
     except Exception as error:
         with suppress(Exception):
-            if len(data) <= _LARGE_FILE and (bare := _without_metadata(data)) != data:
+            if len(data) <= _LARGE_FILE and (bare := without_metadata(data)) != data:
                 return _decode(bare, max_pixels)
         # Decoders raise whatever a broken file makes them trip over (OSError, ValueError, KeyError, struct.error,
         # zlib.error, ...); none of it may end a run over many photos.
@@ -490,57 +447,6 @@ def _reason(error: Exception) -> str:
     return f"broken photo: {text or type(error).__name__}"
 
 
-def _without_metadata(data: bytes) -> bytes:
-    """Give a file without metadata, which its decoder may have tripped over; of other formats as it is."""
-    if data[4:8] == b"ftyp":
-        return _EXIF_ITEM.sub(rb"\1none", data)
-    if data[:2] == b"\xff\xd8":
-        return _jpeg_without_metadata(data)
-    if data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
-        return _tiff_without_metadata(data)
-    if data[:4] != b"\x89PNG":
-        return data
-    parts, at = [data[:8]], 8
-    while at < len(data):
-        stop = at + 12 + int.from_bytes(data[at : at + 4], "big")
-        if data[at + 4 : at + 8] not in _PNG_METADATA:
-            parts.append(data[at:stop])
-        at = stop
-    return b"".join(parts)
-
-
-def _jpeg_without_metadata(data: bytes) -> bytes:
-    parts, at = [data[:2]], 2
-    for marker, at in _jpeg_segments(data):
-        length = int.from_bytes(data[at : at + 2], "big")
-        # libjpeg tells colours by these two, if they are whole.
-        is_kept = length >= {0xE0: 16, 0xEE: 14}.get(
-            marker, 1 << 16 if marker == 0xFE or marker >> 4 == 0xE else 0
-        )
-        if marker == 0xDA:
-            break
-        if is_kept:
-            parts.append(data[at - 2 : at + length])
-    return b"".join((*parts, data[at - 2 :]))
-
-
-def _tiff_without_metadata(data: bytes) -> bytes:
-    """Give a TIFF file whose first page has no metadata."""
-    order: Literal["little", "big"] = "little" if data[:2] == b"II" else "big"
-    of_count, of_entry, of_place = (8, 20, 8) if b"+" in data[2:4] else (2, 12, 4)
-    start = int.from_bytes(data[of_place : 2 * of_place], order)
-    first = start + of_count
-    stop = first + of_entry * min(int.from_bytes(data[start:first], order), _TIFF_TAGS)
-    entries = [data[at : at + of_entry] for at in range(first, stop, of_entry)]
-    kept = [
-        entry
-        for entry in entries
-        if (tag := int.from_bytes(entry[:2], order)) == ExifTags.Base.Orientation or tag not in TIFF_METADATA
-    ]
-    page = len(kept).to_bytes(of_count, order) + b"".join(kept) + bytes(of_place)
-    return data[:start] + page.ljust(stop - start, b"\0") + data[stop:]
-
-
 def _decode(data: bytes, max_pixels: int) -> Decoded:
     return _decode_heif(data, max_pixels) if _is_heif(data) else _decode_pillow(data, max_pixels)
 
@@ -562,8 +468,8 @@ def _decode_pillow(data: bytes, max_pixels: int) -> Decoded:
     by_opencv = image.format == "WEBP" and width * height > min(max_pixels, _MOST_WEBP)
     as_stored = width * height > max_pixels and _is_stored_row_by_row(image)
     made = _made(width * height, max_pixels)
-    needs = made if as_stored else _needs(image, (width, height), data, by_opencv, made)
-    _check_memory(len(data) + needs, width * height)
+    needs = made if as_stored else decode_memory.of_picture(image, (width, height), data, by_opencv, made)
+    decode_memory.check(len(data) + needs, width * height)
     if as_stored:
         orientation, when = _exif(image)
         strip_of = _strips_as_stored(image, data)
@@ -573,7 +479,7 @@ def _decode_pillow(data: bytes, max_pixels: int) -> Decoded:
         strip_of = _strips_of_large_webp(data)
     else:
         image.load()
-        if image.format in ("JPEG", "MPO") and _is_grey_at_end(image) and _lacks_data(data):
+        if image.format in ("JPEG", "MPO") and _is_grey_at_end(image) and lacks_data(data):
             raise PhotoError("broken photo: a part of its picture is missing")
         # After load(): Pillow has then found EXIF data at the end of a PNG, and turned a TIFF itself.
         orientation, when = _exif(image)
@@ -587,91 +493,9 @@ def _decode_pillow(data: bytes, max_pixels: int) -> Decoded:
     return Decoded(pixels, size, 1 / (drafted * factor), when)
 
 
-def _check_memory(n_bytes: float, n_pixels: int) -> None:
-    """Refuse a photo before any of it is decoded, if that takes too much memory.
-
-    Args:
-        n_bytes: that its file and its pixels take at most while it is decoded.
-        n_pixels: of the photo at full size.
-
-    Raises:
-        PhotoError: so it is.
-    """
-    if n_bytes > _MEMORY:
-        raise PhotoError(
-            f"{n_pixels / 1e6:.0f} megapixels coded in this way take more than 1 GB of memory; a smaller copy can be "
-            "read, and as large a TIFF that is not compressed, or JPEG that is not progressive"
-        )
-    if n_bytes > _MUCH_MEMORY:
-        with suppress(AttributeError, OSError, TypeError):  # other C libraries than glibc have no malloc_trim
-            ctypes.CDLL(None).malloc_trim(0)
-
-
 def _made(n_pixels: int, max_pixels: int) -> int:
     """Tell how many bytes the pixels that `decode` gives take."""
     return math.ceil(3 * n_pixels / _reduction(n_pixels, max_pixels) ** 2)
-
-
-def _needs(image: Image.Image, size: tuple[int, int], data: bytes, by_opencv: bool, made: int) -> int:
-    """Tell how many bytes a picture takes at most while it is decoded, beside its file.
-
-    Args:
-        image: as Pillow opened it; drafted.
-        size: width, height at full size.
-        data: its file.
-        by_opencv: that decodes it.
-        made: see `_made`; these are there after most of what the decoder takes is gone.
-    """
-    n_pixels = size[0] * size[1]
-    if image.format == "WEBP":
-        by_opencv_each = _WEBP_PIXEL_OPENCV_LOSSLESS if b"VP8L" in data else _WEBP_PIXEL_OPENCV
-        return max(n_pixels * (by_opencv_each if by_opencv else _WEBP_PIXEL), 4 * n_pixels + made)
-    if image.format == "AVIF":
-        return max(n_pixels * _AVIF_PIXEL, 4 * n_pixels + made)
-    held = (
-        image.width * image.height * (1 if image.mode in "1LP" else 2 if image.mode.startswith("I;16") else 4)
-    )
-    passing = 0
-    if image.format in ("JPEG", "MPO") and _is_held_as_coefficients(data):
-        _, down, across, *_ = zip(*image.layer, strict=True)  # type: ignore[attr-defined]  # ids, sampling factors
-        samples = sum(a * b for a, b in zip(down, across, strict=True)) / (max(down) * max(across))
-        passing = math.ceil(2 * samples * n_pixels)
-    if image.format == "TIFF":
-        tags = image.tag_v2  # type: ignore[attr-defined]
-        if tags.get(ExifTags.Base.Orientation, 1) != 1:
-            held *= 2  # Pillow turns it into a second picture
-        if image.use_load_libtiff:  # type: ignore[attr-defined]
-            columns, rows = tags.get(322, size[0]), tags.get(323, tags.get(278, size[1]))
-            bits = sum(bits) if isinstance(bits := tags.get(258, 1), tuple) else bits * tags.get(277, 1)
-            passing = columns * min(rows, max(size[1], tags.get(323, 0))) * max(4, math.ceil(bits / 8))
-    return held + max(passing, made)
-
-
-def _is_held_as_coefficients(data: bytes) -> bool:
-    """Whether libjpeg keeps all coefficients of a JPEG: it is progressive, or each scan has a part of the colours."""
-    n_components = 0
-    for marker, at in _jpeg_segments(data):
-        if marker == 0xDA:
-            return data[at + 2] < n_components
-        if marker in (0xC2, 0xC6, 0xCA, 0xCE):
-            return True
-        if marker in (0xC0, 0xC1, 0xC9):
-            n_components = data[at + 7]
-    return True
-
-
-def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int]]:
-    """Give marker and place of the segments of a JPEG up to its first scan; fewer where it is broken."""
-    at = 2
-    while at + 9 < len(data) and data[at] == 0xFF:
-        marker = data[at + 1]
-        if marker == 0xFF:
-            at += 1
-            continue
-        yield marker, at + 2
-        if marker == 0xDA:
-            return
-        at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
 
 
 def _is_grey_at_end(image: Image.Image) -> bool:
@@ -684,22 +508,6 @@ def _is_grey_at_end(image: Image.Image) -> bool:
         if not 125.5 <= pixel < 129.5:
             return False
     return True
-
-
-def _lacks_data(data: bytes) -> bool:
-    """Whether a JPEG claims more pixels than it has data for: more data would then give another picture."""
-    for marker, at in _jpeg_segments(data):
-        if marker == 0xDA and (end := _JPEG_MARKER.search(data, at)):
-            longer = data[: end.start()] + _JPEG_MORE + data[end.start() :]
-            return _eighth(data) != _eighth(longer)
-    return False
-
-
-def _eighth(data: bytes) -> bytes:
-    """Decode a JPEG to an eighth of its sides, which takes little more than reading its data."""
-    image = Image.open(BytesIO(data), formats=("JPEG",))
-    image.draft(None, (1, 1))
-    return image.tobytes()
 
 
 def _strips_of(image: Image.Image) -> Strips:
@@ -759,11 +567,9 @@ def _decode_heif(data: bytes, max_pixels: int) -> Decoded:
     width, height = picture.size
     if width * height > LARGEST:
         raise Image.DecompressionBombError
-    bits = 8 if picture.info["bit_depth"] <= 8 else 10
-    each = _HEIF_PIXEL.get((bits, picture.info.get("chroma", 444)), _HEIF_PIXEL[bits, 444])
     n_pixels = width * height
-    needs = max(each * n_pixels, min(each, _HEIF_PIXEL_LEFT) * n_pixels + _made(n_pixels, max_pixels))
-    _check_memory(len(data) + needs, n_pixels)
+    needs = decode_memory.of_heif(picture.info, n_pixels, _made(n_pixels, max_pixels))
+    decode_memory.check(len(data) + needs, n_pixels)
     stored = np.asarray(picture)
     # The size in the header may be wrong, and rows may be padded.
     width, height = picture.size

@@ -23,10 +23,10 @@ from blake3 import blake3
 from numpy.typing import NDArray
 from PIL import Image
 
+from facecluster.coded import TIFF_METADATA
 from facecluster.photos import (
     FORMATS,
     HEIF_BRANDS,
-    TIFF_METADATA,
     area_luminance,
     brightness_bits,
     read_orientation,
