@@ -3,8 +3,8 @@
     python benchmarks/fuzz.py npz --minutes 10 --finds /tmp/finds
     python benchmarks/fuzz.py all --minutes 10
 
-Readers: npz, pickle, clusters, decisions, forgotten, files (the list of our files), journal, labels, toml. With atheris
-(pip install atheris) that guides; without, a small fuzzer of our own does, at a tenth of the speed.
+Readers: npz, pickle, clusters, decisions, forgotten, files (the list of our files), journal, labels, toml. It needs
+atheris (pip install atheris).
 
 What is fed is made from a good file, and from bytes of the fuzzer that say how it is damaged: bytes are changed, or
 values inside of it, after which what guards it (lengths, checksums) is right again, so that readers look at them.
@@ -19,6 +19,7 @@ It prints, a reader: calls, how many were accepted, refused, and found.
 from __future__ import annotations
 
 import argparse
+import atexit
 import copy
 import hashlib
 import io
@@ -26,7 +27,6 @@ import json
 import logging
 import os
 import pickle
-import random
 import resource
 import signal
 import struct
@@ -41,10 +41,7 @@ import zlib
 from collections import Counter
 from pathlib import Path
 
-try:
-    import atheris
-except ImportError:
-    atheris = None
+import atheris
 
 HERE = Path(__file__).resolve().parent
 READERS = ("npz", "pickle", "clusters", "decisions", "forgotten", "files", "journal", "labels", "toml")
@@ -723,46 +720,17 @@ class Watched:
         print(f"  {kind}: {ascii(str(error))[:160]}: {self.folder / name}", flush=True)
 
 
-def guided(call, seconds):
-    """Fuzz without atheris: keep inputs that reach a line of ours for the first time, and change those."""
-    reached, corpus = set(), [bytes(range(40)), b"\0" * 20]
-    rng, end = random.Random(0), time.monotonic() + seconds
-    package = str(HERE.parent / "facecluster")
-
-    def trace(frame, _event, _argument):
-        return line if frame.f_code.co_filename.startswith(package) else None
-
-    def line(frame, _event, _argument):
-        reached.add((frame.f_code, frame.f_lineno))
-        return line
-
-    while time.monotonic() < end:
-        data = bytearray(rng.choice(corpus[-50:] if rng.random() < 0.5 else corpus))
-        for _ in range(rng.randint(1, 4)):
-            at = rng.randrange(len(data) + 1)
-            data[at : at + rng.choice((0, 1, 1, 1))] = bytes((rng.randrange(256),))
-        before = len(reached)
-        sys.settrace(trace)
-        try:
-            call(bytes(data[:64]))
-        finally:
-            sys.settrace(None)
-        if len(reached) > before:
-            corpus.append(bytes(data[:64]))
-
-
 def fuzz(name, seconds, finds):
     global READER, USED
     sys.path[:0] = [str(HERE.parent), str(HERE.parent / "tests")]
     logging.disable(logging.CRITICAL)
-    if atheris is not None:
-        with atheris.instrument_imports(include=["facecluster"], enable_loader_override=False):
-            import facecluster.api
-            import facecluster.cli.cluster
-            import facecluster.cli.config_file
-            import facecluster.cli.show
-            import facecluster.library.labels
-            import facecluster.library.pending  # noqa: F401
+    with atheris.instrument_imports(include=["facecluster"], enable_loader_override=False):
+        import facecluster.api
+        import facecluster.cli.cluster
+        import facecluster.cli.config_file
+        import facecluster.cli.show
+        import facecluster.library.labels
+        import facecluster.library.pending  # noqa: F401
     READER = MAKERS[name]()
     USED = READER if isinstance(READER, Npz) else None
     call = Watched(READER, name, finds)
@@ -771,12 +739,6 @@ def fuzz(name, seconds, finds):
     def told():
         counts = ", ".join(f"{counted} {word}" for word, counted in call.counts.items())
         print(f"{name}: {counts}; {len(call.seen)} kinds; {time.monotonic() - start:.0f} s", flush=True)
-
-    if atheris is None:
-        guided(call, seconds)
-        told()
-        return
-    import atexit
 
     atexit.register(told)
 

@@ -10,7 +10,6 @@ photos lie on that disk, too. `python benchmarks/odd_disk.py --serve KIND STORE 
     fat    letters <>:"|?* and a file over 4 GB are refused, so are links, times and modes; no fsync (EINVAL); case is
            not told apart; times are even seconds
     mac    case is not told apart, and names come back taken apart (NFD), as on HFS+
-    nolock as a network drive without locks: flock is ENOSYS
 """
 
 from __future__ import annotations
@@ -51,7 +50,7 @@ def serve(kind: str, store: str, mount: str) -> None:
         at = store
         for name in filter(None, path.split("/")):
             there = os.path.join(at, name)
-            if kind != "nolock" and not os.path.lexists(there) and os.path.isdir(at):
+            if not os.path.lexists(there) and os.path.isdir(at):
                 same = (one for one in os.listdir(at) if fold(one) == fold(name))
                 there = os.path.join(at, next(same, name))
             at = there
@@ -156,11 +155,6 @@ def serve(kind: str, store: str, mount: str) -> None:
                 for name in dir(status)
                 if name.startswith("f_") and name != "f_fsid"
             }
-
-        if kind == "nolock":
-
-            def lock(self, path: str, fh: int, cmd: int, lock: Any) -> None:
-                no(errno.ENOSYS)
 
     fuse.FUSE(View(), mount, foreground=True, nothreads=True, use_ino=True, attr_timeout=0, entry_timeout=0)
 
