@@ -29,6 +29,7 @@ from facecluster.coded import lacks_data, without_metadata
 from facecluster.durable.own_list import RESULT_MARKER
 from facecluster.durable.spelt import Seen, real, spelt
 from facecluster.errors import PhotoError, UsageError
+from facecluster.text import can_be_named
 
 EXTENSIONS = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".tif", ".tiff", ".bmp", ".dib", ".gif"}
@@ -189,10 +190,7 @@ def check_name(path: str | os.PathLike[str]) -> str | os.PathLike[str]:
 
 def _can_be_a_file(path: OnePath, report: Callable[[str], None]) -> bool:
     """Whether the system takes a path; `report` one that it does not."""
-    try:
-        possible = b"\0" not in os.fsencode(path)
-    except UnicodeEncodeError:  # a surrogate that `os.fsdecode` does not make
-        possible = False
+    possible = can_be_named(os.fspath(path))
     if not possible:
         report(f"{os.fspath(path)!r}: no file can have this name; skipped")
     return possible

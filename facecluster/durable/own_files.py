@@ -14,7 +14,6 @@ import os
 import re
 import shutil
 import stat
-import unicodedata
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -25,7 +24,7 @@ from typing import BinaryIO
 from facecluster.durable.links import KINDS, Kind, Link, is_possible, make_link
 from facecluster.durable.own_file import refuse_link
 from facecluster.durable.own_list import Entry, OwnList, last_write, moved, record_of
-from facecluster.durable.spelt import Seen, real
+from facecluster.durable.spelt import Seen, composed, is_one_file, listed_in, real
 from facecluster.durable.whole_file import (
     cannot_write,
     is_of_one_file,
@@ -634,7 +633,7 @@ class ResultFolder:
         if self._composed is None:
             self._composed = {composed(path): path for path in self._own if not path.isascii()}
         ours = self._composed.get(composed(path))
-        return ours is not None and _is_one(self.root / path, self.root / ours)
+        return ours is not None and is_one_file(self.root / path, self.root / ours)
 
     def _is_our_folder(self, name: str) -> bool:
         """Say whether a folder is none that somebody put in the place of ours, by a link."""
@@ -888,32 +887,6 @@ def follow_renames(root: Path, of: Callable[[str], str | None]) -> list[tuple[st
     except OSError as error:
         raise cannot_write(root, error) from error
     return pairs
-
-
-def composed(name: str) -> str:
-    """Give a name with its accents as we write them: some file systems take them apart."""
-    return name if name.isascii() else unicodedata.normalize("NFC", name)
-
-
-def listed_in(folder: Path) -> list[str]:
-    """Names of what is in a folder, as we write them where that is the same file.
-
-    Raises:
-        OSError: it cannot be read.
-    """
-    names = os.listdir(folder)
-    return [
-        ours if (ours := composed(name)) != name and _is_one(folder / name, folder / ours) else name
-        for name in names
-    ]
-
-
-def _is_one(path: Path, other: Path) -> bool:
-    """Say whether two names are those of one file, or of one link."""
-    try:
-        return os.path.samestat(os.lstat(path), os.lstat(other))
-    except OSError:
-        return False
 
 
 def _has_changed(entry: Entry) -> bool:

@@ -6,6 +6,8 @@ So the same file has many paths there, of which one is to be stored and compared
 from __future__ import annotations
 
 import os
+import unicodedata
+from pathlib import Path
 from typing import TypeAlias
 
 from facecluster.text import fold
@@ -34,7 +36,10 @@ def spelt(path: str, seen: Seen | None = None) -> str:
         listed = spelt(folder, seen)
         if other == name or not os.path.lexists(path):  # neither "2024" nor what is not there tells
             return os.path.join(listed, name)
-        found = seen[folder] = listed, _names(listed) if _is_there(folder, name, other) else None
+        found = seen[folder] = (
+            listed,
+            _names(listed) if is_one_file(os.path.join(folder, name), os.path.join(folder, other)) else None,
+        )
     listed, names = found
     if names is not None:
         name = names.get(name) or names.get(fold(name), name)
@@ -46,10 +51,28 @@ def real(path: str | os.PathLike[str], seen: Seen | None = None) -> str:
     return spelt(os.path.realpath(path), seen)
 
 
-def _is_there(folder: str, name: str, other: str) -> bool:
-    """Say whether two names are those of one file."""
+def composed(name: str) -> str:
+    """Give a name with its accents as we write them: some file systems take them apart."""
+    return name if name.isascii() else unicodedata.normalize("NFC", name)
+
+
+def listed_in(folder: Path) -> list[str]:
+    """Names of what is in a folder, as we write them where that is the same file.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    names = os.listdir(folder)
+    return [
+        ours if (ours := composed(name)) != name and is_one_file(folder / name, folder / ours) else name
+        for name in names
+    ]
+
+
+def is_one_file(path: str | os.PathLike[str], other: str | os.PathLike[str]) -> bool:
+    """Say whether two names are those of one file, or of one link."""
     try:
-        return os.path.samestat(os.lstat(os.path.join(folder, name)), os.lstat(os.path.join(folder, other)))
+        return os.path.samestat(os.lstat(path), os.lstat(other))
     except OSError:
         return False
 

@@ -129,9 +129,7 @@ def _excuse(points: Points, rows: NDArray[np.intp], rivals: Rivals) -> None:
     photo, x = rivals.photo[rows], Points.plain(points.encoding[rows])
     order = np.argsort(photo, kind="stable")
     start = np.flatnonzero(np.diff(photo[order], prepend=-1))
-    sources: list[
-        NDArray[np.uint8]
-    ] = []  # of each of these faces, the photos with a face of the same shot, as bits
+    sources: list[NDArray[np.uint8]] = []  # of each face, the photos with one of the same shot, as bits
     for some in blocks(np.arange(len(places)), len(rows)):
         squared = squared_distances(x[places[some]], x)
         usual = np.median(squared, axis=1)

@@ -136,7 +136,8 @@ def follow_people(result: Result, directory: Path) -> list[tuple[str, str]]:
     Raises:
         OutputError: disk full, no permission.
     """
-    from facecluster.durable.own_files import follow_renames, listed_in
+    from facecluster.durable.own_files import follow_renames
+    from facecluster.durable.spelt import listed_in
 
     wanted = {name for person in result.people for name in (folder_name(person), montage_of(person))}
     there = listed_in(directory) if directory.is_dir() else []
