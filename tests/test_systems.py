@@ -185,7 +185,7 @@ def test_a_disk_without_locks_is_told(
 @pytest.fixture
 def any_case(monkeypatch: pytest.MonkeyPatch) -> None:
     """Disks that find a file by its name in any case."""
-    monkeypatch.setattr(spelt, "_is_there", lambda folder, name, other: True)
+    monkeypatch.setattr(spelt, "is_one_file", lambda path, other: True)
     monkeypatch.setattr(os.path, "lexists", lambda path: "gone" not in str(path))
 
 
