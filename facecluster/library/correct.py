@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import wraps
-from typing import Concatenate, NamedTuple, ParamSpec
+from typing import Concatenate, NamedTuple, ParamSpec, TypeVar
 
 from facecluster.errors import FaceclusterError, OutputError, UsageError
 from facecluster.formats import decisions_jsonl
@@ -68,6 +68,7 @@ _log = logging.getLogger(__name__)
 
 
 _Asked = ParamSpec("_Asked")
+_T = TypeVar("_T")
 
 _FINISHED = "an undo that was broken off is finished"
 """How `undo` begins that only finishes another one."""
@@ -123,16 +124,19 @@ def _once(
     @wraps(asked)
     def verb(library: Held, /, *what: _Asked.args, **how: _Asked.kwargs) -> Corrected:
         last = _broken_off(library)
-        if last is not None:
-            library.decisions.remove(last)
-            with suppress(FaceclusterError):
-                change = asked(library, *what, **how)
-                if isinstance(change, _Change) and change.act == last.act:
-                    return _keep(library, *change, decided=last)
-            library.decisions.append(last)
-        _catch_up(library)
-        change = asked(library, *what, **how)
-        return change if isinstance(change, Corrected) else _keep(library, *change)
+
+        def ask() -> _Change | Corrected:
+            return asked(library, *what, **how)
+
+        def is_last(change: _Change | Corrected) -> bool:
+            return isinstance(change, _Change) and last is not None and change.act == last.act
+
+        change = _again(library, last, ask, is_last)
+        if change is None:
+            last = None
+            _catch_up(library)
+            change = ask()
+        return change if isinstance(change, Corrected) else _keep(library, *change, decided=last)
 
     return verb
 
@@ -393,19 +397,21 @@ def not_a_person(library: Held, what: Sequence[str]) -> Corrected:
     Raises:
         FaceclusterError: there is no such person or face.
     """
-    broken_off, is_again = _broken_off(library), False
-    if broken_off is not None:
-        library.decisions.remove(broken_off)
-        with suppress(FaceclusterError):
-            people, ids, already = _no_people(library, what)
-            acts = [NotAPerson(person.id, _typical(person)) for person in people.values()]
-            is_again = broken_off.act in (*acts, NotAPerson(None, _spots_of(library, ids)))
-        if not is_again:
-            library.decisions.append(broken_off)
-    if broken_off is None or not is_again:
+    broken_off = _broken_off(library)
+
+    def is_last(meant: _NoPeople) -> bool:
+        acts = [NotAPerson(person.id, _typical(person)) for person in meant.people.values()]
+        return broken_off is not None and broken_off.act in (
+            *acts,
+            NotAPerson(None, _spots_of(library, meant.ids)),
+        )
+
+    meant = _again(library, broken_off, lambda: _no_people(library, what), is_last)
+    if meant is None:
         broken_off = None
         _catch_up(library)
-        people, ids, already = _no_people(library, what)
+        meant = _no_people(library, what)
+    people, ids, already = meant
     so_already = _not_people_already(library) & ids
     ids -= so_already
     if not people and not ids:
@@ -443,8 +449,22 @@ def not_a_person(library: Held, what: Sequence[str]) -> Corrected:
     )
 
 
-def _no_people(library: Held, what: Sequence[str]) -> tuple[dict[str, Person], set[str], dict[str, str]]:
-    """The people who are meant, by id, ids of the other faces, and who is nobody already, by which decision."""
+class _NoPeople(NamedTuple):
+    """Who is meant by what is to be nobody.
+
+    Attributes:
+        people: by id.
+        ids: of faces of nobody of them.
+        already: ids of those who are nobody already, by id of the decision that says so.
+    """
+
+    people: dict[str, Person]
+    ids: set[str]
+    already: dict[str, str]
+
+
+def _no_people(library: Held, what: Sequence[str]) -> _NoPeople:
+    """Find who is meant."""
     people: dict[str, Person] = {}
     ids = set[str]()
     already: dict[str, str] = {}
@@ -461,7 +481,7 @@ def _no_people(library: Held, what: Sequence[str]) -> tuple[dict[str, Person], s
             people[it.id] = it
         else:
             ids.update(face.id for face in it)
-    return people, ids - {face.id for person in people.values() for face in person.faces}, already
+    return _NoPeople(people, ids - {face.id for person in people.values() for face in person.faces}, already)
 
 
 def _said_nobody(library: Held, text: str) -> dict[str, str]:
@@ -638,6 +658,26 @@ def _broken_off(library: Held) -> Decision | None:
         return None
     others = [decision for decision in library.decisions if decision is not last]
     return last if library.people.settings.decisions == mark(others) else None
+
+
+def _again(
+    library: Held, last: Decision | None, ask: Callable[[], _T], is_last: Callable[[_T], bool]
+) -> _T | None:
+    """Ask what a call means as if the last decision, which was broken off, were not there.
+
+    Returns:
+        What it means, where it asks for the same; the decision is out of the library's then, as it will be kept anew.
+        None: it asks for something else, or there is no such decision.
+    """
+    if last is None:
+        return None
+    library.decisions.remove(last)
+    with suppress(FaceclusterError):
+        meant = ask()
+        if is_last(meant):
+            return meant
+    library.decisions.append(last)
+    return None
 
 
 def _catch_up(library: Held, *, jobs: int = -1, progress: bool = False) -> bool:
