@@ -24,6 +24,9 @@ from click.testing import CliRunner, Result
 
 from facecluster.cli import main
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+from commands import CALLS
+
 ODD = (
     "", " ", "-", "--", "-1", "0", "1", "2", "1e309", "nan", "-inf", "0.5", "99999999999999999999", "a\0b", "\0",
     "\ud800",
@@ -35,29 +38,7 @@ ODD = (
 """Values that nobody means, and a few that somebody could."""
 NEVER = {"--exec", "--help", "--jobs", "--version"}
 """Options that would run a program, end at once, or start processes."""
-SOUND = {
-    "encode": ["photos", "-o", "new.npz", "-j", "1"],
-    "cluster": ["out/faces.npz", "-o", "out", "-j", "1"],
-    "check": ["out/faces.npz", "-j", "1"],
-    "run": ["photos", "-o", "new", "-j", "1"],
-    "watch": ["photos", "--into", "out", "--once", "--settle", "0", "-j", "1"],
-    "evaluate": ["out", "--labels", "folder"],
-    "audit": ["out", "--labels", "folder"],
-    "diff": ["out", "out"],
-    "show": ["out"],
-    "search": ["--faces", "out/faces.npz", "--in", "out"],
-    "list": ["out"],
-    "explain": ["out", "person-0001"],
-    "name": ["out", "person-0001", "Anna Berg"],
-    "merge": ["out", "person-0001", "person-0002"],
-    "split": ["out", "person-0001", "0.png"],
-    "move": ["out", "0.png", "nobody"],
-    "not-a-person": ["out", "person-0002"],
-    "undo": ["out"],
-    "history": ["out"],
-    "forget": ["out", "--person", "person-0002", "-y"],
-    "models": [],
-}
+SOUND = CALLS | {"encode": ["photos", "-o", "new.npz", "-j", "1"], "forget": [*CALLS["forget"], "-y"]}
 """What makes sense, of each verb."""
 
 
@@ -113,7 +94,6 @@ def called(line: list[str], fresh: Path) -> Result:
 
 def make(folder: Path) -> Path:
     """Lay a folder with a library and its photos."""
-    sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
     from libraries import cluster_table
     from PIL import Image
     from tables import make_table, people

@@ -13,6 +13,30 @@ import pytest
 
 PROGRAM = [sys.executable, "-m", "facecluster"]
 
+CALLS: dict[str, list[str]] = {
+    "cluster": ["out/faces.npz", "-o", "out", "-j", "1"],
+    "check": ["out/faces.npz", "-j", "1"],
+    "run": ["photos", "-o", "new", "-j", "1", "--link", "none"],
+    "watch": ["photos", "--into", "out", "--once", "--settle", "0", "-j", "1", "--link", "none"],
+    "evaluate": ["out", "--labels", "folder"],
+    "audit": ["out", "--labels", "folder"],
+    "diff": ["out", "out"],
+    "show": ["out"],
+    "search": ["--faces", "out/faces.npz", "--in", "out"],
+    "list": ["out"],
+    "explain": ["out", "person-0001"],
+    "name": ["out", "person-0001", "Anna Berg"],
+    "merge": ["out", "person-0001", "person-0002"],
+    "split": ["out", "person-0001", "0.png"],
+    "move": ["out", "0.png", "nobody"],
+    "not-a-person": ["out", "person-0002"],
+    "undo": ["out"],
+    "history": ["out"],
+    "forget": ["out", "--person", "person-0002"],
+    "models": [],
+}
+"""What each verb but encode may be given, beside a folder of photos and a library, "out"."""
+
 
 def read_terminal(leader: int) -> bytes:
     """All that is written to a terminal until nobody has its other end, by the leader, which is closed."""

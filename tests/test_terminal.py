@@ -10,7 +10,7 @@ from typing import Any
 import click
 import pytest
 from click.testing import CliRunner
-from commands import on_terminal
+from commands import CALLS, on_terminal
 from libraries import cluster_table
 from PIL import Image
 from tables import make_table, people
@@ -18,28 +18,6 @@ from tables import make_table, people
 from facecluster.cli import VERBS, main
 from facecluster.formats import face_table
 
-ARGUMENTS: dict[str, list[str]] = {
-    "cluster": ["out/faces.npz", "-o", "out", "-j", "1"],
-    "check": ["out/faces.npz", "-j", "1"],
-    "run": ["photos", "-o", "new", "-j", "1", "--link", "none"],
-    "watch": ["photos", "--into", "out", "--once", "--settle", "0", "-j", "1", "--link", "none"],
-    "evaluate": ["out", "--labels", "folder"],
-    "audit": ["out", "--labels", "folder"],
-    "diff": ["out", "out"],
-    "show": ["out"],
-    "search": ["--faces", "out/faces.npz", "--in", "out"],
-    "list": ["out"],
-    "explain": ["out", "person-0001"],
-    "name": ["out", "person-0001", "Anna Berg"],
-    "merge": ["out", "person-0001", "person-0002"],
-    "split": ["out", "person-0001", "0.png"],
-    "move": ["out", "0.png", "nobody"],
-    "not-a-person": ["out", "person-0002"],
-    "undo": ["out"],
-    "history": ["out"],
-    "forget": ["out", "--person", "person-0002"],
-    "models": [],
-}
 """Of each verb, but for encode, whose data is a face table."""
 NOTHING_TO_TELL = {"diff", "audit", "watch"}
 """They have no line for standard output here: nothing differs, nothing is filed wrong, nobody came."""
@@ -70,27 +48,27 @@ def parsed(text: str) -> list[Any]:
 
 
 def test_every_verb_is_looked_at() -> None:
-    assert set(ARGUMENTS) == set(VERBS) - {"encode"}
+    assert set(CALLS) == set(VERBS) - {"encode"}
 
 
-@pytest.mark.parametrize("verb", ARGUMENTS)
+@pytest.mark.parametrize("verb", CALLS)
 def test_every_verb_has_json(verb: str) -> None:
     command = main.get_command(click.Context(main), verb)
     assert command is not None
     assert "--json" in [name for option in command.params for name in option.opts]
 
 
-@pytest.mark.parametrize("verb", ARGUMENTS)
+@pytest.mark.parametrize("verb", CALLS)
 def test_a_terminal_gets_no_json_and_a_pipe_nothing_else(verb: str, here: Path) -> None:
     shutil.copytree(here / "out", here / "kept", symlinks=True)
-    code, shown, stderr = on_terminal(verb, *ARGUMENTS[verb])
+    code, shown, stderr = on_terminal(verb, *CALLS[verb])
     assert "Traceback" not in stderr
     assert not any(line.lstrip().startswith(("{", "[{", "[]", '"')) for line in shown.splitlines())
     assert shown or (verb in NOTHING_TO_TELL) or verb == "run"
     shutil.rmtree(here / "out")
     shutil.rmtree(here / "new", ignore_errors=True)
     (here / "kept").rename(here / "out")
-    done = CliRunner().invoke(main, [verb, *ARGUMENTS[verb]])
+    done = CliRunner().invoke(main, [verb, *CALLS[verb]])
     assert done.exit_code == code, done.output
     assert parsed(done.stdout) or verb == "watch"
 
@@ -99,5 +77,5 @@ def test_a_terminal_gets_no_json_and_a_pipe_nothing_else(verb: str, here: Path) 
     "verb", ["show", "list", "evaluate", "explain", "search", "history", "check", "diff", "models"]
 )
 def test_a_terminal_with_json_gets_what_a_pipe_gets(verb: str, here: Path) -> None:
-    _, shown, _ = on_terminal(verb, *ARGUMENTS[verb], "--json")
-    assert parsed(shown) == parsed(CliRunner().invoke(main, [verb, *ARGUMENTS[verb]]).stdout)
+    _, shown, _ = on_terminal(verb, *CALLS[verb], "--json")
+    assert parsed(shown) == parsed(CliRunner().invoke(main, [verb, *CALLS[verb]]).stdout)
