@@ -187,7 +187,7 @@ def test_photos_of_an_older_pickle_that_was_checked_may_all_lack_faces(tmp_path:
         ),
         ({"format": np.array("x")}, "damaged"),
         ({"format": None}, "format"),
-        ({"photo_hash": None}, "photo_hash.npy.*run encode again"),
+        ({"photo_hash": None}, "photo_hash.npy.*run with --fresh"),
         ({"encoding": np.zeros((5, 64), np.float32)}, r"expected float32 \(5, 128\)|Faces.encoding"),
         ({"face_photo": np.array([0, 0, 1, 3, 9], np.int32)}, "Faces.photo"),
         ({"face_photo": np.array(3, np.int32)}, "damaged"),

@@ -229,7 +229,7 @@ def test_damaged_record_is_kept_and_ids_and_names_come_back(out: Path) -> None:
     assert done.exit_code == 1
     assert "clusters.json: not JSON, or cut short" in done.stderr
     told = cluster(out, "--link", "none").stderr
-    assert "it is kept as" in told
+    assert "is kept as" in told
     assert "people get new ids, but for those whom decisions know" in told
     assert (out / "clusters.damaged.json").read_bytes() == damaged
     with Library.open(out) as library:
@@ -319,7 +319,7 @@ def test_names_without_decisions_stop_and_are_told_by_name(out: Path, tmp_path: 
         f"decisions.jsonl: lacks the decisions that gave 1 person a name, so nothing was changed: Bea ({TWO})"
         in told
     )
-    assert "Put the file back from a backup, or go on without these names with -y" in told
+    assert "Put the file back from a backup, or go on without these names" in told
     ledger.unlink()
     assert f"gave 2 people a name, so nothing was changed: Anna ({ONE}), Bea ({TWO})" in stopped()
     (tmp_path / "none.jsonl").touch()

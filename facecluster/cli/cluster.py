@@ -17,7 +17,7 @@ from facecluster.cli.config import tell_remembered
 from facecluster.cli.parameters import FLAGS, FloatRange, Folder
 from facecluster.cli.sources import warn_if_outdated
 from facecluster.cli.summary import cost, print_result, some_people, summary, used
-from facecluster.errors import DecisionsLackError, FaceclusterError, UsageError
+from facecluster.errors import UsageError
 from facecluster.identity.gate import Limits
 from facecluster.library.layout import CLUSTERS
 from facecluster.library.settings import Choices
@@ -222,14 +222,8 @@ def opened(output: Path, *, yes: bool) -> Iterator[Library]:
     """Open a library, new or not, for a verb that groups its faces; `yes`: people may lose names."""
     from facecluster.library.library import Library
 
-    try:
-        with Library.open(output, new=True, may_lose_names=yes) as library:
-            yield library
-    except DecisionsLackError as error:
-        raise FaceclusterError(
-            f"{error}, or go on without these names with -y (as when they were forgotten in another library that keeps "
-            "to this file)"
-        ) from error
+    with Library.open(output, new=True, may_lose_names=yes) as library:
+        yield library
 
 
 def agreement(*, yes: bool) -> Callable[[Built], bool]:

@@ -99,13 +99,14 @@ def summary(built: Built, directory: Path) -> str:
 
 def _about_montages(result: Result, directory: Path) -> str:
     """Say how many montages there are, and where everybody is."""
+    from facecluster.durable.own_list import is_listed
     from facecluster.library.folders import n_montages
 
     n, n_people = n_montages(result, directory), len(result.people)
     if not n:
         return ""
     whose = "each person" if n == n_people else f"{n} of {n_people} people"
-    everybody = f", everybody on one page ({INDEX})" if (directory / INDEX).is_file() else ""
+    everybody = f", everybody on one page ({INDEX})" if is_listed(directory, INDEX) else ""
     return f", a montage of {whose}{everybody}"
 
 

@@ -368,6 +368,15 @@ def _record(text: bytes) -> Any:
         return None
 
 
+def is_listed(root: Path, name: str) -> bool:
+    """Say whether a file of this name is there, and one of ours.
+
+    Raises:
+        OSError: the list cannot be read.
+    """
+    return (root / name).is_file() and name in OwnList(root, [name]).candidates
+
+
 def _last(content: bytes, start: bytes) -> int:
     """Where the last whole line with some start is; -1 where none is."""
     at = content.rfind(start)

@@ -218,7 +218,9 @@ def cannot_write(path: Path, error: OSError) -> OutputError:
     match error.errno:
         case errno.ENOSPC | errno.EDQUOT:
             why = "the disk is full; free some space, or choose another place"
-        case errno.EACCES | errno.EPERM | errno.EROFS:
+        case errno.EROFS:
+            why = "its disk can only be read; choose another place"
+        case errno.EACCES | errno.EPERM:
             why = "no permission; choose another place, or change its permissions"
         case errno.ENOENT | errno.ENOTDIR:
             why = f"{path.parent} is not a folder; make it, or choose another place"

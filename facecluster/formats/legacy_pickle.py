@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from facecluster.errors import TableError
 from facecluster.formats.table_fields import (
+    ANEW,
     FORMAT,
     check_format,
     check_room,
@@ -127,9 +128,9 @@ def from_rows(rows: list[dict[str, Any]], name: str, size: int) -> FaceTable:
             return table
         return suspected(table, np.full(len(known), "check" in table.settings.options))
     except KeyError as error:
-        raise TableError(f"{name}: a face without {error}; run encode again") from error
+        raise TableError(f"{name}: a face without {error}; {ANEW}") from error
     except (ValueError, TypeError, AttributeError, OverflowError) as error:
-        raise TableError(f"{name}: not a face table, or damaged: {error}; run encode again") from error
+        raise TableError(f"{name}: not a face table, or damaged: {error}; {ANEW}") from error
 
 
 def _text(record: Mapping[str, Any], key: str, default: str | None = None) -> str:

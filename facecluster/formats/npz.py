@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from facecluster.errors import TableError
 from facecluster.formats import npy
 from facecluster.formats.table_fields import (
+    ANEW,
     FORMAT,
     check_format,
     check_room,
@@ -165,11 +166,9 @@ def _opened(file: BinaryIO, name: str) -> Iterator[_File]:
     try:
         yield _File(file)
     except KeyError as error:
-        raise TableError(
-            f"{name}: not a face table, or damaged: {error.args[0]}; run encode again"
-        ) from error
+        raise TableError(f"{name}: not a face table, or damaged: {error.args[0]}; {ANEW}") from error
     except _BROKEN as error:
-        raise TableError(f"{name}: damaged or cut short ({error}); run encode again") from error
+        raise TableError(f"{name}: damaged or cut short ({error}); {ANEW}") from error
     except MemoryError as error:
         raise TableError(f"{name}: damaged, or too large for this machine's memory") from error
 

@@ -29,6 +29,9 @@ from facecluster.text import size as in_words
 FORMAT = 1
 """Of the face table, in both kinds of file. Readers accept this and older ones."""
 
+ANEW = "make it anew: encode or run with --fresh"
+"""What is done with a table that is damaged."""
+
 FREE = 1 << 28
 """Bytes that any table may take."""
 

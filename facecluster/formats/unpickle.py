@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facecluster.errors import TableError, UnsafePickleError
+from facecluster.formats.table_fields import ANEW
 from facecluster.text import size as in_words
 
 _ROW_BYTES = 256
@@ -62,13 +63,13 @@ def load_rows(file: BinaryIO, name: str) -> list[dict[str, Any]]:
         AssertionError,
         struct.error,
     ) as error:
-        raise TableError(f"{name}: not a pickle, or damaged ({error}); run encode again") from error
+        raise TableError(f"{name}: not a pickle, or damaged ({error}); {ANEW}") from error
     except (MemoryError, RecursionError) as error:
-        raise TableError(f"{name}: damaged, or too large for this machine; run encode again") from error
+        raise TableError(f"{name}: damaged, or too large for this machine; {ANEW}") from error
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise TableError(f"{name}: expected a pickled list of dictionaries, one a face; run encode again")
+        raise TableError(f"{name}: expected a pickled list of dictionaries, one a face; {ANEW}")
     if len(rows) > _SHARED_ROWS + size // _ROW_BYTES:
-        raise TableError(f"{name}: damaged: {len(rows)} faces in {in_words(size)}; run encode again")
+        raise TableError(f"{name}: damaged: {len(rows)} faces in {in_words(size)}; {ANEW}")
     return [
         {key: value.values() if isinstance(value, _Array) else value for key, value in row.items()}
         for row in rows

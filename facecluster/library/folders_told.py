@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from facecluster.library.layout import find_again, folder_name, person_in
+from facecluster.library.layout import find_again, folder_name, group_again, person_in
 from facecluster.library.refer import called
 from facecluster.text import many, printable, some, typed
 
@@ -95,7 +95,7 @@ def tell_of_refused(refused: Mapping[str, str], directory: Path) -> None:
 def tell_of_sheet(name: str, directory: Path) -> None:
     """Say that a file of the user's has the name of a sheet of everybody."""
     _log.warning(
-        "%s: not written by facecluster, so it stays, and the sheet of everybody has no such page; move it away, then "
-        "type: facecluster cluster %s -o %s",
-        printable(f"{directory}/{name}"), *2 * [typed(directory)],
+        "%s: not written by facecluster, so it stays, and there is no sheet of these people; to have it, move yours "
+        "away, and type: %s",
+        printable(f"{directory}/{name}"), group_again(directory),
     )  # fmt: skip

@@ -265,7 +265,9 @@ class Held:
             named = ", ".join(f"{printable(person.name or '')} ({person.id})" for person in nameless)
             raise DecisionsLackError(
                 f"{then or self.ledger}: lacks the decisions that gave {many(len(nameless), 'person', 'people')} a "
-                f"name, so nothing was changed: {named}. Put the file back from a backup"
+                f"name, so nothing was changed: {named}. Put the file back from a backup, or go on without these "
+                "names (as when they were forgotten in another library that keeps to this file): "
+                f"{group_again(self.directory, self.result)} -y"
             )
         return nameless
 
@@ -450,7 +452,8 @@ def _read(directory: Path, *, mend: bool) -> Result | None:
             aside = free_name(directory, DAMAGED)
             file.replace(aside)
             _log.warning(
-                "%s; it is kept as %s, and people get new ids, but for those whom decisions know",
+                "%s. This is done now: the damaged file is kept as %s, and people get new ids, but for those whom "
+                "decisions know",
                 error,
                 aside,
             )
