@@ -260,6 +260,10 @@ def test_merge_wants_different_people(out: Path) -> None:
     result = run("merge", out, "person-0001", "PERSON-0001")
     assert result.exit_code == 2
     assert "named twice" in result.stderr
+    assert run("merge", out, "person-0001", "person-0002").exit_code == 0
+    again = run("merge", out, "person-0001", "person-0002")
+    assert again.exit_code == 0
+    assert "are one person already" in again.stderr
 
 
 # ----------------------------------------------------------------------------------------------------- split

@@ -421,8 +421,12 @@ def test_unfinished_and_damaged_files_go_too(out: Path) -> None:
     )
     for name in (*old, "clusters.damaged-mine.json"):
         (out / name).write_text("old")
-    assert forget(out, "--person", "Ann").exit_code == 0
+    (out / "clusters.damaged-3.json").symlink_to(out / "mine")
+    done = forget(out, "--person", "Ann")
+    assert done.exit_code == 0
     assert not any((out / name).exists() for name in old)
+    assert f"{out / 'clusters.damaged.json'}, " in done.stderr
+    assert (out / "clusters.damaged-3.json").is_symlink()
     assert (out / "clusters.damaged-mine.json").exists()
 
 

@@ -332,6 +332,27 @@ def test_what_a_watch_runs_is_not_said_by_a_library(library: Path, tmp_path: Pat
     assert f'  exec = "no-such-program" stands in {user}' in said
 
 
+@pytest.mark.parametrize(
+    ("verb", "setting"),
+    [
+        ("run", "dataset"),
+        ("cluster", "encodings"),
+        ("show", "image"),
+        ("explain", "image"),
+        ("audit", "labels"),
+    ],
+)
+def test_what_leads_out_of_a_library_is_not_said_by_it(
+    library: Path, tmp_path: Path, verb: str, setting: str
+) -> None:
+    away = tmp_path / "elsewhere" / "mine.png"
+    write(library / SETTING, f"[{verb}]\n{setting} = '{away}'\n")
+    given = {"run": ["-o", library], "cluster": ["-o", library], "explain": [library, "person-0001"]}
+    said = wrong(verb, *given.get(verb, [library]))
+    assert f"[{verb}] {setting}: leads out of the library ({away})" in said
+    assert not away.parent.exists()
+
+
 def test_file_that_cannot_be_read(library: Path, tmp_path: Path) -> None:
     assert "Invalid value for '--config'" in wrong("show", library, "--config", tmp_path / "gone.toml")
     said = wrong("show", library, FACECLUSTER_CONFIG=str(tmp_path / "gone.toml"))

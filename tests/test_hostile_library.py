@@ -206,13 +206,15 @@ def test_names_of_people_lead_nowhere(lib: Path, name: str) -> None:
 
 @pytest.mark.parametrize("photo", ["id_rsa", "private.png"])
 @pytest.mark.parametrize("face", ["face0001", f"{7:032x}-0"])
-def test_photos_of_others_are_not_taken_in(lib: Path, photo: str, face: str) -> None:
-    """Neither by the record alone, nor by a table that names them with a digest that is not theirs."""
+@pytest.mark.parametrize("coded", [b"0" * 32, b""])
+def test_photos_of_others_are_not_taken_in(lib: Path, photo: str, face: str, coded: bytes) -> None:
+    """Neither by the record alone, nor by a table that names them with a digest that is not theirs, or with none."""
     there = str(lib.parent / "canary" / photo)
     table = face_table.read(lib / "faces.npz")
     columns = {
         "path": [*table.photos.path[:-1].tolist(), there],
-        "coded": [b"0" * 32] * 6,
+        "coded": [coded] * 6,
+        "digest": ["zz"] * 6,
         "size": [[400, 400]] * 6,
     }
     face_table.write(make_table(people(2, 3), paths=columns.pop("path"), photos=columns), lib / "faces.npz")

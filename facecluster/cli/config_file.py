@@ -152,6 +152,11 @@ def _of_table(
                 f"a file of your own"
             )
         text = _value(option, value, file.absolute().parent, f"{where} = {as_toml(value)}")
+        if of_library and (away := _away(option, text, file)):
+            raise UsageError(
+                f"{where}: leads out of the library ({printable(away)}), which may come from somebody else; say it on "
+                "the command line, or in a file of your own"
+            )
         try:
             option.type_cast_value(line, text)
         except click.BadParameter as error:
@@ -262,13 +267,24 @@ def _value(option: click.Option, value: Any, folder: Path, where: str) -> Any:
 
 def _place(option: click.Option, text: str, folder: Path) -> str:
     """Take a path as relative to the folder of the file; leave words that are no paths."""
-    words = (option.metavar or "").split("|")
-    is_path = isinstance(option.type, click.Path) or not _PLACES.isdisjoint(
-        re.split(r"\W+", option.metavar or "")
-    )
-    if not is_path or text in ("", "-", *words):
+    if not _is_path(option) or text in ("", "-", *(option.metavar or "").split("|")):
         return text
     return os.path.abspath(folder / Path(text).expanduser())
+
+
+def _is_path(option: click.Option) -> bool:
+    metavar = re.split(r"\W+", option.metavar or "")
+    return isinstance(option.type, click.Path) or not _PLACES.isdisjoint(metavar)
+
+
+def _away(option: click.Option, value: Any, file: Path) -> str:
+    """Give a path of a value, as `_value` gives it, that leads out of the folder of the file; "" where none does."""
+    if isinstance(value, list):
+        return next((away for one in value if (away := _away(option, one, file))), "")
+    if not _is_path(option) or not isinstance(value, str) or not os.path.isabs(value):
+        return ""
+    inside = Path(os.path.realpath(value)).is_relative_to(os.path.realpath(file.absolute().parent))
+    return "" if inside else value
 
 
 def as_toml(value: Any) -> str:

@@ -163,10 +163,18 @@ def _agree(about_to_go: Forgotten, labels: tuple[str, ...], *, yes: bool, quiet:
 
 def _beforehand(about_to_go: Forgotten, labels: tuple[str, ...]) -> str:
     """Say what will go, and that it will be gone."""
+    removed = _set_aside(about_to_go)
     return (
         f"about to forget {_whose(about_to_go, labels)}\n"
-        "This cannot be taken back: neither undo nor a later run brings these faces and names back."
+        + (f"{removed} will go too, as nobody can say whom they are about\n" if removed else "")
+        + "This cannot be taken back: neither undo nor a later run brings these faces and names back."
     )
+
+
+def _set_aside(forgotten: Forgotten) -> str:
+    """Name the files that were set aside by facecluster, as damaged, replaced or cut short, and that go."""
+    report = forgotten.report
+    return ", ".join(printable(path) for path in report.removed if Path(path).suffix in (".json", ".torn"))
 
 
 def _whose(forgotten: Forgotten, labels: tuple[str, ...]) -> str:
@@ -214,6 +222,8 @@ def _summary(done: Forgotten, labels: tuple[str, ...]) -> str:
         f"{'would be forgotten' if report.dry_run else 'forgotten'}: {_whose(done, labels)}",
         f"{'to be removed' if report.dry_run else 'removed'}: {text}",
     ]
+    if removed := _set_aside(done):
+        lines.append(f"{removed}: {'to be removed' if report.dry_run else 'removed'} too")
     stay = [] if report.dry_run else [folder for path in report.people for folder in _folders_of(Path(path))]
     lines += [f"{path}: holds files that are not facecluster's; they stay" for path in stay]
     for table in tables:

@@ -25,7 +25,7 @@ class Contents:
     """The contents of the photos of a result. Each is read once, when it is asked for; threads may ask.
 
     A photo that the face table lacks is none of the result's. Where there is no table, the ids of faces tell. Of a
-    table of the older scripts, which has no digest at all, any picture counts, and no other file.
+    table of the older scripts, a pickle, which has no digest at all, any picture counts, and no other file.
     """
 
     def __init__(
@@ -72,7 +72,12 @@ class Contents:
         known = self._digests.get(photo, "")
         if _DIGEST.fullmatch(known) and known != path_digest(photo):
             return known == digest(data) or known == _of_pixels(data)
-        return picture is not None and _is_picture(data)
+        return picture is not None and self._is_of_script and _is_picture(data)
+
+    @property
+    def _is_of_script(self) -> bool:
+        table = self._result.settings.table
+        return table is not None and not table.endswith(".npz")
 
     @cached_property
     def _pictures(self) -> Mapping[str, Picture]:

@@ -287,7 +287,7 @@ def _and_gone(origins: Sequence[Person], ids: Collection[str]) -> str:
 
 
 @_once
-def merge(library: Held, who: Sequence[str]) -> _Change:
+def merge(library: Held, who: Sequence[str]) -> _Change | Corrected:
     """Make one person of two or more, with the id of the first, and of their names the first.
 
     Raises:
@@ -297,6 +297,9 @@ def merge(library: Held, who: Sequence[str]) -> _Change:
     if len(who) < 2:
         raise UsageError("give two people or more, the one whose id and name stays first")
     people = [find_person(library.people, text, library.look) for text in who]
+    if len({person.id for person in people}) == 1 and fold(who[-1]) in map(fold, people[0].former):
+        said = f"{', '.join(map(printable, who))} are one person already: {called(people[0])}; nothing was changed"
+        return Corrected(None, said, library.in_step)
     for i, person in enumerate(people):
         if person.id in (other.id for other in people[:i]):
             raise UsageError(f"{called(person)} is named twice ({printable(who[i])}); give different people")

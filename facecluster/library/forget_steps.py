@@ -375,7 +375,7 @@ def clean_decisions(
             report.decisions += n_lines
             report.rewritten.append(str(path))
         torn = path.with_name(path.name + TORN)  # nobody knows whom it is about
-        if torn.exists():
+        if torn.exists() and not torn.is_symlink():
             if not report.dry_run:
                 torn.unlink()
             report.removed.append(str(torn))

@@ -158,10 +158,10 @@ def free_name(directory: Path, name: str) -> Path:
 
 
 def set_aside_in(directory: Path) -> list[Path]:
-    """Find the records that were set aside in a folder: they tell of people, too."""
+    """Find the records that were set aside in a folder: they tell of people, too. A link is none of them."""
     stems = "|".join(re.escape(name.removesuffix(".json")) for name in (DAMAGED, REPLACED))
     names = sorted(name for name in os.listdir(directory) if re.fullmatch(rf"({stems})(-\d+)?\.json", name))
-    return [directory / name for name in names]
+    return [file for name in names if not (file := directory / name).is_symlink()]
 
 
 def folder_of(source: str) -> Path:
