@@ -115,6 +115,11 @@ VERBS = {
     ),
     "name": Verb(("name", LIB, "person-0003", CARL), MADE),
     "merge": Verb(("merge", LIB, ANNA, "person-0003"), MADE, again=False),
+    "name again": Verb(
+        ("name", LIB, "person-0003", CARL),
+        (*MADE, ("merge", LIB, ANNA, "person-0004", "-q"), ("forget", LIB, "--person", BERT, "-y", "-q")),
+        (ANNA,),
+    ),
     "undo": Verb(("undo", LIB), (*MADE, ("merge", LIB, ANNA, BERT, "-q")), (ANNA,), again=False),
     "forget": Verb(("forget", LIB, "--person", BERT, "-y"), MADE, (ANNA,), again=False),
     "watch": Verb(("watch", MORE, "--into", LIB, "--once", "--settle", "0", "--json", *QUICK), MADE),
@@ -823,7 +828,7 @@ def main():
                     flush=True,
                 )
                 for note in row.notes[:5]:
-                    print(f"    {note}", flush=True)
+                    print(f"    {note[:800]}", flush=True)
     finally:
         for folder in (ROOT / "other", ROOT):
             subprocess.run(["umount", "-l", folder], check=False)

@@ -7,6 +7,7 @@ import os
 import re
 import unicodedata
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,23 @@ def test_a_disk_that_takes_all_letters_keeps_them(tmp_path: Path) -> None:
     write_result(result_of(photos), tmp_path / "people", pictures={}, link="auto")
     assert "person-0001/12:30.jpg" in files(tmp_path / "people")
     assert not [name for name in os.listdir(tmp_path / "people") if name.endswith(".part")]
+
+
+def test_a_folder_that_cannot_get_its_new_name_is_told_and_gets_it_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    photos = made(tmp_path / "photos", "a.jpg", "b.jpg", "c.jpg")
+    people, result = tmp_path / "people", result_of(photos)
+    named = replace(result, people=tuple(replace(person, name="Anna") for person in result.people))
+    write_result(result, people, pictures={}, link="copy")
+    with monkeypatch.context() as patch:
+        call = refusing(errno.EIO, lambda path: path.name == "person-0001", Path.rename)
+        patch.setattr(Path, "rename", call)
+        write_result(named, people, pictures={}, link="copy")
+    (line,) = (line for line in caplog.messages if "stays" in line)
+    assert f"1 folder stays as before: person-0001 ({os.strerror(errno.EIO)})" in line
+    write_result(named, people, pictures={}, link="copy", changed=())
+    assert "person-0001 Anna/b.jpg" in files(people)
 
 
 @pytest.mark.parametrize("code", [errno.EINVAL, errno.EPERM, errno.EFBIG, errno.ENAMETOOLONG])

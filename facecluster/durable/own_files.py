@@ -93,7 +93,7 @@ class ResultFolder:
 
     Attributes:
         root: without links.
-        refused: why, by path, files could not be written or removed, while others could.
+        refused: why, by path, files could not be written or removed, or folders renamed, while others could.
         others: originals that were not placed, as they have other content now; what there was of them stays.
     """
 
@@ -223,7 +223,8 @@ class ResultFolder:
             raise cannot_write(self.root, error) from error
         try:
             (self.root / old).rename(self.root / new)
-        except OSError:
+        except OSError as error:
+            self.refused[old] = error.strerror or str(error)
             return False
         try:
             self._list.rename(old, new, done=True)

@@ -151,6 +151,10 @@ def name(library: Held, who: str, new_name: str) -> _Change | Corrected:
         FaceclusterError: there is no such person, or somebody else has the name.
         UsageError: it is none that could be told apart from other things.
     """
+    return _ask_name(library, who, new_name)
+
+
+def _ask_name(library: Held, who: str, new_name: str) -> _Change | Corrected:
     result = library.people
     person = find_person(result, who, library.look)
     new = _name(new_name)
@@ -187,6 +191,10 @@ def make(library: Held, new_name: str, which: Sequence[str]) -> _Change:
         FaceclusterError: there is no such face, or somebody has the name.
         UsageError: the name is none that could be told apart from other things; no face is given.
     """
+    return _ask_make(library, new_name, which)
+
+
+def _ask_make(library: Held, new_name: str, which: Sequence[str]) -> _Change:
     result, look = library.people, library.look
     if not which:
         raise UsageError("of which faces? Give photos, faces, or a group that show --nobody lists")
@@ -215,7 +223,8 @@ def make(library: Held, new_name: str, which: Sequence[str]) -> _Change:
     return _Change(act, (corrected, changed), said)
 
 
-def name_or_make(library: Held, texts: Sequence[str]) -> Corrected:
+@_once
+def name_or_make(library: Held, texts: Sequence[str]) -> _Change | Corrected:
     """Name a person (PERSON NAME), or make one of faces (NAME FACE...), whichever the texts can mean.
 
     Raises:
@@ -225,10 +234,6 @@ def name_or_make(library: Held, texts: Sequence[str]) -> Corrected:
     if len(texts) < 2:
         raise UsageError('give a person and a name (person-0003 "Anna Berg"), or a name and faces')
     who, *rest = texts
-    last = _broken_off(library)
-    if last is not None and isinstance(last.act, Make) and last.act.name == _name(who):
-        return make(library, who, rest)  # which is finished
-    _catch_up(library)
     result, look = library.people, library.look
     is_face = _is_face(library, rest[0]) if rest[0] else False
     if is_person(result, who) and (is_face or len(rest) > 1):
@@ -240,7 +245,7 @@ def name_or_make(library: Held, texts: Sequence[str]) -> Corrected:
         )
     if len(rest) == 1 and not is_face:
         if is_person(result, who) or _is_face(library, who):
-            return name(library, who, rest[0])
+            return _ask_name(library, who, rest[0])
         find_photos(result, rest[0], look)  # says where several photos are called so
         if "#" in rest[0] or os.sep in rest[0] or os.path.splitext(rest[0])[1].lower() in EXTENSIONS:
             find_faces(result, rest[0], None, look)  # says what is like it
@@ -250,7 +255,7 @@ def name_or_make(library: Held, texts: Sequence[str]) -> Corrected:
                 f"facecluster name {_quoted(library)} {shlex.quote(rest[0])} {shlex.quote(who)}"
             )
         find_person(result, who)  # says who is like it
-    return make(library, who, rest)
+    return _ask_make(library, who, rest)
 
 
 def _is_face(library: Held, text: str) -> bool:

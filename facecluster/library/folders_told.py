@@ -83,12 +83,13 @@ def tell_of_unread(photos: Iterable[str], directory: Path) -> None:
 
 
 def tell_of_refused(refused: Mapping[str, str], directory: Path) -> None:
-    """Say which files could not be written or removed, while the others were."""
+    """Say which files could not be written or removed, or folders renamed, while the others were."""
     if refused:
         named = some([f"{printable(path)} ({why})" for path, why in sorted(refused.items())], _N_NAMED)
+        what = "folder" if all((directory / path).is_dir() for path in refused) else "file"
         _log.warning(
             "%s: %s as before: %s; the rest is done, and the next run tries again",
-            printable(str(directory)), many(len(refused), "file stays", "files stay"), named,
+            printable(str(directory)), many(len(refused), f"{what} stays", f"{what}s stay"), named,
         )  # fmt: skip
 
 
