@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -138,6 +140,26 @@ def test_a_montage_whose_heading_alone_changes_is_the_same_after_a_kill_before_i
     with Library.open(library) as held:
         held.name("person-0001", "Anna")
     assert (library / montage).read_bytes() == (undisturbed / montage).read_bytes()
+
+
+def test_what_the_disk_refused_is_tried_when_the_same_is_asked_for_again(
+    library: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rename = Path.rename
+
+    def refuse(path: Path, target: Path) -> Path:
+        if path.name == "person-0001":
+            raise OSError(errno.EACCES, os.strerror(errno.EACCES))
+        return rename(path, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", refuse)
+        with Library.open(library) as held:
+            held.name("person-0001", "Anna")
+    assert (library / "person-0001").is_dir()
+    with Library.open(library) as held:
+        assert held.name("person-0001", "Anna").decision is None
+    assert (library / "person-0001 Anna").is_dir()
 
 
 def test_what_is_said_after_the_clock_was_put_back_counts_last(library: Path) -> None:

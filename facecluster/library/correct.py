@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from functools import wraps
 from typing import Concatenate, NamedTuple, ParamSpec, TypeVar
 
+from facecluster.durable.own_list import last_write
 from facecluster.errors import FaceclusterError, OutputError, UsageError
 from facecluster.formats import decisions_jsonl
 from facecluster.identity.assured import names
@@ -136,7 +137,10 @@ def _once(
             last = None
             _catch_up(library)
             change = ask()
-        return change if isinstance(change, Corrected) else _keep(library, *change, decided=last)
+        if isinstance(change, Corrected):
+            _finish(library)
+            return change
+        return _keep(library, *change, decided=last)
 
     return verb
 
@@ -427,6 +431,7 @@ def not_a_person(library: Held, what: Sequence[str]) -> Corrected:
         if so_already:
             are = "is no person's" if len(so_already) == 1 else "are no person's"
             are_already.append(f"{many(len(so_already), 'face')} {are} already")
+        _finish(library)
         return Corrected(None, f"{'; '.join(are_already)}; nothing was changed", library.in_step)
     if broken_off is not None:
         time = broken_off.time
@@ -686,6 +691,12 @@ def _again(
             return meant
     library.decisions.append(last)
     return None
+
+
+def _finish(library: Held) -> None:
+    """Write what of the folder could not be written the last time."""
+    if library.in_step and last_write(library.directory).unfinished != frozenset():
+        library.save(library.people, changed=())
 
 
 def _catch_up(library: Held, *, jobs: int = -1, progress: bool = False) -> bool:
