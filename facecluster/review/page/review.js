@@ -181,6 +181,7 @@ function heard(state) {
   const isFirst = !library.version;
   Object.assign(library, {version: state.version, print, state});
   showState(state);
+  view?.stated?.();
   if (isOther && !isFirst) view?.refresh?.();
 }
 
@@ -947,6 +948,10 @@ function sorting(options, current, choose) {
 
 const ids = grid => [...grid.chosen.keys()];
 
+const countsOf = one => one.n_faces === one.n_photos || phone.matches ? many(one.n_photos, "photo")
+  : `${many(one.n_faces, "face")} · ${many(one.n_photos, "photo")}`;
+const lacks = group => group.needed ? `needs ${many(group.needed, "more photo")}` : group.why;
+
 /** People, or almost-people, as covers. */
 class PeopleView {
   title = "People";
@@ -981,21 +986,23 @@ class PeopleView {
   fill(cell, one, width) {
     const [link, name, counts] = cell.children;
     link.href = one.needed === undefined ? `#/person/${one.id}` : `#/nobody/${one.id}`;
-    picture(link.firstChild, faceAt(one.cover, width));
+    picture(link.firstChild, faceAt(one.cover, width), called(one));
     name.textContent = one.needed === undefined ? one.name ?? "Add a name" : "Almost a person";
     name.className = one.name ? "name" : "name unnamed";
     counts.textContent = one.needed === undefined
       ? this.sort === "unsure" && one.unsure !== null ? `least sure ${sure(one.unsure)}`
-        : this.sort === "newest" && one.newest ? day(one.newest) : `${numbers.format(one.n_faces)} · ${many(one.n_photos, "photo")}`
-      : one.why;
+        : this.sort === "newest" && one.newest ? day(one.newest) : countsOf(one)
+      : lacks(one);
     counts.title = one.why ?? `${many(one.n_faces, "face")} in ${many(one.n_photos, "photo")}`;
   }
 
-  show(root, _, parameters) {
-    const choices = {sort: parameters.get("sort") ?? this.sort, filter: parameters.get("filter") ?? this.filter,
-      q: parameters.get("q") ?? (location.hash.includes("?") ? "" : this.q)};
+  /** Who comes back finds the choices as they were; who goes to People from People begins anew. */
+  show(root, _, parameters, wasHere) {
+    const before = wasHere || [...parameters].length ? {sort: this.sort, filter: "all", q: ""} : this;
+    const choices = Object.fromEntries(["sort", "filter", "q"].map(key => [key, parameters.get(key) ?? before[key]]));
     const isOther = ["sort", "filter", "q"].some(key => this[key] !== choices[key]);
     Object.assign(this, choices);
+    this.tell();
     this.count = h("span.count", {role: "status"});
     this.none = h("div");
     this.filters = h("div");
@@ -1015,6 +1022,9 @@ class PeopleView {
   showFilters() {
     const state = library.state ?? {};
     const text = (word, n) => n === undefined ? word : `${word} ${numbers.format(n)}`;
+    const print = JSON.stringify([state.named, state.unnamed, state.almost, state.hidden, this.filter]);
+    if (print === this.filters.dataset.print) return;
+    this.filters.dataset.print = print;
     const focused = this.filters.contains(document.activeElement) ? document.activeElement.dataset.value : null;
     this.filters.replaceChildren(choice("Show", [["all", "All"], ["named", text("Named", state.named)],
       ["unnamed", text("Unnamed", state.unnamed)], ["almost", text("Almost a person", state.almost)],
@@ -1026,11 +1036,16 @@ class PeopleView {
     Object.assign(this, choices);
     this.grid.chosen.clear();
     this.act();
+    this.tell();
+    scrollTo(0, 0);
+    return this.grid.reset();
+  }
+
+  /** Have the address say what is shown. */
+  tell() {
     const {sort, filter, q} = this;
     const set = query({sort: sort === "faces" ? "" : sort, filter: filter === "all" ? "" : filter, q});
     history.replaceState(null, "", set ? `#/people?${set}` : "#/people");
-    scrollTo(0, 0);
-    return this.grid.reset();
   }
 
   counted(total) {
@@ -1119,10 +1134,9 @@ class PeopleView {
     this.refresh();
   }
 
-  refresh() {
-    this.showFilters();
-    this.grid.refresh();
-  }
+  refresh() { this.grid.refresh(); }
+
+  stated() { this.showFilters(); }
 
   leave() {
     this.scroll = scrollY;
@@ -1858,13 +1872,14 @@ class NobodyView {
   fill(cell, group, width) {
     const [link, name, counts] = cell.children;
     link.href = `#/nobody/${group.id}`;
+    link.setAttribute("aria-label", many(group.n_faces, "face"));
     const shown = group.faces.length > 1 ? group.faces.slice(0, 4) : group.faces;
     while (link.children.length > shown.length) link.lastChild.remove();
     while (link.children.length < shown.length) link.append(img(null, "", {className: "cover"}));
     link.dataset.n = shown.length;
     shown.forEach((face, i) => picture(link.children[i], faceAt(face, shown.length > 1 ? width / 2 : width)));
     name.textContent = group.n_faces === 1 ? "One face" : many(group.n_faces, "face");
-    counts.textContent = group.why;
+    counts.textContent = lacks(group);
     counts.title = group.why;
   }
 
@@ -2066,6 +2081,7 @@ function route() {
   let [name, id] = path.split("/").map(part => { try { return decodeURIComponent(part); } catch { return part; } });
   if (name === "nobody" && id) name = "group";
   if (!kept[name] && !(made[name] && id)) return go("#/people", true);
+  const before = view;
   view?.leave?.();
   view = kept[name] ?? made[name]();
   document.body.classList.remove("acting");
@@ -2079,7 +2095,7 @@ function route() {
     if (link.dataset.view === tab) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
-  view.show(root, id, new URLSearchParams(parameters));
+  view.show(root, id, new URLSearchParams(parameters), view === before);
   titled();
 }
 
