@@ -56,7 +56,7 @@ function moment(time) {
 const sure = confidence => confidence === null || confidence === undefined ? "" : `${Math.round(confidence)} %`;
 const called = person => person.name ?? "Somebody without a name";
 const photoOf = face => face.slice(0, face.lastIndexOf("-"));
-const phone = matchMedia("(max-width: 640px)");
+const phone = matchMedia("(max-width: 640px)"), touch = matchMedia("(hover: none)");
 
 /** The address of a picture of a face; few sizes, so that the server keeps few. */
 function faceAt(face, width) {
@@ -262,7 +262,7 @@ function dialog(title, fill, answers = []) {
     box.addEventListener("click", event => { if (event.target === box) answer(null); });
     document.body.append(box);
     box.showModal();
-    (box.querySelector("input") ?? buttons.at(-1) ?? box.querySelector("button")).focus();
+    (box.querySelector("input[type=text]") ?? buttons.at(-1) ?? box.querySelector("button")).focus();
   });
 }
 
@@ -328,7 +328,7 @@ class NameField {
   constructor({label, value = "", without = [], eager = false, placeholder = "", done, cancel = null, leave = null, tab = null}) {
     Object.assign(this, {without, eager, done, cancel, leave, tab, options: [], active: -1, asked: 0});
     const id = `names-${nFields += 1}`;
-    this.list = h("ul.names", {id, role: "listbox", "aria-label": "Names that are there", hidden: true});
+    this.list = h("ul.names", {id, role: "listbox", "aria-label": "Names that are there", popover: "manual"});
     this.input = h("input", {
       type: "text", value, placeholder, role: "combobox", autocomplete: "off", spellcheck: false, maxLength: 200,
       dir: "auto", "aria-label": label, "aria-autocomplete": "list", "aria-expanded": "false", "aria-controls": id,
@@ -355,13 +355,19 @@ class NameField {
     }, img(faceAt(one.cover, 36), "", {className: "cover"}), h("span", {dir: "auto"}, one.name),
       h("small", null, numbers.format(one.n_faces)))));
     const isOpen = options.length > 0 && document.activeElement === this.input;
-    this.list.hidden = !isOpen;
-    this.input.setAttribute("aria-expanded", String(isOpen));
     this.input.removeAttribute("aria-activedescendant");
+    this.open(isOpen);
+  }
+
+  get isOpen() { return this.input.getAttribute("aria-expanded") === "true"; }
+
+  open(isOpen) {
+    if (isOpen !== this.isOpen && this.list.isConnected) this.list.togglePopover(isOpen);
+    this.input.setAttribute("aria-expanded", String(isOpen));
     if (isOpen) this.place();
   }
 
-  /** Put the list below the field, or above where there is no room: it is over everything, and cut off by nothing. */
+  /** Put the list below the field, or above where there is no room. As a popover it is over everything. */
   place() {
     const at = this.input.getBoundingClientRect();
     const width = Math.max(at.width, 220);
@@ -385,7 +391,7 @@ class NameField {
   key(event) {
     if (event.isComposing) return;
     const n = this.options.length;
-    if ((event.key === "ArrowDown" || event.key === "ArrowUp") && !this.list.hidden && n) {
+    if ((event.key === "ArrowDown" || event.key === "ArrowUp") && this.isOpen && n) {
       const step = event.key === "ArrowDown" ? 1 : -1;
       this.activate((this.active + 1 + step + n + 1) % (n + 1) - 1);
     } else if (event.key === "ArrowDown") {
@@ -418,9 +424,8 @@ class NameField {
   }
 
   close() {
-    this.asked += 1;
-    this.list.hidden = true;
-    this.input.setAttribute("aria-expanded", "false");
+    this.asked += 1; // what is still asked for is not shown
+    this.open(false);
   }
 
   left() {
@@ -607,13 +612,13 @@ class Grid {
   fillRow(r) {
     let row = this.rows.get(r);
     if (!row) {
-      row = style(h("div.row-of-cells", {role: "row", "aria-rowindex": r + 1}), {transform: `translateY(${r * this.step}px)`});
+      row = h("div.row-of-cells", {role: "row", "aria-rowindex": r + 1});
       this.rows.set(r, row);
       // In the order of the listing, so that screen readers and Tab go as eyes do.
       const after = [...this.rows.keys()].filter(one => one > r).sort((a, b) => a - b)[0];
       this.box.insertBefore(row, after === undefined ? null : this.rows.get(after));
     }
-    style(row, {transform: `translateY(${r * this.step}px)`});
+    style(row, {top: `${r * this.step}px`});
     const n = Math.min(this.columns, this.total - r * this.columns);
     while (row.children.length > n) row.lastChild.remove();
     while (row.children.length < n) row.append(this.makeCell());
@@ -1327,7 +1332,8 @@ class PersonView {
         return {...found, items: found.faces};
       },
     });
-    this.panel.append(h("div.toolbar.slim", null, h("p.hint", null, "Choose faces by a click, with Shift, or by dragging a rectangle."),
+    this.panel.append(h("div.toolbar.slim", null, h("p.hint", null, touch.matches
+      ? "Touch faces to choose them." : "Choose faces by a click, with Shift, or by dragging a rectangle."),
       sorting([["unsure", "least sure"], ["date", "date"], ["best", "most typical"]], this.sort, sort => {
         this.sort = sort;
         this.grid.reset();
@@ -1689,7 +1695,8 @@ class QuestionsView {
     this.bar = h("progress", {max: 1, value: 0, "aria-label": "Questions that are answered"});
     this.left = h("p.left", {role: "status"});
     this.place = h("div.question-place");
-    root.append(h("h1.sr", null, "Questions"), h("div.progress", null, this.bar, this.left), this.place);
+    this.said = h("p.last-said", {role: "status", dir: "auto"});
+    root.append(h("h1.sr", null, "Questions"), h("div.progress", null, this.bar, this.left), this.place, this.said);
     $("actions-place").replaceChildren();
     this.draw();
     this.refresh();
@@ -1796,8 +1803,9 @@ class QuestionsView {
     this.waiting = (this.waiting ?? 0) + 1;
     this.draw();
     const sent = {question: question.id, reply, ...(name ? {name} : {})};
-    const done = await attempt(() => decide(sent, {address: "/api/answer", quiet: false}));
+    const done = await attempt(() => decide(sent, {address: "/api/answer", quiet: true}));
     this.waiting -= 1;
+    this.said.textContent = done?.said ?? "";
     if (done) entry[1] = done.decisions?.at(-1) ?? null;
     else this.again(question);
     const gone = new Set(done?.gone ?? []);
@@ -1822,6 +1830,7 @@ class QuestionsView {
     const taken = library.undo;
     if (!taken) return;
     const done = await undo(entry?.[1] && taken.id === entry[1] ? entry[1] : null);
+    this.said.textContent = "";
     if (done && entry && taken.id === entry[1]) this.again(entry[0]);
   }
 
@@ -2088,6 +2097,7 @@ function route() {
   document.body.dataset.view = name;
   const root = h("div.view", {className: `view view-${name}`});
   $("main").replaceChildren(root);
+  $("search").value = "";
   $("actions-place").replaceChildren();
   if (!kept[name] || name === "questions") scrollTo(0, 0);
   const tab = {person: "people", photo: "people", group: "nobody"}[name] ?? name;
