@@ -302,7 +302,8 @@ const KEYS = [
   ["In a grid", [["← → ↑ ↓", "go"], ["Home End", "first, last"], ["Space", "choose"], ["Shift ← →", "choose more"],
     ["Ctrl A", "choose all"], ["Enter", "open"], ["F2", "name"]]],
   ["People chosen", [["m", "merge"], ["h", "hide, or show"], ["x", "nobody I know"]]],
-  ["Faces chosen", [["e", "somebody else"], ["m", "move to…"], ["x", "nobody"], ["f", "not a face"], ["c", "cover"]]],
+  ["Faces chosen", [["e", "somebody else"], ["m", "move to…"], ["x", "nobody"], ["f", "not a face"],
+    ["c", "cover"], ["o", "open the photo"]]],
   ["Questions", [["y", "yes; or type who it is"], ["n", "no; or nobody I know"], ["s", "not sure"], ["u", "undo"]]],
   ["A photo", [["d", "draw a box: arrows move it, Shift and arrows size it, Enter takes it"],
     ["Tab", "from face to face"], ["f", "not a face"]]],
@@ -955,7 +956,8 @@ const ids = grid => [...grid.chosen.keys()];
 
 const countsOf = one => one.n_faces === one.n_photos || phone.matches ? many(one.n_photos, "photo")
   : `${many(one.n_faces, "face")} · ${many(one.n_photos, "photo")}`;
-const lacks = group => group.needed ? `needs ${many(group.needed, "more photo")}` : group.why;
+const lacks = group => !group.needed ? group.why
+  : `needs ${phone.matches ? `${group.needed} more` : many(group.needed, "more photo")}`;
 
 /** People, or almost-people, as covers. */
 class PeopleView {
@@ -1011,9 +1013,10 @@ class PeopleView {
     this.count = h("span.count", {role: "status"});
     this.none = h("div");
     this.filters = h("div");
+    this.sorts = sorting([["faces", "most faces"], ["name", "name"], ["newest", "newest photo"], ["unsure", "least sure"]],
+      this.sort, sort => this.choose({sort}));
     root.append(h("div.toolbar", null, h("h1", null, "People ", this.count), this.filters,
-      sorting([["faces", "most faces"], ["name", "name"], ["newest", "newest photo"], ["unsure", "least sure"]], this.sort,
-        sort => this.choose({sort}))), this.none);
+      this.sorts), this.none);
     $("search").value = this.q;
     this.showFilters();
     this.actions.attach();
@@ -1025,6 +1028,7 @@ class PeopleView {
   }
 
   showFilters() {
+    this.sorts.hidden = this.filter === "almost"; // they have an order of their own
     const state = library.state ?? {};
     const text = (word, n) => n === undefined ? word : `${word} ${numbers.format(n)}`;
     const print = JSON.stringify([state.named, state.unnamed, state.almost, state.hidden, this.filter]);
@@ -1042,6 +1046,7 @@ class PeopleView {
     this.grid.chosen.clear();
     this.act();
     this.tell();
+    this.showFilters();
     scrollTo(0, 0);
     return this.grid.reset();
   }
@@ -1373,6 +1378,7 @@ class PersonView {
       button("Nobody", "nobody", () => this.does("x"), {key: "x", title: "They are nobody's"}),
       button("Not a face", "none", () => this.does("f"), {key: "f"}),
       n === 1 && button("Cover", "cover", () => this.does("c"), {key: "c", title: "Make it the cover"}),
+      n === 1 && button("Photo", "photo", () => this.does("o"), {key: "o", title: "Open the photo"}),
     ].filter(Boolean));
   }
 
@@ -1384,6 +1390,7 @@ class PersonView {
       x: () => attempt(() => decide({do: "move", faces, to: "nobody"})),
       f: () => attempt(() => decide({do: "not_a_person", what: faces})),
       c: () => attempt(() => decide({do: "cover", face: faces[0]})),
+      o: () => go(`#/photo/${photoOf(faces[0])}`),
     };
     if (await acts[key]()) grid.clear();
   }
@@ -1411,7 +1418,7 @@ class PersonView {
     if (event.key === "F2") { this.edit(); return true; }
     if (this.tab !== "faces" || !this.grid?.chosen.size) return false;
     if (event.key === "Escape") { this.grid.clear(); return true; }
-    if (!"emxfc".includes(event.key) || event.key === "c" && this.grid.chosen.size !== 1) return false;
+    if (!"emxfco".includes(event.key) || "co".includes(event.key) && this.grid.chosen.size !== 1) return false;
     this.does(event.key);
     return true;
   }
@@ -1468,6 +1475,9 @@ function placed(element, box, photo) {
   return style(element, {left: `${100 * box.left / photo.width}%`, top: `${100 * box.top / photo.height}%`,
     width: `${100 * (box.right - box.left) / photo.width}%`, height: `${100 * (box.bottom - box.top) / photo.height}%`});
 }
+
+const HOW_TO_BEGIN = "Drag on the photo to draw a box round a face that was missed.";
+const HOW_TO_DRAW = "Drag round the face. Or move the box with the arrows, size it with Shift and arrows, and take it with Enter.";
 
 /** One photo: boxes with names; a box can be drawn. */
 class PhotoView {
@@ -1545,7 +1555,7 @@ class PhotoView {
     const {photo} = this;
     this.side.replaceChildren(h("h2", null, photo.boxes.length ? many(photo.boxes.length, "face") : "No faces were found"),
       h("ul", null, photo.boxes.map(box => this.entry(box))),
-      h("p.hint", null, "Drag on the photo to draw a box round a face that was missed."));
+      this.how ??= h("p.hint", {role: "status"}, HOW_TO_BEGIN));
   }
 
   entry(box) {
@@ -1609,7 +1619,7 @@ class PhotoView {
 
   showDrawn(box) {
     this.drawn = this.cut(box);
-    this.frame ??= h("div.box.drawn");
+    this.frame ??= h("div.box.drawn", {tabIndex: -1, role: "group", "aria-label": HOW_TO_DRAW});
     if (!this.frame.isConnected) this.stage.append(this.frame);
     const [left, top, right, bottom] = this.drawn;
     placed(this.frame, {left, top, right, bottom}, this.photo);
@@ -1622,14 +1632,17 @@ class PhotoView {
     this.draws.setAttribute("aria-pressed", "true");
     const {width, height} = this.photo, side = Math.min(width, height) / 4;
     this.showDrawn([width / 2 - side / 2, height / 2 - side / 2, width / 2 + side / 2, height / 2 + side / 2]);
-    toast("Drag round the face; or move the box with the arrows, size it with Shift and arrows, and take it with Enter.");
+    this.frame.focus({preventScroll: true});
+    this.how.textContent = HOW_TO_DRAW;
   }
 
   stopDrawing() {
     this.stage.classList.remove("drawing");
     this.draws?.setAttribute("aria-pressed", "false");
+    if (document.activeElement === this.frame) this.draws.focus({preventScroll: true});
     this.frame?.remove();
     this.drawn = null;
+    if (this.how) this.how.textContent = HOW_TO_BEGIN;
   }
 
   async take() {
@@ -1663,7 +1676,7 @@ class PhotoView {
 
   drawKey(event) {
     if (event.key === "Escape") { this.stopDrawing(); return true; }
-    if (event.key === "Enter" && event.target.closest("button, a") === null) { this.take(); return true; }
+    if (event.key === "Enter" && event.target === this.frame) { this.take(); return true; }
     const way = {ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1]}[event.key];
     if (!way) return false;
     const [x, y] = way.map(one => one * Math.max(1, Math.min(this.photo.width, this.photo.height) / 50));
@@ -1957,7 +1970,7 @@ class GroupView {
     this.why = h("p.hint");
     this.count = h("span.count");
     this.grid = faceGrid({
-      label: "Faces of nobody that are alike", extra: 30, onChoose: () => this.act(),
+      label: "Faces of nobody that are alike", extra: 44, onChoose: () => this.act(),
       load: async () => {
         const group = await call(`/api/nobody/${encodeURIComponent(id)}`);
         this.why.textContent = group.why;
@@ -1966,6 +1979,7 @@ class GroupView {
       },
       failed: error => this.gone(error),
     });
+    this.grid.box.classList.add("wrapped");
     this.actions = new Actions("What is done with the faces that are chosen");
     root.append(h("a.back", {href: "#/nobody"}, icon("back"), "Nobody"),
       h("div.toolbar", null, h("h1", null, "Faces of nobody ", this.count),
@@ -2034,7 +2048,7 @@ class HistoryView {
         const [said, flag, taken] = cell.children;
         said.firstChild.textContent = one.said;
         said.lastChild.textContent = moment(one.time);
-        flag.textContent = one.holds ? "" : one.undone ? "taken back" : "does not count any more";
+        flag.textContent = one.holds ? "" : one.undone ? "taken back" : "overruled";
         taken.hidden = !one.holds;
         taken.setAttribute("aria-label", `Undo: ${one.said}`);
         cell.classList.toggle("undone", !one.holds);
