@@ -8,7 +8,6 @@ ever replaced or removed; everything else in the folder is the user's.
 from __future__ import annotations
 
 import hashlib
-import logging
 import os
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
@@ -40,8 +39,6 @@ from facecluster.durable.unchanged import (
 )
 from facecluster.durable.whole_file import cannot_write, is_of_one_file, remove_parts, whole_file
 from facecluster.errors import OutputError
-
-_log = logging.getLogger(__name__)
 
 
 class ResultFolder:
