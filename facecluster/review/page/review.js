@@ -65,12 +65,12 @@ function faceAt(face, width) {
   return `/face/${encodeURIComponent(face)}?s=${size}`;
 }
 
-/** Show a picture in an <img>, softly where it was not there yet; one that is there stays until the new one is. */
+/** Show a picture in an <img>: softly once it is loaded, at once where it was loaded before. */
 function picture(image, address, text = "") {
   if (image.alt !== text) image.alt = text;
   if (image.getAttribute("src") === address) return;
-  image.classList.remove("there");
   image.src = address;
+  image.classList.toggle("there", image.complete);
 }
 
 function img(address = null, text = "", properties = {}) {
@@ -190,8 +190,10 @@ function heard(state) {
 function showState(state) {
   $("library").textContent = state.library;
   $("library").title = state.path;
-  const said = state.busy ?? (state.saving ? "Saving…" : "All saved");
+  const said = state.busy ? "Waiting" : state.saving ? "Saving…" : "All saved";
   if ($("saving").textContent !== said) $("saving").textContent = said;
+  if (state.busy && $("saving").title !== state.busy) notice(state.busy);
+  $("saving").title = state.busy ?? "";
   $("saving").className = state.busy ? "busy" : state.saving ? "saving" : "";
   $("n-people").textContent = numbers.format(state.people);
   $("n-nobody").textContent = numbers.format(state.nobody);
@@ -281,16 +283,21 @@ function card(person, extra = "") {
       h("span", null, extra || `${many(person.n_faces, "face")}${person.n_photos ? `, ${many(person.n_photos, "photo")}` : ""}`)));
 }
 
+/** Ask whether who has a name, and who shall get it, are one: gives "merge", "again" for another name, or null. */
+function bothOne(namesake, person, name) {
+  return dialog("Are both one person?", () => [
+    h("p", null, "Somebody else is called ", h("strong", {dir: "auto"}, name), " already."),
+    h("div.pair", null, card(namesake), card({...person, name: person.name ?? "Without a name"})),
+  ], [["No, choose another name", "again"], ["Yes, merge them", "merge", "primary"]]);
+}
+
 /** Name a person. Where somebody else has the name, ask whether both are one; gives "again" for another name. */
 async function rename(person, name) {
   try {
     return await decide({do: "name", person: person.id, name});
   } catch (error) {
     if (error.status !== 409 || !error.record.namesake) throw error;
-    const same = await dialog("Are both one person?", () => [
-      h("p", null, "Somebody else is called ", h("strong", {dir: "auto"}, name), " already."),
-      h("div.pair", null, card(error.record.namesake), card({...person, name: person.name ?? "Without a name"})),
-    ], [["No, choose another name", "again"], ["Yes, merge them", "merge", "primary"]]);
+    const same = await bothOne(error.record.namesake, person, name);
     if (same === "merge") return decide({do: "name", person: person.id, name, merge: true});
     return same;
   }
@@ -400,8 +407,9 @@ class NameField {
       this.offer();
     } else if (event.key === "Enter") {
       this.commit();
-    } else if (event.key === "Escape" && this.cancel) {
-      this.cancel();
+    } else if (event.key === "Escape" && (this.cancel || this.isOpen)) {
+      this.close();
+      this.cancel?.();
     } else if (event.key === "Tab" && this.tab) {
       this.tab(event.shiftKey ? -1 : 1);
     } else return;
@@ -411,7 +419,7 @@ class NameField {
 
   pick(one) {
     this.close();
-    this.done({name: one.name, id: one.id});
+    this.done({name: one.name, id: one.id, isPicked: true});
   }
 
   async commit() {
@@ -493,7 +501,7 @@ class Grid {
   /** Begin anew: another order, another filter. What is shown stays until the new is there. */
   reset() {
     this.generation = (this.generation ?? 0) + 1;
-    for (const page of this.pages.values()) page.isOld = page.isOther = true;
+    for (const number of this.pages.keys()) if (number > 0) this.pages.delete(number);
     this.active = this.anchor = 0;
     return this.load(0);
   }
@@ -515,13 +523,13 @@ class Grid {
     const fetched = Promise.resolve(this.options.load(number * PAGE, PAGE));
     page.loading = fetched.then(found => {
       page.loading = null;
+      if (this.pages.get(number) !== page) return null;
       if (generation !== this.generation) return this.load(number);
       if (found.version > this.version && this.version) {
         for (const other of this.pages.values()) if (other !== page) other.isOld = true;
       }
       this.version = Math.max(this.version, found.version ?? 0);
       page.items = found.items;
-      page.isOther = false;
       this.setTotal(found.total);
     }, error => {
       page.loading = null;
@@ -995,6 +1003,7 @@ class PeopleView {
     link.href = one.needed === undefined ? `#/person/${one.id}` : `#/nobody/${one.id}`;
     picture(link.firstChild, faceAt(one.cover, width), called(one));
     name.textContent = one.needed === undefined ? one.name ?? "Add a name" : "Almost a person";
+    name.title = one.name ?? "";
     name.className = one.name ? "name" : "name unnamed";
     counts.textContent = one.needed === undefined
       ? this.sort === "unsure" && one.unsure !== null ? `least sure ${sure(one.unsure)}`
@@ -1200,8 +1209,14 @@ class PersonView {
   title = "A person";
   sort = "unsure";
   tab = "faces";
+  scroll = 0;
 
   show(root, id) {
+    const {scroll} = this;
+    this.backTo = () => {
+      this.backTo = null;
+      scrollTo(0, scroll);
+    };
     this.id = id;
     this.root = root;
     this.head = h("header.person");
@@ -1276,6 +1291,9 @@ class PersonView {
 
   drawLinks() {
     const {weakest, seam} = this.person.links ?? {};
+    const print = JSON.stringify([weakest, seam]);
+    if (this.links.dataset.print === print) return;
+    this.links.dataset.print = print;
     this.links.replaceChildren(...[
       weakest && this.link(weakest, "The weakest link", "Without these two being alike, this person would fall in two."),
       seam && this.link(seam, "The seam", "Where this person would fall in two that are people each."),
@@ -1331,7 +1349,7 @@ class PersonView {
   openFaces() {
     const id = encodeURIComponent(this.id);
     this.grid = faceGrid({
-      label: `Faces of ${called(this.person)}`, onChoose: () => this.act(),
+      label: `Faces of ${called(this.person)}`, onChoose: () => this.act(), counted: () => this.backTo?.(),
       load: async (offset, limit) => {
         const found = await call(`/api/person/${id}/faces?${query({sort: this.sort, offset, limit})}`);
         return {...found, items: found.faces};
@@ -1357,7 +1375,7 @@ class PersonView {
       make: cell => cell.append(h("a.photo", {tabIndex: -1}, h("div.stage", null, img(), h("div.boxes"))), h("span.counts")),
       fill: (cell, photo) => fillPhoto(cell, photo, this.id),
       text: photo => [photo.name, day(photo.date), many(photo.faces, "face")].filter(Boolean).join(", "),
-      open: photo => go(`#/photo/${photo.id}`),
+      open: photo => go(`#/photo/${photo.id}`), counted: () => this.backTo?.(),
     });
     this.grid.attach(this.panel, this.root);
   }
@@ -1443,7 +1461,10 @@ class PersonView {
     if (this.tab === "said") this.open("said");
   }
 
-  leave() { this.over(); }
+  leave() {
+    this.scroll = scrollY;
+    this.over();
+  }
 }
 
 /** What is known of photos, so that scrolling back asks nothing. */
@@ -1553,14 +1574,16 @@ class PhotoView {
   drawSide() {
     if (this.side.querySelector("input") === document.activeElement && document.activeElement?.value) return; // who types
     const {photo} = this;
+    const focused = this.side.contains(document.activeElement) ? document.activeElement.closest("li")?.dataset.face : null;
     this.side.replaceChildren(h("h2", null, photo.boxes.length ? many(photo.boxes.length, "face") : "No faces were found"),
       h("ul", null, photo.boxes.map(box => this.entry(box))),
       this.how ??= h("p.hint", {role: "status"}, HOW_TO_BEGIN));
+    if (focused) [...this.side.querySelectorAll("li")].find(one => one.dataset.face === focused)?.firstChild.focus();
   }
 
   entry(box) {
     const isChosen = box.face === this.chosen;
-    const entry = h("li", {className: isChosen ? "chosen" : ""}, h("button.face", {type: "button", "aria-expanded": String(isChosen),
+    const entry = h("li", {className: isChosen ? "chosen" : "", "data-face": box.face}, h("button.face", {type: "button", "aria-expanded": String(isChosen),
       onclick: () => this.choose(box.face), onpointerenter: () => this.boxOf(box.face)?.classList.add("lit"),
       onpointerleave: () => this.boxOf(box.face)?.classList.remove("lit")},
     img(faceAt(box.face, 48), "", {className: "cover"}),
@@ -1700,7 +1723,7 @@ class QuestionsView {
   queue = [];
   current = null;
   answered = new Set();
-  past = []; // what was answered here, for u: [question, decision]
+  past = []; // what was answered here, for u: {question, decision}, the decision as it is promised
   read = false;
 
   show(root) {
@@ -1788,11 +1811,22 @@ class QuestionsView {
   }
 
   who(question) {
-    this.field = new NameField({label: question.text, placeholder: "Type a name", done: ({name}) => this.answer("name", name),
+    this.field = new NameField({label: question.text, placeholder: "Type a name", done: who => this.name(question, who),
       cancel: () => $("question").focus()});
     return h("div.answers.who", null,
       h("div.row", null, this.field.element, h("button.primary", {type: "button", onclick: () => this.field.commit()}, "Save")),
       h("div.row", null, this.button("Nobody I know", "n", "nobody"), this.button("Not sure", "s", "unsure"), this.undoButton()));
+  }
+
+  /** Whoever types the whole name of somebody is asked whether both are one; who picks it from the list has seen them. */
+  async name(question, {name, id, isPicked}) {
+    if (id && !isPicked && question.left.person) {
+      const [one] = (await call(`/api/names?${query({q: name, limit: 1})}`).catch(() => ({names: []}))).names;
+      const same = one && await bothOne(one, {...question.left, cover: question.left.faces[0]}, name);
+      if (same === "again") return this.field.input.focus();
+      if (same === null) return null;
+    }
+    return this.answer("name", name);
   }
 
   button(text, key, reply) {
@@ -1810,17 +1844,18 @@ class QuestionsView {
     const question = this.current;
     if (!question) return;
     this.answered.add(question.id);
-    const entry = [question, null];
-    this.past.push(entry);
     this.current = this.queue.shift() ?? null;
     this.waiting = (this.waiting ?? 0) + 1;
     this.draw();
     const sent = {question: question.id, reply, ...(name ? {name} : {})};
-    const done = await attempt(() => decide(sent, {address: "/api/answer", quiet: true}));
+    const decided = attempt(() => decide(sent, {address: "/api/answer", quiet: true}).catch(error => {
+      if (error.status !== 400 && error.status !== 404) this.again(question); // else it cannot be asked any more
+      throw error;
+    }));
+    this.past.push({question, decision: decided.then(made => made?.decisions?.at(-1))});
+    const done = await decided;
     this.waiting -= 1;
     this.said.textContent = done?.said ?? "";
-    if (done) entry[1] = done.decisions?.at(-1) ?? null;
-    else this.again(question);
     const gone = new Set(done?.gone ?? []);
     const isGone = one => [one?.left, one?.right].some(side => side?.person && gone.has(side.person));
     this.queue = this.queue.filter(one => !isGone(one));
@@ -1831,20 +1866,20 @@ class QuestionsView {
   /** Ask a question again, now. */
   again(question) {
     this.answered.delete(question.id);
-    this.past = this.past.filter(([one]) => one !== question);
+    this.past = this.past.filter(one => one.question !== question);
     if (this.current) this.queue.unshift(this.current);
     this.current = question;
     if (view === this) this.draw();
   }
 
+  /** Take the last answer back, and ask again; where nothing was answered here, take back what was decided last. */
   async back() {
-    await last;
-    const entry = this.past.at(-1);
-    const taken = library.undo;
-    if (!taken) return;
-    const done = await undo(entry?.[1] && taken.id === entry[1] ? entry[1] : null);
+    const {question, decision = null} = this.past.pop() ?? {};
+    const id = await decision;
+    if (!id && !library.undo) return;
+    const done = await undo(id);
     this.said.textContent = "";
-    if (done && entry && taken.id === entry[1]) this.again(entry[0]);
+    if (done && id) this.again(question);
   }
 
   key(event) {
@@ -2054,7 +2089,7 @@ class HistoryView {
         cell.classList.toggle("undone", !one.holds);
       },
       text: one => [one.said, moment(one.time), one.holds ? "" : "taken back"].filter(Boolean).join(", "),
-      open: one => { if (one.holds) undo(one.id); },
+      open: () => this.grid.cellAt(this.grid.active).querySelector("button").focus(),
       counted: total => this.counted(total), failed: error => toast(error.message, {bad: true}),
     });
     this.grid.box.classList.add("list");
@@ -2090,7 +2125,8 @@ class HistoryView {
 
 let view = null;
 const kept = {people: new PeopleView(), questions: new QuestionsView(), nobody: new NobodyView(), history: new HistoryView()};
-const made = {person: () => new PersonView(), photo: () => new PhotoView(), group: () => new GroupView()};
+let lastPerson = null; // who comes back from a photo finds the tab, the order and the place as they were
+const made = {person: id => lastPerson?.id === id ? lastPerson : lastPerson = new PersonView(), photo: () => new PhotoView(), group: () => new GroupView()};
 
 function go(hash, inPlace = false) {
   if (inPlace) {
@@ -2106,7 +2142,7 @@ function route() {
   if (!kept[name] && !(made[name] && id)) return go("#/people", true);
   const before = view;
   view?.leave?.();
-  view = kept[name] ?? made[name]();
+  view = kept[name] ?? made[name](id);
   document.body.classList.remove("acting");
   document.body.dataset.view = name;
   const root = h("div.view", {className: `view view-${name}`});
