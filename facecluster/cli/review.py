@@ -6,6 +6,7 @@ The address stands in a sentence on standard error, and by itself on standard ou
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import threading
 import webbrowser
@@ -19,6 +20,13 @@ if TYPE_CHECKING:  # what answers is loaded when there is a library
     from facecluster.review.guard import Guard
 
 _PACKAGES = ("anyio", "h11", "starlette", "uvicorn")
+
+
+def _has_browser() -> bool:
+    """Whether there is a screen: else a browser of the terminal would take that over."""
+    if os.name == "nt" or sys.platform == "darwin":
+        return True
+    return any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER"))
 
 
 @click.command("review")
@@ -56,7 +64,7 @@ def command(source: str, port: int, no_browser: bool, quiet: bool) -> None:
             sys.stdout.flush()
         if not quiet:
             click.echo(f"the page of {source} is at {guard.address}; Ctrl-C ends it", err=True)
-        if not no_browser:
+        if not no_browser and _has_browser():
             address = guard.ticket()
             threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
 

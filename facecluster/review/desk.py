@@ -218,12 +218,15 @@ class Desk:
             raise BusyError("something else is being decided, and takes long; try again when it is done")
         try:
             self._hold()
-            library = self._library
-            before, n_before = library.people, len(library.decisions)
+            library, shown = self._library, self._view
             try:
+                before = library.people
                 corrected = act(library)
             finally:
-                if library.people is not before or len(library.decisions) != n_before:
+                is_other = library.result is not shown.result or len(library.decisions) != len(
+                    shown.decisions
+                )
+                if library.result is not None and is_other:
                     self._show()
                 self._wake.set()
             library.drop_table()
