@@ -6,18 +6,33 @@ clusters.json follow, those of several decisions at once, when `write_due` is ca
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Collection, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from facecluster.durable.own_files import Holding, ResultFolder
+from facecluster.durable.own_files import Holding
+from facecluster.library.layout import CLUSTERS
 from facecluster.library.library import Library
 from facecluster.result import Result
 
 if TYPE_CHECKING:
     from facecluster.table import Picture
+
+
+Stamp = tuple[int, int, int]
+"""Inode, size and time of a file."""
+
+
+def stamp_of(file: Path) -> Stamp | None:
+    """Give what tells that somebody wrote a file; None: it is not there."""
+    try:
+        status = os.stat(file)
+    except OSError:
+        return None
+    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 class Behind(Library):
@@ -37,6 +52,7 @@ class Behind(Library):
         super().__init__(directory, result, stack, may_lose_names=may_lose_names)
         self.written = self.read_last = result
         self._due: set[str] | None = None
+        self._ours: Stamp | None = None
         self._state = threading.Lock()
         self._writing = threading.Lock()
 
@@ -55,11 +71,14 @@ class Behind(Library):
         self._table = None
 
     def check_ours(self) -> None:
-        """See `Held.check_ours`; while we are writing, clusters.json is ours."""
+        """See `Held.check_ours`; while we are writing clusters.json, and as long as it is as then, it is ours."""
         with self._state:
             if self._due is not None:  # it was looked at before the first of what is due
                 return
-        super().check_ours()
+        stamp = stamp_of(self.directory / CLUSTERS)
+        if stamp is None or stamp != self._ours:
+            super().check_ours()
+            self._ours = stamp
 
     def save(
         self,
@@ -76,7 +95,9 @@ class Behind(Library):
             with self._state:
                 self.result = result
                 self._due = {*(self._due or ()), *changed}
-            return ResultFolder(self.directory, (), scope=[]).holding(result.settings.link or "none")
+            return Holding(
+                result.settings.link or "none", {}, 0, 0, 0, 0, {}, is_all=False, auto_is_free=False
+            )
         with self._writing:
             holding = self._write(
                 result,
@@ -104,6 +125,7 @@ class Behind(Library):
                 if changed is None or result is None:
                     return
             self._write(result, self.written, changed=changed)
+            self._ours = stamp_of(self.directory / CLUSTERS)
             with self._state:
                 self.written = result
                 if self.result is result:

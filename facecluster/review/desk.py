@@ -11,7 +11,8 @@ import os
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,7 +28,7 @@ from facecluster.library.layout import CLUSTERS, LOCK, PENDING
 from facecluster.library.read import take_in
 from facecluster.library.strangers import Group, names_of
 from facecluster.result import Person, Result
-from facecluster.review.behind import Behind
+from facecluster.review.behind import Behind, Stamp, stamp_of
 from facecluster.review.view import About, View
 from facecluster.text import printable, typed
 
@@ -48,9 +49,6 @@ _AGAIN_S = 3.0
 """Seconds after which writing is tried again that failed, as on a full disk."""
 _PROBE_S = 1.0
 """Seconds for which it counts whether somebody else was at work."""
-
-_Stamp = tuple[int, int, int]
-"""Inode, size and time of a file."""
 
 
 class BusyError(FaceclusterError):
@@ -94,27 +92,33 @@ class Desk:
         self._probed = (0.0, False)
         self._is_held, self._held_since = False, 0.0
         self._reading = threading.Lock()
-        self._encodings: tuple[_Stamp, Encodings] | None = None
+        self._encodings: tuple[Stamp, Encodings] | None = None
         self._contents: tuple[Result, Contents] | None = None
         self._groups: Sequence[Group] | None = None
         self._found_of: Result | None = None
         self._tell: Callable[[Collection[str]], object] = lambda ids: None
-        self._behind = ThreadPoolExecutor(1, thread_name_prefix="reader")
+        self._reader = ThreadPoolExecutor(1, thread_name_prefix="reader")
         self._wake, self._closing = threading.Event(), False
         self._writer = threading.Thread(target=self._write_behind, name="writer")
         self._writer.start()
 
     def start(self) -> None:
         """Begin with what takes its time: people who do not show all decisions, and what the face table knows."""
-        self._behind.submit(self._start)
+        self._later(self._start)
 
     def _start(self) -> None:
         self._read_dates()
+        with suppress(OutputError):  # a decision says so
+            self._library.check_ours()
         try:
             self.catch_up()
         except (FaceclusterError, OSError) as error:
             _log.warning("%s", self.said(error))
         self._tell_read()
+
+    def _later(self, work: Callable[[], object]) -> None:
+        """Have something done in a thread of ours, after what is to be done there already."""
+        self._reader.submit(work).add_done_callback(_tell_of_mistake)
 
     def when_read(self, tell: Callable[[Collection[str]], object]) -> None:
         """Have somebody told the ids of all faces and photos whenever the library was read, in a thread of ours."""
@@ -219,6 +223,7 @@ class Desk:
         try:
             self._hold()
             library, shown = self._library, self._view
+            read_last = library.read_last
             try:
                 before = library.people
                 corrected = act(library)
@@ -227,7 +232,7 @@ class Desk:
                     shown.decisions
                 )
                 if library.result is not None and is_other:
-                    self._show()
+                    self._show(anew=library.read_last is not read_last)
                 self._wake.set()
             library.drop_table()
             return Decided(corrected, *_differences(before, library.people), self._view)
@@ -249,7 +254,7 @@ class Desk:
             self._hold()
             try:
                 if correct.catch_up(self._library):
-                    self._show()
+                    self._show(anew=True)
             finally:
                 self._library.drop_table()
                 self._wake.set()
@@ -272,7 +277,7 @@ class Desk:
                 from facecluster.library import pending
 
                 pending.take_in(self._library)
-                self._show()
+                self._show(anew=True)
         except BaseException:
             self._let_go()
             raise
@@ -287,24 +292,24 @@ class Desk:
             take_in(self.directory)
         self._seen = self._stamp()  # of before it is read: what is written meanwhile is read the next time
         self._library.reload()
-        self._show()
+        self._show(anew=True)
         self._trouble = None
-        self._behind.submit(self._read_dates)
-        self._behind.submit(self._tell_read)
+        self._later(self._read_dates)
+        self._later(self._tell_read)
 
-    def _show(self) -> None:
-        """Have everybody see the library as it is now."""
-        self._view = self._make_view(self._view.version + 1)
+    def _show(self, *, anew: bool = False) -> None:
+        """Have everybody see the library as it is now; anew: other faces may be in it than before."""
+        self._view = self._make_view(self._view.version + 1, None if anew else self._view)
 
-    def _make_view(self, version: int) -> View:
+    def _make_view(self, version: int, earlier: View | None = None) -> View:
         people = self._library.people
         if len(self._abouts) > 2 * len(people.people) + 100:
             self._abouts = {}
-        return View(version, people, self._library.decisions, self._dates, self._abouts)
+        return View(version, people, self._library.decisions, self._dates, self._abouts, earlier)
 
-    def _stamp(self) -> tuple[_Stamp | None, ...]:
+    def _stamp(self) -> tuple[Stamp | None, ...]:
         """What tells that somebody wrote who is who, or decided."""
-        return tuple(map(_stamp, (self.directory / CLUSTERS, self._library.ledger)))
+        return tuple(map(stamp_of, (self.directory / CLUSTERS, self._library.ledger)))
 
     def _is_held_by_others(self) -> bool:
         try:
@@ -336,7 +341,7 @@ class Desk:
 
         with self._reading:
             file = self._library.table_file
-            stamp = None if file is None else _stamp(file)
+            stamp = None if file is None else stamp_of(file)
             if file is None or stamp is None:
                 return None
             if self._encodings is None or self._encodings[0] != stamp:
@@ -356,20 +361,24 @@ class Desk:
         """
         if self._found_of is not self._library.read_last:
             self._found_of = self._library.read_last
-            self._behind.submit(self._find_strangers)
+            self._later(self._find_strangers)
         return None if self._groups is None else still_there(self._groups, view.result)
 
     def _find_strangers(self) -> None:
+        import numpy as np
+
         from facecluster.formats import face_table
         from facecluster.joined import Known
         from facecluster.library.strangers import strangers
 
         view, file = self._view, self._library.table_file
         groups: Sequence[Group] = ()
+        free = {face.photo for face in view.result.unclustered}
         try:
-            if file is not None:
+            if file is not None and free:
                 table = face_table.read(file)
-                groups = strangers(Known.of(view.result, table), table)
+                table = table.select(np.isin(table.photos.path, list(free)))
+                groups = strangers(Known.of(replace(view.result, people=()), table), table)
         except TableError as error:
             _log.warning("%s", error)
         with self._deciding:
@@ -380,7 +389,7 @@ class Desk:
 
     def close(self) -> None:
         """Write all that was decided, and let the library go."""
-        self._behind.shutdown(cancel_futures=True)
+        self._reader.shutdown(cancel_futures=True)
         self._closing = True
         self._wake.set()
         self._writer.join()
@@ -426,6 +435,12 @@ class Desk:
         return True
 
 
+def _tell_of_mistake(done: Future[object]) -> None:
+    """Tell of what should not have happened."""
+    if not done.cancelled() and (error := done.exception()) is not None:
+        _log.error("a mistake of facecluster's", exc_info=error)
+
+
 def still_there(groups: Sequence[Group], result: Result) -> list[Group]:
     """Leave those faces in groups that are nobody's still; each other face of nobody is a group of its own, at the end.
 
@@ -450,12 +465,3 @@ def _differences(before: Result, after: Result) -> tuple[tuple[Person, ...], tup
     were = {person.id: person for person in before.people}
     changed = tuple(person for person in after.people if were.pop(person.id, None) is not person)
     return changed, tuple(were)
-
-
-def _stamp(file: Path) -> _Stamp | None:
-    """What tells that somebody wrote a file; None: it is not there."""
-    try:
-        status = os.stat(file)
-    except OSError:
-        return None
-    return status.st_ino, status.st_size, status.st_mtime_ns

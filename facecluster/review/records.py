@@ -223,7 +223,7 @@ def photos(view: View, one: Person) -> list[dict[str, Any]]:
             "id": own,
             "name": printable(os.path.basename(each.photo)),
             "date": day(view.date(each)),
-            "faces": len(view.photos[own]),
+            "faces": len(view.in_photo[own]),
         }
         for own, each in found
     ]
@@ -231,7 +231,7 @@ def photos(view: View, one: Person) -> list[dict[str, Any]]:
 
 def photo(view: View, own: str, size: tuple[int, int]) -> dict[str, Any]:
     """A photo with all its faces; its size is that of the upright photo in pixels."""
-    placed = view.photos[own]
+    placed = view.photo(own)
     path = view.paths[own][0]
     persons = {who.id: who for _, who in placed if who is not None}
     return {

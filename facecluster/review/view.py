@@ -51,6 +51,7 @@ class View:
         decisions: Sequence[Decision],
         dates: Mapping[str, float],
         abouts: dict[int, tuple[Person, About]],
+        earlier: View | None = None,
     ) -> None:
         """Take what is known.
 
@@ -60,12 +61,19 @@ class View:
             decisions: see above.
             dates: see above.
             abouts: what earlier views found of people who are still the same; it gets what is found now.
+            earlier: a view of the same faces, or of fewer: what it has looked up is looked up no more.
         """
         self.version = version
         self.result = result
         self.decisions = tuple(decisions)
         self.dates = dates
         self._abouts = abouts
+        if earlier is not None and "faces" in vars(earlier):
+            self.faces = self._faces_after(earlier.faces, earlier.result)
+            if len(self.faces) == len(earlier.faces):
+                vars(self).update(
+                    (key, value) for key, value in vars(earlier).items() if key in ("in_photo", "paths")
+                )
 
     @cached_property
     def people(self) -> dict[str, Person]:
@@ -75,20 +83,29 @@ class View:
     @cached_property
     def faces(self) -> dict[str, Placed]:
         """Every face by id; of one that copies of a photo have, the first."""
-        found: dict[str, Placed] = {}
+        return self._faces_after({}, None)
+
+    def _faces_after(self, known: Mapping[str, Placed], earlier: Result | None) -> dict[str, Placed]:
+        """Every face by id, where those of an earlier result are known."""
+        before = set() if earlier is None else {*map(id, earlier.people)}
+        found = {**known}
+        if earlier is None or self.result.unclustered is not earlier.unclustered:
+            for free in self.result.unclustered:
+                whose = found[free.id].person if free.id in found else None
+                if whose is None or self.people.get(whose.id) is not whose:
+                    found[free.id] = Placed(free, None)
         for person in self.result.people:
-            for face in person.faces:
-                found.setdefault(face.id, Placed(face, person))
-        for free in self.result.unclustered:
-            found.setdefault(free.id, Placed(free, None))
+            if id(person) not in before:
+                for face in reversed(person.faces):
+                    found[face.id] = Placed(face, person)
         return found
 
     @cached_property
-    def photos(self) -> dict[str, list[Placed]]:
-        """The faces of every photo, by its id; copies are one photo, and a face that several have is there once."""
-        found: dict[str, list[Placed]] = {}
-        for own, placed in self.faces.items():
-            found.setdefault(digest_of(own), []).append(placed)
+    def in_photo(self) -> dict[str, list[str]]:
+        """The ids of the faces of every photo, by its id; copies are one photo."""
+        found: dict[str, list[str]] = {}
+        for own in self.faces:
+            found.setdefault(digest_of(own), []).append(own)
         return found
 
     @cached_property
@@ -101,6 +118,10 @@ class View:
         for free in self.result.unclustered:
             found.setdefault(digest_of(free.id), {})[free.photo] = None
         return {own: [*paths] for own, paths in found.items()}
+
+    def photo(self, own: str) -> list[Placed]:
+        """The faces of a photo, each once, in the order of their ids."""
+        return [self.faces[face] for face in sorted(self.in_photo[own], key=lambda face: (len(face), face))]
 
     @cached_property
     def almost(self) -> dict[str, AlmostPerson]:
