@@ -138,10 +138,10 @@ def test_an_undo_that_groups_anew_is_written_too(desk: Desk, library: Path) -> N
     desk.decide(lambda it: correct.move(it, [it.people.people[0].faces[0].id], "nobody"))
     done = desk.decide(lambda it: correct.undo(it, first))
     assert "grouped anew" in done.corrected.said
-    assert len(done.view.result.people) == 3
+    assert len(done.view.result.people) == 2  # one of the merged ones has too few photos now
     desk.decide(name("person-0001", "Anna"))
     until(lambda: not desk.is_saving)
-    assert sorted(map(str, named(library).values())) == ["Anna", "Bo", "None"]
+    assert named(library) == {"person-0001": "Anna", "person-0003": "Bo"}
 
 
 def test_what_cannot_be_written_is_told_kept_and_tried_again(
