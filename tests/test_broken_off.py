@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +21,7 @@ from facecluster.formats import decisions_jsonl, face_table
 from facecluster.library import correct, undo_patches
 from facecluster.library.held import Held
 from facecluster.library.library import Library
+from facecluster.render import montage as montage_module
 
 _N = 6
 """Faces of each of three people, a photo each."""
@@ -114,6 +117,49 @@ def test_sheet_of_everybody_is_the_same_after_a_kill_before_it(
     with Library.open(library) as held:
         correct.merge(held, who)
     assert (library / "index.jpg").read_bytes() == (undisturbed / "index.jpg").read_bytes()
+
+
+def test_a_montage_whose_heading_alone_changes_is_the_same_after_a_kill_before_it(
+    library: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    montage = "person-0001 Anna_montage.jpg"
+    undisturbed = library.with_name("undisturbed")
+    shutil.copytree(library, undisturbed)
+    with Library.open(undisturbed) as held:
+        held.name("person-0001", "Anna")
+
+    def die(*_: object, **__: object) -> None:
+        raise _Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(montage_module, "retitle", die)
+        with Library.open(library) as held, pytest.raises(_Killed):
+            held.name("person-0001", "Anna")
+    assert (library / montage).exists()  # it has the name of its file already, and another heading
+    monkeypatch.setattr(montage_module, "make_montage", die)  # no photo is read again
+    with Library.open(library) as held:
+        held.name("person-0001", "Anna")
+    assert (library / montage).read_bytes() == (undisturbed / montage).read_bytes()
+
+
+def test_what_the_disk_refused_is_tried_when_the_same_is_asked_for_again(
+    library: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rename = Path.rename
+
+    def refuse(path: Path, target: Path) -> Path:
+        if path.name == "person-0001":
+            raise OSError(errno.EACCES, os.strerror(errno.EACCES))
+        return rename(path, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", refuse)
+        with Library.open(library) as held:
+            held.name("person-0001", "Anna")
+    assert (library / "person-0001").is_dir()
+    with Library.open(library) as held:
+        assert held.name("person-0001", "Anna").decision is None
+    assert (library / "person-0001 Anna").is_dir()
 
 
 def test_what_is_said_after_the_clock_was_put_back_counts_last(library: Path) -> None:

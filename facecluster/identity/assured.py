@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from facecluster.identity.changes import Placed
 from facecluster.identity.decisions import (
     Decision,
+    Different,
     Make,
     Merge,
     Move,
@@ -26,6 +27,7 @@ from facecluster.identity.decisions import (
     NotAPerson,
     Split,
     Undo,
+    Unsure,
     in_force,
     locate,
     remembered,
@@ -109,7 +111,7 @@ def assured(decisions: Sequence[Decision], faces: Faces | Placed) -> tuple[Assur
                 if person is not None:
                     entries.drop(rows)
                 entries.take(rows, [])
-            case Undo():
+            case Different() | Unsure() | Undo():
                 pass
     return entries.people()
 

@@ -15,6 +15,7 @@ from facecluster.identity.assured import Assured, assured
 from facecluster.identity.changes import Placed
 from facecluster.identity.decisions import (
     Decision,
+    Different,
     Make,
     Merge,
     Move,
@@ -23,6 +24,7 @@ from facecluster.identity.decisions import (
     Split,
     Spots,
     Undo,
+    Unsure,
     in_force,
     locate,
     rows_at,
@@ -155,7 +157,9 @@ def resolve(decisions: Sequence[Decision], faces: Faces | Placed, *, library: st
             case NotAPerson(faces=spots):
                 if rows := stated(spots):
                     not_people.append(np.array(rows, dtype=np.int64))
-            case Name() | Undo():
+            case Different(faces=(one, other)):
+                parts += part(by, one, other)
+            case Name() | Unsure() | Undo():
                 pass
     pairs = set[tuple[int, int]]()
     for row, others, by in sorted(parts, key=lambda part: part.by):

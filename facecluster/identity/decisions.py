@@ -134,7 +134,21 @@ class Undo(msgspec.Struct, frozen=True, gc=False, tag_field="do", tag="undo"):
     undo: str
 
 
-Act: TypeAlias = Name | Merge | Split | Make | Move | NotAPerson | Undo
+class Different(msgspec.Struct, frozen=True, gc=False, tag_field="do", tag="different"):
+    """The two of `people` are not one person: anchors of each, whose ids they had; "nobody" for faces of nobody."""
+
+    people: tuple[str, str]
+    faces: tuple[Spots, Spots]
+
+
+class Unsure(msgspec.Struct, frozen=True, gc=False, tag_field="do", tag="unsure"):
+    """Somebody could not answer a question about these sides. It changes nobody, and is not asked again."""
+
+    question: str
+    faces: tuple[Spots, ...]
+
+
+Act: TypeAlias = Name | Merge | Split | Make | Move | NotAPerson | Different | Unsure | Undo
 
 
 class Decision(msgspec.Struct, frozen=True, gc=False):
@@ -299,6 +313,8 @@ def _of_one_side(act: Act, sides: tuple[Spots, ...]) -> Act:
             return msgspec.structs.replace(act, faces=one(faces))
         case Merge(faces=groups):
             return msgspec.structs.replace(act, faces=tuple(map(one, groups)))
+        case Different(faces=(first, second)):
+            return msgspec.structs.replace(act, faces=(one(first), one(second)))
         case Split(away=away) | Make(away=away):
             return msgspec.structs.replace(act, away=one(away))
         case Move(to=to, away=away):
@@ -366,7 +382,7 @@ def spots_of(act: Act) -> Spots:
     match act:
         case Name(faces=faces) | NotAPerson(faces=faces):
             return faces
-        case Merge(faces=groups):
+        case Merge(faces=groups) | Different(faces=groups) | Unsure(faces=groups):
             return tuple(spot for spots in groups for spot in spots)
         case Split(faces=faces, away=away) | Make(faces=faces, away=away):
             return faces + away
@@ -391,6 +407,10 @@ def describe(act: Act) -> str:
             return f"move {many(len(faces), 'face')} to {into or NOBODY}"
         case NotAPerson(person, faces):
             return f"not-a-person {person or many(len(faces), 'face')}"
+        case Different(people):
+            return f"different {' '.join(people)}"
+        case Unsure(question):
+            return f"unsure {question}"
         case Undo(undone_id):
             return f"undo {undone_id}"
 

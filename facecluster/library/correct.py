@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from functools import wraps
 from typing import Concatenate, NamedTuple, ParamSpec, TypeVar
 
+from facecluster.durable.own_list import last_write
 from facecluster.errors import FaceclusterError, OutputError, UsageError
 from facecluster.formats import decisions_jsonl
 from facecluster.identity.assured import names
@@ -25,6 +26,7 @@ from facecluster.identity.decisions import (
     TYPICAL,
     Act,
     Decision,
+    Different,
     Make,
     Merge,
     Move,
@@ -34,6 +36,7 @@ from facecluster.identity.decisions import (
     Spot,
     Spots,
     Undo,
+    Unsure,
     describe,
     digest_of,
     in_force,
@@ -136,7 +139,10 @@ def _once(
             last = None
             catch_up(library)
             change = ask()
-        return change if isinstance(change, Corrected) else _keep(library, *change, decided=last)
+        if isinstance(change, Corrected):
+            _finish(library)
+            return change
+        return _keep(library, *change, decided=last)
 
     return verb
 
@@ -387,6 +393,74 @@ def move(library: Held, which: Sequence[str], to: str) -> _Change:
     return _Change(act, amend.move(result, ids, into), said)
 
 
+@_once
+def confirm(library: Held, which: Sequence[str], who: str) -> _Change:
+    """Say that faces of a person are that person's.
+
+    Raises:
+        FaceclusterError: there is no such person or face, or a face is not of that person, or all of them are given.
+    """
+    result = library.people
+    person = find_person(result, who, library.look)
+    theirs = {face.id: face for face in person.faces}
+    ids = {face.id for text in which for face in find_faces(result, text, person, library.look)}
+    if not ids <= theirs.keys():
+        raise FaceclusterError(f"not all of these are faces of {called(person)}")
+    faces = _spots(theirs[id_] for id_ in theirs if id_ in ids)
+    act = Move(person.id, person.id, faces, _typical(person, ids), ())
+    said = f"{many(len(ids), 'face')} of {called(person)} confirmed"
+    return _Change(act, (result, frozenset()), said)
+
+
+@_once
+def different(library: Held, who: str, other: str) -> _Change:
+    """Say that two people are not one.
+
+    Raises:
+        FaceclusterError: there is no such person.
+    """
+    one, second = (find_person(library.people, text, library.look) for text in (who, other))
+    act = Different((one.id, second.id), (_typical(one), _typical(second)))
+    return _Change(act, (library.people, frozenset()), f"{called(one)} and {called(second)} are two people")
+
+
+@_once
+def not_theirs(library: Held, which: Sequence[str], who: str) -> _Change:
+    """Say that faces of nobody are not of a person; they stay nobody's.
+
+    Raises:
+        FaceclusterError: there is no such person or face, or a face is somebody's.
+    """
+    result = library.people
+    person = find_person(result, who, library.look)
+    free = {face.id: face for face in result.unclustered}
+    faces = [face for text in which for face in find_faces(result, text, None, library.look)]
+    for face in faces:
+        if face.id not in free:
+            raise FaceclusterError(f"{Spelling(result).face(face)}: is {_whose(result, face)}, not of nobody")
+    act = Different((NOBODY, person.id), (_spots(faces), _typical(person)))
+    said = f"{many(len(act.faces[0]), 'face')} of nobody {'is' if len(faces) == 1 else 'are'} not {called(person)}"
+    return _Change(act, (result, frozenset()), said)
+
+
+@_once
+def unsure(library: Held, question: str, sides: Sequence[Sequence[str]]) -> _Change:
+    """Say that somebody could not answer a question about some sides: people, or faces.
+
+    Raises:
+        FaceclusterError: there is no such person or face.
+    """
+    result = library.people
+
+    def spots(texts: Sequence[str]) -> Spots:
+        if len(texts) == 1 and is_person(result, texts[0]):
+            return _typical(find_person(result, texts[0], library.look))
+        return _spots(face for text in texts for face in find_faces(result, text, None, library.look))
+
+    act = Unsure(question, tuple(map(spots, sides)))
+    return _Change(act, (result, frozenset()), "not sure; it is not asked again")
+
+
 def _which(result: Result, faces: Iterable[PersonFace | UnclusteredFace], given: Sequence[str]) -> str:
     """Name the photos of faces that were given by numbers, as a montage that is looked at may be an earlier one."""
     if not any(re.search(r"(^|#)\d+(-\d+)?$", text) for text in given):
@@ -427,6 +501,7 @@ def not_a_person(library: Held, what: Sequence[str]) -> Corrected:
         if so_already:
             are = "is no person's" if len(so_already) == 1 else "are no person's"
             are_already.append(f"{many(len(so_already), 'face')} {are} already")
+        _finish(library)
         return Corrected(None, f"{'; '.join(are_already)}; nothing was changed", library.in_step)
     if broken_off is not None:
         time = broken_off.time
@@ -688,6 +763,12 @@ def _again(
             return meant
     library.decisions.append(last)
     return None
+
+
+def _finish(library: Held) -> None:
+    """Write what of the folder could not be written the last time."""
+    if library.in_step and last_write(library.directory).unfinished != frozenset():
+        library.save(library.people, changed=())
 
 
 def catch_up(library: Held, *, jobs: int = -1, progress: bool = False) -> bool:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from facecluster.durable.lock import hold
 from facecluster.durable.own_file import refuse_link
 from facecluster.durable.own_files import Holding, ResultFolder
-from facecluster.durable.own_list import RESULT_MARKER
+from facecluster.durable.own_list import RESULT_MARKER, last_write
 from facecluster.durable.spelt import Seen, real
 from facecluster.durable.whole_file import cannot_write
 from facecluster.errors import DecisionsLackError, FaceclusterError, OutputError, TableError, UsageError
@@ -403,14 +403,13 @@ class Held:
             return self.pictures if pictures is None else pictures
 
         names = {} if earlier is None else {person.id: person.name for person in earlier.people}
+        only_names = (
+            changed is not None and not changed and last_write(self.directory).unfinished == frozenset()
+        )
         return write_result(
             result,
             self.directory,
-            pictures=pictures
-            if pictures is not None
-            else self.pictures
-            if changed is None or changed
-            else {},
+            pictures={} if pictures is None and only_names else table_pictures(),
             link=result.settings.link or ResultFolder(self.directory, ()).link(),
             jobs=jobs,
             progress=progress,

@@ -14,6 +14,7 @@ from facecluster.identity.decisions import (
     NOBODY,
     Act,
     Decision,
+    Different,
     Make,
     Merge,
     Move,
@@ -23,6 +24,7 @@ from facecluster.identity.decisions import (
     Spot,
     Spots,
     Undo,
+    Unsure,
     digest_of,
     in_force,
     locate,
@@ -202,6 +204,10 @@ class _Told:
                 if person is None:
                     return f"{self._of(faces)} {_are(faces)} no person's"
                 return f"{self._who(person)} is no person"
+            case Different(people):
+                return f"{' and '.join(map(self._who, people))} are two people"
+            case Unsure(question):
+                return f"nobody could say: {question}"
             case Undo(target):
                 back, counts = by_id.get(target), False
                 while back is not None and isinstance(back.act, Undo):
@@ -213,13 +219,13 @@ class _Told:
     def people(self, act: Act) -> tuple[str, ...]:
         """Ids of who holds the faces of an act now, and of those whom it names."""
         match act:
-            case Merge(people):
+            case Merge(people) | Different(people):
                 named: Collection[str | None] = people
             case Split(person, into=into) | Move(person, into):
                 named = (person, into)
             case Name(person) | Make(person) | NotAPerson(person):
                 named = (person,)
-            case Undo():
+            case Unsure() | Undo():
                 named = ()
         rows = [row for spot in spots_of(act) for row in self._found[spot]]
         holders = (

@@ -95,6 +95,18 @@ def _undo(sent: Mapping[str, Any], desk: Desk) -> Act:
     return lambda library: correct.undo(library, which)
 
 
+def _confirm(sent: Mapping[str, Any], desk: Desk) -> Act:
+    faces, person = _texts(sent, "faces"), _text(sent, "person")
+    return lambda library: correct.confirm(library, faces, person)
+
+
+def _different(sent: Mapping[str, Any], desk: Desk) -> Act:
+    people = _texts(sent, "people")
+    if len(people) != 2:
+        raise UsageError("people: send two")
+    return lambda library: correct.different(library, *people)
+
+
 _ACTS: dict[str, Callable[[Mapping[str, Any], Desk], Act]] = {
     "name": _name,
     "merge": _merge,
@@ -102,6 +114,8 @@ _ACTS: dict[str, Callable[[Mapping[str, Any], Desk], Act]] = {
     "move": _move,
     "make": _make,
     "not_a_person": _not_a_person,
+    "confirm": _confirm,
+    "different": _different,
     "undo": _undo,
 }
 
@@ -112,7 +126,11 @@ def answer_of(sent: Mapping[str, Any], desk: Desk) -> Act:
     Raises:
         UsageError: it is not understood.
     """
-    raise UsageError("there are no questions here")
+    from facecluster.library import questions
+
+    question, reply = desk.question(_text(sent, "question")), _text(sent, "reply")
+    name = None if sent.get("name") is None else _text(sent, "name")
+    return lambda library: questions.answer(library, question, reply, name)
 
 
 def _text(sent: Mapping[str, Any], key: str) -> str:

@@ -53,6 +53,8 @@ class Behind(Library):
         self.written = self.read_last = result
         self._due: set[str] | None = None
         self._ours: Stamp | None = None
+        file = self.table_file
+        self._table_stamp = None if file is None else stamp_of(file)
         self._state = threading.Lock()
         self._writing = threading.Lock()
 
@@ -66,9 +68,13 @@ class Behind(Library):
         super().reload()
         self.written = self.read_last = self.result
 
-    def drop_table(self) -> None:
-        """Let go of the face table, which takes much memory; it is read again when it is asked for."""
-        self._table = None
+    def forget_table(self) -> None:
+        """See `Held.forget_table`; it is kept where its file is still the one that was read."""
+        file = self.table_file
+        stamp = None if file is None else stamp_of(file)
+        if stamp is None or stamp != self._table_stamp:
+            super().forget_table()
+        self._table_stamp = stamp
 
     def check_ours(self) -> None:
         """See `Held.check_ours`; while we are writing clusters.json, and as long as it is as then, it is ours."""

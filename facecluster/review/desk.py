@@ -34,8 +34,9 @@ from facecluster.text import printable, typed
 
 if TYPE_CHECKING:
     from facecluster.library.correct import Corrected
+    from facecluster.library.questions import Question, Queue
     from facecluster.review.links import Encodings
-    from facecluster.table import Picture
+    from facecluster.table import FaceTable, Picture
 
 _log = logging.getLogger(__name__)
 
@@ -72,6 +73,23 @@ class Decided:
     view: View
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What is asked next.
+
+    Attributes:
+        questions: by falling worth.
+        n_left: how many there are in all.
+        worth_left: what they are worth together, in faces.
+        worth_done: what was answered was worth.
+    """
+
+    questions: tuple[Question, ...]
+    n_left: int
+    worth_left: float
+    worth_done: float
+
+
 class Desk:
     """One library. Threads may ask all of it at any time; `close` it, so that all is written."""
 
@@ -92,7 +110,9 @@ class Desk:
         self._probed = (0.0, False)
         self._is_held, self._held_since = False, 0.0
         self._reading = threading.Lock()
-        self._encodings: tuple[Stamp, Encodings] | None = None
+        self._encodings: tuple[FaceTable, Encodings] | None = None
+        self._asking = threading.Lock()
+        self._queue: Queue | None = None
         self._contents: tuple[Result, Contents] | None = None
         self._groups: Sequence[Group] | None = None
         self._found_of: Result | None = None
@@ -115,6 +135,7 @@ class Desk:
         except (FaceclusterError, OSError) as error:
             _log.warning("%s", self.said(error))
         self._tell_read()
+        self._make_queue()
 
     def _later(self, work: Callable[[], object]) -> None:
         """Have something done in a thread of ours, after what is to be done there already."""
@@ -234,7 +255,6 @@ class Desk:
                 if library.result is not None and is_other:
                     self._show(anew=library.read_last is not read_last)
                 self._wake.set()
-            library.drop_table()
             return Decided(corrected, *_differences(before, library.people), self._view)
         finally:
             self._deciding.release()
@@ -256,7 +276,6 @@ class Desk:
                 if correct.catch_up(self._library):
                     self._show(anew=True)
             finally:
-                self._library.drop_table()
                 self._wake.set()
 
     def _hold(self) -> None:
@@ -334,24 +353,25 @@ class Desk:
                 self._dates, self._abouts = dates, {}
                 self._show()
 
+    def _table(self) -> FaceTable | None:
+        """The face table; None: it is not there."""
+        with self._reading:
+            if self._library.table_file is None:
+                return None
+            try:
+                return self._library.table
+            except TableError as error:
+                _log.warning("%s", error)
+                return None
+
     def encodings(self) -> Encodings | None:
         """Give the encodings of all faces; None: the face table is not there. The first call takes its time."""
-        from facecluster.formats import face_table
         from facecluster.review.links import Encodings
 
-        with self._reading:
-            file = self._library.table_file
-            stamp = None if file is None else stamp_of(file)
-            if file is None or stamp is None:
-                return None
-            if self._encodings is None or self._encodings[0] != stamp:
-                self._encodings = None
-                try:
-                    self._encodings = stamp, Encodings(face_table.read(file))
-                except TableError as error:
-                    _log.warning("%s", error)
-                    return None
-            return self._encodings[1]
+        table, known = self._table(), self._encodings
+        if table is not None and (known is None or known[0] is not table):
+            known = self._encodings = table, Encodings(table)
+        return None if table is None or known is None else known[1]
 
     def strangers(self, view: View) -> Sequence[Group] | None:
         """Give the groups of the faces of nobody, the most promising first; None: they are not found yet.
@@ -367,23 +387,55 @@ class Desk:
     def _find_strangers(self) -> None:
         import numpy as np
 
-        from facecluster.formats import face_table
         from facecluster.joined import Known
         from facecluster.library.strangers import strangers
 
-        view, file = self._view, self._library.table_file
+        view, table = self._view, self._table()
         groups: Sequence[Group] = ()
         free = {face.photo for face in view.result.unclustered}
         try:
-            if file is not None and free:
-                table = face_table.read(file)
-                table = table.select(np.isin(table.photos.path, list(free)))
-                groups = strangers(Known.of(replace(view.result, people=()), table), table)
+            if table is not None and free:
+                theirs = table.select(np.isin(table.photos.path, list(free)))
+                groups = strangers(Known.of(replace(view.result, people=()), theirs), theirs)
         except TableError as error:
             _log.warning("%s", error)
         with self._deciding:
             self._groups = groups
             self._show()
+
+    # ------------------------------------------------------------------------------------------------- questions
+
+    def _make_queue(self) -> None:
+        from facecluster.library.questions import Queue
+
+        self._table()
+        with self._asking:
+            self._queue = Queue(self._library)
+        with self._deciding:
+            self._show()
+
+    def questions(self, number: int) -> Asked | None:
+        """Give the next questions, as many as are wanted; None: they are not found yet."""
+        with self._asking:
+            if self._queue is None:
+                return None
+            self._queue.refresh()
+            asked = self._queue.questions(number)
+            return Asked(tuple(asked), self._queue.n_left, self._queue.worth_left, self._queue.worth_done)
+
+    def question(self, own: str) -> Question:
+        """Give the question of an id.
+
+        Raises:
+            UsageError: it is not asked, or not any more.
+        """
+        with self._asking:
+            if self._queue is not None:
+                self._queue.refresh()
+            found = None if self._queue is None else self._queue.find(own)
+        if found is None:
+            raise UsageError("this question is not asked any more")
+        return found
 
     # -------------------------------------------------------------------------------------------------- writing
 

@@ -16,8 +16,10 @@ from facecluster.text import fold, many, printable
 
 if TYPE_CHECKING:
     from facecluster.library.history import PastDecision
+    from facecluster.library.questions import Question, Side
     from facecluster.library.refer import Face
     from facecluster.library.strangers import Group
+    from facecluster.review.desk import Asked
     from facecluster.review.links import Links, Pair
     from facecluster.review.view import View
 
@@ -286,6 +288,38 @@ def reasons(counts: Mapping[str, int]) -> list[dict[str, Any]]:
     """Why faces are nobody's, the most frequent first."""
     most = sorted(counts.items(), key=lambda pair: -pair[1])
     return [{"code": code, "text": _TEXT.get(code, code), "n": n} for code, n in most]
+
+
+# -------------------------------------------------------------------------------------------------- questions
+
+
+def questions(asked: Asked | None) -> dict[str, Any]:
+    """What is asked next; None: it is not found yet."""
+    if asked is None:
+        return {"searching": True, "left": 0, "worth_left": 0.0, "worth_done": 0.0, "questions": []}
+    return {
+        "searching": False,
+        "left": asked.n_left,
+        "worth_left": asked.worth_left,
+        "worth_done": asked.worth_done,
+        "questions": [_question(one) for one in asked.questions],
+    }
+
+
+def _question(one: Question) -> dict[str, Any]:
+    return {
+        "id": one.id,
+        "kind": one.kind,
+        "text": one.text,
+        "left": _side(one.left),
+        "right": None if one.right is None else _side(one.right),
+        "worth": one.worth,
+        "why": one.why,
+    }
+
+
+def _side(side: Side) -> dict[str, Any]:
+    return {"person": side.person, "name": side.name, "faces": side.faces, "n_faces": side.n_faces}
 
 
 # ------------------------------------------------------------------------------------------------------ state

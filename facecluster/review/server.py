@@ -20,7 +20,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from facecluster.errors import FaceclusterError, PhotoError, UsageError
+from facecluster.errors import FaceclusterError, PhotoError
 from facecluster.review import records
 from facecluster.review.acts import NamesakeError, act_of, answer_of
 from facecluster.review.desk import BusyError, Decided, Desk
@@ -193,7 +193,8 @@ class Server:
         return records.whole_group(view, _found(groups, request))
 
     def _questions(self, request: Request, view: View) -> dict[str, Any]:
-        raise UsageError("there are no questions here")
+        asked = self._desk.questions(_number(request, "number", 12, 100))
+        return {"version": view.version} | records.questions(asked)
 
     def _history(self, request: Request, view: View) -> dict[str, Any]:
         past = view.past[::-1]
