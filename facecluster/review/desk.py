@@ -29,6 +29,7 @@ from facecluster.library.read import take_in
 from facecluster.library.strangers import Group, names_of
 from facecluster.result import Person, Result
 from facecluster.review.behind import Behind, Stamp, stamp_of
+from facecluster.review.memory import give_back, share
 from facecluster.review.view import About, View
 from facecluster.text import printable, typed
 
@@ -99,6 +100,7 @@ class Desk:
         Raises:
             UsageError, FaceclusterError: as `Held.look_in` raises them.
         """
+        share()
         self._library = Behind.look_in(source)
         self.directory: Path = self._library.directory
         self._deciding = threading.RLock()
@@ -112,6 +114,7 @@ class Desk:
         self._reading = threading.Lock()
         self._encodings: tuple[FaceTable, Encodings] | None = None
         self._asking = threading.Lock()
+        self._memory = threading.Lock()  # whoever needs much of it is alone
         self._queue: Queue | None = None
         self._contents: tuple[Result, Contents] | None = None
         self._groups: Sequence[Group] | None = None
@@ -139,7 +142,7 @@ class Desk:
 
     def _later(self, work: Callable[[], object]) -> None:
         """Have something done in a thread of ours, after what is to be done there already."""
-        self._reader.submit(work).add_done_callback(_tell_of_mistake)
+        self._reader.submit(work).add_done_callback(_end)
 
     def when_read(self, tell: Callable[[Collection[str]], object]) -> None:
         """Have somebody told the ids of all faces and photos whenever the library was read, in a thread of ours."""
@@ -395,8 +398,9 @@ class Desk:
         free = {face.photo for face in view.result.unclustered}
         try:
             if table is not None and free:
-                theirs = table.select(np.isin(table.photos.path, list(free)))
-                groups = strangers(Known.of(replace(view.result, people=()), theirs), theirs)
+                with self._memory:
+                    theirs = table.select(np.isin(table.photos.path, list(free)))
+                    groups = strangers(Known.of(replace(view.result, people=()), theirs), theirs)
         except TableError as error:
             _log.warning("%s", error)
         with self._deciding:
@@ -409,7 +413,8 @@ class Desk:
         from facecluster.library.questions import Queue
 
         self._table()
-        with self._asking:
+        give_back()
+        with self._asking, self._memory:
             self._queue = Queue(self._library)
         with self._deciding:
             self._show()
@@ -471,7 +476,8 @@ class Desk:
         Others come to their turn after a while, though there is always more: deciding waits then.
         """
         try:
-            self._library.write_due()
+            with self._memory:
+                self._library.write_due()
             with self._deciding:
                 is_long = time.monotonic() - self._held_since > _FAIR_S
                 if self._library.is_due and not is_long:
@@ -479,6 +485,7 @@ class Desk:
                 self._library.write_due()
                 self._seen, self._trouble = self._stamp(), None
                 self._let_go()
+                give_back()
                 if is_long:
                     time.sleep(_TURN_S)
         except (FaceclusterError, OSError) as error:
@@ -487,8 +494,9 @@ class Desk:
         return True
 
 
-def _tell_of_mistake(done: Future[object]) -> None:
-    """Tell of what should not have happened."""
+def _end(done: Future[object]) -> None:
+    """Give memory back after something large, and tell of what should not have happened."""
+    give_back()
     if not done.cancelled() and (error := done.exception()) is not None:
         _log.error("a mistake of facecluster's", exc_info=error)
 
