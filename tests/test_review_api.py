@@ -425,3 +425,75 @@ def test_without_a_face_table_all_but_links_works(library: Path) -> None:
         assert (
             page.ask("GET", f"/photo/{own(0)}").status == 404
         )  # nothing tells that it is still the same photo
+
+
+# ------------------------------------------------------------------------------- what is said and moves nobody
+
+
+def test_people_are_hidden_and_shown_again(page: Browser) -> None:
+    page.decide("hide", people=["person-0001", "person-0002"])
+    state = page.get("/api/state")
+    assert (state["people"], state["hidden"]) == (1, 2)
+    assert [one["id"] for one in page.get("/api/people?filter=all")["people"]] == ["person-0003"]
+    hidden = page.get("/api/people?filter=hidden")["people"]
+    assert [(one["id"], one["hidden"]) for one in hidden] == [("person-0001", True), ("person-0002", True)]
+    done = page.decide("unhide", people=["person-0001"])
+    assert [(one["id"], one["hidden"]) for one in done["changed"]] == [("person-0001", False)]
+    page.decide("undo", decision=page.get("/api/history")["decisions"][1]["id"])
+    assert page.get("/api/state")["hidden"] == 0
+
+
+def test_a_cover_is_chosen(page: Browser) -> None:
+    other = next(one for one in ids_of(page, "person-0001") if one != record(page, "person-0001")["cover"])
+    done = page.decide("cover", face=other)
+    assert [(one["id"], one["cover"]) for one in done["changed"]] == [("person-0001", other)]
+    page.decide("cover", 400, face=face(STRANGER))
+
+
+def test_faces_are_confirmed_and_people_told_apart(page: Browser) -> None:
+    page.decide("confirm", faces=ids_of(page, "person-0001")[:2], person="person-0001")
+    page.decide("confirm", 400, faces=ids_of(page, "person-0002")[:1], person="person-0001")
+    done = page.decide("different", people=["person-0001", "person-0002"])
+    assert (done["changed"], done["gone"]) == ([], [])
+    page.decide("different", 400, people=["person-0001"])
+    said = [one["said"] for one in page.get("/api/history")["decisions"]]
+    assert said[0] == "person-0001 and person-0002 are not one person"
+    assert said[1].endswith(" are person-0001's, as was confirmed")
+
+
+# ---------------------------------------------------------------------------------------------------- questions
+
+
+def asked(page: Browser) -> Any:
+    until(lambda: not page.get("/api/questions")["searching"])
+    return page.get("/api/questions?number=50")
+
+
+def test_questions_are_asked_answered_and_asked_no_more(page: Browser) -> None:
+    first = asked(page)
+    assert first["left"] == len(first["questions"]) > 0
+    worth = [one["worth"] for one in first["questions"]]
+    assert worth == sorted(worth, reverse=True)
+    who = next(one for one in first["questions"] if one["kind"] == "who" and one["left"]["person"])
+    assert set(who["left"]["faces"]) <= set(ids_of(page, who["left"]["person"]))
+    done = page.post("/api/answer", {"question": who["id"], "reply": "name", "name": "Anna"})
+    assert [one["name"] for one in done["changed"]] == ["Anna"]
+    then = asked(page)
+    assert who["id"] not in {one["id"] for one in then["questions"]}
+    assert then["worth_left"] < first["worth_left"]
+    other = next(one for one in then["questions"] if one["kind"] == "who" and one["left"]["person"])
+    page.post("/api/answer", {"question": other["id"], "reply": "unsure"})
+    assert other["id"] not in {one["id"] for one in asked(page)["questions"]}
+    page.decide("undo")
+    assert other["id"] in {one["id"] for one in asked(page)["questions"]}
+    page.post("/api/answer", {"question": who["id"], "reply": "unsure"}, 400)
+    page.post("/api/answer", {"question": other["id"], "reply": "yes"}, 400)
+    page.post("/api/answer", {"question": other["id"], "reply": "name"}, 400)
+
+
+def test_what_another_window_answered_is_asked_no_more(page: Browser) -> None:
+    people = [one for one in asked(page)["questions"] if one["kind"] == "who" and one["left"]["person"]]
+    page.decide("not_a_person", what=[people[0]["left"]["person"]])
+    page.post("/api/answer", {"question": people[0]["id"], "reply": "nobody"}, 400)
+    with_name = page.post("/api/answer", {"question": people[1]["id"], "reply": "name", "name": "Bo"})
+    assert with_name["changed"][0]["name"] == "Bo"

@@ -25,6 +25,7 @@ from tables import make_table, people
 from facecluster.errors import OutputError
 from facecluster.formats import decisions_jsonl, face_table
 from facecluster.library import correct
+from facecluster.library.change import Corrected
 from facecluster.library.library import Library
 from facecluster.library.strangers import Group
 from facecluster.result import Box, Pose, Result, UnclusteredFace
@@ -66,7 +67,7 @@ def named(directory: Path) -> dict[str, str | None]:
     return {person["id"]: person["name"] for person in record["people"]}
 
 
-def name(who: str, what: str) -> Callable[[Library], correct.Corrected]:
+def name(who: str, what: str) -> Callable[[Library], Corrected]:
     return lambda library: correct.name(library, who, what)
 
 
@@ -106,7 +107,7 @@ def test_what_is_written_is_what_a_library_that_writes_at_once_has(library: Path
     other = tmp_path / "other"
     shutil.copytree(library, other)
 
-    def acts(of: Library) -> Iterator[Callable[[Library], correct.Corrected]]:
+    def acts(of: Library) -> Iterator[Callable[[Library], Corrected]]:
         yield name("person-0001", "Anna")
         yield lambda it: correct.merge(it, ["person-0001", "person-0002"])
         yield lambda it: correct.split(it, "person-0001", [it.people.people[0].faces[0].id])

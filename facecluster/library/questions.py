@@ -22,7 +22,7 @@ from facecluster.identity.gate import Reason
 from facecluster.joined import Known
 from facecluster.library import correct
 from facecluster.library.answered import Answered, Ids
-from facecluster.library.correct import Corrected
+from facecluster.library.change import Corrected
 from facecluster.library.held import Held
 from facecluster.library.nearness import Body, Nearness
 from facecluster.library.strangers import name_of, parts_of, strangers
@@ -245,7 +245,7 @@ class Queue:
 
     def _enter(self, key: str, ids: Iterable[str], person: Person | None = None) -> None:
         """Remember a body; who is hidden is none."""
-        if person is not None and getattr(person, "hidden", False):
+        if person is not None and person.hidden:
             return
         faces = tuple(dict.fromkeys(ids))
         self._ids[key] = faces

@@ -10,7 +10,7 @@ from facecluster.library import correct
 from facecluster.text import check_text, fold, printable
 
 if TYPE_CHECKING:
-    from facecluster.library.correct import Corrected
+    from facecluster.library.change import Corrected
     from facecluster.result import Person
     from facecluster.review.behind import Behind
     from facecluster.review.desk import Desk
@@ -107,6 +107,21 @@ def _different(sent: Mapping[str, Any], desk: Desk) -> Act:
     return lambda library: correct.different(library, *people)
 
 
+def _hide(sent: Mapping[str, Any], desk: Desk) -> Act:
+    people = _texts(sent, "people")
+    return lambda library: correct.hide(library, people)
+
+
+def _unhide(sent: Mapping[str, Any], desk: Desk) -> Act:
+    people = _texts(sent, "people")
+    return lambda library: correct.unhide(library, people)
+
+
+def _cover(sent: Mapping[str, Any], desk: Desk) -> Act:
+    face = _text(sent, "face")
+    return lambda library: correct.cover(library, face)
+
+
 _ACTS: dict[str, Callable[[Mapping[str, Any], Desk], Act]] = {
     "name": _name,
     "merge": _merge,
@@ -114,6 +129,9 @@ _ACTS: dict[str, Callable[[Mapping[str, Any], Desk], Act]] = {
     "move": _move,
     "make": _make,
     "not_a_person": _not_a_person,
+    "hide": _hide,
+    "unhide": _unhide,
+    "cover": _cover,
     "confirm": _confirm,
     "different": _different,
     "undo": _undo,

@@ -34,7 +34,7 @@ from facecluster.review.view import About, View
 from facecluster.text import printable, typed
 
 if TYPE_CHECKING:
-    from facecluster.library.correct import Corrected
+    from facecluster.library.change import Corrected
     from facecluster.library.questions import Question, Queue
     from facecluster.review.links import Encodings
     from facecluster.table import FaceTable, Picture

@@ -58,7 +58,7 @@ def person(view: View, one: Person) -> dict[str, Any]:
         "n_faces": one.n_faces,
         "n_photos": one.n_photos,
         "cover": one.cover,
-        "hidden": getattr(one, "hidden", False),
+        "hidden": one.hidden,
         "newest": day(about.newest),
         "unsure": about.unsure,
     }
@@ -73,7 +73,7 @@ def people(view: View, *, sort: str, only: str, query: str) -> list[Person]:
         only: one of `FILTERS`, but for "almost". Who is hidden comes with "hidden" alone.
         query: what a name or an id has in it, accents and case aside; "": anything.
     """
-    found = [one for one in view.result.people if getattr(one, "hidden", False) == (only == "hidden")]
+    found = [one for one in view.result.people if one.hidden == (only == "hidden")]
     if only in ("named", "unnamed"):
         found = [one for one in found if (one.name is not None) == (only == "named")]
     if query:
@@ -327,7 +327,7 @@ def _side(side: Side) -> dict[str, Any]:
 
 def state(view: View, library: str, path: str, *, saving: bool, busy: str | None) -> dict[str, Any]:
     """What is in a library, and what goes on. Who is hidden counts as `hidden` alone."""
-    shown = [one for one in view.result.people if not getattr(one, "hidden", False)]
+    shown = [one for one in view.result.people if not one.hidden]
     named = sum(one.name is not None for one in shown)
     return {
         "version": view.version,
