@@ -249,12 +249,21 @@ def _end(worker: _Worker) -> None:
 def _serve(pipe: Connection[Any, Any], function: Callable[[Any], Any], start: Callable[[], None]) -> None:
     """What a worker does until the pipe ends, which it does when the parent process does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     start()
     with suppress(EOFError, OSError):
         pipe.send(_Ready())
         while True:
             item = pipe.recv()
             pipe.send(_answer(function, item))
+
+
+def _end_with_parent() -> None:
+    """End this process when its parent does, whatever it is doing: nobody waits for the item any more."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _answer(function: Callable[[Any], Any], item: Any) -> Any:

@@ -605,7 +605,7 @@ def test_warnings_count_one_in_the_singular(tmp_path: Path) -> None:
     assert "1 photo got another name, as a file of yours there has its own name: " in result.stderr
     assert f"{tmp_path / 'out'}/person-0001/a-2.png" in result.stderr
     assert (
-        f"1 photo is not where it was (first: {gone}), so person-0002 has no montage. If it was"
+        f"1 photo is not where it was (first: {gone}), so person-0002 has no montage. If deleted, it leaves"
         in result.stderr
     )
     assert result.stderr.splitlines()[-1].endswith(

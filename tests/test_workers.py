@@ -109,7 +109,7 @@ def test_workers_end_when_their_parent_is_killed() -> None:
 import test_workers, facecluster.workers
 if __name__ == "__main__":
     for _, pid in facecluster.workers.work(
-        test_workers.handle, ["pid", "sleep 1"], n_workers=1, start=test_workers.nothing
+        test_workers.handle, ["pid", "sleep 60"], n_workers=1, start=test_workers.nothing
     ):
         print(pid, flush=True)
 """
@@ -125,7 +125,7 @@ if __name__ == "__main__":
         pid = int(stdout.readline())
         parent.kill()
         parent.wait()
-        os.kill(pid, signal.SIGINT)  # is ignored, so what ends it is the pipe, or the end of what it does
+        os.kill(pid, signal.SIGINT)  # is ignored, so what ends it is the end of its parent
     wait_for_end(pid)
 
 

@@ -18,7 +18,7 @@ from facecluster.text import many, printable, size, some, typed, without
 
 if TYPE_CHECKING:
     from facecluster.durable.links import Kind
-    from facecluster.durable.own_files import Holding
+    from facecluster.durable.placing import Holding
     from facecluster.identity.decisions import Act
     from facecluster.identity.rules import Rules
     from facecluster.library.build import Built

@@ -17,7 +17,7 @@ from typing import Any, TypeGuard
 import numpy as np
 from blake3 import blake3
 
-from facecluster.durable.own_files import Holding
+from facecluster.durable.placing import Holding
 from facecluster.encoding.forgotten import without_places
 from facecluster.errors import DeclinedError
 from facecluster.formats import decisions_jsonl, forgotten_jsonl

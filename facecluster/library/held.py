@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING
 
 from facecluster.durable.lock import hold
 from facecluster.durable.own_file import refuse_link
-from facecluster.durable.own_files import Holding, ResultFolder
+from facecluster.durable.own_files import ResultFolder
 from facecluster.durable.own_list import RESULT_MARKER, last_write
+from facecluster.durable.placing import Holding
 from facecluster.durable.spelt import Seen, real
 from facecluster.durable.whole_file import cannot_write
 from facecluster.errors import DecisionsLackError, FaceclusterError, OutputError, TableError, UsageError

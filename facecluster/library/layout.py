@@ -72,7 +72,7 @@ def _named(own: str, name: str) -> str:
     """The name of the folder of somebody who has one."""
     from wcwidth import iter_graphemes
 
-    from facecluster.durable.own_files import NAME_BYTES
+    from facecluster.durable.spelt import NAME_BYTES
 
     name = unicodedata.normalize("NFC", name).translate(_NOT_IN_NAMES)
     room = NAME_BYTES - len(f"{own} {_MONTAGE}")

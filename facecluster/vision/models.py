@@ -251,8 +251,8 @@ def _check_owner(place: Path) -> None:
     elsewhere = f"or set {CACHE_VARIABLE} to a folder of your own"
     if status.st_uid not in (0, user):
         raise ModelError(
-            f"{place}: belongs to user {status.st_uid}, so weights are not taken from there: make it yours, "
-            f"{elsewhere}"
+            f"{place}: belongs to user {status.st_uid}, so weights are not taken from there: sudo chown "
+            f"{user} {typed(place)}, {elsewhere}"
         )
     # a group with the user's own number has nobody else in it; such users have a umask that lets it write
     others = stat.S_IWOTH if status.st_gid == status.st_uid else stat.S_IWOTH | stat.S_IWGRP
