@@ -7,6 +7,7 @@ import shutil
 import sys
 import threading
 from collections.abc import Iterable
+from contextlib import suppress
 from time import time
 from typing import Any, TextIO
 from weakref import ReferenceType, ref
@@ -38,6 +39,11 @@ class Bar(tqdm):  # type: ignore[type-arg]
             self.ncols, self.nrows = _size(self.fp)
             self._drawing = threading.Thread(target=_draw, args=(ref(self), self._closed), daemon=True)
             self._drawing.start()
+
+    def __del__(self) -> None:
+        """Wipe it, if it was made: a signal may have come before that."""
+        with suppress(AttributeError):
+            super().__del__()
 
     def close(self) -> None:
         """Wipe it, and draw it no more."""

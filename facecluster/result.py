@@ -157,9 +157,10 @@ class Person:
         name: None until somebody gives one.
         n_faces: length of `faces`.
         n_photos: different paths among them.
-        cover: id of the most typical good face.
+        cover: id of the face that somebody chose, else of the most typical good one.
         faces: the most typical good ones first, see `_typical`.
         former: ids of people who became this one, ever.
+        hidden: whether lists leave the person out, as somebody said.
     """
 
     id: str
@@ -169,6 +170,7 @@ class Person:
     cover: str
     faces: tuple[PersonFace, ...]
     former: tuple[str, ...] = ()
+    hidden: bool = False
 
     def __repr__(self) -> str:
         who = self.id if self.name is None else f"{self.id} ({printable(self.name)})"
@@ -181,6 +183,17 @@ class Person:
         """Make a person of an id and of one or more faces, the most typical one first."""
         photos = {face.photo for face in faces}
         return cls(who, name, len(faces), len(photos), faces[0].id, tuple(faces), tuple(former))
+
+    def with_faces(self, faces: Sequence[PersonFace], former: Iterable[str] | None = None) -> Person:
+        """Make the same person of other faces, the most typical one first; a cover that was chosen stays."""
+        person = Person.of(self.id, faces, self.name, self.former if former is None else former)
+        chosen = self.cover != self.faces[0].id and any(face.id == self.cover for face in faces)
+        return replace(person, cover=self.cover if chosen else person.cover, hidden=self.hidden)
+
+    @property
+    def cover_face(self) -> PersonFace:
+        """The face of `cover`; of copies of a photo the first one's."""
+        return next((face for face in self.faces if face.id == self.cover), self.faces[0])
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from tables import make_table, people
 from facecluster.cli import main
 from facecluster.formats import face_table
 from facecluster.formats.clusters_json import read_result
-from facecluster.library import amend, correct, undo_patches
+from facecluster.library import amend, change, undo_patches
 from facecluster.library.library import Library
 from facecluster.library.settings import Choices
 from facecluster.photos import decode
@@ -250,7 +250,7 @@ def test_a_person_is_known_by_up_to_25_faces_founding_ones_first(out: Path) -> N
     assert (len(move["to"]), len(move["from"]), len(away["from"])) == (3, 7, 6)
     first, face = result_of(out).people[0], person(out, "person-0003").faces[0]
     many = [replace(face, id=f"{i:032x}-0", core=i >= 20) for i in range(40)]
-    anchors = correct._typical(replace(first, faces=tuple(many)), [many[20].id])
+    anchors = change.typical(replace(first, faces=tuple(many)), [many[20].id])
     assert [int(spot.digest, 16) for spot in anchors] == [*range(21, 40), *range(6)]
 
 

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import signal
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -116,6 +117,24 @@ def test_signal_keeps_what_is_done(name: str, photos: list[Path], monkeypatch: p
     assert (done.exit_code, len(seen)) == (0, _N - 2)
     assert sorted(path.name for path in folder.iterdir()) == ["faces.npz", "photos"]
     assert face_table.read(folder / "faces.npz").photos.status.tolist() == [NO_FACE] * _N
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
+def test_a_signal_that_python_cannot_raise_where_it_comes_ends_it_a_moment_later(
+    photos: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Freed:
+        def __del__(self) -> None:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    def happens(path: str) -> None:
+        Freed()
+        time.sleep(5)
+
+    done, seen = _encode(photos, monkeypatch, happens)
+    assert (done.exit_code, len(seen)) == (130, 3)
+    assert done.stderr.endswith("facecluster: interrupted\n")
+    assert "Traceback" not in done.output
 
 
 @pytest.mark.parametrize("what", ["vanishes", "costs its worker"])

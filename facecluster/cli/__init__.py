@@ -172,6 +172,14 @@ def _raise_ended(number: int, frame: object) -> NoReturn:
     raise _Ended(number)
 
 
+def _again(lost: sys.UnraisableHookArgs) -> None:
+    """Send a signal again that came where Python raises nothing, as while it frees an object; tell of all else."""
+    if not isinstance(lost.exc_value, _Ended):
+        sys.__unraisablehook__(lost)
+    elif signal.getsignal(lost.exc_value.signal) is _raise_ended:
+        threading.Timer(0.05, os.kill, (os.getpid(), lost.exc_value.signal)).start()
+
+
 def _ignore_signals() -> None:
     """Let no further signal come between while it is told that one ended the program."""
     for name in _SIGNALS:
@@ -184,6 +192,8 @@ def _heed_signals(ctx: click.Context) -> None:
     """Let what ends the program do so in order as long as a verb is at work; what is ignored, as by nohup, stays so."""
     if threading.current_thread() is not threading.main_thread():
         return
+    ctx.call_on_close(functools.partial(setattr, sys, "unraisablehook", sys.unraisablehook))
+    sys.unraisablehook = _again
     for name in _SIGNALS:
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) not in (signal.SIG_IGN, None):

@@ -18,7 +18,7 @@ import click
 from facecluster.library.layout import CLUSTERS, group_again
 
 if TYPE_CHECKING:  # NumPy is loaded when there is work to do
-    from facecluster.library.correct import Corrected
+    from facecluster.library.change import Corrected
     from facecluster.library.library import Library
 
 _log = logging.getLogger(__name__)

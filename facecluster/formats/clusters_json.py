@@ -97,7 +97,9 @@ def to_json(result: Result, texts: Texts | None = None) -> Iterator[str]:
 
 def _person(person: Person) -> str:
     """A person, with a face a line."""
-    head = {key: value for key, value in vars(person).items() if key != "faces"}
+    head = {key: value for key, value in vars(person).items() if key not in ("faces", "hidden")}
+    if person.hidden:
+        head["hidden"] = True
     return f'{_json(head)[:-1]}, "faces": [{_face_lines(person.faces)}]}}'
 
 

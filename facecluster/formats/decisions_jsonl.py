@@ -8,6 +8,10 @@
     make          person, name or null, faces, from (none where they were nobody's)
     move          person or null, into or null, faces, to or null, from
     not-a-person  person or null, faces
+    different     people [two ids], faces [[of the first], [of the second]]
+    hide          person, hidden true or false, faces
+    cover         person, faces [one]
+    unsure        question, faces [[of a side], ...]
     undo          undo: id
 
 A face is [digest of its photo's content, [left, top, right, bottom]]; `identity.decisions` says what each means. Files

@@ -9,7 +9,7 @@ faces, with the second name, and one known by one.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -18,8 +18,10 @@ from numpy.typing import NDArray
 
 from facecluster.identity.changes import Placed
 from facecluster.identity.decisions import (
+    Cover,
     Decision,
     Different,
+    Hide,
     Make,
     Merge,
     Move,
@@ -51,6 +53,8 @@ class Assured:
         is_kept: whether it is a person under any settings: it has a name, or was merged, split or given a face.
         given: the decision that gave or took its name; None: none did.
         by: place among those in force of the last that says so, as a merge does of the names of its people; -1 none.
+        hidden: whether it was left out of lists.
+        hidden_by: place of the decision that says whether it is; -1 none.
     """
 
     id: str | None
@@ -59,6 +63,8 @@ class Assured:
     is_kept: bool
     given: Decision | None
     by: int
+    hidden: bool = False
+    hidden_by: int = -1
 
 
 class Namesakes(NamedTuple):
@@ -99,19 +105,23 @@ def assured(decisions: Sequence[Decision], faces: Faces | Placed) -> tuple[Assur
                 entries.take(rows, rows_at(found, away))
                 given = None if name is None else decision
                 entries.add(_Entry(person, name, given, by, by_hand=True), rows, [], fixed=rows)
-            case Move(into=into, faces=spots, to=to, away=away):
-                rows = rows_at(found, spots)
-                entries.take(rows, rows_at(found, away))
+            case Move(into=into, faces=spots, to=to, away=away) as act:
+                rows, theirs = rows_at(found, spots), rows_at(found, to or ())
+                entry = _Entry(into, None, by_hand=True)
+                side = [*rows, *theirs] if act.is_confirmed else theirs
+                own = entries.same(entry, side) if act.is_confirmed else ()
+                entries.take(rows, rows_at(found, away), but=own)
                 if to is not None:
-                    theirs = rows_at(found, to)
-                    entry = _Entry(into, None, by_hand=True)
-                    entries.add(entry, [*rows, *theirs], [theirs], fixed=rows)
+                    entries.add(entry, [*rows, *theirs], [side], fixed=rows)
             case NotAPerson(person=person, faces=spots):
                 rows = rows_at(found, spots)
                 if person is not None:
                     entries.drop(rows)
                 entries.take(rows, [])
-            case Different() | Unsure() | Undo():
+            case Hide(person=person, hidden=hidden, faces=spots):
+                rows = rows_at(found, spots)
+                entries.add(_Entry(person, None, hidden=hidden, hidden_by=by), rows, [rows])
+            case Different() | Cover() | Unsure() | Undo():
                 pass
     return entries.people()
 
@@ -134,6 +144,37 @@ def names(decisions: Sequence[Decision], faces: Faces | Placed, label: NDArray[n
     return {number: one.name for number, one in said.items() if one.name is not None and number not in lost}
 
 
+def hidden(decisions: Sequence[Decision], faces: Faces | Placed, label: NDArray[np.integer]) -> set[int]:
+    """Say who is left out of lists, by number: whoever holds the faces of which it was said last.
+
+    Of somebody who has a name, only what was said of who has it counts. The arguments are those of `names`.
+    """
+    said: dict[int, Assured] = {}
+    for one in sorted(assured(decisions, faces), key=lambda one: (one.name is not None, one.hidden_by)):
+        number = holder(label, one.rows)
+        if number is not None:
+            said[number] = one
+    return {number for number, one in said.items() if one.hidden}
+
+
+def covers(
+    decisions: Sequence[Decision], faces: Faces | Placed, label: NDArray[np.integer]
+) -> dict[int, str]:
+    """Give the ids of the faces that were chosen as covers, by number of who holds them; the later decision wins.
+
+    The arguments are those of `names`.
+    """
+    standing = in_force(decisions)
+    chosen: dict[int, str] = {}
+    if any(isinstance(decision.act, Cover) for decision in standing):
+        found = locate(standing, faces)
+        for decision in standing:
+            if isinstance(decision.act, Cover):
+                rows = rows_at(found, decision.act.faces)
+                chosen |= {int(label[row]): str(faces.id[row]) for row in rows if label[row] >= 0}
+    return chosen
+
+
 def namesakes(
     decisions: Sequence[Decision], faces: Faces | Placed, label: NDArray[np.integer]
 ) -> list[Namesakes]:
@@ -147,7 +188,7 @@ def replaced(
     """Say which names in force are nobody's any more, and by which later decision; the arguments are those of `names`.
 
     A later name of the same person ends one, so does a merge in which another name stayed, and the same name given to
-    somebody else.
+    somebody else. So does a later cover of the same person end one, and what is said later of who is left out of lists.
 
     Returns:
         Id of the later decision, by that of the decision that gave or took a name.
@@ -167,6 +208,13 @@ def replaced(
         last = given if given > place else one.by
         if last > place:
             ended[decision.id] = standing[last].id
+    latest: dict[tuple[type[Hide | Cover], int | None], str] = {}
+    for decision in reversed(standing):
+        if isinstance(decision.act, Hide | Cover):
+            number = holder(label, np.array(rows_at(found, decision.act.faces), dtype=np.int64))
+            later = latest.setdefault((type(decision.act), number), decision.id)
+            if number is not None and later != decision.id:
+                ended[decision.id] = later
     return ended
 
 
@@ -262,6 +310,8 @@ class _Entry:
     given: Decision | None = None
     by: int = -1
     by_hand: bool = False
+    hidden: bool = False
+    hidden_by: int = -1
     rows: set[int] = field(default_factory=set)
     fixed: set[int] = field(default_factory=set)
     faces: dict[int, int] = field(default_factory=dict)
@@ -299,16 +349,23 @@ class _Entries:
         """
         if not rows:
             return
-        known = list(dict.fromkeys(other for side in sides for other in self._same(said, side)))
+        known = list(dict.fromkeys(other for side in sides for other in self.same(said, side)))
         if said.given is None:  # it says nothing of the name
             named = next((other for other in known if other.name is not None), None)
             named = named or next((other for other in known if other.given is not None), None)
             said.by = -1 if named is None else max(said.by, named.by)
             if named is not None:
                 said.name, said.given = named.name, named.given
+        if (
+            said.hidden_by < 0 and sides
+        ):  # it says nothing of that; who was merged into this one does not count
+            first = self.same(said, sides[0])
+            shown = next((other for other in first if other.hidden_by >= 0), said)
+            said.hidden, said.hidden_by = shown.hidden, shown.hidden_by
         entry = max(known, key=lambda other: len(other.rows), default=said)  # the others' rows go to it
         self._forget_name(entry)
         entry.id, entry.name, entry.given, entry.by = said.id, said.name, said.given, said.by
+        entry.hidden, entry.hidden_by = said.hidden, said.hidden_by
         entry.by_hand = said.by_hand or any(other.by_hand for other in known)
         for other in known:
             if other is not entry:
@@ -322,10 +379,16 @@ class _Entries:
         self._entries.add(entry)
         self._of_name.setdefault((entry.id, entry.name), set()).add(entry)
 
-    def take(self, taken: Iterable[int], left: Sequence[int]) -> None:
-        """Take faces off everybody that went elsewhere; where all of them went, those that stayed know the person."""
+    def take(self, taken: Iterable[int], left: Sequence[int], *, but: Collection[_Entry] = ()) -> None:
+        """Take faces off everybody that went elsewhere; where all of them went, those that stayed know the person.
+
+        Args:
+            taken: rows of the faces.
+            left: rows of those that stayed.
+            but: of whom none is taken.
+        """
         gone = set(taken)
-        for entry in set().union(*(self._of_face[self._first[row]] for row in gone)):
+        for entry in set().union(*(self._of_face[self._first[row]] for row in gone)).difference(but):
             if gone.isdisjoint(entry.rows):
                 continue
             for row in gone & entry.rows:
@@ -356,10 +419,21 @@ class _Entries:
             )
             if len(rows):
                 is_kept = entry.by_hand or entry.name is not None
-                people.append(Assured(entry.id, entry.name, rows, is_kept, entry.given, entry.by))
+                people.append(
+                    Assured(
+                        entry.id,
+                        entry.name,
+                        rows,
+                        is_kept,
+                        entry.given,
+                        entry.by,
+                        entry.hidden,
+                        entry.hidden_by,
+                    )
+                )
         return tuple(people)
 
-    def _same(self, new: _Entry, side: Sequence[int]) -> list[_Entry]:
+    def same(self, new: _Entry, side: Sequence[int]) -> list[_Entry]:
         """Find whoever is a side by which a decision knows a person; the last of them first."""
         same = self._overlapping(side)
         if new.id is not None:

@@ -14,8 +14,10 @@ from facecluster.errors import FaceclusterError
 from facecluster.identity.assured import Assured, assured
 from facecluster.identity.changes import Placed
 from facecluster.identity.decisions import (
+    Cover,
     Decision,
     Different,
+    Hide,
     Make,
     Merge,
     Move,
@@ -114,6 +116,9 @@ def resolve(decisions: Sequence[Decision], faces: Faces | Placed, *, library: st
     def anchors(spots: Spots) -> list[int]:
         return stated(spots) or rows_at(found, spots)
 
+    told_apart: list[_ToldApart] = []
+    ids = _Ids()  # of people who are one, as later decisions say
+
     def part(by: int, spots: Spots, away: Spots) -> list[_Part]:
         rows, others = parted(spots), anchors(away)
         kept = _parts(rows, others, by, ties)
@@ -126,11 +131,12 @@ def resolve(decisions: Sequence[Decision], faces: Faces | Placed, *, library: st
 
     for by in reversed(range(len(standing))):
         match standing[by].act:
-            case Merge(faces=groups):
+            case Merge(people=people, faces=groups):
                 # whose faces were all put elsewhere since, as when the two were split again, is not meant any more
                 sides = [side for side in map(stated, groups) if side]
                 if len(sides) > 1:
                     ties.tie(by, sides)
+                    ids.tie(by, people)
                 elif sum(bool(rows_at(found, spots)) for spots in groups) > 1:
                     left = [placed[row] for spots in groups for row in rows_at(found, spots) if row in placed]
                     overruled.update({by: min(left)} if left else {})
@@ -141,14 +147,15 @@ def resolve(decisions: Sequence[Decision], faces: Faces | Placed, *, library: st
                 moved[rows] = founded[rows] = True
                 placed.update(dict.fromkeys(rows, by))
                 homeless.update(rows)  # who is new is nobody of whom the faces were taken before
-            case Move(faces=spots, to=to, away=away):
+            case Move(faces=spots, to=to, away=away) as act:
                 rows = stated(spots)
                 if to is not None and rows:
                     ties.tie(by, [list(dict.fromkeys(rows + stated(to)))], rows)
                 elif to is None:
                     homeless.update(rows)
                 parts += part(by, spots, away)
-                moved[rows] = True
+                founding = rows_at(found, to) if to is not None and act.is_confirmed else []
+                moved[[row for row in rows if row not in founding]] = True
                 placed.update(dict.fromkeys(rows, by))
             case NotAPerson(person=None, faces=spots):
                 rows = [row for row in rows_at(found, spots) if row not in placed]
@@ -157,9 +164,16 @@ def resolve(decisions: Sequence[Decision], faces: Faces | Placed, *, library: st
             case NotAPerson(faces=spots):
                 if rows := stated(spots):
                     not_people.append(np.array(rows, dtype=np.int64))
-            case Different(faces=(one, other)):
-                parts += part(by, one, other)
-            case Name() | Unsure() | Undo():
+            case Different(people=people, faces=groups):
+                one, other = map(stated, groups)
+                left = [placed[row] for spots in groups for row in rows_at(found, spots) if row in placed]
+                if later := ids.chain(people):
+                    overruled[by] = min(later)
+                elif one and other:
+                    told_apart.append(_ToldApart(one, other, by))
+                elif left:
+                    overruled[by] = min(left)
+            case Name() | Hide() | Cover() | Unsure() | Undo():
                 pass
     pairs = set[tuple[int, int]]()
     for row, others, by in sorted(parts, key=lambda part: part.by):
@@ -168,6 +182,23 @@ def resolve(decisions: Sequence[Decision], faces: Faces | Placed, *, library: st
             lines = sorted({by, *ties.chain(row, min(inside))})
             raise _contradiction([standing[line] for line in lines], library)
         pairs.update((min(row, other), max(row, other)) for other in others if first[other] not in inside)
+    for these, those, by in told_apart:
+        joined = {row: inside for row in these if (inside := ties.inside(row, those))}
+        if joined and _is_most(
+            {first[row] for row in joined if _is_most(joined[row], those, first)}, these, first
+        ):
+            row = next(row for row in joined if _is_most(joined[row], those, first))
+            chain = ties.chain(row, min(joined[row]))
+            if max(chain) < by:
+                raise _contradiction([standing[line] for line in sorted({by, *chain})], library)
+            overruled[by] = min(line for line in chain if line > by)
+            continue
+        pairs.update(
+            (min(row, other), max(row, other))
+            for row in these
+            for other in those
+            if first[row] != first[other] and first[other] not in joined.get(row, ())
+        )
     return Constraints(
         together=ties.together(n, founded),
         apart=np.array(sorted(pairs), dtype=np.int64).reshape(-1, 2),
@@ -178,6 +209,14 @@ def resolve(decisions: Sequence[Decision], faces: Faces | Placed, *, library: st
         overruled={standing[by].id: standing[later].id for by, later in overruled.items()},
         assured=tuple(one for one in assured(decisions, faces) if one.is_kept),
     )
+
+
+class _ToldApart(NamedTuple):
+    """Rows of two people whom somebody told apart, and the place of the decision."""
+
+    these: list[int]
+    those: list[int]
+    by: int
 
 
 class _Part(NamedTuple):
@@ -295,6 +334,28 @@ class _Ties:
             if self.size[root] > 1 or alone[row]:
                 together[row] = number.setdefault(root, len(number))
         return together
+
+
+class _Ids:
+    """Ids of people whom decisions made one: they last, where the faces by which decisions know people change."""
+
+    def __init__(self) -> None:
+        self._number: dict[str, int] = {}
+        self._first: dict[int, int] = {}
+        self._ties = _Ties(self._first)
+
+    def tie(self, by: int, people: Sequence[str]) -> None:
+        """The decision at this place made these people one."""
+        numbers = [self._number.setdefault(own, len(self._number)) for own in people]
+        self._first.update(zip(numbers, numbers, strict=True))
+        self._ties.tie(by, [[number] for number in numbers])
+
+    def chain(self, people: tuple[str, str]) -> set[int]:
+        """Give the places of the decisions that made one of two people; none where nothing did."""
+        if not all(own in self._number for own in people):
+            return set()
+        one, other = (self._number[own] for own in people)
+        return self._ties.chain(one, other) if self._ties.linked(one, other) else set()
 
 
 def _contradiction(decisions: Sequence[Decision], library: str) -> FaceclusterError:

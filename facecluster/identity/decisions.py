@@ -111,7 +111,8 @@ class Make(
 class Move(msgspec.Struct, frozen=True, gc=False, tag_field="do", tag="move", rename={"away": "from"}):
     """`faces` are of the person for whom the anchors `to` stand, or of nobody known, and not of the one of `away`.
 
-    `person` was the id of the one they left, `into` of the other; None for nobody.
+    `person` was the id of the one they left, `into` of the other; None for nobody. Where both are one, somebody
+    confirmed that `faces` are where they were; of these, those that found the person are among `to` as well.
     """
 
     person: str | None
@@ -119,6 +120,11 @@ class Move(msgspec.Struct, frozen=True, gc=False, tag_field="do", tag="move", re
     faces: Spots
     to: Spots | None
     away: Spots
+
+    @property
+    def is_confirmed(self) -> bool:
+        """Whether the faces were this person's already."""
+        return self.into is not None and self.person == self.into
 
 
 class NotAPerson(msgspec.Struct, frozen=True, gc=False, tag_field="do", tag="not-a-person"):
@@ -128,27 +134,42 @@ class NotAPerson(msgspec.Struct, frozen=True, gc=False, tag_field="do", tag="not
     faces: Spots
 
 
+class Different(msgspec.Struct, frozen=True, gc=False, tag_field="do", tag="different"):
+    """These two are not one person: anchors of each of `people`, whose ids they had; `NOBODY` for faces of nobody."""
+
+    people: tuple[str, str]
+    faces: tuple[Spots, Spots]
+
+
+class Hide(msgspec.Struct, frozen=True, gc=False, tag_field="do", tag="hide"):
+    """The person who holds most of `faces` is left out of lists, or is in them again; `person` was its id."""
+
+    person: str
+    hidden: bool
+    faces: Spots
+
+
+class Cover(msgspec.Struct, frozen=True, gc=False, tag_field="do", tag="cover"):
+    """The face of `faces`, which are one, is the cover of whoever holds it; `person` was the id of who did."""
+
+    person: str
+    faces: Spots
+
+
+class Unsure(msgspec.Struct, frozen=True, gc=False, tag_field="do", tag="unsure"):
+    """Somebody could not say, asked the question of this id about these sides: it is not asked again."""
+
+    question: str
+    faces: tuple[Spots, ...]
+
+
 class Undo(msgspec.Struct, frozen=True, gc=False, tag_field="do", tag="undo"):
     """The decision of this id does not count."""
 
     undo: str
 
 
-class Different(msgspec.Struct, frozen=True, gc=False, tag_field="do", tag="different"):
-    """The two of `people` are not one person: anchors of each, whose ids they had; "nobody" for faces of nobody."""
-
-    people: tuple[str, str]
-    faces: tuple[Spots, Spots]
-
-
-class Unsure(msgspec.Struct, frozen=True, gc=False, tag_field="do", tag="unsure"):
-    """Somebody could not answer a question about these sides. It changes nobody, and is not asked again."""
-
-    question: str
-    faces: tuple[Spots, ...]
-
-
-Act: TypeAlias = Name | Merge | Split | Make | Move | NotAPerson | Different | Unsure | Undo
+Act: TypeAlias = Name | Merge | Split | Make | Move | NotAPerson | Different | Hide | Cover | Unsure | Undo
 
 
 class Decision(msgspec.Struct, frozen=True, gc=False):
@@ -292,7 +313,7 @@ def _sides(act: Act) -> tuple[Spots, ...]:
     match act:
         case Merge(faces=groups):
             return groups
-        case Move(faces=faces, to=to) if to is not None:
+        case Move(faces=faces, to=to) if to is not None and not act.is_confirmed:
             return to, faces
         case _:
             return ()
@@ -309,12 +330,10 @@ def _of_one_side(act: Act, sides: tuple[Spots, ...]) -> Act:
         return spots if len(there) < 2 else tuple(spot for spot in spots if spot in there[0])
 
     match act:
-        case Name(faces=faces):
+        case Name(faces=faces) | Hide(faces=faces):
             return msgspec.structs.replace(act, faces=one(faces))
-        case Merge(faces=groups):
+        case Merge(faces=groups) | Different(faces=groups):
             return msgspec.structs.replace(act, faces=tuple(map(one, groups)))
-        case Different(faces=(first, second)):
-            return msgspec.structs.replace(act, faces=(one(first), one(second)))
         case Split(away=away) | Make(away=away):
             return msgspec.structs.replace(act, away=one(away))
         case Move(to=to, away=away):
@@ -326,11 +345,11 @@ def _of_one_side(act: Act, sides: tuple[Spots, ...]) -> Act:
 
 
 def mark(decisions: Sequence[Decision]) -> str:
-    """Stand for the decisions in force: 16 hex digits, "" where there are none.
+    """Stand for the decisions in force that change people: 16 hex digits, "" where there are none.
 
     Results of equal marks were made with the same decisions.
     """
-    ids = sorted(decision.id for decision in in_force(decisions))
+    ids = sorted(decision.id for decision in in_force(decisions) if not isinstance(decision.act, Unsure))
     return hashlib.sha256(" ".join(ids).encode()).hexdigest()[:16] if ids else ""
 
 
@@ -380,7 +399,7 @@ def locate(decisions: Sequence[Decision], faces: Faces | Placed) -> Mapping[Spot
 def spots_of(act: Act) -> Spots:
     """All faces that stand in an act."""
     match act:
-        case Name(faces=faces) | NotAPerson(faces=faces):
+        case Name(faces=faces) | NotAPerson(faces=faces) | Hide(faces=faces) | Cover(faces=faces):
             return faces
         case Merge(faces=groups) | Different(faces=groups) | Unsure(faces=groups):
             return tuple(spot for spots in groups for spot in spots)
@@ -404,13 +423,19 @@ def describe(act: Act) -> str:
         case Make(person, given, faces):
             return f"make {person} {'(no name)' if given is None else printable(given)} of {many(len(faces), 'face')}"
         case Move(into=into, faces=faces):
+            if act.is_confirmed:
+                return f"confirm {many(len(faces), 'face')} of {into}"
             return f"move {many(len(faces), 'face')} to {into or NOBODY}"
         case NotAPerson(person, faces):
             return f"not-a-person {person or many(len(faces), 'face')}"
         case Different(people):
             return f"different {' '.join(people)}"
+        case Hide(person, hidden):
+            return f"{'hide' if hidden else 'unhide'} {person}"
+        case Cover(person):
+            return f"cover of {person}"
         case Unsure(question):
-            return f"unsure {question}"
+            return f"unsure of {printable(question)}"
         case Undo(undone_id):
             return f"undo {undone_id}"
 

@@ -41,11 +41,12 @@ def merge(result: Result, people: Sequence[Person]) -> Correction:
     """Make one person of two or more: the id of the first, and of their names the first."""
     into, *others = people
     gone = {person.id for person in others}
-    one = Person.of(
-        into.id,
-        _ordered(result, [face for person in people for face in person.faces]),
-        next((person.name for person in people if person.name is not None), None),
-        [*into.former, *(id_ for person in others for id_ in (person.id, *person.former))],
+    one = replace(
+        into.with_faces(
+            _ordered(result, [face for person in people for face in person.faces]),
+            [*into.former, *(id_ for person in others for id_ in (person.id, *person.former))],
+        ),
+        name=next((person.name for person in people if person.name is not None), None),
     )
     rest = [one if person.id == into.id else person for person in result.people if person.id not in gone]
     changes = Changes(
@@ -61,9 +62,7 @@ def split(result: Result, person: Person, ids: Collection[str]) -> Correction:
     """Make a new person of some faces of one, and not of all; all of them found it."""
     theirs = [replace(face, core=True, confidence=None) for face in person.faces if face.id in ids]
     new = Person.of(person_id(result.next_id), _ordered(result, theirs))
-    stay = Person.of(
-        person.id, [face for face in person.faces if face.id not in ids], person.name, person.former
-    )
+    stay = person.with_faces([face for face in person.faces if face.id not in ids])
     people = [stay if p.id == person.id else p for p in result.people]
     changes = Changes(appeared=(new.id,), split=(WasSplit(person.id, (person.id, new.id)),))
     corrected = with_people(result, [*people, new], result.unclustered)
@@ -112,7 +111,7 @@ def _place(result: Result, ids: Collection[str], into: Person | None, reason: Re
         taken += (face for face in person.faces if face.id in ids)
         if stay:
             changed.add(person.id)
-            people.append(Person.of(person.id, stay, person.name, person.former))
+            people.append(person.with_faces(stay))
         else:
             vanished.append(person)
     if into is None:
@@ -125,7 +124,7 @@ def _place(result: Result, ids: Collection[str], into: Person | None, reason: Re
             PersonFace(face.id, face.photo, face.box, face.pose, face.quality, False, None, face.anchor)
             for face in taken
         ]
-        grown = Person.of(into.id, _ordered(result, [*into.faces, *added]), into.name, into.former)
+        grown = into.with_faces(_ordered(result, [*into.faces, *added]))
         people = [grown if person.id == into.id else person for person in people]
         changed.add(into.id)
     result, left = _without_almost(result, left, ids)

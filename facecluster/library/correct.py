@@ -1,4 +1,4 @@
-"""Corrections by somebody who knows better: name, make, merge, split, move, not a person, and undo.
+"""Corrections by somebody who knows better: name, make, merge, split, move, not a person, what is said, and undo.
 
 Each is a line behind the others in decisions.jsonl, to which every later clustering keeps; and what it changes in the
 people is changed at once. People and faces are meant as `refer` says.
@@ -12,7 +12,7 @@ import re
 import shlex
 from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import wraps
 from typing import Concatenate, NamedTuple, ParamSpec, TypeVar
 
@@ -23,30 +23,29 @@ from facecluster.identity.assured import names
 from facecluster.identity.constraints import resolve
 from facecluster.identity.decisions import (
     NOBODY,
-    TYPICAL,
     Act,
+    Cover,
     Decision,
-    Different,
+    Hide,
     Make,
     Merge,
     Move,
     Name,
     NotAPerson,
     Split,
-    Spot,
     Spots,
     Undo,
     Unsure,
     describe,
-    digest_of,
     in_force,
     mark,
     spots_of,
     undone,
 )
 from facecluster.identity.gate import Reason
-from facecluster.library import amend, undo_patches
+from facecluster.library import amend, say, undo_patches
 from facecluster.library.amend import Correction
+from facecluster.library.change import Change, Corrected, spots, typical
 from facecluster.library.held import Held
 from facecluster.library.layout import CLUSTERS, group_again
 from facecluster.library.refer import (
@@ -63,6 +62,7 @@ from facecluster.library.refer import (
     is_person,
     whose,
 )
+from facecluster.library.showing import as_told
 from facecluster.photos import EXTENSIONS
 from facecluster.result import Changes, Person, PersonFace, Result, UnclusteredFace, columns
 from facecluster.text import JOINERS, SELECTORS, fold, many, printable, some, typed
@@ -84,39 +84,8 @@ _NAME = "NAME"
 """What stands for a name in commands that messages propose; typed as it stands it is none."""
 
 
-@dataclass(frozen=True)
-class Corrected:
-    """What was decided, and what it did.
-
-    Attributes:
-        decision: as it was written; where one call decided several things, the last of them. None: nothing was, as
-            all of it was so already.
-        others: the earlier ones of the same call. They have one time, by which `undo` takes them back together.
-        said: the same in a sentence.
-        in_step: whether the people show all decisions now; else they have to be clustered again.
-    """
-
-    decision: Decision | None
-    said: str
-    in_step: bool
-    others: tuple[Decision, ...] = ()
-
-    @property
-    def decisions(self) -> tuple[Decision, ...]:
-        """All that was written, in order."""
-        return self.others if self.decision is None else (*self.others, self.decision)
-
-
-class _Change(NamedTuple):
-    """What a verb asks for, see `_keep`."""
-
-    act: Act
-    correction: Correction
-    said: str
-
-
 def _once(
-    asked: Callable[Concatenate[Held, _Asked], _Change | Corrected],
+    asked: Callable[Concatenate[Held, _Asked], Change | Corrected],
 ) -> Callable[Concatenate[Held, _Asked], Corrected]:
     """Make a verb of a function that says what is asked for, of the people as they are.
 
@@ -128,11 +97,13 @@ def _once(
     def verb(library: Held, /, *what: _Asked.args, **how: _Asked.kwargs) -> Corrected:
         last = _broken_off(library)
 
-        def ask() -> _Change | Corrected:
+        def ask() -> Change | Corrected:
             return asked(library, *what, **how)
 
-        def is_last(change: _Change | Corrected) -> bool:
-            return isinstance(change, _Change) and last is not None and change.act == last.act
+        def is_last(change: Change | Corrected) -> bool:
+            return (
+                isinstance(change, Change) and last is not None and last.act in (*change.others, change.act)
+            )
 
         change = _again(library, last, ask, is_last)
         if change is None:
@@ -142,13 +113,14 @@ def _once(
         if isinstance(change, Corrected):
             _finish(library)
             return change
-        return _keep(library, *change, decided=last)
+        act, correction, said, others = change
+        return _keep(library, act, correction, said, others=others, decided=last)
 
     return verb
 
 
 @_once
-def name(library: Held, who: str, new_name: str) -> _Change | Corrected:
+def name(library: Held, who: str, new_name: str) -> Change | Corrected:
     """Give a person a name; "" takes it away.
 
     The person keeps the name, and stays a person, whatever is clustered later.
@@ -160,7 +132,7 @@ def name(library: Held, who: str, new_name: str) -> _Change | Corrected:
     return _ask_name(library, who, new_name)
 
 
-def _ask_name(library: Held, who: str, new_name: str) -> _Change | Corrected:
+def _ask_name(library: Held, who: str, new_name: str) -> Change | Corrected:
     result = library.people
     person = find_person(result, who, library.look)
     new = _name(new_name)
@@ -180,17 +152,17 @@ def _ask_name(library: Held, who: str, new_name: str) -> _Change | Corrected:
         said += f", and was called {printable(person.name or '')} before"
     if fold(who) in map(fold, person.former):
         said += f" ({printable(who)} is {person.id} now)"
-    return _Change(Name(person.id, new, _typical(person)), amend.set_names(result, given), said)
+    return Change(Name(person.id, new, typical(person)), amend.set_names(result, given), said)
 
 
 def _is_decided(library: Held, person: Person) -> bool:
     """Say whether decisions give a person the name that it has, or none where it has none."""
-    said = _renamed(library.people, library.decisions, {person.id})
+    said = _told(library.people, library.decisions, {person.id})
     return any(one.id == person.id and one.name == person.name for one in said.people)
 
 
 @_once
-def make(library: Held, new_name: str, which: Sequence[str]) -> _Change:
+def make(library: Held, new_name: str, which: Sequence[str]) -> Change:
     """Make a new person of faces, whosever they are, mostly of nobody; with a name, or with none where it is "".
 
     Raises:
@@ -200,7 +172,7 @@ def make(library: Held, new_name: str, which: Sequence[str]) -> _Change:
     return _ask_make(library, new_name, which)
 
 
-def _ask_make(library: Held, new_name: str, which: Sequence[str]) -> _Change:
+def _ask_make(library: Held, new_name: str, which: Sequence[str]) -> Change:
     result, look = library.people, library.look
     if not which:
         raise UsageError("of which faces? Give photos, faces, or a group that show --nobody lists")
@@ -219,18 +191,18 @@ def _ask_make(library: Held, new_name: str, which: Sequence[str]) -> _Change:
     act = Make(
         person.id,
         new,
-        _spots(person.faces),
-        tuple(spot for origin in origins for spot in _typical(origin, ids)),
+        spots(person.faces),
+        tuple(spot for origin in origins for spot in typical(origin, ids)),
     )
     said = f"{called(person)} is new, with {many(person.n_faces, 'face')}"
     if origins:
         taken = (f"{sum(face.id in ids for face in origin.faces)} of {called(origin)}" for origin in origins)
         said += f"; of these, {' and '.join(taken)}{_and_gone(origins, ids)}"
-    return _Change(act, (corrected, changed), said)
+    return Change(act, (corrected, changed), said)
 
 
 @_once
-def name_or_make(library: Held, texts: Sequence[str]) -> _Change | Corrected:
+def name_or_make(library: Held, texts: Sequence[str]) -> Change | Corrected:
     """Name a person (PERSON NAME), or make one of faces (NAME FACE...), whichever the texts can mean.
 
     Raises:
@@ -298,7 +270,7 @@ def _and_gone(origins: Sequence[Person], ids: Collection[str]) -> str:
 
 
 @_once
-def merge(library: Held, who: Sequence[str]) -> _Change | Corrected:
+def merge(library: Held, who: Sequence[str]) -> Change | Corrected:
     """Make one person of two or more, with the id of the first, and of their names the first.
 
     Raises:
@@ -314,7 +286,7 @@ def merge(library: Held, who: Sequence[str]) -> _Change | Corrected:
     for i, person in enumerate(people):
         if person.id in (other.id for other in people[:i]):
             raise UsageError(f"{called(person)} is named twice ({printable(who[i])}); give different people")
-    act = Merge(tuple(p.id for p in people), tuple(_typical(p) for p in people))
+    act = Merge(tuple(p.id for p in people), tuple(typical(p) for p in people))
     corrected, changed = amend.merge(library.people, people)
     one = next(person for person in corrected.people if person.id == people[0].id)
     all_of_them = " and ".join(called(person) for person in people)
@@ -323,11 +295,11 @@ def merge(library: Held, who: Sequence[str]) -> _Change | Corrected:
     if dropped:
         said += f"; the name{'s' if len(dropped) > 1 else ''} {' and '.join(dropped)} "
         said += "are dropped" if len(dropped) > 1 else "is dropped"
-    return _Change(act, (corrected, changed), said)
+    return Change(act, (corrected, changed), said)
 
 
 @_once
-def split(library: Held, who: str, which: Sequence[str]) -> _Change:
+def split(library: Held, who: str, which: Sequence[str]) -> Change:
     """Make a new person of some faces of one.
 
     Raises:
@@ -351,15 +323,15 @@ def split(library: Held, who: str, which: Sequence[str]) -> _Change:
     faces = [face for face in person.faces if face.id in ids]
     corrected, changed = amend.split(result, person, ids)
     (new,) = corrected.changes.appeared
-    act = Split(person.id, _spots(faces), _typical(person, ids), into=new)
+    act = Split(person.id, spots(faces), typical(person, ids), into=new)
     keeps = f"which keeps {len(person.faces) - len(faces)}"
     said = f"{new} is new, with {many(len(faces), 'face')} of {called(person)}, {keeps}"
     said += _which(result, faces, which)
-    return _Change(act, (corrected, changed), said)
+    return Change(act, (corrected, changed), said)
 
 
 @_once
-def move(library: Held, which: Sequence[str], to: str) -> _Change:
+def move(library: Held, which: Sequence[str], to: str) -> Change:
     """Give faces to a person, or to "nobody".
 
     Raises:
@@ -384,81 +356,13 @@ def move(library: Held, which: Sequence[str], to: str) -> _Change:
     act = Move(
         person=origins[0].id if len(origins) == 1 else None,
         into=None if into is None else into.id,
-        faces=_spots(face for face in faces_of(result) if face.id in ids),
-        to=None if into is None else _typical(into),
-        away=tuple(spot for person in origins for spot in _typical(person, ids)),
+        faces=spots(face for face in faces_of(result) if face.id in ids),
+        to=None if into is None else typical(into),
+        away=tuple(spot for person in origins for spot in typical(person, ids)),
     )
     said = f"{many(len(ids), 'face')} moved to {NOBODY if into is None else called(into)}"
     said += _and_gone(origins, ids) + _which(result, (f for f in faces_of(result) if f.id in ids), which)
-    return _Change(act, amend.move(result, ids, into), said)
-
-
-@_once
-def confirm(library: Held, which: Sequence[str], who: str) -> _Change:
-    """Say that faces of a person are that person's.
-
-    Raises:
-        FaceclusterError: there is no such person or face, or a face is not of that person, or all of them are given.
-    """
-    result = library.people
-    person = find_person(result, who, library.look)
-    theirs = {face.id: face for face in person.faces}
-    ids = {face.id for text in which for face in find_faces(result, text, person, library.look)}
-    if not ids <= theirs.keys():
-        raise FaceclusterError(f"not all of these are faces of {called(person)}")
-    faces = _spots(theirs[id_] for id_ in theirs if id_ in ids)
-    act = Move(person.id, person.id, faces, _typical(person, ids), ())
-    said = f"{many(len(ids), 'face')} of {called(person)} confirmed"
-    return _Change(act, (result, frozenset()), said)
-
-
-@_once
-def different(library: Held, who: str, other: str) -> _Change:
-    """Say that two people are not one.
-
-    Raises:
-        FaceclusterError: there is no such person.
-    """
-    one, second = (find_person(library.people, text, library.look) for text in (who, other))
-    act = Different((one.id, second.id), (_typical(one), _typical(second)))
-    return _Change(act, (library.people, frozenset()), f"{called(one)} and {called(second)} are two people")
-
-
-@_once
-def not_theirs(library: Held, which: Sequence[str], who: str) -> _Change:
-    """Say that faces of nobody are not of a person; they stay nobody's.
-
-    Raises:
-        FaceclusterError: there is no such person or face, or a face is somebody's.
-    """
-    result = library.people
-    person = find_person(result, who, library.look)
-    free = {face.id: face for face in result.unclustered}
-    faces = [face for text in which for face in find_faces(result, text, None, library.look)]
-    for face in faces:
-        if face.id not in free:
-            raise FaceclusterError(f"{Spelling(result).face(face)}: is {_whose(result, face)}, not of nobody")
-    act = Different((NOBODY, person.id), (_spots(faces), _typical(person)))
-    said = f"{many(len(act.faces[0]), 'face')} of nobody {'is' if len(faces) == 1 else 'are'} not {called(person)}"
-    return _Change(act, (result, frozenset()), said)
-
-
-@_once
-def unsure(library: Held, question: str, sides: Sequence[Sequence[str]]) -> _Change:
-    """Say that somebody could not answer a question about some sides: people, or faces.
-
-    Raises:
-        FaceclusterError: there is no such person or face.
-    """
-    result = library.people
-
-    def spots(texts: Sequence[str]) -> Spots:
-        if len(texts) == 1 and is_person(result, texts[0]):
-            return _typical(find_person(result, texts[0], library.look))
-        return _spots(face for text in texts for face in find_faces(result, text, None, library.look))
-
-    act = Unsure(question, tuple(map(spots, sides)))
-    return _Change(act, (result, frozenset()), "not sure; it is not asked again")
+    return Change(act, amend.move(result, ids, into), said)
 
 
 def _which(result: Result, faces: Iterable[PersonFace | UnclusteredFace], given: Sequence[str]) -> str:
@@ -482,7 +386,7 @@ def not_a_person(library: Held, what: Sequence[str]) -> Corrected:
     broken_off = _broken_off(library)
 
     def is_last(meant: _NoPeople) -> bool:
-        acts = [NotAPerson(person.id, _typical(person)) for person in meant.people.values()]
+        acts = [NotAPerson(person.id, typical(person)) for person in meant.people.values()]
         return broken_off is not None and broken_off.act in (
             *acts,
             NotAPerson(None, _spots_of(library, meant.ids)),
@@ -518,7 +422,7 @@ def not_a_person(library: Held, what: Sequence[str]) -> Corrected:
 
     for person in people.values():
         said = f"{called(person)} is no person now; {many(person.n_faces, 'face')} left out"
-        keep(NotAPerson(person.id, _typical(person)), {face.id for face in person.faces}, said)
+        keep(NotAPerson(person.id, typical(person)), {face.id for face in person.faces}, said)
     if ids:
         said = f"{many(len(ids), 'face')} said to be no person's"
         if so_already:
@@ -581,7 +485,7 @@ def _said_nobody(library: Held, text: str) -> dict[str, str]:
 
 
 def _spots_of(library: Held, ids: Collection[str]) -> Spots:
-    return _spots(face for face in faces_of(library.people) if face.id in ids)
+    return spots(face for face in faces_of(library.people) if face.id in ids)
 
 
 def _not_people_already(library: Held) -> set[str]:
@@ -608,6 +512,25 @@ def _person_or_faces(library: Held, text: str) -> Person | Sequence[PersonFace |
         return free
     it = find(result, text, look)
     return it if isinstance(it, Person) else [it]
+
+
+confirm = _once(say.confirm)
+different = _once(say.different)
+not_theirs = _once(say.not_theirs)
+cover = _once(say.cover)
+unsure = _once(say.unsure)
+
+
+@_once
+def hide(library: Held, who: Sequence[str]) -> Change | Corrected:
+    """Leave people out of lists; they stay people. See `say.hide`."""
+    return say.hide(library, who, hidden=True)
+
+
+@_once
+def unhide(library: Held, who: Sequence[str]) -> Change | Corrected:
+    """Take people into lists again. See `say.hide`."""
+    return say.hide(library, who, hidden=False)
 
 
 def undo(
@@ -684,8 +607,8 @@ def _undo(library: Held, which: str | None, *, jobs: int, progress: bool) -> Cor
     decision = decisions_jsonl.decide(Undo(target.id), library.decisions)
     root, said = _undoing(library, decision)
     counts_again = root.id != target.id  # and may contradict others; what counts no more cannot
-    if isinstance(root.act, Name):
-        return _keep(library, Undo(target.id), None, said, check=counts_again)
+    if isinstance(root.act, Name | Hide | Cover | Unsure):
+        return _keep(library, Undo(target.id), None, said, check=counts_again, root=root)
     patched = None if counts_again else _put_back(library, target)
     if patched is not None:
         return _keep(library, Undo(target.id), patched, said, check=False)
@@ -802,7 +725,7 @@ def _put_back(library: Held, target: Decision) -> Correction | None:
         return None
     result, changed = patched
     decisions = [*library.decisions, decisions_jsonl.decide(Undo(target.id), library.decisions)]
-    result = _renamed(result, decisions, changed)
+    result = _told(result, decisions, changed)
     now, then = ({person.name for person in of.people} for of in (library.people, result))
     return (result, changed) if now <= then | {None} else None
 
@@ -835,53 +758,73 @@ def _keep(
     correction: Correction | tuple[Result, None] | None,
     said: str,
     *,
+    others: Sequence[Act] = (),
     check: bool = True,
     time: str | None = None,
     decided: Decision | None = None,
+    root: Decision | None = None,
 ) -> Corrected:
-    """Write a decision, and the people that it makes.
+    """Write a decision, or several of one call, and the people that they make.
 
     Args:
         library: it is about.
         act: what was decided.
         correction: the people as they are now, and whose faces changed (None: they do not show the decision); None:
-            only names change, as the decisions have them.
+            only what is told of people changes, as the decisions have it.
         said: about it, for people.
+        others: what was decided before it.
         check: whether it may contradict others.
         time: when it was decided; None: now.
-        decided: the decision, where it is written already.
+        decided: the decision, or one of the others, where it is written already.
+        root: what an undo takes back.
 
     Raises:
         FaceclusterError: it contradicts an earlier decision; nothing is written then.
         OutputError: it cannot be written.
     """
     before, in_step = library.people, library.in_step
-    decision = decided or decisions_jsonl.decide(act, library.decisions, time)
-    decisions = [*library.decisions, decision]
-    if check and not isinstance(act, Name):
+    new, time = list[Decision](), time if decided is None else decided.time
+    for one in (*others, act):
+        is_written = decided is not None and decided.act == one
+        decision = decided if is_written and decided is not None else None
+        new.append(decision or decisions_jsonl.decide(one, [*library.decisions, *new], time))
+        time = new[0].time if others else time
+    *earlier, decision = new
+    if isinstance(act if root is None else root.act, Unsure):  # it changes nobody
+        library.record(decision)
+        return Corrected(decision, said, in_step)
+    decisions = [*library.decisions, *new]
+    if check and not isinstance(act, Name | Hide | Cover):
         resolve(decisions, columns(before, _photos_of(decisions)), library=_quoted(library))
     result, changed = (before, frozenset[str]()) if correction is None else correction
     if correction is None:
-        renamed = _renamed(before, decisions, {person.id for person in before.people})
-        result = replace(renamed, changes=Changes())
+        told = _told(before, decisions, {person.id for person in before.people})
+        result = replace(told, changes=Changes())
+        changed = frozenset(
+            now.id for was, now in zip(before.people, told.people, strict=True) if was.cover != now.cover
+        )
+    elif changed and any(isinstance(one.act, Hide | Cover) for one in in_force(decisions)):
+        faces = columns(result, _photos_of(decisions))
+        result = as_told(result, decisions, faces, faces.person, changed)
     shows = changed is not None
     settings = replace(result.settings, made_of="")  # a full run makes others of the same faces
     if in_step and shows:
         settings = replace(settings, decisions=mark(decisions))
     result = replace(result, settings=settings)
-    if decided is None:
-        library.record(decision)
-    else:
-        library.check_ours()
-        library.decisions.append(decision)
+    for made in new:
+        if made is not decided:
+            library.record(made)
+        else:
+            library.check_ours()
+            library.decisions.append(made)
     if changed is not None:
         try:
-            if in_step and not isinstance(act, Undo | Name):  # a name is taken back without
+            if in_step and not isinstance(act, Undo | Name | Hide | Cover):  # these are taken back without
                 undo_patches.note(library, decision.id, before, result)
             library.save(result, changed=changed)
         except OutputError as error:
             raise _kept(library, decision, error) from error
-    return Corrected(decision, said, in_step and shows)
+    return Corrected(decision, said, in_step and shows, tuple(earlier))
 
 
 def _kept(library: Held, decision: Decision, error: FaceclusterError) -> FaceclusterError:
@@ -891,12 +834,12 @@ def _kept(library: Held, decision: Decision, error: FaceclusterError) -> Faceclu
     )
 
 
-def _renamed(result: Result, decisions: Sequence[Decision], whom: Collection[str]) -> Result:
-    """Give people, by id, the names that the decisions say."""
+def _told(result: Result, decisions: Sequence[Decision], whom: Collection[str]) -> Result:
+    """Give people, by id, the names that the decisions say, and show them as these say."""
     faces = columns(result, _photos_of(decisions))
     found = names(decisions, faces, faces.person)
     said = {result.people[number].id: name for number, name in found.items()}
-    return replace(
+    named = replace(
         result,
         people=tuple(
             replace(person, name=said.get(person.id))
@@ -905,6 +848,7 @@ def _renamed(result: Result, decisions: Sequence[Decision], whom: Collection[str
             for person in result.people
         ),
     )
+    return as_told(named, decisions, faces, faces.person, whom)
 
 
 def _photos_of(decisions: Sequence[Decision]) -> set[str]:
@@ -930,18 +874,6 @@ def _name(text: str) -> str | None:
     if fold(new) == NOBODY or re.fullmatch(r"person-\d+", fold(new)):
         raise UsageError(f"{new!r}: has a meaning of its own and is no name; give another")
     return new or None
-
-
-def _typical(person: Person, without: Iterable[str] = ()) -> Spots:
-    """The faces by which a person is known, but for some: founding ones first."""
-    left_out = set(without)
-    founding_first: list[PersonFace] = sorted(person.faces, key=lambda face: not face.core)
-    return _spots(face for face in founding_first if face.id not in left_out)[:TYPICAL]
-
-
-def _spots(faces: Iterable[PersonFace | UnclusteredFace]) -> Spots:
-    """How decisions know faces; copies are one."""
-    return tuple(dict.fromkeys(Spot(digest_of(face.id), face.known_at) for face in faces))
 
 
 def _whose(result: Result, face: PersonFace | UnclusteredFace) -> str:

@@ -443,7 +443,7 @@ def forget_in_result(
             people.append(person)
         elif stay:
             changed.add(person.id)
-            people.append(Person.of(person.id, stay, person.name, person.former))
+            people.append(person.with_faces(stay))
         else:
             vanished.append(person.id)
     left = [face for face in result.unclustered if not goes(face)]
@@ -578,7 +578,9 @@ def _without(record: dict[str, Any], target: Target) -> dict[str, Any] | None:
 
     if record["do"] == "undo":
         return record
-    if record["do"] == "merge":
+    if record["do"] == "unsure":  # its question may name a photo
+        return record if all(stay(faces) == faces for faces in record["faces"]) else None
+    if record["do"] in ("merge", "different"):
         groups = [
             (person, stay(faces)) for person, faces in zip(record["people"], record["faces"], strict=True)
         ]
@@ -589,8 +591,10 @@ def _without(record: dict[str, Any], target: Target) -> dict[str, Any] | None:
     left = record | {key: stay(record[key]) for key in ("faces", "from", "to") if record.get(key) is not None}
     if not left["faces"] and record["faces"]:
         return None
-    if record["do"] in ("name", "make"):
+    if record["do"] in ("name", "make", "hide"):
         mostly = 2 * len(left["faces"]) <= len(record["faces"])
+        if record["do"] == "hide":
+            return None if mostly and left != record else left
         if mostly or (record["name"] is not None and record["name"].casefold() in target.names):
             return None if record["do"] == "name" else left | {"name": None}
     return left

@@ -13,8 +13,10 @@ from facecluster.identity.constraints import resolve
 from facecluster.identity.decisions import (
     NOBODY,
     Act,
+    Cover,
     Decision,
     Different,
+    Hide,
     Make,
     Merge,
     Move,
@@ -80,11 +82,13 @@ def people_named(decisions: Sequence[Decision], text: str) -> list[str]:
         match decision.act:
             case Name(person, name) | Make(person, name) if name is not None and fold(name) == wanted:
                 ids[person] = None
-            case Merge(people):
+            case Merge(people) | Different(people):
                 ids |= dict.fromkeys(own for own in people if own == wanted)
             case Split(person, into=into) | Move(person, into):
                 ids |= dict.fromkeys(own for own in (person, into) if own == wanted)
-            case Name(person) | Make(person) | NotAPerson(person) if person == wanted:
+            case Name(person) | Make(person) | NotAPerson(person) | Hide(person) | Cover(person) if (
+                person == wanted
+            ):
                 ids[wanted] = None
             case _:
                 pass
@@ -193,6 +197,8 @@ class _Told:
             case Make(person, name, faces):
                 who = person if name is None else f"{person} ({printable(name)})"
                 return f"{self._of(faces)} made a new person: {who}"
+            case Move(into=into, faces=faces) if decision.act.is_confirmed:
+                return f"{self._of(faces)} {_are(faces)} {self._who(str(into))}'s, as was confirmed"
             case Move(person, into, faces):
                 origin, to = (NOBODY if one is None else self._who(one) for one in (person, into))
                 return f"{self._of(faces)} moved from {origin} to {to}"
@@ -200,10 +206,18 @@ class _Told:
                 if person is None:
                     return f"{self._of(faces)} {_are(faces)} no person's"
                 return f"{self._who(person)} is no person"
-            case Different(people):
-                return f"{' and '.join(map(self._who, people))} are two people"
+            case Different(people, faces):
+                one, other = (
+                    self._of(spots) if own == NOBODY else self._who(own)
+                    for own, spots in zip(people, faces, strict=True)
+                )
+                return f"{one} and {other} are not one person"
+            case Hide(person, hidden):
+                return f"{self._who(person)} is {'left out of lists' if hidden else 'in lists again'}"
+            case Cover(person, faces):
+                return f"{self._of(faces)} is the cover of {self._who(person)}"
             case Unsure(question):
-                return f"nobody could say: {question}"
+                return f"nobody could say: {printable(question)}"
             case Undo(target):
                 back, counts = by_id.get(target), False
                 while back is not None and isinstance(back.act, Undo):
@@ -219,7 +233,7 @@ class _Told:
                 named: Collection[str | None] = people
             case Split(person, into=into) | Move(person, into):
                 named = (person, into)
-            case Name(person) | Make(person) | NotAPerson(person):
+            case Name(person) | Make(person) | NotAPerson(person) | Hide(person) | Cover(person):
                 named = (person,)
             case Unsure() | Undo():
                 named = ()
@@ -227,7 +241,7 @@ class _Told:
         holders = (
             [self.result.people[n].id for n in self.placed.person[rows].tolist() if n >= 0] if rows else []
         )
-        return tuple(dict.fromkeys([*holders, *(one for one in named if one is not None)]))
+        return tuple(dict.fromkeys([*holders, *(one for one in named if one not in (None, NOBODY))]))
 
     def is_about(self, act: Act, whom: Person | Face | str) -> bool:
         """Say whether an act is about a person, or about a face itself and not about its person."""
@@ -235,7 +249,9 @@ class _Told:
             return whom in self.people(act)
         if isinstance(whom, Person):
             return not {whom.id, *whom.former}.isdisjoint(self.people(act))
-        if isinstance(act, Name | Merge) or (isinstance(act, NotAPerson) and act.person is not None):
+        if isinstance(act, Name | Merge | Different | Hide) or (
+            isinstance(act, NotAPerson) and act.person is not None
+        ):
             return False
         return any(self.placed.id[row] == whom.id for spot in _about(act) for row in self._found[spot])
 

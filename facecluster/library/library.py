@@ -19,7 +19,7 @@ from facecluster.library.settings import Choices
 if TYPE_CHECKING:  # NumPy is loaded when there is work to do
     from typing_extensions import Self
 
-    from facecluster.library.correct import Corrected
+    from facecluster.library.change import Corrected
     from facecluster.library.forget_steps import Report
     from facecluster.library.history import PastDecision
     from facecluster.library.run import Ran
@@ -137,6 +137,42 @@ class Library(Held):
         from facecluster.library import correct
 
         return correct.not_a_person(self, _texts(what))
+
+    def confirm(self, *faces: str | Sequence[str], person: str) -> Corrected:
+        """Say that faces of a person are that person's. See `say.confirm`."""
+        from facecluster.library import correct
+
+        return correct.confirm(self, _texts(faces), _text(person))
+
+    def different(self, person: str, other: str) -> Corrected:
+        """Say that two people are not one. See `say.different`."""
+        from facecluster.library import correct
+
+        return correct.different(self, _text(person), _text(other))
+
+    def hide(self, *people: str | Sequence[str]) -> Corrected:
+        """Leave people out of lists. See `say.hide`."""
+        from facecluster.library import correct
+
+        return correct.hide(self, _texts(people))
+
+    def unhide(self, *people: str | Sequence[str]) -> Corrected:
+        """Take people into lists again. See `say.hide`."""
+        from facecluster.library import correct
+
+        return correct.unhide(self, _texts(people))
+
+    def cover(self, face: str) -> Corrected:
+        """Choose the face that stands for whoever holds it. See `say.cover`."""
+        from facecluster.library import correct
+
+        return correct.cover(self, _text(face))
+
+    def unsure(self, question: str, sides: Sequence[Sequence[str]]) -> Corrected:
+        """Note that somebody could not answer a question about some sides. See `say.unsure`."""
+        from facecluster.library import correct
+
+        return correct.unsure(self, _text(question), [_texts(side) for side in sides])
 
     def undo(self, decision: str | None = None, *, number: int = 1) -> Corrected:
         """Take back what was done last, or the last `number` things, or the decision of an id. See `correct.undo`."""

@@ -25,7 +25,7 @@ from facecluster.identity.points import Points
 from facecluster.joined import Known, bounds_of
 from facecluster.library import correct
 from facecluster.library.answered import Answered, Ids
-from facecluster.library.correct import Corrected
+from facecluster.library.change import Corrected
 from facecluster.library.held import Held
 from facecluster.library.nearness import Body, Nearness
 from facecluster.library.refer import faces_of
@@ -283,7 +283,7 @@ class Queue:
 
     def _enter(self, key: str, ids: Iterable[str], person: Person | None = None) -> None:
         """Remember a body; who is hidden is none."""
-        if person is not None and getattr(person, "hidden", False):
+        if person is not None and person.hidden:
             return
         faces = tuple(dict.fromkeys(ids))
         self._ids[key] = faces
@@ -506,7 +506,8 @@ class Queue:
                 return
             rows = set(cuts.side(number).tolist())
             side = [face for face in self._ids[key] if row_of.get(face) in rows]
-            if not self._is_answered(side, [face for face in self._ids[key] if row_of.get(face) not in rows]):
+            rest = [face for face in self._ids[key] if row_of.get(face) not in rows]
+            if not (self._answered.are_placed(side) or self._is_answered(side, rest)):
                 self._keep(f"is {min(side)} {key}", _Asked(float(worth[number]), "is", key, key, tuple(side)))
                 return
 

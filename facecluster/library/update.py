@@ -23,6 +23,7 @@ from facecluster.identity.prior import PriorAssignment
 from facecluster.identity.rules import Rules
 from facecluster.library.lineage import almost_of, find_rows, inherit, known_of, rename
 from facecluster.library.make import make_result
+from facecluster.library.showing import as_told
 from facecluster.result import (
     AlmostPerson,
     Counts,
@@ -244,7 +245,7 @@ def with_ids_and_names(
     *,
     both: NDArray[np.int64] | None = None,
 ) -> Result:
-    """Give people the ids that they have, and the names that a person gave them.
+    """Give people the ids that they have, and the names that a person gave them, and show them as a person said.
 
     Args:
         made: people numbered from 1.
@@ -257,7 +258,7 @@ def with_ids_and_names(
     claimed = claims(decisions, table.faces, label)
     same = earlier is not None and earlier.settings.decisions == made.settings.decisions
     result = inherit(made, earlier, claimed=claimed, names=same, both=both)
-    return rename(result, names(decisions, table.faces, label))
+    return as_told(rename(result, names(decisions, table.faces, label)), decisions, table.faces, label)
 
 
 def _make(

@@ -8,7 +8,10 @@ from dataclasses import replace
 import numpy as np
 
 from facecluster.identity.decisions import (
+    Cover,
     Decision,
+    Different,
+    Hide,
     Make,
     Merge,
     Move,
@@ -17,6 +20,7 @@ from facecluster.identity.decisions import (
     Split,
     Spot,
     Spots,
+    Unsure,
     holder_of,
     in_force,
     locate,
@@ -36,8 +40,10 @@ def about_face(known: Known, row: int, decisions: Sequence[Decision]) -> tuple[R
     for decision in standing:
         act = decision.act
         rows = rows_at(found, _stated(act))
-        if isinstance(act, Merge | Name):
+        if isinstance(act, Merge | Name | Hide):
             told, follows = _holder(known, rows) == place, False
+        elif isinstance(act, Different):
+            told, follows = _is_side(known, place, act, found), False
         else:
             told = row in rows
             follows = told and _follows(known, place, act, found)
@@ -62,8 +68,15 @@ def _follows(known: Known, place: int, act: object, found: Mapping[Spot, Sequenc
             return rest is not None or 2 * n_own > len(
                 founders
             )  # nobody is there who it could be parted from
+        case Cover() | Unsure():
+            return False
         case _:
             return place < 0
+
+
+def _is_side(known: Known, place: int, act: Different, found: Mapping[Spot, Sequence[int]]) -> bool:
+    """Say whether a person, -1 nobody, is one of two who were told apart."""
+    return place >= 0 and place in (_holder(known, rows_at(found, spots)) for spots in act.faces)
 
 
 def about_person(known: Known, place: int, decisions: Sequence[Decision]) -> tuple[Ruling, ...]:
@@ -74,8 +87,10 @@ def about_person(known: Known, place: int, decisions: Sequence[Decision]) -> tup
     for decision in standing:
         act = decision.act
         rows = rows_at(found, _stated(act))
-        if isinstance(act, Merge | Name):
+        if isinstance(act, Merge | Name | Hide):
             told = _holder(known, rows) == place
+        elif isinstance(act, Different):
+            told = _is_side(known, place, act, found)
         else:
             left = rows_at(found, act.away) if isinstance(act, Move | Split | Make) else []
             told = bool((known.person[rows] == place).any()) or _holder(known, left) == place
@@ -92,7 +107,7 @@ def _holder(known: Known, rows: Sequence[int]) -> int | None:
 def _stated(act: object) -> Spots:
     """The faces that a decision is about."""
     match act:
-        case Merge(faces=groups):
+        case Merge(faces=groups) | Different(faces=groups) | Unsure(faces=groups):
             return tuple(spot for spots in groups for spot in spots)
         case (
             Name(faces=spots)
@@ -100,6 +115,8 @@ def _stated(act: object) -> Spots:
             | Make(faces=spots)
             | Move(faces=spots)
             | NotAPerson(faces=spots)
+            | Hide(faces=spots)
+            | Cover(faces=spots)
         ):
             return spots
         case _:
@@ -117,9 +134,19 @@ def _in_words(act: object) -> str:
         case Make(person=person, name=name, faces=spots):
             called = "" if name is None else f" called {name}"
             return f"{many(len(spots), 'face')} made a person: {person}{called}"
+        case Move(into=into, faces=spots) if act.is_confirmed:
+            return f"{many(len(spots), 'face')} confirmed to be {into}'s"
         case Move(person=person, into=into, faces=spots):
             return f"{many(len(spots), 'face')} moved from {person or 'nobody'} to {into or 'nobody'}"
         case NotAPerson(person=person, faces=spots):
             return f"{person or many(len(spots), 'face')} said to be no person"
+        case Different(people=(one, other)):
+            return f"{one} and {other} said not to be one person"
+        case Hide(person=person, hidden=hidden):
+            return f"{person} {'left out of lists' if hidden else 'taken into lists again'}"
+        case Cover(person=person):
+            return f"a cover of {person} chosen"
+        case Unsure(question=question):
+            return f"nobody could say: {question}"
         case _:
             return str(act)
