@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 from facecluster.identity.decisions import (
@@ -28,10 +29,12 @@ class _Said(NamedTuple):
     Attributes:
         act: as it is in force.
         sides: groups of faces that were compared with each other; one alone: it was asked who this is.
+        placed: faces that it puts where they are.
     """
 
     act: Act
     sides: tuple[tuple[Ids, ...], ...]
+    placed: Ids
 
 
 class Answered:
@@ -63,7 +66,8 @@ class Answered:
         for id_, act in standing.items():
             if id_ in self._said:
                 continue
-            said = _Said(act, tuple(tuple(map(self._find, sides)) for sides in _compared(act)))
+            sides = tuple(tuple(map(self._find, sides)) for sides in _compared(act))
+            said = _Said(act, sides, self._find(_placed(act)))
             self._said[id_] = said
             for face in _faces(said):
                 self._about.setdefault(face, set()).add(id_)
@@ -92,6 +96,10 @@ class Answered:
                     return True
         return False
 
+    def are_placed(self, faces: Collection[str]) -> bool:
+        """Say whether somebody put each of some faces where it is."""
+        return all(any(face in self._said[id_].placed for id_ in self._about.get(face, ())) for face in faces)
+
     def unsure_who(self, by: Collection[str], faces: Collection[str]) -> bool:
         """Say whether somebody, by decisions of these ids, could not say who this is."""
         alone = (sides for id_ in by for sides in self._said[id_].sides if len(sides) == 1)
@@ -104,7 +112,18 @@ def _is_most(side: Ids, faces: Collection[str]) -> bool:
 
 
 def _faces(said: _Said) -> Iterator[str]:
-    return (face for sides in said.sides for side in sides for face in side)
+    return chain((face for sides in said.sides for side in sides for face in side), said.placed)
+
+
+def _placed(act: Act) -> Spots:
+    """The faces that an act gives to somebody."""
+    match act:
+        case Move(faces=faces, to=to) if to is not None:
+            return faces
+        case Split(faces=faces) | Make(faces=faces):
+            return faces
+        case _:
+            return ()
 
 
 def _compared(act: Act) -> tuple[tuple[Spots, ...], ...]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from facecluster.identity.explain import spanning_tree
+from facecluster.identity.explain import Tree, spanning_tree
 from facecluster.identity.groups import Groups
 from facecluster.identity.neighbours import squares
 from facecluster.identity.points import Points
@@ -17,10 +18,10 @@ from facecluster.identity.split import split_wide
 
 _FACES = 8192
 """Faces that are summed up at a time: 4 MB of encodings."""
-_ROWS = 512
+_ROWS = 256
 """Bodies that are compared with all others at a time."""
 _TREE = 600
-"""Faces of the largest person of whom a spanning tree is made: 30 ms."""
+"""Faces of the largest person of whom a spanning tree is made, in 30 ms."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,17 +45,18 @@ class Nearness:
     """The sums of bodies. Each is one group of faces, or several where they are too far apart for one mean.
 
     How near two are is told as an excess: the mean squared distance between the faces of the one and the other, with
-    the handicaps of both, over radius² (see `identity.rules.Reach`), less 1. Up to 0 they would be merged.
+    the handicaps of both, less radius² (see `identity.rules.Reach`), in a unit. Up to 0 they would be merged.
     """
 
-    def __init__(self, points: Points, reach: Reach) -> None:
+    def __init__(self, points: Points, reach: Reach, unit: float) -> None:
         """Know nobody yet.
 
         Args:
             points: n faces, of which bodies are.
             reach: how near groups must be to be one person's.
+            unit: squared distance.
         """
-        self._points, self._reach = points, reach
+        self._points, self._reach, self._unit = points, reach, unit
         self._n = 0
         self._centre = np.empty((0, points.encoding.shape[1]), dtype=np.float32)
         self._square = np.empty(0, dtype=np.float32)  # |centre|² and all that is added to squared distances
@@ -143,7 +145,7 @@ class Nearness:
             line = np.arange(len(rows))
             for _ in range(min(number, len(there))):
                 place = squared.argmin(axis=1)
-                excess = (squared[line, place] + self._square[rows]) / self._reach.radius**2 - 1
+                excess = self._excess(squared[line, place] + self._square[rows])
                 squared[line, place] = np.inf
                 for unit, other, value in zip(
                     rows.tolist(), owner[place].tolist(), excess.tolist(), strict=True
@@ -162,8 +164,12 @@ class Nearness:
             if own and theirs:
                 squared = -2 * self._centre[own] @ self._centre[theirs].T
                 squared += self._square[own][:, None] + self._square[theirs]
-                found[other] = float(squared.min()) / self._reach.radius**2 - 1
+                found[other] = float(self._excess(squared.min()))
         return found
+
+    def _excess(self, squared: Any) -> Any:
+        """Turn squared distances, with handicaps, into excess."""
+        return (squared - self._reach.radius**2) / self._unit
 
     def loosest(self, body: Body) -> float:
         """Give the excess of the face of a body that is farthest from the others; -inf where there is one."""
@@ -180,43 +186,62 @@ class Nearness:
         squared = squares(points.encoding - groups.centre[0]) + groups.variance()[0] + points.crowding
         squared = (squared * n - 2 * points.crowding) / (n - 1)
         squared += self._reach.handicap(1.0) + self._reach.handicap(float(n - 1))
-        excess: NDArray[np.float64] = squared / self._reach.radius**2 - 1
+        excess: NDArray[np.float64] = self._excess(squared)
         return excess
 
-    def cuts(self, body: Body) -> list[tuple[float, NDArray[np.intp]]]:
-        """Find the ways to part a body in two along its spanning tree; of a very large one, single faces.
-
-        Returns:
-            For each the excess between the sides, and the rows of the smaller one.
-        """
+    def cuts(self, body: Body) -> Cuts:
+        """Find the ways to part a body in two along its spanning tree; of a very large one, single faces."""
         n = len(body.rows)
-        if n < 2:
-            return []
-        if n > _TREE:
-            return [
-                (float(excess), body.rows[[place]]) for place, excess in enumerate(self._alone(body).tolist())
-            ]
+        if n < 2 or n > _TREE:
+            size = np.ones(n if n > 1 else 0, dtype=np.int64)
+            return Cuts(self._alone(body)[: len(size)], size, body.rows, None)
         points = self._points[body.rows]
         tree = spanning_tree(points)
         x = points.encoding.astype(np.float64)
-        total = np.column_stack([x, squares(x), points.crowding, np.ones(n)])  # sums of all below each
-        below: list[list[int]] = [[row] for row in range(n)]
+        below = np.column_stack(
+            [x, squares(x), points.crowding, np.ones(n)]
+        )  # sums of each and all behind it
         for row, parent in zip(tree.row[:0:-1].tolist(), tree.parent[:0:-1].tolist(), strict=True):
-            total[parent] += total[row]
             below[parent] += below[row]
-        whole = total[tree.row[0]]
-        found = []
-        for row in tree.row[1:].tolist():
-            one, other = total[row], whole - total[row]
-            squared = 0.0
-            apart = one[:-3] / one[-1] - other[:-3] / other[-1]
-            for side in (one, other):
-                mean = side[:-3] / side[-1]
-                squared += float(side[-3] / side[-1] - mean @ mean + side[-2] / side[-1])
-                squared += self._reach.handicap(float(side[-1]))
-            squared += float(apart @ apart)
-            rows = np.array(sorted(below[row]), dtype=np.intp)
-            if 2 * len(rows) > n:
-                rows = np.setdiff1d(np.arange(n), rows)
-            found.append((squared / self._reach.radius**2 - 1, body.rows[rows]))
-        return found
+        one = below[tree.row[1:]]
+        other = below[tree.row[0]] - one
+        apart = one[:, :-3] / one[:, -1:] - other[:, :-3] / other[:, -1:]
+        squared = np.einsum("ij,ij->i", apart, apart)
+        for side in (one, other):
+            mean = side[:, :-3] / side[:, -1:]
+            squared += (side[:, -3] + side[:, -2]) / side[:, -1] - np.einsum("ij,ij->i", mean, mean)
+            squared += self._reach.handicap(side[:, -1])
+        size = np.rint(one[:, -1]).astype(np.int64)
+        excess: NDArray[np.float64] = self._excess(squared)
+        return Cuts(excess, np.minimum(size, n - size), body.rows, tree)
+
+
+@dataclass(frozen=True, eq=False)
+class Cuts:
+    """The k ways to part a body in two.
+
+    Attributes:
+        excess: (k,) between the two sides of each.
+        size: (k,) faces of the smaller side.
+        rows: (n,) of the body's faces.
+        tree: along which they are; None: each face is parted from all others.
+    """
+
+    excess: NDArray[np.float64]
+    size: NDArray[np.int64]
+    rows: NDArray[np.intp]
+    tree: Tree | None
+
+    def side(self, number: int) -> NDArray[np.intp]:
+        """Give the rows of the smaller side of a cut."""
+        if self.tree is None:
+            return self.rows[[number]]
+        behind = np.zeros(len(self.rows), dtype=np.bool_)
+        behind[self.tree.row[number + 1]] = True
+        for row, parent in zip(
+            self.tree.row[number + 2 :].tolist(), self.tree.parent[number + 2 :].tolist(), strict=True
+        ):
+            behind[row] = behind[parent]
+        if 2 * np.count_nonzero(behind) > len(behind):
+            behind = ~behind
+        return self.rows[behind]

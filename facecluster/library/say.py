@@ -104,20 +104,23 @@ def different(library: Held, who: str, other: str) -> Change | Corrected:
 
 
 def not_theirs(library: Held, which: Sequence[str], who: str) -> Change:
-    """Say that faces of nobody are not of a person; they stay nobody's.
+    """Say that faces of nobody are not a person's. They stay nobody's, and may be anybody else's.
 
     Raises:
         FaceclusterError: there is no such person or face, or a face is somebody's.
     """
     result = library.people
     person = find_person(result, who, library.look)
-    found = {face.id: face for text in which for face in find_faces(result, text, None, library.look)}
-    for face in found.values():
+    faces = [face for text in which for face in find_faces(result, text, None, library.look)]
+    for face in faces:
         if (owner := whose(result, face)) is not None:
-            raise FaceclusterError(f"{Spelling(result).face(face)}: is {called(owner)}'s, and not nobody's")
-    act = Different((NOBODY, person.id), (spots(found.values()), typical(person)))
-    said = f"{many(len(found), 'face')} of nobody {'is' if len(found) == 1 else 'are'} not {called(person)}"
-    return Change(act, (result, frozenset()), said)
+            raise FaceclusterError(f"{Spelling(result).face(face)}: is of {called(owner)}, and not of nobody")
+    theirs = spots(faces)
+    act = Different((NOBODY, person.id), (theirs, typical(person)))
+    are = "is" if len(theirs) == 1 else "are"
+    return Change(
+        act, (result, frozenset()), f"{many(len(theirs), 'face')} of nobody {are} not {called(person)}"
+    )
 
 
 def hide(library: Held, who: Sequence[str], *, hidden: bool) -> Change | Corrected:
