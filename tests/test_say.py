@@ -10,15 +10,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from libraries import cluster_table
 from PIL import Image
 from tables import make_table
 
+from facecluster.cli import main
 from facecluster.errors import FaceclusterError, UsageError
 from facecluster.formats import decisions_jsonl, face_table
 from facecluster.formats.clusters_json import read_result
 from facecluster.identity.constraints import resolve
-from facecluster.identity.decisions import Different, Merge, Move, Spot, Unsure, digest_of
+from facecluster.identity.decisions import Merge, Move, Spot, Unsure, digest_of
 from facecluster.library import correct
 from facecluster.library.change import Corrected
 from facecluster.library.held import Held
@@ -55,13 +57,26 @@ def _cluster(folder: Path, table: FaceTable, choices: Choices = _SMALL, *, updat
     return cluster_table(table, folder, choices, source=str(folder / "faces.npz"), update=update, jobs=1)
 
 
-@pytest.fixture
-def library(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Four people whose photos are blank; person-0003 and person-0004 are near."""
-    folder = tmp_path / "people"
+    folder = tmp_path_factory.mktemp("made") / "people"
     folder.mkdir()
-    _cluster(folder, _table(tmp_path))
+    _cluster(folder, _table(folder.parent))
     return folder
+
+
+@pytest.fixture
+def library(made: Path, tmp_path: Path) -> Path:
+    """A copy of it, in a folder that has its photos, too."""
+    folder = made.parent / tmp_path.name / "people"
+    shutil.copytree(made, folder, symlinks=True)
+    return folder
+
+
+def _photos(library: Path) -> Path:
+    """Where the photos of a copied library are."""
+    return library.parent.parent
 
 
 def _say(folder: Path, verb: Callable[[Library], Corrected]) -> Corrected:
@@ -86,23 +101,40 @@ def _face(folder: Path, own: str, number: int) -> str:
     return _person(folder, own).faces[number].id
 
 
-def _renamed(folder: Path, table: FaceTable) -> FaceTable:
+def _colour(folder: Path, place: int) -> float:
+    """The red of a cover on the sheet of everybody."""
+    with Image.open(folder / "index.jpg") as sheet:
+        left = 16 + 176 * place
+        return float(np.asarray(sheet.convert("RGB"))[50:200, left : left + 150, 0].mean())
+
+
+def _width(folder: Path) -> int:
+    with Image.open(folder / "index.jpg") as sheet:
+        return sheet.width
+
+
+def _colour_of(face: str) -> float:
+    """The red of the photo of a face."""
+    return 9.0 * int(face.removeprefix("face"))
+
+
+def _renamed(table: FaceTable) -> FaceTable:
     """The same photos under other names."""
     paths = [path.replace(".png", " b.png") for path in table.photos.path.tolist()]
     for old, new in zip(table.photos.path.tolist(), paths, strict=True):
-        Path(old).rename(new)
+        shutil.copy(old, new)
     return replace(table, photos=replace(table.photos, path=np.array(paths, dtype=str)))
 
 
 LATER: dict[str, Callable[[Path], object]] = {
     "at once": lambda folder: None,
-    "other settings": lambda folder: _cluster(folder, _table(folder.parent), Choices(eps=0.4)),
-    "usual settings": lambda folder: _cluster(folder, _table(folder.parent), Choices(eps=0.8)),
-    "renamed photos": lambda folder: _cluster(folder, _renamed(folder, _table(folder.parent))),
-    "new faces": lambda folder: _cluster(folder, _table(folder.parent, 4 * _N + 8), update=True),
+    "other settings": lambda folder: _cluster(folder, _table(_photos(folder)), Choices(eps=0.4)),
+    "usual settings": lambda folder: _cluster(folder, _table(_photos(folder)), Choices(eps=0.8)),
+    "renamed photos": lambda folder: _cluster(folder, _renamed(_table(_photos(folder)))),
+    "new faces": lambda folder: _cluster(folder, _table(_photos(folder), 4 * _N + 8), update=True),
     "without the earlier people": lambda folder: (
         (folder / "clusters.json").unlink(),
-        _cluster(folder, _table(folder.parent)),
+        _cluster(folder, _table(_photos(folder))),
     ),
 }
 later = pytest.mark.parametrize("then", LATER.values(), ids=list(LATER))
@@ -125,7 +157,7 @@ def test_a_later_merge_joins_who_was_told_apart(library: Path) -> None:
     merged = _say(library, lambda held: held.merge("person-0004", "person-0003"))
     assert merged.in_step
     for choices in (Choices(eps=0.4), Choices(eps=0.8)):
-        _cluster(library, _table(library.parent), choices)
+        _cluster(library, _table(_photos(library)), choices)
         assert _person(library, "person-0004").n_faces == 2 * _N
     (told, holds), _ = _told(library)
     assert (told, holds) == ("person-0003 and person-0004 are not one person", False)
@@ -138,26 +170,19 @@ def test_a_later_merge_joins_who_was_told_apart(library: Path) -> None:
 def test_a_merge_of_people_known_by_other_faces_overrules_too(library: Path) -> None:
     _say(library, lambda held: held.different("person-0001", "person-0003"))
     apart = decisions_jsonl.read(library / "decisions.jsonl")
-    table = _table(library.parent, 4 * _N + 16)
-    found = (
-        {spot for spots in apart[0].act.faces for spot in spots}
-        if isinstance(apart[0].act, Different)
-        else set()
-    )
-    others = [
-        row
-        for row in range(len(table.faces))
-        if digest_of(table.faces.id[row]) not in {s.digest for s in found}
-    ]
+    faces = _table(_photos(library), 4 * _N + 16).faces
 
-    def spots(who: int) -> tuple[Spot, ...]:
-        rows = [row for row in others if (row - 4 * _N) % 4 == who and row >= 4 * _N]
-        return tuple(Spot(digest_of(table.faces.id[row]), (100, 200, 200, 300)) for row in rows)
+    def new(who: int) -> tuple[Spot, ...]:
+        """Faces of a person that were not there when the two were told apart."""
+        return tuple(
+            Spot(digest_of(own), (100, 200, 200, 300)) for own in faces.id[4 * _N + who :: 4].tolist()
+        )
 
-    merge = decisions_jsonl.decide(Merge(("person-0001", "person-0003"), (spots(0), spots(2))), apart)
-    told = resolve([*apart, merge], table.faces)
+    merge = decisions_jsonl.decide(Merge(("person-0001", "person-0003"), (new(0), new(2))), apart)
+    told = resolve([*apart, merge], faces)
     assert told.overruled == {apart[0].id: merge.id}
     assert len(told.apart) == 0
+    assert len(resolve(apart, faces).apart) == _N**2
 
 
 def test_told_apart_twice_is_told_once(library: Path) -> None:
@@ -177,7 +202,15 @@ def test_somebody_hidden_stays_hidden(library: Path, then: Callable[[Path], obje
     assert said.said == "person-0001, person-0002 are left out of lists now"
     assert len(said.decisions) == 2
     then(library)
-    assert [own for own in _ids(library) if _person(library, own).hidden] == ["person-0001", "person-0002"]
+    assert sorted(own for own in _ids(library) if _person(library, own).hidden) == [
+        "person-0001",
+        "person-0002",
+    ]
+    shown = sum(
+        _colour(library, place) < 250 for place in range(4) if _width(library) > 16 + 176 * place + 150
+    )
+    assert shown == len(_ids(library)) - 2
+    assert (library / "person-0001_montage.jpg").exists()
     _say(library, lambda held: held.undo())
     assert not any(one.hidden for one in read_result(library / "clusters.json").people)
     assert '"hidden"' not in (library / "clusters.json").read_text()
@@ -190,7 +223,7 @@ def test_who_is_merged_into_somebody_is_as_hidden_as_that_one(library: Path) -> 
     _say(library, lambda held: held.merge("person-0003", "person-0004"))
     for choices in (None, Choices(eps=0.4)):
         if choices is not None:
-            _cluster(library, _table(library.parent), choices)
+            _cluster(library, _table(_photos(library)), choices)
         assert [_person(library, own).hidden for own in ("person-0001", "person-0003")] == [True, False]
 
 
@@ -216,18 +249,19 @@ def test_who_is_shown_again_is_told_to_be(library: Path) -> None:
 @later
 def test_a_cover_stays(library: Path, then: Callable[[Path], object]) -> None:
     usual, chosen = _face(library, "person-0001", 0), _face(library, "person-0001", 4)
-    sheet = (library / "index.jpg").read_bytes()
+    assert _colour(library, 0) == pytest.approx(_colour_of(usual), abs=3)
     _say(library, lambda held: held.cover(chosen))
     assert _person(library, "person-0001").cover == chosen
-    assert (library / "index.jpg").read_bytes() != sheet
     then(library)
     assert _person(library, "person-0001").cover == chosen
+    place = _ids(library).index("person-0001")
+    assert _colour(library, place) == pytest.approx(_colour_of(chosen), abs=3)
     _say(library, lambda held: held.undo())
     person = _person(library, "person-0001")
     assert person.cover == person.faces[0].id
-    if then is LATER["at once"]:
-        assert person.cover == usual
-        assert (library / "index.jpg").read_bytes() == sheet
+    place = _ids(library).index("person-0001")
+    assert _colour(library, place) == pytest.approx(_colour_of(person.cover), abs=3)
+    assert then is not LATER["at once"] or person.cover == usual
 
 
 def test_a_cover_goes_with_its_face(library: Path) -> None:
@@ -239,7 +273,7 @@ def test_a_cover_goes_with_its_face(library: Path) -> None:
     _say(library, lambda held: held.move(chosen, to="person-0003"))
     assert _person(library, "person-0003").cover == chosen
     assert _person(library, "person-0002").cover == _face(library, "person-0002", 0)
-    _cluster(library, _table(library.parent), Choices(eps=0.4))
+    _cluster(library, _table(_photos(library)), Choices(eps=0.4))
     assert _person(library, "person-0003").cover == chosen
     _say(library, lambda held: held.cover(_face(library, "person-0003", 1)))
     assert [holds for _, holds in _told(library)] == [False, True, True, True]
@@ -273,7 +307,7 @@ def test_confirmed_faces_stay(library: Path, then: Callable[[Path], object]) -> 
 
 
 def test_who_is_confirmed_wholly_keeps_name_and_id(library: Path) -> None:
-    table = _table(library.parent)
+    table = _table(_photos(library))
     _say(library, lambda held: held.name("person-0001", "Anna"))
     faces = [face.id for face in _person(library, "person-0001").faces]
     _say(library, lambda held: held.confirm(faces, person="Anna"))
@@ -307,7 +341,7 @@ def test_what_nobody_could_say_changes_nothing_else(library: Path) -> None:
     assert [len(side) for side in act.faces] == [_N, _N]
     assert _say(library, lambda held: held.unsure("same person-0003 person-0004", sides)).decision is None
     assert (library / "clusters.json").read_bytes() == before
-    _cluster(library, _table(library.parent))
+    _cluster(library, _table(_photos(library)))
     assert (library / "clusters.json").read_bytes() == before
     assert _told(library) == [("nobody could say: same person-0003 person-0004", True)]
     undone = _say(library, lambda held: held.undo())
@@ -396,3 +430,42 @@ def test_merge_of_two_files_that_contradict_names_both(library: Path) -> None:
 def test_verbs_of_the_library_are_those_of_correct() -> None:
     for verb in ("confirm", "different", "hide", "unhide", "cover", "unsure"):
         assert callable(getattr(correct, verb))
+
+
+def test_lists_leave_out_who_is_hidden_and_say_how_many(
+    library: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lines(*arguments: str, terminal: bool = True) -> tuple[list[str], str]:
+        with monkeypatch.context() as patch:
+            patch.setattr("click.testing._NamedTextIOWrapper.isatty", lambda stream: terminal, raising=False)
+            done = CliRunner().invoke(main, list(arguments))
+        assert done.exit_code == 0, done.stderr
+        return done.stdout.splitlines(), done.stderr
+
+    def whose(rows: list[str]) -> set[str]:
+        return {word for row in rows for word in row.split() if word.startswith("person-")}
+
+    _say(library, lambda held: held.hide("person-0001", "person-0002"))
+    everybody, folder = set(_ids(library)), str(library)
+    for verb in ("list", "show"):
+        rows, told = lines(verb, folder)
+        assert whose(rows) == {"person-0003", "person-0004"}
+        assert "2 " in told
+        assert "--hidden" in told
+        rows, told = lines(verb, folder, "--hidden")
+        assert whose(rows) == everybody
+        assert "--hidden" not in told
+    rows, _ = lines("list", folder, terminal=False)
+    assert [json.loads(row)["hidden"] for row in rows] == [True, True, False, False]
+    rows, _ = lines("show", folder, "--format", "jsonl", terminal=False)
+    assert [json.loads(row)["hidden"] for row in rows] == [True, True, False, False]
+
+
+def test_explain_says_what_was_said(library: Path) -> None:
+    face = _face(library, "person-0003", 1)
+    _say(library, lambda held: held.confirm(face, person="person-0003"))
+    _say(library, lambda held: held.different("person-0003", "person-0001"))
+    for about in ("person-0003", face):
+        done = CliRunner().invoke(main, ["explain", str(library), about])
+        assert "1 face confirmed to be person-0003's" in done.stdout
+        assert "person-0003 and person-0001 said not to be one person" in done.stdout

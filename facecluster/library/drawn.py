@@ -42,14 +42,14 @@ class Sheet:
 
 
 def sheets_of(result: Result, folder: ResultFolder, extent: Extent) -> tuple[Sheet, ...]:
-    """The sheets of everybody, in the order of the result.
+    """The sheets of everybody who is not hidden, in the order of the result.
 
     Where not everybody is looked at, people stay on the sheets that they are on, and who is new gets the first free
     place, so that few sheets change. The next write of all has them in order again.
     """
     from facecluster.render.index_sheet import PER_SHEET, key_of, people_of
 
-    place = {person.id: i for i, person in enumerate(result.people)}
+    place = {person.id: i for i, person in enumerate(result.people) if not person.hidden}
     ids = [*place]
     pages = [ids[first : first + PER_SHEET] for first in range(0, len(ids), PER_SHEET)]
     keys = [""] * len(pages)
@@ -77,18 +77,34 @@ def sheets_of(result: Result, folder: ResultFolder, extent: Extent) -> tuple[She
     return tuple(sheets)
 
 
+def has_chosen_cover(person: Person) -> bool:
+    """Say whether a person's cover is not the first face, which the montage begins with."""
+    return person.cover_face is not person.faces[0]
+
+
 def has_newer_cover(person: Person, sheet: Sheet, folder: ResultFolder) -> bool:
     """Say whether a montage was made after the sheet that shows its cover, as where a kill came between the two."""
     return folder.is_newer(montage_of(person), sheet.name)
 
 
-def draw_sheet(sheet: Sheet, covers: Mapping[str, NDArray[np.uint8] | None], folder: ResultFolder) -> bytes:
-    """Make a sheet of everybody; who has no new cover has that of the montage."""
+def draw_sheet(
+    sheet: Sheet,
+    covers: Mapping[str, NDArray[np.uint8] | None],
+    folder: ResultFolder,
+    pictures: Mapping[str, Picture],
+    contents: Contents,
+) -> bytes:
+    """Make a sheet of everybody; a cover that somebody chose is cut out of its photo.
+
+    Of the others, who has no new cover has that of the montage.
+    """
     from facecluster.durable.whole_file import is_of_one_file
     from facecluster.render.index_sheet import make_sheet
-    from facecluster.render.montage import cover_of
+    from facecluster.render.montage import cover_of, cut_cover
 
     def cover(person: Person) -> NDArray[np.uint8] | None:
+        if has_chosen_cover(person) and (tile := cut_cover(person, pictures, contents)) is not None:
+            return tile
         if person.id in covers:
             return covers[person.id]
         try:

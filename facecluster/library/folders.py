@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -16,6 +16,7 @@ from facecluster.library.drawn import (
     claim_pictures,
     draw_montages,
     draw_sheet,
+    has_chosen_cover,
     has_newer_cover,
     sheets_of,
 )
@@ -50,6 +51,7 @@ if TYPE_CHECKING:  # NumPy and OpenCV are loaded when there is work to do
     from facecluster.durable.own_files import ResultFolder
     from facecluster.durable.placing import Holding
     from facecluster.formats.clusters_json import Texts
+    from facecluster.render.montage import Montage
     from facecluster.result import Person, Result
     from facecluster.table import Picture
 
@@ -142,20 +144,28 @@ def write_result(
         _track(layout.remade, "montages", progress), pictures, folder, layout.same, threads, contents
     )
     fresh = {person.id for person in layout.remade}
+
+    def write_montage(person: Person, montage: Montage) -> None:
+        if montage.jpeg is None:
+            without.append(person)
+            folder.leave_out(montage_of(person), montage.key)
+        else:
+            name, seen = montage_of(person), montage.permissions
+            folder.write(name, [montage.jpeg], key=montage.key, permissions=seen, may_be_refused=True)
+
     for sheet in layout.sheets:
         covers: dict[str, NDArray[np.uint8] | None] = {}
         for person, montage in islice(montages, sum(person.id in fresh for person in sheet.people)):
             covers[person.id] = montage.cover
-            if montage.jpeg is None:
-                without.append(person)
-                folder.leave_out(montage_of(person), montage.key)
-            else:
-                name, seen = montage_of(person), montage.permissions
-                folder.write(name, [montage.jpeg], key=montage.key, permissions=seen, may_be_refused=True)
+            write_montage(person, montage)
         if sheet.name in layout.files:
-            drawn = draw_sheet(sheet, covers, folder)
-            seen = permissions_of(folder.root / montage_of(person) for person in sheet.people)
+            drawn = draw_sheet(sheet, covers, folder, pictures, contents)
+            shown = [folder.root / montage_of(person) for person in sheet.people]
+            chosen = [person.cover_face.photo for person in sheet.people if has_chosen_cover(person)]
+            seen = permissions_of([*shown, *chosen])
             folder.write(sheet.name, [drawn], key=sheet.key, permissions=seen, may_be_refused=True)
+    for person, montage in montages:  # of people who are on no sheet
+        write_montage(person, montage)
     if extent.names is None:  # all photos
         wanted = placed.union(face.photo for face in result.unclustered)
     else:
@@ -189,7 +199,7 @@ class Layout:
     Attributes:
         photos: the original by path in the folder.
         evaded: those of them that get another name than their own, because of a file of the user's.
-        remade: people whose montage is made, in the order of the result.
+        remade: people whose montage is made, in the order of the sheets, those on none behind.
         same: ids of those of them of whom only the name is another.
         without: people who have no montage, as it is known that it cannot be made.
         sheets: of everybody, in their order.
@@ -282,6 +292,8 @@ def lay_out(
         elif not there:
             without.append(person)
     sheets = sheets_of(result, folder, extent)
+    on_sheets = {person.id: i for i, person in enumerate(chain(*(sheet.people for sheet in sheets)))}
+    remade.sort(key=lambda person: on_sheets.get(person.id, len(on_sheets)))
     fresh = {person.id for person in remade}
     new = [
         sheet.name

@@ -102,7 +102,7 @@ def _title(people: Sequence[Person], number: int) -> str:
 
 def _cell_key(person: Person) -> str:
     """What a cell shows: who it is, and the face that is the cover."""
-    face = person.faces[0] if person.faces else None
+    face = person.cover_face if person.faces else None
     shown = (person.id, person.name, person.n_faces, face and (face.id, face.photo, list(face.box)))
     return hashlib.sha256(json.dumps(shown).encode()).hexdigest()[:16]
 

@@ -10,7 +10,7 @@ import re
 import struct
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -172,6 +172,17 @@ def cover_of(montage: bytes) -> NDArray[np.uint8]:
             return np.asarray(first.resize((TILE_PX, TILE_PX), Image.Resampling.BICUBIC))
         top = _heading_height(image.height)
         return np.asarray(image.convert("RGB"))[top : top + TILE_PX, :TILE_PX]
+
+
+def cut_cover(
+    person: Person, pictures: Mapping[str, Picture], meant: Meant | None = None
+) -> NDArray[np.uint8] | None:
+    """Cut a person's cover out of its photo: (`TILE_PX`, `TILE_PX`, 3) uint8; None where that cannot be read.
+
+    The arguments are those of `make_montage`.
+    """
+    tiles, _ = _read(replace(person, faces=(person.cover_face,)), pictures, 1, {}, meant)
+    return _as_saved(tiles[0]) if tiles else None
 
 
 def is_montage_of(content: bytes, own: str) -> bool:
