@@ -24,10 +24,18 @@ from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 from tables import make_table, people
 
 from facecluster.formats import face_table
-from facecluster.identity.decisions import Act
+from facecluster.library import correct
 from facecluster.library.library import Library
 
-CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge", "microsoft-edge")
+CHROMIUMS = (
+    "chromium",
+    "chromium-browser",
+    "google-chrome",
+    "google-chrome-stable",
+    "chrome",
+    "msedge",
+    "microsoft-edge",
+)
 AXE_SHA256 = "84494fec757e4710dc751c8d7a636e457f4532f08f85c86dc9070133fbff53bc"
 """Of axe-core 4.12.1, as axe-playwright-python 0.1.8 has it."""
 
@@ -35,8 +43,15 @@ N_PEOPLE, N_EACH = 5, 6
 STRANGERS = (30, 31)
 """Numbers of photos of a face like nobody each."""
 DAY = 86400.0
-VIEWS = ("#/people", "#/people?filter=hidden", "#/person/person-0001", "#/questions", "#/nobody", "#/history", "#/photo/")
-BY_KEY = {"y": "yes", "n": "no", "s": "unsure"}
+VIEWS = (
+    "#/people",
+    "#/people?filter=hidden",
+    "#/person/person-0001",
+    "#/questions",
+    "#/nobody",
+    "#/history",
+    "#/photo/",
+)
 
 # What a page asks of the browser must not take a test longer than this.
 expect.set_options(timeout=6000)
@@ -100,7 +115,9 @@ class Seen:
         self.library, self.asker, self.browser = library, asker, browser
         self.told: list[str] = []
 
-    def open(self, where: str = "#/people", *, width: int = 1200, height: int = 800, scheme: str = "light") -> Page:
+    def open(
+        self, where: str = "#/people", *, width: int = 1200, height: int = 800, scheme: str = "light"
+    ) -> Page:
         """Open a window."""
         context = self.browser.new_context(
             viewport={"width": width, "height": height},
@@ -119,11 +136,6 @@ class Seen:
     def names(self) -> dict[str, str | None]:
         """Who is called how, as the command line has it."""
         return {one["id"]: one["name"] for one in self.asker.get("/api/people?limit=100")["people"]}
-
-    def acts(self) -> list[Act]:
-        """What was decided, as it is on the disk."""
-        with Library.open(self.library) as library:
-            return [decision.act for decision in library.decisions]
 
 
 @pytest.fixture
@@ -396,6 +408,60 @@ def test_what_is_no_face_is_told_so(seen: Seen) -> None:
     page.get_by_role("button", name="Not a face").click()
     expect(page.get_by_role("button", name=re.compile("^Face: nobody"))).to_be_visible()
     assert seen.asker.get("/api/person/person-0001")["n_faces"] == N_EACH - 1
+
+
+MISSED = (262.0, 30.0, 305.0, 85.0)
+"""Where the face is that was missed: left, top, right, bottom in a photo of 360 x 250."""
+
+
+@pytest.fixture(scope="session")
+def missed(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A library of a photo of two faces, of which one is too small for the detector."""
+    home = tmp_path_factory.mktemp("missed")
+    (home / "photos").mkdir()
+    both = Image.new("RGB", (360, 250), (90, 100, 110))
+    large, small = (
+        Image.open(shared_data / "lfw_dev" / who / f"{who}_0004.jpg")
+        for who in ("Jelena_Dokic", "Shimon_Peres")
+    )
+    both.paste(large, (0, 0))
+    both.paste(small.resize((110, 110), Image.Resampling.LANCZOS), (232, 0))
+    both.save(home / "photos" / "both.png")
+    with Library.open(home / "people", new=True) as library:
+        library.run(home / "photos", encoding={"min_face": 70.0}, jobs=1)
+    return home / "people"
+
+
+@pytest.mark.skipif(not hasattr(correct, "draw"), reason="faces cannot be drawn here")
+@pytest.mark.parametrize("way", ["mouse", "keys"])
+def test_a_face_that_was_missed_is_drawn_and_gets_a_name(
+    missed: Path, browser: Browser, tmp_path: Path, way: str
+) -> None:
+    library = tmp_path / "people"
+    shutil.copytree(missed, library)
+    with opened(library) as asker:
+        seen = Seen(library, asker, browser)
+        page = seen.open("#/nobody")
+        cells(page).first.click()
+        cells(page).first.dblclick()
+        boxes = page.get_by_role("button", name=re.compile("^Face: "))
+        expect(boxes).to_have_count(1)
+        if way == "mouse":
+            photo, (left, top, right, bottom) = page.locator(".stage > img"), MISSED
+            drag(page, corner(photo, left / 360, top / 250), corner(photo, right / 360, bottom / 250))
+        else:
+            page.keyboard.press("d")
+            for key, times in (("ArrowRight", 27), ("ArrowUp", 13), ("Shift+ArrowLeft", 4)):
+                for _ in range(times):
+                    page.keyboard.press(key)
+            page.keyboard.press("Enter")
+        page.get_by_role("dialog", name="Who is this?").get_by_role("combobox").fill("Otto")
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("button", name="Face: Otto")).to_be_visible(timeout=20_000)
+        expect(boxes).to_have_count(2)
+        assert [one["name"] for one in asker.get("/api/people")["people"]] == ["Otto"]
+        page.context.close()
+    assert seen.told == []
 
 
 # ------------------------------------------------------------------------------------------- windows and widths
