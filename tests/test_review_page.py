@@ -276,6 +276,19 @@ def test_people_are_found_as_one_types_and_filtered(seen: Seen) -> None:
     expect(cells(page)).to_have_count(4)
 
 
+def test_who_is_hidden_is_left_out_until_shown_again(seen: Seen) -> None:
+    page = seen.open()
+    tick(page, 2)
+    page.keyboard.press("h")
+    expect(cells(page)).to_have_count(N_PEOPLE - 1)
+    page.get_by_role("button", name="Hidden 1").click()
+    expect(cells(page)).to_have_count(1)
+    tick(page, 0)
+    page.get_by_role("button", name="Show again").click()
+    expect(page.get_by_role("heading", name="Nobody is hidden")).to_be_visible()
+    assert len(seen.names()) == N_PEOPLE
+
+
 def test_only_what_is_seen_is_in_the_page(browser: Browser, tmp_path: Path) -> None:
     directory = tmp_path / "people"
     directory.mkdir()
@@ -325,6 +338,18 @@ def test_faces_move_to_who_is_called_so(seen: Seen) -> None:
     page.get_by_role("option", name="Anna").click()
     expect(cells(page)).to_have_count(N_EACH - 1)
     assert seen.asker.get("/api/person/person-0002")["n_faces"] == N_EACH + 1
+
+
+def test_a_face_becomes_the_cover_and_two_faces_are_told_apart(seen: Seen) -> None:
+    page = seen.open("#/person/person-0001")
+    cells(page).nth(4).click()
+    page.keyboard.press("c")
+    expect(page.locator("#toasts")).to_be_visible()
+    faces = [one["id"] for one in seen.asker.get("/api/person/person-0001/faces")["faces"]]
+    expect(page.locator("header.person img")).to_have_attribute("src", re.compile(faces[4]))
+    link = page.get_by_role("article").filter(has_text="The weakest link")
+    link.get_by_role("button", name="Not the same").click()
+    expect(cells(page)).to_have_count(N_EACH - 1)
 
 
 def test_a_person_has_years_photos_with_boxes_and_a_history(seen: Seen) -> None:

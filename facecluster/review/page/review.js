@@ -540,6 +540,15 @@ class Grid {
     return page.loading;
   }
 
+  /** Where somebody stands now, as far as it is known. */
+  indexOf(id) {
+    for (const [number, page] of this.pages) {
+      const i = page.items.findIndex(item => item.id === id);
+      if (i >= 0) return number * PAGE + i;
+    }
+    return null;
+  }
+
   /** See to it that the items of a range are there: what is chosen by Shift may never have been seen. */
   async ensure(from, to) {
     const wanted = [];
@@ -1093,7 +1102,10 @@ class PeopleView {
         this.grid.paint();
         if (withFocus) this.grid.activate(i);
       },
-      next: step => { this.grid.go(i + step); this.edit(this.grid.active); },
+      next: step => { // who has a name now may have left the list
+        this.grid.go((this.grid.indexOf(one.id) ?? i) + step);
+        this.edit(this.grid.active);
+      },
     });
   }
 
