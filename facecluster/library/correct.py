@@ -518,7 +518,6 @@ def _person_or_faces(library: Held, text: str) -> Person | Sequence[PersonFace |
 
 confirm = _once(say.confirm)
 different = _once(say.different)
-not_theirs = _once(say.not_theirs)
 cover = _once(say.cover)
 not_theirs = _once(say.not_theirs)
 unsure = _once(say.unsure)
