@@ -30,6 +30,7 @@ CALLS: dict[str, list[str]] = {
     "split": ["out", "person-0001", "0.png"],
     "move": ["out", "0.png", "nobody"],
     "not-a-person": ["out", "person-0002"],
+    "draw": ["out", "0.png", "4,4,60,60"],
     "undo": ["out"],
     "history": ["out"],
     "forget": ["out", "--person", "person-0002"],

@@ -53,6 +53,7 @@ VERBS = {
     "split": "Make a new person of some faces of one.",
     "move": "Give faces to a person, or to nobody.",
     "not-a-person": "Say that people, or faces, are nobody you know.",
+    "draw": "Put in a face that was missed, and say whose it is.",
     "undo": "Take back what was decided last.",
     "history": "Say what was decided, and whether it still holds.",
     "forget": "Remove a person, or photos, from tables and results.",
@@ -60,7 +61,7 @@ VERBS = {
 }
 """Each verb is the click command `command` of the file of its name, but for `_DECIDE`; its line of help stands here."""
 
-_DECIDE = ("name", "merge", "split", "move", "not-a-person", "undo")
+_DECIDE = ("name", "merge", "split", "move", "not-a-person", "draw", "undo")
 """They are alike, and in one file: each is the command of its name in `decide`."""
 
 _SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")

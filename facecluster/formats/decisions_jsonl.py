@@ -8,6 +8,7 @@
     make          person, name or null, faces, from (none where they were nobody's)
     move          person or null, into or null, faces, to or null, from
     not-a-person  person or null, faces
+    draw          picture, drawn [left, top, right, bottom], faces [one]
     undo          undo: id
 
 A face is [digest of its photo's content, [left, top, right, bottom]]; `identity.decisions` says what each means. Files

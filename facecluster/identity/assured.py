@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from facecluster.identity.changes import Placed
 from facecluster.identity.decisions import (
     Decision,
+    Draw,
     Make,
     Merge,
     Move,
@@ -109,7 +110,7 @@ def assured(decisions: Sequence[Decision], faces: Faces | Placed) -> tuple[Assur
                 if person is not None:
                     entries.drop(rows)
                 entries.take(rows, [])
-            case Undo():
+            case Draw() | Undo():
                 pass
     return entries.people()
 

@@ -15,6 +15,7 @@ from facecluster.identity.assured import Assured, assured
 from facecluster.identity.changes import Placed
 from facecluster.identity.decisions import (
     Decision,
+    Draw,
     Make,
     Merge,
     Move,
@@ -155,7 +156,7 @@ def resolve(decisions: Sequence[Decision], faces: Faces | Placed, *, library: st
             case NotAPerson(faces=spots):
                 if rows := stated(spots):
                     not_people.append(np.array(rows, dtype=np.int64))
-            case Name() | Undo():
+            case Name() | Draw() | Undo():
                 pass
     pairs = set[tuple[int, int]]()
     for row, others, by in sorted(parts, key=lambda part: part.by):

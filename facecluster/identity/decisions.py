@@ -128,13 +128,24 @@ class NotAPerson(msgspec.Struct, frozen=True, gc=False, tag_field="do", tag="not
     faces: Spots
 
 
+class Draw(msgspec.Struct, frozen=True, gc=False, tag_field="do", tag="draw"):
+    """There is a face at a place of a photo where no detector found one: `faces`. Whose it is, others say.
+
+    `picture` is the digest of the pixels in which somebody drew the box `drawn` round it.
+    """
+
+    picture: str
+    drawn: tuple[Number, Number, Number, Number]
+    faces: Spots
+
+
 class Undo(msgspec.Struct, frozen=True, gc=False, tag_field="do", tag="undo"):
     """The decision of this id does not count."""
 
     undo: str
 
 
-Act: TypeAlias = Name | Merge | Split | Make | Move | NotAPerson | Undo
+Act: TypeAlias = Name | Merge | Split | Make | Move | NotAPerson | Draw | Undo
 
 
 class Decision(msgspec.Struct, frozen=True, gc=False):
@@ -364,7 +375,7 @@ def locate(decisions: Sequence[Decision], faces: Faces | Placed) -> Mapping[Spot
 def spots_of(act: Act) -> Spots:
     """All faces that stand in an act."""
     match act:
-        case Name(faces=faces) | NotAPerson(faces=faces):
+        case Name(faces=faces) | NotAPerson(faces=faces) | Draw(faces=faces):
             return faces
         case Merge(faces=groups):
             return tuple(spot for spots in groups for spot in spots)
@@ -391,6 +402,8 @@ def describe(act: Act) -> str:
             return f"move {many(len(faces), 'face')} to {into or NOBODY}"
         case NotAPerson(person, faces):
             return f"not-a-person {person or many(len(faces), 'face')}"
+        case Draw(faces=faces):
+            return f"draw {many(len(faces), 'face')}"
         case Undo(undone_id):
             return f"undo {undone_id}"
 

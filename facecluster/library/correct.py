@@ -1,4 +1,4 @@
-"""Corrections by somebody who knows better: name, make, merge, split, move, not a person, and undo.
+"""Corrections by somebody who knows better: name, make, merge, split, move, not a person, draw, and undo.
 
 Each is a line behind the others in decisions.jsonl, to which every later clustering keeps; and what it changes in the
 people is changed at once. People and faces are meant as `refer` says.
@@ -26,6 +26,7 @@ from facecluster.identity.decisions import (
     TYPICAL,
     Act,
     Decision,
+    Draw,
     Make,
     Merge,
     Move,
@@ -43,7 +44,7 @@ from facecluster.identity.decisions import (
     undone,
 )
 from facecluster.identity.gate import Reason
-from facecluster.library import amend, undo_patches
+from facecluster.library import amend, drawn_faces, undo_patches
 from facecluster.library.amend import Correction
 from facecluster.library.held import Held
 from facecluster.library.layout import CLUSTERS, group_again
@@ -63,6 +64,7 @@ from facecluster.library.refer import (
 )
 from facecluster.photos import EXTENSIONS
 from facecluster.result import Changes, Person, PersonFace, Result, UnclusteredFace, columns
+from facecluster.table import FaceTable
 from facecluster.text import JOINERS, SELECTORS, fold, many, printable, some, typed
 
 _log = logging.getLogger(__name__)
@@ -111,6 +113,7 @@ class _Change(NamedTuple):
     act: Act
     correction: Correction
     said: str
+    table: FaceTable | None = None
 
 
 def _once(
@@ -363,6 +366,10 @@ def move(library: Held, which: Sequence[str], to: str) -> _Change:
     Raises:
         FaceclusterError: there is no such person or face, or a face is there already.
     """
+    return _ask_move(library, which, to)
+
+
+def _ask_move(library: Held, which: Sequence[str], to: str) -> _Change:
     result = library.people
     into = None if fold(to) == NOBODY else find_person(result, to, library.look)
     ids = set[str]()
@@ -540,6 +547,73 @@ def _person_or_faces(library: Held, text: str) -> Person | Sequence[PersonFace |
     return it if isinstance(it, Person) else [it]
 
 
+def draw(library: Held, photo: str, box: Sequence[float], who: str | None = None) -> Corrected:
+    """Say that there is a face which no detector found, and whose it is.
+
+    The face that is likest to one in the box is measured and encoded; where there is none, the box is the face.
+
+    Args:
+        library: it is about.
+        photo: of the library, as `refer` understands it, or its id.
+        box: left, top, right, bottom in pixels of the upright photo, drawn round the face.
+        who: a person; or the name of somebody new; None: nobody, until people are grouped again.
+
+    Raises:
+        TableError: the library has no face table.
+        UsageError: it is no box, or too small, or not within the photo; or no name.
+        FaceclusterError: there is no such photo or person, or a face is there already; the photo cannot be read, or is
+            another one now.
+    """
+    if who is not None and not _is_known(library.people, who) and _name(who) is None:
+        raise UsageError("an empty name; give a person or a name, or leave it out")
+    drawn = _draw(library, photo, box)
+    there = drawn_faces.drawn_there(library, drawn_faces.place_of(library, photo, box))
+    if who is None or there is None:
+        return drawn
+    decision, face = there
+    owner = next((p for p in library.people.people if any(own.id == face for own in p.faces)), None)
+    if owner is not None:
+        if _is_known(library.people, who) and find_person(library.people, who) is owner:
+            return replace(drawn, said=f"{drawn.said}, and is of {called(owner)}; nothing was changed")
+        raise FaceclusterError(
+            f"{drawn.said}, and is of {called(owner)}; to give it to somebody else: facecluster move "
+            f"{_quoted(library)} {face} {shlex.quote(who)}"
+        )
+    is_known = _is_known(library.people, who)
+    change = _ask_move(library, [face], who) if is_known else _ask_make(library, who, [face])
+    time = decision.time if library.decisions[-1] is decision else None  # both are taken back together
+    kept = _keep(library, change.act, change.correction, change.said, time=time)
+    said = f"{drawn.said}; it is of {called(find_person(library.people, who))} now"
+    return replace(kept, said=said, others=drawn.decisions)
+
+
+@_once
+def _draw(library: Held, photo: str, box: Sequence[float]) -> _Change | Corrected:
+    """Put in the face that somebody drew, as one of nobody."""
+    place = drawn_faces.place_of(library, photo, box)
+    if drawn_faces.drawn_there(library, place) is not None:
+        return Corrected(None, f"{place.name}: this face is drawn already", library.in_step)
+    found = drawn_faces.find(library, place)
+    seen = (
+        "a face is put in"
+        if found.is_face
+        else "nothing like a face is to be seen there; the box itself is put in"
+    )
+    return _Change(found.act, found.correction, f"{place.name}: {seen}", found.table)
+
+
+def _is_known(result: Result, who: str) -> bool:
+    """Say whether a text means a person who is there.
+
+    Raises:
+        FaceclusterError: it may be several, or is an id that nobody has.
+    """
+    if not is_person(result, who) and re.fullmatch(r"person-\d+", fold(who)) is None:
+        return False
+    find_person(result, who)
+    return True
+
+
 def undo(
     library: Held, which: str | None = None, *, number: int = 1, jobs: int = -1, progress: bool = False
 ) -> Corrected:
@@ -616,6 +690,11 @@ def _undo(library: Held, which: str | None, *, jobs: int, progress: bool) -> Cor
     counts_again = root.id != target.id  # and may contradict others; what counts no more cannot
     if isinstance(root.act, Name):
         return _keep(library, Undo(target.id), None, said, check=counts_again)
+    if isinstance(target.act, Draw) and not counts_again:
+        correction, table = drawn_faces.take_out(library, target.act)
+        went = [one for one in library.people.people if one.id in correction[0].changes.vanished]
+        said += _and_gone(went, {face.id for one in went for face in one.faces})
+        return _keep(library, Undo(target.id), correction, said, table, check=False)
     patched = None if counts_again else _put_back(library, target)
     if patched is not None:
         return _keep(library, Undo(target.id), patched, said, check=False)
@@ -764,6 +843,7 @@ def _keep(
     act: Act,
     correction: Correction | tuple[Result, None] | None,
     said: str,
+    table: FaceTable | None = None,
     *,
     check: bool = True,
     time: str | None = None,
@@ -777,6 +857,7 @@ def _keep(
         correction: the people as they are now, and whose faces changed (None: they do not show the decision); None:
             only names change, as the decisions have them.
         said: about it, for people.
+        table: the face table as it is now; None: as it was.
         check: whether it may contradict others.
         time: when it was decided; None: now.
         decided: the decision, where it is written already.
@@ -806,7 +887,9 @@ def _keep(
         library.decisions.append(decision)
     if changed is not None:
         try:
-            if in_step and not isinstance(act, Undo | Name):  # a name is taken back without
+            if table is not None and library.table_file is not None:
+                library.put_table(table, library.table_file)
+            if in_step and not isinstance(act, Undo | Name | Draw):  # a name is taken back without
                 undo_patches.note(library, decision.id, before, result)
             library.save(result, changed=changed)
         except OutputError as error:

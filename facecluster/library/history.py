@@ -14,6 +14,7 @@ from facecluster.identity.decisions import (
     NOBODY,
     Act,
     Decision,
+    Draw,
     Make,
     Merge,
     Move,
@@ -198,6 +199,8 @@ class _Told:
                 if person is None:
                     return f"{self._of(faces)} {_are(faces)} no person's"
                 return f"{self._who(person)} is no person"
+            case Draw(faces=faces):
+                return f"{self._of(faces)} drawn by hand"
             case Undo(target):
                 back, counts = by_id.get(target), False
                 while back is not None and isinstance(back.act, Undo):
@@ -215,7 +218,7 @@ class _Told:
                 named = (person, into)
             case Name(person) | Make(person) | NotAPerson(person):
                 named = (person,)
-            case Undo():
+            case Draw() | Undo():
                 named = ()
         rows = [row for spot in spots_of(act) for row in self._found[spot]]
         holders = (

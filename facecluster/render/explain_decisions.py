@@ -9,6 +9,7 @@ import numpy as np
 
 from facecluster.identity.decisions import (
     Decision,
+    Draw,
     Make,
     Merge,
     Move,
@@ -100,6 +101,7 @@ def _stated(act: object) -> Spots:
             | Make(faces=spots)
             | Move(faces=spots)
             | NotAPerson(faces=spots)
+            | Draw(faces=spots)
         ):
             return spots
         case _:
@@ -121,5 +123,7 @@ def _in_words(act: object) -> str:
             return f"{many(len(spots), 'face')} moved from {person or 'nobody'} to {into or 'nobody'}"
         case NotAPerson(person=person, faces=spots):
             return f"{person or many(len(spots), 'face')} said to be no person"
+        case Draw(faces=spots):
+            return f"{many(len(spots), 'face')} drawn by hand"
         case _:
             return str(act)
