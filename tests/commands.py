@@ -34,6 +34,7 @@ CALLS: dict[str, list[str]] = {
     "hide": ["out", "person-0002"],
     "unhide": ["out", "person-0002"],
     "cover": ["out", "0.png"],
+    "draw": ["out", "0.png", "4,4,60,60"],
     "undo": ["out"],
     "history": ["out"],
     "forget": ["out", "--person", "person-0002"],

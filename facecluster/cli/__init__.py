@@ -57,6 +57,7 @@ VERBS = {
     "hide": "Leave people out of lists.",
     "unhide": "Take people into lists again.",
     "cover": "Choose the face that stands for a person.",
+    "draw": "Put in a face that was missed, and say whose it is.",
     "undo": "Take back what was decided last.",
     "history": "Say what was decided, and whether it still holds.",
     "forget": "Remove a person, or photos, from tables and results.",
@@ -65,7 +66,7 @@ VERBS = {
 """Each verb is the click command `command` of the file of its name, but for `_DECIDE`; its line of help stands here."""
 
 _DECIDE = (
-    "name", "merge", "split", "move", "not-a-person", "different", "hide", "unhide", "cover", "undo",
+    "name", "merge", "split", "move", "not-a-person", "different", "hide", "unhide", "cover", "draw", "undo",
 )  # fmt: skip
 """They are alike, and in one file: each is the command of its name in `decide`."""
 
