@@ -458,7 +458,7 @@ class _Pages:
                 f'<li data-name="{_text((person.name or "").casefold())}"><a href="{self._where(person)}">'
                 f"{self._img(shown.cover, '', COVER_PX, COVER_PX)}"
                 f'<span class="name{_unnamed(person)}"><bdi>{_text(_name(person))}</bdi></span>'
-                f'<span class="told">{" · ".join(filter(None, told))}</span></a></li>\n'
+                f"{''.join(f'<span class="told">{text}</span>' for text in told if text)}</a></li>\n"
             )
         yield '</ul>\n<p class="nobody" hidden>Nobody is called so.</p></section>\n'
 

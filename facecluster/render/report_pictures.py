@@ -136,7 +136,7 @@ def _pixels_needed(squares: Sequence[Square], size: tuple[int, int], *, whole: b
         for one in squares
     ]
     spare += [max(size) / PHOTO_PX] if whole else []
-    reduction = 2 ** int(math.log2(max(min(spare), 1)))
+    reduction: int = 2 ** int(math.log2(max(min(spare), 1)))
     return min(math.ceil(size[0] / reduction) * math.ceil(size[1] / reduction), _MOST_PIXELS)
 
 
