@@ -14,7 +14,7 @@ from facecluster.identity.gate import Reason
 from facecluster.library.layout import CLUSTERS, INDEX, UNCLUSTERED, folder_name
 from facecluster.library.refer import Spelling
 from facecluster.render.columns import aligned
-from facecluster.text import many, printable, size, some, without
+from facecluster.text import many, printable, size, some, typed, without
 
 if TYPE_CHECKING:
     from facecluster.durable.links import Kind
@@ -94,6 +94,11 @@ def summary(built: Built, directory: Path) -> str:
     has_folders = built.chosen.link != "none" and any((directory / folder).is_dir() for folder in folders)
     what = f"{CLUSTERS}, folders of photos" if has_folders else CLUSTERS
     lines.append(f"{printable(str(directory))}: {what}{_about_montages(result, directory)}")
+    if counts.people and sys.stderr.isatty():
+        lines += [
+            f"to look and decide: facecluster review {typed(directory)}",
+            f"to give it away: facecluster report {typed(directory)} -o report.html",
+        ]
     return "\n".join(lines)
 
 

@@ -458,7 +458,8 @@ class _Pages:
                 f'<li data-name="{_text((person.name or "").casefold())}"><a href="{self._where(person)}">'
                 f"{self._img(shown.cover, '', COVER_PX, COVER_PX)}"
                 f'<span class="name{_unnamed(person)}"><bdi>{_text(_name(person))}</bdi></span>'
-                f"{''.join(f'<span class="told">{text}</span>' for text in told if text)}</a></li>\n"
+                + "".join(f'<span class="told">{text}</span>' for text in told if text)
+                + "</a></li>\n"
             )
         yield '</ul>\n<p class="nobody" hidden>Nobody is called so.</p></section>\n'
 
@@ -524,7 +525,7 @@ class _Pages:
 _SWITCH = '<label class="switch" for="boxes">Boxes and names</label>'
 _CHECKBOX = '<input type="checkbox" id="boxes" checked aria-label="Boxes and names on photos">'
 _FIND = '<input type="search" id="find" hidden placeholder="Find a name" aria-label="Find a name" autocomplete="off">'
-_BOTTOM = "</main>\n</body>\n</html>\n"
+_BOTTOM = "</div>\n</main>\n</body>\n</html>\n"
 
 
 @cache
