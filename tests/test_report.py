@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
+from commands import PROGRAM, on_terminal, seen_on_terminal
 from libraries import cluster_table
 from PIL import Image
 from tables import make_table, people
@@ -409,3 +410,14 @@ def test_a_place_that_is_not_there_is_told(here: Path) -> None:
     assert "is not a folder; make it" in done.stderr
     with pytest.raises(OutputError):
         make(Content([], {}, {}), Look(), here / "no" / "album", AnyPicture(), as_folder=True, threads=1)
+
+
+def test_a_terminal_is_told_how_to_look_and_what_was_made(here: Path) -> None:
+    shown = seen_on_terminal([*PROGRAM, "cluster", "out/faces.npz", "-o", "out", "-j", "1"]).decode()
+    assert shown.split("\r\n")[-3:] == [
+        "to look and decide: facecluster review out",
+        "to give it away: facecluster report out -o report.html",
+        "",
+    ]
+    _, shown, _ = on_terminal("report", "out", "-o", "album/", "--named-only")
+    assert shown.startswith("album: a folder, as -o names one: 2 people, 8 faces, 6 photos, ")

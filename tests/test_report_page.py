@@ -143,8 +143,13 @@ def test_a_photo_opens_and_closes_by_keys(open_page: Any) -> None:
     page.keyboard.press("ArrowRight")
     assert page.locator("figure:target").get_attribute("id") != before
     page.keyboard.press("Escape")
+    page.wait_for_function("document.activeElement.matches('#person-0001 .faces a')", timeout=5000)
     assert page.locator("figure:target").count() == 0
     assert first.evaluate("e => e === document.activeElement")
+    first.click()
+    page.go_back()
+    page.wait_for_function("document.querySelector('figure:target') === null", timeout=5000)
+    assert page.url.endswith("report.html")
 
 
 def test_looking_needs_no_javascript(open_page: Any) -> None:

@@ -37,11 +37,12 @@ _N_LOST = 3
 @click.option(
     "-o",
     "--output",
+    "target",
     required=True,
     type=click.Path(),
-    metavar="NAME.html|FOLDER/",
-    help="One file that holds everything, or a folder of pages with pictures beside them. A file that would have more "
-    "than 200 people or 300 MB becomes a folder.",
+    metavar="FILE|DIR",
+    help="One file that holds everything (NAME.html), or a folder of pages with pictures beside them. A file of more "
+    "than 200 people, or of 300 MB, becomes a folder.",
 )
 @click.option(
     "--person",
@@ -68,7 +69,7 @@ _N_LOST = 3
 @click.option("-q", "--quiet", is_flag=True, help="No progress, and no messages but errors.")
 def command(
     source: str,
-    output: str,
+    target: str,
     who: Sequence[str],
     named_only: bool,
     hidden: bool,
@@ -93,7 +94,7 @@ def command(
 
     if quiet:
         logging.getLogger("facecluster").setLevel(logging.ERROR)
-    if not output:
+    if not target:
         raise UsageError("-o: an empty name; is a variable unset?")
     result = read(source)
     people = _chosen(result, source, who, table_file, named_only=named_only, hidden=hidden)
@@ -102,7 +103,7 @@ def command(
         title = people[0].name if len(people) == 1 else None
     look = Look(title or "People", photos=not thumbnails_only, file_names=not no_file_names)
     content = Content(people, pictures, times)
-    path, as_folder, why = _form(output, content, look)
+    path, as_folder, why = _form(target, content, look)
     _check(path, as_folder=as_folder)
     n_photos = len({face.photo for person in people for face in person.faces})
     with bar(total=n_photos, what="photos", shown=not quiet) as progress:

@@ -19,39 +19,35 @@ addEventListener("DOMContentLoaded", () => {
     });
   }
 
-  // A photo covers the page as long as the address names it. Who closes it is back where they were.
+  // A photo covers the page as long as the address names it. Who closes it, or goes back, is where they were.
   const photoOf = (hash) => (hash.startsWith("#photo-") ? document.getElementById(hash.slice(1)) : null);
   let from = null;
   let place = [0, 0];
+  let before = "";
   const close = () => {
-    history.replaceState(null, "", location.pathname + location.search + "#photos");
-    location.replace("#photos");
-    if (from) {
-      scrollTo({ left: place[0], top: place[1], behavior: "instant" });
-      from.focus({ preventScroll: true });
+    if (from) history.back();
+    else location.replace("#photos");
+  };
+  addEventListener("hashchange", () => {
+    const photo = photoOf(location.hash);
+    if (photo) photo.querySelector(".close").focus({ preventScroll: true });
+    else if (from) {
+      if (location.hash === before) {
+        scrollTo({ left: place[0], top: place[1], behavior: "instant" });
+        from.focus({ preventScroll: true });
+      }
       from = null;
     }
-  };
-  const open = (photo) => {
-    location.replace("#" + photo.id);
-    photo.querySelector(".close").focus({ preventScroll: true });
-  };
+  });
   addEventListener("click", (event) => {
     const link = event.target.closest("a");
     if (!link) return;
     if (link.classList.contains("close")) {
       event.preventDefault();
       close();
-      return;
-    }
-    const photo = photoOf(link.hash);
-    if (photo && link.pathname === location.pathname) {
-      event.preventDefault();
-      if (photoOf(location.hash) === null) {
-        from = link;
-        place = [scrollX, scrollY];
-      }
-      open(photo);
+    } else if (photoOf(link.hash) && link.pathname === location.pathname) {
+      if (photoOf(location.hash)) event.preventDefault();
+      else [from, place, before] = [link, [scrollX, scrollY], location.hash];
     }
   });
   addEventListener("keydown", (event) => {
@@ -59,7 +55,7 @@ addEventListener("DOMContentLoaded", () => {
     if (!photo || event.altKey || event.ctrlKey || event.metaKey) return;
     const next = { ArrowRight: photo.nextElementSibling, ArrowLeft: photo.previousElementSibling }[event.key];
     if (event.key === "Escape") close();
-    else if (next) open(next);
+    else if (next) location.replace(`#${next.id}`);
     else return;
     event.preventDefault();
   });
