@@ -22,6 +22,7 @@ CALLS: dict[str, list[str]] = {
     "audit": ["out", "--labels", "folder"],
     "diff": ["out", "out"],
     "show": ["out"],
+    "report": ["out", "-o", "report.html", "-j", "1"],
     "search": ["--faces", "out/faces.npz", "--in", "out"],
     "list": ["out"],
     "explain": ["out", "person-0001"],

@@ -45,6 +45,7 @@ VERBS = {
     "audit": "Say which faces are filed under the wrong label.",
     "diff": "Say what differs between two results.",
     "show": "List the people, or the photos that show them.",
+    "report": "Make pages of people that can be given away.",
     "search": "Say whom the faces of photos are like.",
     "list": "Say who is in a result, or in a labelled face table.",
     "explain": "Say why a face is where it is, or what holds a person.",
