@@ -403,6 +403,9 @@ def locate(decisions: Sequence[Decision], faces: Faces | Placed) -> Mapping[Spot
                 continue
             found[spot] = []
             for rows in rows_by_photo[spot.digest].values():
+                if len(rows) == 1 and tuple(faces.anchor[rows[0]].tolist()) == spot.box:  # as most are
+                    found[spot].append(rows[0])
+                    continue
                 iou = overlaps(np.tile(np.array(spot.box), (len(rows), 1)), faces.anchor[rows])
                 if iou.max() >= SAME_FACE_IOU:
                     found[spot].append(rows[int(iou.argmax())])
