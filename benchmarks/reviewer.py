@@ -184,8 +184,8 @@ def by_queue(library, reviewer, log, rng):
     """Answer the questions in the order of the queue; with a generator, in any."""
     queue = Queue(library)
     told = []
-    while asked := queue.questions(1 if rng is None else 10**9):
-        question = asked[0] if rng is None else rng.choice(asked)
+    while queue.n_left:
+        question = queue.questions(1)[0] if rng is None else queue.find(rng.choice(sorted(queue._asked)))
         people = {person.id: person for person in library.people.people}
         reply, name = reviewer.reply(people, question)
         answer(library, question, reply, name)
@@ -281,7 +281,8 @@ def calibration(told):
     """Print how often somebody said yes to a question of two sides, by what one face of it was worth."""
     bins = defaultdict(list)
     for question, reply in told:
-        if question.right is not None and reply != "unsure":
+        inside = question.why.startswith(("the weakest link", "a seam"))
+        if question.right is not None and reply != "unsure" and not inside:
             n = min(question.left.n_faces, question.right.n_faces)
             bins[question.kind, min(int(question.worth / n * 5), 5)].append(reply == "yes")
     for (kind, low), hits in sorted(bins.items()):

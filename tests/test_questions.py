@@ -179,7 +179,7 @@ def test_face_near_a_person_is_asked_about_by_name(room: Room) -> None:
 def test_weakest_link_of_a_person_is_asked_about(tmp_path: Path) -> None:
     table = world()
     encoding = table.faces.encoding.copy()
-    encoding[9] = towards(axis(1), axis(8), 0.95)  # of Anna, joins and founds nobody
+    encoding[9] = towards(axis(1), axis(8), 1.02)  # of Anna, joins and founds nobody
     quality = table.faces.quality.copy()
     quality[9] = 0.1
     with opened(tmp_path, make_table(encoding, quality=quality)) as room:

@@ -461,6 +461,25 @@ def test_faces_are_confirmed_and_people_told_apart(page: Browser) -> None:
     assert said[1].endswith(" are person-0001's, as was confirmed")
 
 
+def test_a_face_is_drawn_and_is_somebodys(page: Browser) -> None:
+    done = page.decide("draw", photo=own(0), box=[600, 500, 720, 640], person="Eva Berg")
+    assert len(done["decisions"]) == 2
+    (eva,) = done["changed"]
+    assert (eva["name"], eva["n_faces"], eva["cover"]) == ("Eva Berg", 1, f"{own(0)}-1")
+    boxes = page.get(f"/api/photo/{own(0)}")["boxes"]
+    assert [(one["face"], one["left"], one["name"]) for one in boxes[1:]] == [
+        (f"{own(0)}-1", 600, "Eva Berg")
+    ]
+    assert page.ask("GET", f"/face/{own(0)}-1").status == 200
+    assert page.get("/api/state")["faces"] == 15
+    page.decide("undo")
+    assert page.get("/api/state")["faces"] == 14
+    assert page.ask("GET", f"/face/{own(0)}-1").status == 404
+    for wrong in ([600, 500, 720], [600, 500, 720, "640"], [1, 1, 2, 2], [True, 500, 720, 640], "box"):
+        page.decide("draw", 400, photo=own(0), box=wrong, person=None)
+    page.decide("draw", 400, photo="00.jpg", box=[600, 500, 720, 640], person=None)
+
+
 # ---------------------------------------------------------------------------------------------------- questions
 
 

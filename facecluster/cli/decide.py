@@ -194,6 +194,44 @@ def cover(library: Library, face: str) -> Corrected:
     return correct.cover(library, face)
 
 
+class _Box(click.ParamType[tuple[float, float, float, float]]):
+    """Four numbers: left, top, right, bottom."""
+
+    name = "box"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read them."""
+        try:
+            left, top, right, bottom = map(float, str(value).split(","))
+        except ValueError:
+            self.fail(
+                f"{value!r}: give four numbers, left,top,right,bottom, in pixels of the upright photo",
+                param,
+                ctx,
+            )
+        return left, top, right, bottom
+
+
+@_verb("draw")
+@click.argument("photo", metavar="PHOTO")
+@click.argument("box", metavar="LEFT,TOP,RIGHT,BOTTOM", type=_Box())
+@click.argument("who", metavar="[PERSON]", required=False)
+def draw(library: Library, photo: str, box: tuple[float, float, float, float], who: str | None) -> Corrected:
+    """Put in a face that was missed, and say whose it is.
+
+    \b
+    facecluster draw people IMG_7.jpg 812,240,905,361 "Anna Berg"
+
+    LIBRARY is a folder of people. PHOTO is a photo of it by its name. The box is drawn round the face, in pixels of the
+    upright photo; it need not be exact. The face is looked for there, measured and encoded at once. It stays in the
+    library when photos are encoded again, renamed or edited. PERSON is an id, as person-0001, or a name; a new name
+    makes a person. Without, the face is nobody's until people are grouped again. A face that is none: not-a-person.
+    """  # noqa: D301
+    from facecluster.library import correct
+
+    return correct.draw(library, photo, box, who)
+
+
 @_verb("undo")
 @click.argument("which", metavar="[ID]...", nargs=-1)
 @click.option(

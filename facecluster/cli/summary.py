@@ -99,6 +99,11 @@ def summary(built: Built, directory: Path) -> str:
     has_folders = built.chosen.link != "none" and any((directory / folder).is_dir() for folder in folders)
     what = f"{CLUSTERS}, folders of photos" if has_folders else CLUSTERS
     lines.append(f"{printable(str(directory))}: {what}{_about_montages(result, directory)}")
+    if counts.people and sys.stderr.isatty():
+        lines += [
+            f"to look and decide: facecluster review {typed(directory)}",
+            f"to give it away: facecluster report {typed(directory)} -o report.html",
+        ]
     return "\n".join(lines)
 
 

@@ -17,6 +17,7 @@ from facecluster.identity.decisions import (
     Cover,
     Decision,
     Different,
+    Draw,
     Hide,
     Make,
     Merge,
@@ -173,7 +174,7 @@ def resolve(decisions: Sequence[Decision], faces: Faces | Placed, *, library: st
                     told_apart.append(_ToldApart(one, other, by))
                 elif left:
                     overruled[by] = min(left)
-            case Name() | Hide() | Cover() | Unsure() | Undo():
+            case Name() | Hide() | Cover() | Unsure() | Draw() | Undo():
                 pass
     pairs = set[tuple[int, int]]()
     for row, others, by in sorted(parts, key=lambda part: part.by):

@@ -304,6 +304,21 @@ class Held:
         """Read the face table again when it is asked for next: its file is another one now."""
         self._table = self._pictures = None
 
+    def put_table(self, table: FaceTable, file: Path) -> None:
+        """Write a face table: the one that the people are of, or that they will be of.
+
+        Raises:
+            OutputError: disk full, no permission; or another process is writing it.
+        """
+        from facecluster.durable.lock import only_user_of
+        from facecluster.formats import face_table
+
+        with only_user_of(file):
+            face_table.write(table, file)
+        self.forget_table()
+        if file == self.table_file:
+            self._table = table
+
     @property
     def pictures(self) -> Mapping[str, Picture]:
         """The pictures of the photos of the face table, by path; none where it cannot be read."""

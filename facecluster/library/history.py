@@ -16,6 +16,7 @@ from facecluster.identity.decisions import (
     Cover,
     Decision,
     Different,
+    Draw,
     Hide,
     Make,
     Merge,
@@ -222,6 +223,8 @@ class _Told:
                 return f"{self._of(faces)} is the cover of {self._who(person)}"
             case Unsure(question):
                 return f"nobody could say: {printable(question)}"
+            case Draw(faces=faces):
+                return f"{self._of(faces)} drawn by hand"
             case Undo(target):
                 back, counts = by_id.get(target), False
                 while back is not None and isinstance(back.act, Undo):
@@ -239,7 +242,7 @@ class _Told:
                 named = (person, into)
             case Name(person) | Make(person) | NotAPerson(person) | Hide(person) | Cover(person):
                 named = (person,)
-            case Unsure() | Undo():
+            case Unsure() | Draw() | Undo():
                 named = ()
         rows = [row for spot in spots_of(act) for row in self._found[spot]]
         holders = (

@@ -114,13 +114,14 @@ class Nearness:
             setattr(self, name, larger)
 
     def nearest(
-        self, keys: Sequence[str], number: int, *, people_only: bool
+        self, keys: Sequence[str], number: int, *, within: float, people_only: bool
     ) -> dict[str, list[tuple[float, str]]]:
         """Find whom some bodies are nearest to.
 
         Args:
             keys: of bodies.
             number: how many are found for each, at most; somebody of several groups counts as often.
+            within: the largest excess of whom is found.
             people_only: look among people; else people are compared with faces of nobody, too.
 
         Returns:
@@ -142,10 +143,14 @@ class Nearness:
             nobody = np.flatnonzero(~self._is_person[rows])
             if len(nobody) and not people_only:
                 squared[np.ix_(nobody, np.flatnonzero(~is_person))] = np.inf
+            reach = within * self._unit + self._reach.radius**2 - self._square[rows]
+            some = squared.min(axis=1, initial=np.inf) <= reach
+            squared, rows, reach = squared[some], rows[some], reach[some]
             line = np.arange(len(rows))
             for _ in range(min(number, len(there))):
                 place = squared.argmin(axis=1)
-                excess = self._excess(squared[line, place] + self._square[rows])
+                value = squared[line, place]
+                excess = np.where(value <= reach, self._excess(value + self._square[rows]), np.inf)
                 squared[line, place] = np.inf
                 for unit, other, value in zip(
                     rows.tolist(), owner[place].tolist(), excess.tolist(), strict=True

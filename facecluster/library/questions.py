@@ -428,8 +428,8 @@ class Queue:
             if key in self._people:
                 for other, excess in near.between(key, [*beside]).items():
                     self._ask_pair(key, other, excess)
-        free = [key for key in beside if key not in self._people]
-        self._ask_nearest(free, _NEAR, people_only=True)
+        if self._people.keys().isdisjoint(changed):  # they lost somebody, and nobody came
+            self._ask_nearest([key for key in beside if key not in self._people], _NEAR, people_only=True)
 
     def _ask(self, keys: Iterable[str], number: int) -> None:
         """Ask all there is to ask about some bodies."""
@@ -452,7 +452,9 @@ class Queue:
 
     def _ask_nearest(self, keys: Sequence[str], number: int, *, people_only: bool) -> None:
         assert self._numbers is not None
-        found = self._numbers.near.nearest(keys, number, people_only=people_only)
+        size = max((len(self._ids[key]) for key in keys), default=1)
+        within = self._farthest(_LEAST / ((1 + _NAME) * size))
+        found = self._numbers.near.nearest(keys, number, within=within, people_only=people_only)
         for key, others in found.items():
             for excess, other in others:
                 self._ask_pair(key, other, excess)
@@ -536,6 +538,10 @@ class Queue:
         """Say how probable it is that two bodies so near are one person's, in a library of so many people."""
         falls = (excess - _MIDDLE) / _FALL
         return 1 / (1 + self._n_people / _MANY * math.exp(min(falls, 500.0)))
+
+    def _farthest(self, chance: float) -> float:
+        """Give the excess at which two bodies are one person's with this probability."""
+        return _MIDDLE + _FALL * math.log((1 / min(chance, 0.5) - 1) * _MANY / self._n_people)
 
     def _keep(self, id_: str, asked: _Asked) -> None:
         self._asked[id_] = asked

@@ -122,6 +122,16 @@ def _cover(sent: Mapping[str, Any], desk: Desk) -> Act:
     return lambda library: correct.cover(library, face)
 
 
+def _draw(sent: Mapping[str, Any], desk: Desk) -> Act:
+    photo, box = _text(sent, "photo"), sent.get("box")
+    if not isinstance(box, list) or len(box) != 4 or not all(type(edge) in (int, float) for edge in box):
+        raise UsageError("box: send four numbers")
+    if photo not in desk.look().paths:
+        raise UsageError(f"{printable(photo)}: no such photo")
+    who = None if sent.get("person") is None else _text(sent, "person")
+    return lambda library: correct.draw(library, photo, box, who)
+
+
 _ACTS: dict[str, Callable[[Mapping[str, Any], Desk], Act]] = {
     "name": _name,
     "merge": _merge,
@@ -134,6 +144,7 @@ _ACTS: dict[str, Callable[[Mapping[str, Any], Desk], Act]] = {
     "cover": _cover,
     "confirm": _confirm,
     "different": _different,
+    "draw": _draw,
     "undo": _undo,
 }
 

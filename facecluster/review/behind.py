@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from facecluster.durable.own_files import Holding
+from facecluster.durable.placing import Holding
 from facecluster.library.layout import CLUSTERS
 from facecluster.library.library import Library
 from facecluster.result import Result
