@@ -214,6 +214,12 @@ def pictures(
     return {name: Picture(size[0], size[1], digest) for name, size, digest in zip(*columns, strict=True)}
 
 
+def dates(path: NDArray[np.str_], time: NDArray[np.float64]) -> dict[str, float]:
+    """Give when each photo was taken, by path, where that is known; the columns are those of `Photos`."""
+    known = np.isfinite(time)
+    return dict(zip(path[known].tolist(), time[known].tolist(), strict=True))
+
+
 PHOTO_COLUMNS: dict[str, Column] = {
     "path": _TEXT,
     "digest": _TEXT,

@@ -41,7 +41,7 @@ CALLS: dict[str, list[str]] = {
     "forget": ["out", "--person", "person-0002"],
     "models": [],
 }
-"""What each verb but encode may be given, beside a folder of photos and a library, "out"."""
+"""What each verb but encode, and review, which does not end, may be given, beside photos and a library, "out"."""
 
 
 def read_terminal(leader: int) -> bytes:

@@ -48,7 +48,7 @@ def parsed(text: str) -> list[Any]:
 
 
 def test_every_verb_is_looked_at() -> None:
-    assert set(CALLS) == set(VERBS) - {"encode"}
+    assert set(CALLS) == set(VERBS) - {"encode", "review"}
 
 
 @pytest.mark.parametrize("verb", CALLS)

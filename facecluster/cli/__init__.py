@@ -49,6 +49,7 @@ VERBS = {
     "search": "Say whom the faces of photos are like.",
     "list": "Say who is in a result, or in a labelled face table.",
     "explain": "Say why a face is where it is, or what holds a person.",
+    "review": "Look and decide in the browser.",
     "name": "Give a person a name, or make one of faces.",
     "merge": "Make one person of two or more.",
     "split": "Make a new person of some faces of one.",

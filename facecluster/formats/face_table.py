@@ -25,8 +25,14 @@ from facecluster.durable.whole_file import cannot_write, whole_file
 from facecluster.errors import TableError, UsageError
 from facecluster.formats import unpickle
 from facecluster.formats.legacy_pickle import from_rows, write_pickle
-from facecluster.formats.npz import read_npz, read_npz_pictures, read_npz_settings, write_npz
-from facecluster.table import FaceTable, Picture, Settings
+from facecluster.formats.npz import (
+    read_npz,
+    read_npz_dates,
+    read_npz_pictures,
+    read_npz_settings,
+    write_npz,
+)
+from facecluster.table import FaceTable, Picture, Settings, dates
 
 
 def read(source: str | Path | BinaryIO) -> FaceTable:
@@ -81,6 +87,22 @@ def read_pictures(path: Path) -> dict[str, Picture]:
     except OSError as error:
         raise TableError(f"{path}: cannot be read: {error.strerror or error}") from error
     return read(path).photos.pictures()
+
+
+def read_dates(path: Path) -> dict[str, float]:
+    """Read when photos were taken, by path, in seconds since 1970, as far as that is known. Of npz little else is read.
+
+    Raises:
+        TableError: as `read` raises it.
+    """
+    try:
+        with path.open("rb") as file:
+            if file.read(2) == b"PK":
+                return read_npz_dates(file, str(path))
+    except OSError as error:
+        raise TableError(f"{path}: cannot be read: {error.strerror or error}") from error
+    photos = read(path).photos
+    return dates(photos.path, photos.time)
 
 
 def write(table: FaceTable, target: str | Path | BinaryIO) -> None:

@@ -110,7 +110,7 @@ def _once(
         change = _again(library, last, ask, is_last)
         if change is None:
             last = None
-            _catch_up(library)
+            catch_up(library)
             change = ask()
         if isinstance(change, Corrected):
             _finish(library)
@@ -401,7 +401,7 @@ def not_a_person(library: Held, what: Sequence[str]) -> Corrected:
     meant = _again(library, broken_off, lambda: _no_people(library, what), is_last)
     if meant is None:
         broken_off = None
-        _catch_up(library)
+        catch_up(library)
         meant = _no_people(library, what)
     people, ids, already = meant
     so_already = _not_people_already(library) & ids
@@ -508,6 +508,8 @@ def _person_or_faces(library: Held, text: str) -> Person | Sequence[PersonFace |
         FaceclusterError: there is no such person or face.
     """
     result, look = library.people, library.look
+    if (face := result.face_of.get(text)) is not None:
+        return [face]
     if is_person(result, text):
         return find_person(result, text)
     if faces := find_group(text, look) or find_numbers(result, text):
@@ -523,6 +525,7 @@ def _person_or_faces(library: Held, text: str) -> Person | Sequence[PersonFace |
 confirm = _once(say.confirm)
 different = _once(say.different)
 cover = _once(say.cover)
+not_theirs = _once(say.not_theirs)
 unsure = _once(say.unsure)
 
 
@@ -671,7 +674,7 @@ def _undo(library: Held, which: str | None, *, jobs: int, progress: bool) -> Cor
     library.keep_to(None)
     broken_off = _broken_off(library) if which is None else None
     is_undo = broken_off is not None and isinstance(broken_off.act, Undo)
-    if _catch_up(library, jobs=jobs, progress=progress) and broken_off is not None and is_undo:
+    if catch_up(library, jobs=jobs, progress=progress) and broken_off is not None and is_undo:
         _, finished = _undoing(library, broken_off)
         said = f"{_FINISHED}: {finished}; undo again to take another decision back"
         return Corrected(broken_off, said, in_step=True)
@@ -769,7 +772,7 @@ def _finish(library: Held) -> None:
         library.save(library.people, changed=())
 
 
-def _catch_up(library: Held, *, jobs: int = -1, progress: bool = False) -> bool:
+def catch_up(library: Held, *, jobs: int = -1, progress: bool = False) -> bool:
     """Group people anew where they do not show all decisions, as something was broken off or written by hand.
 
     Returns:

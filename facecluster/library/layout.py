@@ -39,8 +39,13 @@ TOLD = "watch.journal"
 
 UNDO = ".facecluster-undo.jsonl"
 """What the last decisions changed, see `undo_patches`."""
+THUMBNAILS = ".facecluster-thumbnails.sqlite"
+"""Small pictures of faces and photos, see `review.thumbnails`; made again where it is gone."""
+THUMBNAILS_JOURNAL = f"{THUMBNAILS}-journal"
+"""Stands beside it while SQLite writes into it, and until the next use where that was cut short."""
 FILES = (
-    CLUSTERS, TABLE, "decisions.jsonl", "forgotten.jsonl", PENDING, TOLD, UNDO, RESULT_MARKER, LOCK
+    CLUSTERS, TABLE, "decisions.jsonl", "forgotten.jsonl", PENDING, TOLD, UNDO, THUMBNAILS, THUMBNAILS_JOURNAL,
+    RESULT_MARKER, LOCK,
 )  # fmt: skip
 """Files of a library itself: none of them is ever a link, so that nothing outside of it is written."""
 

@@ -306,9 +306,9 @@ def _digest(face: Face) -> str:
 
 def _face(result: Result, text: str, person: Person | None, look: Look) -> Face | None:
     """The face that is meant; None if nothing is like it."""
+    if (known := result.face_of.get(text)) is not None:
+        return known
     faces = faces_of(result)
-    if found := [face for face in faces if face.id == text]:
-        return found[0]
     if group := find_group(text, look):  # its best face stands for it
         return group[0]
     if person is not None and (place := _PLACE.fullmatch(text)):

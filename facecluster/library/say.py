@@ -12,6 +12,7 @@ from itertools import starmap
 
 from facecluster.errors import FaceclusterError, UsageError
 from facecluster.identity.decisions import (
+    NOBODY,
     Act,
     Cover,
     Decision,
@@ -100,6 +101,26 @@ def different(library: Held, who: str, other: str) -> Change | Corrected:
         result = replace(result, settings=replace(result.settings, update=replace(update, would_merge=pairs)))
     act = Different((one.id, two.id), (typical(one), typical(two)))
     return Change(act, (result, frozenset()), f"{both} are two people, and are kept apart")
+
+
+def not_theirs(library: Held, which: Sequence[str], who: str) -> Change:
+    """Say that faces of nobody are not a person's. They stay nobody's, and may be anybody else's.
+
+    Raises:
+        FaceclusterError: there is no such person or face, or a face is somebody's.
+    """
+    result = library.people
+    person = find_person(result, who, library.look)
+    faces = [face for text in which for face in find_faces(result, text, None, library.look)]
+    for face in faces:
+        if (owner := whose(result, face)) is not None:
+            raise FaceclusterError(f"{Spelling(result).face(face)}: is of {called(owner)}, and not of nobody")
+    theirs = spots(faces)
+    act = Different((NOBODY, person.id), (theirs, typical(person)))
+    are = "is" if len(theirs) == 1 else "are"
+    return Change(
+        act, (result, frozenset()), f"{many(len(theirs), 'face')} of nobody {are} not {called(person)}"
+    )
 
 
 def hide(library: Held, who: Sequence[str], *, hidden: bool) -> Change | Corrected:

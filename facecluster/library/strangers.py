@@ -148,8 +148,14 @@ def _name(ids: Iterable[str], digests: Sequence[str]) -> str:
 
 def name_of(result: Result, ids: Iterable[str]) -> str:
     """Name the group of some faces of nobody, by their ids, without grouping: any of a group's faces names it."""
+    return names_of(result, [ids])[0]
+
+
+def names_of(result: Result, groups: Iterable[Iterable[str]]) -> list[str]:
+    """Name several groups, as `name_of` does."""
     free = (face for face in result.unclustered if face.reason != Reason.NOT_A_PERSON.code)
-    return _name(ids, sorted({digest_of(face.id) for face in free}))
+    digests = sorted({digest_of(face.id) for face in free})
+    return [_name(ids, digests) for ids in groups]
 
 
 def find_group(groups: Sequence[Group], text: str) -> list[Group]:

@@ -1,0 +1,692 @@
+"""What to ask somebody next: the questions whose answers place, or put right, the most faces.
+
+`Queue` has the questions of a library, by falling worth, and `answer` makes a decision of a reply. The worth of a
+question is the number of faces that its answer is expected to put right: how probable it is that the answer changes
+something, times the faces that it changes. A face counts where it comes to its person, or out of one who is somebody
+else; and a part more where it gets a name (`_NAME`).
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from bisect import bisect_left
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+
+from facecluster.errors import FaceclusterError, TableError, UsageError
+from facecluster.identity.boxes import SAME_FACE_IOU, overlaps
+from facecluster.identity.decisions import NOBODY, Decision, Spots, digest_of
+from facecluster.identity.gate import Reason
+from facecluster.identity.points import Points
+from facecluster.joined import Known, bounds_of
+from facecluster.library import correct
+from facecluster.library.answered import Answered, Ids
+from facecluster.library.change import Corrected
+from facecluster.library.held import Held
+from facecluster.library.nearness import Body, Nearness
+from facecluster.library.refer import faces_of
+from facecluster.library.strangers import name_of, names_of, parts_of, strangers
+from facecluster.result import Person, PersonFace, Result, UnclusteredFace
+from facecluster.text import fold, many, printable
+
+_SHOWN = 9
+"""Faces of a side that are shown."""
+_NEAR = 3
+"""Other people whom somebody is compared with; faces of nobody, too."""
+_NEAR_AGAIN = 12
+"""The same after something changed: some of these may be answered."""
+_MOST_FREE = 8000
+"""Of more faces of nobody it is not looked who is alike, but for almost-people: a second for so many."""
+_CUTS = 20
+"""Ways to part a person that are tried until one is found that nobody was asked about."""
+_LEAST, _LEAST_INSIDE = 0.02, 3e-4
+"""What is worth less is not asked; about a side of a person, which is seldom somebody else."""
+_NAME = 0.25
+"""What a name is worth to a face that is with its person already. A judgement: so large people are named first, and
+small ones after what brings faces together."""
+_KNOWN = 0.5
+"""How probable it is that somebody can say who a person is, or faces of nobody that are alike. A guess: no data set
+tells it."""
+_KNOWN_ALONE = 0.12
+"""The same of a face of nobody that is like no other: mostly a stranger's. A guess, too."""
+_INSIDE = 0.03
+"""How much less probable it is that a side of a person is somebody else, than that two so far apart are two: they were
+grouped, with care. Of 244 sides of the fit half of `lag_dev` none was."""
+_TOLD = 0.9
+"""How probable it is that two people are one of whom an update said so, where nothing can be measured."""
+_MIDDLE, _FALL = 7.0, 2.5
+"""Excess at which a body and the nearest person are one in half of all cases in a library of `_MANY` people; and by how
+much it rises until the odds are an e-th. In units of `Radii.growth`, half of that by which strangers' pairs get e times
+rarer. Read off the fit halves of `lag_dev` (52 people) and `lfw_dev` (260), which lie apart as the number of people
+says: the more there are, the nearer is the nearest stranger."""
+_MANY, _FEW = 100, 30
+"""Of fewer people than the second nothing was measured: a family may be alike, so they count as so many."""
+_UNIT = 1 / 56
+"""Of radius², where a result does not say `Radii.growth`."""
+_TWICE = 0.1
+"""How much less probable that is where a photo shows both."""
+
+
+@dataclass(frozen=True)
+class Side:
+    """Who stands on one side of a question.
+
+    Attributes:
+        person: id; None: faces of nobody, or some faces of the person of the other side.
+        name: of the person.
+        faces: ids of up to 9 faces, the most telling first.
+        n_faces: how many there are.
+        every: ids of all faces that an answer is about; () for a whole person.
+    """
+
+    person: str | None
+    name: str | None
+    faces: Ids
+    n_faces: int
+    every: Ids = ()
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question, and what its answer is worth.
+
+    Attributes:
+        id: stays while the question means the same.
+        kind: "same" (are two people one?), "is" (are these faces somebody's?) or "who" (who is this?).
+        text: the question in words.
+        left: whom it is about.
+        right: whom the left side is compared with; None for "who".
+        worth: number of faces that an answer is expected to place or put right.
+        why: why it is asked, in words.
+    """
+
+    id: str
+    kind: str
+    text: str
+    left: Side
+    right: Side | None
+    worth: float
+    why: str
+
+
+class _Asked(NamedTuple):
+    """A question as the queue keeps it: of bodies by key, and of a side of some faces."""
+
+    worth: float
+    kind: str
+    left: str
+    right: str
+    side: Ids = ()
+
+
+class _Numbers(NamedTuple):
+    """What the face table says of the faces of a result.
+
+    Attributes:
+        row: by id of the face, among the points.
+        near: how near bodies are.
+    """
+
+    row: dict[str, int]
+    near: Nearness
+
+
+class Queue:
+    """The questions of a library. Built once; `refresh` makes only anew what a decision touched."""
+
+    def __init__(self, library: Held) -> None:
+        """Ask about the people of a library, and their face table, where it is there.
+
+        Raises:
+            FaceclusterError: nobody has been grouped yet.
+        """
+        self._library = library
+        self._result = library.people
+        self._decisions: list[Decision] = []
+        self._table: object = None
+        self._build()
+        self._first = self.worth_left
+
+    @property
+    def n_left(self) -> int:
+        """How many questions are left."""
+        return len(self._asked)
+
+    @property
+    def worth_left(self) -> float:
+        """What they are worth together."""
+        return math.fsum(asked.worth for asked in self._asked.values())
+
+    @property
+    def worth_done(self) -> float:
+        """How much less that is than at first."""
+        return max(0.0, self._first - self.worth_left)
+
+    def questions(self, number: int = 20) -> list[Question]:
+        """Give the next questions, by falling worth; about faces of nobody one at a time."""
+        taken: list[tuple[float, str]] = []
+        found: list[Question] = []
+        lefts = set[str]()
+        while self._heap and len(found) < number:
+            entry = heapq.heappop(self._heap)
+            asked = self._asked.get(entry[1])
+            if asked is None or -asked.worth != entry[0] or (taken and taken[-1] == entry):
+                continue
+            taken.append(entry)
+            if asked.left in self._people or asked.left not in lefts:
+                lefts.add(asked.left)
+                found.append(self._question(entry[1], asked))
+        for entry in taken:
+            heapq.heappush(self._heap, entry)
+        return found
+
+    def find(self, id_: str) -> Question | None:
+        """Give the question of an id; None: it is not asked any more."""
+        asked = self._asked.get(id_)
+        return None if asked is None else self._question(id_, asked)
+
+    def refresh(self) -> None:
+        """See what the library's people and decisions are now."""
+        result = self._library.people
+        if result is self._result:
+            if [*self._library.decisions] != self._decisions:
+                self._ask_again(self._touched())
+            return
+        before = {id(person): person for person in self._result.people}
+        now = {id(person): person for person in result.people}
+        new = [person for place, person in now.items() if place not in before]
+        gone = [person for place, person in before.items() if place not in now]
+        if self._table is not self._table_now() or 4 * len(new) > len(result.people) + 20:
+            self._build()
+            return
+        self._result = result
+        self._ask_again(self._moved(new, gone) | self._touched())
+
+    # ---------------------------------------------------------------------------------------------- who there is
+
+    def _build(self) -> None:
+        """Look at all people, and all faces of nobody."""
+        self._result = self._library.people
+        self._decisions = [*self._library.decisions]
+        self._table = self._table_now()
+        result = self._result
+        self._people: dict[str, Person] = {}
+        self._free: dict[str, UnclusteredFace] = {}
+        self._groups: dict[str, Ids] = {}  # faces of nobody that are alike, and those that are like none
+        self._body_of: dict[str, str] = {}
+        self._ids: dict[str, Ids] = {}  # faces of each body
+        self._sorted: list[str] = []  # all faces
+        self._photos_of: dict[str, frozenset[str]] = {}
+        self._asked: dict[str, _Asked] = {}
+        self._with: dict[str, set[str]] = {}  # ids of questions by body
+        self._heap: list[tuple[float, str]] = []
+        self._told = self._would_merge()
+        self._n_people = max(_FEW, len(result.people))
+        self._numbers: _Numbers | None = None
+        groups = self._measure(result)
+        for person in result.people:
+            self._enter(person.id, [face.id for face in person.faces], person)
+        self._take_free(result)
+        for key, ids in groups.items():
+            self._enter(key, ids)
+        self._sorted = sorted(self._body_of)
+        self._answered = Answered(self._find)
+        self._answered.read(self._decisions)
+        self._put(self._ids)
+        self._ask(self._ids, _NEAR)
+
+    def _table_now(self) -> object:
+        """The face table that the library has read; None: it has none."""
+        if self._library.table_file is None:
+            return None
+        try:
+            return self._library.table
+        except TableError:
+            return None
+
+    def _measure(self, result: Result) -> dict[str, Ids]:
+        """Find the faces in the table, and those of nobody that are alike, by the key of their group.
+
+        Where there are very many of nobody, or there is no table, the almost-people are all that is known of them.
+        """
+        no_person = Reason.NOT_A_PERSON.code
+        free = {face.id: None for face in result.unclustered if face.reason != no_person}
+        almost = ([face.id for face in one.faces if face.id in free] for one in result.almost)
+        groups = _named(result, almost)
+        try:
+            bounds, table = bounds_of(result), self._library.table
+            if table.settings.encoder != result.settings.faces.encoder:
+                raise TableError("of another encoder than the people")
+            points = Points.of(table.faces.encoding, table.settings.encoder)
+            known = Known.of(replace(result, people=()), table) if len(free) <= _MOST_FREE else None
+        except TableError:
+            return groups
+        at = dict(zip(table.faces.id.tolist(), range(len(points)), strict=True))
+        finite = points.finite
+        row = {
+            face.id: at[face.id] for face in faces_of(result) if finite[at.get(face.id, -1)] and face.id in at
+        }
+        rules = result.settings.rules
+        unit = (rules.radii.growth if rules is not None else 0) or bounds.join**2 * _UNIT
+        self._numbers = _Numbers(row, Nearness(points, bounds.reach, unit))
+        if known is not None:
+            groups = {}
+            for group in strangers(known, table):
+                ids = tuple(dict.fromkeys(face.id for face in group.faces))
+                groups[group.id if len(ids) > 1 else ids[0]] = ids
+        together = {face for ids in groups.values() for face in ids}
+        return groups | {face: (face,) for face in free if face not in together}
+
+    def _enter(self, key: str, ids: Iterable[str], person: Person | None = None) -> None:
+        """Remember a body; who is hidden is none."""
+        if person is not None and person.hidden:
+            return
+        faces = tuple(dict.fromkeys(ids))
+        self._ids[key] = faces
+        self._body_of.update(dict.fromkeys(faces, key))
+        if person is None:
+            self._groups[key] = faces
+        else:
+            self._people[key] = person
+
+    def _take_free(self, result: Result) -> None:
+        """Remember the faces of nobody, but of those said to be no person."""
+        no_person = Reason.NOT_A_PERSON.code
+        self._free = {face.id: face for face in result.unclustered if face.reason != no_person}
+
+    def _moved(self, new: Sequence[Person], gone: Sequence[Person]) -> set[str]:
+        """Follow faces to where they are now, and say which bodies are others, by key."""
+        changed = {person.id for person in (*new, *gone)}
+        were = {face for person in gone for face in self._ids.get(person.id, ())}
+        free = self._free
+        self._take_free(self._result)
+        left = free.keys() - self._free.keys()
+        came = [face for face in self._free if face not in free]
+        for key in {self._body_of[face] for face in left if face in self._body_of}:
+            if key in self._groups:
+                changed.add(key)
+                ids = tuple(face for face in self._groups[key] if face not in left)
+                self._forget(key)
+                if ids:
+                    name = ids[0] if len(ids) == 1 else self._group_name(key, ids)
+                    self._enter(name, ids)
+                    changed.add(name)
+        for person in gone:
+            self._forget(person.id)
+        for face in were:
+            self._body_of.pop(face, None)
+        for person in new:
+            self._enter(person.id, [face.id for face in person.faces], person)
+        for face in came:
+            self._enter(face, [face])
+            changed.add(face)
+        for face in (*came, *(face.id for person in new for face in person.faces)):
+            place = bisect_left(self._sorted, face)
+            if self._sorted[place : place + 1] != [face]:
+                self._sorted.insert(place, face)
+        return changed
+
+    def _group_name(self, key: str, ids: Ids) -> str:
+        """Name what is left of a group: as before where one of its faces bears that name."""
+        digest, ordinal = parts_of(key.removeprefix("group-"))
+        named = any(parts_of(face)[0].startswith(digest) and parts_of(face)[1] == ordinal for face in ids)
+        return key if named else name_of(self._result, ids)
+
+    def _forget(self, key: str) -> None:
+        for face in self._ids.pop(key, ()):
+            if self._body_of.get(face) == key:
+                del self._body_of[face]
+        self._people.pop(key, None)
+        self._photos_of.pop(key, None)
+        self._groups.pop(key, None)
+
+    def _touched(self) -> set[str]:
+        """Read the decisions, and say of which bodies others speak than before, by key."""
+        self._decisions = [*self._library.decisions]
+        faces = self._answered.read(self._decisions)
+        return {self._body_of[face] for face in faces if face in self._body_of}
+
+    def _find(self, spots: Spots) -> Ids:
+        """Find the faces that a decision knows so."""
+        found = []
+        for spot in spots:
+            ids = list[str]()
+            for place in range(bisect_left(self._sorted, spot.digest), len(self._sorted)):
+                face = self._sorted[place]
+                if not face.startswith(spot.digest):
+                    break
+                if digest_of(face) == spot.digest and face in self._body_of:
+                    ids.append(face)
+            records = [(face, self._record(face).known_at) for face in ids]
+            same = [face for face, box in records if tuple(box) == tuple(spot.box)]
+            if not same and records:
+                iou = overlaps(
+                    np.tile(np.array(spot.box), (len(records), 1)), np.array([box for _, box in records])
+                )
+                same = [records[int(iou.argmax())][0]] if iou.max() >= SAME_FACE_IOU else []
+            found += same[:1]
+        return tuple(dict.fromkeys(found))
+
+    def _record(self, face: str) -> PersonFace | UnclusteredFace:
+        if face in self._free:
+            return self._free[face]
+        return next(one for one in self._people[self._body_of[face]].faces if one.id == face)
+
+    def _would_merge(self) -> frozenset[frozenset[str]]:
+        """Pairs of people of whom the last update said that a full run would merge them."""
+        update = self._result.settings.update
+        return frozenset() if update is None else frozenset(map(frozenset, update.would_merge))
+
+    # ---------------------------------------------------------------------------------------------- what is asked
+
+    def _put(self, keys: Iterable[str]) -> None:
+        """Sum up some bodies."""
+        if self._numbers is not None:
+            bodies = (self._body(key) for key in keys if key in self._ids)
+            self._numbers.near.put([body for body in bodies if body is not None])
+
+    def _body(self, key: str) -> Body | None:
+        """The rows of a body; None where no face of it can be compared."""
+        if self._numbers is None:
+            return None
+        row, person = self._numbers.row, self._people.get(key)
+        if person is None:
+            rows = founding = [row[face] for face in self._ids[key] if face in row]
+        else:
+            core = {face.id: face.core for face in person.faces}
+            rows = [row[face] for face in core if face in row]
+            founding = [row[face] for face, is_core in core.items() if is_core and face in row] or rows
+        if not rows:
+            return None
+        return Body(key, np.array(rows), np.array(founding), person is not None)
+
+    def _ask_again(self, changed: set[str]) -> None:
+        """Make the questions about some bodies anew, and those about whom they were compared with."""
+        beside = set[str]()
+        for key in changed:
+            for id_ in self._with.pop(key, ()):
+                asked = self._asked.pop(id_, None)
+                if asked is not None:
+                    beside |= {asked.left, asked.right}
+        if self._numbers is not None:
+            self._numbers.near.drop(changed)
+        self._put(changed)
+        there = [key for key in changed if key in self._ids]
+        self._ask(there, _NEAR_AGAIN)
+        self._compare_again((beside - changed) & self._ids.keys(), there)
+
+    def _compare_again(self, beside: Collection[str], changed: Sequence[str]) -> None:
+        """Compare who was compared with bodies that changed: with these, and with whom is nearest now."""
+        if self._numbers is None:
+            return
+        near = self._numbers.near
+        for key in changed:
+            if key in self._people:
+                for other, excess in near.between(key, [*beside]).items():
+                    self._ask_pair(key, other, excess)
+        if self._people.keys().isdisjoint(changed):  # they lost somebody, and nobody came
+            self._ask_nearest([key for key in beside if key not in self._people], _NEAR, people_only=True)
+
+    def _ask(self, keys: Iterable[str], number: int) -> None:
+        """Ask all there is to ask about some bodies."""
+        keys = [*keys]
+        people = [key for key in keys if key in self._people]
+        free = [key for key in keys if key not in self._people]
+        for key in keys:
+            self._ask_who(key)
+        if self._numbers is None:
+            for pair in self._told:
+                one, other = sorted(pair)
+                if (one in keys or other in keys) and {one, other} <= self._people.keys():
+                    self._ask_pair(one, other, None)
+            return
+        self._ask_nearest(free, number, people_only=True)
+        everybody = number == _NEAR  # faces of nobody have looked for people already
+        self._ask_nearest(people, number, people_only=everybody)
+        for key in people:
+            self._ask_parts(key)
+
+    def _ask_nearest(self, keys: Sequence[str], number: int, *, people_only: bool) -> None:
+        assert self._numbers is not None
+        size = max((len(self._ids[key]) for key in keys), default=1)
+        within = self._farthest(_LEAST / ((1 + _NAME) * size))
+        found = self._numbers.near.nearest(keys, number, within=within, people_only=people_only)
+        for key, others in found.items():
+            for excess, other in others:
+                self._ask_pair(key, other, excess)
+
+    def _ask_who(self, key: str) -> None:
+        """Ask who a person without a name is, or faces of nobody that are alike."""
+        person, ids = self._people.get(key), self._ids[key]
+        if person is not None and person.name is not None:
+            return
+        known = _KNOWN if len(ids) > 1 else _KNOWN_ALONE
+        worth = known * len(ids) * (_NAME if person is not None else 1 + _NAME)
+        by = self._answered.about(ids)
+        if not (by and self._answered.unsure_who(by, frozenset(ids))):
+            self._keep(f"who {key}", _Asked(worth, "who", key, ""))
+
+    def _ask_pair(self, one: str, other: str, excess: float | None) -> None:
+        """Ask whether two people are one, or whether faces of nobody are somebody's."""
+        first, second = self._people.get(one), self._people.get(other)
+        if first is None:
+            one, other, first, second = other, one, second, first
+        if first is None or (second is not None and None not in (first.name, second.name)):
+            return  # two names are two people
+        chance = _TOLD if excess is None else self._chance(one, other, excess)
+        sizes = len(self._ids[one]), len(self._ids[other])
+        worth = chance * (min(sizes) if second else sizes[1])
+        if first.name is not None:
+            worth += chance * _NAME * sizes[1]
+        elif second is not None and second.name is not None:
+            worth += chance * _NAME * sizes[0]
+        if worth < _LEAST or self._is_answered(self._ids[one], self._ids[other]):
+            return
+        if second is None:
+            self._keep(f"is {other} {one}", _Asked(worth, "is", other, one))
+        else:
+            one, other = sorted((one, other))
+            self._keep(f"same {one} {other}", _Asked(worth, "same", one, other))
+
+    def _ask_parts(self, key: str) -> None:
+        """Ask whether the faces of a person that are least like the others are that person's."""
+        body = self._body(key)
+        if body is None or self._numbers is None:
+            return
+        near, row_of = self._numbers.near, self._numbers.row
+        if _INSIDE * (1 - self._odds(near.loosest(body))) < _LEAST_INSIDE:
+            return
+        cuts = near.cuts(body)
+        likely = np.array([1 - self._odds(excess) for excess in cuts.excess.tolist()])
+        worth = _INSIDE * likely * cuts.size
+        for number in np.argsort(-worth, kind="stable")[:_CUTS].tolist():
+            if worth[number] < _LEAST_INSIDE:
+                return
+            rows = set(cuts.side(number).tolist())
+            side = [face for face in self._ids[key] if row_of.get(face) in rows]
+            rest = [face for face in self._ids[key] if row_of.get(face) not in rows]
+            if not (self._answered.are_placed(side) or self._is_answered(side, rest)):
+                self._keep(f"is {min(side)} {key}", _Asked(float(worth[number]), "is", key, key, tuple(side)))
+                return
+
+    def _is_answered(self, one: Sequence[str], other: Sequence[str]) -> bool:
+        by = self._answered.about(one)
+        by = by & self._answered.about(other) if by else by
+        return bool(by) and self._answered.compare(by, frozenset(one), frozenset(other))
+
+    def _chance(self, one: str, other: str, excess: float) -> float:
+        """Say how probable it is that two bodies are one person's."""
+        chance = self._odds(excess)
+        if chance < _LEAST / max(len(self._ids[one]), len(self._ids[other])):
+            return 0.0
+        few, more = sorted((one, other), key=lambda key: len(self._ids[key]))
+        return chance if self._photos(more).isdisjoint(self._photos(few)) else chance * _TWICE
+
+    def _photos(self, key: str) -> frozenset[str]:
+        """Ids of the photos of a body; those of a person are kept."""
+        if key not in self._people:
+            return frozenset(map(digest_of, self._ids[key]))
+        if key not in self._photos_of:
+            self._photos_of[key] = frozenset(map(digest_of, self._ids[key]))
+        return self._photos_of[key]
+
+    def _odds(self, excess: float) -> float:
+        """Say how probable it is that two bodies so near are one person's, in a library of so many people."""
+        falls = (excess - _MIDDLE) / _FALL
+        return 1 / (1 + self._n_people / _MANY * math.exp(min(falls, 500.0)))
+
+    def _farthest(self, chance: float) -> float:
+        """Give the excess at which two bodies are one person's with this probability."""
+        return _MIDDLE + _FALL * math.log((1 / min(chance, 0.5) - 1) * _MANY / self._n_people)
+
+    def _keep(self, id_: str, asked: _Asked) -> None:
+        self._asked[id_] = asked
+        for key in {asked.left, asked.right} - {""}:
+            self._with.setdefault(key, set()).add(id_)
+        heapq.heappush(self._heap, (-asked.worth, id_))
+
+    # ------------------------------------------------------------------------------------------------- in words
+
+    def _question(self, id_: str, asked: _Asked) -> Question:
+        """Write a question."""
+        other: Side | None
+        left, right = self._people.get(asked.left), self._people.get(asked.right)
+        if asked.kind == "who":
+            text, one, other = "Who is this?", self._side(asked.left), None
+        elif asked.kind == "same":
+            text = "Are these two the same person?"
+            one, other = self._side(asked.left), self._side(asked.right)
+        else:
+            name = None if right is None else right.name
+            n = len(asked.side or self._ids[asked.left])
+            if name is None:
+                text = "Are these the same person?"
+            else:
+                text = f"Is this {printable(name)}?" if n == 1 else f"Are these {printable(name)}?"
+            one = (
+                Side(None, None, asked.side[:_SHOWN], n, asked.side) if asked.side else self._side(asked.left)
+            )
+            other = self._side(asked.right, asked.side)
+        return Question(id_, asked.kind, text, one, other, asked.worth, self._why(asked, left, right))
+
+    def _side(self, key: str, without: Ids = ()) -> Side:
+        person, ids = self._people.get(key), self._ids[key]
+        if without:
+            left_out = set(without)
+            ids = tuple(face for face in ids if face not in left_out)
+        if person is None:
+            return Side(None, None, ids[:_SHOWN], len(ids), ids)
+        return Side(person.id, person.name, ids[:_SHOWN], len(ids))
+
+    def _why(self, asked: _Asked, left: Person | None, right: Person | None) -> str:
+        """Say why something is asked."""
+        if asked.kind == "who":
+            if left is not None:
+                return f"{many(left.n_faces, 'face')} without a name"
+            first = self._free[self._ids[asked.left][0]]
+            if first.almost is not None and first.almost < len(self._result.almost):
+                almost = self._result.almost[first.almost]
+                return f"nearly a person: {almost.n_photos} of {many(almost.n_photos_needed, 'photo')}"
+            n = len(self._ids[asked.left])
+            return "a face of nobody" if n == 1 else f"{n} faces of nobody, that are alike"
+        who = "the person" if right is None else _called(right)
+        if asked.side:
+            return f"the weakest link of {who}" if len(asked.side) == 1 else f"a seam in {who}"
+        if asked.kind == "same":
+            told = frozenset((asked.left, asked.right)) in self._told
+            return "a full run would merge them" if told else "they are alike"
+        free = self._free[self._ids[asked.left][0]]
+        if free.reason == Reason.BETWEEN_PEOPLE.code:
+            return f"between {who} and somebody else"
+        return f"like {who}, and of nobody"
+
+
+def _named(result: Result, groups: Iterable[Sequence[str]]) -> dict[str, Ids]:
+    """Give groups of faces of nobody by their names, see `strangers`; those of one face by its id."""
+    found = [tuple(dict.fromkeys(ids)) for ids in groups if ids]
+    names = names_of(result, found)
+    return {name if len(ids) > 1 else ids[0]: ids for name, ids in zip(names, found, strict=True)}
+
+
+def _called(person: Person) -> str:
+    return person.id if person.name is None else printable(person.name)
+
+
+def answer(library: Held, question: Question, reply: str, name: str | None = None) -> Corrected:
+    """Make a decision of the answer to a question.
+
+    Args:
+        library: the question is of.
+        question: see `Question`.
+        reply: "yes", "no" or "unsure"; of "who" questions "name", "nobody" or "unsure".
+        name: with "name"; of somebody who is there already: these are the same person.
+
+    Raises:
+        UsageError: no such reply to this question, or no name with "name".
+        FaceclusterError: the library refuses it, see `correct`.
+    """
+    left, right = question.left, question.right
+    replies = ("name", "nobody", "unsure") if question.kind == "who" else ("yes", "no", "unsure")
+    if reply not in replies:
+        raise UsageError(f"{printable(reply)}: no answer to this question; give {', '.join(replies)}")
+    if reply == "unsure":
+        sides = [side.every or (side.person or "",) for side in (left, right) if side is not None]
+        return correct.unsure(library, question.id, sides)
+    if right is None:
+        return _answer_who(library, left, name if reply == "name" else None, nobody=reply == "nobody")
+    who = right.person or ""
+    if question.kind == "same":
+        one = left.person or ""
+        if reply == "no":
+            return correct.different(library, one, who)
+        first = (
+            [one, who]
+            if (left.name is not None, left.n_faces) >= (right.name is not None, right.n_faces)
+            else [who, one]
+        )
+        return correct.merge(library, first)
+    theirs = _theirs(library, who, left.every)
+    if reply == "yes":
+        return correct.confirm(library, left.every, who) if theirs else correct.move(library, left.every, who)
+    if not theirs:
+        return correct.not_theirs(library, left.every, who)
+    if len(left.every) > 1:
+        return correct.split(library, who, left.every)
+    return correct.move(library, left.every, NOBODY)
+
+
+def _answer_who(library: Held, left: Side, name: str | None, *, nobody: bool) -> Corrected:
+    """Name a person or make one of faces of nobody; whoever has the name is the same."""
+    what = [left.person] if left.person is not None else [*left.every]
+    if nobody:
+        return correct.not_a_person(library, what)
+    if not (name or "").strip():
+        raise UsageError("give a name")
+    namesake = next(
+        (p for p in library.people.people if p.name is not None and fold(p.name) == fold(name or "")), None
+    )
+    if left.person is None:
+        return (
+            correct.make(library, name or "", what)
+            if namesake is None
+            else correct.move(library, what, namesake.id)
+        )
+    if namesake is None or namesake.id == left.person:
+        return correct.name(library, left.person, name or "")
+    return correct.merge(library, [namesake.id, left.person])
+
+
+def _theirs(library: Held, who: str, faces: Collection[str]) -> bool:
+    """Say whether all of some faces are a person's.
+
+    Raises:
+        FaceclusterError: there is no such person any more.
+    """
+    person = next((person for person in library.people.people if person.id == who), None)
+    if person is None:
+        raise FaceclusterError(f"{who}: there is no such person any more; nothing was changed")
+    return set(faces) <= {face.id for face in person.faces}
