@@ -24,7 +24,6 @@ from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 from tables import make_table, people
 
 from facecluster.formats import face_table
-from facecluster.library import correct
 from facecluster.library.library import Library
 
 CHROMIUMS = (
@@ -457,7 +456,6 @@ def missed(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home / "people"
 
 
-@pytest.mark.skipif(not hasattr(correct, "draw"), reason="faces cannot be drawn here")
 @pytest.mark.parametrize("way", ["mouse", "keys"])
 def test_a_face_that_was_missed_is_drawn_and_gets_a_name(
     missed: Path, browser: Browser, tmp_path: Path, way: str
