@@ -364,6 +364,18 @@ def test_a_person_has_years_photos_with_boxes_and_a_history(seen: Seen) -> None:
     assert seen.names()["person-0001"] is None
 
 
+def test_any_decision_is_taken_back_in_the_history(seen: Seen) -> None:
+    for i, name in enumerate(("Anna", "Berta", "Cleo"), 1):
+        seen.asker.decide("name", person=f"person-000{i}", name=name)
+    page = seen.open("#/history")
+    expect(cells(page)).to_have_count(3)
+    page.get_by_role("button", name=re.compile("Undo: .*Berta")).last.click()
+    expect(cells(page)).to_have_count(4)
+    expect(page.get_by_text("taken back").first).to_be_visible()
+    names = seen.names()
+    assert [names[f"person-000{i}"] for i in (1, 2, 3)] == ["Anna", None, "Cleo"]
+
+
 # --------------------------------------------------------------------------------------------------- questions
 
 
