@@ -53,7 +53,7 @@ VIEWS = (
 )
 
 # What a page asks of the browser must not take a test longer than this.
-expect.set_options(timeout=6000)
+expect.set_options(timeout=10_000)
 
 
 @pytest.fixture(scope="session")
@@ -124,7 +124,7 @@ class Seen:
             reduced_motion="reduce",
             has_touch=width < 500,
         )
-        context.set_default_timeout(6000)
+        context.set_default_timeout(10_000)
         page = context.new_page()
         page.on("console", lambda said: self.told.append(f"{said.type}: {said.text}"))
         page.on("pageerror", lambda error: self.told.append(f"error: {error}"))

@@ -157,7 +157,8 @@ const undo = decision => attempt(() => decide({do: "undo", ...(decision ? {decis
 
 /** Ask how the library is; show what others changed. */
 async function ask() {
-  if (document.hidden || library.deciding) return;
+  if (document.hidden || library.deciding || library.asking) return;
+  library.asking = true;
   const decided = library.decided;
   let state;
   try {
@@ -167,6 +168,8 @@ async function ask() {
     $("saving").textContent = "Not connected";
     $("saving").className = "busy";
     return;
+  } finally {
+    library.asking = false;
   }
   if (decided !== library.decided || library.deciding) return; // of before what was decided meanwhile
   heard(state);
@@ -241,6 +244,8 @@ function toast(text, {undo: decision = null, bad = false} = {}) {
   made.append(h("button.round.small", {type: "button", "aria-label": "Close this message", onclick: go}, icon("close")));
   made.addEventListener("pointerenter", () => clearTimeout(timer));
   made.addEventListener("pointerleave", start);
+  made.addEventListener("focusin", () => clearTimeout(timer)); // who reads it, or is about to press, has time
+  made.addEventListener("focusout", start);
   $("toasts").append(made);
   while ($("toasts").children.length > (phone.matches ? 1 : 3)) $("toasts").firstChild.remove();
   start();
@@ -279,10 +284,10 @@ function whoDialog(title, text, {action = "Save", without = [], value = ""} = {}
   });
 }
 
-function card(person, extra = "") {
+function card(person) {
+  const counts = [many(person.n_faces, "face"), person.n_photos && many(person.n_photos, "photo")];
   return h("figure.card", null, img(faceAt(person.cover, 180), "", {className: "cover"}),
-    h("figcaption", null, h("strong", {dir: "auto"}, called(person)),
-      h("span", null, extra || `${many(person.n_faces, "face")}${person.n_photos ? `, ${many(person.n_photos, "photo")}` : ""}`)));
+    h("figcaption", null, h("strong", {dir: "auto"}, called(person)), h("span", null, counts.filter(Boolean).join(", "))));
 }
 
 /** Ask whether who has a name, and who shall get it, are one: gives "merge", "again" for another name, or null. */
@@ -342,7 +347,7 @@ class NameField {
     this.input = h("input", {
       type: "text", value, placeholder, role: "combobox", autocomplete: "off", spellcheck: false, maxLength: 200,
       dir: "auto", "aria-label": label, "aria-autocomplete": "list", "aria-expanded": "false", "aria-controls": id,
-      oninput: () => this.offer(), onkeydown: event => this.key(event), onblur: event => this.left(event),
+      oninput: () => { this.activate(-1); this.offer(); }, onkeydown: event => this.key(event), onblur: event => this.left(event),
       onfocus: () => { if (eager) this.offer(); },
     });
     this.element = h("div.combo", null, this.input, this.list);
@@ -357,6 +362,7 @@ class NameField {
   }
 
   show(options) {
+    const before = this.options[this.active]?.id; // whoever goes down the list while it comes anew stays there
     this.options = options;
     this.active = -1;
     this.list.replaceChildren(...options.map((one, i) => h("li", {
@@ -365,8 +371,8 @@ class NameField {
     }, img(faceAt(one.cover, 36), "", {className: "cover"}), h("span", {dir: "auto"}, one.name),
       h("small", null, numbers.format(one.n_faces)))));
     const isOpen = options.length > 0 && document.activeElement === this.input;
-    this.input.removeAttribute("aria-activedescendant");
     this.open(isOpen);
+    this.activate(options.findIndex(one => one.id === before));
   }
 
   get isOpen() { return this.input.getAttribute("aria-expanded") === "true"; }
@@ -618,7 +624,8 @@ class Grid {
     if (kept < nRows) wanted.add(kept);
     for (const [r, row] of this.rows) if (!wanted.has(r)) this.drop(r, row);
     for (const r of wanted) this.fillRow(r);
-    for (let number = Math.floor(first * this.columns / PAGE); number * PAGE < Math.min(end * this.columns, this.total); number += 1) {
+    const after = Math.min(end * this.columns, this.total);
+    for (let number = Math.floor(first * this.columns / PAGE); number * PAGE < after; number += 1) {
       if (this.pages.get(number)?.isOld ?? true) this.load(number);
     }
   }
@@ -1087,7 +1094,8 @@ class PeopleView {
       hidden: ["hide", "Nobody is hidden", "Who is hidden stays a person, and is left out of lists."],
       all: ["people", "There are no people yet", "Type facecluster run PHOTOS -o LIBRARY to find the people of more photos."],
     };
-    const [name, title, text] = this.q ? ["search", "Nobody is called so", `No name has “${this.q}” in it.`] : none[this.filter];
+    const [name, title, text] = this.q
+      ? ["search", "Nobody is called so", `No name has “${this.q}” in it.`] : none[this.filter];
     this.none.replaceChildren(total ? "" : empty(name, title, text));
   }
 
@@ -1119,7 +1127,7 @@ class PeopleView {
     ] : [
       n > 1 ? button("Merge", "merge", () => this.merge(), {kind: "primary", key: "m"})
         : button("Name", "edit", () => this.nameChosen(), {key: "F2"}),
-      isHidden ? button("Show again", "show", () => this.hide(), {key: "h"}) : button("Hide", "hide", () => this.hide(), {key: "h"}),
+      button(isHidden ? "Show again" : "Hide", isHidden ? "show" : "hide", () => this.hide(), {key: "h"}),
       button("Nobody I know", "none", () => this.nobody(), {key: "x"}),
     ]);
   }
@@ -1147,7 +1155,8 @@ class PeopleView {
   }
 
   async hide() {
-    if (await attempt(() => decide({do: this.filter === "hidden" ? "unhide" : "hide", people: ids(this.grid)}))) this.grid.clear();
+    const verb = this.filter === "hidden" ? "unhide" : "hide";
+    if (await attempt(() => decide({do: verb, people: ids(this.grid)}))) this.grid.clear();
   }
 
   async nobody() {
@@ -1192,6 +1201,8 @@ async function mergeDialog(people) {
   return yes ? [first, ...sorted.filter(one => one !== first)].map(one => one.id) : null;
 }
 
+const about = face => [sure(face.confidence) && `${sure(face.confidence)} sure`, day(face.date)].filter(Boolean).join(", ");
+
 /** Faces as squares, of which some are chosen. */
 function faceGrid(options) {
   return new Grid({
@@ -1201,10 +1212,9 @@ function faceGrid(options) {
       const [image, counts] = cell.children;
       picture(image, faceAt(face.id, width));
       counts.textContent = face.reason ?? [sure(face.confidence), face.date?.slice(0, 4)].filter(Boolean).join(" · ");
-      counts.title = face.reason ?? [face.confidence === null ? "" : `${sure(face.confidence)} sure`, day(face.date)].filter(Boolean).join(", ");
+      counts.title = face.reason ?? about(face);
     },
-    text: face => ["Face", face.reason, face.confidence === null || face.confidence === undefined ? "" : `${sure(face.confidence)} sure`,
-      day(face.date)].filter(Boolean).join(", "),
+    text: face => ["Face", face.reason, about(face)].filter(Boolean).join(", "),
     open: face => go(`#/photo/${face.photo}`),
     failed: error => { if (error.status !== 404) toast(error.message, {bad: true}); },
     ...options,
@@ -1297,10 +1307,13 @@ class PersonView {
     const [first, end] = [found[0][0], found.at(-1)[0]];
     const most = Math.max(...n.values());
     const all = Array.from({length: end - first + 1}, (_, i) => first + i);
-    return h("ol.years", {"aria-label": "Photos by year"}, all.map((year, i) => h("li", {title: `${year}: ${many(n.get(year) ?? 0, "photo")}`},
-      style(h("span.bar"), {height: `${Math.round(100 * (n.get(year) ?? 0) / most)}%`}),
-      h("span.sr", null, `${year}: ${many(n.get(year) ?? 0, "photo")}`),
-      h("span.year", {"aria-hidden": "true"}, i === 0 || i === all.length - 1 ? String(year) : ""))));
+    const bar = (year, i) => {
+      const text = `${year}: ${many(n.get(year) ?? 0, "photo")}`;
+      const isShown = i === 0 || i === all.length - 1;
+      return h("li", {title: text}, style(h("span.bar"), {height: `${Math.round(100 * (n.get(year) ?? 0) / most)}%`}),
+        h("span.sr", null, text), h("span.year", {"aria-hidden": "true"}, isShown ? String(year) : ""));
+    };
+    return h("ol.years", {"aria-label": "Photos by year"}, all.map(bar));
   }
 
   drawLinks() {
@@ -1327,8 +1340,9 @@ class PersonView {
   }
 
   drawTabs() {
-    const tabs = [["faces", `Faces ${numbers.format(this.person.n_faces)}`], ["photos", `Photos ${numbers.format(this.person.n_photos)}`],
-      ["said", `History ${numbers.format(this.person.history?.length ?? 0)}`]];
+    const {n_faces: nFaces, n_photos: nPhotos, history: said = []} = this.person;
+    const tabs = [["faces", "Faces", nFaces], ["photos", "Photos", nPhotos], ["said", "History", said.length]]
+      .map(([value, text, n]) => [value, `${text} ${numbers.format(n)}`]);
     const hadFocus = this.tabs.contains(document.activeElement);
     this.tabs.replaceChildren(...tabs.map(([value, text]) => h("button", {type: "button", role: "tab", id: `tab-${value}`,
       "aria-selected": String(value === this.tab), "aria-controls": "panel", tabIndex: value === this.tab ? 0 : -1,
@@ -1399,7 +1413,8 @@ class PersonView {
     this.panel.append(said.length ? h("ol.said", null, said.map(one => h("li", null,
       h("div", null, h("span", {dir: "auto"}, one.said), h("small", null, moment(one.time))),
       one.holds ? button("Undo", "undo", () => undo(one.id), {kind: "quiet"}) : h("span.flag", null, "taken back"))))
-      : empty("history", "Nothing was decided here yet", "Names, merges and moves of this person are told here, and can be taken back."));
+      : empty("history", "Nothing was decided here yet", 
+        "Names, merges and moves of this person are told here, and can be taken back."));
   }
 
   act() {
@@ -1440,7 +1455,8 @@ class PersonView {
   }
 
   async merge() {
-    const who = await whoDialog(`Who is ${called(this.person)}?`, "Both become one person.", {action: "Merge", without: [this.id]});
+    const who = await whoDialog(`Who is ${called(this.person)}?`, "Both become one person.",
+      {action: "Merge", without: [this.id]});
     if (!who) return;
     if (who.id) await this.say({do: "merge", people: [who.id, this.id]});
     else await attempt(() => rename(this.person, who.name));
@@ -1514,7 +1530,8 @@ function placed(element, box, photo) {
 }
 
 const HOW_TO_BEGIN = "Drag on the photo to draw a box round a face that was missed.";
-const HOW_TO_DRAW = "Drag round the face. Or move the box with the arrows, size it with Shift and arrows, and take it with Enter.";
+const HOW_TO_DRAW = "Drag round the face. Or move the box with the arrows, size it with Shift and arrows, "
+  + "and take it with Enter.";
 
 /** One photo: boxes with names; a box can be drawn. */
 class PhotoView {
@@ -1525,7 +1542,8 @@ class PhotoView {
     this.root = root;
     this.chosen = null;
     this.photo = null;
-    this.stage = h("div.stage.large", {onpointerdown: event => this.pressed(event), ondragstart: event => event.preventDefault()});
+    this.stage = h("div.stage.large", {onpointerdown: event => this.pressed(event),
+      ondragstart: event => event.preventDefault()});
     this.side = h("aside.side", {"aria-label": "Faces of this photo"});
     this.head = h("div.toolbar.slim");
     root.append(h("a.back", {href: "#/people", onclick: event => {
@@ -1561,20 +1579,25 @@ class PhotoView {
       style(this.stage, {"--ratio": photo.width / photo.height});
       this.layer = h("div.boxes");
       this.stage.append(img(`/photo/${encodeURIComponent(photo.id)}?w=1600`, `The photo ${photo.name}`), this.layer);
-      this.draws = h("button.quiet", {type: "button", "aria-pressed": "false", title: "Draw a box round a face that was missed (d)",
-        "aria-keyshortcuts": "d", onclick: () => this.startDrawing()}, icon("draw"), h("span", null, "Draw a face"));
+      this.draws = button("Draw a face", "draw", () => this.startDrawing(),
+        {kind: "quiet", key: "d", title: "Draw a box round a face that was missed"});
+      this.draws.setAttribute("aria-pressed", "false");
       this.head.append(h("div.titles", null, h("h1", {dir: "auto", title: photo.path}, photo.name),
         h("p", null, [day(photo.date), `${photo.width} × ${photo.height}`].filter(Boolean).join(" · "))), this.draws);
     }
     const focused = document.activeElement?.closest?.(".box")?.dataset.face;
     if (!photo.boxes.some(box => box.face === this.chosen)) this.chosen = null;
-    this.layer.replaceChildren(...photo.boxes.map(box => placed(h("button.box", {
-      type: "button", "data-face": box.face, "aria-pressed": String(box.face === this.chosen),
-      "aria-label": `Face: ${this.who(box)}`, onclick: () => { if (!this.wasDrawn) this.choose(box.face); },
-    }, h("span.label", {dir: "auto"}, box.name ?? (box.person ? "no name" : "nobody"))), box, photo)));
-    for (const box of this.layer.children) box.classList.toggle("nobody", !photo.boxes.find(one => one.face === box.dataset.face).person);
+    this.layer.replaceChildren(...photo.boxes.map(box => this.box(box)));
     if (focused) this.boxOf(focused)?.focus();
     this.drawSide();
+  }
+
+  box(box) {
+    const text = box.name ?? (box.person ? "no name" : "nobody");
+    const made = h(box.person ? "button.box" : "button.box.nobody", {type: "button", "data-face": box.face,
+      "aria-pressed": String(box.face === this.chosen), "aria-label": `Face: ${this.who(box)}`,
+      onclick: () => { if (!this.wasDrawn) this.choose(box.face); }}, h("span.label", {dir: "auto"}, text));
+    return placed(made, box, this.photo);
   }
 
   who(box) { return box.name ?? (box.person ? "somebody without a name" : `nobody${box.reason ? `, ${box.reason}` : ""}`); }
@@ -1600,12 +1623,13 @@ class PhotoView {
 
   entry(box) {
     const isChosen = box.face === this.chosen;
-    const entry = h("li", {className: isChosen ? "chosen" : "", "data-face": box.face}, h("button.face", {type: "button", "aria-expanded": String(isChosen),
-      onclick: () => this.choose(box.face), onpointerenter: () => this.boxOf(box.face)?.classList.add("lit"),
-      onpointerleave: () => this.boxOf(box.face)?.classList.remove("lit")},
-    img(faceAt(box.face, 48), "", {className: "cover"}),
-    h("span", null, h("strong", {dir: "auto"}, box.name ?? (box.person ? "No name yet" : "Nobody")),
-      h("small", null, box.person ? box.confidence === null ? "" : `${sure(box.confidence)} sure` : box.reason ?? ""))));
+    const light = isLit => this.boxOf(box.face)?.classList.toggle("lit", isLit);
+    const told = box.person ? sure(box.confidence) && `${sure(box.confidence)} sure` : box.reason ?? "";
+    const entry = h("li", {className: isChosen ? "chosen" : "", "data-face": box.face},
+      h("button.face", {type: "button", "aria-expanded": String(isChosen), onclick: () => this.choose(box.face),
+        onpointerenter: () => light(true), onpointerleave: () => light(false)},
+      img(faceAt(box.face, 48), "", {className: "cover"}),
+      h("span", null, h("strong", {dir: "auto"}, box.name ?? (box.person ? "No name yet" : "Nobody")), h("small", null, told))));
     if (!isChosen) return entry;
     const field = new NameField({label: "Who is this?", placeholder: box.person ? "Is somebody else…" : "Who is this?",
       without: box.person ? [box.person] : [], done: who => this.move(box, who)});
@@ -1635,7 +1659,8 @@ class PhotoView {
 
   at(event) {
     const seen = this.stage.getBoundingClientRect();
-    return [(event.clientX - seen.left) / seen.width * this.photo.width, (event.clientY - seen.top) / seen.height * this.photo.height];
+    const {width, height} = this.photo;
+    return [(event.clientX - seen.left) / seen.width * width, (event.clientY - seen.top) / seen.height * height];
   }
 
   pressed(event) {
@@ -1646,15 +1671,16 @@ class PhotoView {
     const move = moved => {
       if (!this.wasDrawn && Math.hypot(moved.clientX - before[0], moved.clientY - before[1]) < 6) return;
       this.wasDrawn = true;
-      const now = this.at(moved);
-      this.showDrawn([Math.min(start[0], now[0]), Math.min(start[1], now[1]), Math.max(start[0], now[0]), Math.max(start[1], now[1])]);
+      const [[x, y], [u, v]] = [start, this.at(moved)];
+      this.showDrawn([Math.min(x, u), Math.min(y, v), Math.max(x, u), Math.max(y, v)]);
     };
     const end = ended => {
-      for (const [type, heard] of [["pointermove", move], ["pointerup", end], ["pointercancel", end]]) removeEventListener(type, heard);
+      for (const [type, heard] of hears) removeEventListener(type, heard);
       if (ended.type === "pointercancel") return this.stopDrawing();
       if (this.wasDrawn) this.take();
     };
-    for (const [type, heard] of [["pointermove", move], ["pointerup", end], ["pointercancel", end]]) addEventListener(type, heard);
+    const hears = [["pointermove", move], ["pointerup", end], ["pointercancel", end]];
+    for (const [type, heard] of hears) addEventListener(type, heard);
   }
 
   showDrawn(box) {
@@ -1778,11 +1804,17 @@ class QuestionsView {
   /** Have the pictures of the next cards loaded before they are asked for. */
   prepare() {
     for (const one of this.queue.slice(0, 3)) {
-      for (const side of [one.left, one.right]) if (side) side.faces.slice(0, 5).forEach((face, i) => { new Image().src = this.address(face, i, one); });
+      for (const side of [one.left, one.right].filter(Boolean)) {
+        side.faces.slice(0, 5).forEach((face, i) => { new Image().src = this.address(face, i, one); });
+      }
     }
   }
 
-  address(face, i, question) { return faceAt(face, question.right && i === 0 || question.left.faces.length === 1 ? 320 : question.right ? 72 : 150); }
+  /** The first face of two sides is large, and so is one that is alone. */
+  address(face, i, question) {
+    const isLarge = question.right ? i === 0 : question.left.faces.length === 1;
+    return faceAt(face, isLarge ? 320 : question.right ? 72 : 150);
+  }
 
   draw() {
     this.drawBar();
@@ -1791,14 +1823,16 @@ class QuestionsView {
     this.place.dataset.question = question?.id ?? "";
     if (!question) {
       return this.place.replaceChildren(this.read && !this.waiting ? empty("check", "Nothing is left to ask",
-        "Every question that is worth one was answered. New photos bring new ones.", h("a.button", {href: "#/people"}, "All people")) : "");
+        "Every question that is worth one was answered. New photos bring new ones.",
+        h("a.button", {href: "#/people"}, "All people")) : "");
     }
     this.place.replaceChildren(h("article.question", {"aria-labelledby": "question"},
       h("header", null, h("h2", {id: "question", tabIndex: -1}, question.text), h("p", null, question.why)),
       h("div", {className: question.right ? "sides" : "sides one"}, this.side(question.left, question),
         question.right && this.side(question.right, question)),
       question.kind === "who" ? this.who(question) : this.yesNo()));
-    if (document.activeElement === document.body || this.root.contains(document.activeElement)) $("question").focus({preventScroll: true});
+    const focused = document.activeElement;
+    if (focused === document.body || this.root.contains(focused)) $("question").focus({preventScroll: true});
   }
 
   drawBar() {
@@ -1808,7 +1842,8 @@ class QuestionsView {
     this.bar.value = whole > 0 ? counts.worth_done / whole : 1;
     const worth = Math.round(counts.worth_left), done = Math.round(counts.worth_done);
     this.left.replaceChildren(h("strong", null, left ? `${many(left, "question")} left` : "No questions left"),
-      h("span", null, left ? `worth about ${many(worth, "face")}` : ""), done ? h("span", null, `${many(done, "face")} done`) : "");
+      h("span", null, left ? `worth about ${many(worth, "face")}` : ""),
+      done ? h("span", null, `${many(done, "face")} done`) : "");
     $("n-questions").textContent = numbers.format(left);
   }
 
@@ -1824,7 +1859,8 @@ class QuestionsView {
   }
 
   yesNo() {
-    return h("div.answers", null, this.button("Yes", "y", "yes"), this.button("No", "n", "no"), this.button("Not sure", "s", "unsure"), this.undoButton());
+    return h("div.answers", null, this.button("Yes", "y", "yes"), this.button("No", "n", "no"),
+      this.button("Not sure", "s", "unsure"), this.undoButton());
   }
 
   who(question) {
@@ -1847,13 +1883,13 @@ class QuestionsView {
   }
 
   button(text, key, reply) {
-    return h("button", {type: "button", className: reply === "yes" ? "answer primary" : "answer", "aria-keyshortcuts": key, onclick: () => this.answer(reply)},
-      text, h("kbd", {"aria-hidden": "true"}, key));
+    return h(reply === "yes" ? "button.answer.primary" : "button.answer", {type: "button", "aria-keyshortcuts": key,
+      onclick: () => this.answer(reply)}, text, h("kbd", {"aria-hidden": "true"}, key));
   }
 
   undoButton() {
-    return h("button.answer.quiet", {type: "button", "aria-keyshortcuts": "u", disabled: !library.undo, onclick: () => this.back()},
-      "Undo", h("kbd", {"aria-hidden": "true"}, "u"));
+    return h("button.answer.quiet", {type: "button", "aria-keyshortcuts": "u", disabled: !library.undo,
+      onclick: () => this.back()}, "Undo", h("kbd", {"aria-hidden": "true"}, "u"));
   }
 
   /** Take an answer: the next card shows at once, and the decision is made meanwhile. */
@@ -1962,7 +1998,8 @@ class NobodyView {
     this.reasons = h("ul.reasons", {"aria-label": "Why faces are nobody's"});
     this.none = h("div");
     root.append(h("div.toolbar", null, h("h1", null, "Nobody ", this.count)),
-      h("p.hint", null, "Faces without a person; those that are alike stand together, the most promising first."), this.reasons, this.none);
+      h("p.hint", null, "Faces without a person; those that are alike stand together, the most promising first."),
+      this.reasons, this.none);
     this.actions.attach();
     this.grid.attach(root, root);
     if (this.grid.total !== null) this.counted(this.grid.total);
@@ -2143,7 +2180,11 @@ class HistoryView {
 let view = null;
 const kept = {people: new PeopleView(), questions: new QuestionsView(), nobody: new NobodyView(), history: new HistoryView()};
 let lastPerson = null; // who comes back from a photo finds the tab, the order and the place as they were
-const made = {person: id => lastPerson?.id === id ? lastPerson : lastPerson = new PersonView(), photo: () => new PhotoView(), group: () => new GroupView()};
+const made = {
+  person: id => lastPerson?.id === id ? lastPerson : lastPerson = new PersonView(),
+  photo: () => new PhotoView(),
+  group: () => new GroupView(),
+};
 
 function go(hash, inPlace = false) {
   if (inPlace) {
