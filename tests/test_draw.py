@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +15,15 @@ from libraries import cluster_table
 from PIL import Image, ImageEnhance
 from tables import make_table
 
+from facecluster import photos
 from facecluster.cli import main
+from facecluster.encoding.drawn import Look, see
 from facecluster.errors import FaceclusterError, TableError
 from facecluster.formats import face_table
 from facecluster.library import correct
 from facecluster.library.held import Held
 from facecluster.library.library import Library
+from facecluster.options import EncodeOptions
 from facecluster.table import FaceTable
 
 LARGE_PX = 70.0
@@ -194,6 +198,21 @@ def test_forgotten_it_does_not_come_back(drawn: Library, made: Path) -> None:
         drawn.draw("both.png", SMALL)
     drawn.run(made / "photos", jobs=1)
     assert whose(drawn) == ["Jelena"]
+
+
+def test_a_face_that_lies_is_encoded_as_if_it_stood(shared_data: Path) -> None:
+    photo = photos.decode(shared_data / "lfw_dev" / "Jelena_Dokic" / "Jelena_Dokic_0001.jpg")
+    standing, lying = (
+        see(
+            replace(photo, pixels=np.ascontiguousarray(np.rot90(photo.pixels, k))),
+            "",
+            Look("", "", "", 0, (box,), ()),
+            EncodeOptions(),
+        ).faces[0]
+        for k, box in ((0, (87.0, 61.0, 178.0, 188.0)), (1, (61.0, 72.0, 188.0, 163.0)))
+    )
+    assert np.linalg.norm(standing["encoding"] - lying["encoding"]) < 0.1
+    assert abs(lying["pose"][2] - standing["pose"][2] + 90) < 5
 
 
 class _Killed(BaseException):

@@ -258,6 +258,14 @@ def test_options(here: Path) -> None:
     assert "<title>Anna Berg</title>" in (here / "anna.html").read_text("utf-8")
 
 
+def test_who_is_hidden_is_left_out_unless_asked_for(here: Path) -> None:
+    n_people = made("out", "-o", "all.html")["people"]
+    assert CliRunner().invoke(main, ["hide", "out", "person-0001"]).exit_code == 0
+    assert made("out", "-o", "r.html")["people"] == n_people - 1
+    assert made("out", "-o", "h.html", "--hidden")["people"] == n_people
+    assert made("out", "-o", "o.html", "--person", "person-0001")["people"] == 1
+
+
 def test_nobody_to_show_writes_nothing(here: Path) -> None:
     done = run("out", "-o", "r.html", "--person", "person-0003", "--named-only")
     assert done.exit_code == 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from facecluster.vision import crops, detect
+from facecluster.vision import crops, detect, turned
 
 Array = NDArray[np.float32]
 
@@ -51,9 +51,10 @@ def _find_one(pixels: crops.Pixels, box: Array, others: Array, detector: str) ->
     """Find the face that one box (4,) was drawn round."""
     centre = (box[:2] + box[2:]) / 2
     side = CROP_PER_BOX * float((box[2:] - box[:2]).max())
+    lies = _lies(pixels, centre, side) if detector == "yunet" else 0.0
     best, best_worth = None, 0.0
     for turn in TURNS_DEG:
-        matrix = crops.square(centre, side, turn, CROP_SIZE)
+        matrix = crops.square(centre, side, lies + turn, CROP_SIZE)
         crop = crops.cut(pixels, matrix, CROP_SIZE)
         for seen in detect.find_and_guess(
             crop, detector=detector, min_face_px=0, max_side_px=None, upsample=0
@@ -71,6 +72,18 @@ def _find_one(pixels: crops.Pixels, box: Array, others: Array, detector: str) ->
         return best
     unknown = np.full((1, 5, 2), np.nan, np.float32)
     return detect.Detections(box[np.newaxis].astype(np.float32), np.full(1, np.nan, np.float32), unknown)
+
+
+def _lies(pixels: crops.Pixels, centre: NDArray[np.floating], side: float) -> float:
+    """Say by how many degrees clockwise a face surely lies turned: whole quarters.
+
+    On one that lies yunet may see another that stands, whose landmarks are wrong.
+    """
+    crop = crops.cut(pixels, crops.square(centre, side, 0.0, CROP_SIZE), CROP_SIZE)
+    scores = turned.scores_in_turns(crop)
+    best = int(scores.argmax())
+    is_sure = scores[best] >= max(turned.TURNED_SCORE, scores[0] + turned.AHEAD)
+    return 90.0 * best if is_sure else 0.0
 
 
 def _clear(score: float, detector: str) -> float:
