@@ -25,7 +25,7 @@ from facecluster.formats import face_table
 from facecluster.identity.gate import Limits
 from facecluster.library.folders import write_result
 from facecluster.library.settings import Choices
-from facecluster.table import FaceTable
+from facecluster.table import UNREADABLE, FaceTable
 
 
 def run(*arguments: object, stdin: bytes | None = None) -> Result:
@@ -591,6 +591,19 @@ def test_one_is_singular(n_faces: int, options: tuple[object, ...], lines: list[
     assert result.exit_code == 0, result.output
     for line in lines:
         assert line in result.stderr
+
+
+def test_unreadable_photos_are_counted_and_it_is_told_how_to_list_them(tmp_path: Path) -> None:
+    table = make_table(people(1, 3), paths=["/p/0.jpg", "/p/1.jpg", "/p/2.jpg"])
+    broken = replace(table.photos, status=np.array([*table.photos.status[:2], UNREADABLE]))
+    kept = part_of(table, [0, 1])
+    for photos, is_told in ((broken, True), (table.photos, False)):
+        face_table.write(replace(kept, photos=photos), tmp_path / "faces.npz")
+        told = run(tmp_path / "faces.npz", "-o", tmp_path / "out").stderr
+        assert ("1 unreadable" in told) == is_told
+        assert (
+            f"to list the unreadable photos: facecluster check {tmp_path / 'faces.npz'} " in told
+        ) == is_told
 
 
 def test_warnings_count_one_in_the_singular(tmp_path: Path) -> None:

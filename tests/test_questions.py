@@ -279,6 +279,21 @@ def test_reply_that_does_not_fit_is_refused(room: Room, kind: str, reply: str) -
     assert room.library.decisions == []
 
 
+def test_hidden_person_is_not_asked_about(room: Room) -> None:
+    young, old = room.person(YOUNG), room.person(OLD)
+    room.answer(room.one("same", young, old), "no")
+    before = room.ids
+    correct.hide(room.library, [young])
+    room.queue.refresh()
+    assert not [q for q in room.queue.questions(1000) if young in said(q)]
+    assert young not in {one for id_ in fresh(room) for one in id_.split()}
+    room.cluster()
+    assert not [q for q in room.queue.questions(1000) if young in said(q)]
+    correct.unhide(room.library, [young])
+    room.queue.refresh()
+    assert sorted(room.ids) == sorted(before)
+
+
 # ------------------------------------------------------------------------------------------- what is asked again
 
 ASKED = [

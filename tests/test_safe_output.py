@@ -157,6 +157,25 @@ def started() -> subprocess.Popen[str]:
 
 
 @needs_signals
+def test_ctrl_c_while_python_ends_leaves_the_exit_code_as_it_is() -> None:
+    program = """
+import os, signal, sys
+from facecluster.__main__ import main
+
+class Last:
+    def __del__(self, kill=os.kill, process=os.getpid(), number=signal.SIGINT):
+        kill(process, number)
+
+last = Last()
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.argv = ["facecluster", "list", "no such library"]
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+
+
+@needs_signals
 @pytest.mark.parametrize(
     ("name", "after"), [("SIGINT", 0.3), ("SIGINT", 1.5), ("SIGTERM", 1.5), ("SIGHUP", 1.5)]
 )

@@ -129,6 +129,29 @@ if __name__ == "__main__":
     wait_for_end(pid)
 
 
+def test_a_worker_that_still_starts_ends_with_its_parent(tmp_path: Path) -> None:
+    """As where the machine is busy, and what a worker needs takes seconds to import."""
+    (tmp_path / "slow.py").write_text(
+        "import multiprocessing, os, time\n"
+        "if multiprocessing.parent_process():\n"
+        "    print(os.getpid(), flush=True)\n"
+        "    time.sleep(60)\n"
+        "def handle(item): pass\n"
+    )
+    program = """
+import facecluster.workers, slow, test_workers
+if __name__ == "__main__":
+    [*facecluster.workers.work(slow.handle, ["a"], n_workers=1, start=test_workers.nothing)]
+"""
+    path = os.pathsep.join([str(tmp_path), str(Path(__file__).parent), str(Path(__file__).parent.parent)])
+    command, env = [sys.executable, "-c", program], os.environ | {"PYTHONPATH": path}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env) as parent:
+        assert parent.stdout is not None
+        pid = int(parent.stdout.readline())
+        parent.kill()
+    wait_for_end(pid)
+
+
 def wait_for_end(pid: int) -> None:
     """Wait until a process is gone, or is dead and only its exit code is kept for a parent."""
     for _ in range(100):

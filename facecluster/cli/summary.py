@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from facecluster.cli.sources import list_unreadable
 from facecluster.identity.gate import Reason
-from facecluster.library.layout import CLUSTERS, INDEX, UNCLUSTERED, folder_name
+from facecluster.library.layout import CLUSTERS, INDEX, UNCLUSTERED, folder_name, table_of
 from facecluster.library.refer import Spelling
 from facecluster.render.columns import aligned
 from facecluster.text import many, printable, size, some, typed, without
@@ -60,6 +61,9 @@ def summary(built: Built, directory: Path) -> str:
     if n_hidden:
         are = "is hidden" if n_hidden == 1 else "are hidden"
         lines.append(f"{n_hidden} of them {are}; to list them: facecluster list {typed(directory)} --hidden")
+    table = table_of(result, directory)
+    if counts.unreadable and table is not None:
+        lines.append(f"to list the unreadable photos: {list_unreadable(str(table))}")
     if built.chosen.remembered:
         told = ", ".join(_option(name, value) for name, value in built.chosen.remembered.items())
         lines.append(f"settings as last time: {told} (--default-settings goes back to the defaults)")

@@ -17,6 +17,7 @@ from functools import cache
 from pathlib import Path
 from typing import BinaryIO
 
+from facecluster.durable.denied import why_unwritten
 from facecluster.durable.own_file import open_own, refuse_link
 from facecluster.errors import OutputError
 
@@ -222,7 +223,7 @@ def cannot_write(path: Path, error: OSError) -> OutputError:
         case errno.EROFS:
             why = "its disk can only be read; choose another place"
         case errno.EACCES | errno.EPERM:
-            why = f"no permission{_belonging(path)}; choose another place, or change its permissions"
+            why = why_unwritten(path, error)
         case errno.ENOENT | errno.ENOTDIR:
             why = f"{path.parent} is not a folder; make it, or choose another place"
         case errno.EISDIR:
@@ -234,19 +235,6 @@ def cannot_write(path: Path, error: OSError) -> OutputError:
         case _:
             why = error.strerror or str(error)
     return OutputError(f"{path}: cannot be written: {why}")
-
-
-def _belonging(path: Path) -> str:
-    """Say whose a file or folder is that cannot be written, and its permissions; nothing where that is not known."""
-    for place in (path, path.parent):
-        with suppress(OSError, ImportError, KeyError):
-            import pwd
-
-            status = os.stat(place)
-            if not os.access(place, os.W_OK):
-                owner, mode = pwd.getpwuid(status.st_uid).pw_name, stat.S_IMODE(status.st_mode)
-                return f" ({place} belongs to {owner}, mode {mode:o})"
-    return ""
 
 
 def _replace(part: Path, target: Path) -> None:

@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Literal, cast
 
+from facecluster.durable.denied import why_unread
 from facecluster.durable.lock import is_stream
 from facecluster.durable.own_file import OWNER_ONLY
 from facecluster.durable.whole_file import cannot_write, whole_file
@@ -54,7 +55,7 @@ def read(source: str | Path | BinaryIO) -> FaceTable:
                 return _read(file, str(source))
         except OSError as error:
             raise TableError(
-                f"{source or 'an empty name'}: cannot be read: {error.strerror or error}"
+                f"{source or 'an empty name'}: cannot be read: {why_unread(source, error)}"
             ) from error
     return _read(source, str(getattr(source, "name", "standard input")))
 
@@ -70,7 +71,7 @@ def read_settings(path: Path) -> Settings:
             if file.read(2) == b"PK":
                 return read_npz_settings(file, str(path))
     except OSError as error:
-        raise TableError(f"{path}: cannot be read: {error.strerror or error}") from error
+        raise TableError(f"{path}: cannot be read: {why_unread(path, error)}") from error
     return read(path).settings
 
 
@@ -85,7 +86,7 @@ def read_pictures(path: Path) -> dict[str, Picture]:
             if file.read(2) == b"PK":
                 return read_npz_pictures(file, str(path))
     except OSError as error:
-        raise TableError(f"{path}: cannot be read: {error.strerror or error}") from error
+        raise TableError(f"{path}: cannot be read: {why_unread(path, error)}") from error
     return read(path).photos.pictures()
 
 

@@ -204,6 +204,7 @@ class Queue:
             self._build()
             return
         self._result = result
+        self._told = self._would_merge()
         self._ask_again(self._moved(new, gone) | self._touched())
 
     # ---------------------------------------------------------------------------------------------- who there is
@@ -214,7 +215,8 @@ class Queue:
         self._decisions = [*self._library.decisions]
         self._table = self._table_now()
         result = self._result
-        self._people: dict[str, Person] = {}
+        self._people: dict[str, Person] = {}  # those who are not hidden
+        self._owner: dict[str, Person] = {}
         self._free: dict[str, UnclusteredFace] = {}
         self._groups: dict[str, Ids] = {}  # faces of nobody that are alike, and those that are like none
         self._body_of: dict[str, str] = {}
@@ -282,12 +284,14 @@ class Queue:
         return groups | {face: (face,) for face in free if face not in together}
 
     def _enter(self, key: str, ids: Iterable[str], person: Person | None = None) -> None:
-        """Remember a body; who is hidden is none."""
-        if person is not None and person.hidden:
-            return
+        """Remember a body. Who is hidden is none, but decisions may be about these faces."""
         faces = tuple(dict.fromkeys(ids))
-        self._ids[key] = faces
         self._body_of.update(dict.fromkeys(faces, key))
+        if person is not None:
+            self._owner[key] = person
+            if person.hidden:
+                return
+        self._ids[key] = faces
         if person is None:
             self._groups[key] = faces
         else:
@@ -301,7 +305,6 @@ class Queue:
     def _moved(self, new: Sequence[Person], gone: Sequence[Person]) -> set[str]:
         """Follow faces to where they are now, and say which bodies are others, by key."""
         changed = {person.id for person in (*new, *gone)}
-        were = {face for person in gone for face in self._ids.get(person.id, ())}
         free = self._free
         self._take_free(self._result)
         left = free.keys() - self._free.keys()
@@ -317,8 +320,6 @@ class Queue:
                     changed.add(name)
         for person in gone:
             self._forget(person.id)
-        for face in were:
-            self._body_of.pop(face, None)
         for person in new:
             self._enter(person.id, [face.id for face in person.faces], person)
         for face in came:
@@ -337,9 +338,12 @@ class Queue:
         return key if named else name_of(self._result, ids)
 
     def _forget(self, key: str) -> None:
-        for face in self._ids.pop(key, ()):
+        owner = self._owner.pop(key, None)
+        faces = self._ids.pop(key, ()) if owner is None else [face.id for face in owner.faces]
+        for face in faces:
             if self._body_of.get(face) == key:
                 del self._body_of[face]
+        self._ids.pop(key, None)
         self._people.pop(key, None)
         self._photos_of.pop(key, None)
         self._groups.pop(key, None)
@@ -374,7 +378,7 @@ class Queue:
     def _record(self, face: str) -> PersonFace | UnclusteredFace:
         if face in self._free:
             return self._free[face]
-        return next(one for one in self._people[self._body_of[face]].faces if one.id == face)
+        return next(one for one in self._owner[self._body_of[face]].faces if one.id == face)
 
     def _would_merge(self) -> frozenset[frozenset[str]]:
         """Pairs of people of whom the last update said that a full run would merge them."""
