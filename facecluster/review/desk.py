@@ -24,7 +24,7 @@ from facecluster.errors import FaceclusterError, OutputError, TableError, UsageE
 from facecluster.identity.decisions import digest_of
 from facecluster.identity.gate import Reason
 from facecluster.library.contents import Contents
-from facecluster.library.layout import CLUSTERS, LOCK, PENDING
+from facecluster.library.layout import CLUSTERS, LOCK, PENDING, folder_of
 from facecluster.library.read import take_in
 from facecluster.library.strangers import Group, names_of
 from facecluster.result import Person, Result
@@ -95,12 +95,14 @@ class Desk:
     """One library. Threads may ask all of it at any time; `close` it, so that all is written."""
 
     def __init__(self, source: str | os.PathLike[str]) -> None:
-        """Read a library; nothing is written, and nobody is kept from it.
+        """Read a library, and keep nobody from it. Nothing is written, but what a watch has left to be taken in.
 
         Raises:
             UsageError, FaceclusterError: as `Held.look_in` raises them.
         """
         share()
+        if os.fspath(source):
+            take_in(folder_of(os.fspath(source)))
         self._library = Behind.look_in(source)
         self.directory: Path = self._library.directory
         self._deciding = threading.RLock()
@@ -314,6 +316,7 @@ class Desk:
             take_in(self.directory)
         self._seen = self._stamp()  # of before it is read: what is written meanwhile is read the next time
         self._library.reload()
+        self._encodings = None
         self._show(anew=True)
         self._trouble = None
         self._later(self._read_dates)
