@@ -24,7 +24,6 @@ from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 from tables import make_table, people
 
 from facecluster.formats import face_table
-from facecluster.library import correct
 from facecluster.library.library import Library
 
 CHROMIUMS = (
@@ -365,6 +364,18 @@ def test_a_person_has_years_photos_with_boxes_and_a_history(seen: Seen) -> None:
     assert seen.names()["person-0001"] is None
 
 
+def test_any_decision_is_taken_back_in_the_history(seen: Seen) -> None:
+    for i, name in enumerate(("Anna", "Berta", "Cleo"), 1):
+        seen.asker.decide("name", person=f"person-000{i}", name=name)
+    page = seen.open("#/history")
+    expect(cells(page)).to_have_count(3)
+    page.get_by_role("button", name=re.compile("Undo: .*Berta")).last.click()
+    expect(cells(page)).to_have_count(4)
+    expect(page.get_by_text("taken back").first).to_be_visible()
+    names = seen.names()
+    assert [names[f"person-000{i}"] for i in (1, 2, 3)] == ["Anna", None, "Cleo"]
+
+
 # --------------------------------------------------------------------------------------------------- questions
 
 
@@ -457,7 +468,6 @@ def missed(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home / "people"
 
 
-@pytest.mark.skipif(not hasattr(correct, "draw"), reason="faces cannot be drawn here")
 @pytest.mark.parametrize("way", ["mouse", "keys"])
 def test_a_face_that_was_missed_is_drawn_and_gets_a_name(
     missed: Path, browser: Browser, tmp_path: Path, way: str

@@ -164,6 +164,8 @@ async function ask() {
     state = await call("/api/state");
   } catch (error) {
     notice(error.message, {bad: true});
+    $("saving").textContent = "Not connected";
+    $("saving").className = "busy";
     return;
   }
   if (decided !== library.decided || library.deciding) return; // of before what was decided meanwhile
@@ -271,7 +273,7 @@ function dialog(title, fill, answers = []) {
 /** Ask for a name; gives {name, id}, id null where nobody has it. */
 function whoDialog(title, text, {action = "Save", without = [], value = ""} = {}) {
   return dialog(title, answer => {
-    const field = new NameField({label: "Name", value, without, eager: true, done: answer});
+    const field = new NameField({label: "Name", value, without, eager: !touch.matches, done: answer});
     const done = h("button.primary", {type: "button", onclick: () => field.commit()}, action);
     return [text && h("p", null, text), h("div.row", null, field.element, done)];
   });
@@ -1505,6 +1507,8 @@ async function fillPhoto(cell, item, person) {
 
 /** Put a box where the face is, at any size of the picture. */
 function placed(element, box, photo) {
+  element.classList.toggle("at-left", box.left < 0.06 * photo.width); // its name would be cut off
+  element.classList.toggle("at-right", box.right > 0.94 * photo.width);
   return style(element, {left: `${100 * box.left / photo.width}%`, top: `${100 * box.top / photo.height}%`,
     width: `${100 * (box.right - box.left) / photo.width}%`, height: `${100 * (box.bottom - box.top) / photo.height}%`});
 }
@@ -1581,6 +1585,7 @@ class PhotoView {
     this.chosen = this.chosen === face ? null : face;
     for (const one of this.layer.children) one.setAttribute("aria-pressed", String(one.dataset.face === this.chosen));
     this.drawSide();
+    this.side.querySelector(".chosen")?.scrollIntoView({block: "nearest"});
   }
 
   drawSide() {
@@ -1685,7 +1690,7 @@ class PhotoView {
     if (!box || Math.min(box[2] - box[0], box[3] - box[1]) < 8) return this.stopDrawing();
     this.isAsking = true;
     const who = await dialog("Who is this?", answer => {
-      const field = new NameField({label: "Name", eager: true, done: answer});
+      const field = new NameField({label: "Name", eager: !touch.matches, done: answer});
       return [h("p", null, "The face is looked for in the box, and belongs to whom you say."),
         h("div.row", null, field.element, h("button.primary", {type: "button", onclick: () => field.commit()}, "Save"))];
     }, [["Not what I meant", null], ["Nobody I know", {name: null, id: null}]]);
