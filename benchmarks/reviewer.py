@@ -15,7 +15,8 @@ in three orders, by the library's own functions; the decisions are written, the 
 A face is right where its person holds more faces of its identity than any other person does, and mostly faces of that
 identity; or where it is the only face of its identity, and is alone. Faces of nobody are alone. "Put right" is the
 number of right faces less that at first. "Named" are right faces whose person has the right name. F is of pairs of
-labelled faces (`identity.metrics.pairwise`). Who is labelled is as in `lfw.py`; the other faces of LFW and of
+labelled faces (`identity.metrics.pairwise`). "Bound" is the fewest answers that can bring F to 0.9 where each brings one
+person, or one group of faces of nobody, to another: somebody who knows the best next one. Who is labelled is as in `lfw.py`; the other faces of LFW and of
 seed_football129 are strangers, whom the reviewer calls nobody.
 
 The constants of `library/questions.py` were chosen on the fit half of the people, the other half is reported.
@@ -153,6 +154,28 @@ class Reviewer:
         return right, named, metrics.pairwise(np.array(names), np.array(label))
 
 
+def bound(reviewer, result, groups):
+    """Return how many people or groups must be brought to others at least until F is so high; None: that is not enough."""
+    parts = defaultdict(list)
+    for body in (*((face.id for face in person.faces) for person in result.people), *groups):
+        names = reviewer.names(body)
+        for name in names.keys() - {None}:
+            parts[name].append(names[name])
+    pairs = sum(n * (n - 1) // 2 for n in reviewer.size.values())
+    found = sum(n * (n - 1) // 2 for sizes in parts.values() for n in sizes)
+    gains = []
+    for sizes in parts.values():
+        together, *others = sorted(sizes, reverse=True)
+        for n in others:
+            gains.append(together * n)
+            together += n
+    for number, gain in enumerate([0, *sorted(gains, reverse=True)]):
+        found += gain
+        if 2 * found / (pairs + found) >= ENOUGH:
+            return number
+    return None
+
+
 def only(names):
     """Return the one name that is counted; None where there are several."""
     return next(iter(names)) if len(names) == 1 else None
@@ -250,6 +273,10 @@ def run(table, reviewer, order, most):
         face_table.write(table, file)
         with InMemory.open(Path(scratch, "people"), new=True) as library:
             build(library, table, Choices(link="none"), source=str(file))
+            if order == "bound":
+                groups = strangers(Known.of(library.people, table), table)
+                faces = [{face.id for face in group.faces} for group in groups]
+                return bound(reviewer, library.people, faces), []
             log, told = Log(reviewer, library.people, most), []
             if order == "by size":
                 by_size(library, reviewer, log, table)
@@ -309,6 +336,7 @@ def main():
         print(
             f"{data}: {len(table.faces)} faces, {len(reviewer.truth)} of them of {len(reviewer.size)} people with names"
         )
+        print(f"bound: F {ENOUGH} after {run(table, reviewer, 'bound', 0)[0]} answers")
         for order in chosen.orders:
             log, told = run(table, reviewer, order, chosen.answers)
             report(order, log)

@@ -19,7 +19,17 @@ import numpy as np
 
 from facecluster.errors import FaceclusterError, TableError, UsageError
 from facecluster.identity.boxes import SAME_FACE_IOU, overlaps
-from facecluster.identity.decisions import NOBODY, Decision, Spots, digest_of
+from facecluster.identity.decisions import (
+    NOBODY,
+    Decision,
+    Make,
+    Name,
+    NotAPerson,
+    Spots,
+    Unsure,
+    digest_of,
+    in_force,
+)
 from facecluster.identity.gate import Reason
 from facecluster.identity.points import Points
 from facecluster.joined import Known, bounds_of
@@ -48,11 +58,13 @@ _LEAST, _LEAST_INSIDE = 0.02, 3e-4
 _NAME = 0.25
 """What a name is worth to a face that is with its person already. A judgement: so large people are named first, and
 small ones after what brings faces together."""
-_KNOWN = 0.5
-"""How probable it is that somebody can say who a person is, or faces of nobody that are alike. A guess: no data set
-tells it."""
-_KNOWN_ALONE = 0.12
-"""The same of a face of nobody that is like no other: mostly a stranger's. A guess, too."""
+_KNOWN, _KNOWN_ALONE = 0.5, 0.12
+"""How probable it is that somebody can say who a person is, or faces of nobody that are alike; and of whom a face of
+nobody is that is like no other, mostly a stranger's. Guesses, as no data set tells it; what was said of others since
+counts against `_ASSUMED` such answers."""
+_ASSUMED = 8
+_STEP = 1.15
+"""Probabilities are rounded to powers of it, so that not every answer changes what all questions are worth."""
 _INSIDE = 0.03
 """How much less probable it is that a side of a person is somebody else, than that two so far apart are two: they were
 grouped, with care. Of 244 sides of the fit half of `lag_dev` none was."""
@@ -195,6 +207,7 @@ class Queue:
         if result is self._result:
             if [*self._library.decisions] != self._decisions:
                 self._ask_again(self._touched())
+                self._value_names()
             return
         before = {id(person): person for person in self._result.people}
         now = {id(person): person for person in result.people}
@@ -206,6 +219,7 @@ class Queue:
         self._result = result
         self._told = self._would_merge()
         self._ask_again(self._moved(new, gone) | self._touched())
+        self._value_names()
 
     # ---------------------------------------------------------------------------------------------- who there is
 
@@ -229,6 +243,7 @@ class Queue:
         self._told = self._would_merge()
         self._n_people = max(_FEW, len(result.people))
         self._numbers: _Numbers | None = None
+        self._known = _known(self._decisions)
         groups = self._measure(result)
         for person in result.people:
             self._enter(person.id, [face.id for face in person.faces], person)
@@ -468,11 +483,26 @@ class Queue:
         person, ids = self._people.get(key), self._ids[key]
         if person is not None and person.name is not None:
             return
-        known = _KNOWN if len(ids) > 1 else _KNOWN_ALONE
-        worth = known * len(ids) * (_NAME if person is not None else 1 + _NAME)
+        worth = self._worth_of_name(key)
         by = self._answered.about(ids)
         if not (by and self._answered.unsure_who(by, frozenset(ids))):
             self._keep(f"who {key}", _Asked(worth, "who", key, ""))
+
+    def _worth_of_name(self, key: str) -> float:
+        """Say what it is worth to ask who this is."""
+        n = len(self._ids[key])
+        return self._known[n == 1] * n * (_NAME if key in self._people else 1 + _NAME)
+
+    def _value_names(self) -> None:
+        """See how often somebody could say who this is, and value such questions by it."""
+        known = _known(self._decisions)
+        if known == self._known:
+            return
+        self._known = known
+        for id_, asked in self._asked.items():
+            if asked.kind == "who":
+                self._asked[id_] = asked = asked._replace(worth=self._worth_of_name(asked.left))
+                heapq.heappush(self._heap, (-asked.worth, id_))
 
     def _ask_pair(self, one: str, other: str, excess: float | None) -> None:
         """Ask whether two people are one, or whether faces of nobody are somebody's."""
@@ -607,6 +637,28 @@ class Queue:
         if free.reason == Reason.BETWEEN_PEOPLE.code:
             return f"between {who} and somebody else"
         return f"like {who}, and of nobody"
+
+
+def _known(decisions: Sequence[Decision]) -> tuple[float, float]:
+    """Say how probable it is that somebody can say who this is: of several faces, and of one alone."""
+    said, could = [0, 0], [0, 0]
+    for decision in in_force(decisions):
+        match decision.act:
+            case Name(name=name, faces=faces) | Make(name=name, faces=faces) if name is not None:
+                could[len(faces) == 1] += 1
+            case NotAPerson(faces=faces):
+                pass
+            case Unsure(question=question, faces=(faces,)) if question.startswith("who "):
+                pass
+            case _:
+                continue
+        said[len(faces) == 1] += 1
+    rates = (
+        (could[alone] + _ASSUMED * assumed) / (said[alone] + _ASSUMED)
+        for alone, assumed in enumerate((_KNOWN, _KNOWN_ALONE))
+    )
+    several, one = (_STEP ** round(math.log(rate, _STEP)) for rate in rates)
+    return several, one
 
 
 def _named(result: Result, groups: Iterable[Sequence[str]]) -> dict[str, Ids]:
