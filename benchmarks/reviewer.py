@@ -15,9 +15,11 @@ in three orders, by the library's own functions; the decisions are written, the 
 A face is right where its person holds more faces of its identity than any other person does, and mostly faces of that
 identity; or where it is the only face of its identity, and is alone. Faces of nobody are alone. "Put right" is the
 number of right faces less that at first. "Named" are right faces whose person has the right name. F is of pairs of
-labelled faces (`identity.metrics.pairwise`). "Bound" is the fewest answers that can bring F to 0.9 where each brings one
-person, or one group of faces of nobody, to another: somebody who knows the best next one. Who is labelled is as in `lfw.py`; the other faces of LFW and of
-seed_football129 are strangers, whom the reviewer calls nobody.
+labelled faces (`identity.metrics.pairwise`). "Bound" is the fewest answers that can bring F to 0.9 where each brings
+one person, or one group of faces of nobody, to another: by somebody who knows the best next one.
+
+Who is labelled is as in `lfw.py`; the other faces of LFW and of seed_football129 are strangers, whom the reviewer calls
+nobody.
 
 The constants of `library/questions.py` were chosen on the fit half of the people, the other half is reported.
 seed_football129 has five people and no halves: it had no part in the choice. Tables of photos are made where FOLDER
@@ -144,7 +146,6 @@ class Reviewer:
             n_alone = held.pop(None, 0)
             if self.size[name] == 1:
                 right += n_alone
-                continue
             if not held:
                 continue
             id_, n = max(held.items(), key=lambda pair: (pair[1], pair[0]))
@@ -155,9 +156,10 @@ class Reviewer:
 
 
 def bound(reviewer, result, groups):
-    """Return how many people or groups must be brought to others at least until F is so high; None: that is not enough."""
+    """Return how many people or groups must be brought to others at least until F is high enough; None: it never is."""
     parts = defaultdict(list)
-    for body in (*((face.id for face in person.faces) for person in result.people), *groups):
+    people = [[face.id for face in person.faces] for person in result.people]
+    for body in (*people, *groups):
         names = reviewer.names(body)
         for name in names.keys() - {None}:
             parts[name].append(names[name])

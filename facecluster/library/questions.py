@@ -63,8 +63,7 @@ _KNOWN, _KNOWN_ALONE = 0.5, 0.12
 nobody is that is like no other, mostly a stranger's. Guesses, as no data set tells it; what was said of others since
 counts against `_ASSUMED` such answers."""
 _ASSUMED = 8
-_STEP = 1.15
-"""Probabilities are rounded to powers of it, so that not every answer changes what all questions are worth."""
+_COMPARED, _SEVERAL, _ALONE = range(3)
 _INSIDE = 0.03
 """How much less probable it is that a side of a person is somebody else, than that two so far apart are two: they were
 grouped, with care. Of 244 sides of the fit half of `lag_dev` none was."""
@@ -126,13 +125,24 @@ class Question:
 
 
 class _Asked(NamedTuple):
-    """A question as the queue keeps it: of bodies by key, and of a side of some faces."""
+    """A question as the queue keeps it.
+
+    Attributes:
+        worth: as in `Question`; of "who" what it is worth if somebody can say it.
+        kind: see there.
+        left: key of the body that it is about.
+        right: key of the other; "" for "who".
+        side: some faces of that body; (): all of it.
+        heap: which of the heaps it is in: `_COMPARED`, `_SEVERAL` or `_ALONE`. Those of one heap keep their order,
+            whatever is known of how often somebody can say who this is.
+    """
 
     worth: float
     kind: str
     left: str
     right: str
     side: Ids = ()
+    heap: int = 0
 
 
 class _Numbers(NamedTuple):
@@ -160,8 +170,8 @@ class Queue:
         self._result = library.people
         self._decisions: list[Decision] = []
         self._table: object = None
+        self._worth_done = 0.0
         self._build()
-        self._first = self.worth_left
 
     @property
     def n_left(self) -> int:
@@ -171,30 +181,48 @@ class Queue:
     @property
     def worth_left(self) -> float:
         """What they are worth together."""
-        return math.fsum(asked.worth for asked in self._asked.values())
+        sums = [0.0, 0.0, 0.0]
+        for asked in self._asked.values():
+            sums[asked.heap] += asked.worth
+        return float(np.dot(sums, self._scale))
 
     @property
     def worth_done(self) -> float:
-        """How much less that is than at first."""
-        return max(0.0, self._first - self.worth_left)
+        """What those were worth that are not left, of all that there were."""
+        return max(0.0, self._worth_done)
 
     def questions(self, number: int = 20) -> list[Question]:
         """Give the next questions, by falling worth; about faces of nobody one at a time."""
-        taken: list[tuple[float, str]] = []
+        taken: list[tuple[list[tuple[float, str]], tuple[float, str]]] = []
         found: list[Question] = []
-        lefts = set[str]()
-        while self._heap and len(found) < number:
-            entry = heapq.heappop(self._heap)
-            asked = self._asked.get(entry[1])
-            if asked is None or -asked.worth != entry[0] or (taken and taken[-1] == entry):
-                continue
-            taken.append(entry)
+        seen, lefts = set[str](), set[str]()
+        while len(found) < number:
+            for heap in self._heaps:
+                while heap and (heap[0][1] in seen or not self._is_asked(heap[0])):
+                    heapq.heappop(heap)
+            there = [
+                (heap[0][0] * scale, place)
+                for place, (heap, scale) in enumerate(zip(self._heaps, self._scale, strict=True))
+                if heap
+            ]
+            if not there:
+                break
+            heap = self._heaps[min(there)[1]]
+            entry = heapq.heappop(heap)
+            taken.append((heap, entry))
+            seen.add(entry[1])
+            asked = self._asked[entry[1]]
             if asked.left in self._people or asked.left not in lefts:
                 lefts.add(asked.left)
                 found.append(self._question(entry[1], asked))
-        for entry in taken:
-            heapq.heappush(self._heap, entry)
+        for heap, entry in taken:
+            heapq.heappush(heap, entry)
         return found
+
+    def _is_asked(self, entry: tuple[float, str]) -> bool:
+        """Say whether an entry of a heap is of a question that is left."""
+        asked = self._asked.get(entry[1])
+        return asked is not None and -asked.worth == entry[0]
 
     def find(self, id_: str) -> Question | None:
         """Give the question of an id; None: it is not asked any more."""
@@ -203,11 +231,17 @@ class Queue:
 
     def refresh(self) -> None:
         """See what the library's people and decisions are now."""
+        before = self.worth_left
+        self._follow()
+        self._worth_done += before - self.worth_left
+        self._scale = (1.0, *_known(self._decisions))
+
+    def _follow(self) -> None:
+        """Make anew the questions about whom something changed."""
         result = self._library.people
         if result is self._result:
             if [*self._library.decisions] != self._decisions:
                 self._ask_again(self._touched())
-                self._value_names()
             return
         before = {id(person): person for person in self._result.people}
         now = {id(person): person for person in result.people}
@@ -219,7 +253,6 @@ class Queue:
         self._result = result
         self._told = self._would_merge()
         self._ask_again(self._moved(new, gone) | self._touched())
-        self._value_names()
 
     # ---------------------------------------------------------------------------------------------- who there is
 
@@ -239,11 +272,11 @@ class Queue:
         self._photos_of: dict[str, frozenset[str]] = {}
         self._asked: dict[str, _Asked] = {}
         self._with: dict[str, set[str]] = {}  # ids of questions by body
-        self._heap: list[tuple[float, str]] = []
+        self._heaps: tuple[list[tuple[float, str]], ...] = ([], [], [])  # see `_Asked.heap`
         self._told = self._would_merge()
         self._n_people = max(_FEW, len(result.people))
         self._numbers: _Numbers | None = None
-        self._known = _known(self._decisions)
+        self._scale = (1.0, *_known(self._decisions))
         groups = self._measure(result)
         for person in result.people:
             self._enter(person.id, [face.id for face in person.faces], person)
@@ -430,7 +463,9 @@ class Queue:
             for id_ in self._with.pop(key, ()):
                 asked = self._asked.pop(id_, None)
                 if asked is not None:
-                    beside |= {asked.left, asked.right}
+                    for side in (asked.left, asked.right):
+                        self._with.get(side, set()).discard(id_)
+                        beside.add(side)
         if self._numbers is not None:
             self._numbers.near.drop(changed)
         self._put(changed)
@@ -483,26 +518,12 @@ class Queue:
         person, ids = self._people.get(key), self._ids[key]
         if person is not None and person.name is not None:
             return
-        worth = self._worth_of_name(key)
+        worth = len(ids) * (_NAME if person is not None else 1 + _NAME)
         by = self._answered.about(ids)
         if not (by and self._answered.unsure_who(by, frozenset(ids))):
-            self._keep(f"who {key}", _Asked(worth, "who", key, ""))
-
-    def _worth_of_name(self, key: str) -> float:
-        """Say what it is worth to ask who this is."""
-        n = len(self._ids[key])
-        return self._known[n == 1] * n * (_NAME if key in self._people else 1 + _NAME)
-
-    def _value_names(self) -> None:
-        """See how often somebody could say who this is, and value such questions by it."""
-        known = _known(self._decisions)
-        if known == self._known:
-            return
-        self._known = known
-        for id_, asked in self._asked.items():
-            if asked.kind == "who":
-                self._asked[id_] = asked = asked._replace(worth=self._worth_of_name(asked.left))
-                heapq.heappush(self._heap, (-asked.worth, id_))
+            self._keep(
+                f"who {key}", _Asked(worth, "who", key, "", heap=_ALONE if len(ids) == 1 else _SEVERAL)
+            )
 
     def _ask_pair(self, one: str, other: str, excess: float | None) -> None:
         """Ask whether two people are one, or whether faces of nobody are somebody's."""
@@ -581,7 +602,7 @@ class Queue:
         self._asked[id_] = asked
         for key in {asked.left, asked.right} - {""}:
             self._with.setdefault(key, set()).add(id_)
-        heapq.heappush(self._heap, (-asked.worth, id_))
+        heapq.heappush(self._heaps[asked.heap], (-asked.worth, id_))
 
     # ------------------------------------------------------------------------------------------------- in words
 
@@ -605,7 +626,15 @@ class Queue:
                 Side(None, None, asked.side[:_SHOWN], n, asked.side) if asked.side else self._side(asked.left)
             )
             other = self._side(asked.right, asked.side)
-        return Question(id_, asked.kind, text, one, other, asked.worth, self._why(asked, left, right))
+        return Question(
+            id_,
+            asked.kind,
+            text,
+            one,
+            other,
+            asked.worth * self._scale[asked.heap],
+            self._why(asked, left, right),
+        )
 
     def _side(self, key: str, without: Ids = ()) -> Side:
         person, ids = self._people.get(key), self._ids[key]
@@ -657,7 +686,7 @@ def _known(decisions: Sequence[Decision]) -> tuple[float, float]:
         (could[alone] + _ASSUMED * assumed) / (said[alone] + _ASSUMED)
         for alone, assumed in enumerate((_KNOWN, _KNOWN_ALONE))
     )
-    several, one = (_STEP ** round(math.log(rate, _STEP)) for rate in rates)
+    several, one = rates
     return several, one
 
 
