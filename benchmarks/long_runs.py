@@ -1,7 +1,8 @@
-"""Encode and cluster many small photos, and watch a folder under load: memory, rate, resuming, and side files (Linux).
+"""Encode many photos, watch a folder under load, and ask of crowds: memory, rate, resuming, and side files (Linux).
 
     python benchmarks/long_runs.py encode [--photos 20000] [--jobs 2]
     python benchmarks/long_runs.py watch [--minutes 60] [--jobs 1]
+    python benchmarks/long_runs.py crowds [--jobs 2]
 
 encode makes photos with a face of some 80 to 100 pixels (crops of `lfw_dev`, each of pixels of its own), starts
 `encode`, ends it by SIGTERM halfway, and gives the same command again. It prints a line every tenth: photos done,
@@ -13,14 +14,21 @@ gives names and takes them back. Every tenth it prints memory, the bytes of each
 It is ended by SIGTERM, and `watch --once` goes on: every photo that is there must be a row of the library then, else
 the exit status is 1.
 
+crowds makes two face tables, without photos: one photo with 5,000 faces, of which 1,000 have two photos of their own,
+and 20,000 people with five photos each. It makes a library of each, and gives every verb that reads or changes one. It
+prints the seconds of all cores and the peak memory (the largest process) of each.
+
 Bounds: memory and rate of the last tenth are those of the second; a run that goes on does so within seconds;
-no side file is left.
+no side file is left. Of crowds: each verb ends well and takes less than 1 GB, and all but cluster less than a minute,
+else the exit status is 1.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
+import os
 import random
 import signal
 import subprocess
@@ -28,9 +36,11 @@ import sys
 import tempfile
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import scale
 from labelled import SHARED, machine
 from PIL import Image
 
@@ -228,9 +238,123 @@ def run_watch(root, minutes, jobs):
     return 1 if lost or died is not None else 0
 
 
+def write_table(path, sizes):
+    """Write such a table; return the id of its last face, and the path of its last photo."""
+    made = made_table(*sizes)
+    face_table.write(made, path)
+    return str(made.faces.id[-1]), str(made.photos.path[-1])
+
+
+def made_table(n_people, n_faces, n_crowd):
+    """Return a table of people with photos of their own, of whom the first, and strangers, are in one more photo."""
+    encoding, crowd = scattered(n_people, n_faces), scattered(n_crowd, 1)
+    table = scale.make_table(np.concatenate([encoding, crowd]), dlib=False)
+    number = np.arange(len(table.photos.path))
+    folder = np.char.mod("/photos/%05d", np.where(number < len(encoding), number // n_faces, n_people))
+    path = np.char.add(folder, np.char.mod("/%06d.jpg", number))
+    table = replace(table, photos=replace(table.photos, path=path))
+    if not n_crowd:
+        return table
+    n_alone, n = len(encoding), len(table.faces.photo)
+    photo, place = np.arange(n).clip(max=n_alone), np.arange(n_crowd)
+    box = np.array(table.faces.box)
+    box[n_alone:, :2] = np.stack([110 * (place % 100), 110 * (place // 100)], axis=1)
+    box[n_alone:, 2:] = box[n_alone:, :2] + 100
+    digest = table.photos.digest[photo]
+    ordinal = np.r_[np.zeros(n_alone, int), place]
+    faces = replace(
+        table.faces,
+        photo=photo.astype(np.int32),
+        id=np.char.add(np.char.add(digest, "-"), ordinal.astype(str)),
+        box=box,
+        anchor=box,
+    )
+    size = np.array(table.photos.size)
+    size[n_alone] = 12_000
+    photos = replace(table.photos, size=size)
+    rows = {name: column[: n_alone + 1] for name, column in vars(photos).items()}
+    return replace(table, photos=type(photos)(**rows), faces=faces)
+
+
+def scattered(n_people, n_faces):
+    """Return encodings (n, 128), person after person; the first people are the same ones, however many there are."""
+    rng = np.random.default_rng(7)
+    person = np.repeat(np.arange(n_people), n_faces)
+    centre = rng.normal(size=(n_people, 128))
+    centre /= np.linalg.norm(centre, axis=1, keepdims=True)
+    noise = np.random.default_rng(n_faces).normal(size=(len(person), 128))
+    encoding = centre[person] + noise * (0.35 / np.linalg.norm(noise, axis=1, keepdims=True))
+    encoding /= np.linalg.norm(encoding, axis=1, keepdims=True)
+    return encoding.astype(np.float32)
+
+
+def timed(*words):
+    """Run facecluster -> exit status, seconds of all cores, peak MB of the largest process, what it printed."""
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        process = subprocess.Popen([*FACECLUSTER, *map(str, words)], stdout=out, stderr=err)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        seconds = usage.ru_utime + usage.ru_stime
+        out.seek(0)
+        err.seek(0)
+        said = out.read(), err.read().decode()
+    return process.returncode, seconds, usage.ru_maxrss / 1024, said
+
+
+def run_crowds(root, jobs):
+    """Give each verb on a crowd in one photo, and on a library of many people."""
+    failed = False
+    for name, sizes in (("crowd", (1000, 2, 5000)), ("people", (20_000, 5, 0))):
+        table, library = root / f"{name}.npz", root / name
+        # A process that is started has the memory of its parent at first, and that counts.
+        with multiprocessing.get_context("spawn").Pool(1) as pool:
+            face, photo = pool.apply(write_table, (table, sizes))
+        lines = [("cluster", table, "-o", library, "--link", "none", "-j", jobs)]
+        lines += [
+            ("list", library),
+            ("list", table, "--labels", "folder", "--label-face", "all"),
+            ("show", library),
+            ("show", library, "person-0001"),
+            ("show", library, "--photos"),
+            ("show", library, "--nobody"),
+            ("check", table, "-j", jobs),
+            ("audit", table, "--labels", "folder", "--label-face", "all", "-j", jobs),
+            ("audit", library, "--labels", "folder", "--label-face", "all", "-j", jobs),
+            ("explain", library, face),
+            ("explain", library, "person-0001"),
+            ("search", "--in", library, "--face", face, "-j", jobs),
+            ("search", "--in", library, "--faces", root / "crowd.npz", "-j", jobs),
+            ("search", "--in", table, "--faces", root / "crowd.npz", "-j", jobs),
+            ("name", library, "person-0002", "Anna Berg"),
+            ("undo", library),
+            ("merge", library, "person-0003", "person-0004"),
+            ("undo", library),
+            ("history", library),
+            ("forget", library, "--person", "person-0005", "-y"),
+            ("forget", library, "--photo", photo, "-y"),
+        ]
+        for words in lines:
+            status, seconds, peak, (out, err) = timed(*words)
+            is_bad = status not in (0, 3) or peak > 1000 or (seconds > 60 and words[0] != "cluster")
+            failed |= is_bad
+            told = " ".join(str(word).removeprefix(f"{root}/") for word in words)
+            mark = (
+                f"  exit status {status}: {err[-300:]}"
+                if status not in (0, 3)
+                else "  over the bound"
+                if is_bad
+                else ""
+            )
+            print(
+                f"{name:6} {seconds:6.1f} s {peak:6.0f} MB {len(out) / 1e6:6.1f} MB out  {told}{mark}",
+                flush=True,
+            )
+    return int(failed)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=("encode", "watch"))
+    parser.add_argument("what", choices=("encode", "watch", "crowds"))
     parser.add_argument("--photos", type=int, default=20_000)
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--jobs", type=int, default=2)
@@ -240,6 +364,8 @@ def main():
         root = Path(name).resolve()
         if arguments.what == "encode":
             sys.exit(run_encode(root, arguments.photos, arguments.jobs))
+        if arguments.what == "crowds":
+            sys.exit(run_crowds(root, arguments.jobs))
         sys.exit(run_watch(root, arguments.minutes, arguments.jobs))
 
 

@@ -134,6 +134,7 @@ def make_table(encoding, dlib):
         score=column,
         landmarks=np.full((n, 5, 2), 150, dtype=np.float32),
         pose=np.zeros((n, 3), dtype=np.float32),
+        turned=np.zeros(n, dtype=np.float32),
         quality=column,
         **dict.fromkeys(MEASURED, column),
         encoding=encoding,

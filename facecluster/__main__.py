@@ -4,6 +4,7 @@ Before a verb is at work, and after, there is nothing to end in order, so a sign
 stop an import half-way, with a traceback.
 """
 
+import atexit
 import os
 
 _SAID = b"facecluster: interrupted\n"
@@ -28,9 +29,19 @@ def _end_on_signals(said: bytes) -> None:
             signal.signal(number, end)
 
 
+def _ignore_ctrl_c() -> None:
+    """Let Ctrl-C do nothing any more.
+
+    As its last step Python gives signals back what they do by default, so that a second Ctrl-C would end the program by
+    the signal in place of the exit code. What is ignored stays so.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 def main() -> None:
     """Run the command line."""
     _end_on_signals(_SAID)
+    atexit.register(_ignore_ctrl_c)  # the first that is registered is the last that is called
     from facecluster.cli import main
 
     try:

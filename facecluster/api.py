@@ -132,8 +132,8 @@ def open(  # noqa: A001 - as `fc.open` reads best
             library.run("photos")
             library.name("person-0001", "Anna Berg")
 
-    It has run, update, name, merge, split, move, not_a_person, undo, forget, show and history, which do what the verbs
-    of these names do: see `facecluster.library.library.Library`.
+    It has run, update, name, merge, split, move, not_a_person, different, hide, unhide, cover, undo, forget, show and
+    history, which do what the verbs of these names do: see `facecluster.library.library.Library`.
 
     Args:
         library: the folder, or its clusters.json.

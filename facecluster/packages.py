@@ -10,6 +10,7 @@ import hashlib
 import importlib.util
 import logging
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -179,12 +180,23 @@ def _backend(package: Package, folder: Path) -> str:
     return str(module.parent)
 
 
+_BROKEN = "connection broken by"
+"""What pip says of an index that does not answer; its last line says only that there is no such package."""
+_REASON = re.compile(r"\[Errno -?\d+\] ([^'()]+)")
+
+
 def _why(pip: subprocess.CompletedProcess[str]) -> str:
     """Say in pip's words why it failed."""
     if "DO NOT MATCH THE HASHES" in pip.stderr:
         return (
             "the package index serves another archive than the published one, and nothing of it was opened: "
             "see `pip config list`"
+        )
+    if _BROKEN in pip.stderr:
+        reasons = _REASON.findall(pip.stderr)
+        why = f" ({reasons[-1]})" if reasons else ""
+        return (
+            f"the package index cannot be reached{why}; is there a network? `pip config list` names the index"
         )
     lines = [line for line in pip.stderr.splitlines() if line.strip()]
     last = next((line for line in reversed(lines) if line.startswith("ERROR:")), "".join(lines[-1:]))

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import chain
 from typing import Any, NamedTuple, TypeVar
 
@@ -389,6 +390,13 @@ class Result:
     next_id: int = 1
     changes: Changes = Changes()
     absent: tuple[Absent, ...] = ()
+
+    @cached_property
+    def face_of(self) -> Mapping[str, PersonFace | UnclusteredFace]:
+        """Every face by id, that of a person first; of those that copies of a photo have, the first."""
+        faces: list[PersonFace | UnclusteredFace] = [face for person in self.people for face in person.faces]
+        faces += self.unclustered
+        return {face.id: face for face in reversed(faces)}
 
     def __repr__(self) -> str:
         counts = self.counts

@@ -214,6 +214,12 @@ def pictures(
     return {name: Picture(size[0], size[1], digest) for name, size, digest in zip(*columns, strict=True)}
 
 
+def dates(path: NDArray[np.str_], time: NDArray[np.float64]) -> dict[str, float]:
+    """Give when each photo was taken, by path, where that is known; the columns are those of `Photos`."""
+    known = np.isfinite(time)
+    return dict(zip(path[known].tolist(), time[known].tolist(), strict=True))
+
+
 PHOTO_COLUMNS: dict[str, Column] = {
     "path": _TEXT,
     "digest": _TEXT,
@@ -240,7 +246,8 @@ class Faces:
             clipped to the photo.
         anchor: (n, 4) float32, the box that the face had when its photo was first seen, by which decisions know it:
             equal to `box` unless the photo was edited since.
-        score: (n,) float32 confidence of the detector; scales differ between detectors.
+        score: (n,) float32 confidence of the detector; scales differ between detectors. NaN where a person, and no
+            detector, found the face; the last ones of their photos.
         landmarks: (n, 5, 2) float32 x, y of right eye, left eye, nose tip, right and left mouth corner (the
             person's right and left), pixels as for `box`.
         pose: (n, 3) float32 pitch, yaw, roll in degrees, signs as in DESIGN: + looks up, + looks to the image's

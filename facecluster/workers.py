@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing import resource_tracker
 from multiprocessing.connection import wait
+from multiprocessing.reduction import ForkingPickler
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from facecluster.errors import FaceclusterError
@@ -160,7 +161,7 @@ class _Pool(Generic[Item, Result]):
     """Workers, idle or busy."""
 
     def __init__(self, function: Callable[[Item], Result], start: Callable[[], None], limit_s: float) -> None:
-        self._task = (function, start)
+        self._task = ForkingPickler.dumps((function, start))
         self._limit_s = limit_s
         self._idle: list[_Worker] = []
         self._busy: dict[Connection[Any, Any], tuple[_Worker, Item]] = {}
@@ -233,7 +234,7 @@ class _Pool(Generic[Item, Result]):
     def _new_worker(self) -> _Worker:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
-        process = context.Process(target=_serve, args=(theirs, *self._task), daemon=True)
+        process = context.Process(target=_serve, args=(theirs, bytes(self._task)), daemon=True)
         with _interrupts_held_back(), _script_left_alone():
             process.start()
         theirs.close()  # so that ours ends when the process does
@@ -246,15 +247,30 @@ def _end(worker: _Worker) -> None:
     worker.process.join()
 
 
-def _serve(pipe: Connection[Any, Any], function: Callable[[Any], Any], start: Callable[[], None]) -> None:
-    """What a worker does until the pipe ends, which it does when the parent process does."""
+def _serve(pipe: Connection[Any, Any], task: bytes) -> None:
+    """What a worker does until the pipe ends, which it does when the parent process does.
+
+    Args:
+        pipe: gives items, and takes results.
+        task: the function and what starts it, pickled, so that this runs before all that they need is imported.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    function, start = ForkingPickler.loads(task)
     start()
     with suppress(EOFError, OSError):
         pipe.send(_Ready())
         while True:
             item = pipe.recv()
             pipe.send(_answer(function, item))
+
+
+def _end_with_parent() -> None:
+    """End this process when its parent does, whatever it is doing: nobody waits for the item any more."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _answer(function: Callable[[Any], Any], item: Any) -> Any:

@@ -22,6 +22,7 @@ CALLS: dict[str, list[str]] = {
     "audit": ["out", "--labels", "folder"],
     "diff": ["out", "out"],
     "show": ["out"],
+    "report": ["out", "-o", "report.html", "-j", "1"],
     "search": ["--faces", "out/faces.npz", "--in", "out"],
     "list": ["out"],
     "explain": ["out", "person-0001"],
@@ -30,12 +31,17 @@ CALLS: dict[str, list[str]] = {
     "split": ["out", "person-0001", "0.png"],
     "move": ["out", "0.png", "nobody"],
     "not-a-person": ["out", "person-0002"],
+    "different": ["out", "person-0001", "person-0002"],
+    "hide": ["out", "person-0002"],
+    "unhide": ["out", "person-0002"],
+    "cover": ["out", "0.png"],
+    "draw": ["out", "0.png", "4,4,60,60"],
     "undo": ["out"],
     "history": ["out"],
     "forget": ["out", "--person", "person-0002"],
     "models": [],
 }
-"""What each verb but encode may be given, beside a folder of photos and a library, "out"."""
+"""What each verb but encode, and review, which does not end, may be given, beside photos and a library, "out"."""
 
 
 def read_terminal(leader: int) -> bytes:

@@ -19,6 +19,7 @@ LAYERS = [
     {"formats", "joined"},
     {"encoding", "render"},
     {"library"},
+    {"review"},
     {"api"},
     {"cli"},
     {"__main__"},

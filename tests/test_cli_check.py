@@ -4,6 +4,7 @@ import json
 import os
 import pickle
 import re
+import shlex
 import shutil
 import struct
 import subprocess
@@ -15,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
-from commands import PROGRAM
+from commands import PROGRAM, on_terminal
 from PIL import Image
 from tables import make_table
 
@@ -126,6 +127,18 @@ def test_a_line_has_all_that_is_known(file: Path, table: FaceTable) -> None:
     assert (first["quality"], first["score"]) == (0.9, 0.9)
     assert first["parts"] == dict.fromkeys(QUALITY_PARTS, 0.5)
     assert (first["reason"], first["failures"]) == (None, [])
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there it is findstr")
+def test_what_is_told_to_list_the_unreadable_photos_lists_them(file: Path) -> None:
+    code, _, told = on_terminal("check", file)
+    begin, _, command = told.splitlines()[-1].partition(": ")
+    assert (code, begin) == (3, "to list the unreadable photos")
+    assert command.startswith(f"facecluster check {file} ")
+    shell = command.replace("facecluster", shlex.join(PROGRAM), 1)
+    listed = subprocess.run(shell, shell=True, capture_output=True, text=True, check=True)
+    assert [(line["reason"], line["status"]) for line in lines(listed.stdout)] == [("no photo", "unreadable")]
+    assert listed.stderr == ""
 
 
 def test_all_pass(good: Path) -> None:

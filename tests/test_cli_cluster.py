@@ -25,7 +25,7 @@ from facecluster.formats import face_table
 from facecluster.identity.gate import Limits
 from facecluster.library.folders import write_result
 from facecluster.library.settings import Choices
-from facecluster.table import FaceTable
+from facecluster.table import UNREADABLE, FaceTable
 
 
 def run(*arguments: object, stdin: bytes | None = None) -> Result:
@@ -593,6 +593,19 @@ def test_one_is_singular(n_faces: int, options: tuple[object, ...], lines: list[
         assert line in result.stderr
 
 
+def test_unreadable_photos_are_counted_and_it_is_told_how_to_list_them(tmp_path: Path) -> None:
+    table = make_table(people(1, 3), paths=["/p/0.jpg", "/p/1.jpg", "/p/2.jpg"])
+    broken = replace(table.photos, status=np.array([*table.photos.status[:2], UNREADABLE]))
+    kept = part_of(table, [0, 1])
+    for photos, is_told in ((broken, True), (table.photos, False)):
+        face_table.write(replace(kept, photos=photos), tmp_path / "faces.npz")
+        told = run(tmp_path / "faces.npz", "-o", tmp_path / "out").stderr
+        assert ("1 unreadable" in told) == is_told
+        assert (
+            f"to list the unreadable photos: facecluster check {tmp_path / 'faces.npz'} " in told
+        ) == is_told
+
+
 def test_warnings_count_one_in_the_singular(tmp_path: Path) -> None:
     Image.new("RGB", (400, 400)).save(tmp_path / "a.png")
     here, gone = str(tmp_path / "a.png"), str(tmp_path / "gone.png")
@@ -605,7 +618,7 @@ def test_warnings_count_one_in_the_singular(tmp_path: Path) -> None:
     assert "1 photo got another name, as a file of yours there has its own name: " in result.stderr
     assert f"{tmp_path / 'out'}/person-0001/a-2.png" in result.stderr
     assert (
-        f"1 photo is not where it was (first: {gone}), so person-0002 has no montage. If it was"
+        f"1 photo is not where it was (first: {gone}), so person-0002 has no montage. If deleted, it leaves"
         in result.stderr
     )
     assert result.stderr.splitlines()[-1].endswith(

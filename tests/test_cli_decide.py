@@ -931,7 +931,8 @@ def test_folders_of_a_run_that_are_all_gone_may_have_been_moved(
     told = run("run", "photos", "-o", "my people")
     assert told.exit_code == 1
     assert told.stderr.endswith(
-        "nothing was changed; if they were moved, type: facecluster run NEW_FOLDER -o 'my people'\n"
+        "nothing was changed; if they were deleted, their photos leave the library once you give another folder too, "
+        "and --prune; if they were moved, type: facecluster run NEW_FOLDER -o 'my people'\n"
     )
 
 

@@ -78,7 +78,8 @@ def test_encode_writes_a_table_and_tells_how_it_went(album: Path, tmp_path: Path
     assert lines[0] == "3 photos with 2 faces; 0 without a face, 1 unreadable, 0 known from before"
     assert lines[1].startswith(f"  unreadable: {album / 'broken.jpg'}: no photo")
     assert re.fullmatch(r"faces\.npz: \d+\.\d s, \d+\.\d new faces a second", lines[2])
-    assert len(lines) == 3
+    list_them = "facecluster check faces.npz -q --json | grep '\"unreadable\"'"
+    assert lines[3:] == [f"to list the unreadable photos again: {list_them}"]
     assert len(face_table.read(tmp_path / "faces.npz").faces) == 2
     assert sorted(path.name for path in tmp_path.iterdir()) == ["album", "faces.npz"]
 

@@ -271,8 +271,8 @@ def test_photo_that_is_gone_is_grey_and_told(result: Path, tmp_path: Path) -> No
     assert (found.exit_code, found.stdout) == (1, without.stdout)
     assert (
         f"error: {picture}: there is no picture, as none of the photos can be shown ({tmp_path / 'photo6.png'}: "
-        f"no such file or directory); if they were moved, type: facecluster run NEW_FOLDER -o {result}\n"
-        in found.stderr
+        f"no such file or directory); if they were deleted, they leave the library with the next run over that "
+        f"folder; if they were moved, type: facecluster run NEW_FOLDER -o {result}\n" in found.stderr
     )
     assert not picture.exists()
 

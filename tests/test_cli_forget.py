@@ -18,7 +18,7 @@ from PIL import Image
 from tables import make_table, people
 
 from facecluster.cli import main
-from facecluster.durable import own_files, own_list
+from facecluster.durable import own_files, own_list, placing
 from facecluster.durable import whole_file as whole_files
 from facecluster.durable.own_files import ResultFolder
 from facecluster.formats import decisions_jsonl, face_table
@@ -688,7 +688,7 @@ def test_failed_step_says_what_was_done_and_the_same_again_finishes(
         return whole_file(path, **others)
 
     with monkeypatch.context() as patch:
-        for module in (whole_files, face_table, own_files, own_list):
+        for module in (whole_files, face_table, own_files, own_list, placing):
             patch.setattr(module, "whole_file", full)
         failed = forget(out, "--person", "Ann")
     written = [tmp_path / "faces.npz", out / "clusters.json", out / "decisions.jsonl"]
@@ -811,7 +811,7 @@ def test_somebody_absent_goes_also_when_killed_half_way(
         return whole_file(path, **others)
 
     with monkeypatch.context() as patch:
-        for module in (whole_files, face_table, own_files, own_list):
+        for module in (whole_files, face_table, own_files, own_list, placing):
             patch.setattr(module, "whole_file", die)
         killed = forget(out, "--person", who).exit_code == 130
     assert killed == (at < n_written)

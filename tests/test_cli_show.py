@@ -88,6 +88,7 @@ def test_all_people_are_listed(folder: Path, tmp_path: Path) -> None:
         "span_days": 731,
         "n_dated": 3,
         "attributes": None,
+        "hidden": False,
     }
     assert shown(folder / "clusters.json") == record
 

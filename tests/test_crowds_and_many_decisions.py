@@ -3,7 +3,7 @@
 import tracemalloc
 
 import numpy as np
-from tables import make_table, people
+from tables import NOTHING_SAID, make_table, people
 
 from facecluster.identity import same_photo
 from facecluster.identity.assured import assured
@@ -12,6 +12,8 @@ from facecluster.identity.decisions import Decision, Merge, Name, Spot, Undo, in
 from facecluster.identity.points import Points
 from facecluster.identity.rules import Rules
 from facecluster.identity.same_photo import CROWD, Rivals
+from facecluster.library import refer
+from facecluster.result import Box, Counts, Pose, Result, UnclusteredFace
 
 
 def grid(n):
@@ -61,6 +63,19 @@ def test_boxes_compared_in_blocks_are_as_compared_at_once(monkeypatch):
     np.testing.assert_array_equal(Rivals(table, points, rules).two_people(rows, rows), at_once)
     assert not at_once[3, 7]
     assert np.count_nonzero(at_once) == 30 * 29 - 2
+
+
+def test_faces_of_a_crowd_are_spelt_without_ordering_all_of_them_for_each(monkeypatch):
+    """Ordered anew for each of these, 4,000 would be looked at 16 million times."""
+    n, looked_at, order = 4000, [], refer.ordinal
+    faces = tuple(
+        UnclusteredFace(f"{1:032x}-{i}", "/photos/crowd.jpg", Box(i, 0, 1, 1), Pose(0, 0, 0), 0.9, "no_match")
+        for i in range(n)
+    )
+    monkeypatch.setattr(refer, "ordinal", lambda face: looked_at.append(face) or order(face))
+    spelling = refer.Spelling(Result(NOTHING_SAID, (), faces, Counts(1, 1, 0, 0, n, 0, 0, {})))
+    assert [spelling.face(face) for face in faces] == [f"crowd.jpg#{i}" for i in range(1, n + 1)]
+    assert len(looked_at) == n
 
 
 def test_many_names_of_many_people_are_read_once_each():

@@ -47,7 +47,10 @@ def locked(part: str) -> dict[str, str]:
 
 WANTED = {
     "build": PROJECT["build-system"]["requires"] + PROJECT["dependency-groups"]["build"],
-    "dev": PROJECT["project"]["dependencies"] + PROJECT["project"]["optional-dependencies"]["dev"],
+    "dev": [
+        *PROJECT["project"]["dependencies"],
+        *(one for extra in ("dev", "review") for one in PROJECT["project"]["optional-dependencies"][extra]),
+    ],
     "tools": PROJECT["dependency-groups"]["tools"],
 }
 

@@ -677,7 +677,10 @@ def test_montage_of_lost_photos_is_tried_again_when_one_is_back(
     with monkeypatch.context() as patch:
         patch.setattr(montage_module, "make_montage", None)
         write_changed(root, result, link="none")
-    told = f"1 photo is not where it was (first: {pictures[0]}), so person-0001 has no montage. If it was moved, type: "
+    told = (
+        f"1 photo is not where it was (first: {pictures[0]}), so person-0001 has no montage. If deleted, it leaves the "
+        "library with the next run over that folder. If it was moved, type: "
+    )
     again = f"facecluster encode NEW_FOLDER -o TABLE, and facecluster cluster TABLE -o {root}"
     assert caplog.messages == [f"{told}{again}"] * 2  # the face table lies elsewhere
     pictures[0].write_bytes(content)
@@ -698,7 +701,10 @@ def test_photos_that_are_away_take_nothing_along_and_are_told_in_one_sentence(
     assert {path for path in root.rglob("*") if not path.name.startswith(".")} >= before - {
         root / "person-0002" / pictures[1].name
     }
-    told = f"4 photos are not where they were (first: {pictures[0]}). If they were moved, type: "
+    told = (
+        f"4 photos are not where they were (first: {pictures[0]}). If deleted, they leave the library with the next "
+        "run over that folder. If they were moved, type: "
+    )
     again = f"facecluster encode NEW_FOLDER -o TABLE, and facecluster cluster TABLE -o '{root}'"
     assert caplog.messages == [f"{told}{again}"]
     (tmp_path / "moved").rename(pictures[0].parent)

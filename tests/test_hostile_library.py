@@ -85,6 +85,9 @@ def verbs(lib: Path) -> Iterator[tuple[object, ...]]:
     yield "undo", lib
     yield "split", lib, "person-0001", "face0001"
     yield "move", lib, "face0003", "person-0001"
+    yield "different", lib, "person-0001", "person-0002"
+    yield "hide", lib, "person-0002"
+    yield "cover", lib, "face0001"
     yield "not-a-person", lib, "person-0002"
     yield "cluster", lib / "faces.npz", "-o", lib, "-y", "--link", "copy"
     yield "cluster", lib / "faces.npz", "-o", lib, "-y", "--update", "--max-angle", "40"

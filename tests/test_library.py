@@ -729,6 +729,9 @@ VERBS: dict[str, tuple[Callable[[Library], object], list[str]]] = {
     "move": (lambda it: it.move(NOBODY, to=ONE), ["move", NOBODY, ONE]),
     "nobody": (lambda it: it.move(FACE, OTHER, to=THREE), ["move", FACE, OTHER, THREE]),
     "not a person": (lambda it: it.not_a_person(ONE), ["not-a-person", ONE]),
+    "different": (lambda it: it.different(ONE, TWO), ["different", ONE, TWO]),
+    "hide": (lambda it: it.hide(ONE), ["hide", ONE]),
+    "cover": (lambda it: it.cover(OTHER), ["cover", OTHER]),
 }
 
 

@@ -89,7 +89,7 @@ def test_texts_of_all_kinds_are_found() -> None:
     found = {text for _, text in TEXTS}
     assert Reason.TOO_SMALL.text in found
     assert "settings as last time: {} (--default-settings goes back to the defaults)" in found  # click.echo
-    assert "%s: not there (is a drive not mounted?); its photos stay in %s" in found  # logging
+    assert "%s: not there (is a drive not mounted?); its photos %s %s" in found  # logging
     assert "{}: no such person; {}" in found  # raised
     assert "Different photos that a person needs" in " ".join(found)  # help of an option
     assert any(text.startswith("Say why a face is where it is, or what holds") for text in found)  # of a verb

@@ -18,7 +18,7 @@ from tables import assert_same
 
 from facecluster import photos, picture
 from facecluster.durable.journal import Journal
-from facecluster.encoding import pipeline, resume
+from facecluster.encoding import pipeline, resume, worker
 from facecluster.encoding.analysis import FACE, Analysis, pack
 from facecluster.encoding.keep import Keep, Kept
 from facecluster.encoding.pipeline import Encoded, encode_photos
@@ -488,8 +488,8 @@ def test_what_an_interrupted_run_did_of_other_photos_is_dropped_with_a_notice(
 
 
 def test_a_death_becomes_a_reason() -> None:
-    assert "not enough memory" in pipeline._obituary(Died(-9))
-    assert "crashed" in pipeline._obituary(Died(-11))
+    assert "not enough memory" in worker.obituary(Died(-9))
+    assert "crashed" in worker.obituary(Died(-11))
 
 
 def worker_of(process: subprocess.Popen[str]) -> int:

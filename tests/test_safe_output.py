@@ -129,7 +129,11 @@ def test_argument_that_no_system_can_have_is_refused(verb: str, odd: str, why: s
         assert done.stderr.startswith(f"facecluster: error: {why}")
 
 
-CHEAP = tuple(verb for verb in VERBS if verb not in ("encode", "check", "run", "watch", "models", "cluster"))
+CHEAP = tuple(
+    verb
+    for verb in VERBS
+    if verb not in ("encode", "check", "run", "watch", "models", "cluster", "review")  # or endless
+)
 
 
 def test_odd_arguments_end_with_a_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,6 +154,25 @@ def started() -> subprocess.Popen[str]:
     command = [*PROGRAM, "encode", "-", "-o", "new.npz"]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     return subprocess.Popen(command, text=True, **pipes)
+
+
+@needs_signals
+def test_ctrl_c_while_python_ends_leaves_the_exit_code_as_it_is() -> None:
+    program = """
+import os, signal, sys
+from facecluster.__main__ import main
+
+class Last:
+    def __del__(self, kill=os.kill, process=os.getpid(), number=signal.SIGINT):
+        kill(process, number)
+
+last = Last()
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.argv = ["facecluster", "list", "no such library"]
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
 
 
 @needs_signals

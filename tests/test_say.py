@@ -10,10 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from libraries import cluster_table
 from PIL import Image
 from tables import make_table
 
+from facecluster.cli import main
 from facecluster.errors import FaceclusterError, UsageError
 from facecluster.formats import decisions_jsonl, face_table
 from facecluster.formats.clusters_json import read_result
@@ -55,13 +57,26 @@ def _cluster(folder: Path, table: FaceTable, choices: Choices = _SMALL, *, updat
     return cluster_table(table, folder, choices, source=str(folder / "faces.npz"), update=update, jobs=1)
 
 
-@pytest.fixture
-def library(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Four people whose photos are blank; person-0003 and person-0004 are near."""
-    folder = tmp_path / "people"
+    folder = tmp_path_factory.mktemp("made") / "people"
     folder.mkdir()
-    _cluster(folder, _table(tmp_path))
+    _cluster(folder, _table(folder.parent))
     return folder
+
+
+@pytest.fixture
+def library(made: Path, tmp_path: Path) -> Path:
+    """A copy of it, in a folder that has its photos, too."""
+    folder = made.parent / tmp_path.name / "people"
+    shutil.copytree(made, folder, symlinks=True)
+    return folder
+
+
+def _photos(library: Path) -> Path:
+    """Where the photos of a copied library are."""
+    return library.parent.parent
 
 
 def _say(folder: Path, verb: Callable[[Library], Corrected]) -> Corrected:
@@ -103,23 +118,23 @@ def _colour_of(face: str) -> float:
     return 9.0 * int(face.removeprefix("face"))
 
 
-def _renamed(folder: Path, table: FaceTable) -> FaceTable:
+def _renamed(table: FaceTable) -> FaceTable:
     """The same photos under other names."""
     paths = [path.replace(".png", " b.png") for path in table.photos.path.tolist()]
     for old, new in zip(table.photos.path.tolist(), paths, strict=True):
-        Path(old).rename(new)
+        shutil.copy(old, new)
     return replace(table, photos=replace(table.photos, path=np.array(paths, dtype=str)))
 
 
 LATER: dict[str, Callable[[Path], object]] = {
     "at once": lambda folder: None,
-    "other settings": lambda folder: _cluster(folder, _table(folder.parent), Choices(eps=0.4)),
-    "usual settings": lambda folder: _cluster(folder, _table(folder.parent), Choices(eps=0.8)),
-    "renamed photos": lambda folder: _cluster(folder, _renamed(folder, _table(folder.parent))),
-    "new faces": lambda folder: _cluster(folder, _table(folder.parent, 4 * _N + 8), update=True),
+    "other settings": lambda folder: _cluster(folder, _table(_photos(folder)), Choices(eps=0.4)),
+    "usual settings": lambda folder: _cluster(folder, _table(_photos(folder)), Choices(eps=0.8)),
+    "renamed photos": lambda folder: _cluster(folder, _renamed(_table(_photos(folder)))),
+    "new faces": lambda folder: _cluster(folder, _table(_photos(folder), 4 * _N + 8), update=True),
     "without the earlier people": lambda folder: (
         (folder / "clusters.json").unlink(),
-        _cluster(folder, _table(folder.parent)),
+        _cluster(folder, _table(_photos(folder))),
     ),
 }
 later = pytest.mark.parametrize("then", LATER.values(), ids=list(LATER))
@@ -142,7 +157,7 @@ def test_a_later_merge_joins_who_was_told_apart(library: Path) -> None:
     merged = _say(library, lambda held: held.merge("person-0004", "person-0003"))
     assert merged.in_step
     for choices in (Choices(eps=0.4), Choices(eps=0.8)):
-        _cluster(library, _table(library.parent), choices)
+        _cluster(library, _table(_photos(library)), choices)
         assert _person(library, "person-0004").n_faces == 2 * _N
     (told, holds), _ = _told(library)
     assert (told, holds) == ("person-0003 and person-0004 are not one person", False)
@@ -155,7 +170,7 @@ def test_a_later_merge_joins_who_was_told_apart(library: Path) -> None:
 def test_a_merge_of_people_known_by_other_faces_overrules_too(library: Path) -> None:
     _say(library, lambda held: held.different("person-0001", "person-0003"))
     apart = decisions_jsonl.read(library / "decisions.jsonl")
-    faces = _table(library.parent, 4 * _N + 16).faces
+    faces = _table(_photos(library), 4 * _N + 16).faces
 
     def new(who: int) -> tuple[Spot, ...]:
         """Faces of a person that were not there when the two were told apart."""
@@ -208,7 +223,7 @@ def test_who_is_merged_into_somebody_is_as_hidden_as_that_one(library: Path) -> 
     _say(library, lambda held: held.merge("person-0003", "person-0004"))
     for choices in (None, Choices(eps=0.4)):
         if choices is not None:
-            _cluster(library, _table(library.parent), choices)
+            _cluster(library, _table(_photos(library)), choices)
         assert [_person(library, own).hidden for own in ("person-0001", "person-0003")] == [True, False]
 
 
@@ -258,7 +273,7 @@ def test_a_cover_goes_with_its_face(library: Path) -> None:
     _say(library, lambda held: held.move(chosen, to="person-0003"))
     assert _person(library, "person-0003").cover == chosen
     assert _person(library, "person-0002").cover == _face(library, "person-0002", 0)
-    _cluster(library, _table(library.parent), Choices(eps=0.4))
+    _cluster(library, _table(_photos(library)), Choices(eps=0.4))
     assert _person(library, "person-0003").cover == chosen
     _say(library, lambda held: held.cover(_face(library, "person-0003", 1)))
     assert [holds for _, holds in _told(library)] == [False, True, True, True]
@@ -292,7 +307,7 @@ def test_confirmed_faces_stay(library: Path, then: Callable[[Path], object]) -> 
 
 
 def test_who_is_confirmed_wholly_keeps_name_and_id(library: Path) -> None:
-    table = _table(library.parent)
+    table = _table(_photos(library))
     _say(library, lambda held: held.name("person-0001", "Anna"))
     faces = [face.id for face in _person(library, "person-0001").faces]
     _say(library, lambda held: held.confirm(faces, person="Anna"))
@@ -326,7 +341,7 @@ def test_what_nobody_could_say_changes_nothing_else(library: Path) -> None:
     assert [len(side) for side in act.faces] == [_N, _N]
     assert _say(library, lambda held: held.unsure("same person-0003 person-0004", sides)).decision is None
     assert (library / "clusters.json").read_bytes() == before
-    _cluster(library, _table(library.parent))
+    _cluster(library, _table(_photos(library)))
     assert (library / "clusters.json").read_bytes() == before
     assert _told(library) == [("nobody could say: same person-0003 person-0004", True)]
     undone = _say(library, lambda held: held.undo())
@@ -415,3 +430,42 @@ def test_merge_of_two_files_that_contradict_names_both(library: Path) -> None:
 def test_verbs_of_the_library_are_those_of_correct() -> None:
     for verb in ("confirm", "different", "hide", "unhide", "cover", "unsure"):
         assert callable(getattr(correct, verb))
+
+
+def test_lists_leave_out_who_is_hidden_and_say_how_many(
+    library: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lines(*arguments: str, terminal: bool = True) -> tuple[list[str], str]:
+        with monkeypatch.context() as patch:
+            patch.setattr("click.testing._NamedTextIOWrapper.isatty", lambda stream: terminal, raising=False)
+            done = CliRunner().invoke(main, list(arguments))
+        assert done.exit_code == 0, done.stderr
+        return done.stdout.splitlines(), done.stderr
+
+    def whose(rows: list[str]) -> set[str]:
+        return {word for row in rows for word in row.split() if word.startswith("person-")}
+
+    _say(library, lambda held: held.hide("person-0001", "person-0002"))
+    everybody, folder = set(_ids(library)), str(library)
+    for verb in ("list", "show"):
+        rows, told = lines(verb, folder)
+        assert whose(rows) == {"person-0003", "person-0004"}
+        assert "2 " in told
+        assert "--hidden" in told
+        rows, told = lines(verb, folder, "--hidden")
+        assert whose(rows) == everybody
+        assert "--hidden" not in told
+    rows, _ = lines("list", folder, terminal=False)
+    assert [json.loads(row)["hidden"] for row in rows] == [True, True, False, False]
+    rows, _ = lines("show", folder, "--format", "jsonl", terminal=False)
+    assert [json.loads(row)["hidden"] for row in rows] == [True, True, False, False]
+
+
+def test_explain_says_what_was_said(library: Path) -> None:
+    face = _face(library, "person-0003", 1)
+    _say(library, lambda held: held.confirm(face, person="person-0003"))
+    _say(library, lambda held: held.different("person-0003", "person-0001"))
+    for about in ("person-0003", face):
+        done = CliRunner().invoke(main, ["explain", str(library), about])
+        assert "1 face confirmed to be person-0003's" in done.stdout
+        assert "person-0003 and person-0001 said not to be one person" in done.stdout

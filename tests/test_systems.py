@@ -16,7 +16,7 @@ import pytest
 from test_folders import files, result_of
 
 from facecluster import text, workers
-from facecluster.durable import own_files, spelt, whole_file
+from facecluster.durable import placing, spelt, whole_file
 from facecluster.durable.lock import hold
 from facecluster.durable.own_files import ResultFolder
 from facecluster.durable.own_list import last_write
@@ -56,7 +56,7 @@ def fat(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(Path, name, call)
     for name in ("hardlink_to", "symlink_to"):
         monkeypatch.setattr(Path, name, failing(errno.EPERM))
-    monkeypatch.setattr(own_files, "make_link", failing(errno.EPERM))
+    monkeypatch.setattr(placing, "make_link", failing(errno.EPERM))
     monkeypatch.setattr("facecluster.durable.links.clone", failing(errno.ENOTSUP))
     monkeypatch.setattr(os, "utime", failing(errno.EPERM))
     monkeypatch.setattr(os, "fsync", failing(errno.EINVAL))

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import socket
 import stat
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,15 +18,19 @@ from PIL import Image
 from tables import make_table, people
 
 from facecluster.cli import main
+from facecluster.durable.denied import user_name
 from facecluster.durable.journal import Journal
 from facecluster.durable.links import Link
 from facecluster.durable.lock import hold, only_user_of
 from facecluster.durable.whole_file import PART, part_of, remove_parts, whole_file
-from facecluster.errors import OutputError
+from facecluster.errors import FaceclusterError, OutputError
 from facecluster.formats import face_table, json_lines
 from facecluster.library.settings import Choices
 from facecluster.render.side_by_side import write_picture
 from facecluster.table import FaceTable
+
+NOBODY = 65534
+"""The number of a user whom permissions bind."""
 
 posix = pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes, links or names")
 
@@ -169,6 +175,96 @@ def test_lock_in_a_folder_that_is_read_only(tmp_path: Path) -> None:
     os.close(writer)
     assert b"no permission" in os.read(reader, 1000)
     os.close(reader)
+
+
+@pytest.fixture
+def common() -> Iterator[Path]:
+    """A folder that everybody may look into, but not write."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(os.path.realpath(folder))
+
+
+def told_to_another(act: Callable[[], object]) -> str:
+    """Do something as a user whom permissions bind, and give the error: as nobody, where the tests run as root."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if not child:
+        try:
+            if os.geteuid() == 0:
+                os.setuid(NOBODY)
+            act()
+        except FaceclusterError as error:
+            os.write(writer, str(error).encode())
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+    os.close(writer)
+    with os.fdopen(reader) as said:
+        return said.read()
+
+
+def give(path: Path, mode: int) -> Path:
+    """Give a file or folder to whom `told_to_another` acts for, with a mode."""
+    if os.geteuid() == 0:
+        os.chown(path, NOBODY, -1)
+    path.chmod(mode)
+    return path
+
+
+@posix
+def test_a_table_of_ones_own_that_cannot_be_read_is_told_with_what_to_type(common: Path) -> None:
+    file = common / "my faces.npz"
+    face_table.write(make_table([]), file)
+    give(file, 0o200)
+    assert told_to_another(lambda: face_table.read(file)) == (
+        f"{file}: cannot be read: no permission: it belongs to you, mode 200; type: chmod u+r '{file}'"
+    )
+    give(file, 0o600)
+    folder = give(common, 0o600)
+    assert told_to_another(lambda: face_table.read(file)) == (
+        f"{file}: cannot be read: no permission: the folder {folder} belongs to you, mode 600; "
+        f"type: chmod u+rx {folder}"
+    )
+    folder.chmod(0o700)
+
+
+@posix
+def test_an_output_in_a_folder_of_ones_own_that_cannot_be_written(common: Path) -> None:
+    folder = common / "folder"
+    folder.mkdir()
+    give(folder, 0o555)
+    told = (
+        f"cannot be written: no permission: the folder {folder} belongs to you, mode 555; type: chmod u+rwx {folder}, "
+        "or choose another place (-o)"
+    )
+    for file, act in (
+        (folder / "a.npz", face_table.check_output),
+        (folder / "a.npz", lambda file: face_table.write(make_table([]), file)),
+        (folder / "new" / "a.npz", face_table.check_output),
+    ):
+        assert told_to_another(partial(act, file)) == f"{file}: {told}"
+
+
+@posix
+@pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can become somebody else"
+)
+def test_what_belongs_to_somebody_else_is_told_with_the_name(common: Path) -> None:
+    file, root, nobody = common / "a.npz", user_name(0), user_name(NOBODY)
+    face_table.write(make_table([]), file)
+    assert told_to_another(lambda: face_table.read(file)) == (
+        f"{file}: cannot be read: no permission: it belongs to {root}, mode 600; ask {root} for a copy, "
+        f"or type: sudo chown {nobody} {file}"
+    )
+    assert told_to_another(lambda: face_table.check_output(common / "b.npz")) == (
+        f"{common / 'b.npz'}: cannot be written: no permission: the folder {common} belongs to {root}, mode 755; "
+        f"choose another place (-o), or ask {root}"
+    )
+
+
+def test_a_user_without_a_name_is_called_by_the_number() -> None:
+    assert user_name(987654321) == "user 987654321"
 
 
 # ------------------------------------------------------------------------------------- files of others, and links

@@ -109,7 +109,7 @@ def test_workers_end_when_their_parent_is_killed() -> None:
 import test_workers, facecluster.workers
 if __name__ == "__main__":
     for _, pid in facecluster.workers.work(
-        test_workers.handle, ["pid", "sleep 1"], n_workers=1, start=test_workers.nothing
+        test_workers.handle, ["pid", "sleep 60"], n_workers=1, start=test_workers.nothing
     ):
         print(pid, flush=True)
 """
@@ -125,7 +125,30 @@ if __name__ == "__main__":
         pid = int(stdout.readline())
         parent.kill()
         parent.wait()
-        os.kill(pid, signal.SIGINT)  # is ignored, so what ends it is the pipe, or the end of what it does
+        os.kill(pid, signal.SIGINT)  # is ignored, so what ends it is the end of its parent
+    wait_for_end(pid)
+
+
+def test_a_worker_that_still_starts_ends_with_its_parent(tmp_path: Path) -> None:
+    """As where the machine is busy, and what a worker needs takes seconds to import."""
+    (tmp_path / "slow.py").write_text(
+        "import multiprocessing, os, time\n"
+        "if multiprocessing.parent_process():\n"
+        "    print(os.getpid(), flush=True)\n"
+        "    time.sleep(60)\n"
+        "def handle(item): pass\n"
+    )
+    program = """
+import facecluster.workers, slow, test_workers
+if __name__ == "__main__":
+    [*facecluster.workers.work(slow.handle, ["a"], n_workers=1, start=test_workers.nothing)]
+"""
+    path = os.pathsep.join([str(tmp_path), str(Path(__file__).parent), str(Path(__file__).parent.parent)])
+    command, env = [sys.executable, "-c", program], os.environ | {"PYTHONPATH": path}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env) as parent:
+        assert parent.stdout is not None
+        pid = int(parent.stdout.readline())
+        parent.kill()
     wait_for_end(pid)
 
 

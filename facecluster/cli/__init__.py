@@ -45,14 +45,21 @@ VERBS = {
     "audit": "Say which faces are filed under the wrong label.",
     "diff": "Say what differs between two results.",
     "show": "List the people, or the photos that show them.",
+    "report": "Make pages of people that can be given away.",
     "search": "Say whom the faces of photos are like.",
     "list": "Say who is in a result, or in a labelled face table.",
     "explain": "Say why a face is where it is, or what holds a person.",
+    "review": "Look and decide in the browser.",
     "name": "Give a person a name, or make one of faces.",
     "merge": "Make one person of two or more.",
     "split": "Make a new person of some faces of one.",
     "move": "Give faces to a person, or to nobody.",
     "not-a-person": "Say that people, or faces, are nobody you know.",
+    "different": "Say that two people are not one.",
+    "hide": "Leave people out of lists.",
+    "unhide": "Take people into lists again.",
+    "cover": "Choose the face that stands for a person.",
+    "draw": "Put in a face that was missed, and say whose it is.",
     "undo": "Take back what was decided last.",
     "history": "Say what was decided, and whether it still holds.",
     "forget": "Remove a person, or photos, from tables and results.",
@@ -60,7 +67,9 @@ VERBS = {
 }
 """Each verb is the click command `command` of the file of its name, but for `_DECIDE`; its line of help stands here."""
 
-_DECIDE = ("name", "merge", "split", "move", "not-a-person", "undo")
+_DECIDE = (
+    "name", "merge", "split", "move", "not-a-person", "different", "hide", "unhide", "cover", "draw", "undo",
+)  # fmt: skip
 """They are alike, and in one file: each is the command of its name in `decide`."""
 
 _SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")

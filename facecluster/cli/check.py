@@ -21,7 +21,7 @@ import click
 
 from facecluster.cli.config import is_typed
 from facecluster.cli.encode import Request, find, photo_options, progress
-from facecluster.cli.sources import warn_if_outdated
+from facecluster.cli.sources import list_unreadable, warn_if_outdated
 from facecluster.errors import FaceclusterError, OutputError, PhotoError, UsageError
 from facecluster.identity.check import PRESETS, Limit, measure, names
 from facecluster.library.layout import CLUSTERS
@@ -112,6 +112,8 @@ def command(
             bar.update()
     if not request.quiet:
         click.echo(tally.summary(limits, annotate), err=True)
+        if tally.unreadable and layout is not None and "-" not in request.paths:
+            click.echo(f"to list the unreadable photos: {list_unreadable(*request.paths)}", err=True)
     if not tally.all_pass:
         ctx.exit(SOME_FAIL)
 

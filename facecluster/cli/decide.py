@@ -1,4 +1,4 @@
-"""`facecluster name, merge, split, move, not-a-person, undo`: one correction by somebody who knows better.
+"""`facecluster name`, `merge`, `split`, `undo` and the others of `cli._DECIDE`: one correction by who knows better.
 
 On a terminal what was done is a sentence. In a pipe stdout gets the lines that decisions.jsonl got, and stderr the
 sentence.
@@ -138,6 +138,100 @@ def not_a_person(library: Library, texts: tuple[str, ...]) -> Corrected:
     return correct.not_a_person(library, texts)
 
 
+@_verb("different")
+@click.argument("who", metavar="PERSON")
+@click.argument("other", metavar="PERSON")
+def different(library: Library, who: str, other: str) -> Corrected:
+    """Say that two people are not one, so that no later run makes one person of them.
+
+    LIBRARY is a folder of people. PERSON is an id, as person-0001, or a name. A later merge makes one of them all the
+    same.
+    """
+    from facecluster.library import correct
+
+    return correct.different(library, who, other)
+
+
+@_verb("hide")
+@click.argument("who", metavar="PERSON...", nargs=-1, required=True)
+def hide(library: Library, who: tuple[str, ...]) -> Corrected:
+    """Leave people out of lists, and off the sheet of everybody; they stay people.
+
+    LIBRARY is a folder of people. PERSON is an id, as person-0001, or a name. `list --hidden` and `show --hidden` list
+    them too; JSON says of everybody whether they are hidden. `unhide` takes them in again.
+    """
+    from facecluster.library import correct
+
+    return correct.hide(library, who)
+
+
+@_verb("unhide")
+@click.argument("who", metavar="PERSON...", nargs=-1, required=True)
+def unhide(library: Library, who: tuple[str, ...]) -> Corrected:
+    """Take people into lists again whom hide left out.
+
+    LIBRARY is a folder of people. PERSON is an id, as person-0001, or a name.
+    """
+    from facecluster.library import correct
+
+    return correct.unhide(library, who)
+
+
+@_verb("cover")
+@click.argument("face", metavar="FACE")
+def cover(library: Library, face: str) -> Corrected:
+    """Choose the face that stands for a person, as on the sheet of everybody.
+
+    \b
+    facecluster cover people person-0004#7
+    facecluster cover people IMG_7.jpg#2
+
+    LIBRARY is a folder of people. FACE is a photo by its name, PHOTO#2 the second face in it, person-0004#7 the face
+    that a montage numbers so, or a face's id (6 letters of its start will do). It is the cover of whoever holds it.
+    """  # noqa: D301
+    from facecluster.library import correct
+
+    return correct.cover(library, face)
+
+
+class _Box(click.ParamType[tuple[float, float, float, float]]):
+    """Four numbers: left, top, right, bottom."""
+
+    name = "box"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read them."""
+        try:
+            left, top, right, bottom = map(float, str(value).split(","))
+        except ValueError:
+            self.fail(
+                f"{value!r}: give four numbers, left,top,right,bottom, in pixels of the upright photo",
+                param,
+                ctx,
+            )
+        return left, top, right, bottom
+
+
+@_verb("draw")
+@click.argument("photo", metavar="PHOTO")
+@click.argument("box", metavar="LEFT,TOP,RIGHT,BOTTOM", type=_Box())
+@click.argument("who", metavar="[PERSON]", required=False)
+def draw(library: Library, photo: str, box: tuple[float, float, float, float], who: str | None) -> Corrected:
+    """Put in a face that was missed, and say whose it is.
+
+    \b
+    facecluster draw people IMG_7.jpg 812,240,905,361 "Anna Berg"
+
+    LIBRARY is a folder of people. PHOTO is a photo of it by its name. The box is drawn round the face, in pixels of the
+    upright photo; it need not be exact. The face is looked for there, measured and encoded at once. It stays in the
+    library when photos are encoded again, renamed or edited. PERSON is an id, as person-0001, or a name; a new name
+    makes a person. Without, the face is nobody's until people are grouped again. A face that is none: not-a-person.
+    """  # noqa: D301
+    from facecluster.library import correct
+
+    return correct.draw(library, photo, box, who)
+
+
 @_verb("undo")
 @click.argument("which", metavar="[ID]...", nargs=-1)
 @click.option(
@@ -148,7 +242,7 @@ def not_a_person(library: Library, texts: tuple[str, ...]) -> Corrected:
     help="Take back the last N things that were done.  [default: 1]",
 )
 def undo(library: Library, which: tuple[str, ...], number: int | None) -> Corrected:
-    """Take back what was done last with name, merge, split, move or not-a-person; or the decisions of some ids.
+    """Take back what was decided last, as with name, merge or split; or the decisions of some ids.
 
     LIBRARY is a folder of people. `facecluster history LIBRARY` lists what was decided, with the ids. An undo can be
     undone by its own id. What forget took away does not come back.

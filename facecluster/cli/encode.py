@@ -16,6 +16,7 @@ import click
 
 from facecluster.cli.config import tell_remembered
 from facecluster.cli.parameters import FloatRange
+from facecluster.cli.sources import list_unreadable
 from facecluster.encoding.keep import Keep
 from facecluster.errors import UsageError
 from facecluster.identity.check import PRESETS
@@ -274,8 +275,9 @@ def encode(request: Request, output: Path | None) -> FaceTable:
         FaceclusterError: as `pipeline.encode_photos` and `photos.find_photos` raise it.
     """
     from facecluster.encoding.pipeline import encode_photos
-    from facecluster.formats.face_table import check_output
+    from facecluster.formats.face_table import check_output, format_of
     from facecluster.library.settings import encoding_of, remembered_encoding, settings_in
+    from facecluster.table import UNREADABLE
 
     start = time.monotonic()
     if request.quiet:
@@ -299,6 +301,9 @@ def encode(request: Request, output: Path | None) -> FaceTable:
         )
     if not request.quiet:
         click.echo(summary(encoded, time.monotonic() - start, request, output), err=True)
+        is_unreadable = encoded.asked & (encoded.table.photos.status == UNREADABLE)
+        if output is not None and format_of(output) == "npz" and is_unreadable.any():
+            click.echo(f"to list the unreadable photos again: {list_unreadable(str(output))}", err=True)
     return encoded.table
 
 

@@ -187,7 +187,8 @@ def _draw(image: Path, tiles: Sequence[Tile], title: str, source: str) -> None:
         photo, why = missing[0]
         raise FaceclusterError(
             f"{image}: there is no picture, as none of the photos can be shown ({photo}: {why}); if they were "
-            f"moved, type: {find_again(folder_of(source))}"
+            f"deleted, they leave the library with the next run over that folder; if they were moved, type: "
+            f"{find_again(folder_of(source))}"
         )
     for photo, why in missing:
         _log.warning("%s: cannot be shown: %s", printable(photo), why)

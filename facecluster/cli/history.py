@@ -61,7 +61,7 @@ class _Since(click.DateTime):
 )
 @click.option("-q", "--quiet", is_flag=True, help="No messages but errors.")
 def command(source: str, who: str | None, since: datetime | None, as_json: bool, quiet: bool) -> None:
-    """Say what was decided with name, merge, split, move, not-a-person and undo.
+    """Say what was decided with name, merge, split, move, not-a-person, different, hide, cover and undo.
 
     LIBRARY is a folder of people. With PERSON (an id, or a name) only what is about this person, with FACE (a photo,
     PHOTO#2, person-0004#7) what is about this face. A line is a decision: when it was made, its id, which undo takes,

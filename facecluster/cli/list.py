@@ -36,9 +36,12 @@ if TYPE_CHECKING:  # NumPy is loaded when there is work to do
 @click.argument("source", metavar="FILE|LIBRARY")
 @labels_option
 @label_face_option
+@click.option("--hidden", is_flag=True, help="List people whom hide left out, too.  [JSON has them anyway]")
 @click.option("--json", "as_json", is_flag=True, help="Print a line of JSON each, as a pipe gets it anyway.")
 @click.option("-q", "--quiet", is_flag=True, help="No summary.")
-def command(source: str, labels_from: str | None, which: Main | None, as_json: bool, quiet: bool) -> None:
+def command(
+    source: str, labels_from: str | None, which: Main | None, hidden: bool, as_json: bool, quiet: bool
+) -> None:
     """Say who is in a result, or in a face table with labels, with how many faces in how many photos.
 
     LIBRARY is a folder that cluster or run made, or its clusters.json; FILE a face table (.npz, .pickle, or - for one
@@ -53,13 +56,19 @@ def command(source: str, labels_from: str | None, which: Main | None, as_json: b
         raise UsageError(f"{source}: a face table does not say who is who; say it with --labels")
     else:
         found, others = _of_table(source, labels_from, which)
+    n_hidden = sum(entry.hidden for entry in found)
     if as_json or not sys.stdout.isatty():
         sys.stdout.writelines(json.dumps(vars(entry), allow_nan=False) + "\n" for entry in found)
     else:
-        sys.stdout.writelines(f"{line}\n" for line in _rows(found))
+        sys.stdout.writelines(
+            f"{line}\n" for line in _rows(found if hidden else [e for e in found if not e.hidden])
+        )
     if not quiet:
         who = many(len(found), "person", "people") if is_result(source) else many(len(found), "label")
-        click.echo(f"{who}; {others}", err=True)
+        of_them = (
+            f", {n_hidden} of them hidden{'' if hidden else ' (--hidden lists them)'}" if n_hidden else ""
+        )
+        click.echo(f"{who}{of_them}; {others}", err=True)
 
 
 def _of_result(source: str, *, named: bool) -> tuple[list[Entry], str]:
@@ -68,7 +77,9 @@ def _of_result(source: str, *, named: bool) -> tuple[list[Entry], str]:
 
     result = read(source)
     people = [person for person in result.people if person.name is not None or not named]
-    found = [Entry(person.id, person.name, person.n_faces, person.n_photos) for person in people]
+    found = [
+        Entry(person.id, person.name, person.n_faces, person.n_photos, person.hidden) for person in people
+    ]
     others = _of_nobody(len(result.unclustered), found)
     if named:
         check_names(result, source)

@@ -97,14 +97,16 @@ def _there(request: Request, library: Library) -> Request:
     """
     known = () if library.result is None else library.result.settings.sources
     gone = [path for path in request.paths if os.path.abspath(path) in known and not os.path.lexists(path)]
+    left = tuple(path for path in request.paths if path not in gone)
     for path in gone:
         _log.warning(
-            "%s: not there (is a drive not mounted?); its photos stay in %s", path, library.directory
-        )
-    left = tuple(path for path in request.paths if path not in gone)
+            "%s: not there (is a drive not mounted?); its photos %s %s",
+            path, "leave" if left and request.keep.prune else "stay in", library.directory,
+        )  # fmt: skip
     if gone and not left:
         raise FaceclusterError(
-            f"nothing to look at: none of {', '.join(gone)} is there; nothing was changed; if they were moved, type: "
+            f"nothing to look at: none of {', '.join(gone)} is there; nothing was changed; if they were deleted, their "
+            "photos leave the library once you give another folder too, and --prune; if they were moved, type: "
             f"facecluster run NEW_FOLDER -o {typed(library.directory)}"
         )
     return replace(request, paths=left)

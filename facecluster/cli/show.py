@@ -59,6 +59,7 @@ class _Listing:
     form: str
     end: str
     imm: bool
+    hidden: bool
 
 
 @click.command("show")
@@ -90,6 +91,7 @@ class _Listing:
     is_flag=True,
     help="Of these photos, those that show nobody else: no other face, recognised or not, but what not-a-person named.",
 )
+@click.option("--hidden", is_flag=True, help="List people whom hide left out, too.  [JSON has them anyway]")
 @click.option(
     "--min-photos", type=click.IntRange(min=1), metavar="N", help="List people in N photos or more."
 )
@@ -134,6 +136,7 @@ def command(
     image: Path | None,
     together: Sequence[tuple[str, str]],
     only: bool,
+    hidden: bool,
     min_photos: int | None,
     sort: str | None,
     reverse: bool,
@@ -163,7 +166,9 @@ def command(
     if as_json and (null or form not in (None, "json")):
         raise UsageError(f"--json is a format; leave {'-0' if null else f'--format {form}'} out")
     form = _form("json" if as_json else form, null, imm)
-    listing = _Listing(min_photos or 1, sort, reverse, limit, after, form, "\0" if null else "\n", imm)
+    listing = _Listing(
+        min_photos or 1, sort, reverse, limit, after, form, "\0" if null else "\n", imm, hidden
+    )
     if quiet:
         logging.getLogger("facecluster").setLevel(logging.ERROR)
     result = read(source)
@@ -210,6 +215,10 @@ def command(
             click.echo(piece)
     else:
         write_data(pieces, form)
+    n_hidden = sum(person.hidden for person in result.people)
+    if n_hidden and form == "table" and not of_photos and not hidden and not quiet:
+        are = "more is" if n_hidden == 1 else "more are"
+        click.echo(f"{n_hidden} {are} hidden; to list them too: --hidden", err=True)
     if not page.total and not quiet:
         click.echo("no photo is like that" if of_photos else "nobody is like that", err=True)
     if page.next is not None and not quiet:
@@ -330,6 +339,8 @@ def _people(
     }
     sort = listing.sort or _SORT_PEOPLE[0]
     chosen = [person for person in result.people if person.n_photos >= listing.min_photos]
+    if listing.form == "table" and not listing.hidden:
+        chosen = [person for person in chosen if not person.hidden]
     chosen = show.ordered(chosen, keys[sort], falling=(sort in _FALLING) != listing.reverse)
     after = None if listing.after is None else find_person(result, listing.after).id
     people, page = _cut(chosen, _id, after, listing)

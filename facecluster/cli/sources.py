@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -46,6 +47,12 @@ def spelling_of(source: str) -> Spelling | None:
     from facecluster.library.refer import Spelling
 
     return Spelling(read(source)) if is_result(source) else None
+
+
+def list_unreadable(*sources: str) -> str:
+    """Give what is typed to list, with the reasons, the photos of a face table, or of folders, that cannot be read."""
+    found = "findstr unreadable" if os.name == "nt" else "grep '\"unreadable\"'"
+    return f"facecluster check {' '.join(map(typed, sources))} -q --json | {found}"
 
 
 def refuse_table(source: str, table_file: str | None) -> None:

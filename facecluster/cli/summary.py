@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING
 
 import click
 
+from facecluster.cli.sources import list_unreadable
 from facecluster.identity.gate import Reason
-from facecluster.library.layout import CLUSTERS, INDEX, UNCLUSTERED, folder_name
+from facecluster.library.layout import CLUSTERS, INDEX, UNCLUSTERED, folder_name, table_of
 from facecluster.library.refer import Spelling
 from facecluster.render.columns import aligned
-from facecluster.text import many, printable, size, some, without
+from facecluster.text import many, printable, size, some, typed, without
 
 if TYPE_CHECKING:
     from facecluster.durable.links import Kind
-    from facecluster.durable.own_files import Holding
+    from facecluster.durable.placing import Holding
     from facecluster.identity.decisions import Act
     from facecluster.identity.rules import Rules
     from facecluster.library.build import Built
@@ -38,12 +39,13 @@ def print_result(result: Result, *, as_json: bool) -> None:
         for piece in to_json(result):
             sys.stdout.write(piece)
         return
-    named = any(person.name is not None for person in result.people)
+    people = [person for person in result.people if not person.hidden]
+    named = any(person.name is not None for person in people)
     rows = [("person", "faces", "photos", *["name"] * named, "cover")]
-    for person in result.people:
-        name, cover = printable(person.name or "-"), printable(person.faces[0].photo)
+    for person in people:
+        name, cover = printable(person.name or "-"), printable(person.cover_face.photo)
         rows.append((person.id, str(person.n_faces), str(person.n_photos), *[name] * named, cover))
-    for line in aligned(rows if result.people else [], right=(1, 2)):
+    for line in aligned(rows if people else [], right=(1, 2)):
         click.echo(line)
 
 
@@ -55,6 +57,13 @@ def summary(built: Built, directory: Path) -> str:
         f"{many(counts.photos, 'photo')}: {without(counts.no_face, built.n_forgotten)}, {counts.unreadable} unreadable",
         f"{many(counts.people, 'person', 'people')} with {counts.clustered} of {many(counts.faces, 'face')}",
     ]
+    n_hidden = sum(person.hidden for person in result.people)
+    if n_hidden:
+        are = "is hidden" if n_hidden == 1 else "are hidden"
+        lines.append(f"{n_hidden} of them {are}; to list them: facecluster list {typed(directory)} --hidden")
+    table = table_of(result, directory)
+    if counts.unreadable and table is not None:
+        lines.append(f"to list the unreadable photos: {list_unreadable(str(table))}")
     if built.chosen.remembered:
         told = ", ".join(_option(name, value) for name, value in built.chosen.remembered.items())
         lines.append(f"settings as last time: {told} (--default-settings goes back to the defaults)")
@@ -94,6 +103,11 @@ def summary(built: Built, directory: Path) -> str:
     has_folders = built.chosen.link != "none" and any((directory / folder).is_dir() for folder in folders)
     what = f"{CLUSTERS}, folders of photos" if has_folders else CLUSTERS
     lines.append(f"{printable(str(directory))}: {what}{_about_montages(result, directory)}")
+    if counts.people and sys.stderr.isatty():
+        lines += [
+            f"to look and decide: facecluster review {typed(directory)}",
+            f"to give it away: facecluster report {typed(directory)} -o report.html",
+        ]
     return "\n".join(lines)
 
 

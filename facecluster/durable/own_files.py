@@ -7,83 +7,38 @@ ever replaced or removed; everything else in the folder is the user's.
 
 from __future__ import annotations
 
-import filecmp
 import hashlib
-import logging
 import os
-import re
-import shutil
-import stat
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path, PurePath
-from typing import BinaryIO
 
-from facecluster.durable.links import KINDS, Kind, Link, is_possible, make_link
+from facecluster.durable.links import Link, is_possible
 from facecluster.durable.own_file import refuse_link
 from facecluster.durable.own_list import Entry, OwnList, last_write, moved, record_of
-from facecluster.durable.spelt import Seen, composed, is_one_file, listed_in, real
-from facecluster.durable.whole_file import (
-    cannot_write,
-    is_of_one_file,
-    part_of,
-    remove_parts,
-    set_times,
-    whole_file,
+from facecluster.durable.placing import (
+    Holding,
+    Possible,
+    as_placed,
+    check_space,
+    entries_of,
+    holding_of,
+    put,
+    tell_of_copies,
 )
-from facecluster.errors import OutputError, PhotoError
-from facecluster.text import many, printable, some
-
-_log = logging.getLogger(__name__)
-
-NAME_BYTES = 255
-"""Longest name of a file nearly everywhere."""
-
-ODD_LETTERS = '<>:"\\|?*'
-"""Letters that Windows, and disks that are made for it, have in no name."""
-
-_ODD = re.compile(f"[{re.escape(ODD_LETTERS)}]")
-
-_WORDS = {"clone": "clone", "hardlink": "hard link"}
-
-_FEW = 10
-"""Copies that a message names."""
-
-_TOLD = "told"
-"""Key of a copy that stays though nobody asks for it, once this was said."""
-
-_MTIME_SLACK_NS = 2_000_000_000
-"""FAT file systems keep times to two seconds."""
-
-
-@dataclass(frozen=True)
-class Holding:
-    """How our folders hold photos, in numbers.
-
-    Attributes:
-        link: what was asked for.
-        photos: how many there are of each kind, but for last copies; of a folder that was opened with a scope, how many
-            were placed now.
-        n_bytes: of the copies among them. Clones and links use no space.
-        n_last: copies, clones and hard links whose originals are gone.
-        n_bytes_last: of these.
-        n_new: photos that were placed now.
-        before: how many of these were held in another way until now, by that kind.
-        is_all: whether all of the folder was looked at.
-        auto_is_free: whether `auto` would use no space in place of the copies.
-    """
-
-    link: Link
-    photos: Mapping[Kind, int]
-    n_bytes: int
-    n_last: int
-    n_bytes_last: int
-    n_new: int
-    before: Mapping[Kind, int]
-    is_all: bool
-    auto_is_free: bool
+from facecluster.durable.spelt import ODD_LETTERS, composed, is_one_file, real, takes_odd_letters
+from facecluster.durable.unchanged import (
+    TOLD,
+    digest_of,
+    found_again,
+    inside,
+    is_away,
+    last_copies,
+    state_of,
+    tell_of_last_copies,
+)
+from facecluster.durable.whole_file import cannot_write, is_of_one_file, remove_parts, whole_file
+from facecluster.errors import OutputError
 
 
 class ResultFolder:
@@ -127,11 +82,10 @@ class ResultFolder:
             self.root = Path(real(root))
             self._scope = None if scope is None else frozenset(scope)
             self._is_folder: dict[str, bool] = {}
-            self._kinds: dict[tuple[Link, int, int, int, int], Kind] = {}
+            self._possible = Possible(self.root)
             self._parted: set[Entry] = set()
-            self._made: list[Entry] = []
+            self._made: dict[Entry, Entry | None] = {}
             self.refused: dict[str, str] = {}
-            self._instead: dict[str, tuple[Kind, str]] = {}
             self._removed: dict[str, Entry] = {}
             self._is_meant = is_meant
             self.others: list[str] = []
@@ -146,21 +100,14 @@ class ResultFolder:
                 else:
                     self._left.add(entry.path.rpartition("/")[0])
             self._known = originals = frozenset(originals)
-            self._originals = self._inside(originals)
+            self._originals = inside(self.root, originals)
         except OSError as error:
             raise cannot_write(root, error) from error
         self._composed: dict[str, str] | None = None
         self._takes_odd: bool | None = False if os.name == "nt" else None
         ours = [entry for entry in unchanged if entry.path not in self._originals]
-        changed = (entry for entry in ours if _has_changed(entry))
-        self._replaced = {
-            entry
-            for entry in changed
-            if (entry.key == _TOLD or is_other(entry.source))
-            and not _has_content(self.root / entry.path, entry)
-        }
-        last = {entry for entry in ours if _is_last(entry)} | self._replaced
-        last -= self._moved(last, originals if renamed is None else renamed)
+        last, self._replaced = last_copies(self.root, ours, is_other)
+        last -= found_again(self.root, last, originals if renamed is None else renamed)
         self._own = {entry.path: entry for entry in ours if entry not in last}
         self._kept = [entry for entry in unchanged if entry.path not in self._own]
 
@@ -187,12 +134,8 @@ class ResultFolder:
     def link(self) -> Link:
         """Tell how our folders hold photos, as an older result does not say it."""
         kinds = {entry.kind for entry in (*self._own.values(), *self._kept)}
-        links: tuple[Link, ...] = (
-            "clone",
-            "hardlink",
-            "symlink",
-            "copy",
-        )  # of hard links, some may have become copies
+        # Of hard links, some may have become copies.
+        links: tuple[Link, ...] = ("clone", "hardlink", "symlink", "copy")
         return next((link for link in links if link in kinds), "none")
 
     def held(self) -> set[str]:
@@ -265,18 +208,9 @@ class ResultFolder:
 
     def takes(self, name: str) -> bool:
         """Say whether the disk has such letters in names; tried once, as FAT and Windows lack some."""
-        if not _ODD.search(name):
-            return True
-        if self._takes_odd is None:
-            trial = part_of(self.root / "trial").with_suffix(f".{ODD_LETTERS}.part")
-            try:
-                trial.touch()
-                trial.unlink()
-            except OSError:
-                self._takes_odd = False
-            else:
-                self._takes_odd = True
-        return self._takes_odd
+        if not ODD_LETTERS.isdisjoint(name) and self._takes_odd is None:
+            self._takes_odd = takes_odd_letters(self.root)
+        return ODD_LETTERS.isdisjoint(name) or bool(self._takes_odd)
 
     def last_copies(self) -> dict[str, str]:
         """Give the originals, which are not there, of copies of ours that may be the last, by path in here.
@@ -330,9 +264,12 @@ class ResultFolder:
         self._kept = [entry for entry in self._kept if entry.path not in self._own]
         told = self._tell_of_last_copies(photos)
         try:
-            planned = self._entries(photos, link)
+            linked = {
+                path for path, own in self._own.items() if own.kind == "hardlink" and own not in self._parted
+            }
+            planned = entries_of(self.root, photos, link, self._possible, linked)
             wanted, kept = set(planned), set(keep)
-            kept |= {path for path, entry in self._own.items() if _is_away(entry, photos.get(path))}
+            kept |= {path for path, entry in self._own.items() if is_away(entry, photos.get(path))}
             wanted -= self._parted
             again = [
                 entry for entry in planned if entry.path in self._own and self._own[entry.path] not in wanted
@@ -343,8 +280,9 @@ class ResultFolder:
             stale = [entry for entry in self._own.values() if entry not in wanted and entry.path not in kept]
             if link == "symlink" and planned and not is_possible("symlink", planned[0].source, self.root):
                 raise OutputError(f"{self.root}: no symbolic link is possible there; use --link auto")
-            self._check_space(planned, stale, link)
-            self._begin(names, planned, stale)
+            new = [entry for entry in planned if self._own.get(entry.path) != entry]
+            check_space(self.root, new, stale, link)
+            self._begin({entry.path for entry in (*new, *stale)}.union(names))
             for entry in stale:
                 try:
                     (self.root / entry.path).unlink(missing_ok=True)
@@ -433,7 +371,7 @@ class ResultFolder:
         """
         try:
             status = (self.root / name).stat()
-            digest = _digest(self.root / name)
+            digest = digest_of(self.root / name)
             entry = Entry(name, "file", "", status.st_size, status.st_mtime_ns, digest, key)
             self._list.append(record_of(entry), {"begun": None})
         except OSError as error:
@@ -469,7 +407,8 @@ class ResultFolder:
                 entry
                 for path, source in photos.items()
                 if path not in self._own and path not in self._originals
-                if (entry := self._as_placed(path, source, link)) is not None
+                if self._is_our_folder(path.rpartition("/")[0])
+                if (entry := as_placed(self.root, path, source, link)) is not None
             ]
             self._list.append(*map(record_of, same))
         except OSError as error:
@@ -510,6 +449,7 @@ class ResultFolder:
             OutputError: disk full, no permission.
         """
         placed = 0
+        instead: dict[str, tuple[str, str]] = {}
         for entry in entries:
             if self._own.get(entry.path) == entry:
                 placed += 1
@@ -520,49 +460,29 @@ class ResultFolder:
             try:
                 path.parent.mkdir(exist_ok=True)
                 refuse_link(path.parent)
-                if self._make(entry, path):
-                    self._made.append(self._own[entry.path])
+                done = put(entry, path, self._note)
+                if done.no_link is not None and entry.path not in self.refused:
+                    instead[entry.path] = entry.kind, done.no_link
+                if done.is_there:
+                    self._made[self._own[entry.path]] = self._removed.get(entry.path)
                     placed += 1
             except (OSError, OutputError) as error:
                 self._refuse(entry.path, error)
-        if copied := [(path, *why) for path, why in self._instead.items() if path not in self.refused]:
-            first, kind, why = copied[0]
-            _log.warning(
-                "%s copied, as no %s is possible here (first: %s: %s)",
-                many(len(copied), "photo is", "photos are"), _WORDS[kind], f"{self.root}/{first}", why,
-            )  # fmt: skip
-            self._instead.clear()
+        if instead:
+            tell_of_copies(self.root, instead)
         return placed
 
     def holding(self, link: Link) -> Holding:
         """Say how the folders hold photos after `place`."""
-        held = [*self._own.values()] if self._scope is None else self._made
+        is_all = self._scope is None
+        held = [*self._own.values()] if is_all else [*self._made]
         last = [entry for entry in self._kept if entry.path not in self._originals]
-        copies = [entry for entry in held if entry.kind == "copy"]
-        return Holding(
-            link,
-            Counter(entry.kind for entry in held if entry.kind != "file"),
-            sum(entry.size for entry in copies),
-            len(last) if self._scope is None else 0,
-            sum(entry.size for entry in last),
-            len(self._made),
-            Counter(
-                was.kind
-                for entry in self._made
-                if (was := self._removed.get(entry.path)) is not None
-                and was.kind != "file"
-                and was.kind != entry.kind
-            ),
-            self._scope is None,
-            bool(copies) and link == "copy" and self._auto_is_free(copies),
-        )
+        return holding_of(self.root, link, held, last, self._made, is_all=is_all)
 
     # ------------------------------------------------------------------------------------------ the list
 
-    def _begin(self, files: Sequence[str], planned: Iterable[Entry], stale: Iterable[Entry]) -> None:
-        """Note which files and folders are about to change, but for one that is alone: it is whole at any time."""
-        paths = {*files, *(entry.path for entry in stale)}
-        paths.update(entry.path for entry in planned if self._own.get(entry.path) != entry)
+    def _begin(self, paths: Collection[str]) -> None:
+        """Note which files are about to change, but for one that is alone: it is whole at any time."""
         if self._scope is None:
             self._list.append({"begun": None})
         elif len(paths) > 1:
@@ -598,32 +518,19 @@ class ResultFolder:
     # -------------------------------------------------------------------------------------- what is whose
 
     def _is_unchanged(self, entry: Entry) -> bool:
-        """Say whether the file is as its line has it, at the place where we put it.
-
-        The content tells where the time does not, as in a folder that was copied.
-        """
-        path = f"{self.root}/{entry.path}"
-        try:
-            if not self._is_our_folder(entry.path.rpartition("/")[0]):
-                return False
-            status = os.lstat(path)
-            if entry.kind == "symlink":
-                return stat.S_ISLNK(status.st_mode) and os.readlink(path) == entry.source
-            if not stat.S_ISREG(status.st_mode):
-                return False
-            if entry.kind == "hardlink" and _same_file(Path(path), entry.source):
-                return True
-            if status.st_size != entry.size:
-                return False
-            if abs(status.st_mtime_ns - entry.mtime_ns) >= _MTIME_SLACK_NS and not _has_content(
-                Path(path), entry
-            ):
-                return False
-            if entry.kind == "hardlink":  # and now a file of its own, as in a folder that was copied
-                self._parted.add(entry)
-            return True
-        except (FileNotFoundError, NotADirectoryError):
+        """Say whether the file is as its line has it, at the place where we put it."""
+        if not self._is_our_folder(entry.path.rpartition("/")[0]):
             return False
+        state = state_of(self.root, entry)
+        if state == "parted":
+            self._parted.add(entry)
+        return state != "changed"
+
+    def _is_our_folder(self, name: str) -> bool:
+        """Say whether a folder is none that somebody put in the place of ours, by a link."""
+        if name not in self._is_folder:
+            self._is_folder[name] = not (name and (self.root / name).is_symlink())
+        return self._is_folder[name]
 
     def _is_own(self, path: str) -> bool:
         """Say whether a listed file is ours, also where the disk takes its accents apart (HFS+)."""
@@ -635,12 +542,6 @@ class ResultFolder:
             self._composed = {composed(path): path for path in self._own if not path.isascii()}
         ours = self._composed.get(composed(path))
         return ours is not None and is_one_file(self.root / path, self.root / ours)
-
-    def _is_our_folder(self, name: str) -> bool:
-        """Say whether a folder is none that somebody put in the place of ours, by a link."""
-        if name not in self._is_folder:
-            self._is_folder[name] = not (name and (self.root / name).is_symlink())
-        return self._is_folder[name]
 
     def _tell_of_last_copies(self, photos: Mapping[str, str]) -> list[Entry]:
         """Say once of copies that they stay, as their photo is gone from its place and from the library.
@@ -654,48 +555,14 @@ class ResultFolder:
             if entry.path not in self._originals
             and photos.get(entry.path) != entry.source
             and (entry in self._replaced or (entry.source not in self._known and self._scope is None))
-            and entry.key != _TOLD
+            and entry.key != TOLD
         ]
         if not new:
             return []
-        names = some([printable(f"{self.root}/{entry.path}") for entry in new], _FEW)
-        one = len(new) == 1
-        _log.warning(
-            "%s kept, as %s gone: %s; %s",
-            many(len(new), "copy is", "copies are"), "its original is" if one else "their originals are", names,
-            "delete it, if you do not want it" if one else "delete those that you do not want",
-        )  # fmt: skip
-        told = {entry: replace(entry, key=_TOLD) for entry in new}
+        tell_of_last_copies(self.root, new)
+        told = {entry: replace(entry, key=TOLD) for entry in new}
         self._kept = [told.get(entry, entry) for entry in self._kept]
         return [*told.values()]
-
-    def _moved(self, copies: Collection[Entry], originals: Iterable[str]) -> set[Entry]:
-        """Those of some copies whose content an original outside of this folder has, as after it was renamed."""
-        alike = {copy.size: list[str]() for copy in copies}
-        for original in originals if copies else ():
-            with suppress(OSError):
-                size = os.stat(original).st_size
-                if size in alike and not Path(os.path.realpath(original)).is_relative_to(self.root):
-                    alike[size].append(original)
-        return {
-            copy
-            for copy in copies
-            if any(_is_another(self.root / copy.path, original) for original in alike[copy.size])
-        }
-
-    def _inside(self, originals: Iterable[str]) -> set[str]:
-        """The originals that lie in this folder, as paths of entries."""
-        folders = {original[: original.rfind(os.sep) + 1] for original in originals}  # quicker than dirname
-        inside: dict[str, str] = {}
-        seen: Seen = {}
-        for folder in folders:
-            there = Path(real(folder, seen))
-            if there.is_relative_to(self.root):
-                inside[folder] = there.relative_to(self.root).as_posix()
-        if not inside:
-            return set()
-        split = ((original[: (at := original.rfind(os.sep) + 1)], original[at:]) for original in originals)
-        return {PurePath(inside[folder], name).as_posix() for folder, name in split if folder in inside}
 
     def _means(self, original: str) -> bool:
         """Say whether an original has the content that is to be placed; if not, it is one of `others`."""
@@ -704,261 +571,9 @@ class ResultFolder:
         self.others.append(original)
         return False
 
-    # ------------------------------------------------------------------------------------------- photos
-
-    def _entries(self, photos: Mapping[str, str], link: Link) -> list[Entry]:
-        """What each photo will look like: of the kinds of the link, the first that is possible for it."""
-        entries: list[Entry] = []
-        copied: list[str] = []
-        for path, source in photos.items():
-            try:
-                status = os.stat(source)
-            except OSError:
-                continue
-            if not stat.S_ISREG(status.st_mode):
-                continue
-            kind = self._kind(link, path, source, status)
-            if kind == "copy" and link in ("clone", "hardlink"):
-                copied.append(source)
-            entries.append(_entry(path, kind, source, status))
-        if copied:
-            _log.warning(
-                "%s: no %s of %s is possible there, so %s copied: %s",
-                self.root,
-                _WORDS[link],
-                many(len(copied), "photo"),
-                "it is" if len(copied) == 1 else "they are",
-                ", ".join(copied[:_FEW]) + (", ..." if len(copied) > _FEW else ""),
-            )
-        return entries
-
-    def _kind(self, link: Link, path: str, source: str, status: os.stat_result) -> Kind:
-        """Choose how a photo is held; tried once for photos of one disk, owner and permissions.
-
-        A system may refuse hard links to files of others (Linux: fs.protected_hardlinks, see man 5 proc).
-        """
-        *tried, last = KINDS[link]
-        group = (link, status.st_dev, status.st_uid, status.st_gid, status.st_mode)
-        if tried and group not in self._kinds:
-            own = self._own.get(path)
-            # A hard link that is there is proof. A trial would touch the original again.
-            proven = "hardlink" if own and own.kind == "hardlink" and own not in self._parted else None
-            self._kinds[group] = next(
-                (kind for kind in tried if kind == proven or is_possible(kind, source, self.root)), last
-            )
-        return self._kinds.get(group, last)
-
-    def _auto_is_free(self, copies: Sequence[Entry]) -> bool:
-        """Say whether `auto` would make clones or links of copies, without touching an original."""
-        source = copies[0].source
-        if is_possible("symlink", source, self.root) or is_possible("clone", source, self.root):
-            return True
-        if not is_possible("hardlink", str(self.root / copies[0].path), self.root):
-            return False
-        try:
-            device = self.root.stat().st_dev
-            return all(os.stat(entry.source).st_dev == device for entry in copies)
-        except OSError:
-            return False
-
-    def _as_placed(self, path: str, source: str, link: Link) -> Entry | None:
-        """Find out how a photo is held that is there already; None where something else is there."""
-        try:
-            status = os.stat(source)
-        except OSError:
-            return None
-        kinds: tuple[Kind, ...] = ("symlink", "hardlink", "copy")  # nobody sees of a copy that it is a clone
-        for kind in kinds:
-            entry = _entry(path, kind, source, status)
-            if (
-                kind in KINDS[link]
-                and self._is_unchanged(entry)
-                and entry not in self._parted
-                and (kind != "copy" or _has_content(self.root / path, entry))
-            ):
-                return entry
-        return None
-
-    def _check_space(self, planned: Iterable[Entry], stale: Iterable[Entry], link: Link) -> None:
-        new = sum(
-            entry.size for entry in planned if entry.kind == "copy" and self._own.get(entry.path) != entry
-        )
-        freed = sum(entry.size for entry in stale if entry.kind == "copy")
-        free = shutil.disk_usage(self.root).free
-        if new - freed > free:
-            raise OutputError(
-                f"{self.root}: the copies of the photos need {new / 1e6:,.1f} MB, {(free + freed) / 1e6:,.1f} MB are "
-                f"free; {'free some space' if link == 'auto' else 'use --link auto, or free some space'}"
-            )
-
-    def _make(self, entry: Entry, path: Path) -> bool:
-        """Make one link or copy; False where the original cannot be read (any more)."""
-        times = (entry.mtime_ns, entry.mtime_ns)
-        if entry.kind == "symlink":
-            self._note(entry)
-            make_link("symlink", entry.source, path)
-            return True
-        if entry.kind in ("clone", "hardlink"):
-            self._note(entry)
-            try:
-                if entry.kind == "hardlink":
-                    make_link("hardlink", entry.source, path)
-                else:
-                    _make_clone(entry.source, path, times)
-            except FileNotFoundError:
-                return False
-            except OSError as error:  # where a copy is not possible either, it says why
-                self._instead[entry.path] = entry.kind, error.strerror or str(error)
-            else:
-                return True
-        try:
-            original = open(entry.source, "rb")  # noqa: SIM115
-        except OSError:
-            return False
-        with original:
-            self._note(Entry(entry.path, "copy", entry.source, entry.size, entry.mtime_ns))
-            seen = stat.S_IMODE(os.fstat(original.fileno()).st_mode) & 0o777 if os.name != "nt" else 0o666
-            try:
-                with whole_file(
-                    path,
-                    sync=False,
-                    ready=lambda part: set_times(part, times),
-                    follow=False,
-                    permissions=seen,
-                ) as copy:
-                    copy.writelines(_chunks(original))
-            except PhotoError:
-                return False
-        return True
-
-
-def _entry(path: str, kind: Kind, source: str, status: os.stat_result) -> Entry:
-    """What the line of a photo will say."""
-    if kind == "symlink":
-        return Entry(path, kind, source, 0, 0)
-    return Entry(path, kind, source, status.st_size, status.st_mtime_ns)
-
-
-def _make_clone(source: str, path: Path, times: tuple[int, int]) -> None:
-    """Put a clone into its place, whole or not at all."""
-    part = part_of(path)
-    try:
-        make_link("clone", source, part)
-        set_times(part, times)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def _is_last(entry: Entry) -> bool:
-    """Say whether it may be the last copy of a photo, as its original is not where it was."""
-    return entry.kind in ("copy", "clone", "hardlink") and not os.path.isfile(entry.source)
-
-
-def follow_renames(root: Path, of: Callable[[str], str | None]) -> list[tuple[str, str]]:
-    """Have what is ours count under the name that somebody gave its file or folder by hand.
-
-    Args:
-        root: the folder of results.
-        of: says of a name whose it is; None: of nobody's. A file or folder of ours that is gone, and the only one there
-            of this owner that is not ours, are the same.
-
-    Returns:
-        Names as they were, and as they are.
-
-    Raises:
-        OutputError: disk full, no permission, or a newer facecluster wrote the list.
-    """
-    try:
-        listed = OwnList(root, None)
-        there = listed_in(root)
-        ours = {path.partition("/")[0]: "/" in path for path in listed.candidates}
-        gone = [
-            (name, (of(name), is_folder))
-            for name, is_folder in ours.items()
-            if of(name) and name not in there
-        ]
-        new = [(name, (of(name), (root / name).is_dir())) for name in there if of(name) and name not in ours]
-        pairs = []
-        for name, owner in new:
-            before = [old for old, theirs in gone if theirs == owner]
-            if len(before) == 1 and [theirs for _, theirs in new].count(owner) == 1:
-                listed.rename(before[0], name, done=True)
-                pairs.append((before[0], name))
-    except OSError as error:
-        raise cannot_write(root, error) from error
-    return pairs
-
-
-def _has_changed(entry: Entry) -> bool:
-    """Say whether the original is there, and is not as it was when it was placed."""
-    if entry.kind not in ("copy", "clone", "hardlink"):
-        return False
-    try:
-        status = os.stat(entry.source)
-    except OSError:
-        return False
-    return (status.st_size, status.st_mtime_ns) != (entry.size, entry.mtime_ns)
-
-
-def _is_away(entry: Entry, photo: str | None) -> bool:
-    """Say whether it holds the photo that it is to hold, which is not where it was, as on a drive that is away."""
-    return entry.source == photo and not os.path.lexists(entry.source)
-
-
-def _is_another(path: Path, original: str) -> bool:
-    """Say whether an original has the content of a copy, and is still there when the copy is removed."""
-    try:
-        if path.samefile(original):
-            return path.stat().st_nlink > 1
-        return filecmp.cmp(path, original, shallow=False)
-    except OSError:
-        return False
-
-
-def _has_content(path: Path, entry: Entry) -> bool:
-    """Say whether a file of the right size holds what we put there.
-
-    Of a photo whose original is away nobody can say, and it counts as ours: it is kept as the last copy then.
-    """
-    try:
-        if entry.kind == "file":
-            return _digest(path) == entry.digest
-        return not os.path.lexists(entry.source) or filecmp.cmp(path, entry.source, shallow=False)
-    except OSError:
-        return False
-
-
-def _digest(path: Path) -> str:
-    """Sha256 of a file's content, in hex."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        for chunk in iter(lambda: file.read(2**20), b""):
-            digest.update(chunk)
-    return digest.hexdigest()
-
-
-def _same_file(path: Path, source: str) -> bool:
-    try:
-        return path.samefile(source)
-    except OSError:
-        return False
-
 
 def _remove_if_empty(folder: Path) -> None:
     try:
         folder.rmdir()
     except OSError:
         return  # something of the user's is in it
-
-
-def _chunks(file: BinaryIO) -> Iterator[bytes]:
-    """Read a photo; raises PhotoError, so that a broken original is not taken for a disk that cannot be written."""
-    while True:
-        try:
-            chunk = file.read(2**20)
-        except OSError as error:
-            raise PhotoError(error.strerror or str(error)) from error
-        if not chunk:
-            return
-        yield chunk

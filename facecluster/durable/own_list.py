@@ -18,14 +18,15 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from facecluster.durable.links import Kind
 from facecluster.durable.own_file import not_ours, open_own
-from facecluster.durable.whole_file import whole_file
+from facecluster.durable.spelt import listed_in
+from facecluster.durable.whole_file import cannot_write, whole_file
 from facecluster.errors import OutputError
 from facecluster.text import can_be_named
 
@@ -375,6 +376,41 @@ def is_listed(root: Path, name: str) -> bool:
         OSError: the list cannot be read.
     """
     return (root / name).is_file() and name in OwnList(root, [name]).candidates
+
+
+def follow_renames(root: Path, of: Callable[[str], str | None]) -> list[tuple[str, str]]:
+    """Have what is ours count under the name that somebody gave its file or folder by hand.
+
+    Args:
+        root: the folder of results.
+        of: says of a name whose it is; None: of nobody's. A file or folder of ours that is gone, and the only one there
+            of this owner that is not ours, are the same.
+
+    Returns:
+        Names as they were, and as they are.
+
+    Raises:
+        OutputError: disk full, no permission, or a newer facecluster wrote the list.
+    """
+    try:
+        listed = OwnList(root, None)
+        there = listed_in(root)
+        ours = {path.partition("/")[0]: "/" in path for path in listed.candidates}
+        gone = [
+            (name, (of(name), is_folder))
+            for name, is_folder in ours.items()
+            if of(name) and name not in there
+        ]
+        new = [(name, (of(name), (root / name).is_dir())) for name in there if of(name) and name not in ours]
+        pairs = []
+        for name, owner in new:
+            before = [old for old, theirs in gone if theirs == owner]
+            if len(before) == 1 and [theirs for _, theirs in new].count(owner) == 1:
+                listed.rename(before[0], name, done=True)
+                pairs.append((before[0], name))
+    except OSError as error:
+        raise cannot_write(root, error) from error
+    return pairs
 
 
 def _last(content: bytes, start: bytes) -> int:

@@ -1,6 +1,6 @@
 """Paths as their folders list them: macOS and Windows find a file by its name in any case, and accents in any form.
 
-So the same file has many paths there, of which one is to be stored and compared.
+So the same file has many paths there, of which one is to be stored and compared. And what a name there may be.
 """
 
 from __future__ import annotations
@@ -10,7 +10,14 @@ import unicodedata
 from pathlib import Path
 from typing import TypeAlias
 
+from facecluster.durable.whole_file import part_of
 from facecluster.text import fold
+
+NAME_BYTES = 255
+"""Longest name of a file nearly everywhere."""
+
+ODD_LETTERS = frozenset('<>:"\\|?*')
+"""Letters that Windows, and disks that are made for it, have in no name."""
 
 Seen: TypeAlias = dict[str, tuple[str, dict[str, str] | None]]
 """Folders that were looked at: how each is listed itself; names in it by themselves and `fold`; None: case counts."""
@@ -75,6 +82,17 @@ def is_one_file(path: str | os.PathLike[str], other: str | os.PathLike[str]) -> 
         return os.path.samestat(os.lstat(path), os.lstat(other))
     except OSError:
         return False
+
+
+def takes_odd_letters(folder: Path) -> bool:
+    """Try whether a disk has the odd letters in names; nothing stays of the trial."""
+    trial = part_of(folder / "trial").with_suffix(f".{''.join(sorted(ODD_LETTERS))}.part")
+    try:
+        trial.touch()
+        trial.unlink()
+    except OSError:
+        return False
+    return True
 
 
 def _names(folder: str) -> dict[str, str]:

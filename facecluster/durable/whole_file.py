@@ -17,6 +17,7 @@ from functools import cache
 from pathlib import Path
 from typing import BinaryIO
 
+from facecluster.durable.denied import why_unwritten
 from facecluster.durable.own_file import open_own, refuse_link
 from facecluster.errors import OutputError
 
@@ -157,14 +158,15 @@ def remove_parts(folder: Path, *, of_others: bool = False) -> None:
     with suppress(FileNotFoundError, NotADirectoryError):
         for name in fnmatch.filter(os.listdir(folder), PART):
             path = folder / name
-            if path not in _open_parts and _is_left(path, of_others=of_others):
+            if path not in _open_parts and is_left(path, of_others=of_others):
                 path.unlink(missing_ok=True)
 
 
-def _is_left(part: Path, *, of_others: bool) -> bool:
-    """Say whether nobody works any more on what is called like an unfinished file."""
+def is_left(part: Path, *, of_others: bool = False, folder: bool = False) -> bool:
+    """Say whether nobody works any more on what is called like an unfinished file, or `folder`; see `remove_parts`."""
     made, status = _PART.fullmatch(part.name), _status(part)
-    if made is None or status is None or not stat.S_ISREG(status.st_mode):
+    is_kind = stat.S_ISDIR if folder else stat.S_ISREG
+    if made is None or status is None or not is_kind(status.st_mode):
         return False
     if abs(time.time() - status.st_mtime) > _DAY_S:
         return True
@@ -221,7 +223,7 @@ def cannot_write(path: Path, error: OSError) -> OutputError:
         case errno.EROFS:
             why = "its disk can only be read; choose another place"
         case errno.EACCES | errno.EPERM:
-            why = "no permission; choose another place, or change its permissions"
+            why = why_unwritten(path, error)
         case errno.ENOENT | errno.ENOTDIR:
             why = f"{path.parent} is not a folder; make it, or choose another place"
         case errno.EISDIR:

@@ -3,7 +3,7 @@
     paths -> files -> what is known already (an earlier table, the journal of an interrupted run), by the coded picture
                       or by its pixels, else a worker process:
                       pixels -> faces, in upright pixels -> meshes -> poses, quality, encodings, attributes
-          -> identify: which photo each is, and which face -> leave out what was forgotten
+          -> identify: which photo each is, and which face -> put in what was drawn -> leave out what was forgotten
           -> keep: which earlier photos stay -> one table, without the faces that fail the check, if there is one
 
 What is known about a photo is kept by its picture: copies are analysed once, renamed and rated ones not again.
@@ -11,7 +11,6 @@ What is known about a photo is kept by its picture: copies are analysed once, re
 
 from __future__ import annotations
 
-import ctypes
 import logging
 import os
 from collections import deque
@@ -27,17 +26,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facecluster import photos, picture
-from facecluster.encoding.analysis import FACE, Analysis, Row, laid, make_table, pack, unreadable
+from facecluster.encoding.analysis import FACE, Analysis, Row, make_table, pack, unreadable
+from facecluster.encoding.drawn import NONE, Drawn, put_in
 from facecluster.encoding.forgotten import leave_out
 from facecluster.encoding.identify import Before, identify
 from facecluster.encoding.keep import Keep, Kept, replaced, stay
+from facecluster.encoding.measure import measured
 from facecluster.encoding.resume import Look, Past, recall
+from facecluster.encoding.worker import LIMIT_S, obituary, prepare_worker
 from facecluster.errors import FaceclusterError, PhotoError
 from facecluster.formats import face_table, forgotten_jsonl
 from facecluster.formats.face_table import check_output
 from facecluster.identity.admit import admit
 from facecluster.options import EncodeOptions
-from facecluster.table import ATTRIBUTES, NO_FACE, OK, UNREADABLE, FaceTable
+from facecluster.table import NO_FACE, OK, UNREADABLE, FaceTable
 from facecluster.text import many
 from facecluster.vision import models
 from facecluster.workers import Died, Workers, n_cores, work
@@ -45,15 +47,9 @@ from facecluster.workers import Died, Workers, n_cores, work
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
-_M_MMAP_THRESHOLD = -3  # malloc.h of glibc
-
 _READ_THREADS = 4
 _READ_AHEAD = 64
 """Files that are looked at before they are needed: enough to hide a slow disk."""
-
-_LIMIT_S = 600.0
-"""Seconds that a photo may take. The slowest that were measured took 75 s on one of two cores (48 megapixels, cnn,
-enlarged), and what takes longer is tried once more with nothing else running."""
 
 _USUAL = Keep()
 
@@ -142,7 +138,7 @@ def analyse(
         options: what to look for, and how.
         known: what is known already; None: nothing.
     """
-    from facecluster.vision import attributes, encode, mesh, parts, pose, quality, turned
+    from facecluster.vision import turned
 
     pixels = photo.pixels
     digest = picture.pixel_digest(pixels, photo.size)
@@ -159,36 +155,7 @@ def analyse(
         max_side_px=options.max_side,
         upsample=options.upsample,
     )
-    pixels, found, meshes = upright.pixels, upright.found, upright.meshes
-    landmarks = np.where(np.isnan(found.landmarks), mesh.landmarks(meshes.points), found.landmarks)
-    angles = pose.head_pose(meshes.points, meshes.features)
-    measured = parts.measure(pixels, found.box, meshes.points, meshes.presence, photo.scale, angles)
-
-    faces = np.empty(len(found.box), FACE)
-    width, height = photo.size if upright.turns % 2 == 0 else photo.size[::-1]
-    faces["box"] = np.clip(found.box / photo.scale, 0, (width, height, width, height))
-    faces["score"] = found.score
-    faces["landmarks"] = landmarks / photo.scale
-    faces["pose"] = angles
-    faces["turned"] = 0
-    faces = laid(faces, (width, height), photo.size, upright.turns)
-    faces["anchor"] = faces["box"]
-    for name in ATTRIBUTES:
-        faces[name] = np.nan
-    estimated = vars(attributes.estimate(pixels, meshes.points)) if options.attributes else {}
-    for name, column in (vars(measured) | estimated).items():
-        faces[name] = column
-    encoded = encode.encode_faces(
-        pixels,
-        found.box,
-        landmarks,
-        detector=options.detector,
-        encoder=options.encoder,
-        mirror=options.mirror,
-    )
-    faces["encoding"] = encoded.encoding
-    faces["distinctness"] = encoded.distinctness
-    faces["quality"] = quality.score(measured.presence, encoded.distinctness, options.encoder)
+    faces = measured(upright, photo, options)
     status = OK if len(faces) else NO_FACE
     return Analysis("", digest, photo.size, status, "", photo.taken, looks[0], faces, looks=looks)
 
@@ -202,6 +169,7 @@ def encode_photos(
     fresh: bool = False,
     remake: bool = False,
     keep: Keep = _USUAL,
+    drawn: Drawn = NONE,
     advance: Callable[[], object] = lambda: None,
 ) -> Encoded:
     """Find the faces of photos, and write them as a table.
@@ -221,6 +189,7 @@ def encode_photos(
         fresh: use no number of an earlier table. Its photos stay who they are, and keep their places and ids.
         remake: where the earlier table was made with other settings, encode all its photos again, in place of an error.
         keep: which photos of the earlier table stay that are not among `paths`.
+        drawn: faces that somebody drew; they are put in where the detector does not find them.
         advance: called once for each photo that is done.
 
     Raises:
@@ -241,12 +210,14 @@ def encode_photos(
         found, new = find_faces(paths, options, past, jobs=jobs, advance=advance)
         _warn_of_others(past, found)
         found = still_there(found) if keep.arriving else _or_none_can_be_read(found)
-        identified = identify(found, Before(past.rows), past.settings, settings)
-        kept = stay(past.rows, identified.rows, keep)
+        before = Before(past.rows)
+        identified = identify(found, before, past.settings, settings)
+        rows = put_in(identified.rows, drawn, before, past.rows, options, jobs=jobs)
+        kept = stay(past.rows, rows, keep)
         if past.remade:
             kept = kept.without_rows()
         places = [] if output is None else forgotten_jsonl.read(forgotten_jsonl.list_of(output))
-        left = leave_out(_in_order(identified.rows, kept, past, keep), places, past)
+        left = leave_out(_in_order(rows, kept, past, keep), places, past)
         if output is not None:
             forgotten_jsonl.append(forgotten_jsonl.list_of(output), left.places)
         table, n_refused = admit(make_table(left.rows, settings), options.check)
@@ -304,7 +275,7 @@ def find_faces(
         with closing(workers.work(unknown, n_workers)) as results:
             for path, outcome in results:
                 coded, found = (
-                    (files.started_as(path), unreadable(_obituary(outcome)))
+                    (files.started_as(path), unreadable(obituary(outcome)))
                     if isinstance(outcome, Died)
                     else outcome
                 )
@@ -358,7 +329,7 @@ def photo_workers(options: EncodeOptions, known: KnownKeys | None = None) -> Pho
         options: what to look for, and how.
         known: pictures that are not analysed, see `analyse`; None: all are.
     """
-    return Workers(partial(_analyse, options=options, known=known), prepare_worker, _LIMIT_S)
+    return Workers(partial(_analyse, options=options, known=known), prepare_worker, LIMIT_S)
 
 
 def encode_each(paths: Sequence[str], options: EncodeOptions, *, jobs: int = -1) -> Iterator[FaceTable]:
@@ -381,10 +352,10 @@ def encode_each(paths: Sequence[str], options: EncodeOptions, *, jobs: int = -1)
     n_workers = min(jobs if jobs > 0 else n_cores(), len(paths))
     function = partial(_analyse_item, options=options)
     numbered = enumerate(_with_weights(paths, options))
-    work_on = work(function, numbered, n_workers=n_workers, start=prepare_worker, limit_s=_LIMIT_S)
+    work_on = work(function, numbered, n_workers=n_workers, start=prepare_worker, limit_s=LIMIT_S)
     with closing(work_on) as results:
         for (i, path), outcome in results:
-            coded, found = ("", unreadable(_obituary(outcome))) if isinstance(outcome, Died) else outcome
+            coded, found = ("", unreadable(obituary(outcome))) if isinstance(outcome, Died) else outcome
             waiting[i] = Row(path, coded, replace(found, digest=found.pixels))
             while n_given in waiting:
                 table, _ = admit(make_table([waiting.pop(n_given)], settings), options.check)
@@ -594,18 +565,6 @@ def _ahead(function: Callable[[str], _T], items: Iterable[str]) -> Iterator[_T]:
 # ------------------------------------------------------------------------------------------- in a worker process
 
 
-def prepare_worker() -> None:
-    """Keep to one core, give memory back, and keep the C libraries' remarks on broken photos off the terminal."""
-    import cv2
-
-    cv2.setNumThreads(1)
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-    # By default glibc keeps up to 32 MB blocks that were freed, in pieces: 448 MB after the networks are loaded,
-    # 189 MB with this, at no measurable cost in time. Other C libraries have no mallopt.
-    with suppress(AttributeError, OSError, TypeError):
-        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, 4 << 20)
-
-
 def _analyse(
     path: str, options: EncodeOptions, known: KnownKeys | None = None
 ) -> tuple[str, Analysis | KnownPhoto]:
@@ -633,13 +592,3 @@ def _analyse_item(item: tuple[int, str], options: EncodeOptions) -> tuple[str, A
     if isinstance(found, KnownPhoto):
         raise TypeError("nothing is known")
     return coded, found
-
-
-def _obituary(died: Died) -> str:
-    """Say of what a worker died."""
-    if died.timed_out:
-        minutes = round(_LIMIT_S / 60)
-        return f"it took longer than {minutes} minutes, twice, and was given up; a copy saved by an editor may be read"
-    if died.exit_code == -9:
-        return "a worker process was killed on it, twice: not enough memory?"
-    return f"a worker process crashed on it, twice (exit code {died.exit_code})"

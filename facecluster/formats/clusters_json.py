@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from facecluster.durable.denied import why_unread
 from facecluster.durable.links import Link
 from facecluster.errors import FaceclusterError
 from facecluster.formats.json_lines import ZERO, load
@@ -265,7 +266,7 @@ def read_result(file: Path) -> Result:
         _check(record)
         return _result(record)
     except OSError as error:
-        raise FaceclusterError(f"{file}: cannot be read: {error.strerror or error}") from error
+        raise FaceclusterError(f"{file}: cannot be read: {why_unread(file, error)}") from error
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise FaceclusterError(f"{file}: not JSON, or cut short ({error}); {_again(file)}") from error
     except (ValueError, TypeError, OverflowError, RecursionError) as error:

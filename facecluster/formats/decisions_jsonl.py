@@ -12,6 +12,7 @@
     hide          person, hidden true or false, faces
     cover         person, faces [one]
     unsure        question, faces [[of a side], ...]
+    draw          picture, drawn [left, top, right, bottom], faces [one]
     undo          undo: id
 
 A face is [digest of its photo's content, [left, top, right, bottom]]; `identity.decisions` says what each means. Files

@@ -19,14 +19,21 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Literal, cast
 
+from facecluster.durable.denied import why_unread
 from facecluster.durable.lock import is_stream
 from facecluster.durable.own_file import OWNER_ONLY
 from facecluster.durable.whole_file import cannot_write, whole_file
 from facecluster.errors import TableError, UsageError
 from facecluster.formats import unpickle
 from facecluster.formats.legacy_pickle import from_rows, write_pickle
-from facecluster.formats.npz import read_npz, read_npz_pictures, read_npz_settings, write_npz
-from facecluster.table import FaceTable, Picture, Settings
+from facecluster.formats.npz import (
+    read_npz,
+    read_npz_dates,
+    read_npz_pictures,
+    read_npz_settings,
+    write_npz,
+)
+from facecluster.table import FaceTable, Picture, Settings, dates
 
 
 def read(source: str | Path | BinaryIO) -> FaceTable:
@@ -48,7 +55,7 @@ def read(source: str | Path | BinaryIO) -> FaceTable:
                 return _read(file, str(source))
         except OSError as error:
             raise TableError(
-                f"{source or 'an empty name'}: cannot be read: {error.strerror or error}"
+                f"{source or 'an empty name'}: cannot be read: {why_unread(source, error)}"
             ) from error
     return _read(source, str(getattr(source, "name", "standard input")))
 
@@ -64,7 +71,7 @@ def read_settings(path: Path) -> Settings:
             if file.read(2) == b"PK":
                 return read_npz_settings(file, str(path))
     except OSError as error:
-        raise TableError(f"{path}: cannot be read: {error.strerror or error}") from error
+        raise TableError(f"{path}: cannot be read: {why_unread(path, error)}") from error
     return read(path).settings
 
 
@@ -79,8 +86,24 @@ def read_pictures(path: Path) -> dict[str, Picture]:
             if file.read(2) == b"PK":
                 return read_npz_pictures(file, str(path))
     except OSError as error:
-        raise TableError(f"{path}: cannot be read: {error.strerror or error}") from error
+        raise TableError(f"{path}: cannot be read: {why_unread(path, error)}") from error
     return read(path).photos.pictures()
+
+
+def read_dates(path: Path) -> dict[str, float]:
+    """Read when photos were taken, by path, in seconds since 1970, as far as that is known. Of npz little else is read.
+
+    Raises:
+        TableError: as `read` raises it.
+    """
+    try:
+        with path.open("rb") as file:
+            if file.read(2) == b"PK":
+                return read_npz_dates(file, str(path))
+    except OSError as error:
+        raise TableError(f"{path}: cannot be read: {error.strerror or error}") from error
+    photos = read(path).photos
+    return dates(photos.path, photos.time)
 
 
 def write(table: FaceTable, target: str | Path | BinaryIO) -> None:

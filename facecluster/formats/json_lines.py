@@ -15,6 +15,7 @@ from typing import IO, Any, NamedTuple, TypeVar
 
 import msgspec
 
+from facecluster.durable.denied import why_unread
 from facecluster.durable.own_file import open_own
 from facecluster.durable.whole_file import cannot_write, wait_for_disk
 from facecluster.errors import FaceclusterError
@@ -74,7 +75,7 @@ def read(path: Path, torn: Callable[[int], None]) -> Iterator[Line]:
     except FileNotFoundError:
         return
     except OSError as error:
-        raise FaceclusterError(f"{path}: cannot be read: {error.strerror or error}") from error
+        raise FaceclusterError(f"{path}: cannot be read: {why_unread(path, error)}") from error
 
 
 def decoder(kind: type[_T]) -> Callable[[bytes], _T]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from facecluster.durable.denied import why_unread
 from facecluster.errors import FaceclusterError
 from facecluster.text import from_cell, printable
 
@@ -45,7 +46,7 @@ def read_labels(file: Path) -> Labels:
         with file.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as text:
             return _parse(csv.reader(text, strict=True), file)
     except OSError as error:
-        raise FaceclusterError(f"{file}: cannot be read: {error.strerror or error}") from error
+        raise FaceclusterError(f"{file}: cannot be read: {why_unread(file, error)}") from error
     except csv.Error as error:
         raise FaceclusterError(f"{file}: not a table of comma-separated values: {error}") from error
 

@@ -40,6 +40,7 @@ from facecluster.table import (
     Picture,
     Settings,
     check_column,
+    dates,
     pictures,
 )
 
@@ -210,6 +211,14 @@ def read_npz_pictures(file: BinaryIO, name: str) -> dict[str, Picture]:
         check_texts(photos["path"])
         coded = photos.get("coded", _unsaid(photos["path"])["coded"])
         return pictures(photos["path"], photos["size"], coded)
+
+
+def read_npz_dates(file: BinaryIO, name: str) -> dict[str, float]:
+    """Read when the photos were taken, by path, and little else; raises TableError as `face_table.read` does."""
+    with _opened(file, name) as columns:
+        (photos,) = columns.read(columns.stored(_PHOTOS, ("path", "time")))
+        check_texts(photos["path"])
+        return dates(photos["path"], photos["time"])
 
 
 def write_npz(table: FaceTable, stream: BinaryIO) -> None:

@@ -19,7 +19,8 @@ _REASON_LENGTH = 200
 def admit(table: FaceTable, check: str | None) -> tuple[FaceTable, int]:
     """Leave out the faces that fail the check, if there is one, and say so in the rows of their photos.
 
-    A photo that loses its last face has the status of one without faces. Done again, it changes nothing.
+    A face that somebody drew stays. A photo that loses its last face has the status of one without faces. Done
+    again, it changes nothing.
 
     Args:
         table: m photos, n faces.
@@ -30,9 +31,9 @@ def admit(table: FaceTable, check: str | None) -> tuple[FaceTable, int]:
     """
     photo, failing, failures = table.faces.photo, [], defaultdict(list)
     if check is not None:
-        first = np.searchsorted(photo, photo)
+        first, drawn = np.searchsorted(photo, photo), np.isnan(table.faces.score)
         for i, failed in enumerate(find_failures(measure(table.faces), PRESETS[check])):
-            if failed:
+            if failed and not drawn[i]:
                 failing.append(i)
                 # No-break spaces keep a limit together where the text is cut.
                 text = ", ".join(failure.text.replace(" ", "\xa0") for failure in failed)

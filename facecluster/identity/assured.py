@@ -21,6 +21,7 @@ from facecluster.identity.decisions import (
     Cover,
     Decision,
     Different,
+    Draw,
     Hide,
     Make,
     Merge,
@@ -121,7 +122,7 @@ def assured(decisions: Sequence[Decision], faces: Faces | Placed) -> tuple[Assur
             case Hide(person=person, hidden=hidden, faces=spots):
                 rows = rows_at(found, spots)
                 entries.add(_Entry(person, None, hidden=hidden, hidden_by=by), rows, [rows])
-            case Different() | Cover() | Unsure() | Undo():
+            case Different() | Cover() | Unsure() | Draw() | Undo():
                 pass
     return entries.people()
 

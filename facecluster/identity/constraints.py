@@ -17,6 +17,7 @@ from facecluster.identity.decisions import (
     Cover,
     Decision,
     Different,
+    Draw,
     Hide,
     Make,
     Merge,
@@ -173,7 +174,7 @@ def resolve(decisions: Sequence[Decision], faces: Faces | Placed, *, library: st
                     told_apart.append(_ToldApart(one, other, by))
                 elif left:
                     overruled[by] = min(left)
-            case Name() | Hide() | Cover() | Unsure() | Undo():
+            case Name() | Hide() | Cover() | Unsure() | Draw() | Undo():
                 pass
     pairs = set[tuple[int, int]]()
     for row, others, by in sorted(parts, key=lambda part: part.by):
@@ -182,26 +183,32 @@ def resolve(decisions: Sequence[Decision], faces: Faces | Placed, *, library: st
             lines = sorted({by, *ties.chain(row, min(inside))})
             raise _contradiction([standing[line] for line in lines], library)
         pairs.update((min(row, other), max(row, other)) for other in others if first[other] not in inside)
+    apart = [np.array(sorted(pairs), dtype=np.int64).reshape(-1, 2)]
     for these, those, by in told_apart:
-        joined = {row: inside for row in these if (inside := ties.inside(row, those))}
-        if joined and _is_most(
-            {first[row] for row in joined if _is_most(joined[row], those, first)}, these, first
-        ):
-            row = next(row for row in joined if _is_most(joined[row], those, first))
-            chain = ties.chain(row, min(joined[row]))
+        joined = {row: ties.inside(row, those) for row in ties.tied(these, those)}
+        mostly = [row for row in joined if _is_most(joined[row], those, first)]
+        if _is_most({first[row] for row in mostly}, these, first):
+            chain = ties.chain(mostly[0], min(joined[mostly[0]]))
             if max(chain) < by:
                 raise _contradiction([standing[line] for line in sorted({by, *chain})], library)
             overruled[by] = min(line for line in chain if line > by)
-            continue
-        pairs.update(
-            (min(row, other), max(row, other))
-            for row in these
-            for other in those
-            if first[row] != first[other] and first[other] not in joined.get(row, ())
-        )
+        elif joined or not {first[row] for row in these}.isdisjoint(first[row] for row in those):
+            apart += [
+                np.array(
+                    [
+                        (row, other)
+                        for other in those
+                        if first[other] not in joined.get(row, ()) and first[other] != first[row]
+                    ],
+                    dtype=np.int64,
+                )
+                for row in these
+            ]
+        else:
+            apart.append(np.stack([np.repeat(these, len(those)), np.tile(those, len(these))], axis=1))
     return Constraints(
         together=ties.together(n, founded),
-        apart=np.array(sorted(pairs), dtype=np.int64).reshape(-1, 2),
+        apart=_each_once(apart, n),
         moved=moved,
         founded=founded,
         ignored=ignored,
@@ -304,6 +311,16 @@ class _Ties:
         a, b = self.knot.get(self.first[row]), self.knot.get(self.first[other])
         return a is not None and b is not None and self.root(a) == self.root(b)
 
+    def tied(self, rows: Sequence[int], others: Sequence[int]) -> list[int]:
+        """Give those of some rows that are one person's with any of others."""
+        knots = (self.knot.get(self.first[other]) for other in others)
+        roots = {self.root(knot) for knot in knots if knot is not None}
+        return [
+            row
+            for row in rows
+            if (knot := self.knot.get(self.first[row])) is not None and self.root(knot) in roots
+        ]
+
     def inside(self, row: int, others: Sequence[int]) -> set[int]:
         """Give those of other rows, the first of its copies each, that are one person's with a row."""
         return {self.first[other] for other in others if self.linked(row, other)}
@@ -334,6 +351,14 @@ class _Ties:
             if self.size[root] > 1 or alone[row]:
                 together[row] = number.setdefault(root, len(number))
         return together
+
+
+def _each_once(pairs: Sequence[NDArray[np.int64]], n: int) -> NDArray[np.int64]:
+    """Give pairs of n rows once each, the lower row first, in order -> (k, 2); there may be a million."""
+    both = np.concatenate([some.reshape(-1, 2) for some in pairs]).astype(np.int64)
+    keys = np.sort(both.min(axis=1, initial=n) * n + both.max(axis=1, initial=-1))
+    keys = keys[np.append(True, keys[1:] != keys[:-1])[: len(keys)]]
+    return np.stack([keys // max(n, 1), keys % max(n, 1)], axis=1)
 
 
 class _Ids:

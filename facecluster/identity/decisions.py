@@ -163,13 +163,26 @@ class Unsure(msgspec.Struct, frozen=True, gc=False, tag_field="do", tag="unsure"
     faces: tuple[Spots, ...]
 
 
+class Draw(msgspec.Struct, frozen=True, gc=False, tag_field="do", tag="draw"):
+    """There is a face at a place of a photo where no detector found one: `faces`. Whose it is, others say.
+
+    `picture` is the digest of the pixels in which somebody drew the box `drawn` round it.
+    """
+
+    picture: str
+    drawn: tuple[Number, Number, Number, Number]
+    faces: Spots
+
+
 class Undo(msgspec.Struct, frozen=True, gc=False, tag_field="do", tag="undo"):
     """The decision of this id does not count."""
 
     undo: str
 
 
-Act: TypeAlias = Name | Merge | Split | Make | Move | NotAPerson | Different | Hide | Cover | Unsure | Undo
+Act: TypeAlias = (
+    Name | Merge | Split | Make | Move | NotAPerson | Different | Hide | Cover | Unsure | Draw | Undo
+)
 
 
 class Decision(msgspec.Struct, frozen=True, gc=False):
@@ -390,6 +403,9 @@ def locate(decisions: Sequence[Decision], faces: Faces | Placed) -> Mapping[Spot
                 continue
             found[spot] = []
             for rows in rows_by_photo[spot.digest].values():
+                if len(rows) == 1 and tuple(faces.anchor[rows[0]].tolist()) == spot.box:  # as most are
+                    found[spot].append(rows[0])
+                    continue
                 iou = overlaps(np.tile(np.array(spot.box), (len(rows), 1)), faces.anchor[rows])
                 if iou.max() >= SAME_FACE_IOU:
                     found[spot].append(rows[int(iou.argmax())])
@@ -399,7 +415,13 @@ def locate(decisions: Sequence[Decision], faces: Faces | Placed) -> Mapping[Spot
 def spots_of(act: Act) -> Spots:
     """All faces that stand in an act."""
     match act:
-        case Name(faces=faces) | NotAPerson(faces=faces) | Hide(faces=faces) | Cover(faces=faces):
+        case (
+            Name(faces=faces)
+            | NotAPerson(faces=faces)
+            | Hide(faces=faces)
+            | Cover(faces=faces)
+            | Draw(faces=faces)
+        ):
             return faces
         case Merge(faces=groups) | Different(faces=groups) | Unsure(faces=groups):
             return tuple(spot for spots in groups for spot in spots)
@@ -436,6 +458,8 @@ def describe(act: Act) -> str:
             return f"cover of {person}"
         case Unsure(question):
             return f"unsure of {printable(question)}"
+        case Draw(faces=faces):
+            return f"draw {many(len(faces), 'face')}"
         case Undo(undone_id):
             return f"undo {undone_id}"
 

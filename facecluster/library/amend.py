@@ -97,6 +97,29 @@ def not_a_person(result: Result, ids: Collection[str]) -> Correction:
     return _place(result, ids, None, Reason.NOT_A_PERSON)
 
 
+def add(result: Result, faces: Sequence[UnclusteredFace]) -> Correction:
+    """Put in new faces, of nobody; none of them is there."""
+    n_first = len({face.photo for face in faces} - _shown(result))
+    grown = with_people(result, result.people, [*result.unclustered, *faces])
+    counts = replace(grown.counts, ok=grown.counts.ok + n_first, no_face=grown.counts.no_face - n_first)
+    return replace(grown, counts=counts, changes=Changes()), frozenset()
+
+
+def remove(result: Result, ids: Collection[str]) -> Correction:
+    """Take faces out altogether; who has no face left is gone."""
+    apart, changed = _place(result, ids, None, Reason.TAKEN_AWAY)
+    less = with_people(apart, apart.people, [face for face in apart.unclustered if face.id not in ids])
+    n_bare = len(_shown(result) - _shown(less))
+    counts = replace(less.counts, ok=less.counts.ok - n_bare, no_face=less.counts.no_face + n_bare)
+    return replace(less, counts=counts), changed
+
+
+def _shown(result: Result) -> set[str]:
+    """Paths of the photos that have a face."""
+    placed = {face.photo for person in result.people for face in person.faces}
+    return placed | {face.photo for face in result.unclustered}
+
+
 def _place(result: Result, ids: Collection[str], into: Person | None, reason: Reason) -> Correction:
     """Take faces from wherever they are, and put them where they belong; `reason` is for those who are nobody's."""
     people: list[Person] = []

@@ -17,7 +17,8 @@ from typing import Any, TypeGuard
 import numpy as np
 from blake3 import blake3
 
-from facecluster.durable.own_files import Holding
+from facecluster.durable.placing import Holding
+from facecluster.encoding.drawn import Drawn, settled
 from facecluster.encoding.forgotten import without_places
 from facecluster.errors import DeclinedError
 from facecluster.formats import decisions_jsonl, forgotten_jsonl
@@ -30,7 +31,7 @@ from facecluster.identity.rules import Rules
 from facecluster.library.held import Held, seen_from
 from facecluster.library.lineage import clustering_of
 from facecluster.library.make import make_result
-from facecluster.library.settings import Choices, Chosen, choose
+from facecluster.library.settings import Choices, Chosen, choose, encoding_of
 from facecluster.library.update import Standing, named_apart, with_ids_and_names
 from facecluster.library.update import update as update_result
 from facecluster.result import Changes, Person, Result, ResultSettings, columns
@@ -139,6 +140,7 @@ def build(
             "%s: the people there were made with the decisions of %s, which are not there; give the file",
             library.directory, earlier.settings.decisions_file or decisions_jsonl.DECISIONS,
         )  # fmt: skip
+    table = _with_drawn(library, table, source, jobs)
     n_faces = len(table.faces)
     places = library.places
     if source is not None:
@@ -173,6 +175,20 @@ def build(
         result, pictures=table.photos.pictures(), changed=made.changed, jobs=jobs, progress=progress
     )
     return replace(built, holding=holding)
+
+
+def _with_drawn(library: Held, table: FaceTable, source: str | None, jobs: int) -> FaceTable:
+    """Put faces into a table that somebody drew, where what did so was broken off or photos were encoded elsewhere.
+
+    Those that were taken back go. A table that came from standard input is left as it is.
+    """
+    drawn = Drawn.of(library.decisions)
+    if source is None or not drawn.photos:
+        return table
+    now = settled(table, drawn, encoding_of({}, table.settings), jobs=jobs)
+    if now is not table:
+        library.put_table(now, Path(source))
+    return now
 
 
 def settings_of(

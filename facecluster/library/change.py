@@ -9,6 +9,7 @@ from typing import NamedTuple
 from facecluster.identity.decisions import TYPICAL, Act, Decision, Spot, Spots, digest_of
 from facecluster.library.amend import Correction
 from facecluster.result import Person, PersonFace, UnclusteredFace
+from facecluster.table import FaceTable
 
 
 @dataclass(frozen=True)
@@ -43,12 +44,14 @@ class Change(NamedTuple):
             people changes, their names, and how they are shown.
         said: the same in a sentence.
         others: the acts before it.
+        table: the face table as it is then; None: as it was.
     """
 
     act: Act
     correction: Correction | None
     said: str
     others: tuple[Act, ...] = ()
+    table: FaceTable | None = None
 
 
 def typical(person: Person, without: Iterable[str] = ()) -> Spots:

@@ -1,4 +1,4 @@
-"""Corrections by somebody who knows better: name, make, merge, split, move, not a person, what is said, and undo.
+"""Corrections by somebody who knows better: name, make, merge, split, move, not a person, draw, what is said, and undo.
 
 Each is a line behind the others in decisions.jsonl, to which every later clustering keeps; and what it changes in the
 people is changed at once. People and faces are meant as `refer` says.
@@ -26,6 +26,7 @@ from facecluster.identity.decisions import (
     Act,
     Cover,
     Decision,
+    Draw,
     Hide,
     Make,
     Merge,
@@ -43,7 +44,7 @@ from facecluster.identity.decisions import (
     undone,
 )
 from facecluster.identity.gate import Reason
-from facecluster.library import amend, say, undo_patches
+from facecluster.library import amend, drawn_faces, say, undo_patches
 from facecluster.library.amend import Correction
 from facecluster.library.change import Change, Corrected, spots, typical
 from facecluster.library.held import Held
@@ -65,6 +66,7 @@ from facecluster.library.refer import (
 from facecluster.library.showing import as_told
 from facecluster.photos import EXTENSIONS
 from facecluster.result import Changes, Person, PersonFace, Result, UnclusteredFace, columns
+from facecluster.table import FaceTable
 from facecluster.text import JOINERS, SELECTORS, fold, many, printable, some, typed
 
 _log = logging.getLogger(__name__)
@@ -108,13 +110,13 @@ def _once(
         change = _again(library, last, ask, is_last)
         if change is None:
             last = None
-            _catch_up(library)
+            catch_up(library)
             change = ask()
         if isinstance(change, Corrected):
             _finish(library)
             return change
-        act, correction, said, others = change
-        return _keep(library, act, correction, said, others=others, decided=last)
+        act, correction, said, others, table = change
+        return _keep(library, act, correction, said, table, others=others, decided=last)
 
     return verb
 
@@ -337,6 +339,10 @@ def move(library: Held, which: Sequence[str], to: str) -> Change:
     Raises:
         FaceclusterError: there is no such person or face, or a face is there already.
     """
+    return _ask_move(library, which, to)
+
+
+def _ask_move(library: Held, which: Sequence[str], to: str) -> Change:
     result = library.people
     into = None if fold(to) == NOBODY else find_person(result, to, library.look)
     ids = set[str]()
@@ -395,7 +401,7 @@ def not_a_person(library: Held, what: Sequence[str]) -> Corrected:
     meant = _again(library, broken_off, lambda: _no_people(library, what), is_last)
     if meant is None:
         broken_off = None
-        _catch_up(library)
+        catch_up(library)
         meant = _no_people(library, what)
     people, ids, already = meant
     so_already = _not_people_already(library) & ids
@@ -502,6 +508,8 @@ def _person_or_faces(library: Held, text: str) -> Person | Sequence[PersonFace |
         FaceclusterError: there is no such person or face.
     """
     result, look = library.people, library.look
+    if (face := result.face_of.get(text)) is not None:
+        return [face]
     if is_person(result, text):
         return find_person(result, text)
     if faces := find_group(text, look) or find_numbers(result, text):
@@ -516,8 +524,8 @@ def _person_or_faces(library: Held, text: str) -> Person | Sequence[PersonFace |
 
 confirm = _once(say.confirm)
 different = _once(say.different)
-not_theirs = _once(say.not_theirs)
 cover = _once(say.cover)
+not_theirs = _once(say.not_theirs)
 unsure = _once(say.unsure)
 
 
@@ -531,6 +539,73 @@ def hide(library: Held, who: Sequence[str]) -> Change | Corrected:
 def unhide(library: Held, who: Sequence[str]) -> Change | Corrected:
     """Take people into lists again. See `say.hide`."""
     return say.hide(library, who, hidden=False)
+
+
+def draw(library: Held, photo: str, box: Sequence[float], who: str | None = None) -> Corrected:
+    """Say that there is a face which no detector found, and whose it is.
+
+    The face that is likest to one in the box is measured and encoded; where there is none, the box is the face.
+
+    Args:
+        library: it is about.
+        photo: of the library, as `refer` understands it, or its id.
+        box: left, top, right, bottom in pixels of the upright photo, drawn round the face.
+        who: a person; or the name of somebody new; None: nobody, until people are grouped again.
+
+    Raises:
+        TableError: the library has no face table.
+        UsageError: it is no box, or too small, or not within the photo; or no name.
+        FaceclusterError: there is no such photo or person, or a face is there already; the photo cannot be read, or is
+            another one now.
+    """
+    if who is not None and not _is_known(library.people, who) and _name(who) is None:
+        raise UsageError("an empty name; give a person or a name, or leave it out")
+    drawn = _draw(library, photo, box)
+    there = drawn_faces.drawn_there(library, drawn_faces.place_of(library, photo, box))
+    if who is None or there is None:
+        return drawn
+    decision, face = there
+    owner = next((p for p in library.people.people if any(own.id == face for own in p.faces)), None)
+    if owner is not None:
+        if _is_known(library.people, who) and find_person(library.people, who) is owner:
+            return replace(drawn, said=f"{drawn.said}, and is of {called(owner)}; nothing was changed")
+        raise FaceclusterError(
+            f"{drawn.said}, and is of {called(owner)}; to give it to somebody else: facecluster move "
+            f"{_quoted(library)} {face} {shlex.quote(who)}"
+        )
+    is_known = _is_known(library.people, who)
+    change = _ask_move(library, [face], who) if is_known else _ask_make(library, who, [face])
+    time = decision.time if library.decisions[-1] is decision else None  # both are taken back together
+    kept = _keep(library, change.act, change.correction, change.said, time=time)
+    said = f"{drawn.said}; it is of {called(find_person(library.people, who))} now"
+    return replace(kept, said=said, others=drawn.decisions)
+
+
+@_once
+def _draw(library: Held, photo: str, box: Sequence[float]) -> Change | Corrected:
+    """Put in the face that somebody drew, as one of nobody."""
+    place = drawn_faces.place_of(library, photo, box)
+    if drawn_faces.drawn_there(library, place) is not None:
+        return Corrected(None, f"{place.name}: this face is drawn already", library.in_step)
+    found = drawn_faces.find(library, place)
+    seen = (
+        "a face is put in"
+        if found.is_face
+        else "nothing like a face is to be seen there; the box itself is put in"
+    )
+    return Change(found.act, found.correction, f"{place.name}: {seen}", table=found.table)
+
+
+def _is_known(result: Result, who: str) -> bool:
+    """Say whether a text means a person who is there.
+
+    Raises:
+        FaceclusterError: it may be several, or is an id that nobody has.
+    """
+    if not is_person(result, who) and re.fullmatch(r"person-\d+", fold(who)) is None:
+        return False
+    find_person(result, who)
+    return True
 
 
 def undo(
@@ -599,7 +674,7 @@ def _undo(library: Held, which: str | None, *, jobs: int, progress: bool) -> Cor
     library.keep_to(None)
     broken_off = _broken_off(library) if which is None else None
     is_undo = broken_off is not None and isinstance(broken_off.act, Undo)
-    if _catch_up(library, jobs=jobs, progress=progress) and broken_off is not None and is_undo:
+    if catch_up(library, jobs=jobs, progress=progress) and broken_off is not None and is_undo:
         _, finished = _undoing(library, broken_off)
         said = f"{_FINISHED}: {finished}; undo again to take another decision back"
         return Corrected(broken_off, said, in_step=True)
@@ -609,6 +684,11 @@ def _undo(library: Held, which: str | None, *, jobs: int, progress: bool) -> Cor
     counts_again = root.id != target.id  # and may contradict others; what counts no more cannot
     if isinstance(root.act, Name | Hide | Cover | Unsure):
         return _keep(library, Undo(target.id), None, said, check=counts_again, root=root)
+    if isinstance(target.act, Draw) and not counts_again:
+        correction, table = drawn_faces.take_out(library, target.act)
+        went = [one for one in library.people.people if one.id in correction[0].changes.vanished]
+        said += _and_gone(went, {face.id for one in went for face in one.faces})
+        return _keep(library, Undo(target.id), correction, said, table, check=False)
     patched = None if counts_again else _put_back(library, target)
     if patched is not None:
         return _keep(library, Undo(target.id), patched, said, check=False)
@@ -692,7 +772,7 @@ def _finish(library: Held) -> None:
         library.save(library.people, changed=())
 
 
-def _catch_up(library: Held, *, jobs: int = -1, progress: bool = False) -> bool:
+def catch_up(library: Held, *, jobs: int = -1, progress: bool = False) -> bool:
     """Group people anew where they do not show all decisions, as something was broken off or written by hand.
 
     Returns:
@@ -757,6 +837,7 @@ def _keep(
     act: Act,
     correction: Correction | tuple[Result, None] | None,
     said: str,
+    table: FaceTable | None = None,
     *,
     others: Sequence[Act] = (),
     check: bool = True,
@@ -773,6 +854,7 @@ def _keep(
             only what is told of people changes, as the decisions have it.
         said: about it, for people.
         others: what was decided before it.
+        table: the face table as it is now; None: as it was.
         check: whether it may contradict others.
         time: when it was decided; None: now.
         decided: the decision, or one of the others, where it is written already.
@@ -819,7 +901,11 @@ def _keep(
             library.decisions.append(made)
     if changed is not None:
         try:
-            if in_step and not isinstance(act, Undo | Name | Hide | Cover):  # these are taken back without
+            if table is not None and library.table_file is not None:
+                library.put_table(table, library.table_file)
+            if in_step and not isinstance(
+                act, Undo | Name | Hide | Cover | Draw
+            ):  # these are taken back without
                 undo_patches.note(library, decision.id, before, result)
             library.save(result, changed=changed)
         except OutputError as error:

@@ -48,7 +48,8 @@ if TYPE_CHECKING:  # NumPy and OpenCV are loaded when there is work to do
     from numpy.typing import NDArray
 
     from facecluster.durable.links import Link
-    from facecluster.durable.own_files import Holding, ResultFolder
+    from facecluster.durable.own_files import ResultFolder
+    from facecluster.durable.placing import Holding
     from facecluster.formats.clusters_json import Texts
     from facecluster.render.montage import Montage
     from facecluster.result import Person, Result

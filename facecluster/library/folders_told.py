@@ -52,10 +52,11 @@ def tell_of_gone(gone: Sequence[str], without: Sequence[Person], directory: Path
     so = f"{names} {'has' if len(without) == 1 else 'have'} no montage" if without else ""
     if gone:
         _log.warning(
-            "%s not where %s (first: %s)%s. If %s moved, type: %s",
+            "%s not where %s (first: %s)%s. If deleted, %s the library with the next run over that folder. If %s "
+            "moved, type: %s",
             many(len(gone), "photo is", "photos are"), "it was" if len(gone) == 1 else "they were",
-            printable(gone[0]), f", so {so}" if so else "", "it was" if len(gone) == 1 else "they were",
-            find_again(directory),
+            printable(gone[0]), f", so {so}" if so else "", "it leaves" if len(gone) == 1 else "they leave",
+            "it was" if len(gone) == 1 else "they were", find_again(directory),
         )  # fmt: skip
     elif so:
         _log.warning("%s, as none of their photos can be read", so)

@@ -50,7 +50,16 @@ from facecluster.library.forget_targets import (
 )
 from facecluster.library.held import Held
 from facecluster.library.labels import FOLDER
-from facecluster.library.layout import CLUSTERS, NOBODY_SHEET, TABLE, UNDO, person_in, set_aside_in
+from facecluster.library.layout import (
+    CLUSTERS,
+    NOBODY_SHEET,
+    TABLE,
+    THUMBNAILS,
+    THUMBNAILS_JOURNAL,
+    UNDO,
+    person_in,
+    set_aside_in,
+)
 from facecluster.library.plan import folders_named, montages_named, plan_photos
 from facecluster.result import Result, columns
 from facecluster.table import FaceTable, Picture
@@ -403,8 +412,9 @@ def clean_result(
         return
     from facecluster.render.side_by_side import is_ours  # OpenCV is loaded by who reads pixels
 
-    patches, sheet = opened.directory / UNDO, opened.directory / NOBODY_SHEET
-    made = [file for file, own in ((patches, patches.exists()), (sheet, is_ours(sheet))) if own]
+    sheet = opened.directory / NOBODY_SHEET
+    ours = [opened.directory / name for name in (UNDO, THUMBNAILS, THUMBNAILS_JOURNAL)]
+    made = [*(file for file in ours if file.exists()), *([sheet] if is_ours(sheet) else [])]
     for file in (*set_aside_in(opened.directory), *made):
         if not report.dry_run:
             file.unlink()

@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING
 
 from facecluster.durable.lock import hold
 from facecluster.durable.own_file import refuse_link
-from facecluster.durable.own_files import Holding, ResultFolder
+from facecluster.durable.own_files import ResultFolder
 from facecluster.durable.own_list import RESULT_MARKER, last_write
+from facecluster.durable.placing import Holding
 from facecluster.durable.spelt import Seen, real
 from facecluster.durable.whole_file import cannot_write
 from facecluster.errors import DecisionsLackError, FaceclusterError, OutputError, TableError, UsageError
@@ -133,6 +134,26 @@ class Held:
                 )
             return cls(directory, result, stack.pop_all(), may_lose_names=may_lose_names)
         raise AssertionError("a stack swallows nothing")
+
+    @classmethod
+    def look_in(cls, source: str | os.PathLike[str]) -> Self:
+        """Read a library without keeping others from it; `hold` it, and `reload`, before anything is changed.
+
+        Raises:
+            UsageError: an empty name.
+            FaceclusterError: it is no library, or a file of it cannot be read.
+            OutputError: a file of it is a link.
+        """
+        text = os.fspath(source)
+        if not text:
+            raise UsageError("an empty name; is a variable unset?")
+        directory = _folder(text)
+        for name in FILES:
+            refuse_link(directory / name)
+        result = _read(directory, mend=False)
+        if result is None:
+            raise FaceclusterError(f"{text}: holds no {CLUSTERS}; give a folder that cluster or run wrote")
+        return cls(directory, result, ExitStack())
 
     def close(self) -> None:
         """Let other processes use the library."""
@@ -283,6 +304,21 @@ class Held:
         """Read the face table again when it is asked for next: its file is another one now."""
         self._table = self._pictures = None
 
+    def put_table(self, table: FaceTable, file: Path) -> None:
+        """Write a face table: the one that the people are of, or that they will be of.
+
+        Raises:
+            OutputError: disk full, no permission; or another process is writing it.
+        """
+        from facecluster.durable.lock import only_user_of
+        from facecluster.formats import face_table
+
+        with only_user_of(file):
+            face_table.write(table, file)
+        self.forget_table()
+        if file == self.table_file:
+            self._table = table
+
     @property
     def pictures(self) -> Mapping[str, Picture]:
         """The pictures of the photos of the face table, by path; none where it cannot be read."""
@@ -352,17 +388,41 @@ class Held:
         Raises:
             OutputError: the folder cannot be written, or holds files of the user's under names that are needed.
         """
+        holding = self._write(
+            result,
+            self.result,
+            pictures=pictures,
+            changed=changed,
+            forget=forget,
+            jobs=jobs,
+            progress=progress,
+        )
+        self.result = result
+        return holding
+
+    def _write(
+        self,
+        result: Result,
+        earlier: Result | None,
+        *,
+        pictures: Mapping[str, Picture] | None = None,
+        changed: Collection[str] | None = None,
+        forget: Collection[str] = (),
+        jobs: int = -1,
+        progress: bool = False,
+    ) -> Holding:
+        """Write who is who, where `earlier` was written last; see `save`."""
         from facecluster.library.contents import Contents
         from facecluster.library.folders import write_result
 
         def table_pictures() -> Mapping[str, Picture]:
             return self.pictures if pictures is None else pictures
 
-        names = {} if self.result is None else {person.id: person.name for person in self.result.people}
+        names = {} if earlier is None else {person.id: person.name for person in earlier.people}
         only_names = (
             changed is not None and not changed and last_write(self.directory).unfinished == frozenset()
         )
-        holding = write_result(
+        return write_result(
             result,
             self.directory,
             pictures={} if pictures is None and only_names else table_pictures(),
@@ -371,13 +431,11 @@ class Held:
             progress=progress,
             changed=changed,
             named=[p.id for p in result.people if p.name != names.get(p.id, p.name)],
-            earlier=self.result,
+            earlier=earlier,
             forget=forget,
             texts=self._texts,
             contents=Contents(result, table_pictures, self.seen),
         )
-        self.result = result
-        return holding
 
 
 def check_ledger(ledger: Path, decisions: Sequence[Decision], result: Result, directory: Path) -> None:

@@ -16,6 +16,7 @@ from facecluster.identity.decisions import (
     Cover,
     Decision,
     Different,
+    Draw,
     Hide,
     Make,
     Merge,
@@ -104,9 +105,13 @@ def history(library: Held, whom: Person | Face | str | None = None) -> tuple[Pas
             those about this face itself; a text: those that speak of the person of this id, who may not be there now;
             None: all.
     """
-    decisions = library.decisions
-    if not decisions:
-        return ()
+    return past_of(library.people, library.decisions, whom) if library.decisions else ()
+
+
+def past_of(
+    result: Result, decisions: Sequence[Decision], whom: Person | Face | str | None = None
+) -> tuple[PastDecision, ...]:
+    """Give decisions in order of time, as `history` does, where a library shows a result."""
     by_id = {decision.id: decision for decision in decisions}
     gone = undone(decisions)
     standing = {decision.id for decision in in_force(decisions)}
@@ -115,7 +120,7 @@ def history(library: Held, whom: Person | Face | str | None = None) -> tuple[Pas
         for decision in decisions
         if isinstance(decision.act, Undo) and decision.id not in gone
     }
-    told = _Told(library.people, decisions)
+    told = _Told(result, decisions)
     lost = {decision.id for decision in lapsed(decisions, told.placed)}
     ended = _overruled(decisions, told.placed) | replaced(decisions, told.placed, told.placed.person)
     past = []
@@ -218,6 +223,8 @@ class _Told:
                 return f"{self._of(faces)} is the cover of {self._who(person)}"
             case Unsure(question):
                 return f"nobody could say: {printable(question)}"
+            case Draw(faces=faces):
+                return f"{self._of(faces)} drawn by hand"
             case Undo(target):
                 back, counts = by_id.get(target), False
                 while back is not None and isinstance(back.act, Undo):
@@ -235,7 +242,7 @@ class _Told:
                 named = (person, into)
             case Name(person) | Make(person) | NotAPerson(person) | Hide(person) | Cover(person):
                 named = (person,)
-            case Unsure() | Undo():
+            case Unsure() | Draw() | Undo():
                 named = ()
         rows = [row for spot in spots_of(act) for row in self._found[spot]]
         holders = (

@@ -39,8 +39,13 @@ TOLD = "watch.journal"
 
 UNDO = ".facecluster-undo.jsonl"
 """What the last decisions changed, see `undo_patches`."""
+THUMBNAILS = ".facecluster-thumbnails.sqlite"
+"""Small pictures of faces and photos, see `review.thumbnails`; made again where it is gone."""
+THUMBNAILS_JOURNAL = f"{THUMBNAILS}-journal"
+"""Stands beside it while SQLite writes into it, and until the next use where that was cut short."""
 FILES = (
-    CLUSTERS, TABLE, "decisions.jsonl", "forgotten.jsonl", PENDING, TOLD, UNDO, RESULT_MARKER, LOCK
+    CLUSTERS, TABLE, "decisions.jsonl", "forgotten.jsonl", PENDING, TOLD, UNDO, THUMBNAILS, THUMBNAILS_JOURNAL,
+    RESULT_MARKER, LOCK,
 )  # fmt: skip
 """Files of a library itself: none of them is ever a link, so that nothing outside of it is written."""
 
@@ -67,7 +72,7 @@ def _named(own: str, name: str) -> str:
     """The name of the folder of somebody who has one."""
     from wcwidth import iter_graphemes
 
-    from facecluster.durable.own_files import NAME_BYTES
+    from facecluster.durable.spelt import NAME_BYTES
 
     name = unicodedata.normalize("NFC", name).translate(_NOT_IN_NAMES)
     room = NAME_BYTES - len(f"{own} {_MONTAGE}")

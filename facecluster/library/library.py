@@ -174,6 +174,12 @@ class Library(Held):
 
         return correct.unsure(self, _text(question), [_texts(side) for side in sides])
 
+    def draw(self, photo: str, box: Sequence[float], person: str | None = None) -> Corrected:
+        """Put in a face that was missed: a box (left, top, right, bottom) in a photo, and whose. See `correct.draw`."""
+        from facecluster.library import correct
+
+        return correct.draw(self, _text(photo), box, None if person is None else _text(person))
+
     def undo(self, decision: str | None = None, *, number: int = 1) -> Corrected:
         """Take back what was done last, or the last `number` things, or the decision of an id. See `correct.undo`."""
         from facecluster.library import correct

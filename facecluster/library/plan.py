@@ -12,7 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from facecluster.durable.own_files import NAME_BYTES
+from facecluster.durable.spelt import NAME_BYTES
 from facecluster.errors import OutputError
 from facecluster.library.layout import (
     CLUSTERS,
@@ -136,7 +136,7 @@ def follow_people(result: Result, directory: Path) -> list[tuple[str, str]]:
     Raises:
         OutputError: disk full, no permission.
     """
-    from facecluster.durable.own_files import follow_renames
+    from facecluster.durable.own_list import follow_renames
     from facecluster.durable.spelt import listed_in
 
     wanted = {name for person in result.people for name in (folder_name(person), montage_of(person))}

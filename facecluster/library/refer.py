@@ -306,9 +306,9 @@ def _digest(face: Face) -> str:
 
 def _face(result: Result, text: str, person: Person | None, look: Look) -> Face | None:
     """The face that is meant; None if nothing is like it."""
+    if (known := result.face_of.get(text)) is not None:
+        return known
     faces = faces_of(result)
-    if found := [face for face in faces if face.id == text]:
-        return found[0]
     if group := find_group(text, look):  # its best face stands for it
         return group[0]
     if person is not None and (place := _PLACE.fullmatch(text)):
@@ -546,6 +546,7 @@ class Spelling:
         self._called: dict[str, list[str]] = {}
         for path in dict.fromkeys([*self._faces, *others]):
             self._called.setdefault(os.path.basename(path), []).append(path)
+        self._places: dict[str, dict[str, int]] = {}
 
     def photo(self, path: str) -> str:
         """Write a photo: its bare name, or as much of the end of its path as no other photo has."""
@@ -554,11 +555,19 @@ class Spelling:
 
     def face(self, face: _Shown) -> str:
         """Write a face: its photo, with #2 behind it for the second one of several."""
-        of_photo = sorted({one.id: one for one in self._faces.get(face.photo, [])}.values(), key=ordinal)
-        if len(of_photo) < 2:
+        places = self._places_in(face.photo)
+        if len(places) < 2:
             return self.photo(face.photo)
-        place = next((i for i, one in enumerate(of_photo, start=1) if one.id == face.id), 1)
-        return f"{self.photo(face.photo)}#{place}"
+        return f"{self.photo(face.photo)}#{places.get(face.id, 1)}"
+
+    def _places_in(self, photo: str) -> dict[str, int]:
+        """Number the faces of a photo, by id; once, as there may be thousands."""
+        if photo not in self._places:
+            of_photo = {one.id: one for one in self._faces.get(photo, [])}
+            self._places[photo] = {
+                one.id: i for i, one in enumerate(sorted(of_photo.values(), key=ordinal), start=1)
+            }
+        return self._places[photo]
 
 
 def short_names(paths: Sequence[str], among: Iterable[str]) -> list[str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from facecluster.durable.own_files import ResultFolder
+from facecluster.encoding.drawn import Drawn
 from facecluster.encoding.keep import Keep
 from facecluster.encoding.pipeline import Encoded, encode_photos
 from facecluster.formats.decisions_jsonl import DECISIONS
@@ -84,7 +85,15 @@ def run(
     chosen, earlier = dict(encoding or {}), None if defaults else settings_in(file)
     options = encoding_of(chosen, earlier)
     done = encode_photos(
-        paths, options, output=file, jobs=jobs, fresh=fresh, remake=True, keep=keep, advance=advance
+        paths,
+        options,
+        output=file,
+        jobs=jobs,
+        fresh=fresh,
+        remake=True,
+        keep=keep,
+        drawn=Drawn.of(library.decisions),
+        advance=advance,
     )
     library.forget_table()
     library.seen = frozenset(done.table.photos.path[done.asked].tolist())

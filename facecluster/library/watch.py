@@ -25,6 +25,7 @@ import numpy as np
 from facecluster import photos, picture
 from facecluster.durable.lock import only_user_of
 from facecluster.encoding.analysis import Analysis, Row, make_table, rows_of
+from facecluster.encoding.drawn import Drawn, put_in
 from facecluster.encoding.forgotten import leave_out, without_places
 from facecluster.encoding.identify import Before, identify
 from facecluster.encoding.keep import renamed
@@ -309,6 +310,8 @@ class Watch:
         }
         before = [Row(path, "", analysis) for path, analysis in (asked | of_photos).items()]
         gone = renamed(before, identified) - {row.path for row in rows}
+        drawn = Drawn.of(self._library.decisions)
+        identified = put_in(identified, drawn, self._before, before, self._options, jobs=self._jobs)
         was = Past([Row(path, "", analysis) for path, analysis in asked.items()], settings=earlier)
         left = leave_out(identified, self._places, was, self._before.by_path.items())
         if left.places:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from facecluster.durable.own_files import NAME_BYTES
+from facecluster.durable.spelt import NAME_BYTES
 from facecluster.errors import PhotoError
 from facecluster.photos import MAX_PIXELS, decode, digest, read
 from facecluster.picture import coded_digest

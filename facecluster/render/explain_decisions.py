@@ -11,6 +11,7 @@ from facecluster.identity.decisions import (
     Cover,
     Decision,
     Different,
+    Draw,
     Hide,
     Make,
     Merge,
@@ -117,6 +118,7 @@ def _stated(act: object) -> Spots:
             | NotAPerson(faces=spots)
             | Hide(faces=spots)
             | Cover(faces=spots)
+            | Draw(faces=spots)
         ):
             return spots
         case _:
@@ -148,5 +150,7 @@ def _in_words(act: object) -> str:
             return f"a cover of {person} chosen"
         case Unsure(question=question):
             return f"nobody could say: {question}"
+        case Draw(faces=spots):
+            return f"{many(len(spots), 'face')} drawn by hand"
         case _:
             return str(act)

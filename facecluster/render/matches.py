@@ -417,12 +417,16 @@ def to_json(query: Query) -> str:
 
 @dataclass(frozen=True)
 class Entry:
-    """Who is in a gallery: see `Somebody`, and how many faces there are, in how many photos."""
+    """Who is in a gallery: see `Somebody`, and how many faces there are, in how many photos.
+
+    `hidden` is whether lists leave the person out.
+    """
 
     person: str | None
     name: str | None
     n_faces: int
     n_photos: int
+    hidden: bool = False
 
 
 def entries(people: Sequence[Somebody], owner: NDArray[np.int32], photo: NDArray[np.int32]) -> list[Entry]:

@@ -118,7 +118,7 @@ class ShownPerson:
 
     Attributes:
         id, name, former, n_faces, n_photos: as in `records.Person`.
-        cover: id of the most typical good face.
+        cover: id of the face that somebody chose, else of the most typical good one.
         cover_photo, cover_box: where that is; None where the result does not have it.
         first_seen, last_seen: when the earliest and the latest photo was taken, in seconds since 1970, UTC, or the
             time of day on the spot where the photo does not tell its time zone; None where no photo has a time.
@@ -126,6 +126,7 @@ class ShownPerson:
         span_days: between them.
         n_dated: photos that have a time.
         attributes: None where the face table has none of the faces.
+        hidden: whether lists leave the person out.
     """
 
     id: str
@@ -143,6 +144,7 @@ class ShownPerson:
     span_days: float | None
     n_dated: int
     attributes: PersonAttributes | None
+    hidden: bool = False
 
 
 @dataclass(frozen=True)
@@ -315,6 +317,7 @@ def show_person(person: Person, known: PhotoFacts) -> ShownPerson:
         span_days=(seen[-1][0] - seen[0][0]) / _DAY if seen else None,
         n_dated=len(seen),
         attributes=known.looks.of_person(face.id for face in person.faces),
+        hidden=person.hidden,
     )
 
 

@@ -190,11 +190,11 @@ def suppress(box: Array, score: Array, iou: float) -> NDArray[np.intp]:
     while len(order):
         best, order = order[0], order[1:]
         kept.append(int(best))
-        order = order[_overlap(box[best], box[order]) <= iou]
+        order = order[overlap(box[best], box[order]) <= iou]
     return np.array(kept, np.intp)
 
 
-def _overlap(one: Array, many: Array) -> Array:
+def overlap(one: Array, many: Array) -> Array:
     """Intersection over union of one box with (n, 4) others."""
     low, high = np.maximum(one[:2], many[:, :2]), np.minimum(one[2:], many[:, 2:])
     shared = np.prod(np.clip(high - low, 0, None), axis=1)
@@ -330,7 +330,7 @@ def _agreed(looks: list[Detections]) -> Detections:
     scores = np.full((len(found), len(looks)), _YUNET_UNSEEN, np.float32)
     for row, box in enumerate(found.box):
         for number, look in enumerate(looks):
-            there = look.score[_overlap(box, look.box) > _YUNET_AGREE_IOU]
+            there = look.score[overlap(box, look.box) > _YUNET_AGREE_IOU]
             scores[row, number] = there.max(initial=_YUNET_UNSEEN)
     return Detections(found.box, scores.mean(axis=1), found.landmarks)
 

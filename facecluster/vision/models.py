@@ -18,6 +18,7 @@ from typing import Literal
 import platformdirs
 
 from facecluster import packages
+from facecluster.durable.denied import user_name
 from facecluster.errors import FaceclusterError, ModelError
 from facecluster.text import typed
 
@@ -233,10 +234,21 @@ def _fetch(weights: Weights) -> None:
             f"  looked in  {_found(place) if place else f'the package {package} (not installed)'}\n"
             f"             {_found(folder / weights.file)}\n"
             f"  fetching   {error}\n"
-            f"  remedy     run `facecluster models fetch` with a network; or there on another machine, and copy the "
-            f"file into the folder above,\n"
-            f"             or set {CACHE_VARIABLE} to a folder that has it"
+            f"  remedy     with a network, type: facecluster models fetch\n"
+            f"             without one, type on a computer that has one: {_fetch_into('weights')}\n"
+            f"             copy its folder weights to this one, and type here: {_copy('weights', folder)}"
         ) from error
+
+
+def _fetch_into(folder: str) -> str:
+    """Give what fetches all weight files into a folder."""
+    begin = f"set {CACHE_VARIABLE}={folder}&&" if os.name == "nt" else f"{CACHE_VARIABLE}={folder}"
+    return f"{begin} facecluster models fetch"
+
+
+def _copy(source: str, folder: Path) -> str:
+    """Give what copies the files of a folder into another."""
+    return f"{'copy' if os.name == 'nt' else 'cp'} {source}{os.sep}* {typed(folder)}"
 
 
 def _check_owner(place: Path) -> None:
@@ -248,18 +260,19 @@ def _check_owner(place: Path) -> None:
     if not hasattr(os, "geteuid"):
         return
     status, user = place.stat(), os.geteuid()
-    elsewhere = f"or set {CACHE_VARIABLE} to a folder of your own"
+    elsewhere = f"or use a folder of your own: export {CACHE_VARIABLE}=FOLDER"
     if status.st_uid not in (0, user):
+        owner, own = user_name(status.st_uid), user_name(user)
         raise ModelError(
-            f"{place}: belongs to user {status.st_uid}, so weights are not taken from there: make it yours, "
-            f"{elsewhere}"
+            f"{place}: belongs to {owner} and not to {own}, so weights are not taken from there; type: "
+            f"sudo chown {own} {typed(place)}, {elsewhere}"
         )
     # a group with the user's own number has nobody else in it; such users have a umask that lets it write
     others = stat.S_IWOTH if status.st_gid == status.st_uid else stat.S_IWOTH | stat.S_IWGRP
     if status.st_mode & others:
         raise ModelError(
             f"{place}: others may write there (mode {stat.S_IMODE(status.st_mode):o}), so weights are not taken from "
-            f"there: chmod go-w {typed(place)}, {elsewhere}"
+            f"there; type: chmod go-w {typed(place)}, {elsewhere}"
         )
 
 

@@ -1,0 +1,203 @@
+"""Time the review page of a large library, and say how much memory it takes (Linux).
+
+    python benchmarks/review_speed.py [--faces 100000] [--people 5000] [--library FOLDER]
+
+The library is that of benchmarks/library.py, with photos drawn: JPEGs of noise, 440 x 110 pixels. --library takes one
+that is there, and changes it. Thumbnails are timed a second time with 40 photos of 12 megapixels.
+
+Bounds (issue 15): a grid in 3 s from the start, the pictures of the first screen 2 s more, a decision in 0.3 s, 500 MB.
+Beside the seconds stands the processor time of the page in them, all threads together: it tells what other programs on
+the machine cost.
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from labelled import machine
+from library import facecluster, write_table
+from PIL import Image
+
+COVERS = 40
+"""Pictures of a first screen; a browser asks for six at a time."""
+THUMBNAILS = ".facecluster-thumbnails.sqlite"
+
+
+class Page:
+    """A page that runs, and somebody who asks it."""
+
+    def __init__(self, library):
+        """Start it, and come in."""
+        (library / THUMBNAILS).unlink(missing_ok=True)
+        self.began = time.perf_counter()
+        command = [sys.executable, "-m", "facecluster", "review", str(library), "--no-browser", "--quiet"]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        address = self.process.stdout.readline().strip()
+        self.port = int(address.rpartition("/")[0].rpartition(":")[2])
+        self.cookie = ""
+        self.cookie = self.ask("GET", address.partition(str(self.port))[2])[1].partition(";")[0]
+
+    def ask(self, method, path, sent=None):
+        """Return body and cookie of an answer; anything but success is the end."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
+        body = None if sent is None else json.dumps(sent)
+        connection.request(method, path, body, {"Cookie": self.cookie, "Content-Type": "application/json"})
+        answer = connection.getresponse()
+        found = answer.read(), answer.getheader("Set-Cookie", "")
+        connection.close()
+        if answer.status not in (200, 303):
+            sys.exit(f"{method} {path} {sent}: {answer.status} {found[0][:300]}")
+        return found
+
+    def get(self, path):
+        """Return the JSON of an address."""
+        return json.loads(self.ask("GET", path)[0])
+
+    def decide(self, do, **rest):
+        """Decide something."""
+        return self.ask("POST", "/api/decide", {"do": do, **rest})
+
+    def work(self):
+        """Seconds of processor time so far."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def memory(self):
+        """Megabytes now, and at most."""
+        lines = Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
+        found = {line.split(":")[0]: int(line.split()[1]) / 1000 for line in lines if line.startswith("Vm")}
+        return f"{found['VmRSS']:.0f} MB, at most {found['VmHWM']:.0f} MB"
+
+    def covers(self):
+        """Ask for the pictures of a first screen, and return how long that takes."""
+        people = self.get(f"/api/people?limit={COVERS}")["people"]
+        start, work = time.perf_counter(), self.work()
+        with ThreadPoolExecutor(6) as pool:
+            list(pool.map(lambda one: self.ask("GET", f"/face/{one['cover']}?s=160"), people))
+        return time.perf_counter() - start, self.work() - work, len(people)
+
+    def end(self):
+        """End it in order."""
+        self.process.terminate()
+        self.process.wait()
+
+
+@contextmanager
+def page_of(library):
+    page = Page(library)
+    try:
+        yield page
+    finally:
+        page.end()
+
+
+def told(what, seconds, work):
+    print(f"{what:44} {seconds:6.2f} s ({work:.2f} s of processor time)", flush=True)
+
+
+def decisions(page):
+    """Time decisions of each kind, and the page showing them: the answer, and the records that it asks for then."""
+    people = [one["id"] for one in page.get("/api/people?limit=120")["people"]]
+
+    def faces(person, n):
+        return [one["id"] for one in page.get(f"/api/person/{person}/faces?sort=best")["faces"]][:n]
+
+    acts = {
+        "name": [("name", {"person": own, "name": f"Name of {own}"}) for own in people[:5]],
+        "merge": [("merge", {"people": people[i : i + 2]}) for i in range(10, 20, 2)],
+        "split": [("split", {"person": own, "faces": faces(own, 3)}) for own in people[20:25]],
+        "move": [("move", {"faces": faces(own, 3), "to": people[31]}) for own in people[25:30]],
+        "not a person": [("not_a_person", {"what": [own]}) for own in people[40:45]],
+        "hide": [("hide", {"people": [own]}) for own in people[50:55]],
+        "undo": [("undo", {})] * 5,
+    }
+    for kind, calls in acts.items():
+        times = []
+        for do, rest in calls:
+            time.sleep(1.5)
+            start, work = time.perf_counter(), page.work()
+            page.decide(do, **rest)
+            page.get("/api/people?limit=120")
+            times.append((time.perf_counter() - start, page.work() - work))
+        middle = sorted(times)[len(times) // 2]
+        told(f"{kind}, and the grid", *middle)
+
+
+def large_photos(folder):
+    """Make a library of 40 people with three photos of 12 megapixels each, of which all are copies of a few."""
+    rng = np.random.default_rng(15)
+    for i in range(12):
+        coarse = Image.fromarray(rng.integers(0, 256, (300, 400, 3), dtype=np.uint8))
+        coarse.resize((4000, 3000), Image.Resampling.BICUBIC).save(folder / f"{i}.jpg", quality=90)
+    sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+    from tables import make_table, people
+
+    from facecluster.formats import face_table
+
+    paths = []
+    for i in range(3 * COVERS):
+        paths.append(folder / "photos" / f"{i:03}.jpg")
+        paths[-1].parent.mkdir(exist_ok=True)
+        os.link(folder / f"{i % 12}.jpg", paths[-1])
+    table = make_table(
+        people(COVERS, 3),
+        paths=[str(path) for path in paths],
+        photos={"size": np.tile([4000, 3000], (len(paths), 1))},
+        id=[f"{i + 1:032x}-0" for i in range(len(paths))],
+        box=np.tile([1500, 1200, 2000, 1700], (len(paths), 1)),
+    )
+    library = folder / "people"
+    library.mkdir()
+    face_table.write(table, library / "faces.npz")
+    facecluster("cluster", library / "faces.npz", "-o", library, "--link", "none", "-q")
+    return library
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--faces", type=int, default=100_000)
+    parser.add_argument("--people", type=int, default=5_000)
+    parser.add_argument("--library", type=Path)
+    chosen = parser.parse_args()
+    print(f"{machine()}, load {os.getloadavg()[0]:.1f}", flush=True)
+    with tempfile.TemporaryDirectory(prefix="facecluster-") as name:
+        folder = Path(name)
+        library = chosen.library
+        if library is None:
+            library = folder / "library"
+            (folder / "photos").mkdir()
+            library.mkdir()
+            write_table(library / "faces.npz", folder / "photos", chosen.faces, chosen.people, True)
+            facecluster("cluster", library / "faces.npz", "-o", library, "--link", "none", "-q")
+        with page_of(library) as page:
+            shown = page.get("/api/people?limit=120")
+            told(
+                f"start to a grid of {shown['total']:,} people", time.perf_counter() - page.began, page.work()
+            )
+            seconds, work, n = page.covers()
+            told(f"{n} covers, cold", seconds, work)
+            while page.get("/api/questions")["searching"]:
+                time.sleep(0.1)
+            told("start to the first question", time.perf_counter() - page.began, page.work())
+            print(f"{'memory':44} {page.memory()}", flush=True)
+            decisions(page)
+            print(f"{'memory after these':44} {page.memory()}", flush=True)
+        (folder / "large").mkdir()
+        with page_of(large_photos(folder / "large")) as page:
+            seconds, work, n = page.covers()
+            told(f"{n} covers of 12 megapixels, cold", seconds, work)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,62 @@
+"""Faces that were found in a photo are measured and encoded: pixels, boxes and meshes -> rows of `analysis.FACE`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facecluster.encoding.analysis import FACE, laid
+from facecluster.options import EncodeOptions
+from facecluster.photos import Decoded
+from facecluster.table import ATTRIBUTES
+
+if TYPE_CHECKING:  # OpenCV is loaded by who reads pixels only
+    from facecluster.vision.turned import Upright
+
+
+def measured(upright: Upright, photo: Decoded, options: EncodeOptions) -> NDArray[np.void]:
+    """Measure and encode the faces of one photo.
+
+    Args:
+        upright: n faces, in the pixels of the photo, turned.
+        photo: as `photos.decode` gives it.
+        options: what to measure, and how.
+
+    Returns:
+        (n,) of `FACE`, in pixels of the photo as it is, at full size.
+    """
+    from facecluster.vision import attributes, encode, mesh, parts, pose, quality
+
+    pixels, found, meshes = upright.pixels, upright.found, upright.meshes
+    landmarks = np.where(np.isnan(found.landmarks), mesh.landmarks(meshes.points), found.landmarks)
+    angles = pose.head_pose(meshes.points, meshes.features)
+    numbers = parts.measure(pixels, found.box, meshes.points, meshes.presence, photo.scale, angles)
+
+    faces = np.empty(len(found.box), FACE)
+    width, height = photo.size if upright.turns % 2 == 0 else photo.size[::-1]
+    faces["box"] = np.clip(found.box / photo.scale, 0, (width, height, width, height))
+    faces["score"] = found.score
+    faces["landmarks"] = landmarks / photo.scale
+    faces["pose"] = angles
+    faces["turned"] = 0
+    faces = laid(faces, (width, height), photo.size, upright.turns)
+    faces["anchor"] = faces["box"]
+    for name in ATTRIBUTES:
+        faces[name] = np.nan
+    estimated = vars(attributes.estimate(pixels, meshes.points)) if options.attributes else {}
+    for name, column in (vars(numbers) | estimated).items():
+        faces[name] = column
+    encoded = encode.encode_faces(
+        pixels,
+        found.box,
+        landmarks,
+        detector=options.detector,
+        encoder=options.encoder,
+        mirror=options.mirror,
+    )
+    faces["encoding"] = encoded.encoding
+    faces["distinctness"] = encoded.distinctness
+    faces["quality"] = quality.score(numbers.presence, encoded.distinctness, options.encoder)
+    return faces

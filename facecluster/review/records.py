@@ -1,0 +1,361 @@
+"""What a page gets of a library, as JSON: pure functions of a view."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any
+
+from facecluster.identity.decisions import Decision, describe, digest_of
+from facecluster.identity.gate import Reason
+from facecluster.library.refer import plain
+from facecluster.result import AlmostPerson, Person, PersonFace, UnclusteredFace
+from facecluster.text import fold, many, printable
+
+if TYPE_CHECKING:
+    from facecluster.library.history import PastDecision
+    from facecluster.library.questions import Question, Side
+    from facecluster.library.refer import Face
+    from facecluster.library.strangers import Group
+    from facecluster.review.desk import Asked
+    from facecluster.review.links import Links, Pair
+    from facecluster.review.view import View
+
+SORTS = ("faces", "name", "newest", "unsure")
+"""Of people."""
+FILTERS = ("all", "named", "unnamed", "almost", "hidden")
+"""Of people."""
+FACE_SORTS = ("unsure", "date", "best")
+"""Of the faces of a person."""
+
+_N_FACES = 12
+"""Faces of a group that a list shows."""
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_TEXT = {reason.code: reason.text for reason in Reason}
+
+
+def day(time: float | None) -> str | None:
+    """Write seconds since 1970 as a date: "2019-05-01"; None where a calendar has no such day."""
+    if time is None:
+        return None
+    try:
+        return (_EPOCH + timedelta(seconds=time)).date().isoformat()
+    except OverflowError:
+        return None
+
+
+# ----------------------------------------------------------------------------------------------------- people
+
+
+def person(view: View, one: Person) -> dict[str, Any]:
+    """A person as lists have it."""
+    about = view.about(one)
+    return {
+        "id": one.id,
+        "name": one.name,
+        "n_faces": one.n_faces,
+        "n_photos": one.n_photos,
+        "cover": one.cover,
+        "hidden": one.hidden,
+        "newest": day(about.newest),
+        "unsure": about.unsure,
+    }
+
+
+def people(view: View, *, sort: str, only: str, query: str) -> list[Person]:
+    """Choose people, and sort them.
+
+    Args:
+        view: whose people.
+        sort: one of `SORTS`; who lacks what is sorted by comes last.
+        only: one of `FILTERS`, but for "almost". Who is hidden comes with "hidden" alone.
+        query: what a name or an id has in it, accents and case aside; "": anything.
+    """
+    found = [one for one in view.result.people if one.hidden == (only == "hidden")]
+    if only in ("named", "unnamed"):
+        found = [one for one in found if (one.name is not None) == (only == "named")]
+    if query:
+        found = _called_like(found, query)
+    if sort == "name":
+        found.sort(key=lambda one: (one.name is None, plain(fold(one.name or "")), one.id))
+    elif sort == "newest":
+        found.sort(key=lambda one: _falling(view.about(one).newest))
+    elif sort == "unsure":
+        found.sort(key=lambda one: _rising(view.about(one).unsure))
+    return found
+
+
+def almost_people(view: View) -> list[dict[str, Any]]:
+    """Who is nearly a person, the most nearly complete first."""
+    return [_almost(own, one) for own, one in view.almost.items()]
+
+
+def _almost(own: str, one: AlmostPerson) -> dict[str, Any]:
+    return {
+        "id": own,
+        "cover": one.faces[0].id,
+        "n_faces": len({face.id for face in one.faces}),
+        "n_photos": len({digest_of(face.id) for face in one.faces}),
+        "needed": _needed(one),
+        "why": _lacks(one),
+    }
+
+
+def _needed(one: AlmostPerson | None) -> int | None:
+    """How many more good photos make a person; None: that is not known."""
+    return None if one is None else max(one.n_photos_needed - one.n_photos, 0)
+
+
+def _lacks(one: AlmostPerson) -> str:
+    return f"{many(_needed(one) or 0, 'more good photo')} would make this a person"
+
+
+def names(view: View, query: str, limit: int) -> list[dict[str, Any]]:
+    """Who has a name that a text may become: those of which a word starts so first, then the largest first."""
+    named = _called_like((one for one in view.result.people if one.name is not None), query)
+    word = plain(fold(query))
+    named.sort(key=lambda one: not any(part.startswith(word) for part in _words(one)))
+    return [
+        {"id": one.id, "name": one.name, "n_faces": one.n_faces, "cover": one.cover} for one in named[:limit]
+    ]
+
+
+def _words(one: Person) -> list[str]:
+    text = plain(fold(one.name or ""))
+    return [text, *text.split()]
+
+
+def _called_like(some: Iterable[Person], query: str) -> list[Person]:
+    wanted = plain(fold(query))
+    return [one for one in some if wanted in plain(fold(one.name or "")) or wanted in one.id]
+
+
+def whole_person(
+    view: View, one: Person, links: Links | None, past: Sequence[PastDecision]
+) -> dict[str, Any]:
+    """A person by itself: what lists have, its years, what holds it together, and what was said of it.
+
+    Args:
+        view: of the library.
+        one: the person.
+        links: None where they are not known.
+        past: all decisions.
+    """
+    times = {digest_of(face.id): view.date(face) for face in one.faces}
+    dated = sorted(time for time in times.values() if time is not None)
+    days = [text for time in dated if (text := day(time)) is not None]
+    weakest, seam = (None, None) if links is None else (links.weakest, links.seam)
+    ids = {one.id, *one.former}
+    return person(view, one) | {
+        "first": days[0] if days else None,
+        "last": days[-1] if days else None,
+        "years": [[int(year), n] for year, n in sorted(Counter(text[:4] for text in days).items())],
+        "former": one.former,
+        "links": {"weakest": _pair(view, weakest), "seam": _pair(view, seam)},
+        "history": [_said(past_one) for past_one in past if not ids.isdisjoint(past_one.people)],
+    }
+
+
+def _pair(view: View, pair: Pair | None) -> dict[str, Any] | None:
+    if pair is None:
+        return None
+    return {
+        "a": face(view, view.faces[pair.a].face),
+        "b": face(view, view.faces[pair.b].face),
+        "n_a": pair.n_a,
+        "n_b": pair.n_b,
+        "distance": pair.distance,
+    }
+
+
+# ------------------------------------------------------------------------------------------------------ faces
+
+
+def face(view: View, one: Face) -> dict[str, Any]:
+    """A face; of one of nobody's, `reason` says in words why."""
+    record: dict[str, Any] = {
+        "id": one.id,
+        "photo": digest_of(one.id),
+        "confidence": None,
+        "core": False,
+        "date": day(view.date(one)),
+        "quality": one.quality,
+    }
+    if isinstance(one, PersonFace):
+        record |= {"confidence": one.confidence, "core": one.core}
+    else:
+        record["reason"] = reason(one)
+    return record
+
+
+def reason(one: UnclusteredFace) -> str:
+    """Say in words why a face is nobody's."""
+    return _TEXT.get(one.reason, one.reason)
+
+
+def faces(view: View, one: Person, sort: str) -> list[PersonFace]:
+    """The faces of a person, each once, in an order of `FACE_SORTS`; equal ones the most typical first."""
+    found = [*{each.id: each for each in reversed(one.faces)}.values()][::-1]
+    if sort == "unsure":
+        found.sort(key=lambda each: _rising(each.confidence))
+    elif sort == "date":
+        found.sort(key=lambda each: _rising(view.date(each)))
+    return found
+
+
+def _rising(value: float | None) -> tuple[bool, float]:
+    return value is None, 0.0 if value is None else value
+
+
+def _falling(value: float | None) -> tuple[bool, float]:
+    return value is None, 0.0 if value is None else -value
+
+
+# ----------------------------------------------------------------------------------------------------- photos
+
+
+def photos(view: View, one: Person) -> list[dict[str, Any]]:
+    """The photos of a person by date, those without one last; `faces` counts everybody's."""
+    theirs = {digest_of(each.id): each for each in reversed(one.faces)}
+    found = sorted(theirs.items(), key=lambda pair: (_rising(view.date(pair[1])), pair[1].photo))
+    return [
+        {
+            "id": own,
+            "name": printable(os.path.basename(each.photo)),
+            "date": day(view.date(each)),
+            "faces": len(view.in_photo[own]),
+        }
+        for own, each in found
+    ]
+
+
+def photo(view: View, own: str, size: tuple[int, int]) -> dict[str, Any]:
+    """A photo with all its faces; its size is that of the upright photo in pixels."""
+    placed = view.photo(own)
+    path = view.paths[own][0]
+    persons = {who.id: who for _, who in placed if who is not None}
+    return {
+        "id": own,
+        "name": printable(os.path.basename(path)),
+        "path": printable(path),
+        "width": size[0],
+        "height": size[1],
+        "date": day(view.dates.get(path)),
+        "persons": [{"id": who.id, "name": who.name} for who in persons.values()],
+        "boxes": [
+            {
+                "face": one.id,
+                **one.box._asdict(),
+                "person": None if who is None else who.id,
+                "name": None if who is None else who.name,
+                "confidence": one.confidence if isinstance(one, PersonFace) else None,
+                "reason": reason(one) if isinstance(one, UnclusteredFace) else None,
+            }
+            for one, who in placed
+        ],
+    }
+
+
+# ----------------------------------------------------------------------------------------------------- nobody
+
+
+def group(one: Group) -> dict[str, Any]:
+    """Faces of nobody that are alike, as lists have them."""
+    needed = _needed(one.almost)
+    if one.almost is not None and needed:
+        why = _lacks(one.almost)
+    else:
+        [(code, _)] = Counter(each.reason for each in one.faces).most_common(1)
+        why = _TEXT.get(code, code)
+    return {
+        "id": one.id,
+        "n_faces": len(one.faces),
+        "n_photos": one.n_photos,
+        "needed": needed,
+        "faces": [each.id for each in one.faces[:_N_FACES]],
+        "why": why,
+    }
+
+
+def whole_group(view: View, one: Group) -> dict[str, Any]:
+    """All faces of a group."""
+    return group(one) | {"version": view.version, "faces": [face(view, each) for each in one.faces]}
+
+
+def reasons(counts: Mapping[str, int]) -> list[dict[str, Any]]:
+    """Why faces are nobody's, the most frequent first."""
+    most = sorted(counts.items(), key=lambda pair: -pair[1])
+    return [{"code": code, "text": _TEXT.get(code, code), "n": n} for code, n in most]
+
+
+# -------------------------------------------------------------------------------------------------- questions
+
+
+def questions(asked: Asked | None) -> dict[str, Any]:
+    """What is asked next; None: it is not found yet."""
+    if asked is None:
+        return {"searching": True, "left": 0, "worth_left": 0.0, "worth_done": 0.0, "questions": []}
+    return {
+        "searching": False,
+        "left": asked.n_left,
+        "worth_left": asked.worth_left,
+        "worth_done": asked.worth_done,
+        "questions": [_question(one) for one in asked.questions],
+    }
+
+
+def _question(one: Question) -> dict[str, Any]:
+    return {
+        "id": one.id,
+        "kind": one.kind,
+        "text": one.text,
+        "left": _side(one.left),
+        "right": None if one.right is None else _side(one.right),
+        "worth": one.worth,
+        "why": one.why,
+    }
+
+
+def _side(side: Side) -> dict[str, Any]:
+    return {"person": side.person, "name": side.name, "faces": side.faces, "n_faces": side.n_faces}
+
+
+# ------------------------------------------------------------------------------------------------------ state
+
+
+def state(view: View, library: str, path: str, *, saving: bool, busy: str | None) -> dict[str, Any]:
+    """What is in a library, and what goes on. Who is hidden counts as `hidden` alone."""
+    shown = [one for one in view.result.people if not one.hidden]
+    named = sum(one.name is not None for one in shown)
+    return {
+        "version": view.version,
+        "library": printable(library),
+        "path": printable(path),
+        "people": len(shown),
+        "named": named,
+        "unnamed": len(shown) - named,
+        "hidden": len(view.result.people) - len(shown),
+        "almost": len(view.result.almost),
+        "faces": view.result.counts.faces,
+        "nobody": len(view.result.unclustered),
+        "photos": view.result.counts.photos,
+        "undo": undo(view.last),
+        "saving": saving,
+        "busy": busy,
+    }
+
+
+def undo(last: Decision | None) -> dict[str, Any] | None:
+    """What an undo takes back."""
+    return None if last is None else {"id": last.id, "said": describe(last.act)}
+
+
+def _said(one: PastDecision) -> dict[str, Any]:
+    return {"id": one.id, "time": one.time, "said": one.said, "holds": one.holds}
+
+
+def history(past: Sequence[PastDecision]) -> list[dict[str, Any]]:
+    """Decisions, in the order given."""
+    return [_said(one) | {"undone": one.undone_by} for one in past]

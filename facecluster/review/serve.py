@@ -1,0 +1,115 @@
+"""Run the page: a port of this machine, the browser, and an end in order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from types import FrameType
+
+import uvicorn
+
+from facecluster.errors import UsageError
+from facecluster.review.desk import Desk
+from facecluster.review.guard import Guard
+from facecluster.review.server import Server
+
+HOST = "127.0.0.1"
+"""The only address that is listened on: nobody else on the network can reach it."""
+
+_END_S = 20
+"""Seconds that answers in progress have when we end."""
+
+
+class Page(uvicorn.Server):
+    """The page of one library, on a port.
+
+    Attributes:
+        guard: knows the address.
+    """
+
+    def __init__(
+        self, desk: Desk, *, port: int = 0, started: Callable[[Guard], object] = lambda guard: None
+    ) -> None:
+        """Take a port; `run` answers.
+
+        Args:
+            desk: the library; whoever opened it closes it.
+            port: 0: any that is free.
+            started: called once we listen.
+
+        Raises:
+            UsageError: the port is taken, or may not be used.
+        """
+        self._socket = _listen(port)
+        self._server = Server(desk, n_threads=max(2, os.cpu_count() or 1))
+        self.guard = Guard(self._server.app(), self._socket.getsockname()[1])
+        self._told = started
+        config = uvicorn.Config(
+            self.guard,
+            lifespan="off",
+            ws="none",
+            http="h11",
+            loop="asyncio",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            date_header=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=_END_S,
+        )
+        super().__init__(config)
+
+    def answer(self) -> None:
+        """Answer until `should_exit` is set, or a signal ends us; once this returns, nothing listens any more."""
+        try:
+            asyncio.run(self.serve(sockets=[self._socket]))
+        finally:
+            self._socket.close()
+            self._server.close()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, and tell that."""
+        await super().startup(sockets)
+        self._told(self.guard)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """End in order by Ctrl-C, SIGTERM and SIGHUP, where we run in the main thread; what is ignored stays so."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+        heeded = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
+        before = {number: signal.signal(number, self._end) for number in heeded}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _end(self, number: int, frame: FrameType | None) -> None:
+        self.should_exit = True
+
+
+def _listen(port: int) -> socket.socket:
+    """Take a port of this machine.
+
+    Raises:
+        UsageError: it is taken, or may not be used.
+    """
+    found = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        if os.name != "nt":  # there it would let two programs have one port
+            found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        found.bind((HOST, port))
+        found.listen(128)
+    except (OSError, OverflowError) as error:
+        found.close()
+        why = getattr(error, "strerror", None) or error
+        raise UsageError(f"port {port} cannot be used: {why}; give another with --port, or none") from error
+    return found
