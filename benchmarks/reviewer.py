@@ -15,8 +15,11 @@ in three orders, by the library's own functions; the decisions are written, the 
 A face is right where its person holds more faces of its identity than any other person does, and mostly faces of that
 identity; or where it is the only face of its identity, and is alone. Faces of nobody are alone. "Put right" is the
 number of right faces less that at first. "Named" are right faces whose person has the right name. F is of pairs of
-labelled faces (`identity.metrics.pairwise`). Who is labelled is as in `lfw.py`; the other faces of LFW and of
-seed_football129 are strangers, whom the reviewer calls nobody.
+labelled faces (`identity.metrics.pairwise`). "Bound" is the fewest answers that can bring F to 0.9 where each brings
+one person, or one group of faces of nobody, to another: by somebody who knows the best next one.
+
+Who is labelled is as in `lfw.py`; the other faces of LFW and of seed_football129 are strangers, whom the reviewer calls
+nobody.
 
 The constants of `library/questions.py` were chosen on the fit half of the people, the other half is reported.
 seed_football129 has five people and no halves: it had no part in the choice. Tables of photos are made where FOLDER
@@ -143,7 +146,6 @@ class Reviewer:
             n_alone = held.pop(None, 0)
             if self.size[name] == 1:
                 right += n_alone
-                continue
             if not held:
                 continue
             id_, n = max(held.items(), key=lambda pair: (pair[1], pair[0]))
@@ -151,6 +153,29 @@ class Reviewer:
                 right += n
                 named += n if people[id_].name == name else 0
         return right, named, metrics.pairwise(np.array(names), np.array(label))
+
+
+def bound(reviewer, result, groups):
+    """Return how many people or groups must be brought to others at least until F is high enough; None: it never is."""
+    parts = defaultdict(list)
+    people = [[face.id for face in person.faces] for person in result.people]
+    for body in (*people, *groups):
+        names = reviewer.names(body)
+        for name in names.keys() - {None}:
+            parts[name].append(names[name])
+    pairs = sum(n * (n - 1) // 2 for n in reviewer.size.values())
+    found = sum(n * (n - 1) // 2 for sizes in parts.values() for n in sizes)
+    gains = []
+    for sizes in parts.values():
+        together, *others = sorted(sizes, reverse=True)
+        for n in others:
+            gains.append(together * n)
+            together += n
+    for number, gain in enumerate([0, *sorted(gains, reverse=True)]):
+        found += gain
+        if 2 * found / (pairs + found) >= ENOUGH:
+            return number
+    return None
 
 
 def only(names):
@@ -250,6 +275,10 @@ def run(table, reviewer, order, most):
         face_table.write(table, file)
         with InMemory.open(Path(scratch, "people"), new=True) as library:
             build(library, table, Choices(link="none"), source=str(file))
+            if order == "bound":
+                groups = strangers(Known.of(library.people, table), table)
+                faces = [{face.id for face in group.faces} for group in groups]
+                return bound(reviewer, library.people, faces), []
             log, told = Log(reviewer, library.people, most), []
             if order == "by size":
                 by_size(library, reviewer, log, table)
@@ -309,6 +338,7 @@ def main():
         print(
             f"{data}: {len(table.faces)} faces, {len(reviewer.truth)} of them of {len(reviewer.size)} people with names"
         )
+        print(f"bound: F {ENOUGH} after {run(table, reviewer, 'bound', 0)[0]} answers")
         for order in chosen.orders:
             log, told = run(table, reviewer, order, chosen.answers)
             report(order, log)

@@ -214,7 +214,7 @@ def test_queue_counts_what_is_left(room: Room) -> None:
     n_left, worth = room.queue.n_left, room.queue.worth_left
     assert n_left >= len(room.ids)
     assert room.queue.worth_done == 0
-    room.answer(room.one("who", room.person(LARGE)), "name", "Lara")
+    room.answer(room.one("same", room.person(YOUNG), room.person(OLD)), "no")
     assert room.queue.n_left == n_left - 1
     assert room.queue.worth_left < worth
     assert room.queue.worth_done == pytest.approx(worth - room.queue.worth_left)

@@ -456,8 +456,8 @@ def describe(act: Act) -> str:
             return f"{'hide' if hidden else 'unhide'} {person}"
         case Cover(person):
             return f"cover of {person}"
-        case Unsure(question):
-            return f"unsure of {printable(question)}"
+        case Unsure(faces=groups):
+            return f"not sure of {many(sum(map(len, groups)), 'face')}"
         case Draw(faces=faces):
             return f"draw {many(len(faces), 'face')}"
         case Undo(undone_id):

@@ -221,8 +221,10 @@ class _Told:
                 return f"{self._who(person)} is {'left out of lists' if hidden else 'in lists again'}"
             case Cover(person, faces):
                 return f"{self._of(faces)} is the cover of {self._who(person)}"
-            case Unsure(question):
-                return f"nobody could say: {printable(question)}"
+            case Unsure(_, (faces,)):
+                return f"nobody could say who {self._of(faces)} {_are(faces)}"
+            case Unsure(_, faces):
+                return f"nobody could say whether these are one person: {'; '.join(map(self._of, faces))}"
             case Draw(faces=faces):
                 return f"{self._of(faces)} drawn by hand"
             case Undo(target):

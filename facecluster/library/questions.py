@@ -19,7 +19,17 @@ import numpy as np
 
 from facecluster.errors import FaceclusterError, TableError, UsageError
 from facecluster.identity.boxes import SAME_FACE_IOU, overlaps
-from facecluster.identity.decisions import NOBODY, Decision, Spots, digest_of
+from facecluster.identity.decisions import (
+    NOBODY,
+    Decision,
+    Make,
+    Name,
+    NotAPerson,
+    Spots,
+    Unsure,
+    digest_of,
+    in_force,
+)
 from facecluster.identity.gate import Reason
 from facecluster.identity.points import Points
 from facecluster.joined import Known, bounds_of
@@ -48,11 +58,12 @@ _LEAST, _LEAST_INSIDE = 0.02, 3e-4
 _NAME = 0.25
 """What a name is worth to a face that is with its person already. A judgement: so large people are named first, and
 small ones after what brings faces together."""
-_KNOWN = 0.5
-"""How probable it is that somebody can say who a person is, or faces of nobody that are alike. A guess: no data set
-tells it."""
-_KNOWN_ALONE = 0.12
-"""The same of a face of nobody that is like no other: mostly a stranger's. A guess, too."""
+_KNOWN, _KNOWN_ALONE = 0.5, 0.12
+"""How probable it is that somebody can say who a person is, or faces of nobody that are alike; and of whom a face of
+nobody is that is like no other, mostly a stranger's. Guesses, as no data set tells it; what was said of others since
+counts against `_ASSUMED` such answers."""
+_ASSUMED = 8
+_COMPARED, _SEVERAL, _ALONE = range(3)
 _INSIDE = 0.03
 """How much less probable it is that a side of a person is somebody else, than that two so far apart are two: they were
 grouped, with care. Of 244 sides of the fit half of `lag_dev` none was."""
@@ -114,13 +125,24 @@ class Question:
 
 
 class _Asked(NamedTuple):
-    """A question as the queue keeps it: of bodies by key, and of a side of some faces."""
+    """A question as the queue keeps it.
+
+    Attributes:
+        worth: as in `Question`; of "who" what it is worth if somebody can say it.
+        kind: see there.
+        left: key of the body that it is about.
+        right: key of the other; "" for "who".
+        side: some faces of that body; (): all of it.
+        heap: which of the heaps it is in: `_COMPARED`, `_SEVERAL` or `_ALONE`. Those of one heap keep their order,
+            whatever is known of how often somebody can say who this is.
+    """
 
     worth: float
     kind: str
     left: str
     right: str
     side: Ids = ()
+    heap: int = 0
 
 
 class _Numbers(NamedTuple):
@@ -148,8 +170,8 @@ class Queue:
         self._result = library.people
         self._decisions: list[Decision] = []
         self._table: object = None
+        self._worth_done = 0.0
         self._build()
-        self._first = self.worth_left
 
     @property
     def n_left(self) -> int:
@@ -159,30 +181,48 @@ class Queue:
     @property
     def worth_left(self) -> float:
         """What they are worth together."""
-        return math.fsum(asked.worth for asked in self._asked.values())
+        sums = [0.0, 0.0, 0.0]
+        for asked in self._asked.values():
+            sums[asked.heap] += asked.worth
+        return float(np.dot(sums, self._scale))
 
     @property
     def worth_done(self) -> float:
-        """How much less that is than at first."""
-        return max(0.0, self._first - self.worth_left)
+        """What those were worth that are not left, of all that there were."""
+        return max(0.0, self._worth_done)
 
     def questions(self, number: int = 20) -> list[Question]:
         """Give the next questions, by falling worth; about faces of nobody one at a time."""
-        taken: list[tuple[float, str]] = []
+        taken: list[tuple[list[tuple[float, str]], tuple[float, str]]] = []
         found: list[Question] = []
-        lefts = set[str]()
-        while self._heap and len(found) < number:
-            entry = heapq.heappop(self._heap)
-            asked = self._asked.get(entry[1])
-            if asked is None or -asked.worth != entry[0] or (taken and taken[-1] == entry):
-                continue
-            taken.append(entry)
+        seen, lefts = set[str](), set[str]()
+        while len(found) < number:
+            for heap in self._heaps:
+                while heap and (heap[0][1] in seen or not self._is_asked(heap[0])):
+                    heapq.heappop(heap)
+            there = [
+                (heap[0][0] * scale, place)
+                for place, (heap, scale) in enumerate(zip(self._heaps, self._scale, strict=True))
+                if heap
+            ]
+            if not there:
+                break
+            heap = self._heaps[min(there)[1]]
+            entry = heapq.heappop(heap)
+            taken.append((heap, entry))
+            seen.add(entry[1])
+            asked = self._asked[entry[1]]
             if asked.left in self._people or asked.left not in lefts:
                 lefts.add(asked.left)
                 found.append(self._question(entry[1], asked))
-        for entry in taken:
-            heapq.heappush(self._heap, entry)
+        for heap, entry in taken:
+            heapq.heappush(heap, entry)
         return found
+
+    def _is_asked(self, entry: tuple[float, str]) -> bool:
+        """Say whether an entry of a heap is of a question that is left."""
+        asked = self._asked.get(entry[1])
+        return asked is not None and -asked.worth == entry[0]
 
     def find(self, id_: str) -> Question | None:
         """Give the question of an id; None: it is not asked any more."""
@@ -191,6 +231,13 @@ class Queue:
 
     def refresh(self) -> None:
         """See what the library's people and decisions are now."""
+        before = self.worth_left
+        self._follow()
+        self._worth_done += before - self.worth_left
+        self._scale = (1.0, *_known(self._decisions))
+
+    def _follow(self) -> None:
+        """Make anew the questions about whom something changed."""
         result = self._library.people
         if result is self._result:
             if [*self._library.decisions] != self._decisions:
@@ -225,10 +272,11 @@ class Queue:
         self._photos_of: dict[str, frozenset[str]] = {}
         self._asked: dict[str, _Asked] = {}
         self._with: dict[str, set[str]] = {}  # ids of questions by body
-        self._heap: list[tuple[float, str]] = []
+        self._heaps: tuple[list[tuple[float, str]], ...] = ([], [], [])  # see `_Asked.heap`
         self._told = self._would_merge()
         self._n_people = max(_FEW, len(result.people))
         self._numbers: _Numbers | None = None
+        self._scale = (1.0, *_known(self._decisions))
         groups = self._measure(result)
         for person in result.people:
             self._enter(person.id, [face.id for face in person.faces], person)
@@ -415,7 +463,9 @@ class Queue:
             for id_ in self._with.pop(key, ()):
                 asked = self._asked.pop(id_, None)
                 if asked is not None:
-                    beside |= {asked.left, asked.right}
+                    for side in (asked.left, asked.right):
+                        self._with.get(side, set()).discard(id_)
+                        beside.add(side)
         if self._numbers is not None:
             self._numbers.near.drop(changed)
         self._put(changed)
@@ -468,11 +518,12 @@ class Queue:
         person, ids = self._people.get(key), self._ids[key]
         if person is not None and person.name is not None:
             return
-        known = _KNOWN if len(ids) > 1 else _KNOWN_ALONE
-        worth = known * len(ids) * (_NAME if person is not None else 1 + _NAME)
+        worth = len(ids) * (_NAME if person is not None else 1 + _NAME)
         by = self._answered.about(ids)
         if not (by and self._answered.unsure_who(by, frozenset(ids))):
-            self._keep(f"who {key}", _Asked(worth, "who", key, ""))
+            self._keep(
+                f"who {key}", _Asked(worth, "who", key, "", heap=_ALONE if len(ids) == 1 else _SEVERAL)
+            )
 
     def _ask_pair(self, one: str, other: str, excess: float | None) -> None:
         """Ask whether two people are one, or whether faces of nobody are somebody's."""
@@ -551,7 +602,7 @@ class Queue:
         self._asked[id_] = asked
         for key in {asked.left, asked.right} - {""}:
             self._with.setdefault(key, set()).add(id_)
-        heapq.heappush(self._heap, (-asked.worth, id_))
+        heapq.heappush(self._heaps[asked.heap], (-asked.worth, id_))
 
     # ------------------------------------------------------------------------------------------------- in words
 
@@ -575,7 +626,15 @@ class Queue:
                 Side(None, None, asked.side[:_SHOWN], n, asked.side) if asked.side else self._side(asked.left)
             )
             other = self._side(asked.right, asked.side)
-        return Question(id_, asked.kind, text, one, other, asked.worth, self._why(asked, left, right))
+        return Question(
+            id_,
+            asked.kind,
+            text,
+            one,
+            other,
+            asked.worth * self._scale[asked.heap],
+            self._why(asked, left, right),
+        )
 
     def _side(self, key: str, without: Ids = ()) -> Side:
         person, ids = self._people.get(key), self._ids[key]
@@ -607,6 +666,28 @@ class Queue:
         if free.reason == Reason.BETWEEN_PEOPLE.code:
             return f"between {who} and somebody else"
         return f"like {who}, and of nobody"
+
+
+def _known(decisions: Sequence[Decision]) -> tuple[float, float]:
+    """Say how probable it is that somebody can say who this is: of several faces, and of one alone."""
+    said, could = [0, 0], [0, 0]
+    for decision in in_force(decisions):
+        match decision.act:
+            case Name(name=name, faces=faces) | Make(name=name, faces=faces) if name is not None:
+                could[len(faces) == 1] += 1
+            case NotAPerson(faces=faces):
+                pass
+            case Unsure(question=question, faces=(faces,)) if question.startswith("who "):
+                pass
+            case _:
+                continue
+        said[len(faces) == 1] += 1
+    rates = (
+        (could[alone] + _ASSUMED * assumed) / (said[alone] + _ASSUMED)
+        for alone, assumed in enumerate((_KNOWN, _KNOWN_ALONE))
+    )
+    several, one = rates
+    return several, one
 
 
 def _named(result: Result, groups: Iterable[Sequence[str]]) -> dict[str, Ids]:

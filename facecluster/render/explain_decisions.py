@@ -148,8 +148,8 @@ def _in_words(act: object) -> str:
             return f"{person} {'left out of lists' if hidden else 'taken into lists again'}"
         case Cover(person=person):
             return f"a cover of {person} chosen"
-        case Unsure(question=question):
-            return f"nobody could say: {question}"
+        case Unsure(faces=groups):
+            return f"nobody could say of {many(sum(map(len, groups)), 'face')}"
         case Draw(faces=spots):
             return f"{many(len(spots), 'face')} drawn by hand"
         case _:
