@@ -1783,7 +1783,7 @@ class QuestionsView {
 
   async refresh() {
     const found = await attempt(() => call("/api/questions?number=12"));
-    if (!found || view !== this) return;
+    if (!found || view !== this || found.version < library.version) return; // of before: another one is on its way
     this.take(found);
   }
 
