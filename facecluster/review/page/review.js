@@ -543,7 +543,7 @@ class Grid {
       page.loading = null;
       page.isOld = true;
       if (!(error instanceof Refusal)) throw error;
-      this.options.failed?.(error);
+      if (this.box.isConnected) this.options.failed?.(error);
     });
     return page.loading;
   }
@@ -572,7 +572,7 @@ class Grid {
     this.active = Math.max(0, Math.min(this.active, total - 1));
     this.box.hidden = total === 0;
     this.measure();
-    this.options.counted?.(total);
+    if (this.box.isConnected) this.options.counted?.(total); // else somebody went elsewhere meanwhile
   }
 
   /** Show at once what a decision changed; the next refresh puts it in order. */
