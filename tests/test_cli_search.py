@@ -302,8 +302,8 @@ def test_list_people_of_a_result(result: Path) -> None:
     told = run("list", result)
     assert told.exit_code == 0
     assert [json.loads(line) for line in told.stdout.splitlines()] == [
-        {"person": "person-0001", "name": "Anna Berg", "n_faces": 4, "n_photos": 4},
-        {"person": "person-0002", "name": None, "n_faces": 3, "n_photos": 3},
+        {"person": "person-0001", "name": "Anna Berg", "n_faces": 4, "n_photos": 4, "hidden": False},
+        {"person": "person-0002", "name": None, "n_faces": 3, "n_photos": 3, "hidden": False},
     ]
     assert told.stderr == "2 people; 1 face of nobody else here\n"
     named = run("list", result, "--labels", "names", "-q")
@@ -369,8 +369,8 @@ def test_an_older_table_with_a_gap_gives_no_label(query: Path, tmp_path: Path) -
 def test_list_labels_of_a_table(file: Path) -> None:
     told = run("list", file, "--labels", "folder")
     assert [json.loads(line) for line in told.stdout.splitlines()] == [
-        {"person": None, "name": "anna", "n_faces": 4, "n_photos": 4},
-        {"person": None, "name": "bert", "n_faces": 4, "n_photos": 4},
+        {"person": None, "name": "anna", "n_faces": 4, "n_photos": 4, "hidden": False},
+        {"person": None, "name": "bert", "n_faces": 4, "n_photos": 4, "hidden": False},
     ]
     assert run("list", "-", "--labels", "folder", stdin=file.read_bytes()).stdout == told.stdout
     assert "say it with --labels" in error(2, "list", file)

@@ -162,6 +162,8 @@ def test_a_person_has_years_links_and_what_was_said(page: Browser) -> None:
     weakest = found["links"]["weakest"]
     assert {weakest["a"]["id"], weakest["b"]["id"]} <= set(ids_of(page, "person-0001"))
     assert weakest["n_a"] + weakest["n_b"] == 4
+    assert len(weakest["side"]) == min(weakest["n_a"], weakest["n_b"])
+    assert len({weakest["a"]["id"], weakest["b"]["id"]} & set(weakest["side"])) == 1
     assert [one["said"] for one in found["history"]] == ["person-0001 is called Anna"]
     assert record(page, "person-0002")["history"] == []
     page.get("/api/person/person-9999", 404)

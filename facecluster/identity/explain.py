@@ -52,6 +52,15 @@ class Tree:
         """Say in how many parts the encodings fall when only those within `radius` are linked; 0 for none."""
         return int(np.count_nonzero(self.length > radius)) + min(len(self.row), 1)
 
+    def behind(self, row: int) -> NDArray[np.bool_]:
+        """Say which rows came to the tree through a row, itself included -> (n,)."""
+        came = np.zeros(len(self.row), dtype=np.bool_)
+        came[row] = True
+        first = int(np.flatnonzero(self.row == row)[0]) + 1
+        for one, parent in zip(self.row[first:].tolist(), self.parent[first:].tolist(), strict=True):
+            came[one] = came[parent]
+        return came
+
     def weakest(self, least: int = 1) -> Link | None:
         """Find the longest link that has at least `least` rows on either side; None if there is none.
 

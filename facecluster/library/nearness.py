@@ -241,12 +241,7 @@ class Cuts:
         """Give the rows of the smaller side of a cut."""
         if self.tree is None:
             return self.rows[[number]]
-        behind = np.zeros(len(self.rows), dtype=np.bool_)
-        behind[self.tree.row[number + 1]] = True
-        for row, parent in zip(
-            self.tree.row[number + 2 :].tolist(), self.tree.parent[number + 2 :].tolist(), strict=True
-        ):
-            behind[row] = behind[parent]
+        behind = self.tree.behind(int(self.tree.row[number + 1]))
         if 2 * np.count_nonzero(behind) > len(behind):
             behind = ~behind
         return self.rows[behind]

@@ -24,6 +24,7 @@ class Pair:
         a, b: ids of the faces.
         n_a, n_b: founding faces on the side of each.
         distance: between them.
+        side: ids of the founding faces on the smaller side, that of b where both are equal.
     """
 
     a: str
@@ -31,6 +32,7 @@ class Pair:
     n_a: int
     n_b: int
     distance: float
+    side: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,11 @@ class Encodings:
         seam = tree.weakest(max(2, 2 if rules is None else rules.limits.min_images))
 
         def pair(link: Link | None) -> Pair | None:
-            return None if link is None else Pair(ids[link.i], ids[link.j], link.n_i, link.n_j, link.distance)
+            if link is None:
+                return None
+            behind = tree.behind(link.j)
+            rows = np.flatnonzero(behind if link.n_j <= link.n_i else ~behind)
+            side = tuple(ids[row] for row in rows.tolist())
+            return Pair(ids[link.i], ids[link.j], link.n_i, link.n_j, link.distance, side)
 
         return Links(pair(weakest), None if seam == weakest else pair(seam))

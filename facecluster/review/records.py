@@ -167,6 +167,7 @@ def _pair(view: View, pair: Pair | None) -> dict[str, Any] | None:
         "n_a": pair.n_a,
         "n_b": pair.n_b,
         "distance": pair.distance,
+        "side": pair.side,
     }
 
 

@@ -1331,12 +1331,11 @@ class PersonView {
   link(pair, title, text) {
     const side = (face, n) => h("a", {href: `#/photo/${face.photo}`, title: "Open the photo"},
       img(faceAt(face.id, 132), "Face", {className: "cover"}), h("small", null, many(n, "face"), " on this side"));
-    const smaller = pair.n_a <= pair.n_b ? pair.a : pair.b;
     return h("article.link", null, h("h2", null, title), h("p", null, text),
       h("div.two", null, side(pair.a, pair.n_a), side(pair.b, pair.n_b)),
       h("div.buttons", null,
         button("The same", "check", () => this.say({do: "confirm", faces: [pair.a.id, pair.b.id], person: this.id})),
-        button("Not the same", "split", () => this.say({do: "split", person: this.id, faces: pair.side ?? [smaller.id]}))));
+        button("Not the same", "split", () => this.say({do: "split", person: this.id, faces: pair.side}))));
   }
 
   drawTabs() {
