@@ -658,7 +658,11 @@ class Queue:
             return "a face of nobody" if n == 1 else f"{n} faces of nobody, that are alike"
         who = "the person" if right is None else _called(right)
         if asked.side:
-            return f"the weakest link of {who}" if len(asked.side) == 1 else f"a seam in {who}"
+            return (
+                f"the weakest link of {who}"
+                if len(asked.side) == 1
+                else f"the weakest link between two parts of {who}"
+            )
         if asked.kind == "same":
             told = frozenset((asked.left, asked.right)) in self._told
             return "a full run would merge them" if told else "they are alike"

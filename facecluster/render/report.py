@@ -587,9 +587,9 @@ def _box(name: str, box: Box, width: float, height: float) -> str:
     """A box, and the name above it, or below where there is no room."""
     left, top, right, bottom = box.left * width, box.top * height, box.right * width, box.bottom * height
     y = top - 10 if top > 50 else min(bottom + 30, height - 8)
-    x, anchor = (right, "end") if left > 0.7 * width else (left, "start")
+    x, side = (right, ' class="end"') if left > 0.7 * width else (left, "")
     short = name if len(name) <= _MOST_LETTERS else f"{name[: _MOST_LETTERS - 1]}…"
     return (
         f'<rect x="{left:.0f}" y="{top:.0f}" width="{right - left:.0f}" height="{bottom - top:.0f}" rx="6"/>'
-        f'<text x="{x:.0f}" y="{y:.0f}" text-anchor="{anchor}">{_text(short)}</text>'
+        f'<text x="{x:.0f}" y="{y:.0f}"{side}>{_text(short)}</text>'
     )

@@ -1323,7 +1323,7 @@ class PersonView {
     this.links.dataset.print = print;
     this.links.replaceChildren(...[
       weakest && this.link(weakest, "The weakest link", "Without these two being alike, this person would fall in two."),
-      seam && this.link(seam, "The seam", "Where this person would fall in two that are people each."),
+      seam && this.link(seam, "The weakest link between two parts", "Here this person would fall in two, each with enough photos to be a person."),
     ].filter(Boolean));
     this.links.hidden = !this.links.children.length;
   }
