@@ -65,13 +65,17 @@ class Decided:
         corrected: as the library's function says it.
         changed: people who are others now than they were, or new.
         gone: ids of those who are not there any more.
+        appeared: ids of those who are new.
         view: who is who now.
+        before: who was who before it.
     """
 
     corrected: Corrected
     changed: tuple[Person, ...]
     gone: tuple[str, ...]
+    appeared: tuple[str, ...]
     view: View
+    before: View
 
 
 @dataclass(frozen=True)
@@ -260,7 +264,7 @@ class Desk:
                 if library.result is not None and is_other:
                     self._show(anew=library.read_last is not read_last)
                 self._wake.set()
-            return Decided(corrected, *_differences(before, library.people), self._view)
+            return Decided(corrected, *_differences(before, library.people), self._view, shown)
         finally:
             self._deciding.release()
 
@@ -523,8 +527,13 @@ def still_there(groups: Sequence[Group], result: Result) -> list[Group]:
     return found
 
 
-def _differences(before: Result, after: Result) -> tuple[tuple[Person, ...], tuple[str, ...]]:
-    """Who is another now, or new, and whose id is gone."""
-    were = {person.id: person for person in before.people}
-    changed = tuple(person for person in after.people if were.pop(person.id, None) is not person)
-    return changed, tuple(were)
+def _differences(
+    before: Result, after: Result
+) -> tuple[tuple[Person, ...], tuple[str, ...], tuple[str, ...]]:
+    """Who is another now, or new; whose id is gone; whose is new."""
+    were, there = ({person.id: person for person in of.people} for of in (before, after))
+    changed = tuple(person for own, person in there.items() if were.get(own) is not person)
+    gone, new = (
+        tuple(own for own in one if own not in other) for one, other in ((were, there), (there, were))
+    )
+    return changed, gone, new

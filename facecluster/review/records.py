@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
-from facecluster.identity.decisions import Decision, describe, digest_of
+from facecluster.identity.decisions import describe, digest_of
 from facecluster.identity.gate import Reason
 from facecluster.library.refer import plain
 from facecluster.result import AlmostPerson, Person, PersonFace, UnclusteredFace
@@ -32,6 +33,7 @@ FACE_SORTS = ("unsure", "date", "best")
 
 _N_FACES = 12
 """Faces of a group that a list shows."""
+_PERSON, _DECISION = re.compile(r"person-\d+"), re.compile(r" \([0-9a-f]{8}\)")
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _TEXT = {reason.code: reason.text for reason in Reason}
 
@@ -342,15 +344,31 @@ def state(view: View, library: str, path: str, *, saving: bool, busy: str | None
         "faces": view.result.counts.faces,
         "nobody": len(view.result.unclustered),
         "photos": view.result.counts.photos,
-        "undo": undo(view.last),
+        "undo": undo(view),
         "saving": saving,
         "busy": busy,
     }
 
 
-def undo(last: Decision | None) -> dict[str, Any] | None:
+def undo(view: View) -> dict[str, Any] | None:
     """What an undo takes back."""
-    return None if last is None else {"id": last.id, "said": describe(last.act)}
+    return None if view.last is None else {"id": view.last.id, "said": spoken(view, describe(view.last.act))}
+
+
+def spoken(view: View, text: str) -> str:
+    """Say names in the place of ids of people, and leave out ids of decisions: nobody types them here.
+
+    Args:
+        view: knows the names; that of before a decision for what is said of it.
+        text: for people, of the command line.
+    """
+    text = _DECISION.sub("", text)
+    for own in sorted(set(_PERSON.findall(text)), key=len, reverse=True):
+        person = view.people.get(own)
+        if person is not None and person.name is not None:
+            name = printable(person.name)
+            text = name.join(re.split(rf"{own}(?!\d)(?: \({re.escape(name)}\))?", text))
+    return text
 
 
 def _said(one: PastDecision) -> dict[str, Any]:

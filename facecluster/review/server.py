@@ -263,11 +263,12 @@ async def _page(name: str, kind: str, request: Request) -> Response:
 def _decided(done: Decided) -> dict[str, Any]:
     return {
         "version": done.view.version,
-        "said": done.corrected.said,
+        "said": records.spoken(done.before, done.corrected.said),
         "decisions": [one.id for one in done.corrected.decisions],
         "changed": [records.person(done.view, one) for one in done.changed],
         "gone": done.gone,
-        "undo": records.undo(done.view.last),
+        "appeared": done.appeared,
+        "undo": records.undo(done.view),
     }
 
 

@@ -135,7 +135,10 @@ function decide(act, {address = "/api/decide", quiet = false} = {}) {
     library.version = Math.max(library.version, made.version);
     library.print = null;
     showUndo(made.undo);
-    if (!quiet) toast(made.said, {undo: act.do === "undo" ? null : made.decisions?.at(-1)});
+    if (!quiet) {
+      const isNew = act.do === "split" || act.do === "make";
+      toast(made.said, {undo: act.do === "undo" ? null : made.decisions?.at(-1), to: isNew ? made.appeared?.[0] : null});
+    }
     view?.applied?.(made);
     ask();
     return made;
@@ -148,6 +151,7 @@ async function attempt(doing) {
     return await doing();
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
+    if (!error.status || error.status === 403) notConnected();
     toast(error.message, {bad: true});
     return null;
   }
@@ -165,14 +169,19 @@ async function ask() {
     state = await call("/api/state");
   } catch (error) {
     notice(error.message, {bad: true});
-    $("saving").textContent = "Not connected";
-    $("saving").className = "busy";
+    notConnected();
     return;
   } finally {
     library.asking = false;
   }
   if (decided !== library.decided || library.deciding) return; // of before what was decided meanwhile
   heard(state);
+}
+
+/** Where nobody answers, nobody knows whether all is saved. */
+function notConnected() {
+  $("saving").textContent = "Not connected";
+  $("saving").className = "busy";
 }
 
 function heard(state) {
@@ -235,11 +244,12 @@ function notice(text, {bad = false, detail = null} = {}) {
 }
 
 /** Say something at the lower edge, with a way back where something was decided. */
-function toast(text, {undo: decision = null, bad = false} = {}) {
+function toast(text, {undo: decision = null, to = null, bad = false} = {}) {
   const made = h(bad ? "div.toast.bad" : "div.toast", null, h("span", {dir: "auto"}, text));
   const go = () => { clearTimeout(timer); made.remove(); };
   let timer = 0;
   const start = () => { timer = setTimeout(go, bad ? 12000 : 7000); };
+  if (to) made.append(h("button", {type: "button", onclick: () => { go(); location.hash = `#/person/${to}`; }}, "Look"));
   if (decision) made.append(h("button", {type: "button", onclick: () => { go(); undo(decision); }}, "Undo"));
   made.append(h("button.round.small", {type: "button", "aria-label": "Close this message", onclick: go}, icon("close")));
   made.addEventListener("pointerenter", () => clearTimeout(timer));
@@ -1032,7 +1042,8 @@ class PeopleView {
 
   /** Who comes back finds the choices as they were; who goes to People from People begins anew. */
   show(root, _, parameters, wasHere) {
-    const before = wasHere || [...parameters].length ? {sort: this.sort, filter: "all", q: ""} : this;
+    const isEmpty = this.filter !== "all" && (library.state?.[this.filter] ?? 1) === 0;
+    const before = wasHere || isEmpty || [...parameters].length ? {sort: this.sort, filter: "all", q: ""} : this;
     const choices = Object.fromEntries(["sort", "filter", "q"].map(key => [key, parameters.get(key) ?? before[key]]));
     const isOther = ["sort", "filter", "q"].some(key => this[key] !== choices[key]);
     Object.assign(this, choices);
