@@ -110,8 +110,7 @@ def _within(box: Sequence[float], width: int, height: int, path: str) -> tuple[f
     if len(box) != 4 or not all(map(math.isfinite, box)) or box[0] >= box[2] or box[1] >= box[3]:
         raise UsageError(f"{told}: no box; give left,top,right,bottom in pixels of the upright photo")
     left, top, right, bottom = (
-        min(max(edge, 0.0), float(end))
-        for edge, end in zip(box, (width, height, width, height), strict=True)
+        min(max(edge, 0.0), float(end)) for edge, end in zip(box, (width, height, width, height), strict=True)
     )
     if left >= right or top >= bottom:
         raise UsageError(f"{told}: outside of {printable(path)}, which is {width} x {height} pixels")
