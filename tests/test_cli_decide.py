@@ -421,6 +421,12 @@ def test_all_strangers_of_a_photo_or_a_folder_are_said_to_be_none(out: Path) -> 
         done("undo", out)
 
 
+def test_empty_name_is_not_the_folder_that_we_are_in(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(out.parent / "photos")
+    assert "no such" in run("not-a-person", out, "").stderr
+    assert lines(out) == []
+
+
 # ------------------------------------------------------------------------------------------------------ make
 
 

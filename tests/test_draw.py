@@ -290,6 +290,7 @@ def test_where_nothing_is_seen_the_box_is_the_face_and_a_new_name_makes_a_person
         ("2.png", (1, 1, 6, 60), None, "too small, 5 x 59"),
         ("2.png", (60, 1, 6, 60), None, "no box"),
         ("2.png", (1, 1, float("nan"), 60), None, "no box"),
+        ("2.png", (1, 1, 10**400, 60), None, "no box"),
         ("2.png", (200, 200, 290, 290), "person-0077", "no such person"),
         ("2.png", (200, 200, 290, 290), "", "empty name"),
     ],

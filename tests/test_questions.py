@@ -343,6 +343,17 @@ def test_question_that_was_answered_stays_so_for_the_person_whom_one_becomes(roo
     assert not [q for q in room.queue.questions(1000) if {young, room.person(LARGE)} <= said(q)]
 
 
+def test_who_lost_faces_may_be_unknown_again(room: Room) -> None:
+    large = room.person(LARGE)
+    room.answer(room.one("who", large), "unsure")
+    person = next(person for person in room.library.people.people if person.id == large)
+    correct.split(room.library, large, [face.id for face in person.faces[:6]])
+    room.queue.refresh()
+    room.answer(room.one("who", large), "unsure")  # of other faces, so it is noted, too
+    assert f"who {large}" not in room.ids
+    assert f"who {large}" not in fresh(room)
+
+
 def test_sides_that_somebody_made_one_are_not_asked_about(room: Room) -> None:
     young, old = room.person(YOUNG), room.person(OLD)
     room.answer(room.one("same", young, old), "yes")

@@ -21,6 +21,7 @@ from tables import make_table, people
 from facecluster.formats import face_table
 from facecluster.library.layout import THUMBNAILS
 from facecluster.library.library import Library
+from facecluster.review.desk import Desk
 
 DAY = 86400.0
 N_PEOPLE, N_EACH = 3, 4
@@ -370,6 +371,30 @@ def test_pictures_of_somebody_elses_making_are_not_shown(library: Path) -> None:
     with opened(library) as page:
         found = page.ask("GET", f"/face/{face(0)}")
         assert (found.status, found.body[:2]) == (200, b"\xff\xd8")
+
+
+def test_file_of_pictures_has_no_second_file_that_nobody_removes(library: Path) -> None:
+    with opened(library) as page:
+        page.ask("GET", f"/face/{face(0)}")
+    with sqlite3.connect(library / THUMBNAILS) as base:
+        base.execute("PRAGMA journal_mode = WAL")  # as somebody else may have made it
+    base.close()
+    with opened(library) as page:
+        page.ask("GET", f"/face/{face(1)}")
+        assert [file.name for file in library.glob(f"{THUMBNAILS}*")] == [THUMBNAILS]
+
+
+def test_picture_of_somebody_who_is_forgotten_meanwhile_is_not_kept(
+    library: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with opened(library) as page:
+        page.ask("GET", f"/face/{face(0)}")
+    monkeypatch.setattr(Desk, "knows", lambda self, own: False)
+    with opened(library) as page:
+        assert page.ask("GET", f"/face/{face(1)}").status == 200
+    with sqlite3.connect(library / THUMBNAILS) as base:
+        assert {own for (own,) in base.execute("SELECT id FROM picture")} == {face(0)}
+    base.close()
 
 
 # ----------------------------------------------------------------------------------------------- page and more

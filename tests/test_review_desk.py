@@ -244,6 +244,52 @@ def test_a_refused_decision_keeps_nobody_out(desk: Desk, library: Path) -> None:
         pass
 
 
+def test_what_is_written_while_the_library_is_held_is_seen_later(
+    desk: Desk, library: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_write = threading.Event()
+    write = Behind.write_due
+
+    def waiting(self: Behind) -> None:
+        may_write.wait(10)
+        write(self)
+
+    desk.decide(name("person-0001", "Anna"))
+    until(lambda: not desk.is_saving)
+    ledger = library / "decisions.jsonl"
+    before = ledger.read_bytes()
+    monkeypatch.setattr(Behind, "write_due", waiting)
+    desk.decide(name("person-0002", "Bo"))
+    (library / "other").write_bytes(before)  # by a program that copies files and knows no lock
+    os.replace(library / "other", ledger)
+    may_write.set()
+    until(lambda: len(desk.look().decisions) == 1)
+
+
+def test_own_writing_is_no_change_of_others(desk: Desk) -> None:
+    desk.decide(name("person-0001", "Anna"))
+    desk.decide(name("person-0002", "Bo"))
+    until(lambda: not desk.is_saving)
+    with pytest.raises(Exception, match="no such person"):
+        desk.decide(name("person-0009", "Anna"))
+    until(lambda: desk.busy() is None)
+    view = desk.look()
+    time.sleep(0.5)
+    assert desk.look() is view
+
+
+def test_library_that_was_removed_is_not_made_again(desk: Desk, library: Path) -> None:
+    desk.decide(name("person-0001", "Anna"))
+    until(lambda: not desk.is_saving)
+    with Library.open(library, wait_s=5):  # the page lets it go
+        shutil.rmtree(library)
+    desk.look()
+    desk.busy()
+    with pytest.raises(OutputError, match="not there any more"):
+        desk.decide(name("person-0001", "Bo"))
+    assert not library.exists()
+
+
 # -------------------------------------------------------------------------------------------------- one process
 
 

@@ -102,12 +102,15 @@ def place_of(library: Held, photo: str, box: Sequence[float]) -> Place:
 
 def _within(box: Sequence[float], width: int, height: int, path: str) -> tuple[float, float, float, float]:
     """Clip a box to a photo."""
+    try:
+        box = [*map(float, box)]
+    except OverflowError:  # a whole number may be as large as it likes
+        raise UsageError("no box: a number of it is too large") from None
     told = ",".join(f"{edge:g}" for edge in box)
     if len(box) != 4 or not all(map(math.isfinite, box)) or box[0] >= box[2] or box[1] >= box[3]:
         raise UsageError(f"{told}: no box; give left,top,right,bottom in pixels of the upright photo")
     left, top, right, bottom = (
-        min(max(float(edge), 0.0), float(end))
-        for edge, end in zip(box, (width, height, width, height), strict=True)
+        min(max(edge, 0.0), float(end)) for edge, end in zip(box, (width, height, width, height), strict=True)
     )
     if left >= right or top >= bottom:
         raise UsageError(f"{told}: outside of {printable(path)}, which is {width} x {height} pixels")

@@ -163,9 +163,19 @@ class Held:
         """Keep other processes from it again, after it was closed; they may have written its files (`reload`).
 
         Raises:
-            OutputError: another process has it for longer.
+            OutputError: another process has it for longer, or its folder is gone.
         """
+        self.check_there()  # else it would be made again
         self._stack.enter_context(hold(self.directory / LOCK, self.directory, wait_s=wait_s))
+
+    def check_there(self) -> None:
+        """Make sure that the folder is there.
+
+        Raises:
+            OutputError: it is not.
+        """
+        if not self.directory.is_dir():
+            raise OutputError(f"{self.directory}: the folder is not there any more; nothing was changed")
 
     def __enter__(self) -> Self:
         return self

@@ -8,6 +8,7 @@ else; and a part more where it gets a name (`_NAME`).
 
 from __future__ import annotations
 
+import hashlib
 import heapq
 import math
 from bisect import bisect_left
@@ -565,7 +566,8 @@ class Queue:
             side = [face for face in self._ids[key] if row_of.get(face) in rows]
             rest = [face for face in self._ids[key] if row_of.get(face) not in rows]
             if not (self._answered.are_placed(side) or self._is_answered(side, rest)):
-                self._keep(f"is {min(side)} {key}", _Asked(float(worth[number]), "is", key, key, tuple(side)))
+                asked = _Asked(float(worth[number]), "is", key, key, tuple(side))
+                self._keep(f"is {_name_of(side)} {key}", asked)
                 return
 
     def _is_answered(self, one: Sequence[str], other: Sequence[str]) -> bool:
@@ -699,6 +701,14 @@ def _named(result: Result, groups: Iterable[Sequence[str]]) -> dict[str, Ids]:
     found = [tuple(dict.fromkeys(ids)) for ids in groups if ids]
     names = names_of(result, found)
     return {name if len(ids) > 1 else ids[0]: ids for name, ids in zip(names, found, strict=True)}
+
+
+def _name_of(side: Collection[str]) -> str:
+    """Name a side of a person, so that another side with the same first face is called otherwise."""
+    first, *others = sorted(side)
+    if not others:
+        return first
+    return f"{first}+{hashlib.blake2b(' '.join(others).encode(), digest_size=4).hexdigest()}"
 
 
 def _called(person: Person) -> str:

@@ -486,6 +486,8 @@ def called_so(paths: Iterable[str], text: str) -> list[str]:
 
 def _folder(result: Result, text: str) -> set[str]:
     """The photos with faces in a folder, and below it; none where there is no such folder."""
+    if not text:  # of an unset variable; else it would mean the folder that we are in
+        return set()
     paths = {face.photo for face in faces_of(result)}
     for folder in (os.path.abspath(text), os.path.realpath(text)):
         start = folder.rstrip(os.sep) + os.sep

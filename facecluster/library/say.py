@@ -197,7 +197,7 @@ def unsure(library: Held, question: str, sides: Sequence[Sequence[str]]) -> Chan
 
     act = Unsure(question, tuple(starmap(meant, sides)))
     for decision in in_force(library.decisions):
-        if isinstance(decision.act, Unsure) and decision.act.question == question:
+        if decision.act == act:  # of other faces it is another question, though it is called the same
             return Corrected(
                 None, "that nobody could say is noted already; nothing was changed", library.in_step
             )

@@ -43,6 +43,7 @@ class Behind(Library):
     Attributes:
         written: who is who as the folder has it.
         read_last: the same when it was last read, or when all faces were grouped anew.
+        wrote: clusters.json as we last wrote it since this was set to None.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class Behind(Library):
         """See `Held.look_in`, which makes one."""
         super().__init__(directory, result, stack, may_lose_names=may_lose_names)
         self.written = self.read_last = result
+        self.wrote: Stamp | None = None
         self._due: set[str] | None = None
         self._ours: Stamp | None = None
         file = self.table_file
@@ -114,6 +116,7 @@ class Behind(Library):
                 jobs=jobs,
                 progress=progress,
             )
+            self.wrote = self._ours = stamp_of(self.directory / CLUSTERS)
             with self._state:
                 self.result = self.written = self.read_last = result
                 self._due = None
@@ -130,8 +133,9 @@ class Behind(Library):
                 result, changed = self.result, self._due
                 if changed is None or result is None:
                     return
+            self.check_there()  # else it would be made again
             self._write(result, self.written, changed=changed)
-            self._ours = stamp_of(self.directory / CLUSTERS)
+            self.wrote = self._ours = stamp_of(self.directory / CLUSTERS)
             with self._state:
                 self.written = result
                 if self.result is result:

@@ -117,6 +117,7 @@ class Desk:
         self._trouble: str | None = None
         self._probed = (0.0, False)
         self._is_held, self._held_since = False, 0.0
+        self._ledger: Stamp | None = None
         self._reading = threading.Lock()
         self._encodings: tuple[FaceTable, Encodings] | None = None
         self._asking = threading.Lock()
@@ -181,6 +182,11 @@ class Desk:
         finally:
             self._deciding.release()
         return self._view
+
+    def knows(self, own: str) -> bool:
+        """Say whether a face or a photo is in the library, by its id."""
+        view = self.look()
+        return own in view.faces or own in view.paths
 
     def busy(self) -> str | None:
         """Say why nothing can be decided just now, or what went wrong; None: nothing is in the way."""
@@ -253,11 +259,14 @@ class Desk:
         try:
             self._hold()
             library, shown = self._library, self._view
-            read_last = library.read_last
+            read_last, n_decisions = library.read_last, len(library.decisions)
+            is_as_read = stamp_of(library.ledger) == self._ledger
             try:
                 before = library.people
                 corrected = act(library)
             finally:
+                if is_as_read and len(library.decisions) != n_decisions:
+                    self._ledger = stamp_of(library.ledger)
                 is_other = library.result is not shown.result or len(library.decisions) != len(
                     shown.decisions
                 )
@@ -301,6 +310,7 @@ class Desk:
         try:
             if self._stamp() != self._seen:
                 self._reload()
+            self._ledger, self._library.wrote = self._seen[1], None
             if os.path.lexists(self.directory / PENDING):
                 from facecluster.library import pending
 
@@ -341,6 +351,8 @@ class Desk:
         return tuple(map(stamp_of, (self.directory / CLUSTERS, self._library.ledger)))
 
     def _is_held_by_others(self) -> bool:
+        if not self.directory.is_dir():  # it would be made again
+            return False
         try:
             with hold(self.directory / LOCK, self.directory, wait_s=0):
                 return False
@@ -490,7 +502,8 @@ class Desk:
                 if self._library.is_due and not is_long:
                     return False
                 self._library.write_due()
-                self._seen, self._trouble = self._stamp(), None
+                self._seen = (self._library.wrote or self._seen[0], self._ledger)  # as far as we wrote it
+                self._trouble = None
                 self._let_go()
                 give_back()
                 if is_long:

@@ -60,7 +60,9 @@ class Server:
             n_threads: that make pictures.
         """
         self._desk = desk
-        self._thumbnails = Thumbnails(desk.directory, lambda: desk.pictures, lambda: desk.contents)
+        self._thumbnails = Thumbnails(
+            desk.directory, lambda: desk.pictures, lambda: desk.contents, desk.knows
+        )
         desk.when_read(self._thumbnails.keep_only)
         self._n_threads = n_threads
         self._pictures: anyio.CapacityLimiter | None = None

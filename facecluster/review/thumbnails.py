@@ -63,6 +63,7 @@ class Thumbnails:
         directory: Path,
         pictures: Callable[[], Mapping[str, Picture]],
         contents: Callable[[], Contents],
+        knows: Callable[[str], bool] = lambda own: True,
     ) -> None:
         """Take note of what is needed.
 
@@ -70,8 +71,9 @@ class Thumbnails:
             directory: of the library.
             pictures: gives those of the face table by path.
             contents: says whether a photo is still the one whose faces are known.
+            knows: says whether a face or a photo is in the library, by its id.
         """
-        self._pictures, self._contents = pictures, contents
+        self._pictures, self._contents, self._knows = pictures, contents, knows
         self._kept = _Kept(directory)
 
     def face(self, face: Face, paths: Sequence[str], side: int, known: str | None = None) -> Thumbnail:
@@ -162,6 +164,8 @@ class Thumbnails:
                 continue
             if keep:
                 self._kept.put(own, side, key, jpeg)
+                if not self._knows(own):  # it was forgotten meanwhile
+                    self._kept.drop(own)
             return Thumbnail(jpeg, key)
         raise why
 
@@ -260,10 +264,15 @@ class _Kept:
     def keep_only(self, ids: Collection[str]) -> None:
         """Drop what is of other ids."""
         if not self._file.exists():
+            self.close()  # else what was removed would stay on the disk
             return
         for (own,) in self._run("SELECT DISTINCT id FROM picture"):
             if own not in ids:
-                self._run("DELETE FROM picture WHERE id = ?", (own,))
+                self.drop(own)
+
+    def drop(self, own: object) -> None:
+        """Drop what is of an id."""
+        self._run("DELETE FROM picture WHERE id = ?", (own,))
 
     def close(self) -> None:
         with self._lock:
@@ -297,6 +306,7 @@ class _Kept:
         base = sqlite3.connect(self._file, check_same_thread=False, timeout=1.0, isolation_level="DEFERRED")
         self._base, self._inode = base, inode
         for setting in (
+            "journal_mode = DELETE",  # of somebody else's file it may be one with a file that nobody removes
             "trusted_schema = OFF",
             "synchronous = OFF",
             "secure_delete = ON",
