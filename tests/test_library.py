@@ -394,6 +394,25 @@ def test_who_is_somebody_else_now_is_told_with_the_other_name(out: Path, tmp_pat
     assert all(f"{person.id} (Anna), {person.n_faces} faces, is person-" in told for person in gone)
 
 
+def test_a_face_that_a_named_person_loses_is_told_though_another_came(out: Path) -> None:
+    decided(out, "named")
+    x = people(4, 5, spread=0.3)[[*range(5), *range(5, 9), *range(10, 13), 15, 9]]  # one more of Anna
+    x[8] = people(9, 1)[8]  # and one who looks like nobody now
+    rows = range(len(x))
+    table = make_table(
+        x,
+        paths=[f"/none/{row:02d}.jpg" for row in rows],
+        photos={"digest": [f"{row:032x}" for row in rows]},
+        id=[f"{row:032x}-0" for row in rows],
+        pose=np.full((len(rows), 3), 5.0),
+    )
+    face_table.write(table, out / "faces.npz")
+    told = cluster(out).stderr
+    assert f"not with them any more: {TWO} (Anna): 08.jpg. To give a face back: facecluster move" in told
+    assert "fewer faces" not in told
+    assert "not with them" not in cluster(out).stderr
+
+
 def test_named_people_with_fewer_faces_and_everybody_gone_are_told(out: Path) -> None:
     decided(out, "named")
     face_table.write(table_of([*range(7), 12]), out / "faces.npz")

@@ -199,6 +199,16 @@ def _about_losses(built: Built, directory: Path) -> list[str]:
             for person, n in built.fewer
         ]
         lines.append(f"fewer faces than before: {some(fewer, _N_ALMOST, '; ')}")
+    if built.strayed:
+        spelling = Spelling(built.result)
+        strayed = [
+            f"{_called(person)}: {some([spelling.face(face) for face in faces], _N_PHOTOS)}"
+            for person, faces in built.strayed
+        ]
+        lines.append(
+            f"not with them any more: {some(strayed, _N_ALMOST, '; ')}. To give a face back: facecluster move "
+            f"{library} PHOTO NAME"
+        )
     lines += [
         f"{printable(_about(decision.act))}: none of the faces that it was about is there any more "
         f"(decision {decision.id}); it holds again when they are back"

@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 from blake3 import blake3
@@ -31,12 +31,16 @@ from facecluster.identity.rules import Rules
 from facecluster.library.held import Held, seen_from
 from facecluster.library.lineage import clustering_of
 from facecluster.library.make import make_result
+from facecluster.library.refer import faces_of
 from facecluster.library.settings import Choices, Chosen, choose, encoding_of
 from facecluster.library.update import Standing, named_apart, with_ids_and_names
 from facecluster.library.update import update as update_result
 from facecluster.result import Changes, Person, Result, ResultSettings, columns
 from facecluster.table import FaceTable
 from facecluster.text import typed
+
+if TYPE_CHECKING:
+    from facecluster.library.refer import Face
 
 _log = logging.getLogger(__name__)
 
@@ -67,6 +71,7 @@ class Built:
         chosen: what it was made with, and what of that was remembered.
         gone: people of before whose ids nobody has any more, but for those whom a person merged or took apart.
         fewer: people of before who have a name and have fewer faces now, as they were, each with how many.
+        strayed: people of before who have a name, as they were, each with the faces that are there and not theirs now.
         nameless: people of before, as they were, whose names no decision gives any more.
         other_settings: whether the people of before were made with other settings.
         lapsed: decisions that find none of their faces any more.
@@ -81,6 +86,7 @@ class Built:
     chosen: Chosen
     gone: tuple[Gone, ...] = ()
     fewer: tuple[tuple[Person, int], ...] = ()
+    strayed: tuple[tuple[Person, tuple[Face, ...]], ...] = ()
     nameless: tuple[Person, ...] = ()
     other_settings: bool = False
     lapsed: tuple[Decision, ...] = ()
@@ -154,6 +160,7 @@ def build(
         chosen=chosen,
         gone=() if earlier is None else _gone(earlier, result),
         fewer=() if earlier is None else _fewer(earlier, result),
+        strayed=() if earlier is None else _strayed(earlier, result),
         nameless=nameless,
         other_settings=earlier is not None and _other_settings(earlier.settings, settings),
         lapsed=tuple(lapsed(library.decisions, table.faces)),
@@ -343,6 +350,23 @@ def _fewer(earlier: Result, result: Result) -> tuple[tuple[Person, int], ...]:
         for person in earlier.people
         if person.name is not None and n_now.get(person.id, person.n_faces) < person.n_faces
     )
+
+
+def _strayed(earlier: Result, result: Result) -> tuple[tuple[Person, tuple[Face, ...]], ...]:
+    """Find faces of people with a name who are there, that are there too and not theirs now."""
+    theirs = {person.id: {face.id for face in person.faces} for person in result.people}
+    lost = {
+        face.id: person
+        for person in earlier.people
+        if person.name is not None and person.id in theirs
+        for face in person.faces
+        if face.id not in theirs[person.id]
+    }
+    there = {face.id: face for face in faces_of(result) if face.id in lost} if lost else {}
+    found: dict[str, tuple[Person, list[Face]]] = {}
+    for own, face in there.items():
+        found.setdefault(lost[own].id, (lost[own], []))[1].append(face)
+    return tuple((person, tuple(faces)) for person, faces in found.values())
 
 
 def _namesakes(
