@@ -2044,7 +2044,7 @@ class NobodyView {
   key(event) {
     if (!this.grid.chosen.size) return false;
     if (event.key === "Escape") this.grid.clear();
-    else if (event.key === "p" || event.key === "f") this.does(event.key);
+    else if ("pfx".includes(event.key)) this.does(event.key);
     else return false;
     return true;
   }
@@ -2098,7 +2098,8 @@ class GroupView {
     this.actions.show(this.grid, ["face"], () => [
       button("Make a person…", "add", () => this.make(ids(this.grid)), {kind: "primary", key: "p"}),
       button("Not a face", "none", () => this.not(), {key: "f"}),
-    ]);
+      this.grid.chosen.size === 1 && button("Photo", "photo", () => this.open(), {key: "o"}),
+    ].filter(Boolean));
   }
 
   async make(faces) {
@@ -2108,6 +2109,8 @@ class GroupView {
     if (made) go(`#/person/${made.id}`);
   }
 
+  open() { go(`#/photo/${photoOf(ids(this.grid)[0])}`); }
+
   async not() {
     if (await attempt(() => decide({do: "not_a_person", what: ids(this.grid)}))) this.grid.clear();
   }
@@ -2116,7 +2119,8 @@ class GroupView {
     if (!this.grid.chosen.size) return false;
     if (event.key === "Escape") this.grid.clear();
     else if (event.key === "p") this.make(ids(this.grid));
-    else if (event.key === "f") this.not();
+    else if (event.key === "f" || event.key === "x") this.not();
+    else if (event.key === "o" && this.grid.chosen.size === 1) this.open();
     else return false;
     return true;
   }
