@@ -294,6 +294,7 @@ def test_an_earlier_decision_is_taken_back_by_its_id(page: Browser) -> None:
 
 def test_the_version_grows_with_every_change(page: Browser) -> None:
     dated(page)
+    until(lambda: not page.get("/api/questions")["searching"])  # it grows when they are found, too
     seen = [page.get("/api/state")["version"]]
     seen.append(page.decide("name", person="person-0001", name="Anna")["version"])
     seen.append(page.decide("undo")["version"])

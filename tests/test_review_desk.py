@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -30,6 +30,7 @@ from facecluster.library.library import Library
 from facecluster.library.strangers import Group
 from facecluster.result import Box, Pose, Result, UnclusteredFace
 from facecluster.review import desk as desk_module
+from facecluster.review import serve
 from facecluster.review.behind import Behind
 from facecluster.review.desk import BusyError, Desk, still_there
 
@@ -326,6 +327,38 @@ def test_a_signal_ends_it_in_order_with_everything_written(library: Path, number
     assert named(library) == {"person-0001": "Anna", "person-0003": None}
     with Library.open(library, wait_s=0) as after:
         assert after.in_step
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows kills without a signal")
+def test_what_strangers_send_is_not_told_in_the_terminal(library: Path) -> None:
+    with running(library) as (process, page):
+        for sent in (
+            b"no HTTP\r\n\r\n",
+            b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+        ):
+            with socket.create_connection(("127.0.0.1", page.port), timeout=10) as stranger:
+                stranger.sendall(sent)
+                assert stranger.recv(100).startswith(b"HTTP/1.1 400 ")
+        process.send_signal(signal.SIGTERM)
+        _, stderr = process.communicate(timeout=20)
+    assert len(stderr.splitlines()) == 2
+
+
+def test_connections_that_ask_nothing_are_few_and_end(library: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serve, "_HEAD_S", 0.5)
+    monkeypatch.setattr(serve, "_MOST_LINES", 5)
+    with opened(library) as page, ExitStack() as stack:
+        lines = [
+            stack.enter_context(socket.create_connection(("127.0.0.1", page.port), timeout=10))
+            for _ in range(9)
+        ]
+        for line in lines:
+            with suppress(OSError):  # the last of them are refused at once
+                line.sendall(b"GET /api")
+        for line in lines:
+            with suppress(ConnectionError):
+                assert line.recv(1) == b""
+        assert page.get("/api/state")["people"] == 3
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows kills otherwise")

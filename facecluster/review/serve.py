@@ -11,7 +11,9 @@ import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
 
+import h11
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 from facecluster.errors import UsageError
 from facecluster.review.desk import Desk
@@ -23,6 +25,38 @@ HOST = "127.0.0.1"
 
 _END_S = 20
 """Seconds that answers in progress have when we end."""
+
+_HEAD_S = 10.0
+"""Seconds after which a connection is closed that asks nothing: anybody on this machine can open some."""
+
+_MOST_LINES = 100
+"""Connections at a time; a browser has six. Without an end to them no file could be opened any more."""
+
+_BACKLOG = 32
+"""Connections that are taken at once, before they are counted."""
+
+
+class _Line(H11Protocol):
+    """A connection, which is closed where nothing is asked."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """See `asyncio.Protocol`."""
+        super().connection_made(transport)
+        if len(self.connections) > _MOST_LINES:
+            transport.abort()
+        else:
+            self.loop.call_later(_HEAD_S, self._look, self.cycle)
+
+    def _look(self, last: object) -> None:
+        """Close it if it waits for the same request as before."""
+        if self.transport.is_closing():
+            return
+        cycle: RequestResponseCycle | None = self.cycle  # None at first, which uvicorn does not say
+        is_asked = cycle is not None and not cycle.response_complete
+        if self.conn.their_state is h11.IDLE and not is_asked and cycle is last:
+            self.transport.close()
+        else:
+            self.loop.call_later(_HEAD_S, self._look, self.cycle)
 
 
 class Page(uvicorn.Server):
@@ -53,9 +87,11 @@ class Page(uvicorn.Server):
             self.guard,
             lifespan="off",
             ws="none",
-            http="h11",
+            http=_Line,
+            backlog=_BACKLOG,
             loop="asyncio",
             log_config=None,
+            log_level="error",  # what strangers send is no business of the terminal's
             access_log=False,
             server_header=False,
             date_header=False,
