@@ -517,6 +517,16 @@ def test_what_another_window_does_is_told_and_shown_and_the_choice_stays(seen: S
     expect(second.get_by_text("Something changed")).to_be_hidden()
 
 
+def test_a_person_who_is_gone_is_there_again_after_an_undo_elsewhere(seen: Seen) -> None:
+    page = seen.open("#/person/person-0003")
+    expect(cells(page).first).to_be_visible()
+    seen.asker.decide("not_a_person", what=["person-0003"])
+    expect(page.get_by_text("This person is not here any more")).to_be_visible()
+    seen.asker.decide("undo")
+    expect(cells(page)).to_have_count(N_EACH)
+    seen.told[:] = [one for one in seen.told if "status of 404" not in one]
+
+
 @pytest.mark.parametrize("width", [360, 768])
 def test_every_view_fits_a_narrow_window(seen: Seen, width: int) -> None:
     page = seen.open(width=width, height=780)

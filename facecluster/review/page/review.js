@@ -1254,6 +1254,7 @@ class PersonView {
     };
     this.id = id;
     this.root = root;
+    this.isGone = false;
     this.head = h("header.person");
     this.links = h("section.links", {"aria-label": "What holds this person together"});
     this.tabs = h("div.inner-tabs", {role: "tablist", "aria-label": "Of this person"});
@@ -1273,6 +1274,7 @@ class PersonView {
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
       this.over();
+      this.isGone = true;
       this.root.replaceChildren(error.status === 404
         ? empty("nobody", "This person is not here any more", "They were merged with somebody, or are nobody now.",
           h("a.button", {href: "#/people"}, "All people"))
@@ -1495,6 +1497,10 @@ class PersonView {
   }
 
   async refresh() {
+    if (this.isGone) { // an undo may have brought them back
+      this.root.replaceChildren();
+      return this.show(this.root, this.id);
+    }
     photos.clear();
     this.grid?.refresh();
     if (!this.person || !await this.read()) return;
