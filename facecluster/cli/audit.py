@@ -136,7 +136,7 @@ def command(
         jobs=jobs or -1,
     )
     if as_json or not sys.stdout.isatty():
-        sys.stdout.write(to_json(audit))
+        sys.stdout.writelines(to_json(audit))
     elif not audit.all_right:
         click.echo("\n".join(report(audit, spelling_of(source))))
     if not quiet:

@@ -303,9 +303,10 @@ def _matches(
     return of
 
 
-def to_json(record: Audit) -> str:
+def to_json(record: Audit) -> Iterator[str]:
     """Write strict JSON, ASCII only; unknown is null."""
-    return json.dumps(record, default=_plain, indent=1, allow_nan=False) + "\n"
+    yield from json.JSONEncoder(default=_plain, indent=1, allow_nan=False).iterencode(record)
+    yield "\n"
 
 
 def _plain(value: object) -> dict[str, object]:

@@ -134,7 +134,10 @@ class Guard:
         if headers.only("sec-fetch-site") not in _OURS:
             raise _RefusedError(403, "another page asks for this, and gets nothing")
         if not self._has_cookie(headers):
-            raise _RefusedError(403, "this page is of an earlier start; open the address that facecluster review says in the terminal")
+            raise _RefusedError(
+                403,
+                "open the address that facecluster review printed in the terminal; each start has its own",
+            )
         if method in _WRITES:
             self._check_write(headers)
         return False
