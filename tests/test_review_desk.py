@@ -72,6 +72,19 @@ def name(who: str, what: str) -> Callable[[Library], Corrected]:
     return lambda library: correct.name(library, who, what)
 
 
+def held_back(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Have nothing written of what is due until this is set."""
+    may_write = threading.Event()
+    write = Behind.write_due
+
+    def waiting(self: Behind) -> None:
+        may_write.wait(10)
+        write(self)
+
+    monkeypatch.setattr(Behind, "write_due", waiting)
+    return may_write
+
+
 def until(is_so: Callable[[], object], seconds: float = 15) -> None:
     end = time.monotonic() + seconds
     while not is_so():
@@ -85,14 +98,7 @@ def until(is_so: Callable[[], object], seconds: float = 15) -> None:
 def test_a_decision_is_on_the_disk_before_its_people_are_written(
     desk: Desk, library: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    may_write = threading.Event()
-    write = Behind.write_due
-
-    def waiting(self: Behind) -> None:
-        may_write.wait(10)
-        write(self)
-
-    monkeypatch.setattr(Behind, "write_due", waiting)
+    may_write = held_back(monkeypatch)
     done = [desk.decide(name(f"person-000{i}", f"Name {i}")) for i in (1, 2)]
     written = decisions_jsonl.read(library / "decisions.jsonl")
     assert [one.id for one in written] == [one.corrected.decisions[0].id for one in done]
@@ -248,18 +254,11 @@ def test_a_refused_decision_keeps_nobody_out(desk: Desk, library: Path) -> None:
 def test_what_is_written_while_the_library_is_held_is_seen_later(
     desk: Desk, library: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    may_write = threading.Event()
-    write = Behind.write_due
-
-    def waiting(self: Behind) -> None:
-        may_write.wait(10)
-        write(self)
-
     desk.decide(name("person-0001", "Anna"))
     until(lambda: not desk.is_saving)
     ledger = library / "decisions.jsonl"
     before = ledger.read_bytes()
-    monkeypatch.setattr(Behind, "write_due", waiting)
+    may_write = held_back(monkeypatch)
     desk.decide(name("person-0002", "Bo"))
     (library / "other").write_bytes(before)  # by a program that copies files and knows no lock
     os.replace(library / "other", ledger)

@@ -14,10 +14,10 @@ import io
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, Literal, cast
+from typing import BinaryIO, Literal, TypeVar, cast
 
 from facecluster.durable.denied import why_unread
 from facecluster.durable.lock import is_stream
@@ -34,6 +34,8 @@ from facecluster.formats.npz import (
     write_npz,
 )
 from facecluster.table import FaceTable, Picture, Settings, dates
+
+_Part = TypeVar("_Part")
 
 
 def read(source: str | Path | BinaryIO) -> FaceTable:
@@ -66,13 +68,7 @@ def read_settings(path: Path) -> Settings:
     Raises:
         TableError: as `read` raises it.
     """
-    try:
-        with path.open("rb") as file:
-            if file.read(2) == b"PK":
-                return read_npz_settings(file, str(path))
-    except OSError as error:
-        raise TableError(f"{path}: cannot be read: {why_unread(path, error)}") from error
-    return read(path).settings
+    return _read_part(path, read_npz_settings, lambda table: table.settings)
 
 
 def read_pictures(path: Path) -> dict[str, Picture]:
@@ -81,13 +77,7 @@ def read_pictures(path: Path) -> dict[str, Picture]:
     Raises:
         TableError: as `read` raises it.
     """
-    try:
-        with path.open("rb") as file:
-            if file.read(2) == b"PK":
-                return read_npz_pictures(file, str(path))
-    except OSError as error:
-        raise TableError(f"{path}: cannot be read: {why_unread(path, error)}") from error
-    return read(path).photos.pictures()
+    return _read_part(path, read_npz_pictures, lambda table: table.photos.pictures())
 
 
 def read_dates(path: Path) -> dict[str, float]:
@@ -96,14 +86,20 @@ def read_dates(path: Path) -> dict[str, float]:
     Raises:
         TableError: as `read` raises it.
     """
+    return _read_part(path, read_npz_dates, lambda table: dates(table.photos.path, table.photos.time))
+
+
+def _read_part(
+    path: Path, of_npz: Callable[[BinaryIO, str], _Part], of_table: Callable[[FaceTable], _Part]
+) -> _Part:
+    """Read a part of a table: of an npz alone, of a pickle with all of it."""
     try:
         with path.open("rb") as file:
             if file.read(2) == b"PK":
-                return read_npz_dates(file, str(path))
+                return of_npz(file, str(path))
     except OSError as error:
-        raise TableError(f"{path}: cannot be read: {error.strerror or error}") from error
-    photos = read(path).photos
-    return dates(photos.path, photos.time)
+        raise TableError(f"{path}: cannot be read: {why_unread(path, error)}") from error
+    return of_table(read(path))
 
 
 def write(table: FaceTable, target: str | Path | BinaryIO) -> None:

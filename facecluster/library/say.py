@@ -13,7 +13,6 @@ from itertools import starmap
 from facecluster.errors import FaceclusterError, UsageError
 from facecluster.identity.decisions import (
     NOBODY,
-    Act,
     Cover,
     Decision,
     Different,
@@ -135,17 +134,15 @@ def hide(library: Held, who: Sequence[str], *, hidden: bool) -> Change | Correct
     people = {
         person.id: person for person in (find_person(library.people, text, library.look) for text in who)
     }
-    acts: list[Act] = [
-        Hide(person.id, hidden, typical(person)) for person in people.values() if person.hidden != hidden
-    ]
-    are = "is" if len(people) == 1 else "are"
-    if not acts:
-        what = f"{are} {'left out of' if hidden else 'in'} lists already"
-        return Corrected(None, f"{_named([*people.values()])} {what}; nothing was changed", library.in_step)
     changed = [person for person in people.values() if person.hidden != hidden]
-    are = "is" if len(changed) == 1 else "are"
-    said = f"{_named(changed)} {are} {'left out of lists' if hidden else 'in lists again'} now"
-    return Change(acts[-1], None, said, tuple(acts[:-1]))
+    told = changed or [*people.values()]
+    they_are = f"{_named(told)} {'is' if len(told) == 1 else 'are'}"
+    if not changed:
+        said = f"{they_are} {'left out of' if hidden else 'in'} lists already; nothing was changed"
+        return Corrected(None, said, library.in_step)
+    *others, last = (Hide(person.id, hidden, typical(person)) for person in changed)
+    said = f"{they_are} {'left out of lists' if hidden else 'in lists again'} now"
+    return Change(last, None, said, tuple(others))
 
 
 def _named(people: Sequence[Person]) -> str:
