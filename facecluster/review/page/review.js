@@ -1916,9 +1916,10 @@ class QuestionsView {
     this.current = this.queue.shift() ?? null;
     this.waiting = (this.waiting ?? 0) + 1;
     this.draw();
-    const sent = {question: question.id, reply, ...(name ? {name} : {})};
+    const sent = {question: question.id, reply, n_faces: question.left.n_faces, ...(name ? {name} : {})};
     const decided = attempt(() => decide(sent, {address: "/api/answer", quiet: true}).catch(error => {
-      if (error.status !== 400 && error.status !== 404) this.again(question); // else it cannot be asked any more
+      const now = error.record?.question ?? question; // of more faces than were shown
+      if (error.status !== 400 && error.status !== 404) this.again(question, now); // else it cannot be asked any more
       throw error;
     }));
     this.past.push({question, decision: decided.then(made => made?.decisions?.at(-1))});
@@ -1932,12 +1933,12 @@ class QuestionsView {
     if (view === this) this.refresh();
   }
 
-  /** Ask a question again, now. */
-  again(question) {
+  /** Ask a question again, now, as it is now. */
+  again(question, now = question) {
     this.answered.delete(question.id);
     this.past = this.past.filter(one => one.question !== question);
     if (this.current) this.queue.unshift(this.current);
-    this.current = question;
+    this.current = now;
     if (view === this) this.draw();
   }
 
