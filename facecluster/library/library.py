@@ -184,7 +184,7 @@ class Library(Held):
         """Take back what was done last, or the last `number` things, or the decision of an id. See `undo.undo`."""
         from facecluster.library.undo import undo
 
-        return undo(self, decision, number=number)
+        return undo(self, *(() if decision is None else (decision,)), number=number)
 
     def forget(
         self, *people: str, photos: Sequence[str] = (), dry_run: bool = False, table_gone: bool = False

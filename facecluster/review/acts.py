@@ -91,8 +91,8 @@ def _not_a_person(sent: Mapping[str, Any], desk: Desk) -> Act:
 
 
 def _undo(sent: Mapping[str, Any], desk: Desk) -> Act:
-    which = None if sent.get("decision") is None else _text(sent, "decision")
-    return lambda library: undo.undo(library, which)
+    which = () if sent.get("decision") is None else (_text(sent, "decision"),)
+    return lambda library: undo.undo(library, *which)
 
 
 def _confirm(sent: Mapping[str, Any], desk: Desk) -> Act:
