@@ -28,6 +28,7 @@ from facecluster.library import correct
 from facecluster.library.change import Corrected
 from facecluster.library.library import Library
 from facecluster.library.strangers import Group
+from facecluster.library.undo import undo
 from facecluster.result import Box, Pose, Result, UnclusteredFace
 from facecluster.review import desk as desk_module
 from facecluster.review import serve
@@ -119,7 +120,7 @@ def test_what_is_written_is_what_a_library_that_writes_at_once_has(library: Path
         yield lambda it: correct.merge(it, ["person-0001", "person-0002"])
         yield lambda it: correct.split(it, "person-0001", [it.people.people[0].faces[0].id])
         yield lambda it: correct.move(it, [it.people.people[1].faces[0].id], "nobody")
-        yield correct.undo
+        yield undo
         yield lambda it: correct.not_a_person(it, ["person-0003"])
 
     page_desk = Desk(library)
@@ -144,7 +145,7 @@ def test_an_undo_that_groups_anew_is_written_too(desk: Desk, library: Path) -> N
     )
     desk.decide(name("person-0003", "Bo"))
     desk.decide(lambda it: correct.move(it, [it.people.people[0].faces[0].id], "nobody"))
-    done = desk.decide(lambda it: correct.undo(it, first))
+    done = desk.decide(lambda it: undo(it, first))
     assert "grouped anew" in done.corrected.said
     assert len(done.view.result.people) == 2  # one of the merged ones has too few photos now
     desk.decide(name("person-0001", "Anna"))
@@ -186,7 +187,7 @@ def test_a_verb_beside_comes_to_its_turn_and_is_seen(desk: Desk, library: Path) 
     view = desk.look()
     assert view.version > before
     assert [person.name for person in view.result.people] == ["Anna", "Bo", None]
-    desk.decide(correct.undo)  # what the shell said last
+    desk.decide(undo)  # what the shell said last
     assert [person.name for person in desk.look().result.people] == ["Anna", None, None]
     until(lambda: not desk.is_saving)
     assert named(library) == {"person-0001": "Anna", "person-0002": None, "person-0003": None}

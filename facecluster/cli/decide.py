@@ -248,11 +248,11 @@ def undo(library: Library, which: tuple[str, ...], number: int | None) -> Correc
     undone by its own id. What forget took away does not come back.
     """
     from facecluster.errors import UsageError
-    from facecluster.library import correct
+    from facecluster.library.undo import undo
 
     if which and number is not None:
         raise UsageError("-n counts from the last decision; give an ID or -n, not both")
-    return correct.undo_all(library, which) if which else correct.undo(library, number=number or 1)
+    return undo(library, *which, number=number or 1)
 
 
 def _say(library: Library, source: str, done: Corrected, *, as_json: bool, quiet: bool) -> None:

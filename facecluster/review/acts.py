@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from facecluster.errors import FaceclusterError, UsageError
-from facecluster.library import correct
+from facecluster.library import correct, undo
 from facecluster.text import check_text, fold, many, printable
 
 if TYPE_CHECKING:
@@ -105,8 +105,8 @@ def _not_a_person(sent: Mapping[str, Any], desk: Desk) -> Act:
 
 
 def _undo(sent: Mapping[str, Any], desk: Desk) -> Act:
-    which = None if sent.get("decision") is None else _text(sent, "decision")
-    return lambda library: correct.undo(library, which)
+    which = () if sent.get("decision") is None else (_text(sent, "decision"),)
+    return lambda library: undo.undo(library, *which)
 
 
 def _confirm(sent: Mapping[str, Any], desk: Desk) -> Act:

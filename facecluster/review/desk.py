@@ -284,14 +284,14 @@ class Desk:
             BusyError: another facecluster has the library.
             FaceclusterError: that cannot be done.
         """
-        from facecluster.library import correct
+        from facecluster.library import ledger
 
         with self._deciding:
             if self._library.in_step:
                 return
             self._hold()
             try:
-                if correct.catch_up(self._library):
+                if ledger.catch_up(self._library):
                     self._show(anew=True)
             finally:
                 self._wake.set()
