@@ -144,7 +144,6 @@ class Desk:
         with self._deciding:
             if self._read_photos():
                 self._show()
-        self._later(lambda: self._shelf.find("", "newest"))
         with suppress(OutputError):  # a decision says so
             self._library.check_ours()
         try:
@@ -390,6 +389,7 @@ class Desk:
         if shelf.is_as(self._shelf):
             return False
         self._shelf, self._abouts = shelf, {}
+        self._later(shelf.prepare)
         return True
 
     def _table(self) -> FaceTable | None:

@@ -1545,7 +1545,8 @@ function placed(element, box, photo) {
     width: `${100 * (box.right - box.left) / photo.width}%`, height: `${100 * (box.bottom - box.top) / photo.height}%`});
 }
 
-const HOW_TO_BEGIN = "Drag on the photo to draw a box round a face that was missed.";
+const HOW_TO_BEGIN = touch.matches ? "Touch “Draw a face”, and then drag round a face that was missed."
+  : "Drag on the photo to draw a box round a face that was missed.";
 const HOW_TO_DRAW = "Drag round the face. Or move the box with the arrows, size it with Shift and arrows, "
   + "and take it with Enter.";
 
@@ -2329,7 +2330,7 @@ function route() {
   const tab = {person: "people", photo: "photos", group: "nobody"}[name] ?? name;
   const [finds, label] = tab === "photos" ? ["Find a photo", "Find photos by file name or folder"]
     : ["Find a name", "Find people by name"];
-  $("search").placeholder = finds;
+  $("search").placeholder = phone.matches ? "Find" : finds;
   $("search").setAttribute("aria-label", label);
   for (const link of document.querySelectorAll(".tabs a")) {
     if (link.dataset.view === tab) link.setAttribute("aria-current", "page");
