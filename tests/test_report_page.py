@@ -16,6 +16,7 @@ from facecluster.result import Box, Person, PersonFace, Pose
 from facecluster.table import Picture
 
 playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
+expect = playwright.expect
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium on this system")
 
@@ -142,15 +143,14 @@ def test_a_photo_opens_and_closes_by_keys(open_page: Any) -> None:
     assert shown.bounding_box() == {"x": 0, "y": 0, "width": 1280, "height": 900}
     before = shown.get_attribute("id")
     page.keyboard.press("ArrowRight")
-    page.wait_for_function("was => location.hash.slice(1) !== was", arg=before)
+    expect(shown).not_to_have_id(before)
     assert shown.count() == 1
     page.keyboard.press("Escape")
-    page.wait_for_function("document.activeElement.matches('#person-0001 .faces a')")
+    expect(first).to_be_focused()
     assert page.locator("figure:target").count() == 0
-    assert first.evaluate("e => e === document.activeElement")
     first.click()
     page.evaluate("history.back()")
-    page.wait_for_function("document.querySelector('figure:target') === null")
+    expect(page.locator("figure:target")).to_have_count(0)
     assert page.url.endswith("report.html")
 
 
