@@ -176,8 +176,11 @@ class Photos:
 
     def all_forgotten(self) -> NDArray[np.bool_]:
         """Say which photos have no face left as all that were found in them are forgotten -> (m,)."""
-        forgotten: NDArray[np.bool_] = (self.status == NO_FACE) & (self.lost > 0) & (self.reason == "")
-        return forgotten
+        return all_forgotten(self.status, self.reason, self.lost)
+
+    def listed(self) -> list[Listed]:
+        """Give the photos as lists have them, see `listed`."""
+        return listed(self.path, self.digest, self.status, self.reason, self.time, self.lost)
 
     def to_pandas(self) -> Any:
         """Give a pandas.DataFrame with one row a photo, also for one without a face; row i is photo i.
@@ -214,10 +217,36 @@ def pictures(
     return {name: Picture(size[0], size[1], digest) for name, size, digest in zip(*columns, strict=True)}
 
 
-def dates(path: NDArray[np.str_], time: NDArray[np.float64]) -> dict[str, float]:
-    """Give when each photo was taken, by path, where that is known; the columns are those of `Photos`."""
-    known = np.isfinite(time)
-    return dict(zip(path[known].tolist(), time[known].tolist(), strict=True))
+class Listed(NamedTuple):
+    """A photo as lists have it: its path, its id, and when it was taken, in seconds since 1970; NaN where unknown."""
+
+    path: str
+    digest: str
+    time: float
+
+
+def listed(
+    path: NDArray[np.str_],
+    digest: NDArray[np.str_],
+    status: NDArray[np.str_],
+    reason: NDArray[np.str_],
+    time: NDArray[np.float64],
+    lost: NDArray[np.uint8],
+) -> list[Listed]:
+    """Give the photos that can be looked at, those without a face too; the columns are those of `Photos`.
+
+    Those whose faces are all forgotten are left out.
+    """
+    shown = (status != UNREADABLE) & (digest != "") & ~all_forgotten(status, reason, lost)
+    return [*map(Listed, path[shown].tolist(), digest[shown].tolist(), time[shown].tolist())]
+
+
+def all_forgotten(
+    status: NDArray[np.str_], reason: NDArray[np.str_], lost: NDArray[np.uint8]
+) -> NDArray[np.bool_]:
+    """See `Photos.all_forgotten`; the columns are those of `Photos`."""
+    forgotten: NDArray[np.bool_] = (status == NO_FACE) & (lost > 0) & (reason == "")
+    return forgotten
 
 
 PHOTO_COLUMNS: dict[str, Column] = {

@@ -259,12 +259,13 @@ def test_any_other_verb_takes_in_what_was_broken_off(
 
 @pytest.fixture
 def blank(tmp_path: Path) -> Path:
-    """Two people of three blank photos each, of a made table."""
-    paths = [str(tmp_path / f"{i}.png") for i in range(6)]
+    """Two people of three blank photos each, and one without a face, of a made table."""
+    paths = [str(tmp_path / f"{i}.png") for i in range(7)]
     for i, path in enumerate(paths):
         Image.new("RGB", (320, 320), (13 * i, 90, 60)).save(path)
     encodings = np.repeat(np.eye(128)[:2], 3, axis=0) + np.random.default_rng(0).normal(0, 0.02, (6, 128))
-    table = make_table(encodings, paths=paths, photos={"size": np.full((6, 2), 320)})
+    photos = {"size": np.full((7, 2), 320), "status": [*["ok"] * 6, "no_face"]}
+    table = make_table(encodings, paths=paths, photos=photos)
     folder = tmp_path / "people"
     folder.mkdir()
     face_table.write(table, folder / "faces.npz")
@@ -285,6 +286,17 @@ def test_where_nothing_is_seen_the_box_is_the_face_and_a_new_name_makes_a_person
         assert again.decision is None
         with pytest.raises(FaceclusterError, match=r"there is a face already.*Anna Berg.*facecluster move"):
             library.draw("2.png", (205, 215, 290, 300))
+
+
+def test_in_a_photo_without_a_face_one_is_drawn_and_taken_back(blank: Path) -> None:
+    result = CliRunner().invoke(main, ["draw", str(blank), "6.png", "200,210,290,300", "Anna Berg"])
+    assert result.exit_code == 0, result.output
+    with Library.open(blank) as library:
+        assert whose(library, "6.png") == ["Anna Berg"]
+        assert library.table.photos.status[6] == "ok"
+        library.undo()
+        assert library.table.photos.status[6] == "no_face"
+        assert not [person for person in library.people.people if person.name == "Anna Berg"]
 
 
 @pytest.mark.parametrize(

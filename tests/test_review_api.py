@@ -203,6 +203,133 @@ def test_photos_of_a_person_and_a_photo_with_its_boxes(page: Browser) -> None:
     assert all(one["reason"] for one in strangers)
 
 
+def make_album(home: Path) -> Path:
+    """A person in three photos, one of them with a stranger, and photos without a face: one twice, one unreadable."""
+    lies = [
+        "2019 Öland/Boot 1.jpg",
+        "2019 Öland/boot 2.jpg",
+        "2020/Fest.jpg",
+        "2020/Wald.jpg",
+        "2020/defekt.jpg",
+    ]
+    lies += ["2020/vergessen.jpg", "Kopie/Wald (1).jpg", "2019 Öland/leer.jpg"]
+    paths = [str(home / "Bilder" / where) for where in lies]
+    for i, path in enumerate(paths):
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (320, 320), (20 * (i % 3), 90, 60)).save(path)
+    table = make_table(
+        people(2, 3)[:4],
+        photo=[0, 1, 2, 2],
+        paths=paths,
+        photos={
+            "digest": [own(i) for i in (0, 1, 2, 3, 4, 5, 3, 7)],
+            "size": np.full((8, 2), 320),
+            "status": ["ok", "ok", "ok", "no_face", "unreadable", "no_face", "no_face", "no_face"],
+            "lost": [0, 0, 0, 0, 0, 7, 0, 0],
+            "time": np.array([5, 9, np.nan, 7, np.nan, 3, 7, 1]) * 400 * DAY,
+        },
+        id=[face(0), face(1), face(2), f"{own(2)}-1"],
+        box=[[100, 100, 200, 200]] * 3 + [[210, 210, 310, 310]],
+    )
+    library = home / "people"
+    library.mkdir()
+    face_table.write(table, library / "faces.npz")
+    cluster_table(table, library, source=str(library / "faces.npz"))
+    return library
+
+
+def photos_of(page: Browser, query: str = "") -> list[str]:
+    """Names of all photos, as far as they are asked for."""
+    until(lambda: not page.get("/api/photos")["searching"])
+    return [one["name"] for one in page.get(f"/api/photos?{query}")["photos"]]
+
+
+def test_all_photos_are_sorted_filtered_found_and_cut(tmp_path: Path) -> None:
+    with opened(make_album(tmp_path)) as page:
+        newest = ["boot 2.jpg", "Wald.jpg", "Boot 1.jpg", "leer.jpg", "Fest.jpg"]
+        assert photos_of(page) == newest  # nor what cannot be read, nor what is forgotten; a copy is the same
+        assert photos_of(page, "sort=oldest") == [*newest[:4][::-1], "Fest.jpg"]
+        by_name = ["Boot 1.jpg", "boot 2.jpg", "Fest.jpg", "leer.jpg", "Wald.jpg"]
+        assert photos_of(page, "sort=name") == by_name
+        assert photos_of(page, "sort=folder") == [
+            "Boot 1.jpg",
+            "boot 2.jpg",
+            "leer.jpg",
+            "Fest.jpg",
+            "Wald.jpg",
+        ]
+        assert photos_of(page, "only=none") == ["Wald.jpg", "leer.jpg"]
+        assert photos_of(page, "only=nobody") == ["Fest.jpg"]
+        assert photos_of(page, "query=BOOT&sort=name") == by_name[:2]
+        assert (
+            photos_of(page, "query=oland+1.j") == photos_of(page, "query=land/BOOT%201.j") == ["Boot 1.jpg"]
+        )
+        assert photos_of(page, "query=kopie") == ["Wald.jpg"]
+        assert photos_of(page, f"query={tmp_path.name}") == []  # above all of them
+        assert photos_of(page, "limit=2&offset=1") == newest[1:3]
+        first = page.get("/api/photos?limit=1&query=fest")
+        assert (first["total"], first["photos"]) == (
+            1,
+            [
+                {
+                    "id": own(2),
+                    "name": "Fest.jpg",
+                    "folder": "Bilder/2020",
+                    "date": None,
+                    "faces": 2,
+                    "nobody": True,
+                }
+            ],
+        )
+        for wrong in ("sort=odd", "only=odd", "offset=-1"):
+            assert page.ask("GET", f"/api/photos?{wrong}").status == 400
+        for hidden in (own(4), own(5)):
+            page.get(f"/api/photo/{hidden}", 404)
+
+
+def test_a_face_is_drawn_in_a_photo_without_any(tmp_path: Path) -> None:
+    with opened(make_album(tmp_path)) as page:
+        assert photos_of(page, "only=none") == ["Wald.jpg", "leer.jpg"]
+        shown = page.get(f"/api/photo/{own(3)}")
+        assert (shown["name"], shown["width"], shown["boxes"], shown["date"]) == (
+            "Wald.jpg",
+            320,
+            [],
+            "1977-09-01",
+        )
+        picture = page.ask("GET", f"/photo/{own(3)}?w=320")
+        assert Image.open(io.BytesIO(picture.body)).size == (320, 320)
+        done = page.decide("draw", photo=own(3), box=[20, 30, 120, 140], person="Eva Berg")
+        assert (done["changed"][0]["name"], done["changed"][0]["n_photos"]) == (
+            "Eva Berg",
+            2,
+        )  # it has a copy
+        assert [one["name"] for one in page.get(f"/api/photo/{own(3)}")["boxes"]] == ["Eva Berg"]
+        assert photos_of(page, "only=none") == ["leer.jpg"]
+        page.decide("undo")
+        assert photos_of(page, "only=none") == ["Wald.jpg", "leer.jpg"]
+
+
+def test_a_photo_that_is_forgotten_is_in_no_list(tmp_path: Path) -> None:
+    library = make_album(tmp_path)
+    with opened(library) as page:
+        assert "leer.jpg" in photos_of(page)
+        assert page.ask("GET", f"/photo/{own(0)}?w=320").status == 200
+        assert page.ask("GET", f"/photo/{own(7)}?w=320").status == 200
+        with Library.open(library) as beside:
+            beside.forget(photos=["*/Boot 1.jpg", "*/leer.jpg"])
+        assert photos_of(page) == ["boot 2.jpg", "Wald.jpg", "Fest.jpg"]
+        for own_id in (own(0), own(7)):
+            assert page.ask("GET", f"/photo/{own_id}?w=320").status == 404
+
+
+def test_without_a_face_table_photos_with_faces_are_listed(library: Path) -> None:
+    (library / "faces.npz").unlink()
+    with opened(library) as page:
+        assert photos_of(page, "sort=name&limit=2") == ["00.jpg", "01.jpg"]
+        assert page.get("/api/photos?only=nobody")["total"] == 1
+
+
 def test_strangers_come_in_groups_with_reasons(page: Browser) -> None:
     until(lambda: not page.get("/api/nobody")["searching"])
     found = page.get("/api/nobody")

@@ -41,6 +41,8 @@ AXE_SHA256 = "84494fec757e4710dc751c8d7a636e457f4532f08f85c86dc9070133fbff53bc"
 N_PEOPLE, N_EACH = 5, 6
 STRANGERS = (30, 31)
 """Numbers of photos of a face like nobody each."""
+BARE = (32, 33)
+"""Numbers of photos in which no face was found."""
 DAY = 86400.0
 VIEWS = (
     "#/people",
@@ -48,6 +50,8 @@ VIEWS = (
     "#/person/person-0001",
     "#/questions",
     "#/nobody",
+    "#/photos",
+    "#/photos?only=none&sort=folder",
     "#/history",
     "#/photo/",
 )
@@ -70,9 +74,9 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Five people of six photos each, taken over six years, and two strangers; the pictures are made."""
+    """Five people of six photos each, taken over six years, two strangers, and two without a face; all are drawn."""
     home = tmp_path_factory.mktemp("page")
-    n = N_PEOPLE * N_EACH + len(STRANGERS)
+    n = N_PEOPLE * N_EACH + len(STRANGERS) + len(BARE)
     paths = [str(home / f"{i:02}.jpg") for i in range(n)]
     for i, path in enumerate(paths):
         draw_photo(path, hue=40 * (i // N_EACH), number=i % N_EACH)
@@ -81,9 +85,13 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     table = make_table(
         encoding,
         paths=paths,
-        photos={"size": np.tile([300, 240], (n, 1)), "time": np.arange(n) % N_EACH * 366 * DAY + 4e8},
-        box=np.tile([100, 60, 200, 160], (n, 1)),
-        id=[face(i) for i in range(n)],
+        photos={
+            "size": np.tile([300, 240], (n, 1)),
+            "time": np.arange(n) % N_EACH * 366 * DAY + 4e8,
+            "status": [*["ok"] * len(encoding), *["no_face"] * len(BARE)],
+        },
+        box=np.tile([100, 60, 200, 160], (len(encoding), 1)),
+        id=[face(i) for i in range(len(encoding))],
     )
     (home / "people").mkdir()
     face_table.write(table, home / "people" / "faces.npz")
@@ -308,6 +316,17 @@ def test_only_what_is_seen_is_in_the_page(browser: Browser, tmp_path: Path) -> N
         page.wait_for_url(f"**/#/person/{last_id}")
         page.go_back()
         expect(page.locator(f'a[href="#/person/{last_id}"]')).to_be_in_viewport()  # where one was
+        go(page, "#/photos?sort=name")
+        expect(page.get_by_role("heading", level=1)).to_contain_text("300")
+        cells(page).first.focus()
+        page.keyboard.press("End")
+        expect(cells(page).last).to_be_focused()
+        expect(cells(page).last).to_contain_text("299.jpg")
+        assert cells(page).count() < 60
+        cells(page).last.press("Enter")
+        page.wait_for_url(f"**/#/photo/{300:032x}")
+        page.go_back()
+        expect(page.get_by_text("299.jpg")).to_be_in_viewport()
         page.context.close()
 
 
@@ -445,6 +464,42 @@ def test_what_is_no_face_is_told_so(seen: Seen) -> None:
     page.get_by_role("button", name="Not a face").click()
     expect(page.get_by_role("button", name=re.compile("^Face: nobody"))).to_be_visible()
     assert seen.asker.get("/api/person/person-0001")["n_faces"] == N_EACH - 1
+
+
+def test_a_photo_without_a_face_is_found_and_a_face_drawn_in_it(seen: Seen) -> None:
+    page = seen.open()
+    page.keyboard.press("4")
+    expect(page.get_by_role("heading", level=1)).to_have_text(f"Photos {N_PEOPLE * N_EACH + 4}")
+    expect(page.get_by_role("link", name="Photos")).to_have_attribute("aria-current", "page")
+    page.get_by_role("button", name="With a face of nobody").click()
+    expect(cells(page)).to_have_count(len(STRANGERS))
+    page.get_by_role("button", name="Without a face").click()
+    expect(cells(page)).to_have_count(len(BARE))
+    page.keyboard.press("/")
+    expect(page.get_by_role("searchbox", name="Find photos by file name or folder")).to_be_focused()
+    page.keyboard.type("PAGE 33")
+    expect(cells(page)).to_have_count(1)
+    expect(page.get_by_role("gridcell", name=re.compile("^33.jpg, page.*, no face$"))).to_be_visible()
+    page.keyboard.type("x")
+    expect(page.get_by_role("heading", name="No photo is called so")).to_be_visible()
+    page.keyboard.press("Backspace")
+    expect(cells(page)).to_have_count(1)
+    page.keyboard.press("Enter")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="No faces were found")).to_be_visible()
+    photo = page.locator(".stage > img")
+    drag(page, corner(photo, 0.3, 0.2), corner(photo, 0.7, 0.7))
+    page.get_by_role("dialog", name="Who is this?").get_by_role("combobox").fill("Otto")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Face: Otto")).to_be_visible(timeout=20_000)
+    page.go_back()
+    expect(page.get_by_role("heading", name="No photo is called so")).to_be_visible()
+    page.get_by_role("button", name="All", exact=True).click()
+    expect(page.get_by_role("gridcell", name=re.compile("^33.jpg, .*, 1 face$"))).to_be_visible()
+    page.keyboard.press("/")
+    page.keyboard.press("Escape")
+    expect(cells(page).nth(20)).to_be_visible()
+    assert "Otto" in seen.names().values()
 
 
 MISSED = (262.0, 30.0, 305.0, 85.0)

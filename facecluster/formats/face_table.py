@@ -28,12 +28,12 @@ from facecluster.formats import unpickle
 from facecluster.formats.legacy_pickle import from_rows, write_pickle
 from facecluster.formats.npz import (
     read_npz,
-    read_npz_dates,
+    read_npz_listed,
     read_npz_pictures,
     read_npz_settings,
     write_npz,
 )
-from facecluster.table import FaceTable, Picture, Settings, dates
+from facecluster.table import FaceTable, Listed, Picture, Settings
 
 _Part = TypeVar("_Part")
 
@@ -80,13 +80,13 @@ def read_pictures(path: Path) -> dict[str, Picture]:
     return _read_part(path, read_npz_pictures, lambda table: table.photos.pictures())
 
 
-def read_dates(path: Path) -> dict[str, float]:
-    """Read when photos were taken, by path, in seconds since 1970, as far as that is known. Of npz little else is read.
+def read_listed(path: Path) -> list[Listed]:
+    """Read the photos of a table as lists have them, see `table.listed`. Of npz little else is read.
 
     Raises:
         TableError: as `read` raises it.
     """
-    return _read_part(path, read_npz_dates, lambda table: dates(table.photos.path, table.photos.time))
+    return _read_part(path, read_npz_listed, lambda table: table.photos.listed())
 
 
 def _read_part(

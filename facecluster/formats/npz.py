@@ -36,11 +36,12 @@ from facecluster.table import (
     Column,
     Faces,
     FaceTable,
+    Listed,
     Photos,
     Picture,
     Settings,
     check_column,
-    dates,
+    listed,
     pictures,
 )
 
@@ -213,12 +214,14 @@ def read_npz_pictures(file: BinaryIO, name: str) -> dict[str, Picture]:
         return pictures(photos["path"], photos["size"], coded)
 
 
-def read_npz_dates(file: BinaryIO, name: str) -> dict[str, float]:
-    """Read when the photos were taken, by path, and little else; raises TableError as `face_table.read` does."""
+def read_npz_listed(file: BinaryIO, name: str) -> list[Listed]:
+    """Read the photos as lists have them, and little else; raises TableError as `face_table.read` does."""
     with _opened(file, name) as columns:
-        (photos,) = columns.read(columns.stored(_PHOTOS, ("path", "time")))
-        check_texts(photos["path"])
-        return dates(photos["path"], photos["time"])
+        names = ("path", "digest", "status", "reason", "time", "lost")
+        (photos,) = columns.read(columns.stored(_PHOTOS, names))
+        for text in ("path", "digest"):
+            check_texts(photos[text])
+        return listed(**{"lost": _unsaid(photos["path"])["lost"]} | photos)
 
 
 def write_npz(table: FaceTable, stream: BinaryIO) -> None:

@@ -7,6 +7,7 @@ a shell, a run. What they wrote is seen by the size and time of two files, whene
 from __future__ import annotations
 
 import logging
+import math
 import os
 import threading
 import time
@@ -26,10 +27,12 @@ from facecluster.identity.gate import Reason
 from facecluster.library.contents import Contents
 from facecluster.library.layout import CLUSTERS, LOCK, PENDING, folder_of
 from facecluster.library.read import take_in
+from facecluster.library.refer import faces_of
 from facecluster.library.strangers import Group, names_of
 from facecluster.result import Person, Result
 from facecluster.review.behind import Behind, Stamp, stamp_of
 from facecluster.review.memory import give_back, share
+from facecluster.review.shelf import Shelf
 from facecluster.review.view import About, View
 from facecluster.text import printable, typed
 
@@ -110,7 +113,8 @@ class Desk:
         self._library = Behind.look_in(source)
         self.directory: Path = self._library.directory
         self._deciding = threading.RLock()
-        self._dates: Mapping[str, float] = {}
+        self._shelf = Shelf()
+        self._table_seen: Stamp | None = None
         self._abouts: dict[int, tuple[Person, About]] = {}
         self._seen = self._stamp()
         self._view = self._make_view(1)
@@ -137,7 +141,9 @@ class Desk:
         self._later(self._start)
 
     def _start(self) -> None:
-        self._read_dates()
+        with self._deciding:
+            if self._read_photos():
+                self._show()
         with suppress(OutputError):  # a decision says so
             self._library.check_ours()
         try:
@@ -331,9 +337,9 @@ class Desk:
         self._seen = self._stamp()  # of before it is read: what is written meanwhile is read the next time
         self._library.reload()
         self._encodings = None
+        self._read_photos()
         self._show(anew=True)
         self._trouble = None
-        self._later(self._read_dates)
         self._later(self._tell_read)
 
     def _show(self, *, anew: bool = False) -> None:
@@ -344,7 +350,7 @@ class Desk:
         people = self._library.people
         if len(self._abouts) > 2 * len(people.people) + 100:
             self._abouts = {}
-        return View(version, people, self._library.decisions, self._dates, self._abouts, earlier)
+        return View(version, people, self._library.decisions, self._shelf, self._abouts, earlier)
 
     def _stamp(self) -> tuple[Stamp | None, ...]:
         """What tells that somebody wrote who is who, or decided."""
@@ -361,19 +367,30 @@ class Desk:
 
     # -------------------------------------------------------------------------------------------------- numbers
 
-    def _read_dates(self) -> None:
+    def _read_photos(self) -> bool:
+        """Read which photos there are, unless the face table is the one that was read; say whether they are others."""
         from facecluster.formats import face_table
+        from facecluster.table import Listed
 
         file = self._library.table_file
+        stamp = None if file is None else stamp_of(file)
+        if stamp is not None and stamp == self._table_seen:
+            return False
         try:
-            dates = {} if file is None else face_table.read_dates(file)
+            photos = None if file is None else face_table.read_listed(file)
         except TableError as error:
             _log.warning("%s", error)
-            return
-        with self._deciding:
-            if dates != self._dates:
-                self._dates, self._abouts = dates, {}
-                self._show()
+            photos = None
+        if photos is None:  # those with faces are known without it
+            photos = [
+                Listed(face.photo, digest_of(face.id), math.nan) for face in faces_of(self._library.people)
+            ]
+        shelf, self._table_seen = Shelf(photos), stamp
+        if shelf.is_as(self._shelf):
+            return False
+        self._shelf, self._abouts = shelf, {}
+        self._later(shelf.prepare)
+        return True
 
     def _table(self) -> FaceTable | None:
         """The face table; None: it is not there."""

@@ -31,6 +31,9 @@ FILTERS = ("all", "named", "unnamed", "almost", "hidden")
 FACE_SORTS = ("unsure", "date", "best")
 """Of the faces of a person."""
 
+PHOTO_FILTERS = ("all", "none", "nobody")
+"""Of photos: all, those without a face, those with a face of nobody."""
+
 _N_FACES = 12
 """Faces of a group that a list shows."""
 _PERSON, _DECISION = re.compile(r"person-\d+"), re.compile(r" \([0-9a-f]{8}\)")
@@ -223,15 +226,38 @@ def photos(view: View, one: Person) -> list[dict[str, Any]]:
     """The photos of a person by date, those without one last; `faces` counts everybody's."""
     theirs = {digest_of(each.id): each for each in reversed(one.faces)}
     found = sorted(theirs.items(), key=lambda pair: (_rising(view.date(pair[1])), pair[1].photo))
-    return [
-        {
-            "id": own,
-            "name": printable(os.path.basename(each.photo)),
-            "date": day(view.date(each)),
-            "faces": len(view.in_photo[own]),
-        }
-        for own, each in found
-    ]
+    return [_photo(view, own, each.photo) for own, each in found]
+
+
+def _photo(view: View, own: str, path: str) -> dict[str, Any]:
+    return {
+        "id": own,
+        "name": printable(os.path.basename(path)),
+        "date": day(view.shelf.dates.get(path)),
+        "faces": len(view.in_photo.get(own, ())),
+    }
+
+
+def all_photos(view: View, *, sort: str, only: str, query: str) -> Sequence[str]:
+    """Choose photos, each once, and sort them -> their ids.
+
+    Args:
+        view: of the library.
+        sort: one of `shelf.SORTS`.
+        only: one of `PHOTO_FILTERS`. What is said to be no person does not count as a face of nobody.
+        query: words that are in the folder or the name of a photo, accents and case aside; "": any.
+    """
+    found = view.shelf.find(query, sort)
+    if only == "none":
+        return [own for own in found if own not in view.in_photo]
+    return [own for own in found if own in view.of_nobody] if only == "nobody" else found
+
+
+def one_of_all(view: View, own: str) -> dict[str, Any]:
+    """A photo as the list of all has it; `nobody` says whether a face of it is nobody's."""
+    path = view.shelf.paths[own][0]
+    folder = printable(view.shelf.folder(path))
+    return _photo(view, own, path) | {"folder": folder, "nobody": own in view.of_nobody}
 
 
 def photo(view: View, own: str, size: tuple[int, int]) -> dict[str, Any]:
@@ -245,7 +271,7 @@ def photo(view: View, own: str, size: tuple[int, int]) -> dict[str, Any]:
         "path": printable(path),
         "width": size[0],
         "height": size[1],
-        "date": day(view.dates.get(path)),
+        "date": day(view.shelf.dates.get(path)),
         "persons": [{"id": who.id, "name": who.name} for who in persons.values()],
         "boxes": [
             {

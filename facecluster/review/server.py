@@ -24,6 +24,7 @@ from facecluster.errors import FaceclusterError, PhotoError
 from facecluster.review import records
 from facecluster.review.acts import GrownError, NamesakeError, act_of, answer_of
 from facecluster.review.desk import BusyError, Decided, Desk
+from facecluster.review.shelf import SORTS
 from facecluster.review.thumbnails import Thumbnail, Thumbnails
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ class Server:
             "/api/person/{id}": self._person,
             "/api/person/{id}/faces": self._faces,
             "/api/person/{id}/photos": self._photos,
+            "/api/photos": self._all_photos,
             "/api/photo/{id}": self._photo,
             "/api/nobody": self._nobody,
             "/api/nobody/{id}": self._group,
@@ -176,6 +178,17 @@ class Server:
     def _photos(self, request: Request, view: View) -> dict[str, Any]:
         found = records.photos(view, _found(view.people, request))
         return {"version": view.version, "total": len(found), "photos": _cut(request, found)}
+
+    def _all_photos(self, request: Request, view: View) -> dict[str, Any]:
+        sort, only = _choice(request, "sort", SORTS), _choice(request, "only", records.PHOTO_FILTERS)
+        query = request.query_params.get("query", "")
+        found = records.all_photos(view, sort=sort, only=only, query=query)
+        return {
+            "version": view.version,
+            "total": len(found),
+            "searching": not view.shelf.is_read,
+            "photos": [records.one_of_all(view, own) for own in _cut(request, found)],
+        }
 
     def _photo(self, request: Request, view: View) -> dict[str, Any]:
         own = request.path_params["id"]

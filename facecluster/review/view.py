@@ -7,9 +7,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from facecluster.identity.decisions import Decision, digest_of, in_force
+from facecluster.identity.gate import Reason
 from facecluster.library import strangers
 from facecluster.library.history import PastDecision, past_of
+from facecluster.library.refer import faces_of
 from facecluster.result import AlmostPerson, Person, PersonFace, Result, UnclusteredFace
+from facecluster.review.shelf import Shelf
 
 if TYPE_CHECKING:
     from facecluster.library.refer import Face
@@ -41,7 +44,7 @@ class View:
         version: of what is shown; another number stands for another library.
         result: who is who.
         decisions: what was said, in order of time.
-        dates: seconds since 1970 by path of a photo, as far as they are known.
+        shelf: the photos of the face table.
     """
 
     def __init__(
@@ -49,7 +52,7 @@ class View:
         version: int,
         result: Result,
         decisions: Sequence[Decision],
-        dates: Mapping[str, float],
+        shelf: Shelf,
         abouts: dict[int, tuple[Person, About]],
         earlier: View | None = None,
     ) -> None:
@@ -59,21 +62,20 @@ class View:
             version: see above.
             result: see above.
             decisions: see above.
-            dates: see above.
+            shelf: see above.
             abouts: what earlier views found of people who are still the same; it gets what is found now.
             earlier: a view of the same faces, or of fewer: what it has looked up is looked up no more.
         """
         self.version = version
         self.result = result
         self.decisions = tuple(decisions)
-        self.dates = dates
+        self.shelf = shelf
         self._abouts = abouts
         if earlier is not None and "faces" in vars(earlier):
             self.faces = self._faces_after(earlier.faces, earlier.result)
             if len(self.faces) == len(earlier.faces):
-                vars(self).update(
-                    (key, value) for key, value in vars(earlier).items() if key in ("in_photo", "paths")
-                )
+                same = ("in_photo", "paths") if shelf is earlier.shelf else ("in_photo",)
+                vars(self).update((key, value) for key, value in vars(earlier).items() if key in same)
 
     @cached_property
     def people(self) -> dict[str, Person]:
@@ -102,26 +104,34 @@ class View:
 
     @cached_property
     def in_photo(self) -> dict[str, list[str]]:
-        """The ids of the faces of every photo, by its id; copies are one photo."""
+        """The ids of the faces of every photo that has some, by its id; copies are one photo."""
         found: dict[str, list[str]] = {}
         for own in self.faces:
             found.setdefault(digest_of(own), []).append(own)
         return found
 
     @cached_property
-    def paths(self) -> dict[str, list[str]]:
-        """Where each photo lies, by its id: several are copies."""
-        found: dict[str, dict[str, None]] = {}
-        for person in self.result.people:
-            for face in person.faces:
-                found.setdefault(digest_of(face.id), {})[face.photo] = None
-        for free in self.result.unclustered:
-            found.setdefault(digest_of(free.id), {})[free.photo] = None
-        return {own: [*paths] for own, paths in found.items()}
+    def paths(self) -> dict[str, tuple[str, ...]]:
+        """Where each photo lies, by its id, of those without a face too: several are copies."""
+        there = self.shelf.paths
+        known = {path: own for own, paths in there.items() for path in paths}
+        others: dict[str, dict[str, None]] = {}
+        for face in faces_of(self.result):
+            own = digest_of(face.id)
+            if known.get(face.photo) != own:
+                others.setdefault(own, {})[face.photo] = None
+        return {**there, **{own: (*there.get(own, ()), *paths) for own, paths in others.items()}}
+
+    @cached_property
+    def of_nobody(self) -> set[str]:
+        """The ids of the photos with a face that is nobody's, but for what was said to be no person."""
+        told = Reason.NOT_A_PERSON.code
+        return {digest_of(free.id) for free in self.result.unclustered if free.reason != told}
 
     def photo(self, own: str) -> list[Placed]:
         """The faces of a photo, each once, in the order of their ids."""
-        return [self.faces[face] for face in sorted(self.in_photo[own], key=lambda face: (len(face), face))]
+        found = self.in_photo.get(own, ())
+        return [self.faces[face] for face in sorted(found, key=lambda face: (len(face), face))]
 
     @cached_property
     def almost(self) -> dict[str, AlmostPerson]:
@@ -145,7 +155,7 @@ class View:
         known = self._abouts.get(id(person))
         if known is not None and known[0] is person:
             return known[1]
-        times = (self.dates.get(face.photo) for face in person.faces)
+        times = (self.shelf.dates.get(face.photo) for face in person.faces)
         sure = (face.confidence for face in person.faces)
         found = About(
             max((time for time in times if time is not None), default=None),
@@ -160,4 +170,4 @@ class View:
 
     def date(self, face: Face) -> float | None:
         """When the photo of a face was taken, in seconds since 1970; None where that is not known."""
-        return self.dates.get(face.photo)
+        return self.shelf.dates.get(face.photo)

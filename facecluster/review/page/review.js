@@ -321,7 +321,7 @@ async function rename(person, name) {
 }
 
 const KEYS = [
-  ["Everywhere", [["1 2 3 4", "people, questions, nobody, history"], ["/", "find a name"], ["Ctrl Z", "undo"],
+  ["Everywhere", [["1 2 3 4 5", "people, questions, nobody, photos, history"], ["/", "find a name, or a photo"], ["Ctrl Z", "undo"],
     ["?", "these keys"], ["Esc", "close, or choose nothing"]]],
   ["In a grid", [["← → ↑ ↓", "go"], ["Home End", "first, last"], ["Space", "choose"], ["Shift ← →", "choose more"],
     ["Ctrl A", "choose all"], ["Enter", "open"], ["F2", "name"]]],
@@ -1545,7 +1545,8 @@ function placed(element, box, photo) {
     width: `${100 * (box.right - box.left) / photo.width}%`, height: `${100 * (box.bottom - box.top) / photo.height}%`});
 }
 
-const HOW_TO_BEGIN = "Drag on the photo to draw a box round a face that was missed.";
+const HOW_TO_BEGIN = touch.matches ? "Touch “Draw a face”, and then drag round a face that was missed."
+  : "Drag on the photo to draw a box round a face that was missed.";
 const HOW_TO_DRAW = "Drag round the face. Or move the box with the arrows, size it with Shift and arrows, "
   + "and take it with Enter.";
 
@@ -1562,7 +1563,7 @@ class PhotoView {
       ondragstart: event => event.preventDefault()});
     this.side = h("aside.side", {"aria-label": "Faces of this photo"});
     this.head = h("div.toolbar.slim");
-    root.append(h("a.back", {href: "#/people", onclick: event => {
+    root.append(h("a.back", {href: "#/photos", onclick: event => {
       if (history.length < 2) return;
       event.preventDefault();
       history.back();
@@ -1582,7 +1583,7 @@ class PhotoView {
       if (!(error instanceof Refusal)) throw error;
       photos.delete(id);
       return this.root.replaceChildren(empty("photo", "This photo is not here any more", error.message,
-        h("a.button", {href: "#/people"}, "All people")));
+        h("a.button", {href: "#/photos"}, "All photos")));
     }
     this.draw();
   }
@@ -2139,6 +2140,103 @@ class GroupView {
   leave() { this.grid.detach(); }
 }
 
+const ALL_PHOTOS = {sort: "newest", only: "all", query: ""};
+
+/** All photos, those in which no face was found too. */
+class PhotosView {
+  title = "Photos";
+  choices = ALL_PHOTOS;
+  scroll = 0;
+
+  constructor() {
+    this.grid = new Grid({
+      label: "Photos", min: 200, minPhone: 150, ratio: 0.75, extra: 54, choosable: false,
+      load: async (offset, limit) => {
+        this.found = await call(`/api/photos?${query({...this.choices, offset, limit})}`);
+        return {...this.found, items: this.found.photos};
+      },
+      make: cell => cell.append(h("a.photo", {tabIndex: -1, draggable: false}, img(null, "", {className: "whole"})),
+        h("strong.name", {dir: "auto"}), h("span.counts")),
+      fill: (cell, photo, width) => this.fill(cell, photo, width),
+      text: photo => [photo.name, photo.folder, day(photo.date), this.faces(photo)].filter(Boolean).join(", "),
+      open: photo => go(`#/photo/${photo.id}`), counted: total => this.counted(total),
+      failed: error => toast(error.message, {bad: true}),
+    });
+  }
+
+  faces(photo) {
+    return (photo.faces ? many(photo.faces, "face") : "no face") + (photo.nobody ? ", of nobody too" : "");
+  }
+
+  fill(cell, photo, width) {
+    const [link, name, counts] = cell.children;
+    link.href = `#/photo/${photo.id}`;
+    const size = width * Math.min(devicePixelRatio || 1, 2) > 340 ? 640 : 320;
+    picture(link.firstChild, `/photo/${encodeURIComponent(photo.id)}?w=${size}`, photo.name);
+    name.textContent = photo.name;
+    const where = this.choices.sort === "folder" || this.choices.query ? photo.folder : day(photo.date);
+    counts.textContent = [photo.faces ? many(photo.faces, "face") : "No face", where].filter(Boolean).join(" · ");
+    cell.title = [photo.folder, photo.name].filter(Boolean).join("/");
+  }
+
+  /** Who comes back finds the choices as they were; who goes to Photos from Photos begins anew. */
+  show(root, _, parameters, wasHere) {
+    const before = wasHere || [...parameters].length ? ALL_PHOTOS : this.choices;
+    const choices = Object.fromEntries(Object.keys(before).map(key => [key, parameters.get(key) ?? before[key]]));
+    const isOther = query(choices) !== query(this.choices);
+    this.choices = choices;
+    this.tell();
+    this.count = h("span.count", {role: "status"});
+    this.none = h("div");
+    root.append(h("div.toolbar", null, h("h1", null, "Photos ", this.count),
+      choice("Show", [["all", "All"], ["none", "Without a face"], ["nobody", phone.matches ? "Of nobody"
+        : "With a face of nobody"]], choices.only, only => this.choose({only})),
+      sorting([["newest", "newest"], ["oldest", "oldest"], ["name", "file name"], ["folder", "folder"]], choices.sort,
+        sort => this.choose({sort}))), this.none);
+    $("search").value = choices.query;
+    if (isOther) this.grid.reset();
+    this.grid.attach(root, root);
+    if (this.grid.total !== null) this.counted(this.grid.total);
+    scrollTo(0, isOther ? 0 : this.scroll);
+  }
+
+  choose(choices) {
+    this.choices = {...this.choices, ...choices};
+    this.tell();
+    scrollTo(0, 0);
+    return this.grid.reset();
+  }
+
+  /** Have the address say what is shown. */
+  tell() {
+    const others = Object.entries(this.choices).filter(([key, value]) => value !== ALL_PHOTOS[key]);
+    history.replaceState(null, "", others.length ? `#/photos?${query(Object.fromEntries(others))}` : "#/photos");
+  }
+
+  counted(total) {
+    const {searching} = this.found ?? {}, {only, query: text} = this.choices;
+    this.count.textContent = searching ? "" : numbers.format(total);
+    const none = {
+      all: ["photo", "There are no photos yet", "Type facecluster run PHOTOS -o LIBRARY to look for faces in some."],
+      none: ["check", "Every photo has a face", "There is no photo in which nobody was found."],
+      nobody: ["check", "Every face is somebody's", "There is no photo with a face of nobody."],
+    };
+    const [name, title, why] = searching ? ["search", "Looking for the photos…", "This takes a moment in a large library."]
+      : text ? ["search", "No photo is called so", `No folder and file has “${text}” in its name.`] : none[only];
+    this.none.replaceChildren(total ? "" : empty(name, title, why));
+    if (searching) setTimeout(() => { if (view === this) this.refresh(); }, 300);
+  }
+
+  applied() { this.refresh(); }
+
+  refresh() { this.grid.refresh(); }
+
+  leave() {
+    this.scroll = scrollY;
+    this.grid.detach();
+  }
+}
+
 /** All decisions, the last first. */
 class HistoryView {
   title = "History";
@@ -2199,7 +2297,8 @@ class HistoryView {
 // ------------------------------------------------------------------------------------------------ the way between
 
 let view = null;
-const kept = {people: new PeopleView(), questions: new QuestionsView(), nobody: new NobodyView(), history: new HistoryView()};
+const kept = {people: new PeopleView(), questions: new QuestionsView(), nobody: new NobodyView(),
+  photos: new PhotosView(), history: new HistoryView()};
 let lastPerson = null; // who comes back from a photo finds the tab, the order and the place as they were
 const made = {
   person: id => lastPerson?.id === id ? lastPerson : lastPerson = new PersonView(),
@@ -2229,7 +2328,11 @@ function route() {
   $("search").value = "";
   $("actions-place").replaceChildren();
   if (!kept[name] || name === "questions") scrollTo(0, 0);
-  const tab = {person: "people", photo: "people", group: "nobody"}[name] ?? name;
+  const tab = {person: "people", photo: "photos", group: "nobody"}[name] ?? name;
+  const [finds, label] = tab === "photos" ? ["Find a photo", "Find photos by file name or folder"]
+    : ["Find a name", "Find people by name"];
+  $("search").placeholder = phone.matches ? "Find" : finds;
+  $("search").setAttribute("aria-label", label);
   for (const link of document.querySelectorAll(".tabs a")) {
     if (link.dataset.view === tab) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
@@ -2240,7 +2343,11 @@ function route() {
 
 function search() {
   const q = $("search").value.trim();
-  if (view !== kept.people) {
+  if (view === kept.photos) view.choose({query: q});
+  else if (view instanceof PhotoView) {
+    kept.photos.scroll = 0;
+    go(`#/photos?${query({query: q})}`);
+  } else if (view !== kept.people) {
     kept.people.scroll = 0;
     go(`#/people?${query({q})}`);
   } else view.choose({q});
@@ -2272,7 +2379,7 @@ document.addEventListener("keydown", event => {
     return;
   }
   if (event.ctrlKey || event.metaKey || event.altKey) return;
-  const views = {1: "people", 2: "questions", 3: "nobody", 4: "history"};
+  const views = {1: "people", 2: "questions", 3: "nobody", 4: "photos", 5: "history"};
   if (view?.key?.(event)) event.preventDefault();
   else if (event.key === "?") showKeys();
   else if (event.key === "/") {
