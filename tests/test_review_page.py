@@ -339,6 +339,26 @@ def test_faces_move_to_who_is_called_so(seen: Seen) -> None:
     assert seen.asker.get("/api/person/person-0002")["n_faces"] == N_EACH + 1
 
 
+@pytest.mark.parametrize(("width", "height"), [(1200, 800), (390, 700)])
+def test_what_is_said_covers_no_face_of_a_list_that_is_scrolled_down(
+    seen: Seen, width: int, height: int
+) -> None:
+    page = seen.open("#/person/person-0001", width=width, height=height)
+    cells(page).nth(1).click()
+    page.keyboard.press("x")
+    toast = page.locator(".toast")
+    expect(toast).to_be_visible()
+    expect(cells(page)).to_have_count(N_EACH - 1)
+    page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
+    at = toast.bounding_box()
+    assert at
+    assert abs(at["x"] + at["width"] / 2 - page.evaluate("document.documentElement.clientWidth") / 2) < 2
+    for cell in cells(page).all():
+        face_at = cell.bounding_box()
+        assert face_at
+        assert face_at["y"] + face_at["height"] <= at["y"]
+
+
 def test_a_face_becomes_the_cover_and_two_faces_are_told_apart(seen: Seen) -> None:
     page = seen.open("#/person/person-0001")
     cells(page).nth(4).click()

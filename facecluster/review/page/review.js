@@ -256,8 +256,7 @@ function toast(text, {undo: decision = null, to = null, bad = false} = {}) {
   made.addEventListener("pointerleave", start);
   made.addEventListener("focusin", () => clearTimeout(timer)); // who reads it, or is about to press, has time
   made.addEventListener("focusout", start);
-  $("toasts").append(made);
-  while ($("toasts").children.length > (phone.matches ? 1 : 3)) $("toasts").firstChild.remove();
+  $("toasts").replaceChildren(made);
   start();
 }
 
@@ -871,7 +870,7 @@ class Grid {
   go(i) {
     i = Math.max(0, Math.min(this.total - 1, i));
     const top = this.box.getBoundingClientRect().top + Math.floor(i / this.columns) * this.step;
-    const above = 84, below = innerHeight - (this.chosen.size || phone.matches ? 110 : 24);
+    const above = 84, below = innerHeight - (phone.matches ? 190 : 150); // above what is said at the lower edge
     if (top < above) scrollBy(0, top - above);
     else if (top + this.tall > below) scrollBy(0, top + this.tall - below);
     this.activate(i);
