@@ -317,7 +317,7 @@ def test_several_who_are_nobody_are_finished_by_the_same_command(
     so_already = _run(*command)
     assert so_already.exit_code == 0
     assert (
-        "person-0001 is no person already; person-0002 is no person already; nothing was changed"
+        "person-0001 is nobody you know already; person-0002 is nobody you know already; nothing was changed"
         in so_already.stderr
     )
     assert _run("undo", library, "-q").exit_code == 0

@@ -135,6 +135,7 @@ def test_one_file_has_everybody(here: Path) -> None:
         "people": 3,
         "faces": 12,
         "photos": 9,
+        "without": 0,
         "bytes": (here / "report.html").stat().st_size,
         "private": False,
         "lost": [],
@@ -256,6 +257,14 @@ def test_options(here: Path) -> None:
     alone = made("out", "-o", "anna.html", "--person", "Anna Berg")
     assert alone["people"] == 1
     assert "<title>Anna Berg</title>" in (here / "anna.html").read_text("utf-8")
+
+
+def test_photos_without_these_people_are_counted_once(here: Path) -> None:
+    _, _, told = on_terminal("report", "out", "-o", "named.html", "--named-only")
+    assert told.count("3 photos without these people are left out") == 1
+    assert read(here / "named.html").texts().count("3 photos without these people are left out") == 1
+    assert made("out", "-o", "anna.html", "--person", "Anna Berg")["without"] == 5
+    assert "left out" not in read(here / "anna.html").texts()
 
 
 def test_who_is_hidden_is_left_out_unless_asked_for(here: Path) -> None:

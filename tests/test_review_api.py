@@ -400,7 +400,7 @@ def test_people_and_faces_are_said_to_be_nobody(page: Browser) -> None:
     done = page.decide("not_a_person", what=["person-0002", face(STRANGER)])
     assert (len(done["decisions"]), done["gone"]) == (2, ["person-0002"])
     boxes = page.get(f"/api/photo/{own(STRANGER)}")["boxes"]
-    assert "said to be no person" in {one["reason"] for one in boxes}
+    assert "said to be nobody you know" in {one["reason"] for one in boxes}
     page.decide("undo")  # what one call decided comes back together
     assert record(page, "person-0002")["n_faces"] == 4
     assert page.get("/api/state")["undo"] is None

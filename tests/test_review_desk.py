@@ -22,9 +22,11 @@ from pages import Browser, opened
 from PIL import Image
 from tables import make_table, people
 
+from facecluster.cli import cluster
 from facecluster.errors import OutputError
 from facecluster.formats import decisions_jsonl, face_table
 from facecluster.library import correct
+from facecluster.library.build import build
 from facecluster.library.change import Corrected
 from facecluster.library.library import Library
 from facecluster.library.strangers import Group
@@ -434,3 +436,18 @@ def test_groups_of_strangers_lose_faces_and_get_new_ones(made: Path) -> None:
     assert left(a, _free(b.id, "not_a_person")) == [(1, (a,))]
     assert left(a, b, d) == [(2, (a, b)), (1, (d,))]
     assert left() == []
+
+
+def test_a_run_tells_of_a_name_that_was_given_as_soon_as_it_let_go(
+    library: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with cluster.opened(library, yes=False) as held:
+        built = build(held, held.table, source=str(library / "faces.npz"), jobs=1)
+    with Library.open(library) as other:
+        correct.name(other, "person-0002", "Anna Berg")
+    cluster.tell(built, held, as_json=True, quiet=False, verbose=False)
+    told = capsys.readouterr()
+    assert {one["id"]: one["name"] for one in json.loads(told.out)["people"]}["person-0002"] == "Anna Berg"
+    assert told.out == (library / "clusters.json").read_text()
+    assert "3 people with 9 of 9 faces" in told.err
+    Library.open(library, wait_s=0).close()  # it was let go again

@@ -334,10 +334,10 @@ def not_a_person(library: Held, what: Sequence[str]) -> Corrected:
     so_already = _not_people_already(library) & ids
     ids -= so_already
     if not people and not ids:
-        are_already = [f"{person} is no person already" for person in already.values()]
+        are_already = [f"{person} is nobody you know already" for person in already.values()]
         if so_already:
-            are = "is no person's" if len(so_already) == 1 else "are no person's"
-            are_already.append(f"{many(len(so_already), 'face')} {are} already")
+            are = "is" if len(so_already) == 1 else "are"
+            are_already.append(f"{many(len(so_already), 'face')} {are} nobody you know already")
         ledger.finish(library)
         return Corrected(None, f"{'; '.join(are_already)}; nothing was changed", library.in_step)
     if broken_off is not None:
@@ -354,10 +354,10 @@ def not_a_person(library: Held, what: Sequence[str]) -> Corrected:
         done.append(ledger.keep(library, act, correction, said, time=time, decided=decided))
 
     for person in people.values():
-        said = f"{called(person)} is no person now; {many(person.n_faces, 'face')} left out"
+        said = f"{called(person)} is nobody you know now; {many(person.n_faces, 'face')} moved to {NOBODY}"
         keep(NotAPerson(person.id, typical(person)), {face.id for face in person.faces}, said)
     if ids:
-        said = f"{many(len(ids), 'face')} said to be no person's"
+        said = f"{many(len(ids), 'face')} said to be nobody you know"
         if so_already:
             said += f" ({len(so_already)} more {'was' if len(so_already) == 1 else 'were'} that already)"
         keep(NotAPerson(None, _spots_of(library, ids)), ids, said)

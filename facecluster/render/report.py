@@ -61,6 +61,12 @@ _UNIT = 1000
 _MOST_LETTERS = 28
 """Of a name beside a box."""
 
+_FEW = 10
+"""Faces of somebody who takes half of the width of a sheet."""
+
+_MOST_AT_ONCE = 400
+"""Pictures that a page of a folder loads before they are seen, so that it may be printed at once."""
+
 
 @dataclass(frozen=True)
 class Look:
@@ -85,11 +91,13 @@ class Content:
         people: in the order of the report.
         pictures: of each photo, by path.
         time: when each photo was taken, in seconds since 1970, by path; photos without a time are not in it.
+        n_without: photos that are left out as nobody of these people is in them, to be told; 0: nothing is told.
     """
 
     people: Sequence[Person]
     pictures: Mapping[str, Picture]
     time: Mapping[str, float]
+    n_without: int = 0
 
 
 @dataclass(frozen=True)
@@ -111,6 +119,11 @@ class Made:
     n_bytes: int
     private: bool
     lost: Sequence[tuple[str, str]]
+
+
+def about_left_out(n: int) -> str:
+    """Say how many photos are not in a report, as its people are not in them."""
+    return f"{many(n, 'photo')} without these people {'is' if n == 1 else 'are'} left out"
 
 
 def estimate(content: Content, look: Look) -> int:
@@ -181,7 +194,7 @@ def make(
             (folder / _PICTURES).mkdir(0o700 if private else 0o777)
             store: _Store = _Beside(folder, private=private)
             report = _collect(content, look, photos, meant, store, threads, advance)
-            pages = _Pages(report, look, store, as_folder=True)
+            pages = _Pages(report, look, content.n_without, store, as_folder=True)
             for person in report.people:
                 _write(folder / f"{person.person.id}.html", pages.of_person(person), private=private)
             _write(folder / _INDEX, pages.index(), private=private)
@@ -193,7 +206,7 @@ def make(
             store = _Inside(spool)
             report = _collect(content, look, photos, meant, store, threads, advance)
             n_bytes = 0
-            for piece in _Pages(report, look, store, as_folder=False).all_in_one():
+            for piece in _Pages(report, look, content.n_without, store, as_folder=False).all_in_one():
                 n_bytes += file.write(piece.encode("utf-8", "replace"))
     n_faces = sum(len(person.faces) for person in report.people)
     n_photos = len(report.shots) if look.photos else 0
@@ -392,8 +405,12 @@ def _shot(
 class _Pages:
     """Writes the pages of a report, in pieces."""
 
-    def __init__(self, report: _Report, look: Look, store: _Store, *, as_folder: bool) -> None:
-        self._report, self._look, self._store, self._as_folder = report, look, store, as_folder
+    def __init__(
+        self, report: _Report, look: Look, n_without: int, store: _Store, *, as_folder: bool
+    ) -> None:
+        self._report, self._look, self._n_without = report, look, n_without
+        self._store, self._as_folder = store, as_folder
+        self._lazy = ""
 
     def all_in_one(self) -> Iterator[str]:
         """One page with everything."""
@@ -408,17 +425,23 @@ class _Pages:
 
     def index(self) -> Iterator[str]:
         """Everybody, with a page of each."""
+        self._expect(len(self._report.people))
         yield self._top(self._look.title, "")
         yield from self._everybody()
         yield _BOTTOM
 
     def of_person(self, shown: _Shown) -> Iterator[str]:
         """The page of somebody."""
+        self._expect(1 + len(shown.faces) + len(shown.shots) * self._look.photos)
         yield self._top(f"{_name(shown.person)} – {self._look.title}", self._look.title)
         yield from self._person(shown, "h1")
         if self._look.photos:
             yield from self._photos(shown.shots, "Photos")
         yield _BOTTOM
+
+    def _expect(self, n_pictures: int) -> None:
+        """Let pictures of a page wait until they are seen if there are many."""
+        self._lazy = ' loading="lazy"' if n_pictures > _MOST_AT_ONCE else ""
 
     def _top(self, title: str, back: str) -> str:
         script, style = _ours("report.js"), _ours("report.css")
@@ -450,7 +473,10 @@ class _Pages:
         days = [shot.day for shot in report.shots.values()]
         told = [many(len(report.people), "person", "people"), many(len(report.shots), "photo"), _years(days)]
         yield f'<section id="people" class="top"><h1><bdi>{_text(self._look.title)}</bdi></h1>'
-        yield f'<p class="told">{" · ".join(filter(None, told))}</p>\n<ul class="covers">\n'
+        yield f'<p class="told">{" · ".join(filter(None, told))}</p>\n'
+        if self._n_without:
+            yield f'<p class="told">{about_left_out(self._n_without)}</p>\n'
+        yield '<ul class="covers">\n'
         for shown in report.people:
             person, shots = shown.person, [report.shots[number] for number in shown.shots]
             told = [many(len(shots), "photo"), _years([shot.day for shot in shots])]
@@ -468,7 +494,9 @@ class _Pages:
         person, shots = shown.person, [self._report.shots[number] for number in shown.shots]
         days = [shot.day for shot in shots]
         told = [many(len(shown.faces), "face"), many(len(shots), "photo"), _years(days)]
-        yield f'<section id="{person.id}" class="person"><header>'
+        n = len(shown.faces)
+        size = "" if level == "h1" or n > _FEW else " one" if n == 1 else " few"
+        yield f'<section id="{person.id}" class="person{size}"><header>'
         yield self._img(shown.cover, "", COVER_PX, COVER_PX)
         yield f'<div><{level} class="{_unnamed(person).strip()}"><bdi>{_text(_name(person))}</bdi></{level}>'
         yield f'<p class="told">{" · ".join(filter(None, told))}</p></div>{_strip(days)}</header>\n'
@@ -512,9 +540,8 @@ class _Pages:
         )
 
     def _img(self, name: str, alt: str, width: int, height: int) -> str:
-        lazy = ' loading="lazy"' if self._as_folder else ""
         return (
-            f'<img src="{self._store.address(name)}" alt="{alt}" width="{width}" height="{height}"{lazy} '
+            f'<img src="{self._store.address(name)}" alt="{alt}" width="{width}" height="{height}"{self._lazy} '
             'decoding="async">'
         )
 
