@@ -11,7 +11,7 @@ from typing import BinaryIO, Literal, cast
 from facecluster.errors import OutputError
 
 OWNER_ONLY = 0o600
-"""Permissions of a new file that holds encodings of faces."""
+"""Permissions of a new file that holds encodings of faces, or pictures of photos that not everybody may read."""
 
 _FLAGS = {
     "rb": os.O_RDONLY,
