@@ -84,6 +84,17 @@ def refuse_link(path: Path) -> None:
         )
 
 
+def oddity_at(path: Path) -> str | None:
+    """Say what lies where a file of ours belongs, as "a folder"; None: a file, or nothing."""
+    try:
+        mode = os.lstat(path).st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    if stat.S_ISREG(mode):
+        return None
+    return "a folder" if stat.S_ISDIR(mode) else "a link" if stat.S_ISLNK(mode) else "a pipe or a device"
+
+
 def not_ours(path: Path, what: str = "another output") -> OutputError:
     """Say that a file has the name of one of ours, and is none."""
     return OutputError(
