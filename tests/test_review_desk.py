@@ -39,14 +39,19 @@ from facecluster.review.desk import BusyError, Desk, still_there
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three people of three photos each."""
     home = tmp_path_factory.mktemp("made")
-    paths = [str(home / f"{i}.jpg") for i in range(9)]
-    for i, path in enumerate(paths):
-        Image.new("RGB", (1000, 800), (20 * i, 90, 90)).save(path)
-    table = make_table(people(3, 3), paths=paths, id=[f"{i + 1:032x}-0" for i in range(9)])
+    for i in range(9):
+        Image.new("RGB", (1000, 800), (20 * i, 90, 90)).save(home / f"{i}.jpg")
     (home / "people").mkdir()
-    face_table.write(table, home / "people" / "faces.npz")
-    cluster_table(table, home / "people", source=str(home / "people" / "faces.npz"))
+    make_library(home / "people", home)
     return home
+
+
+def make_library(directory: Path, photos: Path) -> None:
+    """Make their library in a folder."""
+    paths = [str(photos / f"{i}.jpg") for i in range(9)]
+    table = make_table(people(3, 3), paths=paths, id=[f"{i + 1:032x}-0" for i in range(9)])
+    face_table.write(table, directory / "faces.npz")
+    cluster_table(table, directory, source=str(directory / "faces.npz"))
 
 
 @pytest.fixture
@@ -167,12 +172,106 @@ def test_what_cannot_be_written_is_told_kept_and_tried_again(
     monkeypatch.setattr(Behind, "write_due", full)
     desk.decide(name("person-0001", "Anna"))
     until(lambda: desk.busy() is not None)
-    assert desk.busy() == "people/index.jpg: cannot be written: no space left on device"
+    assert desk.busy() == (
+        "people/index.jpg: cannot be written: no space left on device. What you decided is kept; folders and pictures "
+        "of people follow as soon as they can be written"
+    )
     assert desk.is_saving
     is_full = False
     until(lambda: not desk.is_saving)
     until(lambda: desk.busy() is None)
     assert named(library)["person-0001"] == "Anna"
+
+
+# ----------------------------------------------------------------------------------------------- a full disk
+
+
+@pytest.fixture
+def small(made: Path, tmp_path: Path) -> Iterator[Path]:
+    """A library of them on a disk of 1 MB."""
+    directory = tmp_path / "people"
+    directory.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(directory)]
+    if shutil.which("mount") is None or subprocess.run(command, check=False, capture_output=True).returncode:
+        pytest.skip("only root can mount a small disk, on Linux")
+    try:
+        make_library(directory, made)
+        yield directory
+    finally:
+        subprocess.run(["umount", "--lazy", str(directory)], check=True)
+
+
+def fill(disk: Path) -> Path:
+    """Fill a disk to its last byte; remove the file to make room."""
+    filler = disk / "filler"
+    with suppress(OSError), filler.open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
+    return filler
+
+
+def test_on_a_full_disk_nothing_is_decided_and_that_is_said(small: Path) -> None:
+    with opened(small) as page:
+        filler = fill(small)
+        refused = page.decide("name", 400, person="person-0001", name="Anna")["error"]
+        assert refused.startswith("people/decisions.jsonl: cannot be written: the disk is full")
+        assert refused.endswith("Nothing was decided")
+        assert page.get("/api/state")["named"] == 0
+        with Library.open(small, wait_s=5):  # it is let go
+            pass
+        filler.unlink()
+        page.decide("name", person="person-0001", name="Bo")
+    assert named(small)["person-0001"] == "Bo"
+    assert len(decisions_jsonl.read(small / "decisions.jsonl")) == 1
+
+
+def test_what_a_full_disk_holds_up_is_kept_told_and_written_later(
+    small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(desk_module, "_AGAIN_S", 0.2)
+    with opened(small) as page:
+        page.decide("name", person="person-0003", name="Cy")  # so that there is room in the block of the file
+        until(lambda: not page.get("/api/state")["saving"])
+        filler = fill(small)
+        page.decide("split", person="person-0001", faces=[f"{1:032x}-0"])
+        until(lambda: page.get("/api/state")["busy"])
+        state = page.get("/api/state")
+        assert "the disk is full" in state["busy"]
+        assert state["busy"].endswith(desk_module._PENDING)
+        assert (state["saving"], state["people"]) == (True, 4)
+        with Library.open(small, wait_s=5) as beside:  # it is let go meanwhile
+            assert len(beside.decisions) == 2
+            assert len(beside.people.people) == 3
+        filler.unlink()
+        until(lambda: not page.get("/api/state")["saving"])
+        assert page.get("/api/state")["busy"] is None
+        assert len(named(small)) == 4
+
+
+def test_what_others_decide_while_the_disk_holds_us_up_counts_too(
+    desk: Desk, library: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(desk_module, "_AGAIN_S", 0.2)
+    is_full = True
+    write = Behind.write_due
+
+    def full(self: Behind) -> None:
+        if is_full and self.is_due:
+            raise OutputError(f"{library}/index.jpg: cannot be written: no space left on device")
+        write(self)
+
+    monkeypatch.setattr(Behind, "write_due", full)
+    desk.decide(lambda it: correct.merge(it, ["person-0001", "person-0002"]))
+    until(lambda: desk.busy() is not None)
+    with Library.open(library, wait_s=5) as beside:
+        correct.name(beside, "person-0003", "Cy")
+        assert beside.in_step
+        assert len(beside.people.people) == 2
+    assert desk.decide(name("person-0001", "Anna")).corrected.in_step
+    is_full = False
+    until(lambda: not desk.is_saving)
+    assert named(library) == {"person-0001": "Anna", "person-0003": "Cy"}
+    assert [person.name for person in desk.look().result.people] == ["Anna", "Cy"]
 
 
 # ------------------------------------------------------------------------------------------------ other programs
