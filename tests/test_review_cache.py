@@ -183,6 +183,18 @@ def test_forget_goes_on_and_says_what_it_leaves(library: Path, put: object, what
     assert all(os.path.lexists(library / name) for name in (*odd, "clusters.damaged.json", "nobody.jpg"))
 
 
+@ODD
+def test_decisions_go_on_without_what_takes_them_back_fast(library: Path, put: object, what: str) -> None:
+    assert callable(put)
+    put(library / UNDO)
+    done = CliRunner().invoke(main, ["merge", str(library), "person-0001", "person-0002"])
+    assert done.exit_code == 0, done.output
+    assert f"{library / UNDO}: {what} is in the way; to undo this decision, all people will be" in done.stderr
+    done = CliRunner().invoke(main, ["undo", str(library)])
+    assert done.exit_code == 0, done.output
+    assert len(json.loads((library / "clusters.json").read_text())["people"]) == 2
+
+
 def test_forget_removes_any_file_of_that_name(library: Path) -> None:
     with closing(sqlite3.connect(library / THUMBNAILS)) as base, base:
         base.execute("CREATE TABLE mine (x)")  # or of another version

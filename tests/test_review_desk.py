@@ -12,8 +12,10 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from commands import PROGRAM
@@ -24,6 +26,7 @@ from tables import make_table, people
 
 from facecluster.errors import OutputError
 from facecluster.formats import decisions_jsonl, face_table
+from facecluster.library import build as build_module
 from facecluster.library import correct
 from facecluster.library.change import Corrected
 from facecluster.library.library import Library
@@ -341,6 +344,36 @@ def test_who_decides_without_an_end_lets_others_in(
     assert [person.name for person in desk.look().result.people][1] == "Bo"
     until(lambda: not desk.is_saving)
     until(lambda: named(library)["person-0002"] == "Bo")
+
+
+def test_what_takes_long_is_told_and_waited_for(library: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(desk_module, "_LONG_S", 0.1)
+    monkeypatch.setattr(desk_module, "WAIT_S", 0.1)
+    is_over = threading.Event()
+    build = build_module.build
+
+    def long(*args: Any, **options: Any) -> Any:
+        is_over.wait(20)
+        return build(*args, **options)
+
+    with opened(library) as page, ThreadPoolExecutor(2) as threads:
+        first = page.decide("merge", people=["person-0001", "person-0002"])["decisions"][0]
+        page.decide("move", faces=[f"{1:032x}-0"], to="nobody")
+        monkeypatch.setattr(build_module, "build", long)
+        undone = threads.submit(page.decide, "undo", decision=first)
+        until(lambda: page.get("/api/state")["busy"])
+        told = page.get("/api/state")["busy"]
+        assert told.startswith(
+            "What was decided takes long, as where people are grouped anew; what you decide now "
+        )
+        named_then = threads.submit(page.decide, "name", person="person-0003", name="Bo")
+        time.sleep(0.5)
+        assert not named_then.done()
+        assert page.get("/api/people")["total"] == 2
+        is_over.set()
+        assert "grouped anew" in undone.result()["said"]
+        assert named_then.result()["changed"][0]["name"] == "Bo"
+        until(lambda: page.get("/api/state")["busy"] is None)
 
 
 def test_a_refused_decision_keeps_nobody_out(desk: Desk, library: Path) -> None:
