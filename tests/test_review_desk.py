@@ -251,6 +251,20 @@ def test_what_a_full_disk_holds_up_is_kept_told_and_written_later(
         assert len(named(small)) == 4
 
 
+def test_who_ends_it_on_a_full_disk_is_told_that_not_all_is_written(small: Path) -> None:
+    with running(small) as (process, page):
+        page.decide("name", person="person-0003", name="Cy")
+        until(lambda: not page.get("/api/state")["saving"])
+        fill(small)
+        page.decide("split", person="person-0001", faces=[f"{1:032x}-0"])
+        process.send_signal(signal.SIGTERM)
+        _, stderr = process.communicate(timeout=20)
+    *_, told, last = stderr.splitlines()
+    assert "the disk is full" in told
+    assert told.endswith("The decisions are kept, and the next correction groups people anew")
+    assert last == "ended"
+
+
 def test_what_others_decide_while_the_disk_holds_us_up_counts_too(
     desk: Desk, library: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

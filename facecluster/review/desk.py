@@ -201,7 +201,7 @@ class Desk:
     def busy(self) -> str | None:
         """Say why nothing can be decided just now, or what went wrong; None: nothing is in the way."""
         doing = self._doing
-        if doing is not None and time.monotonic() - doing[1] > _LONG_S:
+        if doing is not None and self._is_held and time.monotonic() - doing[1] > _LONG_S:
             return f"{doing[0]}; what you decide now waits for it"
         if (trouble := self._trouble) is not None:
             return f"{trouble}. {_PENDING}" if self._is_owing else trouble
