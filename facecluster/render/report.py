@@ -25,6 +25,7 @@ from string import Template
 from typing import IO, Protocol
 
 from facecluster.durable.lock import is_stream
+from facecluster.durable.own_file import OWNER_ONLY, open_own
 from facecluster.durable.own_list import FORMAT, RESULT_MARKER, line
 from facecluster.durable.whole_file import whole_file
 from facecluster.durable.whole_folder import whole_folder
@@ -189,25 +190,26 @@ def make(
     photos = _photos_of(content)
     private = not permissions_of(photos) & 0o004
     if as_folder:
-        with whole_folder(path, is_report_folder, permissions=0o700 if private else 0o777) as folder:
-            (folder / RESULT_MARKER).write_bytes(_MARKER)
-            (folder / _PICTURES).mkdir(0o700 if private else 0o777)
+        within = 0o700 if private else 0o777
+        with whole_folder(path, is_report_folder, permissions=within) as folder:
+            _write(folder / RESULT_MARKER, [_MARKER], private=private)
+            (folder / _PICTURES).mkdir(within)
             store: _Store = _Beside(folder, private=private)
             report = _collect(content, look, photos, meant, store, threads, advance)
             pages = _Pages(report, look, content.n_without, store, as_folder=True)
             for person in report.people:
-                _write(folder / f"{person.person.id}.html", pages.of_person(person), private=private)
-            _write(folder / _INDEX, pages.index(), private=private)
+                _write(folder / f"{person.person.id}.html", _bytes(pages.of_person(person)), private=private)
+            _write(folder / _INDEX, _bytes(pages.index()), private=private)
             n_bytes = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
     else:
-        with whole_file(path, permissions=0o600 if private else 0o666) as file, _spool(path) as spool:
+        with whole_file(path, permissions=OWNER_ONLY if private else 0o666) as file, _spool(path) as spool:
             if private and os.name != "nt" and stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                os.fchmod(file.fileno(), 0o600)
+                os.fchmod(file.fileno(), OWNER_ONLY)
             store = _Inside(spool)
             report = _collect(content, look, photos, meant, store, threads, advance)
             n_bytes = 0
-            for piece in _Pages(report, look, content.n_without, store, as_folder=False).all_in_one():
-                n_bytes += file.write(piece.encode("utf-8", "replace"))
+            for piece in _bytes(_Pages(report, look, content.n_without, store, as_folder=False).all_in_one()):
+                n_bytes += file.write(piece)
     n_faces = sum(len(person.faces) for person in report.people)
     n_photos = len(report.shots) if look.photos else 0
     return Made(path, len(report.people), n_faces, n_photos, n_bytes, private, report.lost)
@@ -218,11 +220,14 @@ def _spool(path: Path) -> IO[bytes]:
     return tempfile.TemporaryFile(dir=None if is_stream(path) else Path(os.path.realpath(path)).parent)
 
 
-def _write(file: Path, pieces: Iterable[str], *, private: bool) -> None:
-    """Write a page into a folder that nobody knows yet."""
-    number = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if private else 0o666)
-    with open(number, "wb") as opened:
-        opened.writelines(piece.encode("utf-8", "replace") for piece in pieces)
+def _write(file: Path, pieces: Iterable[bytes], *, private: bool) -> None:
+    """Write a file of a folder that nobody knows yet; private: for its owner alone."""
+    with open_own(file, "xb", permissions=OWNER_ONLY if private else 0o666) as opened:
+        opened.writelines(pieces)
+
+
+def _bytes(pieces: Iterable[str]) -> Iterator[bytes]:
+    return (piece.encode("utf-8", "replace") for piece in pieces)
 
 
 # ----------------------------------------------------------------------------------------- where pictures go
@@ -259,12 +264,10 @@ class _Beside:
     """Pictures that lie in a folder beside pages. Their names say nothing of where the photos are."""
 
     def __init__(self, folder: Path, *, private: bool) -> None:
-        self._folder, self._permissions = folder / _PICTURES, 0o600 if private else 0o666
+        self._folder, self._private = folder / _PICTURES, private
 
     def put(self, name: str, jpeg: bytes) -> None:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-        with open(os.open(self._folder / f"{name}.jpg", flags, self._permissions), "wb") as file:
-            file.write(jpeg)
+        _write(self._folder / f"{name}.jpg", [jpeg], private=self._private)
 
     def address(self, name: str) -> str:
         return f"{_PICTURES}/{name}.jpg"

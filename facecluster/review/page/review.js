@@ -129,7 +129,9 @@ const library = {version: 0, print: null, undo: null, deciding: 0, decided: 0};
 let last = Promise.resolve();
 function decide(act, {address = "/api/decide", quiet = false} = {}) {
   library.deciding += 1;
+  const slow = setInterval(() => call("/api/state").then(state => library.deciding && showSaving(state), () => null), 2000);
   const done = last.then(() => call(address, act)).finally(() => {
+    clearInterval(slow);
     library.deciding -= 1;
     library.decided += 1;
   });
@@ -207,15 +209,19 @@ function heard(state) {
 function showState(state) {
   $("library").textContent = state.library;
   $("library").title = state.path;
+  showSaving(state);
+  $("n-people").textContent = numbers.format(state.people);
+  $("n-nobody").textContent = numbers.format(state.nobody);
+  showUndo(state.undo);
+  titled();
+}
+
+function showSaving(state) {
   const said = state.busy ? "Waiting" : state.saving ? "Saving…" : "All saved";
   if ($("saving").textContent !== said) $("saving").textContent = said;
   if (state.busy && $("saving").title !== state.busy) notice(state.busy);
   $("saving").title = state.busy ?? "";
   $("saving").className = state.busy ? "busy" : state.saving ? "saving" : "";
-  $("n-people").textContent = numbers.format(state.people);
-  $("n-nobody").textContent = numbers.format(state.nobody);
-  showUndo(state.undo);
-  titled();
 }
 
 function showUndo(taken) {
