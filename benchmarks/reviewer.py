@@ -16,7 +16,10 @@ A face is right where its person holds more faces of its identity than any other
 identity; or where it is the only face of its identity, and is alone. Faces of nobody are alone. "Put right" is the
 number of right faces less that at first. "Named" are right faces whose person has the right name. F is of pairs of
 labelled faces (`identity.metrics.pairwise`). "Bound" is the fewest answers that can bring F to 0.9 where each brings
-one person, or one group of faces of nobody, to another: by somebody who knows the best next one.
+one person, or one group of faces of nobody, to another: by somebody who knows the best next one. "Whole" is the same
+where each answer brings all faces of somebody together at once. "Beside" is the share of the other parts of a person,
+each as often as it has pairs with the largest part, that are among so many nearest bodies of that part
+(`nearness.Nearness`): what a card could show that offers several at once.
 
 Who is labelled is as in `lfw.py`; the other faces of LFW and of seed_football129 are strangers, whom the reviewer calls
 nobody.
@@ -52,6 +55,8 @@ from facecluster.library.questions import Queue, answer
 from facecluster.library.settings import Choices
 from facecluster.library.strangers import strangers
 
+NEAREST = (1, 3, 12, 50)
+"""Bodies nearest to one, among which it is looked for the others of the person."""
 SOME = (10, 25, 50, 100, 200)
 """After so many answers the faces put right are printed."""
 ENOUGH = 0.9
@@ -155,27 +160,59 @@ class Reviewer:
         return right, named, metrics.pairwise(np.array(names), np.array(label))
 
 
-def bound(reviewer, result, groups):
-    """Return how many people or groups must be brought to others at least until F is high enough; None: it never is."""
+def bounds(reviewer, bodies):
+    """Return how many answers F must take at least: of one body each, and of one whole person each; None: it never is.
+
+    Args:
+        reviewer: knows the names.
+        bodies: ids of the faces of each person and each group of nobody.
+    """
     parts = defaultdict(list)
-    people = [[face.id for face in person.faces] for person in result.people]
-    for body in (*people, *groups):
+    for body in bodies:
         names = reviewer.names(body)
         for name in names.keys() - {None}:
             parts[name].append(names[name])
-    pairs = sum(n * (n - 1) // 2 for n in reviewer.size.values())
-    found = sum(n * (n - 1) // 2 for sizes in parts.values() for n in sizes)
-    gains = []
+    one, whole = [], []
     for sizes in parts.values():
         together, *others = sorted(sizes, reverse=True)
+        gains = []
         for n in others:
             gains.append(together * n)
             together += n
+        one += gains
+        whole.append(sum(gains))
+    pairs = sum(n * (n - 1) // 2 for n in reviewer.size.values())
+    at_first = sum(n * (n - 1) // 2 for sizes in parts.values() for n in sizes)
+    return [answers_until(pairs, at_first, gains) for gains in (one, whole)]
+
+
+def answers_until(pairs, found, gains):
+    """Return how many answers it takes that find so many pairs each, the best first; None: it never is enough."""
     for number, gain in enumerate([0, *sorted(gains, reverse=True)]):
         found += gain
         if 2 * found / (pairs + found) >= ENOUGH:
             return number
     return None
+
+
+def beside(reviewer, queue):
+    """Return the share of pairs of a person's largest part whose other face is in one of so many nearest bodies."""
+    near, ids = queue._numbers.near, queue._ids
+    name = {key: reviewer.mostly([*faces]) for key, faces in ids.items()}
+    parts = defaultdict(list)
+    for key, own in name.items():
+        if own is not None:
+            parts[own].append(key)
+    hits, of = np.zeros(len(NEAREST)), 0
+    for keys in parts.values():
+        largest, *others = sorted(keys, key=lambda key: (-len(ids[key]), key))
+        excess = near.between(largest, [key for key in ids if key != largest])
+        rank = {key: place for place, key in enumerate(sorted(excess, key=excess.get))}
+        for key in others:
+            pairs = len(ids[largest]) * len(ids[key])
+            hits += [pairs * (rank.get(key, len(ids)) < n) for n in NEAREST]
+            of += pairs
+    return hits / max(of, 1)
 
 
 def only(names):
@@ -276,9 +313,8 @@ def run(table, reviewer, order, most):
         with InMemory.open(Path(scratch, "people"), new=True) as library:
             build(library, table, Choices(link="none"), source=str(file))
             if order == "bound":
-                groups = strangers(Known.of(library.people, table), table)
-                faces = [{face.id for face in group.faces} for group in groups]
-                return bound(reviewer, library.people, faces), []
+                queue = Queue(library)
+                return (*bounds(reviewer, [*queue._ids.values()]), beside(reviewer, queue)), []
             log, told = Log(reviewer, library.people, most), []
             if order == "by size":
                 by_size(library, reviewer, log, table)
@@ -338,7 +374,9 @@ def main():
         print(
             f"{data}: {len(table.faces)} faces, {len(reviewer.truth)} of them of {len(reviewer.size)} people with names"
         )
-        print(f"bound: F {ENOUGH} after {run(table, reviewer, 'bound', 0)[0]} answers")
+        one, whole, nearest = run(table, reviewer, "bound", 0)[0]
+        shares = ", ".join(f"{share:.2f} among {n}" for n, share in zip(NEAREST, nearest, strict=True))
+        print(f"bound: F {ENOUGH} after {one} answers; whole: after {whole}; beside: {shares}")
         for order in chosen.orders:
             log, told = run(table, reviewer, order, chosen.answers)
             report(order, log)

@@ -580,7 +580,7 @@ def test_ten_almost_people_are_told_and_the_rest_counted(tmp_path: Path) -> None
     [
         (3, (), ["3 photos: 0 without a face, 0 unreadable", "1 person with 3 of 3 faces"]),
         (1, ("--min-images", 1), ["1 photo: 0 without a face, 0 unreadable", "1 person with 1 of 1 face"]),
-        (1, (), ["0 people with 0 of 1 face", "1 face is left out:"]),
+        (1, (), ["0 people with 0 of 1 face", "1 face is nobody's:"]),
         (1, (), ["no one is in 3 different photos"]),
         (1, ("--min-images", 1, "--min-size", 500), ["no one is in 1 photo with"]),
     ],

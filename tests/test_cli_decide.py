@@ -380,7 +380,7 @@ def test_person_that_is_none_is_dissolved(out: Path) -> None:
     result = done("not-a-person", out, "person-0002")
     assert who(out) == {"person-0001": ONE, "person-0003": THREE}
     assert result_of(out).counts.unclustered["not_a_person"] == 4
-    assert "person-0002 is no person now; 4 faces left out" in result.stderr
+    assert "person-0002 is nobody you know now; 4 faces moved to nobody" in result.stderr
     again(out)
     assert result_of(out).counts.unclustered["not_a_person"] == 4
 
@@ -626,13 +626,13 @@ def test_who_is_no_person_already_is_no_new_decision(out: Path) -> None:
     done("not-a-person", out, "13.png")
     before = lines(out)
     again = done("not-a-person", out, "13.png")
-    assert (again.stdout, again.stderr) == ("", "1 face is no person's already; nothing was changed\n")
+    assert (again.stdout, again.stderr) == ("", "1 face is nobody you know already; nothing was changed\n")
     assert lines(out) == before
     more = done("not-a-person", out, out.parent / "photos")
-    assert more.stderr.startswith("1 face said to be no person's (1 more was that already)\n")
+    assert more.stderr.startswith("1 face said to be nobody you know (1 more was that already)\n")
     assert len(json.loads(more.stdout)["faces"]) == 1
     told = done("not-a-person", out, out.parent / "photos").stderr
-    assert told == "2 faces are no person's already; nothing was changed\n"
+    assert told == "2 faces are nobody you know already; nothing was changed\n"
     done("undo", out)
     done("undo", out)
     assert "said to be" in done("not-a-person", out, "13.png").stderr
@@ -951,7 +951,7 @@ def test_folder_that_is_gone_is_known_by_the_paths_of_its_photos(
         told = run("not-a-person", "out", folder).stderr
         assert f"{folder}: no such person or face, and no photo of the library lies in a folder" in told
         assert told.endswith("type first: facecluster run NEW_FOLDER -o out\n")
-    assert "2 faces said to be no person's" in done("not-a-person", "out", "photos/").stderr
+    assert "2 faces said to be nobody you know" in done("not-a-person", "out", "photos/").stderr
 
 
 # --------------------------------------------------------------------------------------------- contradictions

@@ -81,7 +81,7 @@ def test_scores_by_hand(result: Path) -> None:
     assert record["too_few"] == {"labels": 2, "faces": 3, "placed": 2}
     assert (
         found.stderr.splitlines()[0]
-        == "12 faces of 4 labels scored, 1 without a person; 0 faces without a label left out"
+        == "12 faces of 4 labels scored, 1 of nobody; 0 faces without a label left out"
     )
 
 

@@ -114,7 +114,7 @@ def test_a_terminal_gets_a_text_of_a_face(result: Path) -> None:
     assert (exit_code, stderr) == (0, "")
     lines = shown.splitlines()
     assert lines[0] == f"face photo7.png ({FACE[7]})"
-    assert "It was left out: like nobody else." in lines
+    assert "It is nobody's: like nobody else." in lines
     assert "  quality        0.900  over 0.8" in lines
     assert "  3.524  person-0001, 3 reference faces" in lines
     assert "  - to join person-0001, it would have to be nearer by 1.52" in lines

@@ -122,7 +122,7 @@ def test_a_terminal_gets_sentences(tmp_path: Path) -> None:
     assert known.endswith(f"{round(told[0]['confidence'], 1):g} %)")
     assert founded.startswith("somebody new: person-0002, 3 faces in 3 photos, one of them /photos/00")
     assert founded.endswith("; to name: facecluster name 'my people' person-0002 NAME")
-    assert stranger == f"a stranger is in /photos/007.jpg: {Reason.NO_MATCH.text}"
+    assert stranger == f"a face of nobody is in /photos/007.jpg: {Reason.NO_MATCH.text}"
     named = {"name": "Anna\x1b", "confidence": None}
     assert watch.sentence(told[0] | named, Path()) == "person-0001 (Anna\\x1b) is in /photos/004.jpg"
     assert "to name" not in watch.sentence(told[1] | named, Path())
@@ -134,7 +134,7 @@ def test_photo_is_told_a_terminal_in_a_sentence_and_with_json_as_a_pipe(
     photo = Path(shutil.copy(his, incoming / "a.jpg"))
     command = ("watch", incoming, "--into", tmp_path / "out", "--once", *OPTIONS, "--exec", "cat")
     code, shown, stderr = on_terminal(*command)
-    assert (code, shown) == (0, f"a stranger is in {photo}: {Reason.NO_MATCH.text}\n"), stderr
+    assert (code, shown) == (0, f"a face of nobody is in {photo}: {Reason.NO_MATCH.text}\n"), stderr
     assert json.loads(stderr.splitlines()[-1])["event"] == "stranger"  # the command gets JSON
     shutil.copy(his, incoming / "b.jpg")
     code, shown, stderr = on_terminal(*command, "--json")

@@ -29,7 +29,7 @@ from facecluster.encoding.analysis import Analysis, unreadable
 from facecluster.errors import PhotoError
 from facecluster.formats import decisions_jsonl, face_table
 from facecluster.formats.clusters_json import read_result
-from facecluster.library import correct
+from facecluster.library import ledger
 from facecluster.options import EncodeOptions
 from facecluster.photos import Decoded
 from facecluster.picture import pixel_digest
@@ -298,7 +298,7 @@ def test_several_who_are_nobody_are_finished_by_the_same_command(
     library: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert _run("name", library, "person-0001", "Statue", "-q").exit_code == 0
-    keep, n_kept = correct._keep, 0
+    keep, n_kept = ledger.keep, 0
 
     def dying(*arguments: Any, **others: Any) -> Any:
         nonlocal n_kept
@@ -307,7 +307,7 @@ def test_several_who_are_nobody_are_finished_by_the_same_command(
 
     command = ("not-a-person", library, "Statue", "person-0002")
     with monkeypatch.context() as patch:
-        patch.setattr(correct, "_keep", dying)
+        patch.setattr(ledger, "keep", dying)
         with pytest.raises(_Killed):
             _run(*command)
     again = _run(*command)
@@ -317,7 +317,7 @@ def test_several_who_are_nobody_are_finished_by_the_same_command(
     so_already = _run(*command)
     assert so_already.exit_code == 0
     assert (
-        "person-0001 is no person already; person-0002 is no person already; nothing was changed"
+        "person-0001 is nobody you know already; person-0002 is nobody you know already; nothing was changed"
         in so_already.stderr
     )
     assert _run("undo", library, "-q").exit_code == 0

@@ -167,7 +167,8 @@ def test_it_outlasts_an_edit_and_another_name(drawn: Library, made: Path) -> Non
         path.write_bytes(original)
 
 
-def test_undo_takes_it_away_and_undoing_that_brings_it_again(drawn: Library, made: Path) -> None:
+@pytest.mark.parametrize("which", [0, 1], ids=["by the undo of the move", "by the undo of the drawing"])
+def test_undo_takes_it_away_and_undoing_that_brings_it_again(drawn: Library, made: Path, which: int) -> None:
     done = drawn.undo()
     assert len(done.decisions) == 2
     assert whose(drawn) == ["Jelena"]
@@ -177,10 +178,14 @@ def test_undo_takes_it_away_and_undoing_that_brings_it_again(drawn: Library, mad
     assert not by_do["Draw"].holds
     drawn.run(made / "photos", jobs=1)
     assert len(rows_of(drawn.table)) == 1
-    for decision in reversed(done.decisions):
-        drawn.undo(decision.id)
+    again = drawn.undo(done.decisions[which].id)
+    assert len(again.decisions) == 2
     assert whose(drawn) == ["Jelena", "Shimon"]
     assert len(rows_of(face_table.read(drawn.directory / "faces.npz"))) == 2
+    assert drawn.in_step
+    drawn.undo(again.decisions[1 - which].id)
+    assert whose(drawn) == ["Jelena"]
+    assert len(rows_of(face_table.read(drawn.directory / "faces.npz"))) == 1
 
 
 def test_the_drawing_alone_can_be_taken_back(drawn: Library) -> None:

@@ -380,7 +380,7 @@ def test_unknown_numbers_fail_the_gate_and_a_face_without_an_encoding_is_told() 
     assert [limit.passed for limit in e.gate] == [True, False, False, False, False]
     assert e.gate[1].value is None
     assert e.others == ()
-    assert e.why[0] == "It was left out: no encoding, so it cannot be compared with others."
+    assert e.why[0] == "It is nobody's: no encoding, so it cannot be compared with others."
 
 
 def test_gate_is_that_of_the_result() -> None:

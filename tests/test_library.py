@@ -690,6 +690,50 @@ def test_undo_that_was_broken_off_is_finished_by_the_next_one(out: Path) -> None
         assert library.undo().said.startswith(f"taken back: name {TWO}")
 
 
+def test_several_undos_that_were_broken_off_are_finished_together(out: Path) -> None:
+    broken_off(out)
+    with Library.open(out) as library:
+        named = library.decisions[1].id
+        line = {"format": 1, "id": "u2", "time": "2027-01-02T00:00:00.000000Z", "do": "undo", "undo": named}
+    with (out / "decisions.jsonl").open("a") as file:
+        file.write(json.dumps(line) + "\n")
+    with Library.open(out) as library:
+        done = library.undo()
+        assert done.said.startswith("an undo that was broken off is finished: taken back: merge")
+        assert [one.id for one in done.decisions] == ["u1", "u2"]
+        assert names_of(library.people) == {ONE: "Tony"}
+        assert library.in_step
+
+
+def test_people_are_grouped_anew_once_for_several_that_are_taken_back(out: Path) -> None:
+    with Library.open(out) as library:
+        before = state(library)
+        library.merge(ONE, TWO)
+        library.name(ONE, "Tony")
+        library.merge(ONE, THREE)
+        (out / undo_patches.FILE).unlink()
+        done = library.undo(number=3)
+        assert done.said.count("grouped anew") == 1
+        assert len(done.decisions) == len({one.time for one in done.decisions}) == 3
+        assert library.in_step
+        assert rows_of(library.people) == {
+            person.id: sorted(int(face.id[:32], 16) for face in person.faces) for person in before[0]
+        }
+        library.undo(done.decisions[0].id)
+        library.undo(done.decisions[1].id)
+        assert names_of(library.people) == {ONE: "Tony"}
+
+
+def test_people_who_were_called_nobody_at_once_are_that_again_by_one_id(out: Path) -> None:
+    with Library.open(out) as library:
+        library.not_a_person(ONE, TWO)
+        back = library.undo()
+        assert len(library.people.people) == 3
+        again = library.undo(back.decisions[0].id)
+        assert len(again.decisions) == 2
+        assert [person.id for person in library.people.people] == [THREE]
+
+
 def test_what_was_broken_off_is_made_up_for_before_a_correction(out: Path) -> None:
     broken_off(out)
     told = cli("name", out, THREE, "Carla")

@@ -20,6 +20,7 @@ from facecluster.library.build import build
 from facecluster.library.library import Library
 from facecluster.library.questions import Question, Queue, answer
 from facecluster.library.settings import Choices
+from facecluster.library.undo import undo
 from facecluster.result import Result
 from facecluster.table import FaceTable
 
@@ -330,7 +331,7 @@ def test_answered_question_is_not_asked_again(room: Room, kind: str, whose: int,
 def test_undo_brings_a_question_back(room: Room, kind: str, whose: int, reply: str) -> None:
     before = {(question.id, round(question.worth, 6)) for question in room.queue.questions(1000)}
     room.answer(room.one(kind, *sides_of(room, kind, whose)), reply)
-    correct.undo(room.library, jobs=1)
+    undo(room.library, jobs=1)
     room.queue.refresh()
     assert {(question.id, round(question.worth, 6)) for question in room.queue.questions(1000)} == before
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -181,6 +183,46 @@ def test_it_prints_covers_faces_and_photos(open_page: Any) -> None:
     assert not page.locator(".bar").is_visible()
     assert page.locator("figure").first.is_visible()
     assert len(page.pdf()) > 10_000
+
+
+@pytest.mark.skipif(shutil.which("pdftotext") is None, reason="no pdftotext on this system")
+@pytest.mark.parametrize("n_large", [1, 2, 3])
+def test_small_people_share_a_sheet_and_no_name_stands_at_its_foot(
+    open_page: Any, tmp_path: Path, n_large: int
+) -> None:
+    photo, box = tmp_path / "a.jpg", Box(100, 150, 220, 300)
+    Image.new("RGB", (400, 400), "teal").save(photo)
+    n_faces = [25] * n_large + [8] * 7 + [1] * 30
+    everybody = [
+        Person.of(
+            f"person-{k:04d}",
+            [
+                PersonFace(f"{k}-{i}", str(photo), box, Pose(0, 0, 0), 0.9, core=True, confidence=99)
+                for i in range(n)
+            ],
+            f"Name {k}",
+        )
+        for k, n in enumerate(n_faces, start=1)
+    ]
+    content = Content(everybody, {str(photo): Picture(400, 400)}, {}, 7)
+    make(content, Look(), tmp_path / "r.html", AnyPicture(), as_folder=False, threads=1)
+    open_page(tmp_path / "r.html").pdf(path=tmp_path / "r.pdf", format="A4")
+    boxes = subprocess.run(
+        ["pdftotext", "-bbox", "r.pdf", "-"], cwd=tmp_path, capture_output=True, check=True
+    )
+    sheets = [
+        [(word, float(y)) for y, word in re.findall(r'yMin="([\d.]+)".*?>(.*?)</word>', sheet)]
+        for sheet in boxes.stdout.decode().split("<page ")[1:]
+    ]
+    assert len(sheets) <= 4 + n_large
+    assert all(sheets)
+    words = [word.strip(",") for sheet in sheets for word, _ in sheet]
+    assert words.count("37") == 3  # the cover, the person, the photo
+    assert words.count("left") == 1
+    names = [
+        y for sheet in sheets for (_, y), (told, _) in zip(sheet, sheet[2:], strict=False) if told == "faces"
+    ]
+    assert max(names) < 842 - 110  # a row of faces has its place below
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -418,7 +418,7 @@ def test_people_and_faces_are_said_to_be_nobody(page: Browser) -> None:
     done = page.decide("not_a_person", what=["person-0002", face(STRANGER)])
     assert (len(done["decisions"]), done["gone"]) == (2, ["person-0002"])
     boxes = page.get(f"/api/photo/{own(STRANGER)}")["boxes"]
-    assert "said to be no person" in {one["reason"] for one in boxes}
+    assert "said to be nobody you know" in {one["reason"] for one in boxes}
     page.decide("undo")  # what one call decided comes back together
     assert record(page, "person-0002")["n_faces"] == 4
     assert page.get("/api/state")["undo"] is None
@@ -681,6 +681,22 @@ def test_questions_are_asked_answered_and_asked_no_more(page: Browser) -> None:
     page.post("/api/answer", {"question": who["id"], "reply": "unsure"}, 400)
     page.post("/api/answer", {"question": other["id"], "reply": "yes"}, 400)
     page.post("/api/answer", {"question": other["id"], "reply": "name"}, 400)
+
+
+def test_nobody_takes_no_more_faces_than_were_shown(page: Browser) -> None:
+    whole = [one for one in asked(page)["questions"] if one["kind"] == "who" and one["left"]["person"]]
+    shown, other = whole[0], whole[1]
+    n_faces = shown["left"]["n_faces"]
+    page.decide("merge", people=[shown["left"]["person"], other["left"]["person"]])
+    sent = {"question": shown["id"], "reply": "nobody", "n_faces": n_faces}
+    refused = page.post("/api/answer", sent, 409)
+    now = refused["question"]["left"]["n_faces"]
+    assert now == n_faces + other["left"]["n_faces"]
+    assert f"{now} faces now, and {n_faces} when" in refused["error"]
+    page.post("/api/answer", {**sent, "n_faces": "3"}, 400)
+    assert page.get(f"/api/person/{shown['left']['person']}")["n_faces"] == now
+    page.post("/api/answer", {**sent, "n_faces": now})
+    page.get(f"/api/person/{shown['left']['person']}", 404)
 
 
 def test_what_another_window_answered_is_asked_no_more(page: Browser) -> None:

@@ -12,8 +12,10 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from commands import PROGRAM
@@ -22,12 +24,16 @@ from pages import Browser, opened
 from PIL import Image
 from tables import make_table, people
 
+from facecluster.cli import cluster
 from facecluster.errors import OutputError
 from facecluster.formats import decisions_jsonl, face_table
+from facecluster.library import build as build_module
 from facecluster.library import correct
+from facecluster.library.build import build
 from facecluster.library.change import Corrected
 from facecluster.library.library import Library
 from facecluster.library.strangers import Group
+from facecluster.library.undo import undo
 from facecluster.result import Box, Pose, Result, UnclusteredFace
 from facecluster.review import desk as desk_module
 from facecluster.review import serve
@@ -39,14 +45,19 @@ from facecluster.review.desk import BusyError, Desk, still_there
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three people of three photos each."""
     home = tmp_path_factory.mktemp("made")
-    paths = [str(home / f"{i}.jpg") for i in range(9)]
-    for i, path in enumerate(paths):
-        Image.new("RGB", (1000, 800), (20 * i, 90, 90)).save(path)
-    table = make_table(people(3, 3), paths=paths, id=[f"{i + 1:032x}-0" for i in range(9)])
+    for i in range(9):
+        Image.new("RGB", (1000, 800), (20 * i, 90, 90)).save(home / f"{i}.jpg")
     (home / "people").mkdir()
-    face_table.write(table, home / "people" / "faces.npz")
-    cluster_table(table, home / "people", source=str(home / "people" / "faces.npz"))
+    make_library(home / "people", home)
     return home
+
+
+def make_library(directory: Path, photos: Path) -> None:
+    """Make their library in a folder."""
+    paths = [str(photos / f"{i}.jpg") for i in range(9)]
+    table = make_table(people(3, 3), paths=paths, id=[f"{i + 1:032x}-0" for i in range(9)])
+    face_table.write(table, directory / "faces.npz")
+    cluster_table(table, directory, source=str(directory / "faces.npz"))
 
 
 @pytest.fixture
@@ -119,7 +130,7 @@ def test_what_is_written_is_what_a_library_that_writes_at_once_has(library: Path
         yield lambda it: correct.merge(it, ["person-0001", "person-0002"])
         yield lambda it: correct.split(it, "person-0001", [it.people.people[0].faces[0].id])
         yield lambda it: correct.move(it, [it.people.people[1].faces[0].id], "nobody")
-        yield correct.undo
+        yield undo
         yield lambda it: correct.not_a_person(it, ["person-0003"])
 
     page_desk = Desk(library)
@@ -144,7 +155,7 @@ def test_an_undo_that_groups_anew_is_written_too(desk: Desk, library: Path) -> N
     )
     desk.decide(name("person-0003", "Bo"))
     desk.decide(lambda it: correct.move(it, [it.people.people[0].faces[0].id], "nobody"))
-    done = desk.decide(lambda it: correct.undo(it, first))
+    done = desk.decide(lambda it: undo(it, first))
     assert "grouped anew" in done.corrected.said
     assert len(done.view.result.people) == 2  # one of the merged ones has too few photos now
     desk.decide(name("person-0001", "Anna"))
@@ -167,12 +178,120 @@ def test_what_cannot_be_written_is_told_kept_and_tried_again(
     monkeypatch.setattr(Behind, "write_due", full)
     desk.decide(name("person-0001", "Anna"))
     until(lambda: desk.busy() is not None)
-    assert desk.busy() == "people/index.jpg: cannot be written: no space left on device"
+    assert desk.busy() == (
+        "people/index.jpg: cannot be written: no space left on device. What you decided is kept; folders and pictures "
+        "of people follow as soon as they can be written"
+    )
     assert desk.is_saving
     is_full = False
     until(lambda: not desk.is_saving)
     until(lambda: desk.busy() is None)
     assert named(library)["person-0001"] == "Anna"
+
+
+# ----------------------------------------------------------------------------------------------- a full disk
+
+
+@pytest.fixture
+def small(made: Path, tmp_path: Path) -> Iterator[Path]:
+    """A library of them on a disk of 1 MB."""
+    directory = tmp_path / "people"
+    directory.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(directory)]
+    if shutil.which("mount") is None or subprocess.run(command, check=False, capture_output=True).returncode:
+        pytest.skip("only root can mount a small disk, on Linux")
+    try:
+        make_library(directory, made)
+        yield directory
+    finally:
+        subprocess.run(["umount", "--lazy", str(directory)], check=True)
+
+
+def fill(disk: Path) -> Path:
+    """Fill a disk to its last byte; remove the file to make room."""
+    filler = disk / "filler"
+    with suppress(OSError), filler.open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
+    return filler
+
+
+def test_on_a_full_disk_nothing_is_decided_and_that_is_said(small: Path) -> None:
+    with opened(small) as page:
+        filler = fill(small)
+        refused = page.decide("name", 400, person="person-0001", name="Anna")["error"]
+        assert refused.startswith("people/decisions.jsonl: cannot be written: the disk is full")
+        assert refused.endswith("Nothing was decided")
+        assert page.get("/api/state")["named"] == 0
+        with Library.open(small, wait_s=5):  # it is let go
+            pass
+        filler.unlink()
+        page.decide("name", person="person-0001", name="Bo")
+    assert named(small)["person-0001"] == "Bo"
+    assert len(decisions_jsonl.read(small / "decisions.jsonl")) == 1
+
+
+def test_what_a_full_disk_holds_up_is_kept_told_and_written_later(
+    small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(desk_module, "_AGAIN_S", 0.2)
+    with opened(small) as page:
+        page.decide("name", person="person-0003", name="Cy")  # so that there is room in the block of the file
+        until(lambda: not page.get("/api/state")["saving"])
+        filler = fill(small)
+        page.decide("split", person="person-0001", faces=[f"{1:032x}-0"])
+        until(lambda: page.get("/api/state")["busy"])
+        state = page.get("/api/state")
+        assert "the disk is full" in state["busy"]
+        assert state["busy"].endswith(desk_module._PENDING)
+        assert (state["saving"], state["people"]) == (True, 4)
+        with Library.open(small, wait_s=5) as beside:  # it is let go meanwhile
+            assert len(beside.decisions) == 2
+            assert len(beside.people.people) == 3
+        filler.unlink()
+        until(lambda: not page.get("/api/state")["saving"])
+        assert page.get("/api/state")["busy"] is None
+        assert len(named(small)) == 4
+
+
+def test_who_ends_it_on_a_full_disk_is_told_that_not_all_is_written(small: Path) -> None:
+    with running(small) as (process, page):
+        page.decide("name", person="person-0003", name="Cy")
+        until(lambda: not page.get("/api/state")["saving"])
+        fill(small)
+        page.decide("split", person="person-0001", faces=[f"{1:032x}-0"])
+        process.send_signal(signal.SIGTERM)
+        _, stderr = process.communicate(timeout=20)
+    *_, told, last = stderr.splitlines()
+    assert "the disk is full" in told
+    assert told.endswith("The decisions are kept, and the next correction groups people anew")
+    assert last == "ended"
+
+
+def test_what_others_decide_while_the_disk_holds_us_up_counts_too(
+    desk: Desk, library: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(desk_module, "_AGAIN_S", 0.2)
+    is_full = True
+    write = Behind.write_due
+
+    def full(self: Behind) -> None:
+        if is_full and self.is_due:
+            raise OutputError(f"{library}/index.jpg: cannot be written: no space left on device")
+        write(self)
+
+    monkeypatch.setattr(Behind, "write_due", full)
+    desk.decide(lambda it: correct.merge(it, ["person-0001", "person-0002"]))
+    until(lambda: desk.busy() is not None)
+    with Library.open(library, wait_s=5) as beside:
+        correct.name(beside, "person-0003", "Cy")
+        assert beside.in_step
+        assert len(beside.people.people) == 2
+    assert desk.decide(name("person-0001", "Anna")).corrected.in_step
+    is_full = False
+    until(lambda: not desk.is_saving)
+    assert named(library) == {"person-0001": "Anna", "person-0003": "Cy"}
+    assert [person.name for person in desk.look().result.people] == ["Anna", "Cy"]
 
 
 # ------------------------------------------------------------------------------------------------ other programs
@@ -186,7 +305,7 @@ def test_a_verb_beside_comes_to_its_turn_and_is_seen(desk: Desk, library: Path) 
     view = desk.look()
     assert view.version > before
     assert [person.name for person in view.result.people] == ["Anna", "Bo", None]
-    desk.decide(correct.undo)  # what the shell said last
+    desk.decide(undo)  # what the shell said last
     assert [person.name for person in desk.look().result.people] == ["Anna", None, None]
     until(lambda: not desk.is_saving)
     assert named(library) == {"person-0001": "Anna", "person-0002": None, "person-0003": None}
@@ -242,6 +361,36 @@ def test_who_decides_without_an_end_lets_others_in(
     assert [person.name for person in desk.look().result.people][1] == "Bo"
     until(lambda: not desk.is_saving)
     until(lambda: named(library)["person-0002"] == "Bo")
+
+
+def test_what_takes_long_is_told_and_waited_for(library: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(desk_module, "_LONG_S", 0.1)
+    monkeypatch.setattr(desk_module, "WAIT_S", 0.1)
+    is_over = threading.Event()
+    build = build_module.build
+
+    def long(*args: Any, **options: Any) -> Any:
+        is_over.wait(20)
+        return build(*args, **options)
+
+    with opened(library) as page, ThreadPoolExecutor(2) as threads:
+        first = page.decide("merge", people=["person-0001", "person-0002"])["decisions"][0]
+        page.decide("move", faces=[f"{1:032x}-0"], to="nobody")
+        monkeypatch.setattr(build_module, "build", long)
+        undone = threads.submit(page.decide, "undo", decision=first)
+        until(lambda: page.get("/api/state")["busy"])
+        told = page.get("/api/state")["busy"]
+        assert told.startswith(
+            "What was decided takes long, as where people are grouped anew; what you decide now "
+        )
+        named_then = threads.submit(page.decide, "name", person="person-0003", name="Bo")
+        time.sleep(0.5)
+        assert not named_then.done()
+        assert page.get("/api/people")["total"] == 2
+        is_over.set()
+        assert "grouped anew" in undone.result()["said"]
+        assert named_then.result()["changed"][0]["name"] == "Bo"
+        until(lambda: page.get("/api/state")["busy"] is None)
 
 
 def test_a_refused_decision_keeps_nobody_out(desk: Desk, library: Path) -> None:
@@ -433,3 +582,18 @@ def test_groups_of_strangers_lose_faces_and_get_new_ones(made: Path) -> None:
     assert left(a, _free(b.id, "not_a_person")) == [(1, (a,))]
     assert left(a, b, d) == [(2, (a, b)), (1, (d,))]
     assert left() == []
+
+
+def test_a_run_tells_of_a_name_that_was_given_as_soon_as_it_let_go(
+    library: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with cluster.opened(library, yes=False) as held:
+        built = build(held, held.table, source=str(library / "faces.npz"), jobs=1)
+    with Library.open(library) as other:
+        correct.name(other, "person-0002", "Anna Berg")
+    cluster.tell(built, held, as_json=True, quiet=False, verbose=False)
+    told = capsys.readouterr()
+    assert {one["id"]: one["name"] for one in json.loads(told.out)["people"]}["person-0002"] == "Anna Berg"
+    assert told.out == (library / "clusters.json").read_text()
+    assert "3 people with 9 of 9 faces" in told.err
+    Library.open(library, wait_s=0).close()  # it was let go again

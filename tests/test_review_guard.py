@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -372,6 +375,45 @@ def test_slow_askers_hold_nobody_up(page: Browser) -> None:
     finally:
         for connection in slow:
             connection.close()
+
+
+def test_strangers_who_take_all_connections_keep_nobody_out(library: Path) -> None:
+    """Another user of this machine opens connections without an end, and asks by some of them."""
+    is_over, n_opened = threading.Event(), 0
+
+    def crowd(port: int) -> None:
+        nonlocal n_opened
+        lines: list[socket.socket] = []
+        while not is_over.is_set():
+            line = socket.create_connection(("127.0.0.1", port), timeout=10)
+            lines.append(line)
+            with suppress(OSError):
+                kind = n_opened % 4
+                line.sendall(
+                    [b"", b"GET /api", b"GET / HTTP/1.1\r\n", b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"][kind]
+                )
+            n_opened += 1
+            if len(lines) > 400:
+                lines.pop(0).close()
+        for line in lines:
+            line.close()
+
+    with opened(library) as page:
+        page_line = http.client.HTTPConnection("127.0.0.1", page.port, timeout=10)  # as a browser keeps one
+        thread = threading.Thread(target=crowd, args=(page.port,))
+        thread.start()
+        try:
+            while n_opened < 300:
+                time.sleep(0.01)
+            for _ in range(50):
+                assert page.get("/api/state")["people"] == 2
+                page_line.request("GET", "/api/names", headers={"Cookie": page.cookie or ""})
+                assert page_line.getresponse().read().startswith(b'{"names":')
+                assert page_line.sock is not None
+        finally:
+            is_over.set()
+            thread.join()
+            page_line.close()
 
 
 # ---------------------------------------------------------------------------------------------- this machine only

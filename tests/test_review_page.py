@@ -358,6 +358,42 @@ def test_faces_move_to_who_is_called_so(seen: Seen) -> None:
     assert seen.asker.get("/api/person/person-0002")["n_faces"] == N_EACH + 1
 
 
+@pytest.mark.parametrize(("width", "height"), [(1200, 800), (390, 700)])
+def test_what_is_said_covers_no_face_of_a_list_that_is_scrolled_down(
+    seen: Seen, width: int, height: int
+) -> None:
+    page = seen.open("#/person/person-0001", width=width, height=height)
+    cells(page).nth(1).click()
+    page.keyboard.press("x")
+    toast = page.locator(".toast")
+    expect(toast).to_be_visible()
+    expect(cells(page)).to_have_count(N_EACH - 1)
+    page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
+    at = toast.bounding_box()
+    assert at
+    assert abs(at["x"] + at["width"] / 2 - width / 2) < 10  # a scroll bar has its place
+    for cell in cells(page).all():
+        face_at = cell.bounding_box()
+        assert face_at
+        assert face_at["y"] + face_at["height"] <= at["y"]
+
+
+def test_every_per_cent_says_what_it_is(seen: Seen) -> None:
+    page = seen.open("#/person/person-0001")
+    expect(cells(page).first).to_contain_text("%")
+    told = page.locator(".cell .counts").first.get_attribute("title")
+    assert told
+    assert "nearer a face is to its person than to anybody else" in told
+    assert "no share of right ones" in told
+    expect(page.get_by_text("Per cent: how much nearer")).to_be_visible()
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog").get_by_text("Confidence is how much nearer")).to_be_visible()
+    page = seen.open(f"#/photo/{face(0).removesuffix('-0')}")
+    confidence = page.locator(".face small")
+    expect(confidence).to_have_text(re.compile(r"confidence \d+ %"))
+    assert "anybody else" in (confidence.get_attribute("title") or "")
+
+
 def test_a_face_becomes_the_cover_and_two_faces_are_told_apart(seen: Seen) -> None:
     page = seen.open("#/person/person-0001")
     cells(page).nth(4).click()

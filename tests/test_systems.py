@@ -185,6 +185,20 @@ def test_a_disk_that_fails_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert not [*tmp_path.iterdir()]
 
 
+@pytest.mark.parametrize("room", [0, 1, 40, 99])
+def test_lines_for_which_there_is_no_room_leave_nothing(tmp_path: Path, room: int) -> None:
+    resource = pytest.importorskip("resource", reason="the system limits no sizes of files")
+    (tmp_path / "a").write_bytes(b'{"first": 1}\n')
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (13 + room, hard))
+    try:
+        with pytest.raises(OutputError, match="cannot be written"):
+            json_lines.append(tmp_path / "a", b'{"second": "%s"}\n' % (b"2" * 100))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert (tmp_path / "a").read_bytes() == b'{"first": 1}\n'
+
+
 @pytest.mark.parametrize("error", [OSError(errno.ENOLCK, "no locks"), NotImplementedError("no flock")])
 def test_a_disk_without_locks_is_told(
     error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

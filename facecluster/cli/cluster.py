@@ -7,7 +7,8 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from facecluster.cli.config import tell_remembered
 from facecluster.cli.parameters import FLAGS, FloatRange, Folder
 from facecluster.cli.sources import warn_if_outdated
 from facecluster.cli.summary import cost, print_result, some_people, summary, used
-from facecluster.errors import UsageError
+from facecluster.errors import FaceclusterError, UsageError
 from facecluster.identity.gate import Limits
 from facecluster.library.layout import CLUSTERS
 from facecluster.library.settings import Choices
@@ -25,6 +26,7 @@ from facecluster.library.settings import Choices
 if TYPE_CHECKING:  # NumPy and OpenCV are loaded when there is work to do
     from facecluster.library.build import Built
     from facecluster.library.library import Library
+    from facecluster.result import Result
 
 _LINKS = ("auto", "copy", "clone", "hardlink", "symlink", "none")
 
@@ -202,19 +204,38 @@ def command(
             jobs=jobs,
             progress=not quiet,
         )
-    tell(built, output, as_json=as_json, quiet=quiet, verbose=verbose)
+    tell(built, library, as_json=as_json, quiet=quiet, verbose=verbose)
 
 
-def tell(built: Built, output: Path, *, as_json: bool, quiet: bool, verbose: bool) -> None:
-    """Print the people, and tell the rest on stderr."""
+def tell(built: Built, library: Library, *, as_json: bool, quiet: bool, verbose: bool) -> None:
+    """Print the people of a library that was let go, and tell the rest on stderr."""
+    now = _latest(library, built.result)
+    built = replace(built, result=replace(now, changes=built.result.changes))
     if verbose and not quiet:
         click.echo(used(built.chosen.rules), err=True)
         tell_remembered(built.chosen.remembered)
-    print_result(built.result, as_json=as_json)
+    print_result(now, as_json=as_json)
     if built.nameless:
         click.echo(f"no decision gives these names any more: {some_people(built.nameless)}", err=True)
     if not quiet:
-        click.echo(summary(built, output), err=True)
+        click.echo(summary(built, library.directory), err=True)
+
+
+def _latest(library: Library, result: Result) -> Result:
+    """Give who is who as the library has it now; `result` where that is the same, or cannot be read.
+
+    Somebody may have decided since it was let go: the review page waits for that.
+    """
+    from facecluster.formats import decisions_jsonl
+
+    with suppress(FaceclusterError):
+        if len(decisions_jsonl.read(library.ledger)) == len(library.decisions):
+            return result
+        library.hold()  # who decides writes people a moment after the decision, and lets go then
+        with library:
+            library.reload()
+            return library.people
+    return result
 
 
 @contextmanager

@@ -62,8 +62,8 @@ def name(library: Library, texts: tuple[str, ...]) -> Corrected:
 
     LIBRARY is a folder of people. PERSON is an id, as person-0001, or the name so far; a NAME of "" takes it away. FACE
     is a photo by its name, PHOTO#2 the second face in it, person-0004#7 the face that a montage numbers so,
-    person-0004#9-17 several, or a group of strangers as show --nobody lists them. Whoever has a name stays a person
-    with that id and name, whatever is run later.
+    person-0004#9-17 several, or a group of nobody's faces as show --nobody lists them. Whoever has a name stays a
+    person with that id and name, whatever is run later.
     """  # noqa: D301
     from facecluster.library import correct
 
@@ -109,9 +109,9 @@ def move(library: Library, texts: tuple[str, ...], to: str) -> Corrected:
     """Give faces to a person, or to nobody.
 
     LIBRARY is a folder of people. FACE is a photo by its name, PHOTO#2 the second face in it, person-0004#7 the face
-    that a montage numbers so, person-0004#9-17 several, a group of strangers, or a face's id (6 letters of its start
-    will do). PERSON is an id, as person-0001, or a name. The faces stay with PERSON, and not with those they were taken
-    from, when clustered again.
+    that a montage numbers so, person-0004#9-17 several, a group of nobody's faces, or a face's id (6 letters of its
+    start will do). PERSON is an id, as person-0001, or a name. The faces stay with PERSON, and not with those they were
+    taken from, when clustered again.
     """
     from facecluster.library import correct
 
@@ -121,7 +121,7 @@ def move(library: Library, texts: tuple[str, ...], to: str) -> Corrected:
 @_verb("not-a-person")
 @click.argument("texts", metavar="PERSON|FACE|GROUP|PHOTO|FOLDER...", nargs=-1, required=True)
 def not_a_person(library: Library, texts: tuple[str, ...]) -> Corrected:
-    """Say that people, or faces, are nobody whom you know: strangers, a statue, a poster.
+    """Say that people, or faces, are nobody you know: passers-by, a statue, a poster.
 
     \b
     facecluster not-a-person people person-0031 person-0040
@@ -248,11 +248,11 @@ def undo(library: Library, which: tuple[str, ...], number: int | None) -> Correc
     undone by its own id. What forget took away does not come back.
     """
     from facecluster.errors import UsageError
-    from facecluster.library import correct
+    from facecluster.library.undo import undo
 
     if which and number is not None:
         raise UsageError("-n counts from the last decision; give an ID or -n, not both")
-    return correct.undo_all(library, which) if which else correct.undo(library, number=number or 1)
+    return undo(library, *which, number=number or 1)
 
 
 def _say(library: Library, source: str, done: Corrected, *, as_json: bool, quiet: bool) -> None:

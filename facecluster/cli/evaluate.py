@@ -283,9 +283,7 @@ def _share(part: int, whole: int) -> float:
 def _summary(evaluation: Evaluation, labels_from: str, labels: Labels | None, unused: Sequence[int]) -> str:
     """Say what was compared with what, and what could not be."""
     e = evaluation
-    scored = (
-        f"{many(e.faces, 'face')} of {many(e.labels, 'label')} scored, {e.faces - e.placed} without a person"
-    )
+    scored = f"{many(e.faces, 'face')} of {many(e.labels, 'label')} scored, {e.faces - e.placed} of nobody"
     lines = [f"{scored}; {many(e.unlabelled, 'face')} without a label left out"]
     if labels is not None and unused:
         lines.append(

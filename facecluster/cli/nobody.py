@@ -72,8 +72,7 @@ def show_nobody(
         page, where = cut(groups, lambda group: group.id, after, limit)
     except LookupError:
         raise FaceclusterError(
-            f"--after {printable(after or '')}: no group of strangers is called so (any more); start again without "
-            "--after"
+            f"--after {printable(after or '')}: no group is called so (any more); start again without --after"
         ) from None
     if form == "table":
         click.echo("\n".join(_report(page, spelling)))
@@ -97,7 +96,7 @@ def show_nobody(
     if page and form == "table":
         library, first = shlex.quote(source), page[0].id
         click.echo(f"to make a person of one: facecluster name {library} NAME {first}", err=True)
-        click.echo(f"nobody whom you know:    facecluster not-a-person {library} {first} ...", err=True)
+        click.echo(f"nobody you know:         facecluster not-a-person {library} {first} ...", err=True)
 
 
 def heading(group: Group) -> str:

@@ -102,10 +102,11 @@ def command(
     if title is None:
         title = people[0].name if len(people) == 1 else None
     look = Look(title or "People", photos=not thumbnails_only, file_names=not no_file_names)
-    content = Content(people, pictures, times)
+    n_photos = len({face.photo for person in people for face in person.faces})
+    n_without = result.counts.photos - result.counts.unreadable - n_photos
+    content = Content(people, pictures, times, 0 if who else n_without)
     path, as_folder, why = _form(target, content, look)
     _check(path, as_folder=as_folder)
-    n_photos = len({face.photo for person in people for face in person.faces})
     with bar(total=n_photos, what="photos", shown=not quiet) as progress:
         made = make(
             content,
@@ -116,7 +117,7 @@ def command(
             threads=jobs or min(os.cpu_count() or 1, 4),
             advance=partial(progress.update, 1),
         )
-    _tell(made, result, why, as_folder=as_folder, as_json=as_json, quiet=quiet)
+    _tell(made, result, why, n_without, as_folder=as_folder, as_json=as_json, quiet=quiet)
 
 
 def _chosen(
@@ -213,8 +214,12 @@ def _check(path: Path, *, as_folder: bool) -> None:
         raise OutputError(f"{path}: {error.strerror}; choose another output") from error
 
 
-def _tell(made: Made, result: Result, why: str, *, as_folder: bool, as_json: bool, quiet: bool) -> None:
+def _tell(
+    made: Made, result: Result, why: str, n_without: int, *, as_folder: bool, as_json: bool, quiet: bool
+) -> None:
     """Say what was made, and what is not in it."""
+    from facecluster.render.report import about_left_out
+
     if not quiet and made.lost:
         spelling = Spelling(result)
         named = some([f"{spelling.photo(path)} ({reason})" for path, reason in made.lost], _N_LOST, "; ")
@@ -226,6 +231,7 @@ def _tell(made: Made, result: Result, why: str, *, as_folder: bool, as_json: boo
             "people": made.people,
             "faces": made.faces,
             "photos": made.photos,
+            "without": n_without,
             "bytes": made.n_bytes,
             "private": made.private,
             "lost": [path for path, _ in made.lost],
@@ -238,6 +244,8 @@ def _tell(made: Made, result: Result, why: str, *, as_folder: bool, as_json: boo
     click.echo(f"{printable(str(made.path))}: {form}, {why}: {', '.join(what)}, {size(made.n_bytes)}")
     if quiet:
         return
+    if n_without:
+        click.echo(about_left_out(n_without), err=True)
     if as_folder:
         click.echo(f"to look: open {printable(str(made.path / 'index.html'))} in a browser", err=True)
     if made.private:

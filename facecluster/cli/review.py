@@ -76,4 +76,4 @@ def command(source: str, port: int, no_browser: bool, quiet: bool) -> None:
     finally:
         desk.close()
     if not quiet:
-        click.echo("ended; everything is written", err=True)
+        click.echo("ended" if desk.is_saving else "ended; everything is written", err=True)

@@ -86,7 +86,7 @@ def command(
             )
     if not request.quiet:
         click.echo(encode_summary(ran.encoded, time.monotonic() - start, request, output / TABLE), err=True)
-    tell(ran.built, output, as_json=as_json, quiet=request.quiet, verbose=request.verbose)
+    tell(ran.built, library, as_json=as_json, quiet=request.quiet, verbose=request.verbose)
 
 
 def _there(request: Request, library: Library) -> Request:

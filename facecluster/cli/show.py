@@ -239,7 +239,7 @@ def _check_usage(
     """Refuse options that make no sense together."""
     if nobody and (of_photos or min_photos is not None or sort is not None):
         raise UsageError(
-            "--nobody lists strangers alone; leave PERSON, --photo, --photos, --min-photos and --sort out"
+            "--nobody lists faces of nobody alone; leave PERSON, --photo, --photos, --min-photos and --sort out"
         )
     if bool(names) + every + (photo is not None) > 1:
         raise UsageError("PERSON or --together, --photo, --photos: give one of the three")

@@ -78,7 +78,7 @@ def summary(built: Built, directory: Path) -> str:
     left = sorted(counts.unclustered.items(), key=lambda item: -item[1])
     if left:
         n_left = sum(counts.unclustered.values())
-        lines.append(f"{many(n_left, 'face')} {'is' if n_left == 1 else 'are'} left out:")
+        lines.append(f"{many(n_left, 'face')} {'is' if n_left == 1 else 'are'} nobody's:")
         rows = [(str(number), Reason[code.upper()].text) for code, number in left]
         lines += [f"  {line}" for line in aligned(rows, right=(0,), least=(7,))]
     lines += _about_almost(result, directory)

@@ -108,7 +108,7 @@ def command(
     """Encode and place photos as they arrive in folders, and tell of them.
 
     PATHS are folders; what is in them already counts as new unless LIBRARY has it. Each event is a line, on a terminal
-    a sentence, in a pipe JSON: "known", a face of a person of LIBRARY; "stranger", a face that no person takes;
+    a sentence, in a pipe JSON: "known", a face of a person of LIBRARY; "stranger", a face of nobody;
     "founded", a new person. A LIBRARY that was made with --check takes only faces that pass it.
     """
     from facecluster.library.watch import Watch
@@ -197,7 +197,7 @@ def sentence(event: Mapping[str, Any], library: Path) -> str:
     photo = printable(event["photo"])
     if event["event"] == "stranger":
         why = next((reason.text for reason in Reason if reason.code == event["reason"]), event["reason"])
-        return f"a stranger is in {photo}: {printable(why)}"
+        return f"a face of nobody is in {photo}: {printable(why)}"
     who = event["person"] if event["name"] is None else f"{event['person']} ({printable(event['name'])})"
     if event["event"] == "known":
         sure = "" if event["confidence"] is None else f" (confidence {per_cent(event['confidence'])})"

@@ -11,7 +11,7 @@ from typing import BinaryIO, Literal, cast
 from facecluster.errors import OutputError
 
 OWNER_ONLY = 0o600
-"""Permissions of a new file that holds encodings of faces."""
+"""Permissions of a new file that holds encodings of faces, or pictures of photos that not everybody may read."""
 
 _FLAGS = {
     "rb": os.O_RDONLY,
@@ -82,6 +82,17 @@ def refuse_link(path: Path) -> None:
             f"{path}: a link, where facecluster has a file of its own, and it follows none there; remove the link, or "
             "put the file in its place"
         )
+
+
+def oddity_at(path: Path) -> str | None:
+    """Say what lies where a file of ours belongs, as "a folder"; None: a file, or nothing."""
+    try:
+        mode = os.lstat(path).st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    if stat.S_ISREG(mode):
+        return None
+    return "a folder" if stat.S_ISDIR(mode) else "a link" if stat.S_ISLNK(mode) else "a pipe or a device"
 
 
 def not_ours(path: Path, what: str = "another output") -> OutputError:

@@ -10,6 +10,7 @@ import json
 import math
 import os
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, NamedTuple, TypeVar
 
@@ -127,6 +128,8 @@ def parse(line: Line, kind: str, mend: str, decode: Callable[[bytes], _T]) -> _T
 def append(path: Path, text: bytes, keep: Callable[[bytes], None] | None = None) -> None:
     """Write whole lines behind the others, in place of a torn one; once this returns, they are on the disk.
 
+    Where they cannot be written, as on a full disk, nothing is left of them.
+
     Args:
         path: of the file, which is made if it is not there.
         text: lines with their ends.
@@ -136,7 +139,7 @@ def append(path: Path, text: bytes, keep: Callable[[bytes], None] | None = None)
         OutputError: disk full, no permission; it is a link.
     """
     try:
-        with open_own(path, "a+b") as file:
+        with open_own(path, "a+b", buffering=0) as file:
             last = _last_line(file)
             if _is_torn(last):
                 if keep is not None:
@@ -144,9 +147,15 @@ def append(path: Path, text: bytes, keep: Callable[[bytes], None] | None = None)
                 file.truncate(file.seek(0, os.SEEK_END) - len(last))
             elif last:
                 text = b"\n" + text
-            file.write(text)
-            file.flush()
-            wait_for_disk(file)
+            end, left = file.seek(0, os.SEEK_END), memoryview(text)
+            try:
+                while left:
+                    left = left[file.write(left) :]
+                wait_for_disk(file)
+            except OSError:
+                with suppress(OSError):
+                    file.truncate(end)
+                raise
     except OSError as error:
         raise cannot_write(path, error) from error
 

@@ -77,7 +77,7 @@ _TEXT = {
     Reason.BETWEEN_PEOPLE: "as much like one person as like another",
     Reason.SAME_PHOTO: "that person is already in the photo",
     Reason.NEAR_DUPLICATE: "nearly the same picture as another photo, and counts once",
-    Reason.NOT_A_PERSON: "said to be no person",
+    Reason.NOT_A_PERSON: "said to be nobody you know",
     Reason.TAKEN_AWAY: "somebody took it away from a person",
 }
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from facecluster.identity.decisions import TYPICAL, Act, Decision, Spot, Spots, digest_of
 from facecluster.library.amend import Correction
+from facecluster.library.refer import called
 from facecluster.result import Person, PersonFace, UnclusteredFace
 from facecluster.table import FaceTable
 
@@ -64,3 +65,11 @@ def typical(person: Person, without: Iterable[str] = ()) -> Spots:
 def spots(faces: Iterable[PersonFace | UnclusteredFace]) -> Spots:
     """How decisions know faces; copies are one."""
     return tuple(dict.fromkeys(Spot(digest_of(face.id), face.known_at) for face in faces))
+
+
+def and_gone(origins: Sequence[Person], ids: Collection[str]) -> str:
+    """Say which people have no other faces than these."""
+    gone = [called(person) for person in origins if all(face.id in ids for face in person.faces)]
+    if not gone:
+        return ""
+    return f"; {', '.join(gone)} had no other and {'is' if len(gone) == 1 else 'are'} gone"

@@ -1,33 +1,22 @@
-"""Corrections by somebody who knows better: name, make, merge, split, move, not a person, draw, what is said, and undo.
+"""Corrections by somebody who knows better: name, make, merge, split, move, not a person, draw, and what is said.
 
 Each is a line behind the others in decisions.jsonl, to which every later clustering keeps; and what it changes in the
-people is changed at once. People and faces are meant as `refer` says.
+people is changed at once, see `ledger`. People and faces are meant as `refer` says.
 """
 
 from __future__ import annotations
 
-import logging
 import os
 import re
 import shlex
-from collections.abc import Callable, Collection, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
-from functools import wraps
-from typing import Concatenate, NamedTuple, ParamSpec, TypeVar
+from typing import NamedTuple
 
-from facecluster.durable.own_list import last_write
-from facecluster.errors import FaceclusterError, OutputError, UsageError
+from facecluster.errors import FaceclusterError, UsageError
 from facecluster.formats import decisions_jsonl
-from facecluster.identity.assured import names
-from facecluster.identity.constraints import resolve
 from facecluster.identity.decisions import (
     NOBODY,
-    Act,
-    Cover,
-    Decision,
-    Draw,
-    Hide,
     Make,
     Merge,
     Move,
@@ -35,20 +24,12 @@ from facecluster.identity.decisions import (
     NotAPerson,
     Split,
     Spots,
-    Undo,
-    Unsure,
-    describe,
     in_force,
-    mark,
-    spots_of,
-    undone,
 )
 from facecluster.identity.gate import Reason
-from facecluster.library import amend, drawn_faces, say, undo_patches
-from facecluster.library.amend import Correction
-from facecluster.library.change import Change, Corrected, spots, typical
+from facecluster.library import amend, drawn_faces, ledger, say
+from facecluster.library.change import Change, Corrected, and_gone, spots, typical
 from facecluster.library.held import Held
-from facecluster.library.layout import CLUSTERS, group_again
 from facecluster.library.refer import (
     Spelling,
     called,
@@ -63,20 +44,9 @@ from facecluster.library.refer import (
     is_person,
     whose,
 )
-from facecluster.library.showing import as_told
 from facecluster.photos import EXTENSIONS
-from facecluster.result import Changes, Person, PersonFace, Result, UnclusteredFace, columns
-from facecluster.table import FaceTable
+from facecluster.result import Person, PersonFace, Result, UnclusteredFace
 from facecluster.text import JOINERS, SELECTORS, fold, many, printable, some, typed
-
-_log = logging.getLogger(__name__)
-
-
-_Asked = ParamSpec("_Asked")
-_T = TypeVar("_T")
-
-_FINISHED = "an undo that was broken off is finished"
-"""How `undo` begins that only finishes another one."""
 
 _N_NAMED = 6
 """Photos that a sentence names."""
@@ -86,42 +56,7 @@ _NAME = "NAME"
 """What stands for a name in commands that messages propose; typed as it stands it is none."""
 
 
-def _once(
-    asked: Callable[Concatenate[Held, _Asked], Change | Corrected],
-) -> Callable[Concatenate[Held, _Asked], Corrected]:
-    """Make a verb of a function that says what is asked for, of the people as they are.
-
-    Where a kill came between the decision and its people, and the same is asked for again, the decision that is there
-    counts. Anything else is asked of the people whom it makes.
-    """
-
-    @wraps(asked)
-    def verb(library: Held, /, *what: _Asked.args, **how: _Asked.kwargs) -> Corrected:
-        last = _broken_off(library)
-
-        def ask() -> Change | Corrected:
-            return asked(library, *what, **how)
-
-        def is_last(change: Change | Corrected) -> bool:
-            return (
-                isinstance(change, Change) and last is not None and last.act in (*change.others, change.act)
-            )
-
-        change = _again(library, last, ask, is_last)
-        if change is None:
-            last = None
-            catch_up(library)
-            change = ask()
-        if isinstance(change, Corrected):
-            _finish(library)
-            return change
-        act, correction, said, others, table = change
-        return _keep(library, act, correction, said, table, others=others, decided=last)
-
-    return verb
-
-
-@_once
+@ledger.once
 def name(library: Held, who: str, new_name: str) -> Change | Corrected:
     """Give a person a name; "" takes it away.
 
@@ -159,11 +94,11 @@ def _ask_name(library: Held, who: str, new_name: str) -> Change | Corrected:
 
 def _is_decided(library: Held, person: Person) -> bool:
     """Say whether decisions give a person the name that it has, or none where it has none."""
-    said = _told(library.people, library.decisions, {person.id})
+    said = ledger.with_names(library.people, library.decisions, {person.id})
     return any(one.id == person.id and one.name == person.name for one in said.people)
 
 
-@_once
+@ledger.once
 def make(library: Held, new_name: str, which: Sequence[str]) -> Change:
     """Make a new person of faces, whosever they are, mostly of nobody; with a name, or with none where it is "".
 
@@ -199,11 +134,11 @@ def _ask_make(library: Held, new_name: str, which: Sequence[str]) -> Change:
     said = f"{called(person)} is new, with {many(person.n_faces, 'face')}"
     if origins:
         taken = (f"{sum(face.id in ids for face in origin.faces)} of {called(origin)}" for origin in origins)
-        said += f"; of these, {' and '.join(taken)}{_and_gone(origins, ids)}"
+        said += f"; of these, {' and '.join(taken)}{and_gone(origins, ids)}"
     return Change(act, (corrected, changed), said)
 
 
-@_once
+@ledger.once
 def name_or_make(library: Held, texts: Sequence[str]) -> Change | Corrected:
     """Name a person (PERSON NAME), or make one of faces (NAME FACE...), whichever the texts can mean.
 
@@ -263,15 +198,7 @@ def _quoted(library: Held) -> str:
     return typed(library.directory)
 
 
-def _and_gone(origins: Sequence[Person], ids: Collection[str]) -> str:
-    """Say which people have no other faces than these."""
-    gone = [called(person) for person in origins if all(face.id in ids for face in person.faces)]
-    if not gone:
-        return ""
-    return f"; {', '.join(gone)} had no other and {'is' if len(gone) == 1 else 'are'} gone"
-
-
-@_once
+@ledger.once
 def merge(library: Held, who: Sequence[str]) -> Change | Corrected:
     """Make one person of two or more, with the id of the first, and of their names the first.
 
@@ -300,7 +227,7 @@ def merge(library: Held, who: Sequence[str]) -> Change | Corrected:
     return Change(act, (corrected, changed), said)
 
 
-@_once
+@ledger.once
 def split(library: Held, who: str, which: Sequence[str]) -> Change:
     """Make a new person of some faces of one.
 
@@ -332,7 +259,7 @@ def split(library: Held, who: str, which: Sequence[str]) -> Change:
     return Change(act, (corrected, changed), said)
 
 
-@_once
+@ledger.once
 def move(library: Held, which: Sequence[str], to: str) -> Change:
     """Give faces to a person, or to "nobody".
 
@@ -367,7 +294,7 @@ def _ask_move(library: Held, which: Sequence[str], to: str) -> Change:
         away=tuple(spot for person in origins for spot in typical(person, ids)),
     )
     said = f"{many(len(ids), 'face')} moved to {NOBODY if into is None else called(into)}"
-    said += _and_gone(origins, ids) + _which(result, (f for f in faces_of(result) if f.id in ids), which)
+    said += and_gone(origins, ids) + _which(result, (f for f in faces_of(result) if f.id in ids), which)
     return Change(act, amend.move(result, ids, into), said)
 
 
@@ -389,7 +316,7 @@ def not_a_person(library: Held, what: Sequence[str]) -> Corrected:
     Raises:
         FaceclusterError: there is no such person or face.
     """
-    broken_off = _broken_off(library)
+    broken_off = ledger.broken_off(library)
 
     def is_last(meant: _NoPeople) -> bool:
         acts = [NotAPerson(person.id, typical(person)) for person in meant.people.values()]
@@ -398,20 +325,20 @@ def not_a_person(library: Held, what: Sequence[str]) -> Corrected:
             NotAPerson(None, _spots_of(library, meant.ids)),
         )
 
-    meant = _again(library, broken_off, lambda: _no_people(library, what), is_last)
+    meant = ledger.again(library, broken_off, lambda: _no_people(library, what), is_last)
     if meant is None:
         broken_off = None
-        catch_up(library)
+        ledger.catch_up(library)
         meant = _no_people(library, what)
     people, ids, already = meant
     so_already = _not_people_already(library) & ids
     ids -= so_already
     if not people and not ids:
-        are_already = [f"{person} is no person already" for person in already.values()]
+        are_already = [f"{person} is nobody you know already" for person in already.values()]
         if so_already:
-            are = "is no person's" if len(so_already) == 1 else "are no person's"
-            are_already.append(f"{many(len(so_already), 'face')} {are} already")
-        _finish(library)
+            are = "is" if len(so_already) == 1 else "are"
+            are_already.append(f"{many(len(so_already), 'face')} {are} nobody you know already")
+        ledger.finish(library)
         return Corrected(None, f"{'; '.join(are_already)}; nothing was changed", library.in_step)
     if broken_off is not None:
         time = broken_off.time
@@ -424,13 +351,13 @@ def not_a_person(library: Held, what: Sequence[str]) -> Corrected:
     def keep(act: NotAPerson, ids: set[str], said: str) -> None:
         decided = broken_off if broken_off is not None and broken_off.act == act else None
         correction = amend.not_a_person(library.people, ids)
-        done.append(_keep(library, act, correction, said, time=time, decided=decided))
+        done.append(ledger.keep(library, act, correction, said, time=time, decided=decided))
 
     for person in people.values():
-        said = f"{called(person)} is no person now; {many(person.n_faces, 'face')} left out"
+        said = f"{called(person)} is nobody you know now; {many(person.n_faces, 'face')} moved to {NOBODY}"
         keep(NotAPerson(person.id, typical(person)), {face.id for face in person.faces}, said)
     if ids:
-        said = f"{many(len(ids), 'face')} said to be no person's"
+        said = f"{many(len(ids), 'face')} said to be nobody you know"
         if so_already:
             said += f" ({len(so_already)} more {'was' if len(so_already) == 1 else 'were'} that already)"
         keep(NotAPerson(None, _spots_of(library, ids)), ids, said)
@@ -522,20 +449,20 @@ def _person_or_faces(library: Held, text: str) -> Person | Sequence[PersonFace |
     return it if isinstance(it, Person) else [it]
 
 
-confirm = _once(say.confirm)
-different = _once(say.different)
-cover = _once(say.cover)
-not_theirs = _once(say.not_theirs)
-unsure = _once(say.unsure)
+confirm = ledger.once(say.confirm)
+different = ledger.once(say.different)
+cover = ledger.once(say.cover)
+not_theirs = ledger.once(say.not_theirs)
+unsure = ledger.once(say.unsure)
 
 
-@_once
+@ledger.once
 def hide(library: Held, who: Sequence[str]) -> Change | Corrected:
     """Leave people out of lists; they stay people. See `say.hide`."""
     return say.hide(library, who, hidden=True)
 
 
-@_once
+@ledger.once
 def unhide(library: Held, who: Sequence[str]) -> Change | Corrected:
     """Take people into lists again. See `say.hide`."""
     return say.hide(library, who, hidden=False)
@@ -576,12 +503,12 @@ def draw(library: Held, photo: str, box: Sequence[float], who: str | None = None
     is_known = _is_known(library.people, who)
     change = _ask_move(library, [face], who) if is_known else _ask_make(library, who, [face])
     time = decision.time if library.decisions[-1] is decision else None  # both are taken back together
-    kept = _keep(library, change.act, change.correction, change.said, time=time)
+    kept = ledger.keep(library, change.act, change.correction, change.said, time=time)
     said = f"{drawn.said}; it is of {called(find_person(library.people, who))} now"
     return replace(kept, said=said, others=drawn.decisions)
 
 
-@_once
+@ledger.once
 def _draw(library: Held, photo: str, box: Sequence[float]) -> Change | Corrected:
     """Put in the face that somebody drew, as one of nobody."""
     place = drawn_faces.place_of(library, photo, box)
@@ -606,340 +533,6 @@ def _is_known(result: Result, who: str) -> bool:
         return False
     find_person(result, who)
     return True
-
-
-def undo(
-    library: Held, which: str | None = None, *, number: int = 1, jobs: int = -1, progress: bool = False
-) -> Corrected:
-    """Take back what was done last, or the decision of an id.
-
-    What one call decided is taken back together. What the last decision changed is put back as it was; for an earlier
-    one people are grouped anew from the face table. If the last line is an undo that the people do not show, as it was
-    broken off, and no id is given, that one is finished and nothing else is taken back.
-
-    Args:
-        library: it is about.
-        which: id of a decision; None: what was done last.
-        number: how many things are taken back, the last first; 1 with an id. Where there are fewer, all are.
-        jobs: threads; -1 is one a core.
-        progress: show a bar on stderr where that is a terminal.
-
-    Raises:
-        DecisionsLackError: no decision gives somebody's name, see `Held.keep_to`.
-        FaceclusterError: there is none, or it is undone already.
-    """
-    if which is not None:
-        return _undo(library, which, jobs=jobs, progress=progress)
-    done = [_undo(library, None, jobs=jobs, progress=progress)]
-    first = None if done[0].decision is None else done[0].decision.act
-    target = next((d for d in library.decisions if isinstance(first, Undo) and d.id == first.undo), None)
-    if not done[0].said.startswith(_FINISHED):
-        time = None if target is None else target.time
-        while standing := _last_first(library):
-            if standing[0].time != time:
-                number -= 1
-                if number == 0:
-                    break
-                time = standing[0].time
-            done.append(_undo(library, standing[0].id, jobs=jobs, progress=progress))
-        else:
-            number -= 1
-    *others, last = done
-    said = "\n".join(one.said for one in done)
-    if number > 0 and not said.startswith(_FINISHED):
-        said += "\nthere is nothing else to be taken back"
-    return replace(last, said=said, others=tuple(own for one in others for own in one.decisions))
-
-
-def undo_all(library: Held, which: Sequence[str]) -> Corrected:
-    """Take back the decisions of some ids, one after the other.
-
-    Raises:
-        FaceclusterError: there is no such decision, or it is undone already; those before it are taken back then.
-    """
-    done = [undo(library, one) for one in which]
-    *others, last = done
-    said = "\n".join(one.said for one in done)
-    return replace(last, said=said, others=tuple(own for one in others for own in one.decisions))
-
-
-def _last_first(library: Held) -> list[Decision]:
-    """The decisions in force, the last first."""
-    after = len(library.decisions) + 1
-    return sorted(in_force(library.decisions), key=lambda d: (d.line or after, d.time), reverse=True)
-
-
-def _undo(library: Held, which: str | None, *, jobs: int, progress: bool) -> Corrected:
-    """Take one decision back: the last one, or that of an id."""
-    library.keep_to(None)
-    broken_off = _broken_off(library) if which is None else None
-    is_undo = broken_off is not None and isinstance(broken_off.act, Undo)
-    if catch_up(library, jobs=jobs, progress=progress) and broken_off is not None and is_undo:
-        _, finished = _undoing(library, broken_off)
-        said = f"{_FINISHED}: {finished}; undo again to take another decision back"
-        return Corrected(broken_off, said, in_step=True)
-    target = _to_undo(library, which)
-    decision = decisions_jsonl.decide(Undo(target.id), library.decisions)
-    root, said = _undoing(library, decision)
-    counts_again = root.id != target.id  # and may contradict others; what counts no more cannot
-    if isinstance(root.act, Name | Hide | Cover | Unsure):
-        return _keep(library, Undo(target.id), None, said, check=counts_again, root=root)
-    if isinstance(target.act, Draw) and not counts_again:
-        correction, table = drawn_faces.take_out(library, target.act)
-        went = [one for one in library.people.people if one.id in correction[0].changes.vanished]
-        said += _and_gone(went, {face.id for one in went for face in one.faces})
-        return _keep(library, Undo(target.id), correction, said, table, check=False)
-    patched = None if counts_again else _put_back(library, target)
-    if patched is not None:
-        return _keep(library, Undo(target.id), patched, said, check=False)
-    if library.table_file is None:
-        kept = _keep(library, Undo(target.id), (library.people, None), said, check=counts_again)
-        named = library.people.settings.table
-        why = "its face table " + ("came through a pipe" if named is None else f"({named}) is gone")
-        again = group_again(library.directory)
-        _log.warning("%s does not show it yet, as %s; to see it: %s", CLUSTERS, why, again)
-        return kept
-    from facecluster.library.build import build  # scikit-learn is loaded only where people are grouped
-
-    library.check_ours()
-    table, source = library.table, str(library.table_file)
-    try:
-        resolve([*library.decisions, decision], table.faces, library=_quoted(library))
-    except FaceclusterError as error:
-        if counts_again:
-            raise
-        library.record(decision)
-        _log.warning("%s does not show it yet, as there is more to be taken back: %s", CLUSTERS, error)
-        return Corrected(decision, said, in_step=False)
-    library.record(decision)
-    before = library.people
-    try:
-        result = build(library, table, source=source, jobs=jobs, progress=progress).result
-    except FaceclusterError as error:
-        raise _kept(library, decision, error) from error
-    said += f"; {many(result.counts.faces, 'face')} grouped anew, {many(result.counts.people, 'person', 'people')}"
-    if result.counts.faces != before.counts.faces:
-        said += f" (there were {many(before.counts.faces, 'face')} before: the face table is another since)"
-    there = {person.name for person in result.people}
-    gone = [printable(person.name) for person in before.people if person.name and person.name not in there]
-    if gone:
-        said += f"; nobody is named {' or '.join(gone)} any more"
-    return Corrected(decision, said, in_step=True)
-
-
-def _undoing(library: Held, decision: Decision) -> tuple[Decision, str]:
-    """Say what an undo takes back: the decision, and a sentence; of an undo of an undo, what counts again by it."""
-    by_id = {other.id: other for other in library.decisions}
-    root, depth = decision, 0
-    while isinstance(root.act, Undo) and root.act.undo in by_id:
-        root, depth = by_id.pop(root.act.undo), depth + 1
-    back = "taken back" if depth == 1 else "the undoing is taken back"
-    return root, f"{back}: {describe(root.act)} ({root.id})"
-
-
-def _broken_off(library: Held) -> Decision | None:
-    """The decision of the last line, if the people show all decisions but this one."""
-    last = max(library.decisions, key=lambda decision: decision.line, default=None)
-    if last is None or library.result is None or library.in_step:
-        return None
-    others = [decision for decision in library.decisions if decision is not last]
-    return last if library.people.settings.decisions == mark(others) else None
-
-
-def _again(
-    library: Held, last: Decision | None, ask: Callable[[], _T], is_last: Callable[[_T], bool]
-) -> _T | None:
-    """Ask what a call means as if the last decision, which was broken off, were not there.
-
-    Returns:
-        What it means, where it asks for the same; the decision is out of the library's then, as it will be kept anew.
-        None: it asks for something else, or there is no such decision.
-    """
-    if last is None:
-        return None
-    library.decisions.remove(last)
-    with suppress(FaceclusterError):
-        meant = ask()
-        if is_last(meant):
-            return meant
-    library.decisions.append(last)
-    return None
-
-
-def _finish(library: Held) -> None:
-    """Write what of the folder could not be written the last time."""
-    if library.in_step and last_write(library.directory).unfinished != frozenset():
-        library.save(library.people, changed=())
-
-
-def catch_up(library: Held, *, jobs: int = -1, progress: bool = False) -> bool:
-    """Group people anew where they do not show all decisions, as something was broken off or written by hand.
-
-    Returns:
-        Whether that was done. It is not where there is no decision or no face table, or where decisions contradict
-        each other: what is corrected then is the people as they are.
-    """
-    if library.result is None or library.in_step or not library.decisions or library.table_file is None:
-        return False
-    from facecluster.library.build import build  # scikit-learn is loaded only where people are grouped
-
-    try:
-        resolve(library.decisions, library.table.faces, library=_quoted(library))
-    except FaceclusterError:
-        return False
-    library.check_ours()
-    build(library, library.table, source=str(library.table_file), jobs=jobs, progress=progress)
-    _log.warning(
-        "%s did not show all decisions of %s; people were grouped anew first", CLUSTERS, library.ledger
-    )
-    return True
-
-
-def _put_back(library: Held, target: Decision) -> Correction | None:
-    """Give the people as they were before a decision, with the names of now; None where that cannot be done.
-
-    Where somebody was given a name since, who would be nobody then, all are grouped anew: a name keeps a person.
-    """
-    patched = undo_patches.apply(library, target.id)
-    if patched is None:
-        return None
-    result, changed = patched
-    decisions = [*library.decisions, decisions_jsonl.decide(Undo(target.id), library.decisions)]
-    result = _told(result, decisions, changed)
-    now, then = ({person.name for person in of.people} for of in (library.people, result))
-    return (result, changed) if now <= then | {None} else None
-
-
-def _to_undo(library: Held, which: str | None) -> Decision:
-    """The decision that is to be undone.
-
-    Raises:
-        FaceclusterError: there is none, or it is undone already.
-    """
-    if which is None:
-        standing = _last_first(library)
-        if not standing:
-            raise FaceclusterError(f"{library.ledger}: there is no decision to be undone")
-        return standing[0]
-    found = [decision for decision in library.decisions if decision.id == which.lower()]
-    if not found:
-        near = "".join(f"\n  {d.id}  {describe(d.act)}" for d in in_force(library.decisions)[-10:])
-        raise FaceclusterError(
-            f"{library.ledger}: no decision has the id {printable(which)}; the last ones:{near}"
-        )
-    if found[0].id in undone(library.decisions):
-        raise FaceclusterError(f"{which}: is undone already: {describe(found[0].act)}")
-    return found[0]
-
-
-def _keep(
-    library: Held,
-    act: Act,
-    correction: Correction | tuple[Result, None] | None,
-    said: str,
-    table: FaceTable | None = None,
-    *,
-    others: Sequence[Act] = (),
-    check: bool = True,
-    time: str | None = None,
-    decided: Decision | None = None,
-    root: Decision | None = None,
-) -> Corrected:
-    """Write a decision, or several of one call, and the people that they make.
-
-    Args:
-        library: it is about.
-        act: what was decided.
-        correction: the people as they are now, and whose faces changed (None: they do not show the decision); None:
-            only what is told of people changes, as the decisions have it.
-        said: about it, for people.
-        others: what was decided before it.
-        table: the face table as it is now; None: as it was.
-        check: whether it may contradict others.
-        time: when it was decided; None: now.
-        decided: the decision, or one of the others, where it is written already.
-        root: what an undo takes back.
-
-    Raises:
-        FaceclusterError: it contradicts an earlier decision; nothing is written then.
-        OutputError: it cannot be written.
-    """
-    before, in_step = library.people, library.in_step
-    new, time = list[Decision](), time if decided is None else decided.time
-    for one in (*others, act):
-        is_written = decided is not None and decided.act == one
-        decision = decided if is_written and decided is not None else None
-        new.append(decision or decisions_jsonl.decide(one, [*library.decisions, *new], time))
-        time = new[0].time if others else time
-    *earlier, decision = new
-    if isinstance(act if root is None else root.act, Unsure):  # it changes nobody
-        library.record(decision)
-        return Corrected(decision, said, in_step)
-    decisions = [*library.decisions, *new]
-    if check and not isinstance(act, Name | Hide | Cover):
-        resolve(decisions, columns(before, _photos_of(decisions)), library=_quoted(library))
-    result, changed = (before, frozenset[str]()) if correction is None else correction
-    if correction is None:
-        told = _told(before, decisions, {person.id for person in before.people})
-        result = replace(told, changes=Changes())
-        changed = frozenset(
-            now.id for was, now in zip(before.people, told.people, strict=True) if was.cover != now.cover
-        )
-    elif changed and any(isinstance(one.act, Hide | Cover) for one in in_force(decisions)):
-        faces = columns(result, _photos_of(decisions))
-        result = as_told(result, decisions, faces, faces.person, changed)
-    shows = changed is not None
-    settings = replace(result.settings, made_of="")  # a full run makes others of the same faces
-    if in_step and shows:
-        settings = replace(settings, decisions=mark(decisions))
-    result = replace(result, settings=settings)
-    for made in new:
-        if made is not decided:
-            library.record(made)
-        else:
-            library.check_ours()
-            library.decisions.append(made)
-    if changed is not None:
-        try:
-            if table is not None and library.table_file is not None:
-                library.put_table(table, library.table_file)
-            if in_step and not isinstance(
-                act, Undo | Name | Hide | Cover | Draw
-            ):  # these are taken back without
-                undo_patches.note(library, decision.id, before, result)
-            library.save(result, changed=changed)
-        except OutputError as error:
-            raise _kept(library, decision, error) from error
-    return Corrected(decision, said, in_step and shows, tuple(earlier))
-
-
-def _kept(library: Held, decision: Decision, error: FaceclusterError) -> FaceclusterError:
-    """Say that a decision was written, though what it makes was not."""
-    return type(error)(
-        f"{error}\n{library.ledger} has the decision ({decision.id}) all the same, and cluster will keep to it"
-    )
-
-
-def _told(result: Result, decisions: Sequence[Decision], whom: Collection[str]) -> Result:
-    """Give people, by id, the names that the decisions say, and show them as these say."""
-    faces = columns(result, _photos_of(decisions))
-    found = names(decisions, faces, faces.person)
-    said = {result.people[number].id: name for number, name in found.items()}
-    named = replace(
-        result,
-        people=tuple(
-            replace(person, name=said.get(person.id))
-            if person.id in whom and person.name != said.get(person.id)
-            else person
-            for person in result.people
-        ),
-    )
-    return as_told(named, decisions, faces, faces.person, whom)
-
-
-def _photos_of(decisions: Sequence[Decision]) -> set[str]:
-    """Ids of the photos that decisions are about: only their faces say what decisions mean."""
-    return {spot.digest for decision in in_force(decisions) for spot in spots_of(decision.act)}
 
 
 def _name(text: str) -> str | None:

@@ -20,6 +20,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from facecluster.durable.own_file import oddity_at
 from facecluster.durable.own_files import ResultFolder
 from facecluster.durable.whole_file import remove_parts
 from facecluster.errors import DeclinedError, FaceclusterError, OutputError
@@ -383,11 +384,7 @@ def clean_decisions(
                     file.write(content)
             report.decisions += n_lines
             report.rewritten.append(str(path))
-        torn = path.with_name(path.name + TORN)  # nobody knows whom it is about
-        if torn.exists() and not torn.is_symlink():
-            if not report.dry_run:
-                torn.unlink()
-            report.removed.append(str(torn))
+        _remove([path.with_name(path.name + TORN)], report)  # nobody knows whom it is about
 
 
 def _marked(result: Result, opened: Opened, marks: Mapping[Path, str]) -> Result:
@@ -414,11 +411,8 @@ def clean_result(
 
     sheet = opened.directory / NOBODY_SHEET
     ours = [opened.directory / name for name in (UNDO, THUMBNAILS, THUMBNAILS_JOURNAL)]
-    made = [*(file for file in ours if file.exists()), *([sheet] if is_ours(sheet) else [])]
-    for file in (*set_aside_in(opened.directory), *made):
-        if not report.dry_run:
-            file.unlink()
-        report.removed.append(str(file))
+    made = [sheet] if oddity_at(sheet) is None and is_ours(sheet) else []
+    _remove([*set_aside_in(opened.directory), *ours, *made], report)
     _count(opened, result, cleaned, report)
     gone = _gone(opened, result)
     _clean_leftovers(opened, gone, report)
@@ -433,6 +427,17 @@ def clean_result(
             forget_people=gone,
         )
     report.rewritten.append(str(opened.directory / CLUSTERS))
+
+
+def _remove(files: Iterable[Path], report: Report) -> None:
+    """Remove those files of ours that are there. What is no file is none of ours, and told."""
+    for file in files:
+        if what := oddity_at(file):
+            _log.warning("%s: %s, in the place of a file of facecluster's; it is left alone", file, what)
+        elif file.exists():
+            if not report.dry_run:
+                file.unlink()
+            report.removed.append(str(file))
 
 
 def _clean_leftovers(opened: Opened, people: Collection[str], report: Report) -> None:

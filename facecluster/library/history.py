@@ -209,8 +209,8 @@ class _Told:
                 return f"{self._of(faces)} moved from {origin} to {to}"
             case NotAPerson(person, faces):
                 if person is None:
-                    return f"{self._of(faces)} {_are(faces)} no person's"
-                return f"{self._who(person)} is no person"
+                    return f"{self._of(faces)} {_are(faces)} nobody you know"
+                return f"{self._who(person)} is nobody you know"
             case Different(people, faces):
                 one, other = (
                     self._of(spots) if own == NOBODY else self._who(own)

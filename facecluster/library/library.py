@@ -181,10 +181,10 @@ class Library(Held):
         return correct.draw(self, _text(photo), box, None if person is None else _text(person))
 
     def undo(self, decision: str | None = None, *, number: int = 1) -> Corrected:
-        """Take back what was done last, or the last `number` things, or the decision of an id. See `correct.undo`."""
-        from facecluster.library import correct
+        """Take back what was done last, or the last `number` things, or the decision of an id. See `undo.undo`."""
+        from facecluster.library.undo import undo
 
-        return correct.undo(self, decision, number=number)
+        return undo(self, *(() if decision is None else (decision,)), number=number)
 
     def forget(
         self, *people: str, photos: Sequence[str] = (), dry_run: bool = False, table_gone: bool = False

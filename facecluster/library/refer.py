@@ -269,7 +269,7 @@ def find_group(text: str, look: Look) -> tuple[UnclusteredFace, ...]:
 
     found = strangers.find_group(look.groups(), text)
     if len(found) != 1:
-        what = "may be several groups" if found else "no such group of strangers"
+        what = "may be several groups" if found else "no such group"
         raise FaceclusterError(f"{text}: {what}; facecluster show {_library(look)} --nobody lists them")
     return found[0].faces
 

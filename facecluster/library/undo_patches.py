@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from facecluster.durable.own_file import open_own
-from facecluster.durable.whole_file import cannot_write, whole_file
-from facecluster.errors import FaceclusterError
+from facecluster.durable.own_file import oddity_at, open_own
+from facecluster.durable.whole_file import whole_file
+from facecluster.errors import FaceclusterError, OutputError
 from facecluster.formats.clusters_json import (
     FORMAT,
     almost_from_json,
@@ -27,18 +28,21 @@ from facecluster.library.held import Held
 from facecluster.library.layout import UNDO as FILE
 from facecluster.result import Absent, Changes, Result, with_people
 
+_log = logging.getLogger(__name__)
+
 _T = TypeVar("_T")
 
 _MOST = 20
 """Patches that are kept: more are hardly taken back one after the other."""
+_THEN = "to undo this decision, all people will be grouped anew"
 
 
 def note(library: Held, decision: str, before: Result, after: Result) -> None:
-    """Write down what a decision changes.
-
-    Raises:
-        OutputError: disk full, no permission.
-    """
+    """Write down what a decision changes. Where that cannot be done, it is told: the decision stands all the same."""
+    file = library.directory / FILE
+    if what := oddity_at(file):
+        _log.warning("%s: %s is in the way; %s", file, what, _THEN)
+        return
     same = {*map(id, before.people)} & {*map(id, after.people)}
     left = {(face.id, face.photo): face for face in after.unclustered}
     patch = {
@@ -59,10 +63,10 @@ def note(library: Held, decision: str, before: Result, after: Result) -> None:
     own = f'"decision": {json.dumps(decision)}'  # noted before, where a kill came before the people were written
     lines = [*[line for line in _lines(library) if own not in line][1 - _MOST :], json.dumps(patch)]
     try:
-        with whole_file(library.directory / FILE, sync=False, follow=False) as file:
-            file.writelines(line.encode("ascii") + b"\n" for line in lines)
-    except OSError as error:
-        raise cannot_write(library.directory / FILE, error) from error
+        with whole_file(file, sync=False, follow=False) as opened:
+            opened.writelines(line.encode("ascii") + b"\n" for line in lines)
+    except OutputError as error:
+        _log.warning("%s; %s", error, _THEN)
 
 
 def apply(library: Held, decision: str) -> Correction | None:
@@ -127,5 +131,5 @@ def _lines(library: Held) -> list[str]:
     try:
         with open_own(library.directory / FILE, "rb") as file:
             return file.read().decode("ascii").splitlines()
-    except (OSError, UnicodeDecodeError):
+    except (OSError, OutputError, UnicodeDecodeError):
         return []

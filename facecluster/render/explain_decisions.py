@@ -141,7 +141,7 @@ def _in_words(act: object) -> str:
         case Move(person=person, into=into, faces=spots):
             return f"{many(len(spots), 'face')} moved from {person or 'nobody'} to {into or 'nobody'}"
         case NotAPerson(person=person, faces=spots):
-            return f"{person or many(len(spots), 'face')} said to be no person"
+            return f"{person or many(len(spots), 'face')} said to be nobody you know"
         case Different(people=(one, other)):
             return f"{one} and {other} said not to be one person"
         case Hide(person=person, hidden=hidden):

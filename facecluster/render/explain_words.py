@@ -99,7 +99,7 @@ def why_left_out(
 ) -> list[str]:
     """Say why a face has no person; `n_links` are those to faces that may be reference faces, `spell` writes a face."""
     bounds, code = known.bounds, face.reason.upper()
-    why = [f"It was left out: {Reason[code].text if code in Reason.__members__ else face.reason}."]
+    why = [f"It is nobody's: {Reason[code].text if code in Reason.__members__ else face.reason}."]
     why += [f"Somebody decided so ({ruling.id})." for ruling in rulings if ruling.places]
     if not finite:
         return [*why, "It has no encoding that could be compared."]

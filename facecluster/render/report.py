@@ -25,6 +25,7 @@ from string import Template
 from typing import IO, Protocol
 
 from facecluster.durable.lock import is_stream
+from facecluster.durable.own_file import OWNER_ONLY, open_own
 from facecluster.durable.own_list import FORMAT, RESULT_MARKER, line
 from facecluster.durable.whole_file import whole_file
 from facecluster.durable.whole_folder import whole_folder
@@ -61,6 +62,12 @@ _UNIT = 1000
 _MOST_LETTERS = 28
 """Of a name beside a box."""
 
+_FEW = 10
+"""Faces of somebody who takes half of the width of a sheet."""
+
+_MOST_AT_ONCE = 400
+"""Pictures that a page of a folder loads before they are seen, so that it may be printed at once."""
+
 
 @dataclass(frozen=True)
 class Look:
@@ -85,11 +92,13 @@ class Content:
         people: in the order of the report.
         pictures: of each photo, by path.
         time: when each photo was taken, in seconds since 1970, by path; photos without a time are not in it.
+        n_without: photos that are left out as nobody of these people is in them, to be told; 0: nothing is told.
     """
 
     people: Sequence[Person]
     pictures: Mapping[str, Picture]
     time: Mapping[str, float]
+    n_without: int = 0
 
 
 @dataclass(frozen=True)
@@ -111,6 +120,11 @@ class Made:
     n_bytes: int
     private: bool
     lost: Sequence[tuple[str, str]]
+
+
+def about_left_out(n: int) -> str:
+    """Say how many photos are not in a report, as its people are not in them."""
+    return f"{many(n, 'photo')} without these people {'is' if n == 1 else 'are'} left out"
 
 
 def estimate(content: Content, look: Look) -> int:
@@ -176,25 +190,26 @@ def make(
     photos = _photos_of(content)
     private = not permissions_of(photos) & 0o004
     if as_folder:
-        with whole_folder(path, is_report_folder, permissions=0o700 if private else 0o777) as folder:
-            (folder / RESULT_MARKER).write_bytes(_MARKER)
-            (folder / _PICTURES).mkdir(0o700 if private else 0o777)
+        within = 0o700 if private else 0o777
+        with whole_folder(path, is_report_folder, permissions=within) as folder:
+            _write(folder / RESULT_MARKER, [_MARKER], private=private)
+            (folder / _PICTURES).mkdir(within)
             store: _Store = _Beside(folder, private=private)
             report = _collect(content, look, photos, meant, store, threads, advance)
-            pages = _Pages(report, look, store, as_folder=True)
+            pages = _Pages(report, look, content.n_without, store, as_folder=True)
             for person in report.people:
-                _write(folder / f"{person.person.id}.html", pages.of_person(person), private=private)
-            _write(folder / _INDEX, pages.index(), private=private)
+                _write(folder / f"{person.person.id}.html", _bytes(pages.of_person(person)), private=private)
+            _write(folder / _INDEX, _bytes(pages.index()), private=private)
             n_bytes = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
     else:
-        with whole_file(path, permissions=0o600 if private else 0o666) as file, _spool(path) as spool:
+        with whole_file(path, permissions=OWNER_ONLY if private else 0o666) as file, _spool(path) as spool:
             if private and os.name != "nt" and stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                os.fchmod(file.fileno(), 0o600)
+                os.fchmod(file.fileno(), OWNER_ONLY)
             store = _Inside(spool)
             report = _collect(content, look, photos, meant, store, threads, advance)
             n_bytes = 0
-            for piece in _Pages(report, look, store, as_folder=False).all_in_one():
-                n_bytes += file.write(piece.encode("utf-8", "replace"))
+            for piece in _bytes(_Pages(report, look, content.n_without, store, as_folder=False).all_in_one()):
+                n_bytes += file.write(piece)
     n_faces = sum(len(person.faces) for person in report.people)
     n_photos = len(report.shots) if look.photos else 0
     return Made(path, len(report.people), n_faces, n_photos, n_bytes, private, report.lost)
@@ -205,11 +220,14 @@ def _spool(path: Path) -> IO[bytes]:
     return tempfile.TemporaryFile(dir=None if is_stream(path) else Path(os.path.realpath(path)).parent)
 
 
-def _write(file: Path, pieces: Iterable[str], *, private: bool) -> None:
-    """Write a page into a folder that nobody knows yet."""
-    number = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if private else 0o666)
-    with open(number, "wb") as opened:
-        opened.writelines(piece.encode("utf-8", "replace") for piece in pieces)
+def _write(file: Path, pieces: Iterable[bytes], *, private: bool) -> None:
+    """Write a file of a folder that nobody knows yet; private: for its owner alone."""
+    with open_own(file, "xb", permissions=OWNER_ONLY if private else 0o666) as opened:
+        opened.writelines(pieces)
+
+
+def _bytes(pieces: Iterable[str]) -> Iterator[bytes]:
+    return (piece.encode("utf-8", "replace") for piece in pieces)
 
 
 # ----------------------------------------------------------------------------------------- where pictures go
@@ -246,12 +264,10 @@ class _Beside:
     """Pictures that lie in a folder beside pages. Their names say nothing of where the photos are."""
 
     def __init__(self, folder: Path, *, private: bool) -> None:
-        self._folder, self._permissions = folder / _PICTURES, 0o600 if private else 0o666
+        self._folder, self._private = folder / _PICTURES, private
 
     def put(self, name: str, jpeg: bytes) -> None:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-        with open(os.open(self._folder / f"{name}.jpg", flags, self._permissions), "wb") as file:
-            file.write(jpeg)
+        _write(self._folder / f"{name}.jpg", [jpeg], private=self._private)
 
     def address(self, name: str) -> str:
         return f"{_PICTURES}/{name}.jpg"
@@ -392,8 +408,12 @@ def _shot(
 class _Pages:
     """Writes the pages of a report, in pieces."""
 
-    def __init__(self, report: _Report, look: Look, store: _Store, *, as_folder: bool) -> None:
-        self._report, self._look, self._store, self._as_folder = report, look, store, as_folder
+    def __init__(
+        self, report: _Report, look: Look, n_without: int, store: _Store, *, as_folder: bool
+    ) -> None:
+        self._report, self._look, self._n_without = report, look, n_without
+        self._store, self._as_folder = store, as_folder
+        self._lazy = ""
 
     def all_in_one(self) -> Iterator[str]:
         """One page with everything."""
@@ -408,17 +428,23 @@ class _Pages:
 
     def index(self) -> Iterator[str]:
         """Everybody, with a page of each."""
+        self._expect(len(self._report.people))
         yield self._top(self._look.title, "")
         yield from self._everybody()
         yield _BOTTOM
 
     def of_person(self, shown: _Shown) -> Iterator[str]:
         """The page of somebody."""
+        self._expect(1 + len(shown.faces) + len(shown.shots) * self._look.photos)
         yield self._top(f"{_name(shown.person)} – {self._look.title}", self._look.title)
         yield from self._person(shown, "h1")
         if self._look.photos:
             yield from self._photos(shown.shots, "Photos")
         yield _BOTTOM
+
+    def _expect(self, n_pictures: int) -> None:
+        """Let pictures of a page wait until they are seen if there are many."""
+        self._lazy = ' loading="lazy"' if n_pictures > _MOST_AT_ONCE else ""
 
     def _top(self, title: str, back: str) -> str:
         script, style = _ours("report.js"), _ours("report.css")
@@ -450,7 +476,10 @@ class _Pages:
         days = [shot.day for shot in report.shots.values()]
         told = [many(len(report.people), "person", "people"), many(len(report.shots), "photo"), _years(days)]
         yield f'<section id="people" class="top"><h1><bdi>{_text(self._look.title)}</bdi></h1>'
-        yield f'<p class="told">{" · ".join(filter(None, told))}</p>\n<ul class="covers">\n'
+        yield f'<p class="told">{" · ".join(filter(None, told))}</p>\n'
+        if self._n_without:
+            yield f'<p class="told">{about_left_out(self._n_without)}</p>\n'
+        yield '<ul class="covers">\n'
         for shown in report.people:
             person, shots = shown.person, [report.shots[number] for number in shown.shots]
             told = [many(len(shots), "photo"), _years([shot.day for shot in shots])]
@@ -468,7 +497,9 @@ class _Pages:
         person, shots = shown.person, [self._report.shots[number] for number in shown.shots]
         days = [shot.day for shot in shots]
         told = [many(len(shown.faces), "face"), many(len(shots), "photo"), _years(days)]
-        yield f'<section id="{person.id}" class="person"><header>'
+        n = len(shown.faces)
+        size = "" if level == "h1" or n > _FEW else " one" if n == 1 else " few"
+        yield f'<section id="{person.id}" class="person{size}"><header>'
         yield self._img(shown.cover, "", COVER_PX, COVER_PX)
         yield f'<div><{level} class="{_unnamed(person).strip()}"><bdi>{_text(_name(person))}</bdi></{level}>'
         yield f'<p class="told">{" · ".join(filter(None, told))}</p></div>{_strip(days)}</header>\n'
@@ -512,9 +543,8 @@ class _Pages:
         )
 
     def _img(self, name: str, alt: str, width: int, height: int) -> str:
-        lazy = ' loading="lazy"' if self._as_folder else ""
         return (
-            f'<img src="{self._store.address(name)}" alt="{alt}" width="{width}" height="{height}"{lazy} '
+            f'<img src="{self._store.address(name)}" alt="{alt}" width="{width}" height="{height}"{self._lazy} '
             'decoding="async">'
         )
 

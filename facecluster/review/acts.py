@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from facecluster.errors import FaceclusterError, UsageError
-from facecluster.library import correct
-from facecluster.text import check_text, fold, printable
+from facecluster.library import correct, undo
+from facecluster.text import check_text, fold, many, printable
 
 if TYPE_CHECKING:
     from facecluster.library.change import Corrected
+    from facecluster.library.questions import Question
     from facecluster.result import Person
     from facecluster.review.behind import Behind
     from facecluster.review.desk import Desk
@@ -30,6 +31,19 @@ class NamesakeError(FaceclusterError):
     def __init__(self, namesake: Person, view: View) -> None:
         super().__init__(f"{printable(namesake.name or '')} is the name of {namesake.id} already")
         self.namesake, self.view = namesake, view
+
+
+class GrownError(FaceclusterError):
+    """The person of a question has more faces than were shown.
+
+    Attributes:
+        question: as it is now.
+    """
+
+    def __init__(self, question: Question, n_shown: int) -> None:
+        n, who = question.left.n_faces, printable(question.left.name or "this person")
+        super().__init__(f"{who} has {many(n, 'face')} now, and {n_shown} when you were asked; look again")
+        self.question = question
 
 
 def act_of(sent: Mapping[str, Any], desk: Desk) -> Act:
@@ -91,8 +105,8 @@ def _not_a_person(sent: Mapping[str, Any], desk: Desk) -> Act:
 
 
 def _undo(sent: Mapping[str, Any], desk: Desk) -> Act:
-    which = None if sent.get("decision") is None else _text(sent, "decision")
-    return lambda library: correct.undo(library, which)
+    which = () if sent.get("decision") is None else (_text(sent, "decision"),)
+    return lambda library: undo.undo(library, *which)
 
 
 def _confirm(sent: Mapping[str, Any], desk: Desk) -> Act:
@@ -154,12 +168,22 @@ def answer_of(sent: Mapping[str, Any], desk: Desk) -> Act:
 
     Raises:
         UsageError: it is not understood.
+        GrownError: somebody whom nobody knows has more faces than `n_faces`, that were shown.
     """
     from facecluster.library import questions
 
     question, reply = desk.question(_text(sent, "question")), _text(sent, "reply")
     name = None if sent.get("name") is None else _text(sent, "name")
-    return lambda library: questions.answer(library, question, reply, name)
+    n_shown = sent.get("n_faces")
+    if n_shown is not None and type(n_shown) is not int:
+        raise UsageError("n_faces: send a number")
+
+    def act(library: Behind) -> Corrected:
+        if reply == "nobody" and n_shown is not None and desk.question(question.id).left.n_faces > n_shown:
+            raise GrownError(desk.question(question.id), n_shown)
+        return questions.answer(library, question, reply, name)
+
+    return act
 
 
 def _text(sent: Mapping[str, Any], key: str) -> str:

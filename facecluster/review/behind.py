@@ -66,9 +66,14 @@ class Behind(Library):
         return self._due is not None
 
     def reload(self) -> None:
-        """Read all of it again. Nothing may be due."""
+        """Read all of it again. What is due is not written any more: it was made of people who are others now.
+
+        Its decisions are kept, so that the people do not show all of them, see `correct.catch_up`.
+        """
         super().reload()
-        self.written = self.read_last = self.result
+        with self._state:
+            self._due = None
+            self.written = self.read_last = self.result
 
     def forget_table(self) -> None:
         """See `Held.forget_table`; it is kept where its file is still the one that was read."""

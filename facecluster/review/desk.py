@@ -11,9 +11,9 @@ import math
 import os
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -52,8 +52,15 @@ _TURN_S = 0.25
 """Seconds that they have for it; they look every 0.05."""
 _AGAIN_S = 3.0
 """Seconds after which writing is tried again that failed, as on a full disk."""
+_PATIENCE_S = 240.0
+"""Seconds that a decision waits for what was decided before it: a little less than browsers wait for an answer."""
+_LONG_S = 1.0
+"""Seconds after which it is told that something takes long."""
 _PROBE_S = 1.0
 """Seconds for which it counts whether somebody else was at work."""
+
+
+_PENDING = "What you decided is kept; folders and pictures of people follow as soon as they can be written"
 
 
 class BusyError(FaceclusterError):
@@ -119,8 +126,9 @@ class Desk:
         self._seen = self._stamp()
         self._view = self._make_view(1)
         self._trouble: str | None = None
+        self._doing: tuple[str, float] | None = None
         self._probed = (0.0, False)
-        self._is_held, self._held_since = False, 0.0
+        self._is_held, self._held_since, self._is_behind = False, 0.0, False
         self._ledger: Stamp | None = None
         self._reading = threading.Lock()
         self._encodings: tuple[FaceTable, Encodings] | None = None
@@ -175,11 +183,13 @@ class Desk:
     @property
     def is_saving(self) -> bool:
         """Whether something decided is not in the folder yet."""
-        return self._library.is_due
+        return self._is_owing
 
     def look(self) -> View:
         """Give the library as it is now, with what others wrote; while something is decided, as it was before."""
-        if self._is_held or self._stamp() == self._seen or not self._deciding.acquire(blocking=False):
+        if self._is_held or self._library.is_due or self._stamp() == self._seen:
+            return self._view
+        if not self._deciding.acquire(blocking=False):
             return self._view
         try:
             self._reload()
@@ -196,8 +206,11 @@ class Desk:
 
     def busy(self) -> str | None:
         """Say why nothing can be decided just now, or what went wrong; None: nothing is in the way."""
-        if self._trouble is not None:
-            return self._trouble
+        doing = self._doing
+        if doing is not None and self._is_held and time.monotonic() - doing[1] > _LONG_S:
+            return f"{doing[0]}; what you decide now waits for it"
+        if (trouble := self._trouble) is not None:
+            return f"{trouble}. {_PENDING}" if self._is_owing else trouble
         at, is_busy = self._probed
         if self._is_held:
             return None
@@ -261,9 +274,7 @@ class Desk:
             BusyError: another facecluster has the library for longer than `WAIT_S`.
             FaceclusterError: as the function raises it.
         """
-        if not self._deciding.acquire(timeout=2 * WAIT_S):
-            raise BusyError("something else is being decided, and takes long; try again when it is done")
-        try:
+        with self._alone("What was decided takes long, as where people are grouped anew"):
             self._hold()
             library, shown = self._library, self._view
             read_last, n_decisions = library.read_last, len(library.decisions)
@@ -271,6 +282,11 @@ class Desk:
             try:
                 before = library.people
                 corrected = act(library)
+            except OutputError as error:
+                if len(library.decisions) == n_decisions:
+                    raise OutputError(f"{error}. Nothing was decided") from error
+                self._is_behind = True
+                raise
             finally:
                 if is_as_read and len(library.decisions) != n_decisions:
                     self._ledger = stamp_of(library.ledger)
@@ -281,7 +297,23 @@ class Desk:
                     self._show(anew=library.read_last is not read_last)
                 self._wake.set()
             return Decided(corrected, *_differences(before, library.people), self._view, shown)
+
+    @contextmanager
+    def _alone(self, what: str) -> Iterator[None]:
+        """Be the one who decides, and have others told `what` goes on where it takes long.
+
+        Raises:
+            BusyError: another one decides for longer than `_PATIENCE_S`.
+        """
+        if not self._deciding.acquire(timeout=_PATIENCE_S):
+            raise BusyError(
+                "what was decided before takes very long; nothing was decided now, try again later"
+            )
+        try:
+            self._doing = what, time.monotonic()
+            yield
         finally:
+            self._doing = None
             self._deciding.release()
 
     def catch_up(self) -> None:
@@ -291,24 +323,24 @@ class Desk:
             BusyError: another facecluster has the library.
             FaceclusterError: that cannot be done.
         """
-        from facecluster.library import correct
+        from facecluster.library import ledger
 
-        with self._deciding:
+        with self._alone("People are grouped anew, as they do not show all decisions"):
             if self._library.in_step:
                 return
             self._hold()
             try:
-                if correct.catch_up(self._library):
+                if ledger.catch_up(self._library):
                     self._show(anew=True)
             finally:
                 self._wake.set()
 
-    def _hold(self) -> None:
+    def _hold(self, wait_s: float | None = None) -> None:
         """Keep others from the library, and see what they wrote."""
         if self._is_held:
             return
         try:
-            self._library.hold(wait_s=WAIT_S)
+            self._library.hold(wait_s=WAIT_S if wait_s is None else wait_s)
         except OutputError as error:
             if isinstance(error.__cause__, filelock.Timeout):
                 raise BusyError(self.said(error)) from error
@@ -336,6 +368,7 @@ class Desk:
         if not self._is_held:
             take_in(self.directory)
         self._seen = self._stamp()  # of before it is read: what is written meanwhile is read the next time
+        self._is_behind = self._is_behind or self._library.is_due
         self._library.reload()
         self._encodings = None
         self._read_photos()
@@ -487,7 +520,7 @@ class Desk:
         self._closing = True
         self._wake.set()
         self._writer.join()
-        if self._library.is_due:
+        if self._is_owing:
             _log.warning(
                 "%s: its folders do not show the last decisions: %s. The decisions are kept, and the next correction "
                 "groups people anew",
@@ -501,18 +534,26 @@ class Desk:
         while not self._closing:
             self._wake.wait()
             self._wake.clear()
-            while self._is_held and not self._write():
+            while (self._is_held or self._is_owing) and not self._write():
                 if self._closing and self._trouble is not None:
                     return
                 if self._trouble is not None:
                     self._wake.wait(_AGAIN_S)
+                    self._wake.clear()
+
+    @property
+    def _is_owing(self) -> bool:
+        """Whether something was decided that is not in the folder yet."""
+        return self._library.is_due or self._is_behind
 
     def _write(self) -> bool:
-        """Write what is due, and let the library go where that is all; say whether it is.
+        """Write what is due, and let the library go where that is all, or where it cannot be; say whether it is.
 
         Others come to their turn after a while, though there is always more: deciding waits then.
         """
         try:
+            if not self._is_held or self._trouble is not None or self._is_behind:
+                self._hold_again()
             with self._memory:
                 self._library.write_due()
             with self._deciding:
@@ -520,16 +561,41 @@ class Desk:
                 if self._library.is_due and not is_long:
                     return False
                 self._library.write_due()
-                self._seen = (self._library.wrote or self._seen[0], self._ledger)  # as far as we wrote it
                 self._trouble = None
-                self._let_go()
+                self._let_go_as_written()
                 give_back()
                 if is_long:
                     time.sleep(_TURN_S)
         except (FaceclusterError, OSError) as error:
             self._trouble = self.said(error)
+            with self._deciding:
+                if self._is_held and (not self._library.is_due or self._library.table_file is not None):
+                    self._let_go_as_written()
             return False
         return True
+
+    def _hold_again(self) -> None:
+        """Hold the library again, which may have been let go before all was written.
+
+        Where others wrote into it meanwhile, people are grouped anew, so that they show what was decided here, too.
+
+        Raises:
+            BusyError: another facecluster has the library.
+            FaceclusterError: they cannot be grouped.
+        """
+        from facecluster.library import correct
+
+        with self._alone("What could not be written is written again"):
+            self._hold(wait_s=0)
+            if self._is_behind:
+                if correct.catch_up(self._library):
+                    self._show(anew=True)
+                self._is_behind = False
+
+    def _let_go_as_written(self) -> None:
+        """Let the library go, whose files are as we left them."""
+        self._seen = (self._library.wrote or self._seen[0], self._ledger)  # as far as we wrote it
+        self._let_go()
 
 
 def _end(done: Future[object]) -> None:

@@ -10,6 +10,8 @@ users can see the arguments of programs.
     Origin        ours, where there is one, for what changes anything
     Content-Type  JSON for what changes anything, which no form of another site can send
     body          up to `MOST_BYTES`, in `BODY_S`
+
+Whoever is refused is heard no more, and has the connection closed.
 """
 
 from __future__ import annotations
@@ -31,6 +33,9 @@ MOST_BYTES = 1_000_000
 """Of what is sent to us."""
 BODY_S = 10.0
 """Seconds that sending it may take."""
+
+LET_IN = "facecluster.let_in"
+"""Is in the scope of a request that came with the cookie."""
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; "
@@ -102,6 +107,7 @@ class Guard:
             if self._is_at_door(scope):
                 await self._let_in(scope, send)
                 return
+            scope[LET_IN] = True
             body = await _body(scope, receive)
         except _RefusedError as error:
             await _say(send, error.status, str(error))
@@ -261,10 +267,12 @@ def _with_headers(send: Send) -> Send:
 
 
 async def _say(send: Send, status: int, why: str) -> None:
-    """Answer with a sentence."""
+    """Answer with a sentence, and hear no more."""
     text = json.dumps({"error": why}).encode()
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(text)).encode())]
-    if status in (408, 413):
-        headers.append((b"connection", b"close"))
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(text)).encode()),
+        (b"connection", b"close"),
+    ]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": text})

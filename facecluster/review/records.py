@@ -334,11 +334,12 @@ def questions(asked: Asked | None) -> dict[str, Any]:
         "left": asked.n_left,
         "worth_left": asked.worth_left,
         "worth_done": asked.worth_done,
-        "questions": [_question(one) for one in asked.questions],
+        "questions": [question(one) for one in asked.questions],
     }
 
 
-def _question(one: Question) -> dict[str, Any]:
+def question(one: Question) -> dict[str, Any]:
+    """What is asked, and of whom."""
     return {
         "id": one.id,
         "kind": one.kind,

@@ -17,7 +17,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 from facecluster.errors import UsageError
 from facecluster.review.desk import Desk
-from facecluster.review.guard import Guard
+from facecluster.review.guard import LET_IN, Guard
 from facecluster.review.server import Server
 
 HOST = "127.0.0.1"
@@ -26,11 +26,12 @@ HOST = "127.0.0.1"
 _END_S = 20
 """Seconds that answers in progress have when we end."""
 
-_HEAD_S = 10.0
+_HEAD_S = 5.0
 """Seconds after which a connection is closed that asks nothing: anybody on this machine can open some."""
 
 _MOST_LINES = 100
-"""Connections at a time; a browser has six. Without an end to them no file could be opened any more."""
+"""Connections at a time; a browser has six. Without an end to them no file could be opened any more. For one more, the
+oldest of those that nobody with the cookie asked by is closed: strangers take the places of strangers alone."""
 
 _BACKLOG = 32
 """Connections that are taken at once, before they are counted."""
@@ -42,10 +43,19 @@ class _Line(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """See `asyncio.Protocol`."""
         super().connection_made(transport)
-        if len(self.connections) > _MOST_LINES:
-            transport.abort()
-        else:
+        self._since = self.loop.time()
+        lines = [line for line in self.connections if not line.transport.is_closing()]
+        if len(lines) > _MOST_LINES:
+            strangers = [line for line in lines if isinstance(line, _Line) and not line._is_let_in]
+            min(strangers, key=lambda line: line._since).transport.abort()
+        if not transport.is_closing():
             self.loop.call_later(_HEAD_S, self._look, self.cycle)
+
+    @property
+    def _is_let_in(self) -> bool:
+        """Whether who asked last had the cookie."""
+        scope: object = self.scope  # None at first, which uvicorn does not say
+        return isinstance(scope, dict) and LET_IN in scope
 
     def _look(self, last: object) -> None:
         """Close it if it waits for the same request as before."""

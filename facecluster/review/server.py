@@ -22,7 +22,7 @@ from starlette.routing import Route
 
 from facecluster.errors import FaceclusterError, PhotoError
 from facecluster.review import records
-from facecluster.review.acts import NamesakeError, act_of, answer_of
+from facecluster.review.acts import GrownError, NamesakeError, act_of, answer_of
 from facecluster.review.desk import BusyError, Decided, Desk
 from facecluster.review.shelf import SORTS
 from facecluster.review.thumbnails import Thumbnail, Thumbnails
@@ -135,6 +135,9 @@ class Server:
         except NamesakeError as error:
             namesake = records.person(error.view, error.namesake)
             return JSONResponse({"error": self._desk.said(error), "namesake": namesake}, 409)
+        except GrownError as error:
+            question = records.question(error.question)
+            return JSONResponse({"error": self._desk.said(error), "question": question}, 409)
         except FaceclusterError as error:
             return _error(400, self._desk.said(error))
 

@@ -6,17 +6,21 @@ than needed. What is kept counts as long as the photo's file, its size and time,
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
+import logging
 import os
 import sqlite3
 import stat
 import threading
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
+from facecluster.durable.own_file import oddity_at
 from facecluster.errors import PhotoError
 from facecluster.library.layout import THUMBNAILS, THUMBNAILS_JOURNAL
 
@@ -28,19 +32,35 @@ if TYPE_CHECKING:  # OpenCV and Pillow are loaded by who makes pictures
     from facecluster.library.refer import Face
     from facecluster.table import Picture
 
+_log = logging.getLogger(__name__)
+
+_T = TypeVar("_T")
+
 FACE_SIZES = (96, 160, 240, 320, 480)
 """Sides of pictures of faces, in pixels; what is asked for gets the next larger one."""
 PHOTO_SIZES = (320, 640, 1280, 1600, 2400)
 """Longer sides of pictures of photos."""
 
+MOST_BYTES = 512_000_000
+"""Of the file of pictures. Those that nobody asked for longest go first, a part of it at a time."""
+
+_PART = 64
+"""That part of it goes at a time: some 8 MB, or 1,000 pictures."""
+_ASKED_S = 3600
+"""Seconds after which a picture that is asked for is noted as asked for again: noting it writes."""
 _KEPT_PHOTO = 640
 """Photos are kept up to this size; larger ones are looked at one by one."""
 _VERSION = 1
 """Of pictures; another number makes all of them anew."""
 _QUALITY = 82
-_TABLE = (
-    "CREATE TABLE picture (id TEXT, size INTEGER, key TEXT, jpeg BLOB, PRIMARY KEY (id, size)) WITHOUT ROWID"
+_SCHEMA = (
+    (
+        "CREATE TABLE picture "
+        "(id TEXT, size INTEGER, key TEXT, asked INTEGER, jpeg BLOB, PRIMARY KEY (id, size)) WITHOUT ROWID"
+    ),
+    "CREATE INDEX by_asked ON picture (asked)",
 )
+"""`asked`: when somebody asked for it last, in seconds since 1970, within `_ASKED_S`."""
 
 
 class Thumbnail(NamedTuple):
@@ -250,54 +270,89 @@ class _Kept:
         self._lock = threading.Lock()
         self._base: sqlite3.Connection | None = None
         self._inode = 0
+        self._is_told = False
 
     def get(self, own: str, size: int, key: str) -> bytes | None:
         """Give a picture that is kept; None where there is none of this key."""
-        rows = self._run("SELECT jpeg FROM picture WHERE id = ? AND size = ? AND key = ?", (own, size, key))
-        found = rows[0][0] if rows else None
-        return found if isinstance(found, bytes) else None
+
+        def find(base: sqlite3.Connection) -> bytes | None:
+            found = base.execute(
+                "SELECT jpeg, asked FROM picture WHERE id = ? AND size = ? AND key = ?", (own, size, key)
+            ).fetchone()
+            if found is None or not isinstance(found[0], bytes):
+                return None
+            now = int(time.time())
+            if not isinstance(found[1], int) or abs(now - found[1]) > _ASKED_S:
+                base.execute("UPDATE picture SET asked = ? WHERE id = ? AND size = ?", (now, own, size))
+            return found[0]
+
+        return self._do(find)
 
     def put(self, own: str, size: int, key: str, jpeg: bytes) -> None:
         """Keep a picture."""
-        self._run("INSERT OR REPLACE INTO picture VALUES (?, ?, ?, ?)", (own, size, key, jpeg))
+
+        def put(base: sqlite3.Connection) -> None:
+            _make_room(base)
+            values = own, size, key, int(time.time()), jpeg
+            base.execute("INSERT OR REPLACE INTO picture VALUES (?, ?, ?, ?, ?)", values)
+
+        self._do(put)
 
     def keep_only(self, ids: Collection[str]) -> None:
         """Drop what is of other ids."""
         if not self._file.exists():
             self.close()  # else what was removed would stay on the disk
             return
-        for (own,) in self._run("SELECT DISTINCT id FROM picture"):
+        kept = self._do(
+            lambda base: {own for (own,) in base.execute("SELECT id FROM picture INDEXED BY by_asked")}
+        )
+        for own in kept or ():
             if own not in ids:
                 self.drop(own)
 
     def drop(self, own: object) -> None:
         """Drop what is of an id."""
-        self._run("DELETE FROM picture WHERE id = ?", (own,))
+        self._do(lambda base: base.execute("DELETE FROM picture WHERE id = ?", (own,)))
 
     def close(self) -> None:
         with self._lock:
             self._drop()
 
-    def _run(self, command: str, values: tuple[object, ...] = ()) -> list[tuple[object, ...]]:
+    def _do(self, work: Callable[[sqlite3.Connection], _T]) -> _T | None:
+        """Do something with the file, wholly or not at all; None: it was not."""
         with self._lock:
             try:
                 base = self._opened()
-                if base is None:
-                    return []
                 with base:
-                    return base.execute(command, values).fetchall()
-            except (sqlite3.Error, OSError):
+                    return work(base)
+            except (sqlite3.Error, OSError) as error:
                 self._drop()
                 with suppress(OSError):
                     self._remove()
-                return []
+                if isinstance(error, OSError) and not self._is_told:
+                    self._is_told = True
+                    _log.warning(
+                        "%s: %s; the page keeps no small pictures, and makes each anew",
+                        self._file,
+                        error.strerror,
+                    )
+                return None
 
-    def _opened(self) -> sqlite3.Connection | None:
-        """The file as it is now: who forgets somebody removes it."""
+    def _opened(self) -> sqlite3.Connection:
+        """The file as it is now: who forgets somebody removes it.
+
+        Raises:
+            OSError: there can be none, as where something else lies in its place.
+            sqlite3.Error: it is damaged, or of somebody else.
+        """
         inode = self._own_inode()
         if self._base is not None and inode == self._inode:
             return self._base
         self._drop()
+        for file in (self._file, self._journal):
+            if what := oddity_at(file):
+                where = "" if file == self._file else f" at {file.name}"
+                raise FileExistsError(errno.EEXIST, f"{what} is in the way{where}")
         if not inode:
             self._remove()
             flags = os.O_CREAT | os.O_EXCL | os.O_RDWR | getattr(os, "O_NOFOLLOW", 0)
@@ -313,10 +368,11 @@ class _Kept:
             "cell_size_check = ON",
         ):
             base.execute(f"PRAGMA {setting}")
-        schema = base.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall()
+        schema = base.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY rowid").fetchall()
         if not schema:
-            base.execute(_TABLE)
-        elif schema != [(_TABLE,)]:  # of somebody else
+            for command in _SCHEMA:
+                base.execute(command)
+        elif schema != [(command,) for command in _SCHEMA]:  # of somebody else, or an older version
             raise sqlite3.DatabaseError("not ours")
         return base
 
@@ -335,10 +391,31 @@ class _Kept:
 
     def _remove(self) -> None:
         for file in (self._file, self._journal):
-            file.unlink(missing_ok=True)
+            if oddity_at(file) is None:
+                file.unlink(missing_ok=True)
 
     def _drop(self) -> None:
         if self._base is not None:
             with suppress(sqlite3.Error), closing(self._base):
                 pass
             self._base = None
+
+
+def _make_room(base: sqlite3.Connection) -> None:
+    """Drop the pictures that nobody asked for longest where there are too many; their room in the file is used again.
+
+    Neither the size nor who goes takes a look at all of them.
+    """
+    pages, free, size = (
+        base.execute(f"PRAGMA {asked}").fetchone()[0]
+        for asked in ("page_count", "freelist_count", "page_size")
+    )
+    if (pages - free) * size <= MOST_BYTES:
+        return
+    go, n_bytes = list[tuple[object, object]](), 0
+    for own, side, length in base.execute("SELECT id, size, length(jpeg) FROM picture ORDER BY asked"):
+        go.append((own, side))
+        n_bytes += length or 0
+        if n_bytes >= MOST_BYTES // _PART:
+            break
+    base.executemany("DELETE FROM picture WHERE id = ? AND size = ?", go)

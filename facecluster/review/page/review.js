@@ -54,6 +54,9 @@ function moment(time) {
 }
 
 const sure = confidence => confidence === null || confidence === undefined ? "" : `${Math.round(confidence)} %`;
+const CONFIDENCE = "Confidence is how much nearer a face is to its person than to anybody else. 100 %: just like the faces that "
+  + "the person was made of. 0 %: as near to somebody else, or as far as people are who are not alike. It says which "
+  + "faces to check first, and is no share of right ones.";
 const called = person => person.name ?? "Somebody without a name";
 const photoOf = face => face.slice(0, face.lastIndexOf("-"));
 const phone = matchMedia("(max-width: 640px)"), touch = matchMedia("(hover: none)");
@@ -126,7 +129,9 @@ const library = {version: 0, print: null, undo: null, deciding: 0, decided: 0};
 let last = Promise.resolve();
 function decide(act, {address = "/api/decide", quiet = false} = {}) {
   library.deciding += 1;
+  const slow = setInterval(() => call("/api/state").then(state => library.deciding && showSaving(state), () => null), 2000);
   const done = last.then(() => call(address, act)).finally(() => {
+    clearInterval(slow);
     library.deciding -= 1;
     library.decided += 1;
   });
@@ -204,15 +209,19 @@ function heard(state) {
 function showState(state) {
   $("library").textContent = state.library;
   $("library").title = state.path;
+  showSaving(state);
+  $("n-people").textContent = numbers.format(state.people);
+  $("n-nobody").textContent = numbers.format(state.nobody);
+  showUndo(state.undo);
+  titled();
+}
+
+function showSaving(state) {
   const said = state.busy ? "Waiting" : state.saving ? "Saving…" : "All saved";
   if ($("saving").textContent !== said) $("saving").textContent = said;
   if (state.busy && $("saving").title !== state.busy) notice(state.busy);
   $("saving").title = state.busy ?? "";
   $("saving").className = state.busy ? "busy" : state.saving ? "saving" : "";
-  $("n-people").textContent = numbers.format(state.people);
-  $("n-nobody").textContent = numbers.format(state.nobody);
-  showUndo(state.undo);
-  titled();
 }
 
 function showUndo(taken) {
@@ -256,8 +265,7 @@ function toast(text, {undo: decision = null, to = null, bad = false} = {}) {
   made.addEventListener("pointerleave", start);
   made.addEventListener("focusin", () => clearTimeout(timer)); // who reads it, or is about to press, has time
   made.addEventListener("focusout", start);
-  $("toasts").append(made);
-  while ($("toasts").children.length > (phone.matches ? 1 : 3)) $("toasts").firstChild.remove();
+  $("toasts").replaceChildren(made);
   start();
 }
 
@@ -336,7 +344,7 @@ const KEYS = [
 function showKeys() {
   dialog("Keys", () => h("div.keys", null, KEYS.map(([title, keys]) => h("section", null, h("h3", null, title),
     h("dl", null, keys.map(([key, what]) => h("div", null, h("dt", null, key.split(" ").map(one => h("kbd", null, one))),
-      h("dd", null, what))))))));
+      h("dd", null, what)))))), h("p", null, CONFIDENCE)));
 }
 
 // -------------------------------------------------------------------------------------------- the field for a name
@@ -871,7 +879,7 @@ class Grid {
   go(i) {
     i = Math.max(0, Math.min(this.total - 1, i));
     const top = this.box.getBoundingClientRect().top + Math.floor(i / this.columns) * this.step;
-    const above = 84, below = innerHeight - (this.chosen.size || phone.matches ? 110 : 24);
+    const above = 84, below = innerHeight - (phone.matches ? 190 : 150); // above what is said at the lower edge
     if (top < above) scrollBy(0, top - above);
     else if (top + this.tall > below) scrollBy(0, top + this.tall - below);
     this.activate(i);
@@ -1037,7 +1045,7 @@ class PeopleView {
       ? this.sort === "unsure" && one.unsure !== null ? `least sure ${sure(one.unsure)}`
         : this.sort === "newest" && one.newest ? day(one.newest) : countsOf(one)
       : lacks(one);
-    counts.title = one.why ?? `${many(one.n_faces, "face")} in ${many(one.n_photos, "photo")}`;
+    counts.title = one.why ?? (this.sort === "unsure" ? CONFIDENCE : `${many(one.n_faces, "face")} in ${many(one.n_photos, "photo")}`);
   }
 
   /** Who comes back finds the choices as they were; who goes to People from People begins anew. */
@@ -1134,7 +1142,7 @@ class PeopleView {
     const isAlmost = this.filter === "almost", isHidden = this.filter === "hidden", n = this.grid.chosen.size;
     this.actions.show(this.grid, isAlmost ? ["group"] : ["person", "people"], () => isAlmost ? [
       button("Make a person…", "add", () => this.nameAlmost(ids(this.grid)), {kind: "primary"}),
-      button("Not people", "none", () => this.nobody(), {key: "x"}),
+      button("Nobody I know", "none", () => this.nobody(), {key: "x"}),
     ] : [
       n > 1 ? button("Merge", "merge", () => this.merge(), {kind: "primary", key: "m"})
         : button("Name", "edit", () => this.nameChosen(), {key: "F2"}),
@@ -1212,7 +1220,8 @@ async function mergeDialog(people) {
   return yes ? [first, ...sorted.filter(one => one !== first)].map(one => one.id) : null;
 }
 
-const about = face => [sure(face.confidence) && `${sure(face.confidence)} sure`, day(face.date)].filter(Boolean).join(", ");
+const certain = face => sure(face.confidence) && `confidence ${sure(face.confidence)}`;
+const about = face => [certain(face), day(face.date)].filter(Boolean).join(", ");
 
 /** Faces as squares, of which some are chosen. */
 function faceGrid(options) {
@@ -1223,7 +1232,7 @@ function faceGrid(options) {
       const [image, counts] = cell.children;
       picture(image, faceAt(face.id, width));
       counts.textContent = face.reason ?? [sure(face.confidence), face.date?.slice(0, 4)].filter(Boolean).join(" · ");
-      counts.title = face.reason ?? about(face);
+      counts.title = face.reason ?? `${about(face)}${certain(face) ? `\n${CONFIDENCE}` : ""}`;
     },
     text: face => ["Face", face.reason, about(face)].filter(Boolean).join(", "),
     open: face => go(`#/photo/${face.photo}`),
@@ -1396,7 +1405,8 @@ class PersonView {
       },
     });
     this.panel.append(h("div.toolbar.slim", null, h("p.hint", null, touch.matches
-      ? "Touch faces to choose them." : "Choose faces by a click, with Shift, or by dragging a rectangle."),
+      ? "Touch faces to choose them." : "Choose faces by a click, with Shift, or by dragging a rectangle.",
+      h("span", {title: CONFIDENCE}, " Per cent: how much nearer a face is to this person than to anybody else.")),
       sorting([["unsure", "least sure"], ["date", "date"], ["best", "most typical"]], this.sort, sort => {
         this.sort = sort;
         this.grid.reset();
@@ -1641,12 +1651,12 @@ class PhotoView {
   entry(box) {
     const isChosen = box.face === this.chosen;
     const light = isLit => this.boxOf(box.face)?.classList.toggle("lit", isLit);
-    const told = box.person ? sure(box.confidence) && `${sure(box.confidence)} sure` : box.reason ?? "";
+    const told = box.person ? certain(box) : box.reason ?? "";
     const entry = h("li", {className: isChosen ? "chosen" : "", "data-face": box.face},
       h("button.face", {type: "button", "aria-expanded": String(isChosen), onclick: () => this.choose(box.face),
         onpointerenter: () => light(true), onpointerleave: () => light(false)},
       img(faceAt(box.face, 48), "", {className: "cover"}),
-      h("span", null, h("strong", {dir: "auto"}, box.name ?? (box.person ? "No name yet" : "Nobody")), h("small", null, told))));
+      h("span", null, h("strong", {dir: "auto"}, box.name ?? (box.person ? "No name yet" : "Nobody")), h("small", {title: box.person && told ? CONFIDENCE : null}, told))));
     if (!isChosen) return entry;
     const field = new NameField({label: "Who is this?", placeholder: box.person ? "Is somebody else…" : "Who is this?",
       without: box.person ? [box.person] : [], done: who => this.move(box, who)});
@@ -1917,9 +1927,10 @@ class QuestionsView {
     this.current = this.queue.shift() ?? null;
     this.waiting = (this.waiting ?? 0) + 1;
     this.draw();
-    const sent = {question: question.id, reply, ...(name ? {name} : {})};
+    const sent = {question: question.id, reply, n_faces: question.left.n_faces, ...(name ? {name} : {})};
     const decided = attempt(() => decide(sent, {address: "/api/answer", quiet: true}).catch(error => {
-      if (error.status !== 400 && error.status !== 404) this.again(question); // else it cannot be asked any more
+      const now = error.record?.question ?? question; // of more faces than were shown
+      if (error.status !== 400 && error.status !== 404) this.again(question, now); // else it cannot be asked any more
       throw error;
     }));
     this.past.push({question, decision: decided.then(made => made?.decisions?.at(-1))});
@@ -1933,12 +1944,12 @@ class QuestionsView {
     if (view === this) this.refresh();
   }
 
-  /** Ask a question again, now. */
-  again(question) {
+  /** Ask a question again, now, as it is now. */
+  again(question, now = question) {
     this.answered.delete(question.id);
     this.past = this.past.filter(one => one.question !== question);
     if (this.current) this.queue.unshift(this.current);
-    this.current = question;
+    this.current = now;
     if (view === this) this.draw();
   }
 
@@ -1972,7 +1983,7 @@ class QuestionsView {
   leave() { delete this.place.dataset.question; }
 }
 
-/** Faces without a person: those that are alike together. */
+/** Faces of nobody: those that are alike together. */
 class NobodyView {
   title = "Nobody";
   scroll = 0;
@@ -2015,7 +2026,7 @@ class NobodyView {
     this.reasons = h("ul.reasons", {"aria-label": "Why faces are nobody's"});
     this.none = h("div");
     root.append(h("div.toolbar", null, h("h1", null, "Nobody ", this.count)),
-      h("p.hint", null, "Faces without a person; those that are alike stand together, the most promising first."),
+      h("p.hint", null, "Faces of nobody; those that are alike stand together, the most promising first."),
       this.reasons, this.none);
     this.actions.attach();
     this.grid.attach(root, root);
@@ -2030,14 +2041,14 @@ class NobodyView {
     this.reasons.replaceChildren(...reasons.map(one => h("li", null, h("b", null, numbers.format(one.n)), ` ${one.text}`)));
     this.none.replaceChildren(total ? "" : searching
       ? empty("search", "Looking for faces that are alike…", "This takes a moment in a large library.")
-      : empty("check", "Every face is somebody's", "There is no face without a person."));
+      : empty("check", "Every face is somebody's", "There is no face of nobody."));
     if (searching) setTimeout(() => { if (view === this) this.refresh(); }, 700);
   }
 
   act() {
     this.actions.show(this.grid, ["group"], () => [
       button("Make a person…", "add", () => this.does("p"), {kind: "primary", key: "p"}),
-      button("Not faces", "none", () => this.does("f"), {key: "f"}),
+      button("Nobody I know", "none", () => this.does("x"), {key: "x"}),
     ]);
   }
 
