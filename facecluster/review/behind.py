@@ -68,7 +68,7 @@ class Behind(Library):
     def reload(self) -> None:
         """Read all of it again. What is due is not written any more: it was made of people who are others now.
 
-        Its decisions are kept, so that the people do not show all of them, see `correct.catch_up`.
+        Its decisions are kept, so that the people do not show all of them, see `ledger.catch_up`.
         """
         super().reload()
         with self._state:

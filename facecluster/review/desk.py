@@ -583,12 +583,12 @@ class Desk:
             BusyError: another facecluster has the library.
             FaceclusterError: they cannot be grouped.
         """
-        from facecluster.library import correct
+        from facecluster.library import ledger
 
         with self._alone("What could not be written is written again"):
             self._hold(wait_s=0)
             if self._is_behind:
-                if correct.catch_up(self._library):
+                if ledger.catch_up(self._library):
                     self._show(anew=True)
                 self._is_behind = False
 
