@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 import stat
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from tables import make_table, people
 from facecluster.formats import face_table
 from facecluster.library.layout import THUMBNAILS
 from facecluster.library.library import Library
+from facecluster.photos import digest
 from facecluster.review.desk import Desk
 
 DAY = 86400.0
@@ -308,6 +310,22 @@ def test_a_face_is_drawn_in_a_photo_without_any(tmp_path: Path) -> None:
         assert photos_of(page, "only=none") == ["leer.jpg"]
         page.decide("undo")
         assert photos_of(page, "only=none") == ["Wald.jpg", "leer.jpg"]
+
+
+def test_a_photo_without_a_face_is_shown_while_it_is_the_same(tmp_path: Path) -> None:
+    library = make_album(tmp_path)
+    empty = tmp_path / "Bilder" / "2019 Öland" / "leer.jpg"
+    table = face_table.read(library / "faces.npz")
+    digests = table.photos.digest.copy()
+    digests[7] = digest(empty.read_bytes())
+    older = replace(table.photos, digest=digests, coded=np.zeros_like(table.photos.coded))
+    face_table.write(replace(table, photos=older), library / "faces.npz")
+    with opened(library) as page:
+        assert "leer.jpg" in photos_of(page)
+        assert page.ask("GET", f"/photo/{digests[7]}?w=320").status == 200
+        Image.new("RGB", (320, 320)).save(empty)
+        assert page.ask("GET", f"/photo/{digests[7]}?w=320").status == 404
+        assert page.ask("GET", f"/photo/{own(3)}?w=320").status == 404  # nothing tells that it is the same
 
 
 def test_a_photo_that_is_forgotten_is_in_no_list(tmp_path: Path) -> None:

@@ -65,7 +65,16 @@ def named(page: Browser) -> set[str | None]:
 
 @pytest.mark.parametrize(
     "path",
-    ["/", "/api/state", "/api/people", f"/face/{ID.format(1)}", "/style.css", "/review.js", "/nowhere"],
+    [
+        "/",
+        "/api/state",
+        "/api/people",
+        "/api/photos",
+        f"/face/{ID.format(1)}",
+        "/style.css",
+        "/review.js",
+        "/nowhere",
+    ],
 )
 def test_nothing_is_answered_without_the_cookie(stranger: Browser, path: str) -> None:
     found = stranger.ask("GET", path)

@@ -33,6 +33,7 @@ class Contents:
         result: Result,
         pictures: Callable[[], Mapping[str, Picture]],
         known: Collection[str] = frozenset(),
+        bare: Callable[[], Mapping[str, str]] = dict,
     ) -> None:
         """Take note of what is known.
 
@@ -40,8 +41,9 @@ class Contents:
             result: who is who.
             pictures: gives those of the face table by path; none where there is no table.
             known: photos that this process has digested just now.
+            bare: gives ids by path of photos that the result does not have, as no face is in them.
         """
-        self._result, self._read_pictures = result, pictures
+        self._result, self._read_pictures, self._read_bare = result, pictures, bare
         self._found = dict.fromkeys(known, True)
 
     def is_known(self, photo: str) -> bool:
@@ -86,7 +88,7 @@ class Contents:
     @cached_property
     def _digests(self) -> dict[str, str]:
         """Ids of photos by path, which are digests."""
-        return {face.photo: digest_of(face.id) for face in faces_of(self._result)}
+        return {**self._read_bare()} | {face.photo: digest_of(face.id) for face in faces_of(self._result)}
 
 
 def _of_pixels(data: bytes) -> str:

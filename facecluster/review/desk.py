@@ -135,7 +135,7 @@ class Desk:
         self._asking = threading.Lock()
         self._memory = threading.Lock()  # whoever needs much of it is alone
         self._queue: Queue | None = None
-        self._contents: tuple[Result, Contents] | None = None
+        self._contents: tuple[Result, Shelf, Contents] | None = None
         self._groups: Sequence[Group] | None = None
         self._found_of: Result | None = None
         self._tell: Callable[[Collection[str]], object] = lambda ids: None
@@ -235,9 +235,10 @@ class Desk:
     def contents(self) -> Contents:
         """Says which photos are still those whose faces are known."""
         view, known = self._view, self._contents
-        if known is None or known[0] is not view.result:
-            known = self._contents = view.result, Contents(view.result, lambda: self.pictures)
-        return known[1]
+        if known is None or known[0] is not view.result or known[1] is not view.shelf:
+            contents = Contents(view.result, lambda: self.pictures, bare=lambda: view.shelf.digests)
+            known = self._contents = view.result, view.shelf, contents
+        return known[2]
 
     def faces_of(self, texts: Sequence[str]) -> list[str]:
         """Give ids of faces in the place of names of groups of strangers; other texts stay.

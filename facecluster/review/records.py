@@ -16,6 +16,9 @@ from facecluster.result import AlmostPerson, Person, PersonFace, UnclusteredFace
 from facecluster.text import fold, many, printable
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from facecluster.library.history import PastDecision
     from facecluster.library.questions import Question, Side
     from facecluster.library.refer import Face
@@ -238,8 +241,8 @@ def _photo(view: View, own: str, path: str) -> dict[str, Any]:
     }
 
 
-def all_photos(view: View, *, sort: str, only: str, query: str) -> Sequence[str]:
-    """Choose photos, each once, and sort them -> their ids.
+def all_photos(view: View, *, sort: str, only: str, query: str) -> NDArray[np.intp]:
+    """Choose photos, each once, and sort them -> (k,) rows of `shelf.ids`.
 
     Args:
         view: of the library.
@@ -249,8 +252,8 @@ def all_photos(view: View, *, sort: str, only: str, query: str) -> Sequence[str]
     """
     found = view.shelf.find(query, sort)
     if only == "none":
-        return [own for own in found if own not in view.in_photo]
-    return [own for own in found if own in view.of_nobody] if only == "nobody" else found
+        return found[~view.with_face[found]]
+    return found[view.with_nobody[found]] if only == "nobody" else found
 
 
 def one_of_all(view: View, own: str) -> dict[str, Any]:

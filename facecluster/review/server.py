@@ -187,7 +187,7 @@ class Server:
             "version": view.version,
             "total": len(found),
             "searching": not view.shelf.is_read,
-            "photos": [records.one_of_all(view, own) for own in _cut(request, found)],
+            "photos": [records.one_of_all(view, own) for own in view.shelf.ids[found[_part(request)]]],
         }
 
     def _photo(self, request: Request, view: View) -> dict[str, Any]:
@@ -321,8 +321,13 @@ def _number(request: Request, name: str, default: int, most: int) -> int:
 
 def _cut(request: Request, all_of_them: Sequence[_T]) -> Sequence[_T]:
     """The page of a listing that is asked for."""
+    return all_of_them[_part(request)]
+
+
+def _part(request: Request) -> slice:
+    """Which part of a listing is asked for."""
     start = _number(request, "offset", 0, 10**9)
-    return all_of_them[start : start + _number(request, "limit", 120, _MOST)]
+    return slice(start, start + _number(request, "limit", 120, _MOST))
 
 
 # ------------------------------------------------------------------------------------------------- what is said

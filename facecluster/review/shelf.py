@@ -6,7 +6,7 @@ import math
 import os
 from collections.abc import Iterable, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +45,12 @@ class Shelf:
         for digest, others in copies.items():
             self.paths[digest] += tuple(others)
         self._orders: dict[str, NDArray[np.intp]] = {}
+        self._last: tuple[tuple[list[str], str] | None, NDArray[np.intp]] = None, np.empty(0, np.intp)
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """The id of each photo by its path."""
+        return {path: own for own, there in self.paths.items() for path in there}
 
     def is_as(self, other: Shelf) -> bool:
         """Say whether another one has the same photos."""
@@ -55,21 +61,33 @@ class Shelf:
         for sort in SORTS:
             self.find("", sort)
 
-    def find(self, query: str, sort: str) -> Sequence[str]:
-        """Give the ids of the photos that have all words of a text in folder and name, accents and case aside.
+    @property
+    def ids(self) -> NDArray[np.object_]:
+        """The id of each row: (n,) str, by folder and name."""
+        return self._rows[1]
+
+    def find(self, query: str, sort: str) -> NDArray[np.intp]:
+        """Find the photos that have all words of a text in folder and name, accents and case aside -> (k,) rows.
 
         Args:
             query: the text; "": all photos.
             sort: one of `SORTS`; equal ones are in order of folder and name.
         """
-        texts, ids, _ = self._rows
+        words = _plain(query).split()
+        asked, found = self._last
+        if asked != (words, sort):
+            found = self._find(words, sort)
+            self._last = (words, sort), found
+        return found
+
+    def _find(self, words: Sequence[str], sort: str) -> NDArray[np.intp]:
+        texts = self._rows[0]
         if sort not in self._orders:
             self._orders[sort] = self._ordered(sort)
         found = self._orders[sort]
-        for word in _plain(query).split():
+        for word in words:
             found = found[np.fromiter((word in text for text in texts), bool, len(texts))[found]]
-        there: list[str] = ids[found].tolist()
-        return there
+        return found
 
     def folder(self, path: str) -> str:
         """Give the folder of a photo, from the innermost one on that all photos lie in."""
@@ -87,7 +105,7 @@ class Shelf:
         return np.argsort(times if sort == "oldest" else -times, kind="stable")  # NaN comes last
 
     @cached_property
-    def _rows(self) -> tuple[list[str], NDArray[Any], list[str]]:
+    def _rows(self) -> tuple[list[str], NDArray[np.object_], list[str]]:
         """Where each photo lies as it is looked for, in order; its id; its first path."""
         folders: dict[str, str] = {}
 

@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from facecluster.identity.decisions import Decision, digest_of, in_force
 from facecluster.identity.gate import Reason
 from facecluster.library import strangers
@@ -74,7 +77,7 @@ class View:
         if earlier is not None and "faces" in vars(earlier):
             self.faces = self._faces_after(earlier.faces, earlier.result)
             if len(self.faces) == len(earlier.faces):
-                same = ("in_photo", "paths") if shelf is earlier.shelf else ("in_photo",)
+                same = ("in_photo", "paths", "with_face") if shelf is earlier.shelf else ("in_photo",)
                 vars(self).update((key, value) for key, value in vars(earlier).items() if key in same)
 
     @cached_property
@@ -114,7 +117,7 @@ class View:
     def paths(self) -> dict[str, tuple[str, ...]]:
         """Where each photo lies, by its id, of those without a face too: several are copies."""
         there = self.shelf.paths
-        known = {path: own for own, paths in there.items() for path in paths}
+        known = self.shelf.digests
         others: dict[str, dict[str, None]] = {}
         for face in faces_of(self.result):
             own = digest_of(face.id)
@@ -127,6 +130,16 @@ class View:
         """The ids of the photos with a face that is nobody's, but for what was said to be no person."""
         told = Reason.NOT_A_PERSON.code
         return {digest_of(free.id) for free in self.result.unclustered if free.reason != told}
+
+    @cached_property
+    def with_face(self) -> NDArray[np.bool_]:
+        """Say of each photo of the shelf whether it has a face: (n,)."""
+        return np.fromiter(map(self.in_photo.__contains__, self.shelf.ids), bool, len(self.shelf.ids))
+
+    @cached_property
+    def with_nobody(self) -> NDArray[np.bool_]:
+        """Say of each photo of the shelf whether it has a face of nobody: (n,)."""
+        return np.fromiter(map(self.of_nobody.__contains__, self.shelf.ids), bool, len(self.shelf.ids))
 
     def photo(self, own: str) -> list[Placed]:
         """The faces of a photo, each once, in the order of their ids."""
