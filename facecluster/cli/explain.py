@@ -67,7 +67,7 @@ def command(
 
     A person is known by reference faces: those good enough that other faces are compared with them. Of a face you are
     told which limits for that it passes, how far the reference faces of its person are, who else is near, and of a
-    face that was left out, how it missed. Of a person: its reference faces, how far apart they are, the weakest link
+    face that is nobody's, how it missed. Of a person: its reference faces, how far apart they are, the weakest link
     between them, and the nearest other person. The rules are those that LIBRARY was made by. A picture that cannot be
     made is an error, told after the explanation.
     """
@@ -165,7 +165,7 @@ def _picture(
         return printable(title), [
             tile(face, f"on this side: {many(n, 'reference face')}") for face, n in faces
         ]
-    mine = "left out" if explanation.person is None else called(explanation.person)
+    mine = "nobody's" if explanation.person is None else called(explanation.person)
     tiles = [tile(explanation, "this face")]
     shown = [explanation.own] if explanation.own is not None else []
     for near in [*shown, *explanation.others][:2]:
