@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import weakref
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from functools import wraps
 from heapq import heappop, heappush
 from itertools import chain
@@ -380,6 +380,10 @@ def rows_at(found: Mapping[Spot, Sequence[int]], spots: Spots) -> list[int]:
     return list(dict.fromkeys(row for spot in spots for row in found[spot]))
 
 
+_PAIRS = 2**18
+"""Spots and faces of their photos that are compared at a time."""
+
+
 class _Found(dict[Spot, list[int]]):
     """Rows by spot; none of those that are not there, of which nothing is kept."""
 
@@ -396,20 +400,46 @@ def locate(decisions: Sequence[Decision], faces: Faces | Placed) -> Mapping[Spot
         for row, (face_id, photo) in enumerate(zip(faces.id, faces.photo, strict=True)):
             if (digest := digest_of(face_id)) in meant:
                 rows_by_photo.setdefault(digest, defaultdict(list))[photo].append(row)
-    found = _Found()
+    found, asked, n_pairs = _Found(), list[tuple[Spot, list[int]]](), 0
     for decision in decisions:
         for spot in spots_of(decision.act):
             if spot.digest not in rows_by_photo or spot in found:
                 continue
             found[spot] = []
             for rows in rows_by_photo[spot.digest].values():
-                if len(rows) == 1 and tuple(faces.anchor[rows[0]].tolist()) == spot.box:  # as most are
-                    found[spot].append(rows[0])
-                    continue
-                iou = overlaps(np.tile(np.array(spot.box), (len(rows), 1)), faces.anchor[rows])
-                if iou.max() >= SAME_FACE_IOU:
-                    found[spot].append(rows[int(iou.argmax())])
+                asked.append((spot, rows))
+                n_pairs += len(rows)
+            if n_pairs >= _PAIRS:
+                _find(asked, faces.anchor, found)
+                asked, n_pairs = [], 0
+    if asked:
+        _find(asked, faces.anchor, found)
     return found
+
+
+def _find(
+    asked: Sequence[tuple[Spot, list[int]]],
+    anchor: NDArray[np.floating],
+    found: MutableMapping[Spot, list[int]],
+) -> None:
+    """Put in, for each spot and the rows of a photo, the row of its face, if it is there.
+
+    Args:
+        asked: spots, each with the rows of one photo, one or more.
+        anchor: (n, 4) left, top, right, bottom of every face.
+        found: rows by spot, which are added to.
+    """
+    count = np.array([len(rows) for _, rows in asked])
+    start = np.cumsum(count) - count
+    box = np.repeat(np.array([spot.box for spot, _ in asked], dtype=np.float64), count, axis=0)
+    rows = np.fromiter(chain.from_iterable(rows for _, rows in asked), np.int64, int(count.sum()))
+    iou = overlaps(box, anchor[rows])
+    iou[np.repeat(count == 1, count) & (box == anchor[rows]).all(axis=1)] = 1  # a box may have no area
+    most = np.maximum.reduceat(iou, start)
+    likest = np.flatnonzero(iou == np.repeat(most, count))
+    row = rows[likest[np.searchsorted(likest, start)]]  # of several the first
+    for place in np.flatnonzero(most >= SAME_FACE_IOU).tolist():
+        found[asked[place][0]].append(int(row[place]))
 
 
 def spots_of(act: Act) -> Spots:

@@ -79,11 +79,13 @@ def shown_in(
     start = np.searchsorted(label[rows], np.arange(int(label.max(initial=-1)) + 2))
     shown = Shown(rivals, rows, start, rules.same_photo)
     owner = owners(label, decided.together, ties)
-    for one, other in np.unique(owner[label[decided.apart]], axis=0).tolist():
-        if one >= 0 and other >= 0 and one != other:
-            for a in np.flatnonzero(owner == one).tolist():
-                for b in np.flatnonzero(owner == other).tolist():
-                    shown.keep_apart(a, b)
+    first, second = owner[label[decided.apart]].astype(np.int64).T
+    parted = (first >= 0) & (second >= 0) & (first != second)
+    for pair in np.unique(first[parted] * len(owner) + second[parted]).tolist():
+        one, other = divmod(pair, len(owner))
+        for a in np.flatnonzero(owner == one).tolist():
+            for b in np.flatnonzero(owner == other).tolist():
+                shown.keep_apart(a, b)
     return shown
 
 

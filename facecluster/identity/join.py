@@ -39,7 +39,7 @@ def join(case: Case, told: Assignment) -> Assignment:
         case.rivals.compose(np.where(case.usable, label, np.int32(-1)))
         doubtful = np.flatnonzero(joins)
         doubtful = doubtful[
-            _is_claimed_twice(label, case.rivals)[doubtful] | np.isin(doubtful, list(people.foes))
+            _is_claimed_twice(label, case.rivals)[doubtful] | np.isin(doubtful, people.foes[:, 0])
         ]
         label[doubtful] = -1
         for row in doubtful[np.lexsort((case.rank[doubtful], distance[doubtful]))].tolist():
@@ -55,23 +55,27 @@ class _People:
         parts: p groups of founding faces.
         owner: (p,) person of each.
         limit: (p,) how far from each a face that joins may be.
-        foes: rows of faces that somebody said are of another person, by row.
+        foes: (k, 2) int64, rows of faces, and of faces that somebody said are of another person; in order.
     """
 
     parts: Groups
     owner: NDArray[np.int32]
     limit: NDArray[np.float64]
-    foes: dict[int, list[int]]
+    foes: NDArray[np.int64]
 
     @classmethod
     def of(cls, case: Case, told: Assignment) -> _People:
         parts, reach = case.sums.of(told.part), case.reach
-        foes: dict[int, list[int]] = {}
-        for one, other in case.decided.apart.tolist():
-            foes.setdefault(one, []).append(other)
-            foes.setdefault(other, []).append(one)
+        apart = case.decided.apart
+        foes = np.concatenate([apart, apart[:, ::-1]])
+        foes = foes[np.argsort(foes[:, 0], kind="stable")]
         owner = owners(told.part, case.decided.together, told.ties)[:-1]
         return cls(parts, owner, reach.joining(parts.count), foes)
+
+    def foes_of(self, row: int) -> NDArray[np.int64]:
+        """Give the rows of faces that somebody said are of another person than this one."""
+        begin, end = np.searchsorted(self.foes[:, 0], [row, row + 1])
+        return self.foes[begin:end, 1]
 
 
 class _Choice(NamedTuple):
@@ -134,12 +138,13 @@ def _choose(case: Case, people: _People, label: NDArray[np.int32], row: int) -> 
         squared[np.isin(owner, here)] += (
             against(1, 1) * radius**2 if case.rules.same_photo == "prefer" else np.inf
         )
-    squared[np.isin(owner, label[people.foes.get(row, [])])] = np.inf
+    foes = people.foes_of(row)
+    squared[np.isin(owner, label[foes])] = np.inf
     best = int(squared.argmin())
     distance = float(np.sqrt(squared[best]))
     runner_up = float(np.sqrt(squared[owner != owner[best]].min(initial=np.inf)))
     if distance > people.limit[best]:
-        reason = Reason.SAME_PHOTO if row not in people.foes else Reason.NO_MATCH
+        reason = Reason.SAME_PHOTO if not len(foes) else Reason.NO_MATCH
         return _Choice(-1, reason, distance, runner_up)
     if runner_up < distance + case.rules.radii.margin:
         return _Choice(-1, Reason.BETWEEN_PEOPLE, distance, runner_up)
