@@ -470,7 +470,7 @@ def test_a_signal_ends_it_in_order_with_everything_written(library: Path, number
         stdout, stderr = process.communicate(timeout=20)
     assert (process.returncode, stdout) == (0, "")
     first, last = stderr.splitlines()
-    assert first == f"the page of {library} is at {page.address}; Ctrl-C ends it"
+    assert first == f"the page of {library}, until Ctrl-C: {page.address}"
     assert last == "ended; everything is written"
     assert named(library) == {"person-0001": "Anna", "person-0003": None}
     with Library.open(library, wait_s=0) as after:
