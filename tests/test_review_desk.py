@@ -377,7 +377,7 @@ def test_what_takes_long_is_told_and_waited_for(library: Path, monkeypatch: pyte
         first = page.decide("merge", people=["person-0001", "person-0002"])["decisions"][0]
         page.decide("move", faces=[f"{1:032x}-0"], to="nobody")
         monkeypatch.setattr(build_module, "build", long)
-        undone = threads.submit(page.decide, "undo", decision=first)
+        undone = threads.submit(page.decide, "undo", decisions=[first])
         until(lambda: page.get("/api/state")["busy"])
         told = page.get("/api/state")["busy"]
         assert told.startswith(
