@@ -8,7 +8,7 @@ another name or in another place, a keyword of the same name that somebody else 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias, get_args
 
 from facecluster.errors import FaceclusterError
@@ -131,19 +131,15 @@ def tags(
     names = tuple(dict.fromkeys(name for name in given if name))
     for name in (root, *names):
         check_text(name)
-    whole = Tags(
-        size,
-        placed,
-        placed,
-        names,
-        tuple(f"{root}/{name}" for name in names if "/" not in name),
-        tuple(f"{root}|{name}" for name in names if "|" not in name),
-        names,
+    return Tags(
+        size if "mwg" in fields and placed else None,
+        placed if "mwg" in fields else (),
+        placed if "microsoft" in fields else (),
+        names if "persons" in fields else (),
+        tuple(f"{root}/{name}" for name in names if "/" not in name) if "digikam" in fields else (),
+        tuple(f"{root}|{name}" for name in names if "|" not in name) if "lightroom" in fields else (),
+        names if "subject" in fields else (),
     )
-    left_out: dict[str, tuple[()] | None] = dict.fromkeys(FIELDS - fields, ())
-    if "mwg" not in fields or not placed:
-        left_out["size"] = None
-    return replace(whole, **left_out)
 
 
 def _placed(region: Marked) -> Marked | None:
