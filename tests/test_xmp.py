@@ -9,7 +9,6 @@ import subprocess
 import time
 import tracemalloc
 from pathlib import Path
-from typing import Any
 
 import pytest
 from PIL import Image, ImageOps
@@ -155,7 +154,7 @@ def test_an_area_that_is_none_leaves_its_name_and_a_remark(area: str, size: str 
 
 
 def test_an_area_that_is_partly_outside_is_cut_with_a_remark() -> None:
-    found = read(regions('stArea:x="0" stArea:y="0.5" stArea:w="0.5" stArea:h="3"'))
+    found = read(regions('stArea:x="0" stArea:y="0.5" stArea:w="0.5" stArea:h="1.5"'))
     assert found.regions[0].box == (0, 0, 0.25, 1)
     assert found.remarks == ("region 'Ada' lay partly outside, and was cut at the edge",)
 
@@ -208,16 +207,20 @@ def test_properties_mean_the_same_however_they_are_written() -> None:
     inner = (
         "<stArea:x>0.5</stArea:x><stArea:y>0.5</stArea:y><stArea:w>0.5</stArea:w><stArea:h> 0.5\n</stArea:h>"
     )
+    resource = f'<mwg-rs:Area rdf:parseType="Resource">{inner}</mwg-rs:Area>'
+    nested = f"<mwg-rs:Area><rdf:Description>{inner}</rdf:Description></mwg-rs:Area>"
+    in_languages = '<mwg-rs:Name><rdf:Alt><rdf:li xml:lang="x-default">Ada</rdf:li></rdf:Alt></mwg-rs:Name>'
+    valued = '<mwg-rs:Name rdf:parseType="Resource"><rdf:value>Ada</rdf:value></mwg-rs:Name>'
     items = [
         f'<rdf:li rdf:parseType="Resource">{name}{area}</rdf:li>',
         f"<rdf:li><rdf:Description>{name}{area}</rdf:Description></rdf:li>",
         f'<rdf:li><rdf:Description mwg-rs:Name="Ada">{area}</rdf:Description></rdf:li>',
         f'<rdf:li mwg-rs:Name="Ada">{area}</rdf:li>',
-        f'<rdf:li rdf:parseType="Resource" mwg-rs:Name="Ada"><mwg-rs:Area rdf:parseType="Resource">{inner}</mwg-rs:Area></rdf:li>',
-        f"<rdf:li><rdf:Description>{name}<mwg-rs:Area><rdf:Description>{inner}</rdf:Description></mwg-rs:Area></rdf:Description></rdf:li>",
-        '<rdf:li rdf:parseType="Resource" mwg-rs:Title="Ada" stArea:x="0.5" stArea:y="0.5" stArea:w="0.5" stArea:h="0.5"/>',
-        f'<rdf:li rdf:parseType="Resource"><mwg-rs:Name><rdf:Alt><rdf:li xml:lang="x-default">Ada</rdf:li></rdf:Alt></mwg-rs:Name>{area}</rdf:li>',
-        f'<rdf:li rdf:parseType="Resource"><mwg-rs:Name rdf:parseType="Resource"><rdf:value>Ada</rdf:value></mwg-rs:Name>{area}</rdf:li>',
+        f'<rdf:li rdf:parseType="Resource" mwg-rs:Name="Ada">{resource}</rdf:li>',
+        f"<rdf:li><rdf:Description>{name}{nested}</rdf:Description></rdf:li>",
+        area.replace("mwg-rs:Area", 'rdf:li rdf:parseType="Resource" mwg-rs:Title="Ada"'),
+        f'<rdf:li rdf:parseType="Resource">{in_languages}{area}</rdf:li>',
+        f'<rdf:li rdf:parseType="Resource">{valued}{area}</rdf:li>',
         f"<rdf:li rdf:parseType='Resource'><mwg-rs:Name><![CDATA[Ada]]></mwg-rs:Name><!-- Eve -->{area}</rdf:li>",
     ]
     for array in ("Bag", "Seq", "Alt"):
@@ -693,75 +696,137 @@ def test_deep_nesting_stops_at_once() -> None:
         read(b"<a>" * 150_000)
 
 
-def test_what_is_allowed_stays_within_its_memory() -> None:
-    data = xmp("<dc:x/>" * (xmp_tree.MOST_TAGS - 100))
+def test_a_tag_takes_little_memory() -> None:
+    """So as many as are allowed take some 100 MB."""
+    n_tags = 20_000
+    data = xmp("<dc:x/>" * n_tags)
     tracemalloc.start()
     try:
         read(data)
-        assert tracemalloc.get_traced_memory()[1] < 120e6
+        assert tracemalloc.get_traced_memory()[1] * xmp_tree.MOST_TAGS / n_tags < 150e6
     finally:
         tracemalloc.stop()
 
 
-def test_many_regions_of_one_name_take_no_time_by_the_square() -> None:
+def test_many_regions_of_others_take_no_time_by_the_square() -> None:
     marked = [
-        Marked("Ada", (i / 3000, j / 4, (i + 0.9) / 3000, (j + 1) / 4)) for i in range(500) for j in range(4)
+        Marked(name, (i / 8000, 0.5, (i + 0.5) / 8000, 0.6)) for i in range(4000) for name in ("Ada", "Eve")
     ]
+    others = merge(None, Tags(microsoft=tuple(marked)))
     started = time.process_time()
-    wanted = tags(marked, [], SIZE)
-    first = merge(None, wanted)
-    assert merge(first.data, wanted, first.written).data is first.data
+    first = merge(others.data, BOTH)
+    assert merge(first.data, BOTH, first.written).data is first.data
+    assert remove(first.data or b"", first.written) == others.data
     assert time.process_time() - started < 5
 
 
-def mutated(data: bytes, rng: random.Random) -> bytes:
-    """Break a file in a few places: bytes changed, cut out, doubled, or exchanged for marks of XML."""
-    marks = [b"<", b">", b"/>", b"&", b"'", b'"', b"<!DOCTYPE a>", b"<![CDATA[", b"]]>", b"<!--", b"-->", b"\0", b"\xff",
-             b"<rdf:li>", b"</rdf:Bag>", b"<rdf:Bag>", b"rdf:", b"<rdf:Description>", b' xmlns="x"', b"nan", b"&#0;", b"1e999"]  # fmt: skip
-    for _ in range(rng.randint(1, 3)):
-        start = rng.randrange(len(data) + 1)
-        end = min(len(data), start + rng.choice([0, 1, 1, 5, 40, 300]))
-        kind = rng.randrange(4)
-        if kind == 0:
-            data = data[:start] + data[end:]
-        elif kind == 1:
-            data = data[:start] + rng.choice(marks) + data[rng.choice([start, end]) :]
-        elif kind == 2:
-            data = data[:end] + data[start:]
-        else:
-            tags_at = [match.span() for match in re.finditer(rb"<[^<>]*>", data)] or [(0, 0)]
-            (a, b), (c, d) = sorted(rng.choices(tags_at, k=2))
-            data = data[:a] + data[c:d] + data[b:c] + data[a:b] + data[d:] if b <= c else data[:a] + data[b:]
-    return data
+MARKS = (
+    b"<", b">", b"/>", b"&", b"'", b'"', b"<!DOCTYPE a>", b"<![CDATA[", b"]]>", b"<!--", b"-->", b"\0", b"\xff", b"\r\n",
+    b"<rdf:li>", b"</rdf:Bag>", b"<rdf:Bag>", b"rdf:", b"<rdf:Description>", b' xmlns="x"', b"nan", b"&#0;", b"1e999",
+)  # fmt: skip
+PARTS = (
+    b"<rdf:li/>", b"<rdf:Bag/>", b"<rdf:li>Anna Berg</rdf:li>", b"<rdf:Description/>", b"<!-- x -->", b"<![CDATA[Bo]]>",
+    b"<rdf:Seq><rdf:li>People/Anna Berg</rdf:li></rdf:Seq>", b"<rdf:value>x</rdf:value>", b" ", b"0.5", b"-3", b"",
+    b'<rdf:Description xmlns:rdf="urn:x"/>', b'<a xmlns="urn:y"/>', b"text",
+)  # fmt: skip
+
+
+def broken(data: bytes, rng: random.Random) -> bytes:
+    """Break a file in a place: bytes cut out, doubled, or exchanged for marks of XML."""
+    start = rng.randrange(len(data) + 1)
+    end = min(len(data), start + rng.choice([0, 1, 1, 5, 40, 300]))
+    kind = rng.randrange(3)
+    if kind == 0:
+        return data[:start] + data[end:]
+    if kind == 1:
+        return data[:start] + rng.choice(MARKS) + data[rng.choice([start, end]) :]
+    return data[:end] + data[start:]
+
+
+def rearranged(data: bytes, rng: random.Random) -> bytes:
+    """Change a file that stays XML: an element is cut out, doubled, filled, emptied, moved, or loses attributes."""
+    document = xmp_tree.parse(data)
+    nodes = [document.rdf]
+    for node in nodes:
+        nodes += node.children
+    node, other = rng.choice(nodes[1:] or nodes), rng.choice(nodes)
+    start, opened, end = node.start, document.opened(node), document.end(node)
+    body, part = document.body, body_of(document, other)
+    kind = rng.randrange(7)
+    if kind == 0:
+        return body[:start] + body[end:]
+    if kind == 1:
+        return body[:end] + rng.choice([b"", b" ", b"\n  "]) + body[start:]
+    if kind == 2:
+        return body[:start] + part + body[end:]
+    if kind == 3:
+        return body[:start] + re.sub(rb"\s[\w-]+:(\w+)\s*=", rb" rdf:\1=", body[start:opened]) + body[opened:]
+    if kind == 4:
+        return (
+            body[:start]
+            + re.sub(rb'"[^"]*"', rb'"' + rng.choice(PARTS[8:11]) + rb'"', body[start:opened], count=1)
+            + body[opened:]
+        )
+    if document.is_one_tag(node):
+        return body
+    inside = rng.choice(PARTS) if kind == 5 else body[opened : node.closing] + rng.choice([*PARTS, part])
+    return body[:opened] + inside + body[node.closing :]
+
+
+def body_of(document: xmp_tree.Document, node: xmp_tree.Node) -> bytes:
+    return document.body[node.start : document.end(node)]
+
+
+def places(found: Metadata) -> list[tuple[str, str]]:
+    """What must not be lost of regions: kind and name. A size that is told anew may move those that told none."""
+    return sorted((region.kind, region.name or "") for region in found.regions)
 
 
 def fuzz(seed: int, rounds: int) -> tuple[int, int]:
-    """Read and merge broken files; count those that could be read, and those that could be merged."""
+    """Read and merge broken and rearranged files; count those that could be read, and those that could be merged."""
     rng = random.Random(seed)
-    sources = [text.encode(code) for text in LAYOUTS.values() for code in ("utf-8", "utf-8", "utf-16-le")]
+    sources = [text.encode(code) for text in LAYOUTS.values() for code in ("utf-8", "utf-16-le")]
     ours = merge(DIGIKAM.encode(), BOTH)
     assert ours.data is not None
-    sources += [ours.data, merge(None, BOTH).data or b""] * 3
+    sources += [ours.data, merge(None, BOTH).data or b""] * 2
     n_read = n_merged = 0
     for _ in range(rounds):
-        data = mutated(rng.choice(sources), rng)
+        data = rng.choice(sources)
         try:
-            before = read(data)
+            for _ in range(rng.randint(0, 3)):
+                data = rearranged(data, rng)
+            for _ in range(rng.choice([0, 0, 0, 1, 2])):
+                data = broken(data, rng)
+            found = read(data)
             n_read += 1
-            merged = written(data, BOTH, rng.choice([NOTHING, ours.written]))
+            known = rng.choice([NOTHING, ours.written])
+            merged = written(data, BOTH, known)
         except FaceclusterError:
             continue
         n_merged += 1
-        assert isinstance(before, Metadata)
-        left = remove(merged.data or b"", merged.written) if merged.data is not None else None
+        assert merged.data is not None
+        after = read(merged.data)
+        assert {*found.persons, *found.keywords} <= {*after.persons, *after.keywords}
+        assert set(BOTH.subject) <= set(after.keywords)
+        assert after.dates == found.dates
+        left = remove(merged.data, merged.written)
         assert left is None or isinstance(read(left), Metadata)
+        if known == NOTHING:
+            again = read(left) if left is not None else Metadata((), (), (), (), (), ())
+            assert places(again) == places(found)
+            assert (again.keywords, again.hierarchical, again.dates) == (
+                found.keywords,
+                found.hierarchical,
+                found.dates,
+            )
+            assert again.persons == found.persons
     return n_read, n_merged
 
 
 def test_broken_files_give_an_error_of_ours_or_a_result() -> None:
-    n_read, n_merged = fuzz(0, 3000)
-    assert n_read > 500
-    assert n_merged > 400
+    n_read, n_merged = fuzz(0, 2000)
+    assert n_read > 800
+    assert n_merged > 600
 
 
 # Other readers
@@ -781,7 +846,13 @@ def test_exiftool_reads_every_field_and_has_no_warning(tmp_path: Path, name: str
     merged = merge(LAYOUTS[name].encode() if name else None, BOTH)
     file = tmp_path / "photo.jpg.xmp"
     file.write_bytes(merged.data or b"")
-    assert exiftool("-validate", "-warning", "-a", str(file)).split() == ["Validate", ":", "OK"]
+    warnings = exiftool("-validate", "-warning", "-a", str(file))
+    if name:
+        other = tmp_path / "other.xmp"
+        other.write_text(LAYOUTS[name], encoding="utf-8")
+        assert warnings == exiftool("-validate", "-warning", "-a", str(other))
+    if name != "digikam":  # its address of MicrosoftPhoto ends in a slash, and exiftool's does not
+        assert warnings.split() == ["Validate", ":", "OK"]
     (found,) = json.loads(exiftool("-j", "-struct", "-G1", "-api", "structformat=json", str(file)))
     shown = found["XMP-mwg-rs:RegionInfo"]
     if not name:
@@ -826,16 +897,16 @@ def exiv2(*arguments: str) -> str:
     return done.stdout
 
 
-def keys(text: str) -> dict[str, Any]:
-    return {
-        key: value
-        for key, value in (line.split(maxsplit=1) for line in text.splitlines() if " " in line.strip())
-    }
+def keys(text: str) -> dict[str, str]:
+    return dict(line.split(maxsplit=1) for line in text.splitlines() if " " in line.strip())
 
 
 @pytest.mark.parametrize("name", ["", *LAYOUTS])
 def test_exiv2_reads_every_field(tmp_path: Path, name: str) -> None:
-    merged = merge(LAYOUTS[name].encode() if name else None, BOTH)
+    others = (
+        LAYOUTS[name].removeprefix("<!-- Created with osxphotos -->\n") if name else ""
+    )  # no XMP for exiv2
+    merged = merge(others.encode() or None, BOTH)
     file = tmp_path / "photo.jpg.xmp"
     file.write_bytes(merged.data or b"")
     shown = keys(exiv2("-PXkv", str(file)))

@@ -85,7 +85,7 @@ DIGIKAM = f"""<?xml version="1.0" encoding="UTF-8"?>
 </x:xmpmeta>
 <?xpacket end="w"?>"""
 
-LIGHTROOM = f"""<x:xmpmeta xmlns:x="adobe:ns:meta/" x:xmptk="Adobe XMP Core 7.0-c000 1.000000, 0000/00/00-00:00:00        ">
+LIGHTROOM = f"""<x:xmpmeta xmlns:x="adobe:ns:meta/" x:xmptk="Adobe XMP Core 7.0-c000 1.000000, 0000/00/00-00:00:00 ">
  <rdf:RDF xmlns:rdf="{RDF}">
   <rdf:Description rdf:about=""
     xmlns:tiff="http://ns.adobe.com/tiff/1.0/"
@@ -153,7 +153,29 @@ LIGHTROOM = f"""<x:xmpmeta xmlns:x="adobe:ns:meta/" x:xmptk="Adobe XMP Core 7.0-
 </x:xmpmeta>
 """
 
-PICASA = f"""<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?> <x:xmpmeta xmlns:x="adobe:ns:meta/" x:xmptk="XMP Core 5.1.2"> <rdf:RDF xmlns:rdf="{RDF}"> <rdf:Description rdf:about="" xmlns:xmp="http://ns.adobe.com/xap/1.0/" xmlns:mwg-rs="http://www.metadataworkinggroup.com/schemas/regions/" xmlns:stDim="http://ns.adobe.com/xap/1.0/sType/Dimensions#" xmlns:stArea="http://ns.adobe.com/xmp/sType/Area#" xmp:ModifyDate="2012-02-04T12:48:45+01:00"> <mwg-rs:Regions rdf:parseType="Resource"> <mwg-rs:AppliedToDimensions stDim:w="2592" stDim:h="1944" stDim:unit="pixel"/> <mwg-rs:RegionList> <rdf:Bag> <rdf:li rdf:parseType="Resource"> <mwg-rs:Area stArea:x="0.5" stArea:y="0.5" stArea:w="0.25" stArea:h="0.25" stArea:unit="normalized"/> <mwg-rs:Name>Otto &amp; Söhne</mwg-rs:Name> <mwg-rs:Type>Face</mwg-rs:Type> </rdf:li> </rdf:Bag> </mwg-rs:RegionList> </mwg-rs:Regions> </rdf:Description> </rdf:RDF> </x:xmpmeta> {" " * 200}<?xpacket end="w"?>"""
+PICASA = f"""<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?> \
+<x:xmpmeta xmlns:x="adobe:ns:meta/" x:xmptk="XMP Core 5.1.2"> \
+<rdf:RDF xmlns:rdf="{RDF}"> \
+<rdf:Description rdf:about="" xmlns:xmp="http://ns.adobe.com/xap/1.0/" \
+xmlns:mwg-rs="http://www.metadataworkinggroup.com/schemas/regions/" \
+xmlns:stDim="http://ns.adobe.com/xap/1.0/sType/Dimensions#" \
+xmlns:stArea="http://ns.adobe.com/xmp/sType/Area#" \
+xmp:ModifyDate="2012-02-04T12:48:45+01:00"> \
+<mwg-rs:Regions rdf:parseType="Resource"> \
+<mwg-rs:AppliedToDimensions stDim:w="2592" stDim:h="1944" stDim:unit="pixel"/> \
+<mwg-rs:RegionList> \
+<rdf:Bag> \
+<rdf:li rdf:parseType="Resource"> \
+<mwg-rs:Area stArea:x="0.5" stArea:y="0.5" stArea:w="0.25" stArea:h="0.25" stArea:unit="normalized"/> \
+<mwg-rs:Name>Otto &amp; Söhne</mwg-rs:Name> \
+<mwg-rs:Type>Face</mwg-rs:Type> \
+</rdf:li> \
+</rdf:Bag> \
+</mwg-rs:RegionList> \
+</mwg-rs:Regions> \
+</rdf:Description> \
+</rdf:RDF> \
+</x:xmpmeta> {" " * 200}<?xpacket end="w"?>"""
 
 IMMICH = f"""<?xpacket begin='\ufeff' id='W5M0MpCehiHzreSzNTczkc9d'?>
 <x:xmpmeta xmlns:x='adobe:ns:meta/' x:xmptk='Image::ExifTool 13.00'>

@@ -36,8 +36,12 @@ PERSONS: Name = ("http://iptc.org/std/Iptc4xmpExt/2008-02-29/", "PersonInImage")
 SUBJECT: Name = ("http://purl.org/dc/elements/1.1/", "subject")
 LIGHTROOM: Name = ("http://ns.adobe.com/lightroom/1.0/", "hierarchicalSubject")
 DIGIKAM: Name = ("http://www.digikam.org/ns/1.0/", "TagsList")
-_MICROSOFT_KEYWORDS: Name = ("http://ns.microsoft.com/photo/1.0/", "LastKeywordXMP")
-_HIERARCHICAL = ((LIGHTROOM, "|"), (DIGIKAM, "/"), (_MICROSOFT_KEYWORDS, "/"))
+_HIERARCHICAL: tuple[tuple[Name, str], ...] = (
+    (LIGHTROOM, "|"),
+    (DIGIKAM, "/"),
+    (("http://ns.microsoft.com/photo/1.0/", "LastKeywordXMP"), "/"),
+    (("http://ns.microsoft.com/photo/1.0", "LastKeywordXMP"), "/"),  # as exiftool writes it
+)
 
 _DATES: dict[Name, str] = {
     (_EXIF, "DateTimeOriginal"): "exif:DateTimeOriginal",

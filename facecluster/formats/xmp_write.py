@@ -347,6 +347,7 @@ class _Merging:
         self, there: Sequence[tuple[str, Box, Node]], wanted: Sequence[Marked], before: Sequence[Marked]
     ) -> tuple[tuple[Marked, ...], list[Marked]]:
         """Merge regions that are there; say which are ours, and which of these are to be put in."""
+        are_wanted = set(wanted)
         others: dict[str, list[tuple[Box, Node]]] = {}
         for name, box, node in there:
             others.setdefault(fold(name), []).append((box, node))
@@ -356,7 +357,7 @@ class _Merging:
             nearest = max(named, key=lambda found: _overlap(found[0], old.box), default=None)
             if nearest is not None and _overlap(nearest[0], old.box) >= _OURS:
                 named.remove(nearest)
-                if old in wanted:
+                if old in are_wanted:
                     kept.add(old)
                 else:
                     self.edits.remove(nearest[1])
