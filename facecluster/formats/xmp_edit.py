@@ -15,7 +15,7 @@ from facecluster.errors import FaceclusterError
 from facecluster.formats.xmp_tree import RDF, XML, Document, Name, Node
 from facecluster.text import printable
 
-_ATTRIBUTE = re.compile(rb"""\s+([^\s=]+)\s*=\s*("[^"]*"|'[^']*')""")
+_ATTRIBUTE = re.compile(rb"""(?<!\s)\s+([^\s=]+)\s*=\s*("[^"]*"|'[^']*')""")
 _CALLED = re.compile(rb"<([^\s/>]+)")
 _LINE = re.compile(rb"\r?\n[ \t]*\Z")
 _SPACE = b" \t\r\n"

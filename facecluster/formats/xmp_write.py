@@ -7,6 +7,7 @@ another name or in another place, a keyword of the same name that somebody else 
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias, get_args
@@ -116,7 +117,8 @@ def tags(
     """Say what is to stand in a file.
 
     Args:
-        regions: of named people; those without a name, or outside of the picture, are left out.
+        regions: of named people; those without a name, or outside of the picture, are left out. Of several with one
+            name at one place the first counts.
         persons: names of people in the photo without a place. Those of regions need not be repeated.
         size: width, height of the stored picture in pixels.
         fields: what is written.
@@ -126,7 +128,7 @@ def tags(
     Raises:
         FaceclusterError: a name has a letter that XMP cannot hold.
     """
-    placed = tuple(dict.fromkeys(found for region in regions if (found := _placed(region)) is not None))
+    placed = _placed(regions)
     given = [*(region.name for region in placed), *(name.strip() for name in persons)]
     names = tuple(dict.fromkeys(name for name in given if name))
     for name in (root, *names):
@@ -142,14 +144,24 @@ def tags(
     )
 
 
-def _placed(region: Marked) -> Marked | None:
-    """Give a region as it is written: without spaces around its name, cut at the edges, rounded."""
-    edges = [min(max(edge, 0.0), 1.0) for edge in region.box]
-    left, top, right, bottom = (round(edge, _DECIMALS) for edge in edges)
-    name = region.name.strip()
-    if not (name and left < right and top < bottom):
-        return None
-    return Marked(name, (left, top, right, bottom), region.type)
+def _placed(regions: Iterable[Marked]) -> tuple[Marked, ...]:
+    """Give regions as they are written: without spaces around names, cut at the edges, rounded, each once."""
+    placed: list[Marked] = []
+    of_name: dict[str, list[Box]] = {}
+    for region in regions:
+        name = region.name.strip()
+        left, top, right, bottom = (round(min(max(edge, 0.0), 1.0), _DECIMALS) for edge in region.box)
+        box = left, top, right, bottom
+        same = of_name.setdefault(fold(name), [])
+        if (
+            name
+            and left < right
+            and top < bottom
+            and all(_overlap(other, box) < _SAME_PLACE for other in same)
+        ):
+            same.append(box)
+            placed.append(Marked(name, box, region.type))
+    return tuple(placed)
 
 
 def merge(existing: bytes | None, wanted: Tags, before: Tags = NOTHING) -> Merged:
@@ -183,7 +195,7 @@ def merge(existing: bytes | None, wanted: Tags, before: Tags = NOTHING) -> Merge
     data = document.encoded(body)
     if data.split() == _EMPTY.split():
         return Merged(None, written, remarks)
-    xmp_tree.parse(data)  # what we could not read again must not replace what is there
+    xmp_tree.check(data)  # what we could not read again must not replace what is there
     return Merged(data, written, remarks)
 
 
@@ -239,19 +251,20 @@ class _Merging:
         """Merge a list of texts; say which of them are ours."""
         found: dict[str, list[Node | None]] = {}
         for _, text in self.attributes.get(name, []):
-            found.setdefault(text.strip(), []).append(None)
+            found.setdefault(_composed(text.strip()), []).append(None)
         for value in self.values.get(name, []):
             for item in xmp_tree.items(value):
                 node = item if isinstance(item, Node) and item is not value else None
-                found.setdefault(xmp_tree.text_of(item), []).append(node)
+                found.setdefault(_composed(xmp_tree.text_of(item)), []).append(node)
         for text in before:
-            if text not in wanted and (nodes := found.get(text)) and (node := nodes[-1]) is not None:
+            nodes = found.get(_composed(text), [])
+            if text not in wanted and nodes and (node := nodes[-1]) is not None:
                 self.edits.remove(node)
                 nodes.pop()
         there = {fold(text) for text, nodes in found.items() if nodes}
         ours, added = [], []
         for text in wanted:
-            if text in before and found.get(text):
+            if text in before and found.get(_composed(text)):
                 ours.append(text)
             elif fold(text) not in there:
                 there.add(fold(text))
@@ -434,6 +447,11 @@ def _microsoft_item(region: Marked) -> Element:
     rectangle = ", ".join(f"{number:.{_DECIMALS}f}" for number in (left, top, right - left, bottom - top))
     name = Element((xmp.MPREG, "PersonDisplayName"), region.name)
     return resource((RDF, "li"), [name, Element((xmp.MPREG, "Rectangle"), rectangle)])
+
+
+def _composed(text: str) -> str:
+    """Equal for texts that differ in how their accents are written, as programs change that."""
+    return unicodedata.normalize("NFC", text)
 
 
 def _overlap(a: Box, b: Box) -> float:
