@@ -850,9 +850,9 @@ def fuzz(seed: int, rounds: int) -> tuple[int, int]:
 
 
 def test_rearranged_files_keep_what_others_wrote() -> None:
-    n_read, n_merged = fuzz(0, 500)
-    assert n_read > 250
-    assert n_merged > 250
+    n_read, n_merged = fuzz(0, 300)
+    assert n_read > 150
+    assert n_merged > 150
 
 
 def test_broken_files_give_an_error_of_ours_or_a_result() -> None:
@@ -883,37 +883,45 @@ def exiftool(*arguments: str) -> str:
     return done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("name", ["", *LAYOUTS])
-def test_exiftool_reads_every_field_and_has_no_warning(tmp_path: Path, name: str) -> None:
-    merged = merge(LAYOUTS[name].encode() if name else None, BOTH)
-    file = tmp_path / "photo.jpg.xmp"
-    file.write_bytes(merged.data or b"")
-    warnings = exiftool("-validate", "-warning", "-a", str(file))
-    if name:
-        other = tmp_path / "other.xmp"
-        other.write_text(LAYOUTS[name], encoding="utf-8")
-        assert warnings == exiftool("-validate", "-warning", "-a", str(other))
-    if name != "digikam":  # its address of MicrosoftPhoto ends in a slash, and exiftool's does not
-        assert warnings.split() == ["Validate", ":", "OK"]
-    (found,) = json.loads(exiftool("-j", "-struct", "-G1", "-api", "structformat=json", str(file)))
-    shown = found["XMP-mwg-rs:RegionInfo"]
-    if not name:
-        assert shown["AppliedToDimensions"] == {"W": 4000, "H": 3000, "Unit": "pixel"}
-    mine = {region["Name"]: region for region in shown["RegionList"] if "Name" in region}
-    for marked in (ANNA, BO):
-        left, top, right, bottom = marked.box
-        area = mine[marked.name]["Area"]
-        assert near((area["X"], area["Y"]), ((left + right) / 2, (top + bottom) / 2))
-        assert near((area["W"], area["H"]), (right - left, bottom - top))
-        assert area["Unit"] == "normalized"
-        assert mine[marked.name]["Type"] == "Face"
-    people = {region["PersonDisplayName"]: region for region in found["XMP-MP:RegionInfoMP"]["Regions"]}
-    assert people["Anna Berg"]["Rectangle"] == "0.100000, 0.200000, 0.200000, 0.200000"
-    assert people["Bo & <Co>"]["Rectangle"] == "0.500000, 0.250000, 0.250000, 0.250000"
-    assert set(BOTH.persons) <= set(found["XMP-iptcExt:PersonInImage"])
-    assert set(BOTH.digikam) <= set(found["XMP-digiKam:TagsList"])
-    assert set(BOTH.lightroom) <= set(found["XMP-lr:HierarchicalSubject"])
-    assert set(BOTH.subject) <= set(found["XMP-dc:Subject"])
+def test_exiftool_reads_every_field_and_has_no_warning(tmp_path: Path) -> None:
+    for name, text in LAYOUTS.items():
+        (tmp_path / f"{name}.before.xmp").write_text(text, encoding="utf-8")
+        (tmp_path / f"{name}.xmp").write_bytes(merge(text.encode(), BOTH).data or b"")
+    (tmp_path / "new.xmp").write_bytes(merge(None, BOTH).data or b"")
+    names = ["new", *LAYOUTS]
+    files = [str(tmp_path / f"{name}.xmp") for name in names]
+    others = [str(tmp_path / f"{name}.before.xmp") for name in LAYOUTS]
+    told = json.loads(
+        exiftool("-q", "-j", "-struct", "-G1", "-validate", "-warning", "-a", "-XMP:all", *files, *others)
+    )
+    said = {Path(found["SourceFile"]).name: found for found in told}
+    for name in names:
+        found = said[f"{name}.xmp"]
+        if name == "digikam":  # its address of MicrosoftPhoto ends in a slash, and exiftool's does not
+            before = said["digikam.before.xmp"]
+            assert found["ExifTool:Validate"] == before["ExifTool:Validate"]
+            assert found["ExifTool:Warning"] == before["ExifTool:Warning"]
+        else:
+            assert found["ExifTool:Validate"] == "OK"
+            assert "ExifTool:Warning" not in found
+        shown = found["XMP-mwg-rs:RegionInfo"]
+        mine = {region["Name"]: region for region in shown["RegionList"] if "Name" in region}
+        for marked in (ANNA, BO):
+            left, top, right, bottom = marked.box
+            area = mine[marked.name]["Area"]
+            assert near((area["X"], area["Y"]), ((left + right) / 2, (top + bottom) / 2))
+            assert near((area["W"], area["H"]), (right - left, bottom - top))
+            assert area["Unit"] == "normalized"
+            assert mine[marked.name]["Type"] == "Face"
+        people = {region["PersonDisplayName"]: region for region in found["XMP-MP:RegionInfoMP"]["Regions"]}
+        assert people["Anna Berg"]["Rectangle"] == "0.100000, 0.200000, 0.200000, 0.200000"
+        assert people["Bo & <Co>"]["Rectangle"] == "0.500000, 0.250000, 0.250000, 0.250000"
+        assert set(BOTH.persons) <= set(found["XMP-iptcExt:PersonInImage"])
+        assert set(BOTH.digikam) <= set(found["XMP-digiKam:TagsList"])
+        assert set(BOTH.lightroom) <= set(found["XMP-lr:HierarchicalSubject"])
+        assert set(BOTH.subject) <= set(found["XMP-dc:Subject"])
+    size = said["new.xmp"]["XMP-mwg-rs:RegionInfo"]["AppliedToDimensions"]
+    assert size == {"W": 4000, "H": 3000, "Unit": "pixel"}
 
 
 def test_exiftool_writes_what_we_know_again(tmp_path: Path) -> None:
