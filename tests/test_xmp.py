@@ -384,6 +384,23 @@ def test_a_person_is_renamed_moved_and_forgotten() -> None:
     assert written(forgotten.data, NOTHING, forgotten.written) == Merged(None, NOTHING)
 
 
+def test_the_only_person_is_renamed() -> None:
+    first = merge(None, tags([ANNA], [], SIZE))
+    renamed = written(first.data, tags([Marked("Eve", ANNA.box)], [], SIZE), first.written)
+    assert first.data is not None
+    assert renamed.data == first.data.replace(b"Anna Berg", b"Eve")
+
+
+def test_what_somebody_wrote_between_ours_stays() -> None:
+    first = merge(None, tags([ANNA], [], SIZE, frozenset({"subject"})))
+    assert first.data is not None
+    data = first.data.replace(b"</rdf:Bag>", b"<!-- mine --></rdf:Bag>")
+    left = remove(data, first.written)
+    assert left is not None
+    assert b"<!-- mine -->" in left
+    assert b"Anna" not in left
+
+
 def test_a_region_that_another_program_moved_is_its_own() -> None:
     first = merge(None, tags([ANNA], [], SIZE))
     assert first.data is not None
@@ -578,6 +595,19 @@ def test_prefixes_of_others_are_used_and_never_broken() -> None:
     assert b'dc:x="1"' in merged.data
     assert read(merged.data).keywords == BOTH.subject
     assert b"<rdf:" not in merged.data
+
+
+def test_a_prefix_that_stands_for_something_else_further_in_is_not_used() -> None:
+    data = f"""<r:RDF xmlns:r="{RDF}" xmlns:p="http://purl.org/dc/elements/1.1/"><r:Description r:about=""
+ xmlns:p="urn:other" p:x="1"><d:subject xmlns:d="http://purl.org/dc/elements/1.1/"><r:Bag/></d:subject>
+ <q:Regions xmlns:q="http://www.metadataworkinggroup.com/schemas/regions/" r:parseType="Resource"><q:RegionList
+ xmlns:q="urn:q" xmlns:z="http://www.metadataworkinggroup.com/schemas/regions/"/><z:RegionList
+ xmlns:z="http://www.metadataworkinggroup.com/schemas/regions/"><r:Bag xmlns:q="urn:q" xmlns:z="urn:z"><r:li/></r:Bag>
+ </z:RegionList></q:Regions></r:Description></r:RDF>""".encode()
+    merged = written(data, BOTH)
+    assert merged.data is not None
+    assert [region.name for region in read(merged.data).regions][:2] == ["Anna Berg", "Bo & <Co>"]
+    assert read(merged.data).keywords == BOTH.subject
 
 
 def test_a_default_namespace_is_no_prefix() -> None:

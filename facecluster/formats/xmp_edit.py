@@ -144,8 +144,7 @@ class Edits:
         Args:
             is_ours: says of an element that it may go with the others, though nothing removed it.
         """
-        for node in list(self._removed):
-            parent = node.parent
+        for parent in dict.fromkeys(node.parent for node in list(self._removed)):
             while parent is not None and parent is not self._document.rdf and self._is_empty(parent, is_ours):
                 self._removed[parent] = None
                 parent = parent.parent
@@ -155,11 +154,12 @@ class Edits:
             return False
         if not all(child in self._removed or is_ours(child) for child in node.children):
             return False
-        rest, done = b"", self._document.opened(node)
+        body, done = self._document.body, self._document.opened(node)
         for child in node.children:
-            rest += self._document.body[done : child.start]
+            if body[done : child.start].strip(_SPACE):
+                return False
             done = self._document.end(child)
-        return not (rest + self._document.body[done : node.closing]).strip(_SPACE)
+        return not body[done : node.closing].strip(_SPACE)
 
     def _gap(self, node: Node) -> int:
         """Find where the spaces before an element start."""
@@ -208,11 +208,7 @@ def _lines(element: Element, known: dict[str, str], declared: dict[str, str], li
     for name, value in element.attributes.items():
         yield f' {_called(name, known)}="{_escaped_value(value)}"'
     for address, prefix in declared.items():
-        yield (
-            f'{line}    xmlns:{prefix}="{_escaped_value(address)}"'
-            if line
-            else f' xmlns:{prefix}="{address}"'
-        )
+        yield f'{line and line + "   "} xmlns:{prefix}="{_escaped_value(address)}"'
     if not element.content:
         yield "/>"
         return
