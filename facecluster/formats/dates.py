@@ -1,12 +1,12 @@
 """Texts of metadata -> when a photo was taken, and which of them said it.
 
-The first of these that is a date counts:
+The first of these that is a date counts; those with a colon are of XMP:
 
 | tag | zone |
 |---|---|
 | `DateTimeOriginal` | that of `OffsetTimeOriginal`, else none |
 | `DateTimeDigitized` | that of `OffsetTimeDigitized`, else none |
-| `exif:DateTimeOriginal`, `photoshop:DateCreated`, `exif:DateTimeDigitized`, `xmp:CreateDate` of XMP | its own, or none |
+| `exif:DateTimeOriginal`, `photoshop:DateCreated`, `exif:DateTimeDigitized`, `xmp:CreateDate` | its own, or none |
 | `photoTakenTime` of Google Takeout, seconds since 1970 | UTC |
 | `DateTime`, which every program sets anew that writes the file | that of `OffsetTime`, else none |
 
