@@ -22,15 +22,15 @@ References:
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from facecluster.errors import FaceclusterError
 from facecluster.formats.said_names import (
+    DECODER,
     LARGEST,
     Box,
     Origin,
@@ -42,7 +42,10 @@ from facecluster.formats.said_names import (
     number_of,
     read_bounded,
 )
-from facecluster.text import printable
+from facecluster.text import can_be_named, printable, size
+
+_SPACE = re.compile(r"[ \t\r\n]*")
+"""Between the values of JSON."""
 
 LARGEST_LIBRARY = 1_000_000_000
 """Bytes. The photos of one library stand in one file, some 5 kB each."""
@@ -98,24 +101,48 @@ def parse(data: bytes, file: str) -> list[ApplePhoto]:
 
 def _records(data: bytes, file: str) -> Iterator[Any]:
     """Give the records one by one: all of them at once would take many times the file."""
-    encoding = json.detect_encoding(data)
-    if encoding != "utf-8":
-        try:
-            data = data.decode(encoding, "surrogatepass").encode("utf-8", "surrogatepass")
-        except ValueError as error:
-            raise FaceclusterError(f"{printable(file)}: not JSON: {error}") from error
-    if data.lstrip()[:1] != b"[":
-        yield load_json(data, file)
-        return
     try:
-        parts = msgspec.json.decode(data, type=list[msgspec.Raw])
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise FaceclusterError(f"{printable(file)}: not JSON, or cut short: {error}") from error
-    for part in parts:
-        record = bytes(part)
-        if len(record) > LARGEST:
-            raise FaceclusterError(f"{printable(file)}: a record of {len(record)} bytes is of no photo")
-        yield load_json(record, file)
+        text = data.decode(json.detect_encoding(data), "surrogatepass")
+    except ValueError as error:
+        raise FaceclusterError(f"{printable(file)}: not JSON: {error}") from error
+    at = _after_space(text, 0)
+    if not text.startswith("[", at):
+        yield load_json(text[at : at + LARGEST], file)
+        return
+    at = _after_space(text, at + 1)
+    while not text.startswith("]", at):
+        record, at = _record(text, at, file)
+        yield record
+        at = _after_space(text, at)
+        if text.startswith(",", at):
+            at = _after_space(text, at + 1)
+        elif not text.startswith("]", at):
+            raise FaceclusterError(f"{printable(file)}: not JSON, or cut short, at its letter {at + 1}")
+
+
+def _record(text: str, at: int, file: str, most: int = 1 << 14) -> tuple[Any, int]:
+    """Parse what starts at a place of a text -> it, and where it ends.
+
+    As much of the text is looked at as is needed, `most` letters at first, `LARGEST` at last.
+    """
+    window = text[at : at + most]
+    try:
+        record, length = DECODER.raw_decode(window)
+    except RecursionError as error:
+        raise FaceclusterError(f"{printable(file)}: nested too deep") from error
+    except ValueError as error:
+        if len(window) == most < LARGEST:
+            return _record(text, at, file, min(16 * most, LARGEST))
+        raise FaceclusterError(
+            f"{printable(file)}: not JSON, cut short, or of more than {size(LARGEST)} a photo, at its letter {at + 1}"
+        ) from error
+    return record, at + length
+
+
+def _after_space(text: str, at: int) -> int:
+    """Give the place behind the spaces at a place."""
+    found = _SPACE.match(text, at)
+    return found.end() if found else at
 
 
 def _photo(record: Any, number: int, file: str) -> ApplePhoto:
@@ -202,11 +229,11 @@ def _said(name: str, box: Box | None, picture: Picture, origin: Origin, file: st
 
 def _circle(face: Mapping[str, Any], width: float | None, height: float | None) -> Box | None:
     """Give the box around a face of the upright picture, of which width and height are pixels."""
-    x, y, size = (number_of(face.get(key)) for key in ("center_x", "center_y", "size"))
-    if x is None or y is None or not size or not width or not height or min(size, width, height) < 0:
+    x, y, share = (number_of(face.get(key)) for key in ("center_x", "center_y", "size"))
+    if x is None or y is None or not share or not width or not height or min(share, width, height) < 0:
         return None
-    longer = max(width, height)
-    return _centred(x, 1 - y, size * longer / width, size * longer / height)
+    diameter = share * max(width, height)
+    return _centred(x, 1 - y, diameter / width, diameter / height)
 
 
 def _area(area: object) -> Box | None:
@@ -227,7 +254,8 @@ def _name(text: object) -> str | None:
 
 
 def _text(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None
+    """Give a text that could be a path; None for anything else."""
+    return value if isinstance(value, str) and value and can_be_named(value) else None
 
 
 def _several(value: object) -> list[Any]:

@@ -54,6 +54,15 @@ class SaidName:
     file: str
 
 
+def _whole(digits: str) -> float:
+    """Read a whole number; one of thousands of digits takes long, and is nothing that we look for."""
+    return int(digits) if len(digits) <= 40 else math.inf
+
+
+DECODER = json.JSONDecoder(parse_int=_whole)
+"""Of JSON that may be anybody's. Numbers may be NaN, and texts may have lone surrogates."""
+
+
 def clean_name(text: object) -> str | None:
     """Make a name of what a file has in the place of one.
 
@@ -124,14 +133,15 @@ def read_bounded(file: Path, most: int = LARGEST) -> bytes:
     return data
 
 
-def load_json(data: bytes, file: str) -> Any:
-    """Parse JSON that may be anybody's; numbers may be NaN, and texts may have lone surrogates.
+def load_json(data: bytes | str, file: str) -> Any:
+    """Parse JSON as `DECODER` does.
 
     Raises:
         FaceclusterError: it is none, or nested too deep.
     """
     try:
-        return json.loads(data, parse_int=_whole)
+        text = data if isinstance(data, str) else data.decode(json.detect_encoding(data), "surrogatepass")
+        return DECODER.decode(text)
     except RecursionError as error:
         raise FaceclusterError(f"{printable(file)}: nested too deep") from error
     except ValueError as error:
@@ -149,8 +159,3 @@ def _opened(path: str, flags: int) -> int:
 
 def _shown(file: Path) -> str:
     return printable(str(file))
-
-
-def _whole(digits: str) -> float:
-    """Read a whole number; one of thousands of digits takes long, and is nothing that we look for."""
-    return int(digits) if len(digits) <= 40 else math.inf

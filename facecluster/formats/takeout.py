@@ -34,7 +34,7 @@ from pathlib import Path
 
 from facecluster.errors import FaceclusterError
 from facecluster.formats.said_names import SaidName, clean_name, load_json, number_of, read_bounded
-from facecluster.text import printable
+from facecluster.text import can_be_named, printable
 
 _CUT = 46
 """Letters of a JSON's name before its number and `.json`."""
@@ -120,7 +120,7 @@ def parse(data: bytes, file: str) -> TakeoutPhoto:
     names = dict.fromkeys(name for name in named if name is not None)
     title = record.get("title")
     return TakeoutPhoto(
-        title=title if isinstance(title, str) else None,
+        title=title if isinstance(title, str) and can_be_named(title) else None,
         names=tuple(SaidName(name, None, None, "takeout", file) for name in names),
         taken=_seconds(record.get("photoTakenTime")),
         uploaded=_seconds(record.get("creationTime")),
