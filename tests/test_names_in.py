@@ -44,6 +44,8 @@ ANNA, BO = "b8e4117cf1d6615b", "0123456789abcde"
         ("A" * 10_000_000, None),
         ("", None),
         (" \x00 \u200d\ufe0f", None),
+        ("\ufe0f \ufe0f", None),
+        ("\u200dAnna\u200c", "Anna"),
         (None, None),
         (7, None),
         (["Anna"], None),
@@ -51,6 +53,12 @@ ANNA, BO = "b8e4117cf1d6615b", "0123456789abcde"
 )
 def test_a_name_is_one_that_could_be_typed(text: object, name: str | None) -> None:
     assert clean_name(text) == name
+
+
+def test_a_text_of_millions_of_letters_takes_no_time() -> None:
+    start = time.process_time()
+    assert clean_name("\x07" * 4_000_000) is None
+    assert time.process_time() - start < 0.5
 
 
 def test_a_clean_name_stays_as_it_is() -> None:
@@ -165,6 +173,13 @@ def test_nobody_is_nobody_even_with_a_name(nobody: str) -> None:
     assert folder.nameless == ()
 
 
+def test_who_is_nobody_in_a_photo_of_somebody_is_left_out() -> None:
+    faces = f"rect64(1000200080006000),{'f' * 16};rect64(8000200090006000),{ANNA};rect64(a000200090006000),0"
+    assert names(ini(f"{CONTACTS}0=No;;\n{'f' * 16}=None;;\n[a.jpg]\nfaces={faces}\n").of("a.jpg")) == [
+        "Anna Berg"
+    ]
+
+
 def test_names_of_contacts_xml_count_more_than_contacts2_and_these_more_than_contacts() -> None:
     face = f"[a.jpg]\nfaces=rect64(1000200080006000),{ANNA}\n"
     old, new = f"[Contacts]\n{ANNA}=Anna A;a@example.org;\n", f"[Contacts2]\n{ANNA}=Anna B;;\n"
@@ -185,6 +200,12 @@ def test_a_contact_without_a_name_is_told() -> None:
 def test_names_are_read_in_each_encoding(encoding: str) -> None:
     text = f"[Contacts2]\n{ANNA}=Zoë Müller;;\n[Fête.jpg]\nfaces=rect64(1000200080006000),{ANNA}\n"
     assert names(ini(text, encoding).of("Fête.jpg")) == ["Zoë Müller"]
+
+
+def test_letters_of_windows_code_page_are_read_and_what_it_lacks_too() -> None:
+    text = f"[Contacts2]\n{ANNA}=Ana “A” Šimi;;\n{BO}=".encode("cp1252") + b"B\x81\xf6;;\n"
+    face = f"[a.jpg]\nfaces=rect64(1000200080006000),{ANNA};rect64(1000200080006001),{BO}".encode()
+    assert names(picasa_ini.parse(text + face, "f").of("a.jpg")) == ["Ana “A” Šimi", "Bö"]
 
 
 def test_one_line_in_another_encoding_spoils_no_other() -> None:
@@ -256,8 +277,8 @@ def test_contacts_xml_names_contacts(tmp_path: Path) -> None:
         f' <contact id="{ANNA}" name="Anna &amp; Berg" display="Anna" modified_time="2012-01-01T00:00:00+01:00">\n'
         '  <subject user="joedoe_lh" id="cb989580bc43a91"/>\n </contact>\n'
         f' <contact id="{BO}" name="" display="Bo" local_contact="1"/>\n'
-        ' <contact id="xyz" name="No id"/>\n <contact name="None"/>\n <contact id="77"/>\n'
-        ' <subject id="78"/>\n</contacts>\n',
+        ' <subject id="78"/>\n <contact id="xyz" name="No id"/>\n <contact name="None"/>\n <contact id="77"/>\n'
+        ' <contact id="79"><subject id="80"/></contact>\n</contacts>\n',
         encoding="utf-8",
     )
     assert picasa_ini.read_contacts(file) == {
@@ -419,7 +440,9 @@ def test_a_json_of_another_photo_does_not(photo: str, json_name: str) -> None:
 
 
 def test_the_json_that_fits_best_counts_in_any_order() -> None:
+    faces = "\U0001f600" * 23  # 46 letters of UTF-16
     files = [
+        *(f"{faces}.jpg", f"{faces}(1).jpg", f"{faces}.json", f"{faces}(1).json"),
         *("IMG_1.jpg", "IMG_1(1).jpg", "IMG_1-edited.jpg", "IMG_1-edited(1).jpg"),
         *("IMG_1.jpg.json", "IMG_1.jpg(1).json", "IMG_1.json", "IMG_1.jpg.supplemental-metadata.json"),
         *(f"{LONG}.jpg", f"{LONG}(1).jpg", f"{LONG[:46]}.json", f"{LONG[:46]}(1).json"),
@@ -431,6 +454,8 @@ def test_the_json_that_fits_best_counts_in_any_order() -> None:
         "IMG_1-edited(1).jpg": "IMG_1.jpg(1).json",
         f"{LONG}.jpg": f"{LONG[:46]}.json",
         f"{LONG}(1).jpg": f"{LONG[:46]}(1).json",
+        f"{faces}.jpg": f"{faces}.json",
+        f"{faces}(1).jpg": f"{faces}(1).json",
     }
     for seed in range(5):
         random.Random(seed).shuffle(files)
@@ -804,7 +829,7 @@ def test_what_is_no_date_is_passed_over(text: object) -> None:
 
 
 @pytest.mark.parametrize(
-    "seconds", ["0", 0, "x", "nan", 1e300, -1e300, "9" * 400, True, None, {"timestamp": "1"}]
+    "seconds", ["0", 0, "x", "nan", 1e12, -1e15, 1e300, "9" * 400, True, None, {"timestamp": "1"}]
 )
 def test_a_time_of_takeouts_that_cannot_be_is_none(seconds: object) -> None:
     assert when_taken({"photoTakenTime": seconds}) is None

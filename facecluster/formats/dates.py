@@ -108,7 +108,7 @@ def _taken(tag: Tag, tags: Mapping[str, object]) -> Taken | None:
         return None
     year, _, month, day, hour, minute, second, fraction, zone = found.groups()
     is_exif = ":" not in tag
-    if hour is None and (is_exif or zone is not None):
+    if hour is None and is_exif:
         return None
     if is_exif:
         kind = tag.removeprefix("DateTime")

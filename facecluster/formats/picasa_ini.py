@@ -26,7 +26,6 @@ References:
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,7 +34,7 @@ from xml.parsers import expat
 
 from facecluster.errors import FaceclusterError
 from facecluster.formats.said_names import SaidName, box_in_picture, clean_name, read_bounded
-from facecluster.text import printable
+from facecluster.text import fold, printable
 
 FILES = (".picasa.ini", "Picasa.ini")
 """What the file is called in a folder of photos; the second by older versions, which hid it otherwise."""
@@ -81,7 +80,7 @@ class PicasaFolder:
         """Give what is said of a photo by its file name; where none is spelt so, case and accents do not count."""
         if photo in self.photos:
             return self.photos[photo]
-        spelt = self._folded.get(_fold(photo), ())
+        spelt = self._folded.get(fold(photo), ())
         names = dict.fromkeys(name for other in spelt for name in self.photos[other].names)
         return PicasaPhoto(tuple(names), self.photos[spelt[-1]].turns if spelt else 0)
 
@@ -125,7 +124,7 @@ def parse(data: bytes, file: str, contacts: Mapping[str, str] = MappingProxyType
             section = text[1:-1]
             continue
         key, equals, value = (part.strip() for part in text.partition("="))
-        if not equals or text.startswith(";"):
+        if not equals:
             continue
         match section.lower():
             case "contacts2" | "contacts" as kind:
@@ -149,7 +148,7 @@ def parse(data: bytes, file: str, contacts: Mapping[str, str] = MappingProxyType
     }
     folded: dict[str, tuple[str, ...]] = {}
     for name in photos:
-        folded[_fold(name)] = (*folded.get(_fold(name), ()), name)
+        folded[fold(name)] = (*folded.get(fold(name), ()), name)
     return PicasaFolder(photos, tuple(sorted(nameless)), folded)
 
 
@@ -227,8 +226,3 @@ def _decoded(line: bytes) -> str:
         except UnicodeDecodeError:
             pass
     return line.decode("latin-1")
-
-
-def _fold(name: str) -> str:
-    """Equal for file names that are one on Windows and on a Mac."""
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())

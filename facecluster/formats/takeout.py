@@ -34,7 +34,7 @@ from pathlib import Path
 
 from facecluster.errors import FaceclusterError
 from facecluster.formats.said_names import SaidName, clean_name, load_json, number_of, read_bounded
-from facecluster.text import can_be_named, printable
+from facecluster.text import can_be_named, fold, printable
 
 _CUT = 46
 """Letters of a JSON's name before its number and `.json`."""
@@ -158,22 +158,22 @@ class Folder:
             stem, ending = os.path.splitext(name)
             if ending.lower() == ".json":
                 self._jsons.add(name)
-                self._folded.setdefault(_fold(name), name)
+                self._folded.setdefault(fold(name), name)
                 base, number = _off(stem, _NUMBER)
-                self._whole.setdefault((_fold(_without_added(base)), number), []).append(name)
+                self._whole.setdefault((fold(_without_added(base)), number), []).append(name)
                 continue
-            self._photos[_fold(name)] += 1
+            self._photos[fold(name)] += 1
             base, number = _off(stem, _NUMBER)
             if _length(base + ending) > _CUT:
-                self._alike.setdefault((_fold(_cut(base + ending)), number), set()).add(
-                    _fold(_unedited(base) or base)
+                self._alike.setdefault((fold(_cut(base + ending)), number), set()).add(
+                    fold(_unedited(base) or base)
                 )
 
     def json_of(self, photo: str) -> str | None:
         """Give the name of the JSON of a photo in this folder; None as in the function of this name."""
         bases = [*_bases(photo)]
         for base, number in bases:
-            if len(self._alike.get((_fold(_cut(base)), number), ())) > 1:
+            if len(self._alike.get((fold(_cut(base)), number), ())) > 1:
                 return None  # their JSONs are called the same but for a number, which may be the other one's
             found = self._find(photo, base, number) or self._odd(photo, base, number)
             if found is not None:
@@ -190,14 +190,14 @@ class Folder:
             name = f"{_cut(base + added)}{number}.json"
             if name in self._jsons:
                 return name
-            if (found := self._folded.get(_fold(name))) is not None and self._photos[_fold(photo)] < 2:
+            if (found := self._folded.get(fold(name))) is not None and self._photos[fold(photo)] < 2:
                 return found
         return None
 
     def _odd(self, photo: str, base: str, number: str) -> str | None:
         """Look for the only JSON that is called after a whole name, and cut somewhere behind it."""
-        found = self._whole.get((_fold(base), number), [])
-        return found[0] if len(found) == 1 and self._photos[_fold(photo)] < 2 else None
+        found = self._whole.get((fold(base), number), [])
+        return found[0] if len(found) == 1 and self._photos[fold(photo)] < 2 else None
 
 
 def _bases(photo: str) -> Iterator[tuple[str, str]]:
@@ -249,10 +249,6 @@ def _length(text: str) -> int:
 
 def _cut(text: str) -> str:
     return text.encode("utf-16-le", "surrogatepass")[: 2 * _CUT].decode("utf-16-le", "surrogatepass")
-
-
-def _fold(name: str) -> str:
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
 def _seconds(time: object) -> int | None:
