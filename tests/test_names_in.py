@@ -240,6 +240,14 @@ def test_sections_and_keys_that_are_there_twice_count_together() -> None:
     assert names(folder.of("b.jpg")) == ["Bo"]
 
 
+def test_many_spellings_of_one_file_take_little_time() -> None:
+    spelt = ["".join(random.Random(seed).choice("aA") for _ in range(30)) for seed in range(20_000)]
+    start = time.process_time()
+    folder = ini(CONTACTS + "".join(f"[{name}]\nfaces=rect64(1000200080006000),{ANNA}\n" for name in spelt))
+    assert names(folder.of("a" * 30)) == ["Anna Berg"]
+    assert time.process_time() - start < 2
+
+
 @pytest.mark.parametrize(
     "faces",
     [

@@ -26,7 +26,7 @@ References:
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -56,7 +56,7 @@ class PicasaPhoto:
 
     Attributes:
         names: with boxes in the stored picture, in the order of the file, each box once.
-        turns: quarter turns clockwise that somebody made in Picasa, 0..3.
+        turns: quarter turns clockwise of the upright picture that somebody made in Picasa, 0..3.
     """
 
     names: tuple[SaidName, ...] = ()
@@ -74,7 +74,7 @@ class PicasaFolder:
 
     photos: Mapping[str, PicasaPhoto]
     nameless: tuple[str, ...]
-    _folded: Mapping[str, tuple[str, ...]] = field(repr=False, compare=False)
+    _folded: Mapping[str, Sequence[str]] = field(repr=False, compare=False)
 
     def of(self, photo: str) -> PicasaPhoto:
         """Give what is said of a photo by its file name; where none is spelt so, case and accents do not count."""
@@ -146,9 +146,9 @@ def parse(data: bytes, file: str, contacts: Mapping[str, str] = MappingProxyType
         for name, here in faces.items()
         if not NOBODY.issuperset(here.values())
     }
-    folded: dict[str, tuple[str, ...]] = {}
+    folded: dict[str, list[str]] = {}
     for name in photos:
-        folded[fold(name)] = (*folded.get(fold(name), ()), name)
+        folded.setdefault(fold(name), []).append(name)
     return PicasaFolder(photos, tuple(sorted(nameless)), folded)
 
 
