@@ -28,6 +28,7 @@ from facecluster.identity.decisions import (
     Move,
     Name,
     NotAPerson,
+    Said,
     Split,
     Undo,
     Unsure,
@@ -122,7 +123,7 @@ def assured(decisions: Sequence[Decision], faces: Faces | Placed) -> tuple[Assur
             case Hide(person=person, hidden=hidden, faces=spots):
                 rows = rows_at(found, spots)
                 entries.add(_Entry(person, None, hidden=hidden, hidden_by=by), rows, [rows])
-            case Different() | Cover() | Unsure() | Draw() | Undo():
+            case Different() | Cover() | Unsure() | Said() | Draw() | Undo():
                 pass
     return entries.people()
 
