@@ -146,6 +146,14 @@ def names(decisions: Sequence[Decision], faces: Faces | Placed, label: NDArray[n
     return {number: one.name for number, one in said.items() if one.name is not None and number not in lost}
 
 
+def given(
+    decisions: Sequence[Decision], faces: Faces | Placed, label: NDArray[np.integer]
+) -> dict[int, Decision]:
+    """Give the decisions by which people have their names, or none, by number; the arguments are those of `names`."""
+    said = _said(decisions, faces, label)
+    return {number: one.given for number, one in said.items() if one.given is not None}
+
+
 def hidden(decisions: Sequence[Decision], faces: Faces | Placed, label: NDArray[np.integer]) -> set[int]:
     """Say who is left out of lists, by number: whoever holds the faces of which it was said last.
 
