@@ -183,10 +183,11 @@ def _import_in_words(roots: Sequence[Decision], *, counts_again: bool) -> str:
     return f"{back}: an import of {many(len(roots), 'decision')}, said by {', '.join(origins)}"
 
 
-def _import_back(library: Held, thing: Sequence[Decision], undos: Sequence[Decision]) -> Corrected | None:
+def _import_back(
+    library: Held, thing: Sequence[Decision], undos: Sequence[Decision], said: str
+) -> Corrected | None:
     """Take an import back without grouping people anew; None where that cannot be done, and nothing was."""
-    said = _import_in_words(library, undos)
-    if all(isinstance(_undoing(library, one)[0].act, Said) for one in undos):  # these change nobody
+    if all(isinstance(one.act, Said) for one in thing):  # these change nobody
         library.record(*undos)
         return Corrected(undos[-1], said, library.in_step, tuple(undos[:-1]))
     if any(isinstance(one.act, Undo | Draw) for one in thing):
