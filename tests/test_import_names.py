@@ -25,6 +25,7 @@ from facecluster.library import correct, undo_patches
 from facecluster.library.history import history
 from facecluster.library.import_names import import_names
 from facecluster.library.library import Library
+from facecluster.library.questions import Queue, answer
 from facecluster.library.settings import Choices
 from facecluster.library.undo import undo
 from facecluster.photos import decode
@@ -527,3 +528,83 @@ def test_a_region_without_a_face_is_made_one(made: Path, root: Path, say: Callab
         assert import_names(library, draw=True).corrected.decision is None
         undo(library, jobs=1)
     assert who(root) == after_first
+
+
+# ------------------------------------------------------------------------------------------------------ questions
+
+
+def asked(root: Path, *, also: Callable[[Library, Queue], None] = lambda *_: None) -> dict[str, str]:
+    """Kind and why of the questions that files of other programs have asked."""
+    with Library.open(root / "people") as library:
+        queue = Queue(library)
+        also(library, queue)
+        queue.refresh()
+        return {one.id: one.why for one in queue.questions(100) if "called" in one.why}
+
+
+def reply(text: str) -> Callable[[Library, Queue], None]:
+    """Answer the first question that other programs have asked."""
+
+    def give(library: Library, queue: Queue) -> None:
+        question = next(one for one in queue.questions(100) if "called" in one.why)
+        answer(library, question, text)
+
+    return give
+
+
+def test_one_name_on_two_people_is_asked(
+    root: Path, say: Callable[..., None], take_in: Callable[..., list[Decision]]
+) -> None:
+    say("Anna", photos=[0, 10])
+    take_in()
+    assert asked(root) == {"same person-0001 person-0003": "both are called Anna in xmp"}
+    assert asked(root, also=reply("no")) == {}
+    with Library.open(root / "people") as library:
+        undo(library, jobs=1)
+    assert asked(root, also=reply("unsure")) == {}
+    with Library.open(root / "people") as library:
+        undo(library, jobs=1)
+    assert asked(root, also=reply("yes")) == {}
+    assert who(root)["Anna"] == [*NOBODY_NAMED["person-0001"], *NOBODY_NAMED["person-0003"]]
+    assert take_in() == []
+
+
+def test_faces_that_are_called_otherwise_are_asked(
+    root: Path, say: Callable[..., None], take_in: Callable[..., list[Decision]]
+) -> None:
+    say("Anna", photos=[0, 1, 2])
+    say("Uwe", photos=[3])
+    say("Kim", photos=[7])
+    take_in()
+    (before,) = asked(root).items()
+    assert before[0].endswith(" person-0001")
+    assert before[1] == "called Uwe in xmp"
+    assert asked(root, also=reply("no")) == {}
+    assert "03" in who(root)["nobody"]
+    take_in()
+    assert who(root)["Anna"] == ["00", "01", "02", "04", "05"]
+    assert "03" in who(root)["nobody"]  # somebody put it there
+
+
+def test_a_face_that_was_confirmed_is_not_asked_again(
+    root: Path, say: Callable[..., None], take_in: Callable[..., list[Decision]]
+) -> None:
+    say("Anna", photos=[0, 1, 2])
+    say("Uwe", photos=[3])
+    take_in()
+    assert asked(root, also=reply("yes")) == {}
+    take_in()
+    assert who(root)["Anna"] == NOBODY_NAMED["person-0001"]
+
+
+def test_an_import_is_asked_about_at_once(root: Path, say: Callable[..., None]) -> None:
+    say("Anna", photos=[0, 10])
+    with Library.open(root / "people") as library:
+        queue = Queue(library)
+        assert not [one for one in queue.questions(100) if "called" in one.why]
+        import_names(library)
+        queue.refresh()
+        assert [one.kind for one in queue.questions(100) if "called" in one.why] == ["same"]
+        undo(library, jobs=1)
+        queue.refresh()
+        assert not [one for one in queue.questions(100) if "called" in one.why]
