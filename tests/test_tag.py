@@ -23,8 +23,10 @@ from facecluster.formats import face_table, tags_jsonl, xmp, xmp_write
 from facecluster.library import sidecar
 from facecluster.library.layout import TAGS
 from facecluster.library.library import Library
+from facecluster.library.settings import Choices
 from facecluster.library.tag import named_photos, tag, untag
 
+NO_PHOTOS = Choices(link="none")
 SIZE = (400, 300)
 """Of the stored pictures."""
 BOX = (20.0, 30.0, 120.0, 150.0)
@@ -74,7 +76,7 @@ def out(tmp_path: Path) -> Path:
     out = tmp_path / "out"
     out.mkdir()
     face_table.write(table, out / "faces.npz")
-    cluster_table(table, out, source=str(out / "faces.npz"))
+    cluster_table(table, out, NO_PHOTOS, source=str(out / "faces.npz"))
     done_name(out, "person-0001", "Anna Berg")
     done_name(out, "person-0002", "Bob")
     return out
@@ -187,7 +189,7 @@ def test_name_that_xmp_cannot_hold_is_told_once(out: Path) -> None:
         result = replace(library.people, people=(replace(anna, name="An\x07na"), bob))
         named = named_photos(result, library.pictures, troubles)
     assert troubles == [
-        "person-0001: 'An\\x07na' has a letter that XMP cannot hold: '\\x07', so it is written nowhere"
+        "person-0001: 'An\\\\x07na' has a letter that XMP cannot hold: '\\x07', so it is written nowhere"
     ]
     assert {name for one in named.values() for name in one.names} == {"Bob"}
 
@@ -268,7 +270,7 @@ def test_two_photos_that_would_share_a_sidecar_are_told(out: Path) -> None:
     (photos_of(out) / "copy.jpg").rename(photos_of(out) / "0.jpeg")
     paths = [path.replace("copy.jpg", "0.jpeg") for path in table.photos.path.tolist()]
     face_table.write(replace(table, photos=replace(table.photos, path=np.array(paths))), out / "faces.npz")
-    cluster_table(face_table.read(out / "faces.npz"), out, source=str(out / "faces.npz"))
+    cluster_table(face_table.read(out / "faces.npz"), out, NO_PHOTOS, source=str(out / "faces.npz"))
     result = call("tag", out, "--sidecar-name", "stem")
     assert result.exit_code == 1
     (line,) = json.loads(result.stdout)["troubles"]
@@ -345,7 +347,7 @@ def test_photo_that_moved_with_its_sidecar(out: Path) -> None:
     table = face_table.read(out / "faces.npz")
     paths = [path.replace("photos", "elsewhere") for path in table.photos.path.tolist()]
     face_table.write(replace(table, photos=replace(table.photos, path=np.array(paths))), out / "faces.npz")
-    cluster_table(face_table.read(out / "faces.npz"), out, source=str(out / "faces.npz"))
+    cluster_table(face_table.read(out / "faces.npz"), out, NO_PHOTOS, source=str(out / "faces.npz"))
     told = done("tag", out)
     assert (told["changed"], told["unchanged"], told["away"]) == ([], 9, [])
     done_name(out, "person-0002", "Robert")
@@ -361,7 +363,7 @@ def test_photo_that_moved_and_left_its_sidecar(out: Path) -> None:
     (photos_of(out) / "2.jpg").rename(photos_of(out) / "20.jpg")
     paths = [path.replace("2.jpg", "20.jpg") for path in table.photos.path.tolist()]
     face_table.write(replace(table, photos=replace(table.photos, path=np.array(paths))), out / "faces.npz")
-    cluster_table(face_table.read(out / "faces.npz"), out, source=str(out / "faces.npz"))
+    cluster_table(face_table.read(out / "faces.npz"), out, NO_PHOTOS, source=str(out / "faces.npz"))
     done("tag", out)
     assert "2.jpg.xmp" not in sidecars(out)
     assert "20.jpg.xmp" in sidecars(out)
