@@ -234,7 +234,7 @@ def keep_up(directory: Path, result: Result, pictures: Mapping[str, Picture], *,
     how = with_list.ask(None, None)
     named = named_photos(result, pictures, found.troubles)
     jobs = [
-        _Job(file, one.photo, named.get(one.photo), one)
+        _Job(file, one.photo, named.get(one.photo) if os.path.lexists(one.photo) else None, one)
         for file, one in with_list.records.files.items()
         if not one.is_embedded
     ]
@@ -435,12 +435,11 @@ class _List:
         self.records.n_lines += len(lines)
 
     def tidy(self, *, now: bool) -> None:
-        """Write the list anew where most of its lines do not count any more, or `now`."""
-        if self.records.n_lines > (
-            len(self.records.files) + 1 if now else 1.5 * len(self.records.files) + _FEW_LINES
-        ):
+        """Write the list anew where many of its lines do not count any more; `now`: where one does not."""
+        n_live = len(self.records.files) + (self.records.asked is not None)
+        if self.records.n_lines > (n_live if now else 1.5 * n_live + _FEW_LINES):
             tags_jsonl.write(self.path, self.records)
-            self.records.n_lines = len(self.records.files) + 1
+            self.records.n_lines = n_live
 
 
 def _run(
