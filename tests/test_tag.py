@@ -23,8 +23,9 @@ from facecluster.formats import face_table, tags_jsonl, xmp, xmp_write
 from facecluster.library import sidecar
 from facecluster.library.layout import TAGS
 from facecluster.library.library import Library
+from facecluster.library.named import named_photos
 from facecluster.library.settings import Choices
-from facecluster.library.tag import named_photos, tag, untag
+from facecluster.library.tag import tag, untag
 
 NO_PHOTOS = Choices(link="none")
 SIZE = (400, 300)
@@ -573,7 +574,7 @@ def test_unfinished_files_of_a_kill_go(out: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_list_is_written_anew_when_it_has_grown(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("facecluster.library.tag._FEW_LINES", 5)
+    monkeypatch.setattr("facecluster.library.tag_list._FEW_LINES", 5)
     for name in ("A", "B", "C", "D"):
         done_name(out, "person-0001", name)
         done("tag", out)
