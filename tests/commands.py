@@ -39,6 +39,8 @@ CALLS: dict[str, list[str]] = {
     "import": ["out"],
     "undo": ["out"],
     "history": ["out"],
+    "tag": ["out"],
+    "untag": ["out"],
     "forget": ["out", "--person", "person-0002"],
     "models": [],
 }

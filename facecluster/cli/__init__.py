@@ -63,6 +63,8 @@ VERBS = {
     "import": "Take in the names that other programs gave.",
     "undo": "Take back what was decided last.",
     "history": "Say what was decided, and whether it still holds.",
+    "tag": "Write names into files beside the photos.",
+    "untag": "Take out what tag wrote.",
     "forget": "Remove a person, or photos, from tables and results.",
     "models": "Show the weight files, or fetch them ahead of time.",
 }
@@ -94,6 +96,7 @@ class _Verbs(click.Group):
             if cmd_name in _DECIDE
             else (_FILES.get(cmd_name, cmd_name), "command")
         )
+        file, name = ("tag", "untag") if cmd_name == "untag" else (file, name)
         command = getattr(importlib.import_module(f"{__name__}.{file}"), name)
         if not isinstance(command, click.Command):
             raise TypeError(f"{__name__}.{file}.{name}: expected a click.Command, got {command!r}")
