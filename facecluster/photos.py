@@ -14,11 +14,11 @@ import stat
 import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from io import BytesIO
-from typing import Any, TypeAlias
+from typing import Any, BinaryIO, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +45,8 @@ LARGEST = 300_000_000
 
 LARGEST_FILE = 500_000_000
 """Bytes. A larger file is refused before it is read: it may have no content at all (a sparse file)."""
+
+_TOO_LARGE = f"the file is larger than {LARGEST_FILE // 10**6} MB; a smaller copy can be read"
 
 _MOST_WEBP = 25_000_000
 """Pixels. OpenCV decodes WebP that are larger."""
@@ -256,18 +258,32 @@ def read(path: OnePath) -> tuple[bytes, float]:
     Raises:
         PhotoError: the file cannot be read, with the reason.
     """
+    with opened(path) as file:
+        status = os.fstat(file.fileno())
+        data = file.read(LARGEST_FILE + 1)
+    if len(data) > LARGEST_FILE:
+        raise PhotoError(_TOO_LARGE)
+    return data, max(status.st_mtime, status.st_ctime)
+
+
+@contextmanager
+def opened(path: OnePath) -> Iterator[BinaryIO]:
+    """Open a photo's file; a file that cannot be read in the block raises the same.
+
+    Raises:
+        PhotoError: it cannot be read, is no regular file, or is larger than `LARGEST_FILE`.
+    """
     try:
         _check_kind(os.stat(path).st_mode)
         # Not the kind that was asked about a moment ago, if somebody replaced it: opening a pipe must not wait.
         with open(path, "rb", opener=_opened) as file:
             status = os.fstat(file.fileno())
             _check_kind(status.st_mode)
-            data = file.read(LARGEST_FILE + 1) if status.st_size <= LARGEST_FILE else None
+            if status.st_size > LARGEST_FILE:
+                raise PhotoError(_TOO_LARGE)
+            yield file
     except (OSError, ValueError, MemoryError) as error:
         raise PhotoError(_reason(error)) from error
-    if data is None or len(data) > LARGEST_FILE:
-        raise PhotoError(f"the file is larger than {LARGEST_FILE // 10**6} MB; a smaller copy can be read")
-    return data, max(status.st_mtime, status.st_ctime)
 
 
 def alone_if_large(path: OnePath) -> AbstractContextManager[object]:
@@ -327,7 +343,7 @@ def taken_in(data: bytes) -> float:
         As `taken`; NaN also where the file is broken.
     """
     try:
-        if _is_heif(data):
+        if is_heif(data):
             import pillow_heif  # a tenth of a second that only HEIF needs
 
             return _heif_taken(pillow_heif.open_heif(data).info.get("exif"))
@@ -446,10 +462,10 @@ def _reason(error: Exception) -> str:
 
 
 def _decode(data: bytes, max_pixels: int) -> Decoded:
-    return _decode_heif(data, max_pixels) if _is_heif(data) else _decode_pillow(data, max_pixels)
+    return _decode_heif(data, max_pixels) if is_heif(data) else _decode_pillow(data, max_pixels)
 
 
-def _is_heif(data: bytes) -> bool:
+def is_heif(data: bytes) -> bool:
     """Whether pillow-heif is to decode a file."""
     return data[4:8] == b"ftyp" and data[8:12] in HEIF_BRANDS
 

@@ -98,6 +98,18 @@ _HEIF_FILM = frozenset({b"moov", b"moof"})
 _HEIF_LATER = frozenset({b"thmb", b"cdsc"})
 """References from thumbnails and metadata to the picture that they belong to."""
 
+_HEIF_TURNS: dict[tuple[int, ...], int] = {
+    (0, 1, 2, 3): 1,
+    (1, 0, 3, 2): 2,
+    (3, 2, 1, 0): 3,
+    (2, 3, 0, 1): 4,
+    (0, 2, 1, 3): 5,
+    (2, 0, 3, 1): 6,
+    (3, 1, 2, 0): 7,
+    (1, 3, 0, 2): 8,
+}
+"""EXIF orientations, by which corner of the coded picture is shown at the top left, top right and the bottom ones."""
+
 
 class _UnusualError(Exception):
     """The file is damaged, or has something that is not looked into."""
@@ -481,22 +493,56 @@ class _Extents:
     spans: list[tuple[int, int]]
 
 
-def _heif(data: bytes) -> list[Part]:
-    """The primary picture, and all pictures it is made of or that belong to it: data, properties, references."""
+def heif_orientation(data: bytes) -> int | None:
+    """Say how decoders turn the primary picture of an HEIF file, by its properties irot and imir.
+
+    Args:
+        data: the bytes of the file.
+
+    Returns:
+        1..8, counted as EXIF counts orientations; None: they cut it as well (clap), or the file is damaged or unusual.
+    """
+    try:
+        _, boxes = _heif_lists(data)
+        turned = np.arange(4).reshape(2, 2)
+        for _, name, body in _heif_properties(boxes[b"iprp"]).get(_heif_primary(boxes), []):
+            if name == b"clap":
+                return None
+            if name == b"irot":
+                turned = np.rot90(turned, body[0] & 3)
+            elif name == b"imir":
+                turned = np.flip(turned, body[0] & 1)
+    except Exception:  # noqa: BLE001 - as in coded_digest
+        return None
+    return _HEIF_TURNS[tuple(turned.ravel().tolist())]
+
+
+def _heif_lists(data: bytes) -> tuple[list[tuple[bytes, _Reader]], dict[bytes, _Reader]]:
+    """Give the boxes of a file, and those that list what is in it."""
     top = list(_Reader(data, 0, len(data)).boxes())
     names = [name for name, _ in top]
     _require(names[0] == b"ftyp" and names.count(b"meta") == 1 and not _HEIF_FILM & set(names))
     meta = top[names.index(b"meta")][1]
     _require(meta.stop - meta.at <= _META)
     meta.version()
-    boxes = meta.named()
+    return top, meta.named()
+
+
+def _heif_primary(boxes: dict[bytes, _Reader]) -> int:
+    """Read which item is the picture: 'pitm'."""
+    version, _ = boxes[b"pitm"].version()
+    return boxes[b"pitm"].number(4 if version else 2)
+
+
+def _heif(data: bytes) -> list[Part]:
+    """The primary picture, and all pictures it is made of or that belong to it: data, properties, references."""
+    top, boxes = _heif_lists(data)
     kinds = _heif_kinds(boxes[b"iinf"])
     references = _heif_references(boxes[b"iref"]) if b"iref" in boxes else []
     located = _heif_locations(boxes[b"iloc"])
     properties = _heif_properties(boxes[b"iprp"])
     stored = boxes[b"idat"].rest() if b"idat" in boxes else memoryview(b"")
-    version, _ = boxes[b"pitm"].version()
-    items = _heif_reachable(boxes[b"pitm"].number(4 if version else 2), references, kinds)
+    items = _heif_reachable(_heif_primary(boxes), references, kinds)
     place = {item: k for k, item in enumerate(items)}
 
     parts: list[Part] = [top[0][1].rest()]

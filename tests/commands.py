@@ -38,6 +38,8 @@ CALLS: dict[str, list[str]] = {
     "draw": ["out", "0.png", "4,4,60,60"],
     "undo": ["out"],
     "history": ["out"],
+    "tag": ["out"],
+    "untag": ["out"],
     "forget": ["out", "--person", "person-0002"],
     "models": [],
 }

@@ -62,6 +62,8 @@ VERBS = {
     "draw": "Put in a face that was missed, and say whose it is.",
     "undo": "Take back what was decided last.",
     "history": "Say what was decided, and whether it still holds.",
+    "tag": "Write names into files beside the photos.",
+    "untag": "Take out what tag wrote.",
     "forget": "Remove a person, or photos, from tables and results.",
     "models": "Show the weight files, or fetch them ahead of time.",
 }
@@ -85,6 +87,7 @@ class _Verbs(click.Group):
         if cmd_name not in VERBS:
             return None
         file, name = ("decide", cmd_name.replace("-", "_")) if cmd_name in _DECIDE else (cmd_name, "command")
+        file, name = ("tag", "untag") if cmd_name == "untag" else (file, name)
         command = getattr(importlib.import_module(f"{__name__}.{file}"), name)
         if not isinstance(command, click.Command):
             raise TypeError(f"{__name__}.{file}.{name}: expected a click.Command, got {command!r}")
