@@ -117,16 +117,23 @@ def read_said(photos: Sequence[str], origins: Collection[Origin], given: Sequenc
     return Said(found.names, tuple(found.troubles), len(found.files))
 
 
-def match(said: Said, faces: Placed, sizes: Mapping[str, tuple[int, int]]) -> Matched:
+def match(
+    said: Said,
+    faces: Placed,
+    sizes: Mapping[str, tuple[int, int]],
+    known: Sequence[str | None] | None = None,
+) -> Matched:
     """Find the faces that names are of.
 
     A name with a box is of the face that overlaps it most, each face of one place and each place of one face, the
-    best first. Where one face of a photo and one name without a box are left, they belong together.
+    best first. A name without a box is of a face that is known to have it. Where one face of the photo without a name
+    and one name are left, they belong together.
 
     Args:
         said: see `Said`.
-        faces: of a result or a table.
+        faces: n faces of a result or a table.
         sizes: width and height of the upright photos in pixels, by path; nothing is said of a photo that is not here.
+        known: n names that faces have already, None without one; None: nobody has.
     """
     rows: dict[str, list[int]] = defaultdict(list)
     for row, photo in enumerate(faces.photo):
@@ -152,11 +159,33 @@ def match(said: Said, faces: Placed, sizes: Mapping[str, tuple[int, int]]) -> Ma
         taken = set(partner.values())
         left = [row for number, row in enumerate(here) if number not in taken]
         loose = [one for one in told if one.box is None]
+        if known is not None:
+            left, loose = _known(left, loose, known, names)
         if len(left) == 1 and len({fold(one.name) for one in loose}) == 1:
             names[left[0]] = (loose[0],)
         else:
             unplaced += ((photo, one) for one in loose)
     return Matched(names, tuple(unmatched), tuple(unplaced))
+
+
+def _known(
+    rows: Sequence[int],
+    loose: Sequence[SaidName],
+    known: Sequence[str | None],
+    names: dict[int, tuple[SaidName, ...]],
+) -> tuple[list[int], list[SaidName]]:
+    """Put down names without boxes that faces have already; give the rows without a name, and the names, left."""
+    of_name: dict[str, list[int]] = {}
+    for row in rows:
+        if (name := known[row]) is not None:
+            of_name.setdefault(fold(name), []).append(row)
+    left = []
+    for one in loose:
+        if own := of_name.get(fold(one.name)):
+            names.update((row, (one,)) for row in own)
+        else:
+            left.append(one)
+    return [row for row in rows if known[row] is None], left
 
 
 def overlap(a: Box, b: Box) -> float:

@@ -18,6 +18,7 @@ from facecluster.identity.decisions import (
     Draw,
     Hide,
     Name,
+    Said,
     Undo,
     Unsure,
     describe,
@@ -161,7 +162,7 @@ def _at_once(
     """
     act, time = decision.act, decision.time
     counts_again = root.id != target.id  # and may contradict others; what counts no more cannot
-    if isinstance(root.act, Name | Hide | Cover | Unsure):
+    if isinstance(root.act, Name | Hide | Cover | Unsure | Said):
         return ledger.keep(library, act, None, said, check=counts_again, time=time, root=root)
     if isinstance(target.act, Draw):
         correction, table = drawn_faces.take_out(library, target.act)
