@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from facecluster.errors import FaceclusterError
+from facecluster.errors import FaceclusterError, UsageError
 from facecluster.formats import osxphotos_json, picasa_ini, takeout, xmp
 from facecluster.formats.osxphotos_json import ApplePhoto
 from facecluster.formats.said_names import Box, Origin, SaidName, clean_name, load_json, read_bounded
@@ -72,6 +72,18 @@ class Matched:
     names: Mapping[int, tuple[SaidName, ...]]
     unmatched: tuple[tuple[str, SaidName], ...]
     unplaced: tuple[tuple[str, SaidName], ...]
+
+
+def origins_of(texts: Sequence[str]) -> tuple[Origin, ...]:
+    """Give origins by their names; all of them where none is given.
+
+    Raises:
+        UsageError: there is no such origin.
+    """
+    for text in texts:
+        if text not in ORIGINS:
+            raise UsageError(f"{printable(text)}: no program whose files are read; give {', '.join(ORIGINS)}")
+    return tuple(origin for origin in ORIGINS if not texts or origin in texts)
 
 
 def read_said(photos: Sequence[str], origins: Collection[Origin], given: Sequence[Path] = ()) -> Said:
