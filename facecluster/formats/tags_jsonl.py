@@ -3,11 +3,12 @@
 {"format": 1, "naming": "ext" or "stem", "fields": [fields]}: how it was asked for last; stands anywhere.
 {"format": 1, "file": path, "photo": path, "id": digest of the photo, "key": text, "tags": {what in the file is ours},
  "of": [bytes, time of the photo], "stamp": [bytes, time of the file]}
+{"format": 1, "file": path, "done": [bytes, time of the file]}: it was written as the line before about it says.
 {"format": 1, "file": path, "gone": true}: nothing in it is ours any more.
 
-A line without "stamp" stands before its file is written. What it says counts beside what the earlier lines of the file
-say, as a kill may have come between. Where "file" is the photo, the names are in the photo itself. Times are in
-nanoseconds since 1970. Paths are absolute.
+A line without "stamp" stands before its file is written. Until a line says that this is done, it counts beside what the
+earlier lines of the file say, as a kill may have come between. Where "file" is the photo, the names are in the photo
+itself. Times are in nanoseconds since 1970. Paths are absolute.
 """
 
 from __future__ import annotations
@@ -95,6 +96,7 @@ class _Line(msgspec.Struct):
     tags: Tags = Tags()
     of: Stamp = (0, 0)
     stamp: Stamp | None = None
+    done: Stamp | None = None
     gone: bool = False
 
 
@@ -108,6 +110,7 @@ def read(path: Path) -> Records:
         FaceclusterError: a line is none, or of a newer format; the file cannot be read.
     """
     records = Records()
+    announced: dict[str, Written] = {}
     mend = "mend the line, or remove it: names in its file count as somebody else's then"
     for line in json_lines.read(path, lambda number: _log.warning("%s: line %d is cut short", path, number)):
         it = json_lines.parse(line, "a line about a file with names", mend, _decode)
@@ -116,8 +119,11 @@ def read(path: Path) -> Records:
             records.asked = Asked(it.naming, it.fields)
         elif it.gone:
             records.files.pop(it.file, None)
-        elif it.file:
-            put(records, Written(it.file, it.photo, it.id, it.key, it.tags, it.of, it.stamp))
+        elif it.done is not None and it.file in announced:
+            records.files[it.file] = replace(announced[it.file], stamp=it.done)
+        elif it.photo:
+            announced[it.file] = Written(it.file, it.photo, it.id, it.key, it.tags, it.of, it.stamp)
+            put(records, announced[it.file])
     return records
 
 
@@ -146,6 +152,11 @@ def line(written: Written) -> bytes:
     if written.stamp is None:
         del record["stamp"]
     return _encoded(record)
+
+
+def done(file: str, stamp: Stamp) -> bytes:
+    """Write a line that says that a file was written as the line before about it says."""
+    return _encoded({"format": FORMAT, "file": file, "done": stamp})
 
 
 def gone(file: str) -> bytes:

@@ -142,6 +142,11 @@ class _Step:
     tags: Tags
     remarks: tuple[str, ...]
 
+    @property
+    def changes(self) -> bool:
+        """Whether the file is to be touched."""
+        return self.data != self.existing
+
 
 def tag(
     library: Held,
@@ -432,7 +437,7 @@ class _List:
     def tidy(self, *, now: bool) -> None:
         """Write the list anew where most of its lines do not count any more, or `now`."""
         if self.records.n_lines > (
-            len(self.records.files) + 1 if now else 2 * len(self.records.files) + _FEW_LINES
+            len(self.records.files) + 1 if now else 1.5 * len(self.records.files) + _FEW_LINES
         ):
             tags_jsonl.write(self.path, self.records)
             self.records.n_lines = len(self.records.files) + 1
@@ -576,13 +581,13 @@ def _do(steps: Sequence[_Step], listed: _List, how: Asked, found: Tagged) -> Non
     Raises:
         OutputError: the list cannot be written; the disk is full.
     """
-    changing = [step for step in steps if step.data != step.existing]
+    changing = [step for step in steps if step.changes]
     for step in changing:
         names = () if step.job.named is None else step.job.named.names
         change = Change(step.job.file, step.job.photo, names, step.existing is None, step.data is None)
         found.changed.append(change)
         found.remarks += step.remarks
-    found.unchanged += sum(step.data == step.existing and step.job.named is not None for step in steps)
+    found.unchanged += sum(not step.changes and step.job.named is not None for step in steps)
     if listed.dry_run or not steps:
         return
     listed.remember(how)
@@ -593,11 +598,11 @@ def _do(steps: Sequence[_Step], listed: _List, how: Asked, found: Tagged) -> Non
     failed: OutputError | None = None
     for step in steps:
         job = step.job
-        stamp = step.before
+        stamp = step.before or (0, 0)
         try:
-            if step.data != step.existing and step.data is not None:
+            if step.changes and step.data is not None:
                 stamp = sidecar.write(job.file, job.photo, step.data, step.before)
-            elif step.data != step.existing:
+            elif step.changes:
                 sidecar.remove(job.file, step.before)
         except OutputError as error:
             found.troubles.append(str(error))
@@ -614,7 +619,7 @@ def _do(steps: Sequence[_Step], listed: _List, how: Asked, found: Tagged) -> Non
         else:
             written = _written(step, how, stamp)
             listed.records.files[job.file] = written
-            lines.append(tags_jsonl.line(written))
+            lines.append(tags_jsonl.done(job.file, stamp) if step.changes else tags_jsonl.line(written))
     listed.append(lines)
     if failed is not None:
         raise failed
