@@ -91,12 +91,11 @@ class _Verbs(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in VERBS:
             return None
-        file, name = (
-            ("decide", cmd_name.replace("-", "_"))
-            if cmd_name in _DECIDE
-            else (_FILES.get(cmd_name, cmd_name), "command")
-        )
-        file, name = ("tag", "untag") if cmd_name == "untag" else (file, name)
+        file, name = _FILES.get(cmd_name, cmd_name), "command"
+        if cmd_name in _DECIDE:
+            file, name = "decide", cmd_name.replace("-", "_")
+        elif cmd_name == "untag":
+            file, name = "tag", "untag"
         command = getattr(importlib.import_module(f"{__name__}.{file}"), name)
         if not isinstance(command, click.Command):
             raise TypeError(f"{__name__}.{file}.{name}: expected a click.Command, got {command!r}")
