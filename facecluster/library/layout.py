@@ -37,6 +37,8 @@ PENDING = "arrivals.journal"
 TOLD = "watch.journal"
 """What a watch has to tell, and how much of it was told, see `pending`."""
 
+TAGS = "tags.jsonl"
+"""Which names we wrote into which files, see `formats.tags_jsonl`."""
 UNDO = ".facecluster-undo.jsonl"
 """What the last decisions changed, see `undo_patches`."""
 THUMBNAILS = ".facecluster-thumbnails.sqlite"
@@ -44,7 +46,7 @@ THUMBNAILS = ".facecluster-thumbnails.sqlite"
 THUMBNAILS_JOURNAL = f"{THUMBNAILS}-journal"
 """Stands beside it while SQLite writes into it, and until the next use where that was cut short."""
 FILES = (
-    CLUSTERS, TABLE, "decisions.jsonl", "forgotten.jsonl", PENDING, TOLD, UNDO, THUMBNAILS, THUMBNAILS_JOURNAL,
+    CLUSTERS, TABLE, "decisions.jsonl", "forgotten.jsonl", TAGS, PENDING, TOLD, UNDO, THUMBNAILS, THUMBNAILS_JOURNAL,
     RESULT_MARKER, LOCK,
 )  # fmt: skip
 """Files of a library itself: none of them is ever a link, so that nothing outside of it is written."""

@@ -1,0 +1,166 @@
+"""Files of XMP beside photos: what they are called, read, merged with, written whole, and taken away when empty.
+
+Others write these files too. One that is a link, is no file, or cannot be read as XMP is left alone.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import replace
+from pathlib import Path
+
+from facecluster.durable.denied import why_unread
+from facecluster.durable.own_file import oddity_at, open_own
+from facecluster.durable.whole_file import cannot_write, whole_file
+from facecluster.errors import FaceclusterError, OutputError
+from facecluster.formats import xmp, xmp_write
+from facecluster.formats.tags_jsonl import Naming, Stamp
+from facecluster.formats.xmp_tree import MOST_BYTES
+from facecluster.formats.xmp_write import Marked, Tags
+from facecluster.text import fold, size
+
+ENDING = ".xmp"
+
+
+def sidecar_of(photo: str, naming: Naming) -> str:
+    """Name the sidecar of a photo: IMG_1.jpg.xmp, or IMG_1.xmp."""
+    return (photo if naming == "ext" else os.path.splitext(photo)[0]) + ENDING
+
+
+def stamp_of(file: str) -> Stamp | None:
+    """Give size and time of the content of a file or link; None: it is not there, or cannot be looked at."""
+    try:
+        status = os.lstat(file)
+    except OSError:
+        return None
+    return status.st_size, status.st_mtime_ns
+
+
+def photo_stamp_of(photo: str) -> Stamp | None:
+    """Give size and time of a photo, also where the time of its content is kept (`exiftool -P`); None as `stamp_of`."""
+    try:
+        status = os.stat(photo)
+    except OSError:
+        return None
+    return status.st_size, max(status.st_mtime_ns, status.st_ctime_ns)
+
+
+def read(file: str) -> bytes | None:
+    """Read a sidecar; None: there is none.
+
+    Raises:
+        FaceclusterError: it is a link, is no file, is too large for XMP, or may not be read. The message names it.
+    """
+    path = Path(file)
+    if what := oddity_at(path):
+        raise FaceclusterError(f"{file}: {what}; it is not followed or replaced")
+    try:
+        with open_own(path, "rb") as content:
+            data = content.read(MOST_BYTES + 1)
+            n_bytes = os.fstat(content.fileno()).st_size
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise FaceclusterError(f"{file}: cannot be read: {why_unread(path, error)}") from error
+    if len(data) > MOST_BYTES:
+        raise FaceclusterError(
+            f"{file}: has {size(n_bytes)}, more than the {size(MOST_BYTES)} that XMP may have; it is left as it is"
+        )
+    return data
+
+
+def write(file: str, photo: str, data: bytes, before: Stamp | None) -> Stamp:
+    """Put a sidecar in its place, whole; a new one may be read by those only who may read the photo.
+
+    Args:
+        file: of the sidecar.
+        photo: it lies beside this one.
+        data: of the sidecar.
+        before: what `stamp_of` gave when the sidecar was read; None: there was none.
+
+    Returns:
+        What `stamp_of` gives now.
+
+    Raises:
+        OutputError: it cannot be written, or somebody else wrote it since it was read.
+    """
+
+    def ready(part: Path) -> None:
+        _check_same(file, before)
+
+    mode = stat.S_IMODE(os.stat(photo).st_mode) & 0o666
+    # What replaces a file of others waits for the disk; of a new one nothing is lost.
+    with whole_file(Path(file), sync=before is not None, ready=ready, follow=False, permissions=mode) as out:
+        out.write(data)
+    after = stamp_of(file)
+    if after is None:
+        raise OutputError(f"{file}: is gone again, as another program removed it")
+    return after
+
+
+def remove(file: str, before: Stamp | None) -> None:
+    """Remove a sidecar of which nothing is left.
+
+    Raises:
+        OutputError: it cannot be removed, or somebody else wrote it since it was read.
+    """
+    _check_same(file, before)
+    try:
+        os.unlink(file)
+    except OSError as error:
+        raise cannot_write(Path(file), error) from error
+
+
+def _check_same(file: str, before: Stamp | None) -> None:
+    if stamp_of(file) != before:
+        raise OutputError(
+            f"{file}: another program wrote it just now; it is left as it is; type the same again"
+        )
+
+
+def with_embedded(wanted: Tags, packet: bytes | None, ours: Tags) -> Tags:
+    """Add what stands in the photo itself, as readers of a sidecar do not look there for what that has, too.
+
+    Args:
+        wanted: what is to stand in the sidecar. What of it is empty stays so.
+        packet: the XMP in the photo; one that cannot be read counts as none.
+        ours: what in the packet is from us.
+    """
+    if packet is None:
+        return wanted
+    try:
+        theirs = xmp_write.remove(packet, ours)
+        said = None if theirs is None else xmp.read(theirs)
+    except FaceclusterError:
+        return wanted
+    if said is None:
+        return wanted
+    regions = [
+        Marked(one.name.strip(), one.box, one.type or "Face")
+        for one in said.regions
+        if one.name and one.name.strip()
+    ]
+    placed = xmp_write.tags(regions, (), (1, 1)).mwg
+    return replace(
+        wanted,
+        mwg=_regions(wanted.mwg, placed),
+        microsoft=_regions(wanted.microsoft, placed),
+        persons=_texts(wanted.persons, said.persons),
+        digikam=_texts(wanted.digikam, ["/".join(path) for path in said.hierarchical]),
+        lightroom=_texts(wanted.lightroom, ["|".join(path) for path in said.hierarchical]),
+        subject=_texts(wanted.subject, said.keywords),
+    )
+
+
+def _regions(wanted: tuple[Marked, ...], more: tuple[Marked, ...]) -> tuple[Marked, ...]:
+    """Add regions, each once."""
+    return xmp_write.tags([*wanted, *more], (), (1, 1)).mwg if wanted else ()
+
+
+def _texts(wanted: tuple[str, ...], more: tuple[str, ...] | list[str]) -> tuple[str, ...]:
+    """Add texts, each once in any case."""
+    found: dict[str, str] = {}
+    for text in [*wanted, *more] if wanted else []:
+        found.setdefault(fold(text), text)
+    return tuple(found.values())

@@ -1,0 +1,439 @@
+"""Names out: into sidecars of the photos that show people with a name, and out of them again.
+
+What we wrote stands in the library's own `tags.jsonl`, so that it can be taken out again, and nothing else. Every file
+that names were ever written into is kept in step by each later call, whatever it is asked to write, until `untag`.
+
+    people ─▶ named: who is where in which photo ─▶ jobs: a file each ─▶ steps ─▶ written, a line in tags.jsonl
+
+A file whose size and time are as we left them, and that is to hold what it held, is not opened.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from facecluster.durable.whole_file import remove_parts
+from facecluster.errors import FaceclusterError, OutputError, UsageError
+from facecluster.formats import embedded, tags_jsonl, xmp_write
+from facecluster.formats.tags_jsonl import Asked, Naming, Records, Stamp, Written
+from facecluster.formats.xmp_write import NOTHING, Field, Tags
+from facecluster.library import sidecar
+from facecluster.library.layout import TAGS, group_again
+from facecluster.library.named import Named, named_photos, wanted_of
+from facecluster.library.tag_list import Change, Tagged, TagList
+from facecluster.text import printable
+
+if TYPE_CHECKING:  # NumPy is loaded when there is work to do
+    from facecluster.library.held import Held
+    from facecluster.result import Result
+    from facecluster.table import Picture
+
+_BATCH = 256
+"""Files that are announced in the list at once."""
+
+
+@dataclass(frozen=True)
+class _Job:
+    """A sidecar, and who is to stand in it; `named` None: nobody of ours."""
+
+    file: str
+    photo: str
+    named: Named | None
+    record: Written | None
+
+
+@dataclass(frozen=True)
+class _Step:
+    """A sidecar as it is to be written; `data` None: it is to be removed, or there is none."""
+
+    job: _Job
+    before: Stamp | None
+    of: Stamp
+    existing: bytes | None
+    data: bytes | None
+    tags: Tags
+    remarks: tuple[str, ...]
+
+    @property
+    def changes(self) -> bool:
+        """Whether the file is to be touched."""
+        return self.data != self.existing
+
+
+def tag(
+    library: Held,
+    photos: Sequence[str] = (),
+    *,
+    naming: Naming | None = None,
+    fields: Collection[Field] | None = None,
+    dry_run: bool = False,
+) -> Tagged:
+    """Write the names of people into sidecars of their photos, and take out those that do not hold any more.
+
+    Args:
+        library: whose people are meant. Who is hidden, or has no name, is not written.
+        photos: paths, folders or patterns; none: all photos of the library, and files of photos that left it.
+        naming: what sidecars are called; None: as last time.
+        fields: what is written; None: as last time.
+        dry_run: only say what would change.
+
+    Raises:
+        UsageError: no photo is meant by a text.
+        FaceclusterError: the library does not show all of its decisions; its list cannot be read or written; the disk
+            is full.
+    """
+    if not library.in_step:
+        raise FaceclusterError(
+            f"{library.directory}: its people do not show all that was decided; to group them again: "
+            f"{group_again(library.directory, library.people)}"
+        )
+    with_list = TagList.open(library.directory, dry_run=dry_run)
+    how = with_list.ask(naming, fields)
+    found = Tagged(dry_run)
+    named = named_photos(library.people, library.pictures, found.troubles)
+    chosen = _choose(photos, {*named, *_photos(with_list.records), *_all_photos(library.people)})
+    moved = _moved(with_list.records, named)
+    if chosen is not None:
+        named = {path: one for path, one in named.items() if path in chosen}
+    found.photos = len(named)
+    found.people = len({name for one in named.values() for name in one.names})
+    jobs = _jobs(named, with_list.records, how, chosen, found)
+    _run(jobs, with_list, how, moved, found)
+    return found
+
+
+def untag(library: Held, photos: Sequence[str] = (), *, dry_run: bool = False) -> Tagged:
+    """Take out of files what `tag` wrote into them, and nothing else.
+
+    Args:
+        library: whose files are meant.
+        photos: paths, folders or patterns; none: all.
+        dry_run: only say what would change.
+
+    Raises:
+        UsageError: no photo is meant by a text.
+        FaceclusterError: the list cannot be read or written.
+    """
+    with_list = TagList.open(library.directory, dry_run=dry_run)
+    found = Tagged(dry_run)
+    chosen = _choose(photos, _photos(with_list.records))
+    how = with_list.ask(None, None)
+    jobs = [
+        _Job(file, one.photo, None, one)
+        for file, one in with_list.records.files.items()
+        if not one.is_embedded and (chosen is None or one.photo in chosen)
+    ]
+    _run(jobs, with_list, how, _moved(with_list.records, {}), found)
+    return found
+
+
+def keep_up(directory: Path, result: Result, pictures: Mapping[str, Picture], *, dry_run: bool) -> Tagged:
+    """Bring the files that names were written into in step with other people, and write no further ones.
+
+    Args:
+        directory: of the library.
+        result: who is who.
+        pictures: of its photos.
+        dry_run: only say what would change.
+
+    Raises:
+        FaceclusterError: the list cannot be read or written.
+    """
+    found = Tagged(dry_run)
+    if not os.path.lexists(directory / TAGS):
+        return found
+    with_list = TagList.open(directory, dry_run=dry_run)
+    how = with_list.ask(None, None)
+    named = named_photos(result, pictures, found.troubles)
+    jobs = [
+        _Job(file, one.photo, named.get(one.photo) if os.path.lexists(one.photo) else None, one)
+        for file, one in with_list.records.files.items()
+        if not one.is_embedded
+    ]
+    found.behind = _behind(with_list.records, named, how, None)
+    _run(jobs, with_list, how, _moved(with_list.records, named), found, compact=True)
+    return found
+
+
+# ------------------------------------------------------------------------------------------------- which files
+
+
+def _choose(texts: Sequence[str], paths: Collection[str]) -> set[str] | None:
+    """Give the photos that are meant; None: all.
+
+    Raises:
+        UsageError: none is meant by a text.
+    """
+    from facecluster.library.forget import find_photos
+
+    if not texts:
+        return None
+    chosen = set[str]()
+    for text in texts:
+        if not text:
+            raise UsageError("an empty name; is a variable unset?")
+        starts = {
+            folder.rstrip(os.sep) + os.sep for folder in (os.path.abspath(text), os.path.realpath(text))
+        }
+        found = {path for path in paths if any(path.startswith(start) for start in starts)}
+        found = found or find_photos(paths, text)
+        if not found:
+            raise UsageError(
+                f"{printable(text)}: no photo of the library; give a photo, a folder or a pattern"
+            )
+        chosen |= found
+    return chosen
+
+
+def _photos(records: Records) -> set[str]:
+    return {one.photo for one in records.files.values()}
+
+
+def _all_photos(result: Result) -> set[str]:
+    """Paths of all photos with faces."""
+    photos = {face.photo for person in result.people for face in person.faces}
+    return photos | {face.photo for face in result.unclustered}
+
+
+def _jobs(
+    named: Mapping[str, Named], records: Records, how: Asked, chosen: Collection[str] | None, found: Tagged
+) -> list[_Job]:
+    """Say which sidecars are to hold what: those that are asked for, and those that names were written into."""
+    whose: dict[str, list[Named]] = {}
+    for photo, one in named.items():
+        whose.setdefault(sidecar.sidecar_of(photo, how.naming), []).append(one)
+    jobs: dict[str, _Job] = {}
+    for file, photos in whose.items():
+        if len(photos) == 1:
+            jobs[file] = _Job(file, photos[0].photo, photos[0], records.files.get(file))
+            continue
+        told = ", ".join(os.path.basename(one.photo) for one in photos)
+        found.troubles.append(f"{file}: would be the sidecar of {told}; say --sidecar-name ext")
+    for file, record in records.files.items():
+        if record.is_embedded or file in whose or (chosen is not None and record.photo not in chosen):
+            continue
+        jobs[file] = _Job(file, record.photo, named.get(record.photo), record)
+    found.behind = _behind(records, named, how, chosen)
+    return list(jobs.values())
+
+
+def _behind(
+    records: Records, named: Mapping[str, Named], how: Asked, chosen: Collection[str] | None
+) -> list[str]:
+    """Photos in which names of ours stand that are others now."""
+    return [
+        file
+        for file, record in records.files.items()
+        if record.is_embedded
+        and (chosen is None or file in chosen)
+        and (file not in named or named[file].key(how) != record.key)
+    ]
+
+
+# --------------------------------------------------------------------------------------------------- the work
+
+
+def _run(
+    jobs: Sequence[_Job], listed: TagList, how: Asked, moved: _Moved, found: Tagged, *, compact: bool = False
+) -> None:
+    """Do what is to be done in each file."""
+    from facecluster.progress import bar
+
+    todo = []
+    for job in jobs:
+        if _is_done(job, how, found):
+            found.unchanged += 1
+        else:
+            todo.append(job)
+    if not listed.dry_run:
+        _clear_up(todo)
+    with bar(total=len(todo), what="files") as shown:
+        for start in range(0, len(todo), _BATCH):
+            steps = []
+            for job in todo[start : start + _BATCH]:
+                try:
+                    if (step := _prepare(job, how, listed.records, moved, found)) is not None:
+                        steps.append(step)
+                except FaceclusterError as error:
+                    found.troubles.append(str(error))
+                shown.update()
+            _do(steps, listed, how, found)
+    if not listed.dry_run:
+        listed.tidy(now=compact)
+
+
+def _is_done(job: _Job, how: Asked, found: Tagged) -> bool:
+    """Say whether a file is as we left it, and is to stay so."""
+    record = job.record
+    return (
+        job.named is not None
+        and record is not None
+        and record.stamp is not None
+        and record.photo == job.photo
+        and record.key == job.named.key(how)
+        and record.of == sidecar.photo_stamp_of(job.photo)
+        and record.stamp == sidecar.stamp_of(job.file)
+    )
+
+
+@dataclass(frozen=True)
+class _Moved:
+    """What we wrote into sidecars that are not where they were: they may have gone along with their photos.
+
+    Attributes:
+        tags: by photo.
+        ids: of photos that show somebody with a name.
+    """
+
+    tags: Mapping[str, Tags]
+    ids: Collection[str]
+
+    def is_there(self, job: _Job) -> bool:
+        """Say whether the photo of a sidecar lies elsewhere now."""
+        return job.record is not None and job.record.id in self.ids
+
+
+def _moved(records: Records, named: Mapping[str, Named]) -> _Moved:
+    tags: dict[str, Tags] = {}
+    for file, record in records.files.items():
+        if not record.is_embedded and not os.path.lexists(file):
+            tags[record.id] = tags_jsonl.both(tags.get(record.id, NOTHING), record.tags)
+    return _Moved(tags, {one.id for one in named.values()})
+
+
+def _clear_up(jobs: Iterable[_Job]) -> None:
+    """Remove unfinished files where a process was killed while it wrote."""
+    for folder in {
+        os.path.dirname(job.file) for job in jobs if job.record is not None and job.record.stamp is None
+    }:
+        try:
+            remove_parts(Path(folder))
+        except OSError:
+            continue
+
+
+def _prepare(job: _Job, how: Asked, records: Records, moved: _Moved, found: Tagged) -> _Step | None:
+    """Say how a file is to be; None: nothing can be done.
+
+    Raises:
+        FaceclusterError: what is there cannot be read, or the photo is another one. The message names the file.
+    """
+    if job.record is not None and not _is_beside(job):
+        raise FaceclusterError(f"{job.file}: is no sidecar of {job.photo}; it is left as it is")
+    of = sidecar.photo_stamp_of(job.photo)
+    before = sidecar.stamp_of(job.file)
+    wanted = NOTHING
+    if job.named is not None:
+        if of is None:
+            found.away.append(job.photo)
+            return None
+        try:
+            inside = embedded.embedded_of(job.photo)
+            wanted = wanted_of(job.named, inside, how)
+        except FaceclusterError as error:
+            raise FaceclusterError(f"{job.photo}: {error}") from error
+        own = records.files.get(job.photo)
+        wanted = sidecar.with_embedded(wanted, inside.xmp, NOTHING if own is None else own.tags)
+    elif before is None and not moved.is_there(job) and not os.path.isdir(os.path.dirname(job.file)):
+        found.away.append(job.photo)  # its disk may come back
+        return None
+    existing = sidecar.read(job.file)
+    if existing is None:
+        if job.named is None:
+            return _Step(job, None, of or (0, 0), None, None, NOTHING, ())
+        if (other := _other_sidecar(job)) not in records.files and os.path.lexists(other):
+            found.beside.append(job.photo)
+    ours = NOTHING if job.record is None else job.record.tags
+    if job.record is None and job.named is not None:
+        ours = moved.tags.get(job.named.id, NOTHING)
+    try:
+        merged = xmp_write.merge(existing, wanted, ours)
+    except FaceclusterError as error:
+        raise FaceclusterError(f"{job.file}: {error}; it is left as it is") from error
+    remarks = tuple(f"{job.file}: {remark}" for remark in merged.remarks)
+    return _Step(job, before, of or (0, 0), existing, merged.data, merged.written, remarks)
+
+
+def _other_sidecar(job: _Job) -> str:
+    """Name the sidecar that the photo has in the other naming."""
+    names: tuple[Naming, Naming] = ("ext", "stem")
+    return next(file for naming in names if (file := sidecar.sidecar_of(job.photo, naming)) != job.file)
+
+
+def _is_beside(job: _Job) -> bool:
+    """Say whether a file of a list, which may be somebody else's, is a sidecar of its photo."""
+    return job.file in {sidecar.sidecar_of(job.photo, naming) for naming in ("ext", "stem")}
+
+
+def _do(steps: Sequence[_Step], listed: TagList, how: Asked, found: Tagged) -> None:
+    """Write some files, and into the list before and afterwards what of them is ours.
+
+    Raises:
+        OutputError: the list cannot be written; the disk is full.
+    """
+    changing = [step for step in steps if step.changes]
+    for step in changing:
+        names = () if step.job.named is None else step.job.named.names
+        change = Change(step.job.file, step.job.photo, names, step.existing is None, step.data is None)
+        found.changed.append(change)
+        found.remarks += step.remarks
+    found.unchanged += sum(not step.changes and step.job.named is not None for step in steps)
+    if listed.dry_run or not steps:
+        return
+    listed.remember(how)
+    listed.append(
+        tags_jsonl.line(_written(step, how, None)) for step in changing if step.job.named is not None
+    )
+    lines = []
+    failed: OutputError | None = None
+    for step in steps:
+        job = step.job
+        stamp = step.before or (0, 0)
+        try:
+            if step.changes and step.data is not None:
+                stamp = sidecar.write(job.file, job.photo, step.data, step.before)
+            elif step.changes:
+                sidecar.remove(job.file, step.before)
+        except OutputError as error:
+            found.troubles.append(str(error))
+            found.changed = [change for change in found.changed if change.file != job.file]
+            if _is_full(error):
+                failed = error
+                break
+            if job.named is not None:  # what the line said that stands before it
+                tags_jsonl.put(listed.records, _written(step, how, None))
+            continue
+        if job.named is None or step.data is None:
+            listed.records.files.pop(job.file, None)
+            lines.append(tags_jsonl.gone(job.file))
+        else:
+            written = _written(step, how, stamp)
+            listed.records.files[job.file] = written
+            lines.append(tags_jsonl.done(job.file, stamp) if step.changes else tags_jsonl.line(written))
+    listed.append(lines)
+    if failed is not None:
+        raise failed
+
+
+def _is_full(error: OutputError) -> bool:
+    """Say whether the next file will meet the same."""
+    return isinstance(error.__cause__, OSError) and error.__cause__.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
+def _written(step: _Step, how: Asked, stamp: Stamp | None) -> Written:
+    job = step.job
+    named = job.named
+    return Written(
+        job.file,
+        job.photo,
+        "" if named is None else named.id,
+        "" if named is None else named.key(how),
+        step.tags,
+        step.of,
+        stamp,
+    )
