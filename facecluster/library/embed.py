@@ -27,7 +27,7 @@ from facecluster.library.exiftool import Exiftool
 from facecluster.library.layout import METADATA_BEFORE, plain_name
 from facecluster.library.named import Named, wanted_of
 from facecluster.library.sidecar import ENDING, photo_stamp_of, stamp_of
-from facecluster.library.tag_list import Change, Tagged, TagList
+from facecluster.library.tag_list import Change, Tagged, TagList, is_full
 from facecluster.picture import coded_digest
 
 Agree = Callable[[Sequence[str], Path], bool]
@@ -78,7 +78,7 @@ def embed(
 
     Raises:
         DeclinedError: `agree` said no.
-        FaceclusterError: exiftool is not installed; the list cannot be written.
+        FaceclusterError: exiftool is not installed, or ended; the list cannot be written; the disk is full.
     """
     from facecluster.progress import bar
 
@@ -103,6 +103,8 @@ def embed(
             try:
                 _embed(job, listed, how, contents, exiftool, found)
             except FaceclusterError as error:
+                if exiftool.has_ended or is_full(error):
+                    raise
                 told = str(error)
                 found.troubles.append(told if told.startswith(os.sep) else f"{job.photo}: {told}")
             shown.update()

@@ -10,7 +10,6 @@ A file whose size and time are as we left them, and that is to hold what it held
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,7 +26,7 @@ from facecluster.library.contents import Contents
 from facecluster.library.embed import Agree, embed
 from facecluster.library.layout import TAGS, group_again
 from facecluster.library.named import Named, named_photos, wanted_of
-from facecluster.library.tag_list import Change, Tagged, TagList
+from facecluster.library.tag_list import Change, Tagged, TagList, is_full
 from facecluster.text import printable
 
 if TYPE_CHECKING:  # NumPy is loaded when there is work to do
@@ -434,7 +433,7 @@ def _do(steps: Sequence[_Step], listed: TagList, how: Asked, found: Tagged) -> N
         except OutputError as error:
             found.troubles.append(str(error))
             found.changed = [change for change in found.changed if change.file != job.file]
-            if _is_full(error):
+            if is_full(error):
                 failed = error
                 break
             if job.named is not None:  # what the line said that stands before it
@@ -450,11 +449,6 @@ def _do(steps: Sequence[_Step], listed: TagList, how: Asked, found: Tagged) -> N
     listed.append(lines)
     if failed is not None:
         raise failed
-
-
-def _is_full(error: OutputError) -> bool:
-    """Say whether the next file will meet the same."""
-    return isinstance(error.__cause__, OSError) and error.__cause__.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def _written(step: _Step, how: Asked, stamp: Stamp | None) -> Written:
