@@ -46,12 +46,12 @@ SETTINGS = {
 }
 
 
-def write_table(file, pictures, n, n_people, draw):
+def write_table(file, pictures, n, n_people, draw, per_photo=PER_PHOTO):
     """Write n faces of some people, of which each person has one in a photo at most."""
     rng = np.random.default_rng(11)
     person = np.arange(n) % n_people
-    photo = np.arange(n) // PER_PHOTO
-    place = np.arange(n) % PER_PHOTO
+    photo = np.arange(n) // per_photo
+    place = np.arange(n) % per_photo
     m = int(photo[-1]) + 1
     directions = rng.normal(size=(n_people, 128))
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
@@ -63,7 +63,7 @@ def write_table(file, pictures, n, n_people, draw):
     if draw:
         for path in paths:
             coarse = Image.fromarray(rng.integers(0, 256, (4, 16, 3), dtype=np.uint8))
-            coarse.resize((PER_PHOTO * 110, 110), Image.Resampling.BICUBIC).save(path, quality=40)
+            coarse.resize((per_photo * 110, 110), Image.Resampling.BICUBIC).save(path, quality=40)
     digest = [
         hashlib.blake2b(path.read_bytes() if draw else str(i).encode(), digest_size=16).hexdigest()
         for i, path in enumerate(paths)
@@ -76,7 +76,7 @@ def write_table(file, pictures, n, n_people, draw):
         settings=json.dumps(SETTINGS),
         photo_path=[str(path) for path in paths],
         photo_digest=digest,
-        photo_size=np.tile(np.array([PER_PHOTO * 110, 110], dtype=np.int32), (m, 1)),
+        photo_size=np.tile(np.array([per_photo * 110, 110], dtype=np.int32), (m, 1)),
         photo_status=np.full(m, "ok"),
         photo_reason=np.full(m, ""),
         photo_time=np.full(m, np.nan),

@@ -188,10 +188,11 @@ def test_names_of_contacts_xml_count_more_than_contacts2_and_these_more_than_con
     assert names(ini(new + face, **{ANNA: "Anna C"}).of("a.jpg")) == ["Anna C"]
 
 
-def test_a_contact_without_a_name_is_told() -> None:
-    folder = ini(
-        f"[Contacts]\n{ANNA}=joedoe_lh,cb989580bc43a91\n[a.jpg]\nfaces=rect64(1000200080006000),{ANNA}\n"
-    )
+def test_a_contact_without_a_name_is_told_unless_its_account_is_known() -> None:
+    text = f"[Contacts]\n{ANNA}=joedoe_lh,cb989580bc43a91\n[a.jpg]\nfaces=rect64(1000200080006000),{ANNA}\n"
+    known = ini(text, **{"0cb989580bc43a91": "Anna"})
+    assert (names(known.of("a.jpg")), known.nameless) == (["Anna"], ())
+    folder = ini(text)
     assert folder.nameless == (ANNA,)
     assert folder.of("a.jpg").names == ()
 

@@ -60,6 +60,7 @@ VERBS = {
     "unhide": "Take people into lists again.",
     "cover": "Choose the face that stands for a person.",
     "draw": "Put in a face that was missed, and say whose it is.",
+    "import": "Take in the names that other programs gave.",
     "undo": "Take back what was decided last.",
     "history": "Say what was decided, and whether it still holds.",
     "tag": "Write names into files beside the photos.",
@@ -67,7 +68,11 @@ VERBS = {
     "forget": "Remove a person, or photos, from tables and results.",
     "models": "Show the weight files, or fetch them ahead of time.",
 }
-"""Each verb is the click command `command` of the file of its name, but for `_DECIDE`; its line of help stands here."""
+"""Each verb is the click command `command` of the file of its name, but for `_DECIDE`; its line of help stands here.
+
+A word of Python's is no name of a file: see `_FILES`."""
+
+_FILES = {"import": "import_names"}
 
 _DECIDE = (
     "name", "merge", "split", "move", "not-a-person", "different", "hide", "unhide", "cover", "draw", "undo",
@@ -86,8 +91,11 @@ class _Verbs(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in VERBS:
             return None
-        file, name = ("decide", cmd_name.replace("-", "_")) if cmd_name in _DECIDE else (cmd_name, "command")
-        file, name = ("tag", "untag") if cmd_name == "untag" else (file, name)
+        file, name = _FILES.get(cmd_name, cmd_name), "command"
+        if cmd_name in _DECIDE:
+            file, name = "decide", cmd_name.replace("-", "_")
+        elif cmd_name == "untag":
+            file, name = "tag", "untag"
         command = getattr(importlib.import_module(f"{__name__}.{file}"), name)
         if not isinstance(command, click.Command):
             raise TypeError(f"{__name__}.{file}.{name}: expected a click.Command, got {command!r}")

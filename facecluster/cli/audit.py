@@ -23,6 +23,7 @@ from facecluster.errors import FaceclusterError, UsageError
 from facecluster.library.labels import (
     FOLDER,
     NAMES,
+    ORIGINS,
     label_faces,
 )
 from facecluster.library.layout import is_result
@@ -34,11 +35,12 @@ if TYPE_CHECKING:  # NumPy is loaded when there is work to do
     from numpy.typing import NDArray
 
     from facecluster.identity.boxes import Main
+    from facecluster.joined import Who
     from facecluster.library.refer import Spelling
-    from facecluster.render.audit import Audit, FiledFace
+    from facecluster.render.audit import Audit, FiledFace, People
     from facecluster.table import Faces, Photos
 
-    Labelled = tuple[Faces, Photos, str, NDArray[np.int64], list[str]]
+    Labelled = tuple[Faces, Photos, str, NDArray[np.int64], list[str], People | None]
 
 SOME_WRONG = 3
 """Exit code where something is filed wrong."""
@@ -58,9 +60,9 @@ _N_FACES = 5
     "--labels",
     "labels_from",
     required=True,
-    metavar="folder|CSV|names",
-    help="Where faces are filed: the folder that a photo lies in, a file as evaluate takes it, or the names given to "
-    "people of LIBRARY.",
+    metavar="folder|CSV|PROGRAM|names",
+    help="Where faces are filed: the folder that a photo lies in, a file or program as evaluate takes it, or the names "
+    "given to people of LIBRARY.",
 )
 @label_face_option
 @click.option(
@@ -115,13 +117,14 @@ def command(
     FILE is a face table (.npz, .pickle, or - for one on standard input), LIBRARY a folder that run made, or its
     clusters.json. Told are faces that look like another label, labels that are one person, and labels that are two;
     in JSON also the groups in which every pair of faces matches, and the faces of none; each face with its best
-    matches. Exit code 0: nothing is filed wrong; 3: something is.
+    matches. Of the names in a program's files, those that are at odds with the people of LIBRARY are told too: one
+    person under two names, one name on two people. Exit code 0: nothing is filed wrong; 3: something is.
     """
     from facecluster.render.audit import make_audit, to_json
 
     if quiet:
         logging.getLogger("facecluster").setLevel(logging.ERROR)
-    faces, photos, encoder, label, texts = read_labelled(source, labels_from, which, table_file)
+    faces, photos, encoder, label, texts, people = read_labelled(source, labels_from, which, table_file)
     if wanted:
         label = restrict(label, texts, wanted)
     audit = make_audit(
@@ -130,6 +133,7 @@ def command(
         encoder,
         label,
         texts,
+        people,
         cluster_threshold=cluster_threshold,
         output_threshold=output_threshold,
         max_results=max_results,
@@ -158,6 +162,8 @@ def command(
 def read_labelled(source: str, labels_from: str, which: Main | None, table_file: str | None) -> Labelled:
     """Read faces, the photos that they are in, their encoder, and the label of each, with the labels' texts.
 
+    Where a program's files have the labels of a result, the last is whose the faces are in that.
+
     The label is a number, or `output.audit.NO_LABEL`, or for the others in a photo whose folder is the label of a face
     that is gone, `LOST_LABEL`.
 
@@ -167,7 +173,7 @@ def read_labelled(source: str, labels_from: str, which: Main | None, table_file:
     import numpy as np
 
     from facecluster.identity.boxes import main_is_lost
-    from facecluster.render.audit import LOST_LABEL
+    from facecluster.render.audit import LOST_LABEL, People
 
     if not is_result(source):
         if labels_from == NAMES:
@@ -195,12 +201,20 @@ def read_labelled(source: str, labels_from: str, which: Main | None, table_file:
             table.settings.encoder,
             np.array([*of_person, -1], dtype=np.int64)[known.person],
             texts,
+            None,
         )
+    people = None
+    if is_result(source) and labels_from in ORIGINS:
+        faces = zip(known.faces.photo.tolist(), known.faces.id.tolist(), strict=True)
+        person_of = dict(zip(faces, known.person.tolist(), strict=True))
+        rows = zip(table.faces.photo.tolist(), table.faces.id.tolist(), strict=True)
+        person = np.array([person_of.get(face, -1) for face in rows], dtype=np.int64)
+        people = People(person, [known.who(place) for place in range(len(known.result.people))])
     label, texts = label_faces(table, source, labels_from, which)
     if labels_from == FOLDER:
         bare = main_is_lost(table.photos.lost[table.faces.photo], which or "largest")
         label = np.where(bare & (label < 0), LOST_LABEL, label)
-    return table.faces, table.photos, table.settings.encoder, label, texts
+    return table.faces, table.photos, table.settings.encoder, label, texts, people
 
 
 def restrict(label: NDArray[np.int64], texts: Sequence[str], wanted: Sequence[str]) -> NDArray[np.int64]:
@@ -269,6 +283,27 @@ def report(audit: Audit, spelling: Spelling | None = None) -> Iterator[str]:
         yield f"  {printable(two.label)}: {which}, {two.distance:.2f} apart, confidence {per_cent(two.confidence)}"
         yield from _faces(two.faces, spelling)
         yield f"{_face(two.beside, spelling)}  unlike this one"
+    if audit.several_names:
+        yield "people under two names"
+    for person in audit.several_names or ():
+        called = (
+            f"{printable(label)} ({many(n, 'face')})"
+            for label, n in zip(person.labels, person.n_faces, strict=True)
+        )
+        yield f"  {_whose(person.whose)}: {' and '.join(called)}"
+        yield from _faces(person.faces, spelling)
+    if audit.several_people:
+        yield "names of two people"
+    for name in audit.several_people or ():
+        holders = (
+            f"{_whose(whose)} ({many(n, 'face')})" for whose, n in zip(name.people, name.n_faces, strict=True)
+        )
+        yield f"  {printable(name.label)}: {' and '.join(holders)}"
+        yield from _faces(name.faces, spelling)
+
+
+def _whose(whose: Who) -> str:
+    return whose.id if whose.name is None else f"{whose.id} {printable(whose.name)}"
 
 
 def _faces(faces: Sequence[FiledFace], spelling: Spelling | None) -> Iterator[str]:
@@ -301,10 +336,16 @@ def summary(audit: Audit, unlabelled: str = "without a label", which: Main = "la
     n_misfiled = sum(len(wrong.faces) for wrong in audit.misfiled)
     n_two = len({two.label for two in audit.two_people})
     mixed = sum(len(group.labels) > 1 for group in audit.groups)
+    at_odds = ""
+    if audit.several_names is not None and audit.several_people is not None:
+        at_odds = (
+            f"; {many(len(audit.several_names), 'person', 'people')} under two names; "
+            f"{many(len(audit.several_people), 'name')} of two people"
+        )
     return (
         f"{many(audit.faces, 'face')} of {many(audit.labels, 'label')}, {audit.left_out} left out{why and f': {why}'}; "
         f"{many(len(audit.groups), 'group')} of two faces or more at a confidence of {audit.cluster_threshold:g} %, "
         f"{mixed} of several labels\n"
         f"{many(n_misfiled, 'face')} filed under another label; {many(len(audit.one_person), 'pair')} of labels that "
-        f"are one person; {many(n_two, 'label')} that {'is' if n_two == 1 else 'are'} two people or more"
+        f"are one person; {many(n_two, 'label')} that {'is' if n_two == 1 else 'are'} two people or more{at_odds}"
     )

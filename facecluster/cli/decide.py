@@ -267,7 +267,10 @@ def _say(library: Library, source: str, done: Corrected, *, as_json: bool, quiet
     if not quiet:
         click.echo(done.said, err=not plain)
         if done.decision is not None and isinstance(done.decision.act, Undo):
-            ids = " ".join(decision.id for decision in reversed(done.decisions))
+            of_call = {
+                decision.time: decision.id for decision in reversed(done.decisions)
+            }  # any of them will do
+            ids = " ".join(of_call.values())
             what = "it counts" if len(done.decisions) == 1 else "they count"
             click.echo(f"so that {what} again: facecluster undo {shlex.quote(source)} {ids}", err=not plain)
         elif done.decision is not None:

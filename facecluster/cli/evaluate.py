@@ -13,7 +13,7 @@ import click
 from click.core import ParameterSource
 
 from facecluster.cli.cluster import cluster_options
-from facecluster.cli.labels import label_face_option
+from facecluster.cli.labels import SAID, label_face_option
 from facecluster.cli.parameters import FLAGS
 from facecluster.cli.sources import read_table
 from facecluster.errors import FaceclusterError, UsageError
@@ -22,6 +22,7 @@ from facecluster.library.labels import (
     attach,
     bare_photos,
     find_labels,
+    labels_of,
     suspected,
 )
 from facecluster.library.layout import folder_of, is_result, table_of
@@ -52,9 +53,9 @@ _N_LISTED = 3
     "--labels",
     "labels_from",
     required=True,
-    metavar="folder|CSV",
-    help="Who is who: the folder that a photo lies in, or a file with a header and the columns photo,label or "
-    "photo,left,top,right,bottom,label or face,label.",
+    metavar="folder|CSV|PROGRAM",
+    help="Who is who: the folder that a photo lies in; a file with a header and the columns photo,label or "
+    "photo,left,top,right,bottom,label or face,label; or " + SAID,
 )
 @label_face_option
 @click.option(
@@ -98,7 +99,7 @@ def command(
 
     if quiet:
         logging.getLogger("facecluster").setLevel(logging.ERROR)
-    labels = find_labels(labels_from, which)
+    wanted = find_labels(labels_from, which)
     if is_result(source):
         if given := _given(ctx):
             raise UsageError(f"{source}: is clustered already; leave {given} out, or give a face table")
@@ -125,6 +126,7 @@ def command(
         )
     if lost is None:
         lost = suspected(faces)
+    labels = labels_of(wanted, faces, size)
     label, texts, unused = attach(labels, faces, which or "largest", size, lost)
     why = bare_photos(faces.photo, lost, labels, which)
     if not len(label) or label.max() < 0:
@@ -290,7 +292,8 @@ def _summary(evaluation: Evaluation, labels_from: str, labels: Labels | None, un
             f"{labels_from}: no face for {len(unused)} of {many(len(labels.names), 'label')}, among them:"
         )
         lines += [
-            f"  line {labels.lines[row]}: {printable(labels.names[row])}" for row in list(unused)[:_N_LISTED]
+            f"  {printable(labels.where[row])}: {printable(labels.names[row])}"
+            for row in list(unused)[:_N_LISTED]
         ]
     return "\n".join(lines)
 

@@ -19,6 +19,12 @@ if TYPE_CHECKING:  # NumPy is loaded when there is work to do
 _log = logging.getLogger(__name__)
 
 
+SAID = (
+    "a program whose files in and beside the photos say it: xmp (digiKam, Lightroom and others), picasa, takeout "
+    "(Google Photos), osxphotos (Apple Photos)."
+)
+"""How help says which labels other programs make."""
+
 label_face_option = click.option(
     "--label-face",
     "which",
@@ -30,9 +36,9 @@ label_face_option = click.option(
 labels_option = click.option(
     "--labels",
     "labels_from",
-    metavar="folder|CSV|names",
-    help="Who is who in a face table: the folder that a photo lies in, or a file as evaluate takes it; or in LIBRARY, "
-    "only people who have a name.",
+    metavar="folder|CSV|PROGRAM|names",
+    help="Who is who in a face table: the folder that a photo lies in, or a file or program as evaluate takes it; or "
+    "in LIBRARY, only people who have a name.",
 )
 """For verbs that look into a database of known faces; the command gets it as `labels_from`."""
 

@@ -12,8 +12,11 @@
     hide          person, hidden true or false, faces
     cover         person, faces [one]
     unsure        question, faces [[of a side], ...]
+    said          name, faces
     draw          picture, drawn [left, top, right, bottom], faces [one]
     undo          undo: id
+
+Where it repeats the words of other programs' files, it has "by": {"origin": "xmp", "files": [paths]} as well.
 
 A face is [digest of its photo's content, [left, top, right, bottom]]; `identity.decisions` says what each means. Files
 of several computers may be put one behind the other: a repeated id counts once, and time orders the lines.
@@ -26,6 +29,7 @@ import hashlib
 import json
 import logging
 import os
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -37,7 +41,7 @@ from facecluster.durable.own_file import open_own
 from facecluster.durable.whole_file import cannot_write, wait_for_disk
 from facecluster.formats import json_lines
 from facecluster.formats.json_lines import FORMAT, Line
-from facecluster.identity.decisions import Act, Decision, Spot
+from facecluster.identity.decisions import Act, Decision, SaidBy, Spot
 
 _log = logging.getLogger(__name__)
 
@@ -63,6 +67,7 @@ class _Head(msgspec.Struct):
     id: str
     time: str
     do: str
+    by: SaidBy | None = None
 
 
 _head = json_lines.decoder(_Head)
@@ -90,23 +95,44 @@ def decide(act: Act, earlier: list[Decision], time: str | None = None) -> Decisi
         earlier: all of them.
         time: when; None: now. What one call decides has one time.
     """
-    taken = {decision.id for decision in earlier}
-    while True:
-        at = time or now(earlier)
-        rest = {"time": at, **_record(act)}
-        identity = hashlib.sha256(json.dumps(rest).encode("ascii")).hexdigest()[:8]
-        if identity not in taken:
-            return Decision(identity, at, act)
-        time, earlier = None, [*earlier, Decision(identity, at, act)]
+    (decision,) = decide_all([(act, None)], earlier, time)
+    return decision
+
+
+def decide_all(
+    acts: Sequence[tuple[Act, SaidBy | None]], earlier: list[Decision], time: str | None = None
+) -> list[Decision]:
+    """Make decisions of one call, as `decide` does; they have one time, but where an id is taken.
+
+    Args:
+        acts: what was decided, and whose words it is.
+        earlier: all of them.
+        time: when; None: now.
+    """
+    taken, made = {decision.id for decision in earlier}, list[Decision]()
+    time = time or (now(earlier) if acts else "")
+    for act, by in acts:
+        at = time
+        while (identity := _id_of(at, act, by)) in taken:
+            at = now([*earlier, *made, Decision(identity, at, act)])
+        taken.add(identity)
+        made.append(Decision(identity, at, act, said_by=by))
+    return made
+
+
+def _id_of(time: str, act: Act, by: SaidBy | None) -> str:
+    rest = {"time": time, **_record(act, by)}
+    return hashlib.sha256(json.dumps(rest).encode("ascii")).hexdigest()[:8]
 
 
 def text_of(decision: Decision) -> str:
     """Write a decision as a line of the file, without its end."""
-    return json.dumps({"format": FORMAT, "id": decision.id, "time": decision.time, **_record(decision.act)})
+    record = _record(decision.act, decision.said_by)
+    return json.dumps({"format": FORMAT, "id": decision.id, "time": decision.time, **record})
 
 
-def append(path: Path, decision: Decision) -> None:
-    """Write a decision behind the others; once this returns, it is on the disk.
+def append(path: Path, *decisions: Decision) -> None:
+    """Write decisions behind the others; once this returns, they are on the disk.
 
     What a killed process left of a last line is told, and kept in the file with `TORN` behind its name.
 
@@ -117,7 +143,8 @@ def append(path: Path, decision: Decision) -> None:
     def keep(torn: bytes) -> None:
         _keep_torn(path, torn)
 
-    json_lines.append(_followed(path), text_of(decision).encode("ascii") + b"\n", keep)
+    lines = b"".join(text_of(decision).encode("ascii") + b"\n" for decision in decisions)
+    json_lines.append(_followed(path), lines, keep)
 
 
 def _followed(path: Path) -> Path:
@@ -178,7 +205,7 @@ def _decision(line: Line, known: dict[object, Any]) -> Decision:
     for name in _SPOTS[type(act)]:
         if (spots := getattr(act, name)) is not None:
             msgspec.structs.force_setattr(act, name, _shared(spots, known))
-    return Decision(head.id, head.time, act, line.file, line.number)
+    return Decision(head.id, head.time, act, line.file, line.number, head.by)
 
 
 def _shared(spots: Any, known: dict[object, Any]) -> Any:
@@ -199,7 +226,9 @@ def _decode(text: bytes) -> tuple[_Head, Act]:
     return head, _act(text)
 
 
-def _record(act: Act) -> dict[str, Any]:
-    """What a line says of an act; the faces last, as they are long."""
-    fields = msgspec.to_builtins(act).items()
-    return dict(sorted(fields, key=lambda field: isinstance(field[1], (list, tuple))))
+def _record(act: Act, by: SaidBy | None) -> dict[str, Any]:
+    """What a line says of an act, and whose words it is; the faces last, as they are long."""
+    fields = msgspec.to_builtins(act)
+    if by is not None:
+        fields["by"] = msgspec.to_builtins(by)
+    return dict(sorted(fields.items(), key=lambda field: isinstance(field[1], (list, tuple))))

@@ -19,20 +19,20 @@ _BOX = ("left", "top", "right", "bottom")
 
 @dataclass(frozen=True)
 class Labels:
-    """The rows of a file of labels.
+    """Labels, as the rows of a file have them.
 
     Attributes:
         kind: what a row is about: a photo, a face of known id, or a box in a photo.
         names: absolute path of the photo, or id of the face, of each row.
         labels: of each row, not empty.
-        lines: of the file, from 1, of each row.
+        where: what says it, of each row: a line of the file, as "line 2", or another file.
         boxes: left, top, right, bottom of each row, in pixels; empty where a row is about something else.
     """
 
     kind: Literal["photo", "face", "box"]
     names: list[str] = field(default_factory=list)
     labels: list[str] = field(default_factory=list)
-    lines: list[int] = field(default_factory=list)
+    where: list[str] = field(default_factory=list)
     boxes: list[tuple[float, ...]] = field(default_factory=list)
 
 
@@ -85,13 +85,13 @@ def _parse(rows: Any, file: Path) -> Labels:
         elif (before := first.setdefault(name, len(labels.names))) < len(labels.names):
             if labels.labels[before] != label:
                 raise FaceclusterError(
-                    f"{file}: line {line} says {printable(label)!r} of what line {labels.lines[before]} calls "
+                    f"{file}: line {line} says {printable(label)!r} of what {labels.where[before]} calls "
                     f"{printable(labels.labels[before])!r}: {printable(name)}"
                 )
             continue
         labels.names.append(name)
         labels.labels.append(label)
-        labels.lines.append(line)
+        labels.where.append(f"line {line}")
     return labels
 
 

@@ -15,8 +15,8 @@ MWG regions, which lie in the stored picture. Raw photos, which facecluster does
 their boxes lie in the upright picture. What the turns of `rotate=`, which somebody made in Picasa in addition, do to
 boxes is published nowhere; they are given beside the names, and change nothing.
 
-`[Contacts]` of older versions may have `id=user_lh,other`, which names an account in place of a person. Such names are
-in Picasa's `contacts.xml` only.
+`[Contacts]` of older versions may have `id=user_lh,other`, which gives the id of a contact of an account in place of a
+name. Such names are in Picasa's `contacts.xml` only, which has both ids.
 
 References:
     F. Buchinger, .picasa.ini file structure, 2011. P. Classen, picasa2digikam. B. K. Williams, picasa_faces.config of
@@ -45,7 +45,7 @@ NOBODY = frozenset({"0" * 16, "f" * 16})
 _FACE = re.compile(r"rect64\(\s*([0-9a-f]{1,16})\s*\)\s*,\s*([0-9a-f]{1,16})(?![0-9a-f])", re.IGNORECASE)
 _TURNS = re.compile(r"rotate\(\s*([0-3])\s*\)", re.IGNORECASE)
 _ID = re.compile(r"[0-9a-f]{1,16}", re.IGNORECASE)
-_ACCOUNT = re.compile(r"[^;]*_lh,[0-9a-f]{1,16}", re.IGNORECASE)
+_ACCOUNT = re.compile(r"[^;]*_lh,([0-9a-f]{1,16})", re.IGNORECASE)
 _NO_PHOTO = frozenset({"picasa", "encoding", "contacts", "contacts2", "photoid"})
 """Sections in lower case that are of the folder; those of albums start with ".album:"."""
 
@@ -117,6 +117,7 @@ def parse(data: bytes, file: str, contacts: Mapping[str, str] = MappingProxyType
     turns: dict[str, int] = {}
     older: dict[str, str] = {}
     newer: dict[str, str] = {}
+    accounts: dict[str, str] = {}
     section = ""
     for line in data.removeprefix(b"\xef\xbb\xbf").splitlines():
         text = _decoded(line).strip()
@@ -128,8 +129,11 @@ def parse(data: bytes, file: str, contacts: Mapping[str, str] = MappingProxyType
             continue
         match section.lower():
             case "contacts2" | "contacts" as kind:
-                name = None if _ACCOUNT.fullmatch(value) else clean_name(value.partition(";")[0])
-                if name is not None and _ID.fullmatch(key):
+                if not _ID.fullmatch(key):
+                    pass
+                elif account := _ACCOUNT.fullmatch(value):
+                    accounts[_id(key)] = _id(account[1])
+                elif (name := clean_name(value.partition(";")[0])) is not None:
                     (newer if kind == "contacts2" else older)[_id(key)] = name
             case other if other in _NO_PHOTO or other.startswith(".album:"):
                 pass
@@ -139,7 +143,8 @@ def parse(data: bytes, file: str, contacts: Mapping[str, str] = MappingProxyType
                     here[_id(rect)] = _id(contact)
             case _ if key.lower() == "rotate" and (turned := _TURNS.fullmatch(value)):
                 turns[section] = int(turned[1])
-    known = {**older, **newer, **contacts}
+    by_account = {id_: contacts[other] for id_, other in accounts.items() if other in contacts}
+    known = {**older, **newer, **by_account, **contacts}
     nameless = {id_ for here in faces.values() for id_ in here.values()} - known.keys() - NOBODY
     photos = {
         name: PicasaPhoto(_names(here, known, file), turns.get(name, 0))

@@ -28,6 +28,7 @@ from facecluster.identity.decisions import (
     Move,
     Name,
     NotAPerson,
+    Said,
     Split,
     Undo,
     Unsure,
@@ -122,7 +123,7 @@ def assured(decisions: Sequence[Decision], faces: Faces | Placed) -> tuple[Assur
             case Hide(person=person, hidden=hidden, faces=spots):
                 rows = rows_at(found, spots)
                 entries.add(_Entry(person, None, hidden=hidden, hidden_by=by), rows, [rows])
-            case Different() | Cover() | Unsure() | Draw() | Undo():
+            case Different() | Cover() | Unsure() | Said() | Draw() | Undo():
                 pass
     return entries.people()
 
@@ -143,6 +144,14 @@ def names(decisions: Sequence[Decision], faces: Faces | Placed, label: NDArray[n
     said = _said(decisions, faces, label)
     lost = {pair.first for pair in _namesakes(said)}
     return {number: one.name for number, one in said.items() if one.name is not None and number not in lost}
+
+
+def given(
+    decisions: Sequence[Decision], faces: Faces | Placed, label: NDArray[np.integer]
+) -> dict[int, Decision]:
+    """Give the decisions by which people have their names, or none, by number; the arguments are those of `names`."""
+    said = _said(decisions, faces, label)
+    return {number: one.given for number, one in said.items() if one.given is not None}
 
 
 def hidden(decisions: Sequence[Decision], faces: Faces | Placed, label: NDArray[np.integer]) -> set[int]:

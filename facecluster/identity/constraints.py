@@ -24,6 +24,7 @@ from facecluster.identity.decisions import (
     Move,
     Name,
     NotAPerson,
+    Said,
     Split,
     Spots,
     Undo,
@@ -174,7 +175,7 @@ def resolve(decisions: Sequence[Decision], faces: Faces | Placed, *, library: st
                     told_apart.append(_ToldApart(one, other, by))
                 elif left:
                     overruled[by] = min(left)
-            case Name() | Hide() | Cover() | Unsure() | Draw() | Undo():
+            case Name() | Hide() | Cover() | Unsure() | Said() | Draw() | Undo():
                 pass
     pairs = set[tuple[int, int]]()
     for row, others, by in sorted(parts, key=lambda part: part.by):

@@ -163,6 +163,13 @@ class Unsure(msgspec.Struct, frozen=True, gc=False, tag_field="do", tag="unsure"
     faces: tuple[Spots, ...]
 
 
+class Said(msgspec.Struct, frozen=True, gc=False, tag_field="do", tag="said"):
+    """Files of another program call `faces` so, and this could not be applied: it differs from who they are with."""
+
+    name: str
+    faces: Spots
+
+
 class Draw(msgspec.Struct, frozen=True, gc=False, tag_field="do", tag="draw"):
     """There is a face at a place of a photo where no detector found one: `faces`. Whose it is, others say.
 
@@ -181,8 +188,20 @@ class Undo(msgspec.Struct, frozen=True, gc=False, tag_field="do", tag="undo"):
 
 
 Act: TypeAlias = (
-    Name | Merge | Split | Make | Move | NotAPerson | Different | Hide | Cover | Unsure | Draw | Undo
+    Name | Merge | Split | Make | Move | NotAPerson | Different | Hide | Cover | Unsure | Said | Draw | Undo
 )
+
+
+class SaidBy(msgspec.Struct, frozen=True, gc=False):
+    """Whose words a decision repeats: of which program, and in which files they stand.
+
+    Attributes:
+        origin: see `formats.said_names.Origin`; several with commas between.
+        files: absolute paths.
+    """
+
+    origin: str
+    files: tuple[str, ...] = ()
 
 
 class Decision(msgspec.Struct, frozen=True, gc=False):
@@ -194,6 +213,7 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
         act: what was decided.
         file: path of it; "" for one that is not written yet.
         line: its number in the file, from 1; 0 for one that is not written yet.
+        said_by: whose words it repeats; None: somebody decided it here, which counts more.
     """
 
     id: str
@@ -201,6 +221,7 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
     act: Act
     file: str = ""
     line: int = 0
+    said_by: SaidBy | None = None
 
     @property
     def place(self) -> str:
@@ -362,7 +383,9 @@ def mark(decisions: Sequence[Decision]) -> str:
 
     Results of equal marks were made with the same decisions.
     """
-    ids = sorted(decision.id for decision in in_force(decisions) if not isinstance(decision.act, Unsure))
+    ids = sorted(
+        decision.id for decision in in_force(decisions) if not isinstance(decision.act, Unsure | Said)
+    )
     return hashlib.sha256(" ".join(ids).encode()).hexdigest()[:16] if ids else ""
 
 
@@ -397,7 +420,8 @@ def locate(decisions: Sequence[Decision], faces: Faces | Placed) -> Mapping[Spot
     meant = {spot.digest for decision in decisions for spot in spots_of(decision.act)}
     rows_by_photo: dict[str, dict[object, list[int]]] = {}
     if meant:
-        for row, (face_id, photo) in enumerate(zip(faces.id, faces.photo, strict=True)):
+        columns = (it.tolist() if isinstance(it, np.ndarray) else it for it in (faces.id, faces.photo))
+        for row, (face_id, photo) in enumerate(zip(*columns, strict=True)):
             if (digest := digest_of(face_id)) in meant:
                 rows_by_photo.setdefault(digest, defaultdict(list))[photo].append(row)
     found, asked, n_pairs = _Found(), list[tuple[Spot, list[int]]](), 0
@@ -451,6 +475,7 @@ def spots_of(act: Act) -> Spots:
             | Hide(faces=faces)
             | Cover(faces=faces)
             | Draw(faces=faces)
+            | Said(faces=faces)
         ):
             return faces
         case Merge(faces=groups) | Different(faces=groups) | Unsure(faces=groups):
@@ -488,6 +513,10 @@ def describe(act: Act) -> str:
             return f"cover of {person}"
         case Unsure(faces=groups):
             return f"not sure of {many(sum(map(len, groups)), 'face')}"
+        case Said(name, faces):
+            return (
+                f"said that {many(len(faces), 'face')} {'is' if len(faces) == 1 else 'are'} {printable(name)}"
+            )
         case Draw(faces=faces):
             return f"draw {many(len(faces), 'face')}"
         case Undo(undone_id):

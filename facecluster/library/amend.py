@@ -6,7 +6,7 @@ ids stand for all copies of a photo, as in decisions. Where a face was placed by
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from facecluster.identity.gate import Limits, Reason
@@ -85,6 +85,52 @@ def make(result: Result, ids: Collection[str], name: str | None) -> Correction:
     made = with_people(apart, [*apart.people, new], left)
     changes = replace(apart.changes, appeared=(new.id,))
     return replace(made, next_id=result.next_id + 1, changes=changes), changed | {new.id}
+
+
+def take_in(
+    result: Result,
+    names: Mapping[str, str],
+    moved: Mapping[str, Collection[str]],
+    made: Sequence[tuple[str, Collection[str]]],
+) -> Correction:
+    """Give people names, and give faces of nobody to people who are there, or make new people of them, all at once.
+
+    Args:
+        result: see `Result`.
+        names: new names, by id of the person.
+        moved: ids of the faces of nobody that a person gets, by id of the person.
+        made: of each new person the name and the ids of the faces of nobody.
+    """
+    whose = {face: id_ for id_, faces in moved.items() for face in faces}
+    new = {face: number for number, (_, faces) in enumerate(made) for face in faces}
+    came: dict[str | int, list[PersonFace]] = {}
+    for face in result.unclustered:
+        owner = new.get(face.id, whose.get(face.id))
+        if owner is not None:
+            came.setdefault(owner, []).append(
+                PersonFace(
+                    face.id, face.photo, face.box, face.pose, face.quality, face.id in new, None, face.anchor
+                )
+            )
+    people = [
+        person.with_faces(_ordered(result, [*person.faces, *came[person.id]]))
+        if person.id in came
+        else person
+        for person in result.people
+    ]
+    people = [replace(person, name=names[person.id]) if person.id in names else person for person in people]
+    appeared = tuple(
+        Person.of(person_id(result.next_id + number), _ordered(result, came[number]), name)
+        for number, (name, _) in enumerate(made)
+    )
+    taken = whose.keys() | new.keys()
+    result, left = _without_almost(
+        result, [face for face in result.unclustered if face.id not in taken], taken
+    )
+    corrected = with_people(result, [*people, *appeared], left)
+    changes = Changes(appeared=tuple(person.id for person in appeared))
+    changed = frozenset({*moved, *changes.appeared})
+    return replace(corrected, next_id=result.next_id + len(made), changes=changes), changed
 
 
 def move(result: Result, ids: Collection[str], into: Person | None) -> Correction:

@@ -72,7 +72,7 @@ def name(library: Held, who: str, new_name: str) -> Change | Corrected:
 def _ask_name(library: Held, who: str, new_name: str) -> Change | Corrected:
     result = library.people
     person = find_person(result, who, library.look)
-    new = _name(new_name)
+    new = checked_name(new_name)
     other = _namesake(result, new)
     if other is not None and other.id != person.id:
         raise FaceclusterError(
@@ -113,7 +113,7 @@ def _ask_make(library: Held, new_name: str, which: Sequence[str]) -> Change:
     result, look = library.people, library.look
     if not which:
         raise UsageError("of which faces? Give photos, faces, or a group that show --nobody lists")
-    new = _name(new_name)
+    new = checked_name(new_name)
     other = _namesake(result, new)
     if other is not None:
         faces = " ".join(map(shlex.quote, which))
@@ -485,7 +485,7 @@ def draw(library: Held, photo: str, box: Sequence[float], who: str | None = None
         FaceclusterError: there is no such photo or person, or a face is there already; the photo cannot be read, or is
             another one now.
     """
-    if who is not None and not _is_known(library.people, who) and _name(who) is None:
+    if who is not None and not _is_known(library.people, who) and checked_name(who) is None:
         raise UsageError("an empty name; give a person or a name, or leave it out")
     drawn = _draw(library, photo, box)
     there = drawn_faces.drawn_there(library, drawn_faces.place_of(library, photo, box))
@@ -517,10 +517,10 @@ def _draw(library: Held, photo: str, box: Sequence[float]) -> Change | Corrected
     found = drawn_faces.find(library, place)
     seen = (
         "a face is put in"
-        if found.is_face
+        if found.is_face[0]
         else "nothing like a face is to be seen there; the box itself is put in"
     )
-    return Change(found.act, found.correction, f"{place.name}: {seen}", table=found.table)
+    return Change(found.acts[0], found.correction, f"{place.name}: {seen}", table=found.table)
 
 
 def _is_known(result: Result, who: str) -> bool:
@@ -535,7 +535,7 @@ def _is_known(result: Result, who: str) -> bool:
     return True
 
 
-def _name(text: str) -> str | None:
+def checked_name(text: str) -> str | None:
     """A name as it is kept; None for no name.
 
     Raises:

@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from facecluster.encoding.analysis import ids_of, rows_of
-from facecluster.encoding.drawn import Drawn, Look, look_at, settled
+from facecluster.encoding.drawn import Drawn, Look, Seen, look_at, settled
 from facecluster.encoding.forgotten import without_places
 from facecluster.errors import FaceclusterError, UsageError
-from facecluster.identity.boxes import overlaps
+from facecluster.identity.boxes import SAME_FACE_IOU, overlaps
 from facecluster.identity.decisions import Decision, Draw, Spot, in_force, locate
 from facecluster.identity.gate import Reason, judge
 from facecluster.library import amend
@@ -25,6 +25,7 @@ from facecluster.library.amend import Correction
 from facecluster.library.held import Held
 from facecluster.library.refer import Spelling, called, faces_of, find_photos, whose
 from facecluster.library.settings import encoding_of
+from facecluster.options import EncodeOptions
 from facecluster.result import Box, Pose, UnclusteredFace, columns, plain
 from facecluster.table import UNREADABLE, FaceTable
 from facecluster.text import printable, typed
@@ -54,19 +55,19 @@ class Place:
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """A face that was drawn.
+    """Faces that were drawn.
 
     Attributes:
-        act: what is to be decided.
-        table: with the face.
-        correction: the people with the face, as one of nobody.
-        is_face: whether the detector or the mesh sees a face there.
+        acts: what is to be decided, of each.
+        table: with the faces.
+        correction: the people with the faces, as ones of nobody.
+        is_face: of each, whether the detector or the mesh sees a face there.
     """
 
-    act: Draw
+    acts: tuple[Draw, ...]
     table: FaceTable
     correction: Correction
-    is_face: bool
+    is_face: tuple[bool, ...]
 
 
 def place_of(library: Held, photo: str, box: Sequence[float]) -> Place:
@@ -92,7 +93,12 @@ def place_of(library: Held, photo: str, box: Sequence[float]) -> Place:
             f"{printable(photo)}: no such photo in the library; to add it: "
             f"facecluster run PHOTOS -o {typed(library.directory)}"
         )
-    row = next((row for row in rows if photos.status[row] != UNREADABLE), rows[0])
+    return place_at(library, next((row for row in rows if photos.status[row] != UNREADABLE), rows[0]), box)
+
+
+def place_at(library: Held, row: int, box: Sequence[float]) -> Place:
+    """Say which part is meant of the photo of a row of the face table; see `place_of`."""
+    photos = library.table.photos
     path = str(photos.path[row])
     if photos.status[row] == UNREADABLE:
         raise FaceclusterError(f"{printable(path)}: cannot be read: {photos.reason[row]}")
@@ -141,24 +147,81 @@ def find(library: Held, place: Place) -> Found:
         FaceclusterError: there is a face already, or one that is forgotten; the photo cannot be read, or another
             picture is there now.
     """
-    table = library.table
-    row = next(rows_of(table.select(np.arange(len(table.photos)) == place.row)))
-    _refuse_known(library, place)
+    found, refused = find_all(library, [place], jobs=1)
+    if refused:
+        raise FaceclusterError(refused[0])
+    return found
+
+
+def find_all(library: Held, places: Sequence[Place], *, jobs: int = -1) -> tuple[Found, list[str]]:
+    """Look for the faces in boxes, measure and encode them.
+
+    Returns:
+        What is found; and of each box that is left out, why, see `find`.
+    """
+    table, refused = library.table, list[str]()
+    by_row: dict[int, list[Place]] = {}
+    for place in places:
+        try:
+            _refuse_known(library, place)
+        except FaceclusterError as error:
+            refused.append(str(error))
+        else:
+            by_row.setdefault(place.row, []).append(place)
     options = encoding_of({}, table.settings)
-    (seen,) = look_at([Look.of(row, [place.box], ids_of(row.analysis))], options, jobs=1)
-    if isinstance(seen, str):
-        raise FaceclusterError(f"{printable(place.path)}: {seen}; {_again(library)}")
-    act = Draw(seen.pixels, place.box, (Spot(row.analysis.digest, _edges(seen.faces["box"][0])),))
-    drawn = Drawn.of(library.decisions)
-    drawn = replace(drawn, standing=(*drawn.standing, act))
-    grown = settled(table, drawn, options, ready={act: seen}, jobs=1)
-    new = ~np.isin(grown.faces.id, table.faces.id)
-    if not np.isin(grown.faces.id[new], without_places(grown, library.places).faces.id).all():
-        raise FaceclusterError(
-            f"{place.name}: a face there was forgotten, and what is forgotten does not come back"
-        )
+    part = table.select(np.isin(np.arange(len(table.photos)), [*by_row]))
+    rows = dict(zip(sorted(by_row), rows_of(part), strict=True))
+    looks = [
+        Look.of(rows[row], [one.box for one in those], ids_of(rows[row].analysis))
+        for row, those in by_row.items()
+    ]
+    ready: dict[Draw, Seen] = {}
+    of_act: dict[Draw, Place] = {}
+    for (row, those), seen in zip(
+        by_row.items(), look_at(looks, options, jobs=jobs) if looks else [], strict=True
+    ):
+        if isinstance(seen, str):
+            refused += (f"{printable(one.path)}: {seen}; {_again(library)}" for one in those)
+            continue
+        for number, place in enumerate(those):
+            box = _edges(seen.faces["box"][number])
+            act = Draw(seen.pixels, place.box, (Spot(rows[row].analysis.digest, box),))
+            if any(_is_one(act, other) for other in ready):
+                refused.append(f"{place.name}: two boxes are of one face there")
+                continue
+            at = slice(number, number + 1)
+            ready[act] = replace(seen, faces=seen.faces[at], is_face=seen.is_face[at])
+            of_act[act] = place
+    grown, new = _grown(library, ready, options)
+    gone = set(grown.faces.id[new].tolist()) - set(without_places(grown, library.places).faces.id.tolist())
+    if gone:
+        found = locate([Decision("", "", act) for act in ready], grown.faces)
+        for act in [
+            one for one in ready if any(str(grown.faces.id[row]) in gone for row in found[one.faces[0]])
+        ]:
+            del ready[act]
+            name = of_act[act].name
+            refused.append(f"{name}: a face there was forgotten, and what is forgotten does not come back")
+        grown, new = _grown(library, ready, options)
     correction = amend.add(library.people, _records(library, grown, new))
-    return Found(act, grown, correction, bool(seen.is_face[0]))
+    return Found(
+        tuple(ready), grown, correction, tuple(bool(seen.is_face[0]) for seen in ready.values())
+    ), refused
+
+
+def _is_one(act: Draw, other: Draw) -> bool:
+    """Say whether two faces that were drawn are one."""
+    (a,), (b,) = act.faces, other.faces
+    return a.digest == b.digest and bool(overlaps(np.array([a.box]), np.array([b.box]))[0] >= SAME_FACE_IOU)
+
+
+def _grown(
+    library: Held, ready: Mapping[Draw, Seen], options: EncodeOptions
+) -> tuple[FaceTable, NDArray[np.bool_]]:
+    """Put faces into the table, and say which are new."""
+    table, drawn = library.table, Drawn.of(library.decisions)
+    grown = settled(table, replace(drawn, standing=(*drawn.standing, *ready)), options, ready=ready, jobs=1)
+    return grown, ~np.isin(grown.faces.id, table.faces.id)
 
 
 def take_out(library: Held, act: Draw) -> tuple[Correction, FaceTable | None]:

@@ -591,6 +591,10 @@ def _without(record: dict[str, Any], target: Target) -> dict[str, Any] | None:
     left = record | {key: stay(record[key]) for key in ("faces", "from", "to") if record.get(key) is not None}
     if not left["faces"] and record["faces"]:
         return None
+    if left != record and "by" in left:
+        left["by"] = left["by"] | {"files": []}  # which of them name what is forgotten is not known
+    if record["do"] == "said" and record["name"].casefold() in target.names:
+        return None
     if record["do"] in ("name", "make", "hide"):
         mostly = 2 * len(left["faces"]) <= len(record["faces"])
         if record["do"] == "hide":

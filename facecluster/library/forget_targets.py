@@ -225,7 +225,7 @@ def faces_of_labels(
     there: dict[str, str] = {}
     labels = find_labels(labels_from, which)
     for table in tables.values():
-        label, texts, _ = attach_to(table, labels, which)
+        label, texts, _, _ = attach_to(table, labels, which)
         there |= {fold(text): text for text in texts}
         chosen = [number for number, text in enumerate(texts) if fold(text) in wanted]
         rows = np.flatnonzero(np.isin(label, chosen))

@@ -345,8 +345,8 @@ class Held:
 
     # ------------------------------------------------------------------------------------------------- saving
 
-    def record(self, decision: Decision) -> None:
-        """Put a decision behind the others; once this returns, it is on the disk.
+    def record(self, *decisions: Decision) -> None:
+        """Put decisions behind the others; once this returns, they are on the disk.
 
         Raises:
             OutputError: disk full, no permission; or clusters.json is not as we left it, and could not be replaced.
@@ -357,8 +357,9 @@ class Held:
         self.check_ours()
         if self.ledger_elsewhere is not None and not self._is_ledger_given:
             check_ledger(self.ledger, self.decisions, self.people, self.directory)
-        decisions_jsonl.append(self.ledger, decision)
-        self.decisions.append(decision)
+        if decisions:
+            decisions_jsonl.append(self.ledger, *decisions)
+            self.decisions += decisions
 
     def check_ours(self) -> None:
         """Make sure that clusters.json is as we left it, and may be replaced.

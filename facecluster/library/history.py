@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -23,6 +24,8 @@ from facecluster.identity.decisions import (
     Move,
     Name,
     NotAPerson,
+    Said,
+    SaidBy,
     Split,
     Spot,
     Spots,
@@ -188,7 +191,11 @@ class _Told:
         }
 
     def sentence(self, decision: Decision, by_id: Mapping[str, Decision]) -> str:
-        """Say what was decided."""
+        """Say what was decided, and by whose words."""
+        said = self._decided(decision, by_id)
+        return said if decision.said_by is None else f"{said}, {by_words(decision.said_by)}"
+
+    def _decided(self, decision: Decision, by_id: Mapping[str, Decision]) -> str:
         match decision.act:
             case Name(person, None):
                 return f"{person} has no name"
@@ -225,6 +232,8 @@ class _Told:
                 return f"nobody could say who {self._of(faces)} {_are(faces)}"
             case Unsure(_, faces):
                 return f"nobody could say whether these are one person: {'; '.join(map(self._of, faces))}"
+            case Said(name, faces):
+                return f"{self._of(faces)} {_are(faces)} called {printable(name)}"
             case Draw(faces=faces):
                 return f"{self._of(faces)} drawn by hand"
             case Undo(target):
@@ -244,7 +253,7 @@ class _Told:
                 named = (person, into)
             case Name(person) | Make(person) | NotAPerson(person) | Hide(person) | Cover(person):
                 named = (person,)
-            case Unsure() | Draw() | Undo():
+            case Unsure() | Said() | Draw() | Undo():
                 named = ()
         rows = [row for spot in spots_of(act) for row in self._found[spot]]
         holders = (
@@ -286,6 +295,13 @@ class _Told:
         for row in self._found[spot]:
             return self._spelling.face(self._record[self.placed.id[row], self.placed.photo[row]])
         return ""
+
+
+def by_words(by: SaidBy) -> str:
+    """Say whose words something is: "said by xmp (IMG_1.jpg.xmp and 11 more)"."""
+    name, *more = [printable(os.path.basename(file)) for file in by.files] or [""]
+    files = f"{name} and {len(more)} more" if more else name
+    return f"said by {by.origin}" + (f" ({files})" if files else "")
 
 
 def _about(act: Act) -> Spots:

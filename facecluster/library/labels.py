@@ -1,4 +1,4 @@
-"""Labels of faces: which label each face of a table or a result has, by folders or by a file."""
+"""Labels of faces: which label each face of a table or a result has, by folders, a file, or what other programs say."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from facecluster.errors import FaceclusterError, UsageError
 from facecluster.formats.labels_csv import Labels, read_labels
-from facecluster.text import printable
+from facecluster.formats.said_names import Origin
+from facecluster.text import fold, many, printable
 
 if TYPE_CHECKING:  # NumPy is loaded when there is work to do
     import numpy as np
@@ -27,15 +28,21 @@ FOLDER = "folder"
 NAMES = "names"
 """Labels that are the names somebody gave to people."""
 
+ORIGINS: tuple[Origin, ...] = get_args(Origin)
+"""Labels that are what the files of a program call faces."""
+
 MAIN = ("largest", "central", "only", "all")
 
 
-def find_labels(labels_from: str, which: Main | None) -> Labels | None:
-    """Read the labels that are named; None: they are folders.
+def find_labels(labels_from: str, which: Main | None) -> Labels | Origin | None:
+    """Read the labels that are named.
 
     Args:
-        labels_from: `FOLDER`, or a file.
+        labels_from: `FOLDER`, one of `ORIGINS`, or a file.
         which: face of a photo carries its label; None: the usual one.
+
+    Returns:
+        None: they are folders. An origin: they are in and beside the photos, see `labels_of`.
 
     Raises:
         FaceclusterError: there is no such file, or it says itself which faces its labels are of.
@@ -43,13 +50,60 @@ def find_labels(labels_from: str, which: Main | None) -> Labels | None:
     if labels_from == FOLDER:
         return None
     if not labels_from:
-        raise UsageError(f"an empty name of labels; give {FOLDER}, or a file")
-    labels = read_labels(Path(labels_from))
-    if which is not None and labels.kind != "photo":
+        raise UsageError(f"an empty name of labels; give {FOLDER}, {', '.join(ORIGINS)}, or a file")
+    origin = next((one for one in ORIGINS if one == labels_from), None)
+    labels = read_labels(Path(labels_from)) if origin is None else origin
+    if which is not None and (not isinstance(labels, Labels) or labels.kind != "photo"):
         raise UsageError(
             f"{labels_from}: says itself which faces its labels are of, and not the {which} of a photo; leave it out"
         )
     return labels
+
+
+def labels_of(labels: Labels | Origin | None, faces: Placed, size: NDArray[np.int32] | None) -> Labels | None:
+    """Read what the files of other programs call faces, where labels are that; other labels are given back.
+
+    A face that is called two things (its photo has copies, or several files) has no label. That is told, and so is
+    each file that could not be read.
+
+    Args:
+        labels: as `find_labels` gives them.
+        faces: n faces.
+        size: (n, 2) width and height in pixels of each face's photo; None: nobody knows.
+
+    Returns:
+        Labels of faces. Those of which nobody knows the face have the path of the photo in place of its id.
+
+    Raises:
+        FaceclusterError: nobody knows the sizes.
+    """
+    from facecluster.library.said import match, read_said
+
+    if labels is None or isinstance(labels, Labels):
+        return labels
+    if size is None:
+        raise FaceclusterError(
+            f"--labels {labels}: a result does not say how large its photos are; give their face table with -e"
+        )
+    sizes = {path: (wide, tall) for path, (wide, tall) in zip(faces.photo, size.tolist(), strict=True)}
+    said = read_said(list(sizes), [labels])
+    for trouble in said.troubles:
+        _log.warning("%s", trouble)
+    matched = match(said, faces, sizes)
+    called: dict[str, dict[str, tuple[str, str]]] = {}
+    for row, names in sorted(matched.names.items()):
+        for one in names:
+            called.setdefault(faces.id[row], {}).setdefault(fold(one.name), (one.name, one.file))
+    several = [face for face, names in called.items() if len(names) > 1]
+    if several:
+        first = " and ".join(printable(name) for name, _ in called[several[0]].values())
+        _log.warning(
+            "%s: %s called two things, and left out, the first %s", labels, many(len(several), "face"), first
+        )
+    rows = [(face, *next(iter(names.values()))) for face, names in called.items() if len(names) == 1]
+    rows += [(photo, one.name, one.file) for photo, one in (*matched.unmatched, *matched.unplaced)]
+    ids, texts, files = (list(column) for column in zip(*rows, strict=True)) if rows else ([], [], [])
+    return Labels("face", ids, texts, files)
 
 
 def attach(
@@ -110,9 +164,9 @@ def attach(
 
 
 def attach_to(
-    table: FaceTable, labels: Labels | None, which: Main | None
-) -> tuple[NDArray[np.int64], list[str], list[int]]:
-    """Say which label each face of a table has, as `attach` does."""
+    table: FaceTable, labels: Labels | Origin | None, which: Main | None
+) -> tuple[NDArray[np.int64], list[str], Labels | None, list[int]]:
+    """Say which label each face of a table has, as `attach` does, and before what is unused, of which labels."""
     import numpy as np
 
     from facecluster.identity.changes import Placed
@@ -126,7 +180,10 @@ def attach_to(
         person=np.full(n, -1),
         confidence=np.full(n, np.nan),
     )
-    return attach(labels, faces, which or "largest", table.photos.size[photo], table.photos.lost[photo])
+    size = table.photos.size[photo]
+    labels = labels_of(labels, faces, size)
+    label, texts, unused = attach(labels, faces, which or "largest", size, table.photos.lost[photo])
+    return label, texts, labels, unused
 
 
 def label_faces(
@@ -137,8 +194,7 @@ def label_faces(
     Raises:
         FaceclusterError: the labels cannot be read, or are of other faces.
     """
-    labels = find_labels(labels_from, which)
-    label, texts, unused = attach_to(table, labels, which)
+    label, texts, labels, unused = attach_to(table, find_labels(labels_from, which), which)
     photo = table.faces.photo
     why = bare_photos(table.photos.path[photo].tolist(), table.photos.lost[photo], labels, which)
     if len(photo) and not texts:
@@ -150,8 +206,8 @@ def label_faces(
     if labels is not None and unused:
         row = unused[0]
         _log.warning(
-            "%s: no face for %d of %d labels, the first in line %d: %s",
-            labels_from, len(unused), len(labels.names), labels.lines[row], printable(labels.names[row]),
+            "%s: no face for %d of %d labels, the first in %s: %s",
+            labels_from, len(unused), len(labels.names), printable(labels.where[row]), printable(labels.names[row]),
         )  # fmt: skip
     return label, texts
 

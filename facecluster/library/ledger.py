@@ -24,6 +24,7 @@ from facecluster.identity.decisions import (
     Draw,
     Hide,
     Name,
+    Said,
     Undo,
     Unsure,
     in_force,
@@ -113,19 +114,49 @@ def keep(
         FaceclusterError: it contradicts an earlier decision; nothing is written then.
         OutputError: it cannot be written.
     """
-    before, in_step = library.people, library.in_step
+    in_step = library.in_step
     new, time = list[Decision](), time if decided is None else decided.time
     for one in (*others, act):
         is_written = decided is not None and decided.act == one
         decision = decided if is_written and decided is not None else None
         new.append(decision or decisions_jsonl.decide(one, [*library.decisions, *new], time))
         time = new[0].time if others else time
+    if isinstance(act if root is None else root.act, Unsure | Said):  # it changes nobody
+        library.record(*new)
+        return Corrected(new[-1], said, in_step)
+    noted = None if isinstance(act, Undo | Name | Hide | Cover | Draw) else new[-1].id  # taken back without
+    check = check and not isinstance(act, Name | Hide | Cover)
+    there = () if decided is None else (decided,)
+    return put(library, new, correction, said, table, check=check, decided=there, noted=noted)
+
+
+def put(
+    library: Held,
+    new: Sequence[Decision],
+    correction: Correction | tuple[Result, None] | None,
+    said: str,
+    table: FaceTable | None = None,
+    *,
+    check: bool = True,
+    decided: Collection[Decision] = (),
+    noted: str | None = None,
+) -> Corrected:
+    """Write decisions that are made, one or more of one call, and the people that they make; see `keep`.
+
+    Args:
+        library: it is about.
+        new: the decisions.
+        correction: see `keep`.
+        said: see `keep`.
+        table: see `keep`.
+        check: whether they may contradict others.
+        decided: which of them are written already.
+        noted: under which name it is noted what they change; None: it is not.
+    """
+    before, in_step = library.people, library.in_step
     *earlier, decision = new
-    if isinstance(act if root is None else root.act, Unsure):  # it changes nobody
-        library.record(decision)
-        return Corrected(decision, said, in_step)
     decisions = [*library.decisions, *new]
-    if check and not isinstance(act, Name | Hide | Cover):
+    if check:
         resolve(decisions, columns(before, _photos_of(decisions)), library=typed(library.directory))
     result, changed = (before, frozenset[str]()) if correction is None else correction
     if correction is None:
@@ -142,20 +173,15 @@ def keep(
     if in_step and shows:
         settings = replace(settings, decisions=mark(decisions))
     result = replace(result, settings=settings)
-    for made in new:
-        if made is not decided:
-            library.record(made)
-        else:
-            library.check_ours()
-            library.decisions.append(made)
+    library.check_ours()
+    library.decisions += (one for one in new if one in decided)
+    library.record(*(one for one in new if one not in decided))
     if changed is not None:
         try:
             if table is not None and library.table_file is not None:
                 library.put_table(table, library.table_file)
-            if in_step and not isinstance(
-                act, Undo | Name | Hide | Cover | Draw
-            ):  # these are taken back without
-                undo_patches.note(library, decision.id, before, result)
+            if in_step and noted is not None:
+                undo_patches.note(library, noted, before, result)
             library.save(result, changed=changed)
         except OutputError as error:
             raise half_kept(library, decision, error) from error

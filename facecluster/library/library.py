@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # NumPy is loaded when there is work to do
     from facecluster.library.change import Corrected
     from facecluster.library.forget_steps import Report
     from facecluster.library.history import PastDecision
+    from facecluster.library.import_names import Imported
     from facecluster.library.run import Ran
     from facecluster.library.strangers import Group
     from facecluster.photos import Paths
@@ -179,6 +180,31 @@ class Library(Held):
         from facecluster.library import correct
 
         return correct.draw(self, _text(photo), box, None if person is None else _text(person))
+
+    def import_names(
+        self,
+        *photos: str | os.PathLike[str],
+        origins: Sequence[str] = (),
+        draw: bool = False,
+        dry_run: bool = False,
+    ) -> Imported:
+        """Take in the names that other programs gave: "xmp", "picasa", "takeout", "osxphotos", or all of these.
+
+        See `import_names.import_names`.
+
+        Raises:
+            UsageError: no such origin, or no photo of the library is meant.
+        """
+        from facecluster.library.import_names import import_names
+        from facecluster.library.said import origins_of
+
+        return import_names(
+            self,
+            [os.fspath(path) for path in photos],
+            origins=origins_of(origins),
+            draw=draw,
+            dry_run=dry_run,
+        )
 
     def undo(self, decision: str | None = None, *, number: int = 1) -> Corrected:
         """Take back what was done last, or the last `number` things, or the decision of an id. See `undo.undo`."""

@@ -17,7 +17,9 @@ from facecluster.identity.decisions import (
     Decision,
     Draw,
     Hide,
+    Make,
     Name,
+    Said,
     Undo,
     Unsure,
     describe,
@@ -38,10 +40,10 @@ _log = logging.getLogger(__name__)
 def undo(library: Held, *which: str, number: int = 1, jobs: int = -1, progress: bool = False) -> Corrected:
     """Take back what was done last, or the decisions of some ids.
 
-    What one call decided is taken back together, and what one undo took back counts again together. What the last
-    decisions changed is put back as it was; for earlier ones people are grouped anew from the face table, once for all
-    of them. If the last lines are undos that the people do not show, as they were broken off, and no id is given, these
-    are finished and nothing else is taken back.
+    Without an id, what one call decided is taken back together. What one undo took back counts again together, with an
+    id too. What the last decisions changed is put back as it was; for earlier ones people are grouped anew from the
+    face table, once for all of them. If the last lines are undos that the people do not show, as they were broken off,
+    and no id is given, these are finished and nothing else is taken back.
 
     Args:
         library: it is about.
@@ -130,6 +132,20 @@ def _take_back(
     """Take decisions back; those of a thing have one time, as what is decided by one call."""
     done, left, counts_again = list[Corrected](), list[tuple[Decision, str]](), False
     for thing in things:
+        roots = _roots(library, thing)
+        if len(thing) > 1 and all(root.said_by is not None for root in roots):
+            undos = decisions_jsonl.decide_all(
+                [(Undo(target.id), None) for target in thing], [*library.decisions, *(one for one, _ in left)]
+            )
+            said = _import_in_words(roots, counts_again=roots[0] is not thing[0])
+            corrected = None if left else _import_back(library, thing, undos, said)
+            if corrected is not None:
+                done.append(corrected)
+            elif library.table_file is not None:
+                left += zip(undos, [said, *[""] * (len(undos) - 1)], strict=True)
+                counts_again |= isinstance(thing[0].act, Undo)
+            if corrected is not None or library.table_file is not None:
+                continue
         time = None
         for target in thing:
             earlier = [*library.decisions, *(decision for decision, _ in left)]
@@ -147,6 +163,49 @@ def _take_back(
     return done
 
 
+def _roots(library: Held, thing: Sequence[Decision]) -> list[Decision]:
+    """Give what decisions are about: each itself; of an undo, what it takes back in the end, if that is here."""
+    by_id = {one.id: one for one in library.decisions} if any(isinstance(d.act, Undo) for d in thing) else {}
+    roots = []
+    for root in thing:
+        seen = set[str]()
+        while isinstance(root.act, Undo) and root.act.undo in by_id and root.id not in seen:
+            seen.add(root.id)
+            root = by_id[root.act.undo]
+        roots.append(root)
+    return roots
+
+
+def _import_in_words(roots: Sequence[Decision], *, counts_again: bool) -> str:
+    """Say that an import is taken back, or counts again."""
+    origins = dict.fromkeys(root.said_by.origin for root in roots if root.said_by is not None)
+    back = "the undoing is taken back" if counts_again else "taken back"
+    return f"{back}: an import of {many(len(roots), 'decision')}, said by {', '.join(origins)}"
+
+
+def _import_back(
+    library: Held, thing: Sequence[Decision], undos: Sequence[Decision], said: str
+) -> Corrected | None:
+    """Take an import back without grouping people anew; None where that cannot be done, and nothing was."""
+    if all(isinstance(one.act, Said) for one in thing):  # these change nobody
+        library.record(*undos)
+        return Corrected(undos[-1], said, library.in_step, tuple(undos[:-1]))
+    if any(isinstance(one.act, Undo | Draw) for one in thing):
+        return None
+    patched = undo_patches.apply(library, thing[0].time)
+    if patched is None:
+        return None
+    before = library.people
+    result = ledger.with_names(
+        patched[0], [*library.decisions, *undos], {person.id for person in patched[0].people}
+    )
+    gave = {one.act.name for one in thing if isinstance(one.act, Name | Make)}
+    now, then = ({person.name for person in of.people} for of in (before, result))
+    if not now <= then | gave | {None}:
+        return None
+    return ledger.put(library, undos, (result, patched[1]), said, check=False)
+
+
 def _at_once(
     library: Held, target: Decision, root: Decision, decision: Decision, said: str
 ) -> Corrected | None:
@@ -161,7 +220,7 @@ def _at_once(
     """
     act, time = decision.act, decision.time
     counts_again = root.id != target.id  # and may contradict others; what counts no more cannot
-    if isinstance(root.act, Name | Hide | Cover | Unsure):
+    if isinstance(root.act, Name | Hide | Cover | Unsure | Said):
         return ledger.keep(library, act, None, said, check=counts_again, time=time, root=root)
     if isinstance(target.act, Draw):
         correction, table = drawn_faces.take_out(library, target.act)
@@ -196,7 +255,7 @@ def _anew(
     from facecluster.library.build import build  # scikit-learn is loaded only where people are grouped
 
     *others, last = decisions = [decision for decision, _ in undos]
-    said = "\n".join(one for _, one in undos)
+    said = "\n".join(one for _, one in undos if one)
     library.check_ours()
     table, source = library.table, str(library.table_file)
     try:

@@ -16,8 +16,10 @@ from facecluster.identity.groups import rows_of
 from facecluster.identity.metrics import near_pair
 from facecluster.identity.points import Points
 from facecluster.identity.search import Targets, confidence, find_nearest
+from facecluster.joined import Who
 from facecluster.result import Box
 from facecluster.table import Faces, Photos
+from facecluster.text import fold
 
 NO_LABEL, OTHER_LABEL, LOST_LABEL = -1, -2, -3
 """In place of the number of a label: there is none, or one that is not looked at; or it is that of another face of the
@@ -99,6 +101,48 @@ class TwoPeopleRecord:
     beside: FiledFace
 
 
+@dataclass(frozen=True, eq=False)
+class People:
+    """Whose the faces are in a result: (n,) place of each in `all`, -1 nobody's."""
+
+    person: NDArray[np.int64]
+    all: Sequence[Who]
+
+
+@dataclass(frozen=True)
+class SeveralNames:
+    """A person whose faces have two labels or more, or a label that is not the person's name.
+
+    Attributes:
+        whose: the person.
+        labels: of more faces first.
+        n_faces: of each.
+        faces: those that are not called as the person is, or if nobody is called so, as most are.
+    """
+
+    whose: Who
+    labels: tuple[str, ...]
+    n_faces: tuple[int, ...]
+    faces: tuple[FiledFace, ...]
+
+
+@dataclass(frozen=True)
+class SeveralPeople:
+    """A label that faces of two people or more have, or of one while another has it for a name.
+
+    Attributes:
+        label: its text.
+        people: of more faces first.
+        n_faces: of each with the label.
+        faces: one of each who has any.
+    """
+
+    label: str
+    people: tuple[Who, ...]
+    n_faces: tuple[int, ...]
+    faces: tuple[FiledFace, ...]
+
+
 @dataclass(frozen=True)
 class AlikeFace:
     """A face that is like another, how far it is, and the confidence of that, per cent, 0..100."""
@@ -141,6 +185,8 @@ class Audit:
             is not in the table any more), or "no_encoding".
         cluster_threshold, output_threshold: confidences of groups and of matches, per cent, 0..100.
         misfiled, one_person, two_people: see there; by label.
+        several_names, several_people: see there; in the order of the people, and by label. None: it was not asked of
+            whom the faces are.
         groups: the largest first.
         alone: faces of no group.
     """
@@ -154,13 +200,16 @@ class Audit:
     misfiled: tuple[MisfiledRecord, ...]
     one_person: tuple[OnePersonRecord, ...]
     two_people: tuple[TwoPeopleRecord, ...]
+    several_names: tuple[SeveralNames, ...] | None
+    several_people: tuple[SeveralPeople, ...] | None
     groups: tuple[Group, ...]
     alone: tuple[ComparedFace, ...]
 
     @property
     def all_right(self) -> bool:
         """Whether nothing is filed wrong."""
-        return not (self.misfiled or self.one_person or self.two_people)
+        at_odds = self.several_names or self.several_people
+        return not (self.misfiled or self.one_person or self.two_people or at_odds)
 
 
 def make_audit(
@@ -169,6 +218,7 @@ def make_audit(
     encoder: str,
     label: NDArray[np.int64],
     labels: Sequence[str],
+    people: People | None = None,
     *,
     cluster_threshold: float,
     output_threshold: float,
@@ -183,6 +233,7 @@ def make_audit(
         encoder: of the encodings.
         label: (n,) number of the label of each face; below 0: why it is left out, see `NO_LABEL`.
         labels: texts, by number.
+        people: whose they are in a result, to find labels that are at odds with it.
         cluster_threshold: confidence, per cent, 0..100, that every pair of a group has at least.
         output_threshold: ... that a match has at least.
         max_results: matches of a face, at most; 0 is none.
@@ -231,6 +282,9 @@ def make_audit(
         other = face(row)
         return AlikeFace(other.id, other.photo, other.label, round(distance, 4), round(worth, 2))
 
+    several_names = several_people = None
+    if people is not None:
+        several_names, several_people = _at_odds(label, names, people.person[kept], people.all, face)
     return Audit(
         faces=len(kept),
         labels=len(names),
@@ -272,12 +326,64 @@ def make_audit(
             )
             for two in found.two_people
         ),
+        several_names=several_names,
+        several_people=several_people,
         groups=tuple(
             Group(dict(Counter(names[label[row]] for row in rows).most_common()), compared(rows))
             for rows in groups
         ),
         alone=compared(alone),
     )
+
+
+def _at_odds(
+    label: NDArray[np.int64],
+    names: Sequence[str],
+    person: NDArray[np.int64],
+    people: Sequence[Who],
+    face: Callable[[int], FiledFace],
+) -> tuple[tuple[SeveralNames, ...], tuple[SeveralPeople, ...]]:
+    """Find the people whose faces have several labels, and the labels whose faces are several people's.
+
+    Labels that differ in case only are one.
+    """
+    called: dict[int, dict[str, list[int]]] = {}
+    holders: dict[str, dict[int, list[int]]] = {}
+    for row in np.flatnonzero(person >= 0).tolist():
+        key = fold(names[label[row]])
+        called.setdefault(int(person[row]), {}).setdefault(key, []).append(row)
+        holders.setdefault(key, {}).setdefault(int(person[row]), []).append(row)
+    for place, whose in enumerate(people):
+        if whose.name is not None and (key := fold(whose.name)) in holders:
+            holders[key].setdefault(place, [])
+    several_names = []
+    for place, rows_of_name in sorted(called.items()):
+        whose = people[place]
+        by_size = sorted(rows_of_name, key=lambda key: (-len(rows_of_name[key]), key))
+        own = by_size[0] if whose.name is None else fold(whose.name)
+        if rows_of_name.keys() - {own}:
+            several_names.append(
+                SeveralNames(
+                    whose,
+                    tuple(names[label[rows_of_name[key][0]]] for key in by_size),
+                    tuple(len(rows_of_name[key]) for key in by_size),
+                    tuple(face(row) for key in by_size if key != own for row in rows_of_name[key]),
+                )
+            )
+    several_people = []
+    for _, rows_of_person in sorted(holders.items()):
+        if len(rows_of_person) > 1:
+            most = sorted(rows_of_person, key=lambda place: (-len(rows_of_person[place]), place))
+            first = [face(rows[0]) for place in most if (rows := rows_of_person[place])]
+            several_people.append(
+                SeveralPeople(
+                    first[0].label,
+                    tuple(people[place] for place in most),
+                    tuple(len(rows_of_person[place]) for place in most),
+                    tuple(first),
+                )
+            )
+    return tuple(several_names), tuple(several_people)
 
 
 def _groups(group: NDArray[np.int32]) -> list[NDArray[np.intp]]:

@@ -18,6 +18,7 @@ from facecluster.identity.decisions import (
     Move,
     Name,
     NotAPerson,
+    Said,
     Split,
     Spot,
     Spots,
@@ -69,7 +70,7 @@ def _follows(known: Known, place: int, act: object, found: Mapping[Spot, Sequenc
             return rest is not None or 2 * n_own > len(
                 founders
             )  # nobody is there who it could be parted from
-        case Cover() | Unsure():
+        case Cover() | Unsure() | Said():
             return False
         case _:
             return place < 0
@@ -119,6 +120,7 @@ def _stated(act: object) -> Spots:
             | Hide(faces=spots)
             | Cover(faces=spots)
             | Draw(faces=spots)
+            | Said(faces=spots)
         ):
             return spots
         case _:
@@ -150,6 +152,8 @@ def _in_words(act: object) -> str:
             return f"a cover of {person} chosen"
         case Unsure(faces=groups):
             return f"nobody could say of {many(sum(map(len, groups)), 'face')}"
+        case Said(name=name, faces=spots):
+            return f"{many(len(spots), 'face')} called {name} by another program"
         case Draw(faces=spots):
             return f"{many(len(spots), 'face')} drawn by hand"
         case _:

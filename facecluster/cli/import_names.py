@@ -1,0 +1,122 @@
+"""`facecluster import`: the names that other programs gave, out of their files."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:  # NumPy is loaded when there is work to do
+    from facecluster.library.import_names import Imported
+    from facecluster.library.library import Library
+
+_log = logging.getLogger(__name__)
+
+_N_TOLD = 10
+"""Conflicts, regions and troubles that are named on a terminal, each."""
+
+
+@click.command("import")
+@click.argument("source", metavar="LIBRARY")
+@click.argument("photos", metavar="[PHOTOS]...", nargs=-1)
+@click.option(
+    "--from",
+    "origins",
+    metavar="ORIGIN,...",
+    help="Read these programs' files only: xmp, picasa, takeout, osxphotos.  [default: all]",
+)
+@click.option("--draw", is_flag=True, help="Make faces of the regions in which none was found.")
+@click.option("--dry-run", is_flag=True, help="Say what would be decided, and write nothing.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print what decisions.jsonl gets, as a pipe gets it anyway."
+)
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
+def command(
+    source: str,
+    photos: tuple[str, ...],
+    origins: str | None,
+    draw: bool,
+    dry_run: bool,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Take in the names that other programs gave to the faces in photos.
+
+    \b
+    facecluster import people
+    facecluster import people ~/Pictures/2019 --from xmp,picasa
+    facecluster import people ~/osxphotos.json
+
+    LIBRARY is a folder of people. PHOTOS are files and folders of its photos; without, all of them are looked at. Names
+    are read from XMP in and beside photos (digiKam, Lightroom, immich, Windows), .picasa.ini, Google Takeout's JSON and
+    osxphotos' JSON, which can be given too, as can Picasa's contacts.xml.
+
+    What you decided yourself stays. Where names and faces disagree nothing is changed: `facecluster audit` lists these
+    faces, and `facecluster review` asks. `facecluster undo` takes an import back as a whole. No photo is touched.
+    """  # noqa: D301
+    from facecluster.library.import_names import import_names
+    from facecluster.library.library import Library
+    from facecluster.library.said import origins_of
+
+    if quiet:
+        logging.getLogger("facecluster").setLevel(logging.ERROR)
+    wanted = origins_of([] if origins is None else [part.strip() for part in origins.split(",")])
+    with Library.open(source) as library:
+        done = import_names(library, photos, origins=wanted, draw=draw, dry_run=dry_run)
+        _say(library, source, done, ",".join(wanted), plain=sys.stdout.isatty() and not as_json, quiet=quiet)
+
+
+def _say(library: Library, source: str, done: Imported, origins: str, *, plain: bool, quiet: bool) -> None:
+    """Say what was done: on a terminal in sentences, in a pipe as lines, with the sentences on stderr."""
+    import os
+
+    from facecluster.formats.decisions_jsonl import text_of
+    from facecluster.identity.decisions import describe
+    from facecluster.library.layout import CLUSTERS, group_again
+    from facecluster.library.refer import called
+    from facecluster.text import many, printable, some, typed
+
+    written = done.corrected.decisions
+    is_dry = not written
+    if plain and is_dry:
+        for decision in done.planned:
+            click.echo(describe(decision.act))
+    elif not plain:
+        for decision in done.planned:
+            click.echo(text_of(decision))
+    for line in done.troubles[:_N_TOLD]:
+        _log.warning("%s", line)
+    if len(done.troubles) > _N_TOLD:
+        _log.warning("%s more could not be read or used", len(done.troubles) - _N_TOLD)
+    if quiet:
+        return
+    for one in done.conflicts[:_N_TOLD]:
+        whose = "nobody" if one.person is None else called(one.person)
+        click.echo(
+            f"{many(one.n_faces, 'face')} of {whose} called {printable(one.name)}: {one.why}", err=not plain
+        )
+    if len(done.conflicts) > _N_TOLD:
+        click.echo(f"{many(len(done.conflicts) - _N_TOLD, 'more conflict')}", err=not plain)
+    if done.unmatched:
+        named = [
+            f"{printable(os.path.basename(path))} ({printable(one.name)})" for path, one in done.unmatched
+        ]
+        click.echo(f"no face there: {some(named, _N_TOLD)}", err=not plain)
+    would = "would be: " if is_dry and done.planned else ""
+    click.echo(f"{would}{done.corrected.said}", err=not plain)
+    if done.conflicts:
+        labels = "xmp" if "," in origins else origins
+        click.echo(
+            f"to see where names and faces disagree: facecluster audit {typed(source)} --labels {labels}",
+            err=not plain,
+        )
+    if written:
+        which = "" if len(written) > 1 else f" {written[-1].id}"
+        click.echo(f"to take it back: facecluster undo {typed(source)}{which}", err=not plain)
+    if not done.corrected.in_step and written:
+        _log.warning(
+            "%s does not show all decisions of %s; to see them: %s",
+            CLUSTERS, library.ledger, group_again(library.directory, library.result),
+        )  # fmt: skip

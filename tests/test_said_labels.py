@@ -1,0 +1,250 @@
+"""Labels that other programs' files have: `--labels xmp|picasa|takeout|osxphotos`, wherever labels are taken."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click.testing
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+from tables import make_table, people
+from xmp_files import RDF
+
+from facecluster.cli import main
+from facecluster.formats import face_table
+
+WHO = ["Anna"] * 4 + ["Bert"] * 4 + ["Carl"] * 4
+"""Whose the face of each photo is; it is 100 x 100 pixels in an upright photo of 1000 x 800."""
+
+STORED = {1: (0.15, 0.3125, 0.1, 0.125), 6: (0.3125, 0.85, 0.125, 0.1)}
+"""Middle, width and height of that face in the stored picture, by EXIF orientation."""
+
+
+def run(*arguments: object) -> click.testing.Result:
+    return CliRunner().invoke(main, [*map(str, arguments)])
+
+
+def told(*arguments: object) -> Any:
+    done = run(*arguments)
+    assert done.exit_code in (0, 3), done.output
+    return json.loads(done.stdout)
+
+
+def sidecar(regions: Sequence[tuple[str, tuple[float, float, float, float]]]) -> str:
+    """XMP of MWG regions, each with its middle, width and height."""
+    items = "".join(
+        f'<rdf:li rdf:parseType="Resource"><r:Name>{name}</r:Name><r:Type>Face</r:Type>'
+        f'<r:Area a:x="{x}" a:y="{y}" a:w="{w}" a:h="{h}" a:unit="normalized"/></rdf:li>'
+        for name, (x, y, w, h) in regions
+    )
+    return (
+        f'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="{RDF}"><rdf:Description rdf:about="" '
+        'xmlns:r="http://www.metadataworkinggroup.com/schemas/regions/" '
+        'xmlns:a="http://ns.adobe.com/xmp/sType/Area#"><r:Regions rdf:parseType="Resource"><r:RegionList><rdf:Bag>'
+        f"{items}</rdf:Bag></r:RegionList></r:Regions></rdf:Description></rdf:RDF></x:xmpmeta>"
+    )
+
+
+def call(photo: Path, name: str, orientation: int = 1) -> None:
+    """Say in a sidecar whose the face of a photo is."""
+    photo.with_name(f"{photo.name}.xmp").write_text(sidecar([(name, STORED[orientation])]), encoding="utf-8")
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> list[Path]:
+    """Twelve photos, each with a sidecar that tells the truth. The second was taken with the camera on its side."""
+    paths = [tmp_path / "photos" / f"{i:02d}.jpg" for i in range(len(WHO))]
+    paths[0].parent.mkdir()
+    for i, path in enumerate(paths):
+        exif = Image.Exif()
+        exif[0x0112] = orientation = 6 if i == 1 else 1
+        Image.new("RGB", (8, 8), (20 * i, 0, 0)).save(path, exif=exif)
+        call(path, WHO[i], orientation)
+    return paths
+
+
+@pytest.fixture
+def file(photos: list[Path], tmp_path: Path) -> Path:
+    ids = [f"{i:032x}-0" for i in range(1, len(WHO) + 1)]
+    face_table.write(make_table(people(3, 4), paths=[*map(str, photos)], id=ids), tmp_path / "faces.npz")
+    return tmp_path / "faces.npz"
+
+
+@pytest.fixture
+def library(file: Path, tmp_path: Path) -> Path:
+    """Three people without names, whose faces are those of Anna, Bert and Carl."""
+    done = run("cluster", file, "-o", tmp_path / "out", "--link", "none", "-q")
+    assert done.exit_code == 0, done.output
+    return tmp_path / "out"
+
+
+def test_regions_of_sidecars_are_labels_of_faces(file: Path, library: Path) -> None:
+    for source in (file, library):
+        record = told("audit", source, "--labels", "xmp")
+        assert (record["all_right"], record["faces"], record["labels"]) == (True, 12, 3)
+        assert [group["labels"] for group in record["groups"]] == [{"Anna": 4}, {"Bert": 4}, {"Carl": 4}]
+    scores = told("evaluate", library, "--labels", "xmp")
+    assert (scores["labels"], scores["pairwise"]["f"], scores["coverage"]) == (3, 1, 1)
+
+
+def test_audit_names_a_face_that_is_filed_under_somebody_else(file: Path, photos: list[Path]) -> None:
+    call(photos[3], "Bert")
+    (wrong,) = told("audit", file, "--labels", "xmp")["misfiled"]
+    assert (wrong["label"], wrong["looks_like"]) == ("Bert", "Anna")
+    assert [face["photo"] for face in wrong["faces"]] == [str(photos[3])]
+
+
+def test_audit_of_a_table_knows_no_people(file: Path) -> None:
+    done = run("audit", file, "--labels", "xmp")
+    assert json.loads(done.stdout)["several_names"] is None
+    assert "under two names" not in done.stderr
+
+
+def test_audit_lists_one_person_under_two_names(library: Path, photos: list[Path]) -> None:
+    call(photos[3], "Eva")
+    done = run("audit", library, "--labels", "xmp")
+    assert done.exit_code == 3
+    (person,) = json.loads(done.stdout)["several_names"]
+    assert person["whose"] == {"id": "person-0001", "name": None}
+    assert (person["labels"], person["n_faces"]) == (["Anna", "Eva"], [3, 1])
+    assert [face["photo"] for face in person["faces"]] == [str(photos[3])]
+    assert "1 person under two names; 0 names of two people" in done.stderr
+
+
+def test_audit_lists_a_person_who_is_called_otherwise(library: Path, photos: list[Path]) -> None:
+    assert run("name", library, "person-0001", "ANNA", "-q").exit_code == 0
+    assert told("audit", library, "--labels", "xmp")["all_right"]
+    assert run("name", library, "person-0001", "Hanna", "-q").exit_code == 0
+    (person,) = told("audit", library, "--labels", "xmp")["several_names"]
+    assert person["whose"] == {"id": "person-0001", "name": "Hanna"}
+    assert (person["labels"], len(person["faces"])) == (["Anna"], 4)
+
+
+def test_audit_lists_one_name_on_two_people(library: Path, photos: list[Path]) -> None:
+    for photo in photos[4:6]:
+        call(photo, "anna")
+    record = told("audit", library, "--labels", "xmp")
+    (name,) = record["several_people"]
+    assert (name["label"], name["n_faces"]) == ("Anna", [4, 2])
+    assert [person["id"] for person in name["people"]] == ["person-0001", "person-0002"]
+    assert [face["photo"] for face in name["faces"]] == [str(photos[0]), str(photos[4])]
+
+
+def test_audit_lists_a_name_that_is_somebody_elses(library: Path) -> None:
+    assert run("name", library, "person-0002", "Carl", "-q").exit_code == 0
+    record = told("audit", library, "--labels", "xmp")
+    assert [person["labels"] for person in record["several_names"]] == [["Bert"]]
+    (name,) = record["several_people"]
+    assert (name["label"], name["n_faces"]) == ("Carl", [4, 0])
+    assert len(name["faces"]) == 1
+
+
+def test_audit_looks_at_one_name(library: Path, photos: list[Path]) -> None:
+    call(photos[3], "Bert")
+    assert told("audit", library, "--labels", "xmp", "--database", "Carl")["all_right"]
+
+
+def test_region_without_a_face_is_told(file: Path, photos: list[Path]) -> None:
+    regions = [("Anna", STORED[1]), ("Zoe", (0.8, 0.8, 0.1, 0.1))]
+    photos[0].with_name("00.jpg.xmp").write_text(sidecar(regions), encoding="utf-8")
+    done = run("audit", file, "--labels", "xmp")
+    assert f"xmp: no face for 1 of 13 labels, the first in {photos[0]}.xmp: {photos[0]}" in done.stderr
+    scores = run("evaluate", file, "--labels", "xmp")
+    assert f"xmp: no face for 1 of 13 labels, among them:\n  {photos[0]}.xmp: {photos[0]}" in scores.stderr
+
+
+def test_file_that_cannot_be_read_costs_itself_only(file: Path, photos: list[Path]) -> None:
+    photos[0].with_name("00.jpg.xmp").write_text("<x:xmpmeta", encoding="utf-8")
+    done = run("audit", file, "--labels", "xmp")
+    assert f"{photos[0]}.xmp" in done.stderr
+    record = json.loads(done.stdout)
+    assert (record["faces"], record["why_left_out"]) == (11, {"no_label": 1})
+
+
+def test_copies_that_are_called_two_things_have_no_label(photos: list[Path], tmp_path: Path) -> None:
+    call(photos[1], "Eva", 6)
+    ids = [f"face{max(i, 1):04d}" for i in range(12)]
+    table = make_table(people(3, 4)[[1, 1, *range(2, 12)]], paths=[*map(str, photos)], id=ids)
+    face_table.write(table, tmp_path / "faces.npz")
+    done = run("audit", tmp_path / "faces.npz", "--labels", "xmp")
+    assert json.loads(done.stdout)["why_left_out"] == {"no_label": 2}
+    assert "xmp: 1 face called two things, and left out, the first Anna and Eva" in done.stderr
+
+
+def test_names_of_takeout_are_of_the_only_face(file: Path, photos: list[Path]) -> None:
+    for i in (0, 4, 5):
+        record = {"title": photos[i].name, "people": [{"name": WHO[i]}]}
+        photos[i].with_name(f"{photos[i].name}.json").write_text(json.dumps(record))
+    listed = run("list", file, "--labels", "takeout").stdout.splitlines()
+    assert [(one["name"], one["n_faces"]) for one in map(json.loads, listed)] == [("Anna", 1), ("Bert", 2)]
+
+
+def test_names_of_picasa(file: Path, photos: list[Path]) -> None:
+    lines = ["[Contacts2]", "a1=Anna Berg;;", "[00.jpg]", "faces=rect64(1999400033336000),a1"]
+    photos[0].with_name(".picasa.ini").write_text("\n".join(lines))
+    (found,) = run("list", file, "--labels", "picasa").stdout.splitlines()
+    assert (json.loads(found)["name"], json.loads(found)["n_faces"]) == ("Anna Berg", 1)
+
+
+def test_names_of_osxphotos(file: Path, photos: list[Path]) -> None:
+    record = [{"SourceFile": str(photos[0]), "XMP:PersonInImage": ["Anna Berg"]}]
+    photos[0].with_name("00.jpg.json").write_text(json.dumps(record))
+    (found,) = run("list", file, "--labels", "osxphotos").stdout.splitlines()
+    assert (json.loads(found)["name"], json.loads(found)["n_faces"]) == ("Anna Berg", 1)
+
+
+def test_search_finds_names_of_sidecars(file: Path, tmp_path: Path) -> None:
+    face_table.write(make_table(people(3, 4)[5:6]), tmp_path / "query.npz")
+    done = run("search", "--faces", tmp_path / "query.npz", "--in", file, "--labels", "xmp")
+    assert [match["name"] for match in json.loads(done.stdout)["matches"]] == ["Bert"]
+
+
+def test_faces_under_a_name_of_sidecars_are_forgotten(file: Path) -> None:
+    done = run("forget", file, "--label", "Anna", "--labels", "xmp", "-y", "-q")
+    assert done.exit_code == 0, done.stderr
+    assert len(face_table.read(file).faces) == 8
+
+
+@pytest.mark.parametrize("verb", ["audit", "evaluate", "list"])
+def test_sidecars_say_themselves_which_face_is_meant(verb: str, file: Path) -> None:
+    done = run(verb, file, "--labels", "xmp", "--label-face", "largest")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "xmp: says itself which faces its labels are of" in done.stderr
+
+
+def test_result_without_its_table_cannot_be_compared(library: Path, file: Path) -> None:
+    file.unlink()
+    done = run("evaluate", library, "--labels", "xmp")
+    assert done.exit_code == 1
+    assert "give their face table with -e" in done.stderr
+
+
+def test_no_labels_at_all(file: Path) -> None:
+    done = run("audit", file, "--labels", "picasa")
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert "picasa: none of its labels is of a face" in done.stderr
+
+
+def test_report_of_what_is_at_odds(library: Path, photos: list[Path]) -> None:
+    from facecluster.cli.audit import read_labelled, report
+    from facecluster.render.audit import make_audit
+
+    call(photos[3], "Bert")
+    faces, shown, encoder, label, texts, whose = read_labelled(str(library), "xmp", None, None)
+    audit = make_audit(
+        faces, shown, encoder, label, texts, whose, cluster_threshold=50, output_threshold=50, max_results=5
+    )
+    lines = list(report(audit))
+    start = lines.index("people under two names")
+    assert lines[start + 1 :] == [
+        "  person-0001: Anna (3 faces) and Bert (1 face)",
+        f"    {photos[3]}  [100, 200, 200, 300]",
+        "names of two people",
+        "  Bert: person-0002 (4 faces) and person-0001 (1 face)",
+        f"    {photos[4]}  [100, 200, 200, 300]",
+        f"    {photos[3]}  [100, 200, 200, 300]",
+    ]
