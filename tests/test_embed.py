@@ -237,7 +237,11 @@ def test_without_embed_photos_are_not_touched_and_told(few: list[Path], tmp_path
 def test_forget_tells_of_names_in_photos(few: list[Path], tmp_path: Path) -> None:
     out = make_library(tmp_path, few)
     done("tag", out, "--embed", "--yes")
+    kept = sorted((out / METADATA_BEFORE).iterdir())
+    kept[0].write_bytes(kept[0].read_bytes().replace(b"Dora", b"Anna Berg"))
     result = call("forget", out, "--person", "Anna Berg")
+    assert f"{kept[0]}: has the name, as the photo had it before" in result.stderr
+    assert str(kept[1]) not in result.stderr
     assert result.exit_code == 0, result.output
     assert f"{few[0]}: names stand in the photo itself" in result.stderr
     assert f"facecluster tag {out} --embed" in result.stderr

@@ -15,7 +15,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from xml.sax.saxutils import escape
 
+from facecluster.durable.own_file import oddity_at
 from facecluster.durable.whole_file import cannot_write, whole_file
 from facecluster.errors import DeclinedError, FaceclusterError, OutputError
 from facecluster.formats import tags_jsonl, xmp_write
@@ -238,6 +240,16 @@ def _keep(folder: Path, photo: str, packet: bytes) -> None:
     mode = stat.S_IMODE(os.stat(photo).st_mode) & 0o666
     with whole_file(file, follow=False, permissions=mode) as out:
         out.write(packet)
+
+
+def kept_with(directory: Path, names: Sequence[str]) -> list[Path]:
+    """Find the files of XMP that were put by in a library and that have one of some names in them."""
+    folder = directory / METADATA_BEFORE
+    if not names or folder.is_symlink() or not folder.is_dir():
+        return []
+    texts = [escape(name).encode() for name in names]
+    files = sorted(file for file in folder.glob(f"*{ENDING}") if oddity_at(file) is None)
+    return [file for file in files if any(text in file.read_bytes() for text in texts)]
 
 
 def _replace(photo: str, data: bytes) -> None:

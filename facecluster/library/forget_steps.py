@@ -236,7 +236,7 @@ def forget(
                     forgotten_jsonl.append(file, sorted(places, key=_order))
                 report.places += len(places)
             for opened, cleaned in pairs:
-                _clean_sidecars(opened.directory, cleaned.result, pictures, report)
+                _clean_sidecars(opened, cleaned.result, pictures, report)
             if not wanted.names:
                 clean_tables(cleaned_tables, target, report, globs=bool(wanted.globs))
             decided = any(o.decided for o in results)
