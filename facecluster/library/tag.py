@@ -358,7 +358,7 @@ def _prepare(job: _Job, how: Asked, records: Records, moved: _Moved, found: Tagg
         raise FaceclusterError(f"{job.file}: is no sidecar of {job.photo}; it is left as it is")
     of = sidecar.photo_stamp_of(job.photo)
     before = sidecar.stamp_of(job.file)
-    wanted = NOTHING
+    wanted, packet = NOTHING, None
     if job.named is not None:
         if of is None:
             found.away.append(job.photo)
@@ -368,8 +368,7 @@ def _prepare(job: _Job, how: Asked, records: Records, moved: _Moved, found: Tagg
             wanted = wanted_of(job.named, inside, how)
         except FaceclusterError as error:
             raise FaceclusterError(f"{job.photo}: {error}") from error
-        own = records.files.get(job.photo)
-        wanted = sidecar.with_embedded(wanted, inside.xmp, NOTHING if own is None else own.tags)
+        packet = inside.xmp
     elif before is None and not moved.is_there(job) and not os.path.isdir(os.path.dirname(job.file)):
         found.away.append(job.photo)  # its disk may come back
         return None
@@ -382,7 +381,11 @@ def _prepare(job: _Job, how: Asked, records: Records, moved: _Moved, found: Tagg
     ours = NOTHING if job.record is None else job.record.tags
     if job.record is None and job.named is not None:
         ours = moved.tags.get(job.named.id, NOTHING)
+    own = records.files.get(job.photo)
     try:
+        inside_ours = NOTHING if own is None else own.tags
+        anew = job.record is None or job.record.of != of
+        wanted = sidecar.with_embedded(wanted, packet, inside_ours, existing, ours, anew=anew)
         merged = xmp_write.merge(existing, wanted, ours)
     except FaceclusterError as error:
         raise FaceclusterError(f"{job.file}: {error}; it is left as it is") from error
