@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import json
 import os
 import shutil
@@ -25,7 +26,7 @@ from facecluster.library.layout import TAGS
 from facecluster.library.library import Library
 from facecluster.library.named import named_photos
 from facecluster.library.settings import Choices
-from facecluster.library.tag import tag, untag
+from facecluster.library.tag import tag
 
 NO_PHOTOS = Choices(link="none")
 SIZE = (400, 300)
@@ -535,14 +536,11 @@ def test_folder_that_cannot_be_written(out: Path) -> None:
 
 def failing(monkeypatch: pytest.MonkeyPatch, number: int, after: int = 0) -> None:
     """Have writing a sidecar fail as the system says it by a number, once some were written."""
-    real, n_done = whole_files.part_of, 0
+    real, numbers = whole_files.part_of, itertools.count(1)
 
     def part_of(target: Path) -> Path:
-        nonlocal n_done
-        if target.suffix == ".xmp":
-            n_done += 1
-            if n_done > after:
-                raise OSError(number, os.strerror(number), str(target))
+        if target.suffix == ".xmp" and next(numbers) > after:
+            raise OSError(number, os.strerror(number), str(target))
         return real(target)
 
     monkeypatch.setattr(whole_files, "part_of", part_of)
@@ -601,7 +599,7 @@ def test_killed_in_the_middle_the_same_command_finishes(step: int, out: Path) ->
     theirs = xmp_files.DIGIKAM.encode()
     file.write_bytes(theirs)
     with killed_at(step), Library.open(out) as library:
-        tag(library)
+        library.tag()
     done_name(out, "person-0001", "Anna")
     done("tag", out)
     content = "".join(path.read_text() for path in photos_of(out).glob("*.xmp"))
@@ -609,7 +607,7 @@ def test_killed_in_the_middle_the_same_command_finishes(step: int, out: Path) ->
     assert len(sidecars(out)) == 9
     assert done("tag", out)["changed"] == []
     with killed_at(step), Library.open(out) as library:
-        untag(library)
+        library.untag()
     done("untag", out)
     assert sidecars(out) == ["0.jpg.xmp"]
     assert file.read_bytes() == theirs

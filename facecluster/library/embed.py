@@ -104,6 +104,8 @@ def embed(
         for job in todo:
             try:
                 _embed(job, listed, how, contents, exiftool, found)
+            except OSError as error:  # it has gone meanwhile
+                found.troubles.append(f"{job.photo}: {error.strerror or error}")
             except FaceclusterError as error:
                 if exiftool.has_ended or is_full(error):
                     raise

@@ -93,7 +93,10 @@ def write(file: str, photo: str, data: bytes, before: Stamp | None) -> Stamp:
     def ready(part: Path) -> None:
         _check_same(file, before)
 
-    mode = stat.S_IMODE(os.stat(photo).st_mode) & 0o666
+    try:
+        mode = stat.S_IMODE(os.stat(photo).st_mode) & 0o666
+    except OSError as error:
+        raise OutputError(f"{photo}: is not there any more, so nothing was written beside it") from error
     # What replaces a file of others waits for the disk; of a new one nothing is lost.
     with whole_file(Path(file), sync=before is not None, ready=ready, follow=False, permissions=mode) as out:
         out.write(data)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,6 +37,8 @@ if TYPE_CHECKING:  # NumPy is loaded when there is work to do
 
 _BATCH = 256
 """Files that are announced in the list at once."""
+_AT_ONCE = 8
+"""Files that are written at once: most of the time each waits for the disk."""
 
 
 @dataclass(frozen=True)
@@ -423,22 +426,16 @@ def _do(steps: Sequence[_Step], listed: TagList, how: Asked, found: Tagged) -> N
     listed.append(
         tags_jsonl.line(_written(step, how, None)) for step in changing if step.job.named is not None
     )
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        outcomes = [*pool.map(_put, steps)]
     lines = []
     failed: OutputError | None = None
-    for step in steps:
+    for step, stamp in zip(steps, outcomes, strict=True):
         job = step.job
-        stamp = step.before or (0, 0)
-        try:
-            if step.changes and step.data is not None:
-                stamp = sidecar.write(job.file, job.photo, step.data, step.before)
-            elif step.changes:
-                sidecar.remove(job.file, step.before)
-        except OutputError as error:
-            found.troubles.append(str(error))
+        if isinstance(stamp, OutputError):
+            found.troubles.append(str(stamp))
             found.changed = [change for change in found.changed if change.file != job.file]
-            if is_full(error):
-                failed = error
-                break
+            failed = stamp if is_full(stamp) else failed
             if job.named is not None:  # what the line said that stands before it
                 tags_jsonl.put(listed.records, _written(step, how, None))
             continue
@@ -452,6 +449,19 @@ def _do(steps: Sequence[_Step], listed: TagList, how: Asked, found: Tagged) -> N
     listed.append(lines)
     if failed is not None:
         raise failed
+
+
+def _put(step: _Step) -> Stamp | OutputError:
+    """Write or remove a file, or leave it; give what it is like now, or why it was not written."""
+    job = step.job
+    try:
+        if step.changes and step.data is not None:
+            return sidecar.write(job.file, job.photo, step.data, step.before)
+        if step.changes:
+            sidecar.remove(job.file, step.before)
+    except OutputError as error:
+        return error
+    return step.before or (0, 0)
 
 
 def _written(step: _Step, how: Asked, stamp: Stamp | None) -> Written:
