@@ -10,9 +10,9 @@ A file whose size and time are as we left them, and that is to hold what it held
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,9 +23,11 @@ from facecluster.formats import embedded, tags_jsonl, xmp_write
 from facecluster.formats.tags_jsonl import Asked, Naming, Records, Stamp, Written
 from facecluster.formats.xmp_write import NOTHING, Field, Tags
 from facecluster.library import sidecar
+from facecluster.library.contents import Contents
+from facecluster.library.embed import Agree, embed
 from facecluster.library.layout import TAGS, group_again
 from facecluster.library.named import Named, named_photos, wanted_of
-from facecluster.library.tag_list import Change, Tagged, TagList
+from facecluster.library.tag_list import Change, Tagged, TagList, is_full
 from facecluster.text import printable
 
 if TYPE_CHECKING:  # NumPy is loaded when there is work to do
@@ -35,6 +37,8 @@ if TYPE_CHECKING:  # NumPy is loaded when there is work to do
 
 _BATCH = 256
 """Files that are announced in the list at once."""
+_AT_ONCE = 8
+"""Files that are written at once: most of the time each waits for the disk."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,7 @@ def tag(
     *,
     naming: Naming | None = None,
     fields: Collection[Field] | None = None,
+    into_photos: Agree | None = None,
     dry_run: bool = False,
 ) -> Tagged:
     """Write the names of people into sidecars of their photos, and take out those that do not hold any more.
@@ -80,12 +85,15 @@ def tag(
         photos: paths, folders or patterns; none: all photos of the library, and files of photos that left it.
         naming: what sidecars are called; None: as last time.
         fields: what is written; None: as last time.
+        into_photos: write into the photos themselves, and no new sidecars, if this agrees, see `embed.Agree`. Sidecars
+            that names were written into are kept in step. None: photos are not touched.
         dry_run: only say what would change.
 
     Raises:
         UsageError: no photo is meant by a text.
+        DeclinedError: `into_photos` said no.
         FaceclusterError: the library does not show all of its decisions; its list cannot be read or written; the disk
-            is full.
+            is full; exiftool is needed, and not installed.
     """
     if not library.in_step:
         raise FaceclusterError(
@@ -102,27 +110,45 @@ def tag(
         named = {path: one for path, one in named.items() if path in chosen}
     found.photos = len(named)
     found.people = len({name for one in named.values() for name in one.names})
-    jobs = _jobs(named, with_list.records, how, chosen, found)
+    if into_photos is not None:
+        contents = Contents(library.people, lambda: library.pictures)
+        embed(named, chosen, with_list, how, contents, found, into_photos)
+    jobs = _jobs(named, with_list.records, how, chosen, found, only_known=into_photos is not None)
+    if into_photos is None:
+        found.behind = _behind(with_list.records, named, how, chosen)
     _run(jobs, with_list, how, moved, found)
     return found
 
 
-def untag(library: Held, photos: Sequence[str] = (), *, dry_run: bool = False) -> Tagged:
+def untag(
+    library: Held,
+    photos: Sequence[str] = (),
+    *,
+    into_photos: Agree | None = None,
+    dry_run: bool = False,
+) -> Tagged:
     """Take out of files what `tag` wrote into them, and nothing else.
 
     Args:
         library: whose files are meant.
         photos: paths, folders or patterns; none: all.
+        into_photos: take names out of the photos themselves, too, if this agrees; None: photos are not touched.
         dry_run: only say what would change.
 
     Raises:
         UsageError: no photo is meant by a text.
+        DeclinedError: `into_photos` said no.
         FaceclusterError: the list cannot be read or written.
     """
     with_list = TagList.open(library.directory, dry_run=dry_run)
     found = Tagged(dry_run)
     chosen = _choose(photos, _photos(with_list.records))
     how = with_list.ask(None, None)
+    if into_photos is None:
+        found.behind = _behind(with_list.records, {}, how, chosen)
+    else:
+        contents = Contents(library.people, lambda: library.pictures)
+        embed({}, chosen, with_list, how, contents, found, into_photos)
     jobs = [
         _Job(file, one.photo, None, one)
         for file, one in with_list.records.files.items()
@@ -201,11 +227,20 @@ def _all_photos(result: Result) -> set[str]:
 
 
 def _jobs(
-    named: Mapping[str, Named], records: Records, how: Asked, chosen: Collection[str] | None, found: Tagged
+    named: Mapping[str, Named],
+    records: Records,
+    how: Asked,
+    chosen: Collection[str] | None,
+    found: Tagged,
+    *,
+    only_known: bool,
 ) -> list[_Job]:
-    """Say which sidecars are to hold what: those that are asked for, and those that names were written into."""
+    """Say which sidecars are to hold what: those that are asked for, and those that names were written into.
+
+    `only_known`: no others than these.
+    """
     whose: dict[str, list[Named]] = {}
-    for photo, one in named.items():
+    for photo, one in () if only_known else named.items():
         whose.setdefault(sidecar.sidecar_of(photo, how.naming), []).append(one)
     jobs: dict[str, _Job] = {}
     for file, photos in whose.items():
@@ -218,7 +253,6 @@ def _jobs(
         if record.is_embedded or file in whose or (chosen is not None and record.photo not in chosen):
             continue
         jobs[file] = _Job(file, record.photo, named.get(record.photo), record)
-    found.behind = _behind(records, named, how, chosen)
     return list(jobs.values())
 
 
@@ -327,7 +361,7 @@ def _prepare(job: _Job, how: Asked, records: Records, moved: _Moved, found: Tagg
         raise FaceclusterError(f"{job.file}: is no sidecar of {job.photo}; it is left as it is")
     of = sidecar.photo_stamp_of(job.photo)
     before = sidecar.stamp_of(job.file)
-    wanted = NOTHING
+    wanted, packet = NOTHING, None
     if job.named is not None:
         if of is None:
             found.away.append(job.photo)
@@ -337,8 +371,7 @@ def _prepare(job: _Job, how: Asked, records: Records, moved: _Moved, found: Tagg
             wanted = wanted_of(job.named, inside, how)
         except FaceclusterError as error:
             raise FaceclusterError(f"{job.photo}: {error}") from error
-        own = records.files.get(job.photo)
-        wanted = sidecar.with_embedded(wanted, inside.xmp, NOTHING if own is None else own.tags)
+        packet = inside.xmp
     elif before is None and not moved.is_there(job) and not os.path.isdir(os.path.dirname(job.file)):
         found.away.append(job.photo)  # its disk may come back
         return None
@@ -351,7 +384,11 @@ def _prepare(job: _Job, how: Asked, records: Records, moved: _Moved, found: Tagg
     ours = NOTHING if job.record is None else job.record.tags
     if job.record is None and job.named is not None:
         ours = moved.tags.get(job.named.id, NOTHING)
+    own = records.files.get(job.photo)
     try:
+        inside_ours = NOTHING if own is None else own.tags
+        anew = job.record is None or job.record.of != of
+        wanted = sidecar.with_embedded(wanted, packet, inside_ours, existing, ours, anew=anew)
         merged = xmp_write.merge(existing, wanted, ours)
     except FaceclusterError as error:
         raise FaceclusterError(f"{job.file}: {error}; it is left as it is") from error
@@ -389,22 +426,16 @@ def _do(steps: Sequence[_Step], listed: TagList, how: Asked, found: Tagged) -> N
     listed.append(
         tags_jsonl.line(_written(step, how, None)) for step in changing if step.job.named is not None
     )
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        outcomes = [*pool.map(_put, steps)]
     lines = []
     failed: OutputError | None = None
-    for step in steps:
+    for step, stamp in zip(steps, outcomes, strict=True):
         job = step.job
-        stamp = step.before or (0, 0)
-        try:
-            if step.changes and step.data is not None:
-                stamp = sidecar.write(job.file, job.photo, step.data, step.before)
-            elif step.changes:
-                sidecar.remove(job.file, step.before)
-        except OutputError as error:
-            found.troubles.append(str(error))
+        if isinstance(stamp, OutputError):
+            found.troubles.append(str(stamp))
             found.changed = [change for change in found.changed if change.file != job.file]
-            if _is_full(error):
-                failed = error
-                break
+            failed = stamp if is_full(stamp) else failed
             if job.named is not None:  # what the line said that stands before it
                 tags_jsonl.put(listed.records, _written(step, how, None))
             continue
@@ -420,9 +451,17 @@ def _do(steps: Sequence[_Step], listed: TagList, how: Asked, found: Tagged) -> N
         raise failed
 
 
-def _is_full(error: OutputError) -> bool:
-    """Say whether the next file will meet the same."""
-    return isinstance(error.__cause__, OSError) and error.__cause__.errno in (errno.ENOSPC, errno.EDQUOT)
+def _put(step: _Step) -> Stamp | OutputError:
+    """Write or remove a file, or leave it; give what it is like now, or why it was not written."""
+    job = step.job
+    try:
+        if step.changes and step.data is not None:
+            return sidecar.write(job.file, job.photo, step.data, step.before)
+        if step.changes:
+            sidecar.remove(job.file, step.before)
+    except OutputError as error:
+        return error
+    return step.before or (0, 0)
 
 
 def _written(step: _Step, how: Asked, stamp: Stamp | None) -> Written:
