@@ -36,6 +36,7 @@ CALLS: dict[str, list[str]] = {
     "unhide": ["out", "person-0002"],
     "cover": ["out", "0.png"],
     "draw": ["out", "0.png", "4,4,60,60"],
+    "import": ["out"],
     "undo": ["out"],
     "history": ["out"],
     "tag": ["out"],

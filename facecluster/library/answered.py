@@ -57,6 +57,9 @@ class Answered:
             Ids of the faces of which others speak than before.
         """
         standing = {one.id: one.act for one in in_force(decisions)}
+        repeated = {
+            one.id for one in decisions if one.said_by is not None
+        }  # whose word is no answer to a question
         gone = [id_ for id_, said in self._said.items() if standing.get(id_) != said.act]
         touched = set[str]()
         for id_ in gone:
@@ -67,7 +70,7 @@ class Answered:
             if id_ in self._said:
                 continue
             sides = tuple(tuple(map(self._find, sides)) for sides in _compared(act))
-            said = _Said(act, sides, self._find(_placed(act)))
+            said = _Said(act, sides, () if id_ in repeated else self._find(_placed(act)))
             self._said[id_] = said
             for face in _faces(said):
                 self._about.setdefault(face, set()).add(id_)

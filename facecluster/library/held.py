@@ -357,8 +357,9 @@ class Held:
         self.check_ours()
         if self.ledger_elsewhere is not None and not self._is_ledger_given:
             check_ledger(self.ledger, self.decisions, self.people, self.directory)
-        decisions_jsonl.append(self.ledger, *decisions)
-        self.decisions += decisions
+        if decisions:
+            decisions_jsonl.append(self.ledger, *decisions)
+            self.decisions += decisions
 
     def check_ours(self) -> None:
         """Make sure that clusters.json is as we left it, and may be replaced.

@@ -33,6 +33,7 @@ from facecluster.identity.decisions import (
     Spot,
     in_force,
     locate,
+    mark,
     rows_at,
 )
 from facecluster.identity.gate import Reason
@@ -124,41 +125,31 @@ def import_names(
         TableError: the library has no face table.
         FaceclusterError: a given file cannot be read, or the library cannot be written.
     """
-    last = max(library.decisions, key=lambda one: one.line, default=None)
-    is_resumed = last is not None and last.said_by is not None and not library.in_step
-    if not dry_run:
-        ledger.catch_up(library)
-    table = library.table
-    paths, given = _meant(library, photos)
-    said = other_files.read_said(paths, origins, given)
-    sizes = {
-        path: (width, height)
-        for path, (width, height) in zip(table.photos.path.tolist(), table.photos.size.tolist(), strict=True)
-    }
-    plan = _Plan.of(library.people, library.decisions, said, sizes)
-    troubles = [*said.troubles, *plan.no_names]
-    drawn: drawn_faces.Found | None = None
-    acts: _Acts = []
-    if draw and not dry_run and plan.unmatched:
-        places, regions = _places(library, plan.unmatched, sizes, troubles)
-        drawn, refused = drawn_faces.find_all(library, places)
-        troubles += refused
-        plan = _Plan.of(drawn.correction[0], library.decisions, said, sizes)
-        acts += _drawn_by(drawn, regions)
-    acts += plan.acts()
-    time = last.time if is_resumed and last is not None else None
-    new = decisions_jsonl.decide_all(acts, library.decisions, time)
-    summary = _summary(plan, len(drawn.acts) if drawn is not None else 0)
+    begun = [] if dry_run else _broken_off(library)
+    for one in begun:
+        library.decisions.remove(one)
+    asked = _ask(library, photos, origins, draw=draw and not dry_run)
+    if begun and [act for act, _ in asked.acts[: len(begun)]] != [one.act for one in begun]:
+        library.decisions += begun
+        begun = []
+    if not begun and not dry_run and ledger.catch_up(library):
+        asked = _ask(library, photos, origins, draw=draw)
+    plan, drawn = asked.plan, asked.drawn
+    time = begun[0].time if begun else None
+    others = decisions_jsonl.decide_all(asked.acts[len(begun) :], [*library.decisions, *begun], time)
+    new = [*begun, *others]
+    summary = _summary(plan, 0 if drawn is None else len(drawn.acts))
     if dry_run or not new:
-        what = summary if new else f"{summary}; nothing was changed"
-        corrected = Corrected(None, what, library.in_step)
+        said = summary if new else f"{summary}; nothing was changed"
+        corrected = Corrected(None, said, library.in_step)
+    elif all(isinstance(one.act, Said) for one in new):  # they change nobody
+        library.record(*new)
+        corrected = Corrected(new[-1], summary, library.in_step, tuple(new[:-1]))
     else:
         grown = drawn.table if drawn is not None and drawn.acts else None
-        if all(isinstance(act, Said) for act, _ in acts):  # they change nobody
-            library.record(*new)
-            corrected = Corrected(new[-1], summary, library.in_step, tuple(new[:-1]))
-        else:
-            corrected = ledger.put(library, new, plan.correction(), summary, grown, noted=new[-1].time)
+        corrected = ledger.put(
+            library, new, plan.correction(), summary, grown, decided=begun, noted=new[-1].time
+        )
     return Imported(
         corrected,
         tuple(new),
@@ -167,8 +158,57 @@ def import_names(
         tuple(plan.conflicts),
         tuple(plan.unmatched),
         tuple(plan.unplaced),
-        tuple(troubles),
+        tuple(asked.troubles),
     )
+
+
+def _broken_off(library: Held) -> list[Decision]:
+    """The decisions of an import of the last lines, if the people show all decisions but these."""
+    others, begun = sorted(library.decisions, key=lambda one: one.line), list[Decision]()
+    while others and others[-1].said_by is not None and (not begun or others[-1].time == begun[0].time):
+        begun.insert(0, others.pop())
+    if library.result is None or library.in_step or library.people.settings.decisions != mark(others):
+        return []
+    return begun
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What an import means.
+
+    Attributes:
+        plan: what is to be decided.
+        drawn: faces that were put in for it; None: none was asked for.
+        acts: all that is to be decided, and whose words it is.
+        troubles: see `Imported`.
+    """
+
+    plan: _Plan
+    drawn: drawn_faces.Found | None
+    acts: _Acts
+    troubles: list[str]
+
+
+def _ask(library: Held, photos: Sequence[str], origins: Collection[Origin], *, draw: bool) -> _Asked:
+    """Read the files, and plan."""
+    paths, given = _meant(library, photos)
+    said = other_files.read_said(paths, origins, given)
+    table = library.table.photos
+    sizes = {
+        path: (width, height)
+        for path, (width, height) in zip(table.path.tolist(), table.size.tolist(), strict=True)
+    }
+    plan = _Plan.of(library.people, library.decisions, said, sizes)
+    troubles = [*said.troubles, *plan.no_names]
+    drawn: drawn_faces.Found | None = None
+    acts: _Acts = []
+    if draw and plan.unmatched:
+        places, regions = _places(library, plan.unmatched, sizes, troubles)
+        drawn, refused = drawn_faces.find_all(library, places)
+        troubles += refused
+        plan = _Plan.of(drawn.correction[0], library.decisions, said, sizes)
+        acts += _drawn_by(drawn, regions)
+    return _Asked(plan, drawn, acts + plan.acts(), troubles)
 
 
 def _meant(library: Held, given: Sequence[str]) -> tuple[list[str], list[Path]]:
@@ -472,7 +512,7 @@ class _Plan:
         """Say whose words a name of some faces is."""
         words = [self.words[id_][name] for id_ in dict.fromkeys(ids) if name in self.words.get(id_, {})]
         origins = dict.fromkeys(origin for word in words for origin in word.origins)
-        return SaidBy(",".join(origins), tuple(dict.fromkeys(file for word in words for file in word.files)))
+        return SaidBy(",".join(origins), tuple(sorted({file for word in words for file in word.files})))
 
 
 # --------------------------------------------------------------------------------------------- regions without a face

@@ -126,7 +126,8 @@ def keep(
         return Corrected(new[-1], said, in_step)
     noted = None if isinstance(act, Undo | Name | Hide | Cover | Draw) else new[-1].id  # taken back without
     check = check and not isinstance(act, Name | Hide | Cover)
-    return put(library, new, correction, said, table, check=check, decided=decided, noted=noted)
+    there = () if decided is None else (decided,)
+    return put(library, new, correction, said, table, check=check, decided=there, noted=noted)
 
 
 def put(
@@ -137,7 +138,7 @@ def put(
     table: FaceTable | None = None,
     *,
     check: bool = True,
-    decided: Decision | None = None,
+    decided: Collection[Decision] = (),
     noted: str | None = None,
 ) -> Corrected:
     """Write decisions that are made, one or more of one call, and the people that they make; see `keep`.
@@ -149,7 +150,7 @@ def put(
         said: see `keep`.
         table: see `keep`.
         check: whether they may contradict others.
-        decided: which of them is written already.
+        decided: which of them are written already.
         noted: under which name it is noted what they change; None: it is not.
     """
     before, in_step = library.people, library.in_step
@@ -172,15 +173,9 @@ def put(
     if in_step and shows:
         settings = replace(settings, decisions=mark(decisions))
     result = replace(result, settings=settings)
-    if decided is None:
-        library.record(*new)
-    else:
-        for made in new:
-            if made is not decided:
-                library.record(made)
-            else:
-                library.check_ours()
-                library.decisions.append(made)
+    library.check_ours()
+    library.decisions += (one for one in new if one in decided)
+    library.record(*(one for one in new if one not in decided))
     if changed is not None:
         try:
             if table is not None and library.table_file is not None:

@@ -26,6 +26,7 @@ from facecluster.identity.decisions import (
     Make,
     Name,
     NotAPerson,
+    Said,
     Spots,
     Unsure,
     digest_of,
@@ -70,6 +71,9 @@ _INSIDE = 0.03
 grouped, with care. Of 244 sides of the fit half of `lag_dev` none was."""
 _TOLD = 0.9
 """How probable it is that two people are one of whom an update said so, where nothing can be measured."""
+_NAMESAKES, _CALLED_OTHERWISE = 0.8, 0.3
+"""How probable it is that two people are one whom files of other programs call the same; and that faces are not their
+person's whom these call otherwise. Guesses."""
 _MIDDLE, _FALL = 7.0, 2.5
 """Excess at which a body and the nearest person are one in half of all cases in a library of `_MANY` people; and by how
 much it rises until the odds are an e-th. In units of `Radii.growth`, half of that by which strangers' pairs get e times
@@ -134,6 +138,7 @@ class _Asked(NamedTuple):
         left: key of the body that it is about.
         right: key of the other; "" for "who".
         side: some faces of that body; (): all of it.
+        said: why files of other programs have it asked, in words; "": they have not.
         heap: which of the heaps it is in: `_COMPARED`, `_SEVERAL` or `_ALONE`. Those of one heap keep their order,
             whatever is known of how often somebody can say who this is.
     """
@@ -144,6 +149,20 @@ class _Asked(NamedTuple):
     right: str
     side: Ids = ()
     heap: int = 0
+    said: str = ""
+
+
+class _Called(NamedTuple):
+    """What files call some faces, though it could not be applied.
+
+    Attributes:
+        name, origin: which name, and of which program the files are.
+        faces: ids.
+    """
+
+    name: str
+    origin: str
+    faces: Ids
 
 
 class _Numbers(NamedTuple):
@@ -287,6 +306,7 @@ class Queue:
         self._sorted = sorted(self._body_of)
         self._answered = Answered(self._find)
         self._answered.read(self._decisions)
+        self._called = self._read_called()
         self._put(self._ids)
         self._ask(self._ids, _NEAR)
 
@@ -401,7 +421,22 @@ class Queue:
         """Read the decisions, and say of which bodies others speak than before, by key."""
         self._decisions = [*self._library.decisions]
         faces = self._answered.read(self._decisions)
+        before, self._called = self._called, self._read_called()
+        for id_ in before.keys() ^ self._called.keys():
+            faces.update(self._called.get(id_, before.get(id_, _Called("", "", ()))).faces)
         return {self._body_of[face] for face in faces if face in self._body_of}
+
+    def _read_called(self) -> dict[str, _Called]:
+        """Give what files call faces, by id of the decision that says so."""
+        return {
+            one.id: _Called(
+                one.act.name,
+                "other files" if one.said_by is None else one.said_by.origin.replace(",", " and "),
+                self._find(one.act.faces),
+            )
+            for one in in_force(self._decisions)
+            if isinstance(one.act, Said)
+        }
 
     def _find(self, spots: Spots) -> Ids:
         """Find the faces that a decision knows so."""
@@ -494,6 +529,7 @@ class Queue:
         for key in keys:
             self._ask_who(key)
         if self._numbers is None:
+            self._ask_called(people)
             for pair in self._told:
                 one, other = sorted(pair)
                 if (one in keys or other in keys) and {one, other} <= self._people.keys():
@@ -504,6 +540,7 @@ class Queue:
         self._ask_nearest(people, number, people_only=everybody)
         for key in people:
             self._ask_parts(key)
+        self._ask_called(people)  # which knows why, where another question is the same
 
     def _ask_nearest(self, keys: Sequence[str], number: int, *, people_only: bool) -> None:
         assert self._numbers is not None
@@ -525,6 +562,47 @@ class Queue:
             self._keep(
                 f"who {key}", _Asked(worth, "who", key, "", heap=_ALONE if len(ids) == 1 else _SEVERAL)
             )
+
+    def _ask_called(self, people: Collection[str]) -> None:
+        """Ask whom files call by the name of somebody else, or otherwise than their person is called."""
+        if not self._called or not people:
+            return
+        holder = {fold(person.name): key for key, person in self._people.items() if person.name is not None}
+        there: dict[tuple[str, str], _Called] = {}
+        for one in self._called.values():
+            for face in one.faces:
+                where = self._body_of.get(face, ""), fold(one.name)
+                before = there.get(where, _Called(one.name, one.origin, ()))
+                there[where] = before._replace(faces=tuple(dict.fromkeys((*before.faces, face))))
+        names: dict[str, dict[str, int]] = {}
+        for (key, name), one in there.items():
+            names.setdefault(key, {})[name] = len(one.faces)
+        for (key, name), one in there.items():
+            person, other = self._people.get(key), holder.get(name)
+            if person is None or other == key or {key, other}.isdisjoint(people):
+                continue
+            called = f"called {printable(one.name)} in {one.origin}"
+            if person.name is None and other is not None and len(names[key]) == 1:
+                self._ask_namesakes(key, other, f"both are {called}")
+            elif person.name is not None or name != max(names[key], key=lambda each: names[key][each]):
+                self._ask_called_side(key, set(one.faces), called)
+
+    def _ask_called_side(self, key: str, faces: Collection[str], called: str) -> None:
+        """Ask whether faces of a person that are called otherwise are that person's."""
+        side = tuple(face for face in self._ids[key] if face in faces)
+        rest = tuple(face for face in self._ids[key] if face not in faces)
+        if side and rest and not (self._answered.are_placed(side) or self._is_answered(side, rest)):
+            asked = _Asked(_CALLED_OTHERWISE * len(side), "is", key, key, side, said=called)
+            self._keep(f"is {_name_of(side)} {key}", asked)
+
+    def _ask_namesakes(self, key: str, other: str, said: str) -> None:
+        """Ask whether somebody without a name is who has the name that files give to both."""
+        if self._is_answered(self._ids[key], self._ids[other]):
+            return
+        sizes = len(self._ids[key]), len(self._ids[other])
+        one, two = sorted((key, other))
+        worth = _NAMESAKES * (min(sizes) + _NAME * sizes[0])
+        self._keep(f"same {one} {two}", _Asked(worth, "same", one, two, said=said))
 
     def _ask_pair(self, one: str, other: str, excess: float | None) -> None:
         """Ask whether two people are one, or whether faces of nobody are somebody's."""
@@ -658,6 +736,8 @@ class Queue:
                 return f"nearly a person: {almost.n_photos} of {many(almost.n_photos_needed, 'photo')}"
             n = len(self._ids[asked.left])
             return "a face of nobody" if n == 1 else f"{n} faces of nobody, that are alike"
+        if asked.said:
+            return asked.said
         who = "the person" if right is None else _called(right)
         if asked.side:
             return (

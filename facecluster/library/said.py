@@ -11,16 +11,14 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import NamedTuple
 
-from PIL import Image
-
-from facecluster.errors import FaceclusterError, UsageError
+from facecluster.errors import FaceclusterError, PhotoError, UsageError
 from facecluster.formats import osxphotos_json, picasa_ini, takeout, xmp
+from facecluster.formats.embedded import Embedded, embedded_of
 from facecluster.formats.osxphotos_json import ApplePhoto
 from facecluster.formats.said_names import Box, Origin, SaidName, clean_name, load_json, read_bounded
 from facecluster.identity.changes import Placed
-from facecluster.photos import EXTENSIONS, FORMATS, read_orientation
+from facecluster.photos import EXTENSIONS
 from facecluster.text import fold, many, printable
 
 ORIGINS: tuple[Origin, ...] = ("xmp", "picasa", "takeout", "osxphotos")
@@ -262,27 +260,6 @@ def _middle_box(place: Sequence[SaidName]) -> Box:
     return box
 
 
-class Embedded(NamedTuple):
-    """What is embedded in a photo: XMP, and the EXIF orientation, 1..8."""
-
-    xmp: bytes | None
-    orientation: int
-
-
-def embedded_of(path: str) -> Embedded:
-    """Read what is embedded in a photo.
-
-    Raises:
-        FaceclusterError: it cannot be read.
-    """
-    try:
-        with Image.open(path, formats=FORMATS) as image:
-            packet = image.info.get("xmp")
-            return Embedded(packet if isinstance(packet, bytes) else None, read_orientation(image))
-    except Exception as error:
-        raise FaceclusterError(f"{printable(path)}: cannot be read") from error
-
-
 class _Lazy:
     """What is embedded in a photo, read when it is first asked for."""
 
@@ -297,7 +274,10 @@ class _Lazy:
             FaceclusterError: the photo cannot be read.
         """
         if self._read is None:
-            self._read = embedded_of(self._photo)
+            try:
+                self._read = embedded_of(self._photo)
+            except PhotoError as error:
+                raise FaceclusterError(f"{printable(self._photo)}: {error}") from error
         return self._read
 
 

@@ -1,0 +1,610 @@
+"""Names that other programs gave become decisions, weaker than one's own: in real small libraries with sidecars."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click.testing
+import pytest
+from click.testing import CliRunner
+from commands import on_terminal
+from libraries import cluster_table
+from PIL import Image
+from tables import make_table, people
+from xmp_files import xmp
+
+from facecluster.cli import main
+from facecluster.formats import face_table
+from facecluster.formats.clusters_json import read_result
+from facecluster.identity.decisions import Decision, Make, Move, Name, Said
+from facecluster.library import correct, undo_patches
+from facecluster.library.history import history
+from facecluster.library.import_names import import_names
+from facecluster.library.library import Library
+from facecluster.library.questions import Queue, answer
+from facecluster.library.settings import Choices
+from facecluster.library.undo import undo
+from facecluster.photos import decode
+from facecluster.picture import pixel_digest
+from facecluster.result import Result
+
+SIDE = 400
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A library: person-0001 in photos 00 to 05, 0002 in 06 to 09, 0003 in 10 to 12, a stranger in 13.
+
+    In photo 06 there is a second face, of nobody, at the right. Photo 05 is a copy of photo 04.
+    """
+    root = tmp_path_factory.mktemp("made")
+    folder = root / "photos"
+    folder.mkdir()
+    paths = [folder / f"{i:02d}.png" for i in range(14)]
+    for i, path in enumerate(paths):
+        Image.new("RGB", (SIDE, SIDE), (10 * min(i, 4) if i < 6 else 10 * i, 100, 100)).save(path)
+    digests = [pixel_digest((photo := decode(path)).pixels, photo.size) for path in paths]
+    photo_of = [*range(7), 6, *range(7, 14)]
+    left = [100.0] * 7 + [250.0] + [100.0] * 7
+    ordinal = [0] * 7 + [1] + [0] * 7
+    table = make_table(
+        people(5, 6)[[0, 1, 2, 3, 4, 4, 6, 24, 7, 8, 9, 12, 13, 14, 18]],
+        photo=photo_of,
+        paths=[str(path) for path in paths],
+        photos={"size": [[SIDE, SIDE]] * 14, "digest": digests},
+        id=[f"{digests[p]}-{o}" for p, o in zip(photo_of, ordinal, strict=True)],
+        box=[[x, 200, x + 100, 300] for x in left],
+    )
+    (root / "people").mkdir()
+    file = root / "people" / "faces.npz"
+    face_table.write(table, file)
+    cluster_table(table, file.parent, Choices(link="none"), source=str(file), jobs=1)
+    return root
+
+
+@pytest.fixture
+def root(made: Path, tmp_path: Path) -> Path:
+    """A copy of the library, whose photos are where they were; without any sidecar."""
+    shutil.copytree(made / "people", tmp_path / "people")
+    for file in (made / "photos").iterdir():
+        if file.suffix != ".png":
+            file.unlink()
+    return tmp_path
+
+
+@pytest.fixture
+def say(root: Path, made: Path) -> Callable[..., None]:
+    """Write sidecars: names of the left and of the right face of photos by number, None nobody; and of the photo."""
+
+    def write(*names: str | None, photos: Sequence[int], inside: Sequence[str] = ()) -> None:
+        regions = [
+            f'<rdf:li rdf:parseType="Resource"><mwg-rs:Name>{name}</mwg-rs:Name><mwg-rs:Type>Face</mwg-rs:Type>'
+            f'<mwg-rs:Area stArea:x="{x}" stArea:y="0.625" stArea:w="0.3" stArea:h="0.3"/></rdf:li>'
+            for name, x in zip(names, (0.375, 0.75, 0.1), strict=False)
+            if name is not None
+        ]
+        persons = "".join(f"<rdf:li>{name}</rdf:li>" for name in inside)
+        for number in photos:
+            (made / "photos" / f"{number:02d}.png.xmp").write_bytes(
+                xmp(
+                    '<mwg-rs:Regions rdf:parseType="Resource"><mwg-rs:RegionList><rdf:Bag>'
+                    f"{''.join(regions)}</rdf:Bag></mwg-rs:RegionList></mwg-rs:Regions>"
+                    f"<Iptc4xmpExt:PersonInImage><rdf:Bag>{persons}</rdf:Bag></Iptc4xmpExt:PersonInImage>"
+                )
+            )
+
+    return write
+
+
+@pytest.fixture
+def take_in(root: Path) -> Callable[..., list[Decision]]:
+    """Import, and give what was written."""
+
+    def run(**options: Any) -> list[Decision]:
+        with Library.open(root / "people") as library:
+            return [*import_names(library, **options).corrected.decisions]
+
+    return run
+
+
+def result_of(root: Path) -> Result:
+    return read_result(root / "people" / "clusters.json")
+
+
+def who(root: Path) -> dict[str, list[str]]:
+    """The photos of everybody by name or id; those of nobody as "nobody"."""
+    result = result_of(root)
+    found = {one.name or one.id: sorted(Path(face.photo).stem for face in one.faces) for one in result.people}
+    return found | {"nobody": sorted(Path(face.photo).stem for face in result.unclustered)}
+
+
+def lines(root: Path) -> list[dict[str, Any]]:
+    file = root / "people" / "decisions.jsonl"
+    return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+
+def acts(decisions: Sequence[Decision], kind: type) -> list[Any]:
+    return [one.act for one in decisions if isinstance(one.act, kind)]
+
+
+def again(root: Path) -> None:
+    """Group anew, and expect what the import made of the people."""
+    before = who(root)
+    cluster_table(
+        face_table.read(root / "people" / "faces.npz"),
+        root / "people",
+        Choices(link="none"),
+        source=str(root / "people" / "faces.npz"),
+        jobs=1,
+    )
+    assert who(root) == before
+
+
+NOBODY_NAMED = {
+    "person-0001": ["00", "01", "02", "03", "04", "05"],
+    "person-0002": ["06", "07", "08", "09"],
+    "person-0003": ["10", "11", "12"],
+    "nobody": ["06", "13"],
+}
+
+
+def test_people_are_named_and_faces_of_nobody_placed(
+    root: Path, say: Callable[..., None], take_in: Callable[..., list[Decision]]
+) -> None:
+    say("Anna Berg", photos=[0, 1, 2])
+    say("Uwe", "Anna Berg", photos=[6])
+    say("Zoe", photos=[13])
+    written = take_in()
+    assert who(root) == {
+        "Anna Berg": ["00", "01", "02", "03", "04", "05", "06"],
+        "Uwe": ["06", "07", "08", "09"],
+        "person-0003": ["10", "11", "12"],
+        "Zoe": ["13"],
+        "nobody": [],
+    }
+    assert [one.name for one in acts(written, Name)] == ["Anna Berg", "Uwe"]
+    assert [one.name for one in acts(written, Make)] == ["Zoe"]
+    assert len(acts(written, Move)) == 1
+    assert len({one.time for one in written}) == 1
+    files = {
+        one.act.name: [Path(file).name for file in one.said_by.files]
+        for one in written
+        if one.said_by and isinstance(one.act, Name)
+    }
+    assert files == {"Anna Berg": ["00.png.xmp", "01.png.xmp", "02.png.xmp"], "Uwe": ["06.png.xmp"]}
+    assert all(line["by"]["origin"] == "xmp" for line in lines(root))
+    again(root)
+
+
+def test_importing_again_changes_nothing(
+    root: Path, say: Callable[..., None], take_in: Callable[..., list[Decision]]
+) -> None:
+    say("Anna", photos=[0, 1])
+    say("Uwe", "Anna", photos=[6])
+    say("Anna", photos=[10])
+    say("Zoe", photos=[13])
+    assert take_in()
+    files = {file: file.read_bytes() for file in (root / "people").rglob("*") if file.is_file()}
+    assert take_in() == []
+    assert {file: file.read_bytes() for file in (root / "people").rglob("*") if file.is_file()} == files
+
+
+def test_names_are_spelt_as_most_files_have_them(
+    root: Path, say: Callable[..., None], take_in: Callable[..., list[Decision]]
+) -> None:
+    say("anna berg", photos=[0])
+    say("Anna Berg", photos=[1, 2])
+    take_in()
+    assert "Anna Berg" in who(root)
+
+
+def test_what_was_decided_here_wins(
+    root: Path, say: Callable[..., None], take_in: Callable[..., list[Decision]]
+) -> None:
+    with Library.open(root / "people") as library:
+        library.name("person-0001", "Grandma")
+        library.name("person-0003", "Zoe")
+        library.move("12.png", to="nobody")
+        library.not_a_person("13.png")
+        correct.not_theirs(library, ["06.png#2"], "person-0001")
+    before = who(root)
+    say("Anna", photos=[0, 1, 2])
+    say("Uwe", "Grandma", photos=[6])
+    say("Zoe", photos=[12])
+    say("Kim", photos=[13])
+    written = take_in()
+    assert acts(written, Move) == acts(written, Make) == []
+    assert [one.name for one in acts(written, Name)] == ["Uwe"]
+    assert [(one.name, len(one.faces)) for one in acts(written, Said)] == [("Anna", 3)]
+    assert who(root) == {"Uwe" if name == "person-0002" else name: those for name, those in before.items()}
+    with Library.open(root / "people") as library:
+        library.name("Uwe", "Uwe B.")
+    assert [(type(one.act), one.act.name) for one in take_in()] == [(Said, "Uwe")]  # told, and that is all
+    assert take_in() == []
+    assert "Uwe B." in who(root)
+    again(root)
+
+
+def test_a_name_that_was_taken_away_here_is_not_given_again(
+    root: Path, say: Callable[..., None], take_in: Callable[..., list[Decision]]
+) -> None:
+    say("Anna", photos=[0, 1])
+    take_in()
+    with Library.open(root / "people") as library:
+        library.name("Anna", "")
+    assert acts(take_in(), Name) == []
+    assert "Anna" not in who(root)
+
+
+def test_a_name_that_another_program_changed_is_changed(
+    root: Path, say: Callable[..., None], take_in: Callable[..., list[Decision]]
+) -> None:
+    say("Anna", photos=[0, 1])
+    take_in()
+    say("Anna Berg", photos=[0, 1])
+    take_in()
+    assert "Anna Berg" in who(root)
+    assert "Anna" not in who(root)
+
+
+def test_of_two_people_with_one_name_the_larger_gets_it(
+    root: Path, say: Callable[..., None], take_in: Callable[..., list[Decision]]
+) -> None:
+    say("Anna", photos=[0, 7, 8, 9, 10])
+    written = take_in()
+    assert [one.person for one in acts(written, Name)] == ["person-0001"]
+    assert sorted(len(one.faces) for one in acts(written, Said)) == [1, 3]
+    assert {name: those for name, those in who(root).items() if name != "Anna"} == {
+        name: those for name, those in NOBODY_NAMED.items() if name != "person-0001"
+    }
+    with Library.open(root / "people") as library:
+        told = import_names(library)
+    assert [(one.name, one.n_faces) for one in told.conflicts] == [("Anna", 3), ("Anna", 1)]
+    assert all("has that name" in one.why for one in told.conflicts)
+
+
+def test_a_person_under_two_names_stays_as_it_is(
+    root: Path, say: Callable[..., None], take_in: Callable[..., list[Decision]]
+) -> None:
+    say("Anna", photos=[0, 1, 2])
+    say("Uwe", photos=[3])
+    written = take_in()
+    assert [(one.name, len(one.faces)) for one in acts(written, Said)] == [("Anna", 3), ("Uwe", 1)]
+    assert len(written) == 2
+    assert who(root) == NOBODY_NAMED
+    say("Anna", photos=[4])  # one more says so, and is told alone
+    assert [(one.name, len(one.faces)) for one in acts(take_in(), Said)] == [("Anna", 1)]
+
+
+def test_names_of_photos_are_of_the_one_face_that_is_left(
+    root: Path, say: Callable[..., None], take_in: Callable[..., list[Decision]]
+) -> None:
+    say(photos=[7, 8], inside=["Uwe"])
+    say(photos=[6], inside=["Ida", "Uwe"])  # once Uwe is known, the other one is Ida
+    say(photos=[0, 1, 2], inside=["Anna"])
+    say(photos=[3], inside=["Anna", "Kim"])
+    take_in()
+    assert who(root) == {
+        "Anna": NOBODY_NAMED["person-0001"],
+        "Uwe": NOBODY_NAMED["person-0002"],
+        "person-0003": NOBODY_NAMED["person-0003"],
+        "Ida": ["06"],
+        "nobody": ["13"],
+    }
+    assert take_in() == []
+
+
+def test_few_names_of_photos_are_outvoted_and_regions_count_more(
+    root: Path, say: Callable[..., None], take_in: Callable[..., list[Decision]]
+) -> None:
+    say(photos=[0, 1, 2, 3], inside=["Anna"])
+    say(photos=[4], inside=["Uwe"])
+    say(photos=[7, 8], inside=["Kim"])
+    say("Ida", photos=[9])
+    take_in()
+    names = who(root)
+    assert names["Anna"] == NOBODY_NAMED["person-0001"]
+    assert names["Ida"] == NOBODY_NAMED["person-0002"]
+
+
+def test_a_word_with_another_meaning_is_no_name(
+    root: Path, say: Callable[..., None], take_in: Callable[..., list[Decision]]
+) -> None:
+    say("person-0003", photos=[0, 1])
+    say("nobody", photos=[7])
+    with Library.open(root / "people") as library:
+        done = import_names(library)
+    assert done.corrected.decisions == ()
+    assert len(done.troubles) == 2
+    assert who(root) == NOBODY_NAMED
+
+
+@pytest.mark.parametrize("has_patch", [True, False], ids=["at once", "grouped anew"])
+def test_an_import_is_taken_back_as_a_whole_and_counts_again(
+    root: Path, say: Callable[..., None], take_in: Callable[..., list[Decision]], has_patch: bool
+) -> None:
+    with Library.open(root / "people") as library:
+        library.name("person-0003", "Zoe")
+    before = who(root)
+    say("Anna", photos=[0, 1])
+    say("Uwe", "Anna", photos=[6])
+    say("Kim", photos=[13])
+    say("Uwe", photos=[10])
+    n_written = len(take_in())
+    after = who(root)
+    if not has_patch:
+        (root / "people" / undo_patches.FILE).unlink()
+    with Library.open(root / "people") as library:
+        taken = undo(library, jobs=1)
+        assert taken.in_step
+    assert len(taken.decisions) == n_written == 5
+    assert who(root) == before
+    again(root)
+    with Library.open(root / "people") as library:
+        assert undo(library, taken.decisions[2].id, jobs=1).in_step
+    assert who(root) == after
+
+
+def test_a_name_given_since_stays_when_an_import_is_taken_back(
+    root: Path, say: Callable[..., None], take_in: Callable[..., list[Decision]]
+) -> None:
+    say("Anna", photos=[0, 1])
+    say("Uwe", photos=[7])
+    (one, _) = take_in()
+    with Library.open(root / "people") as library:
+        library.name("Uwe", "Uwe B.")
+        library.name("person-0003", "Zoe")
+        undo(library, number=3, jobs=1)
+    assert who(root) == NOBODY_NAMED
+    with Library.open(root / "people") as library:
+        library.name("person-0003", "Zoe")
+    take_in()
+    with Library.open(root / "people") as library:
+        library.name("Uwe", "Uwe B.")
+        thing = [each for each in library.decisions if each.said_by is not None][-2:]
+        undo(library, *(each.id for each in thing), jobs=1)
+    assert one.time < thing[0].time
+    assert {*who(root)} == {"person-0001", "Uwe B.", "Zoe", "nobody"}
+
+
+class _Killed(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("n_lines", [4, 2], ids=["all lines", "a part of them"])
+def test_a_kill_between_the_decisions_and_the_people_loses_nothing(
+    root: Path,
+    say: Callable[..., None],
+    take_in: Callable[..., list[Decision]],
+    n_lines: int,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    say("Anna", photos=[0, 1])
+    say("Uwe", "Anna", photos=[6])
+    say("Kim", photos=[13])
+
+    def die(*_: object, **__: object) -> None:
+        raise _Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Library, "save", die)
+        with pytest.raises(_Killed):
+            take_in()
+    file = root / "people" / "decisions.jsonl"
+    written = file.read_bytes().splitlines(keepends=True)
+    assert len(written) == 4
+    file.write_bytes(b"".join(written[:n_lines]) + (written[n_lines][:40] if n_lines < 4 else b""))
+    assert who(root) == NOBODY_NAMED
+    assert len(take_in()) == 4
+    assert "grouped anew" not in caplog.text
+    assert file.read_bytes().splitlines(keepends=True) == written
+    assert {*who(root)} == {"Anna", "Uwe", "Kim", "person-0003", "nobody"}
+    assert take_in() == []
+    with Library.open(root / "people") as library:
+        undo(library, jobs=1)
+    assert who(root) == NOBODY_NAMED
+
+
+def test_other_names_after_a_kill_are_asked_of_the_people_of_before_it(
+    root: Path,
+    say: Callable[..., None],
+    take_in: Callable[..., list[Decision]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    say("Anna", photos=[0, 1])
+
+    def die(*_: object, **__: object) -> None:
+        raise _Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Library, "save", die)
+        with pytest.raises(_Killed):
+            take_in()
+    say("Uwe", photos=[7])
+    take_in()
+    assert {*who(root)} == {"Anna", "Uwe", "person-0003", "nobody"}
+
+
+def test_dry_run_writes_nothing(root: Path, say: Callable[..., None]) -> None:
+    say("Anna", photos=[0, 1])
+    say("Kim", photos=[13])
+    files = {file: file.read_bytes() for file in (root / "people").rglob("*") if file.is_file()}
+    with Library.open(root / "people") as library:
+        done = import_names(library, dry_run=True)
+    assert done.corrected.decision is None
+    assert [type(one.act) for one in done.planned] == [Name, Make]
+    assert {file: file.read_bytes() for file in (root / "people").rglob("*") if file.is_file()} == files
+
+
+def test_photos_and_origins_are_chosen(made: Path, root: Path, say: Callable[..., None]) -> None:
+    say("Anna", photos=[0, 1])
+    say("Uwe", photos=[7])
+    (made / "photos" / "10.png.json").write_text(json.dumps({"title": "10.png", "people": [{"name": "Tim"}]}))
+    runner = CliRunner()
+
+    def names(*more: str) -> list[str]:
+        done = runner.invoke(main, ["import", str(root / "people"), "--dry-run", *more])
+        assert done.exit_code == 0, done.output
+        return [json.loads(line)["name"] for line in done.stdout.splitlines()]
+
+    assert names() == ["Anna", "Uwe", "Tim"]
+    assert names("--from", "takeout") == ["Tim"]
+    assert names("--from", "xmp,takeout", str(made / "photos" / "07.png")) == ["Uwe"]
+    assert names(str(made / "photos")) == ["Anna", "Uwe", "Tim"]
+    refused = runner.invoke(main, ["import", str(root / "people"), str(root)])
+    assert refused.exit_code == 2
+    assert "no photo of the library" in refused.stderr
+    assert runner.invoke(main, ["import", str(root / "people"), "--from", "flickr"]).exit_code == 2
+
+
+def run(*arguments: object) -> click.testing.Result:
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def test_a_pipe_gets_the_lines_and_stderr_the_sentences(root: Path, say: Callable[..., None]) -> None:
+    say("Anna", photos=[0, 1])
+    say("Uwe", None, "Kim", photos=[7])
+    say("Anna", photos=[10])
+    done = run("import", root / "people")
+    assert done.exit_code == 0, done.output
+    assert [json.loads(line) for line in done.stdout.splitlines()] == lines(root)
+    assert "3 names on 4 faces" not in done.stderr
+    for part in (
+        "2 names on 4 faces, 2 people named, 1 conflict, 1 region without a face",
+        "07.png (Kim)",
+        "1 face of person-0003 called Anna",
+        "--labels xmp",
+        "facecluster undo",
+    ):
+        assert part in done.stderr
+    code, shown, _ = on_terminal("import", str(root / "people"))
+    assert code == 0
+    assert "nothing was changed" in shown
+    assert not shown.startswith("{")
+
+
+def test_history_says_whose_words_it_is(
+    root: Path, say: Callable[..., None], take_in: Callable[..., list[Decision]]
+) -> None:
+    say("Anna", photos=[0, 1, 2])
+    say("Uwe", photos=[10])
+    say("Ida", photos=[11])
+    take_in()
+    with Library.open(root / "people") as library:
+        said = [one.said for one in history(library)]
+    assert said[0] == "person-0001 is called Anna, said by xmp (00.png.xmp and 2 more)"
+    assert said[1].endswith("is called Uwe, said by xmp (10.png.xmp)")
+
+
+def test_forget_takes_a_name_out_of_what_was_said(
+    root: Path, say: Callable[..., None], take_in: Callable[..., list[Decision]]
+) -> None:
+    say("Anna", photos=[0, 1])
+    say("Kim", photos=[10, 11])
+    say("Ida", photos=[12])
+    take_in()
+    done = run("forget", root / "people", "--person", "Anna", "-y")
+    assert done.exit_code == 0, done.output
+    assert [line["name"] for line in lines(root)] == ["Kim", "Ida"]
+
+
+def test_a_region_without_a_face_is_made_one(made: Path, root: Path, say: Callable[..., None]) -> None:
+    say("Anna", photos=[0, 1])
+    say(None, "Anna", photos=[7])
+    with Library.open(root / "people") as library:
+        told = import_names(library)
+        assert [one.name for _, one in told.unmatched] == ["Anna"]
+        after_first = who(root)
+        done = import_names(library, draw=True)
+        assert not done.unmatched
+        assert not done.troubles
+        assert [type(one.act).__name__ for one in done.corrected.decisions] == ["Draw", "Move"]
+        assert who(root)["Anna"] == ["00", "01", "02", "03", "04", "05", "07"]
+        assert import_names(library, draw=True).corrected.decision is None
+        undo(library, jobs=1)
+    assert who(root) == after_first
+
+
+# ------------------------------------------------------------------------------------------------------ questions
+
+
+def asked(root: Path, *, also: Callable[[Library, Queue], None] = lambda *_: None) -> dict[str, str]:
+    """Kind and why of the questions that files of other programs have asked."""
+    with Library.open(root / "people") as library:
+        queue = Queue(library)
+        also(library, queue)
+        queue.refresh()
+        return {one.id: one.why for one in queue.questions(100) if "called" in one.why}
+
+
+def reply(text: str) -> Callable[[Library, Queue], None]:
+    """Answer the first question that other programs have asked."""
+
+    def give(library: Library, queue: Queue) -> None:
+        question = next(one for one in queue.questions(100) if "called" in one.why)
+        answer(library, question, text)
+
+    return give
+
+
+def test_one_name_on_two_people_is_asked(
+    root: Path, say: Callable[..., None], take_in: Callable[..., list[Decision]]
+) -> None:
+    say("Anna", photos=[0, 10])
+    take_in()
+    assert asked(root) == {"same person-0001 person-0003": "both are called Anna in xmp"}
+    assert asked(root, also=reply("no")) == {}
+    with Library.open(root / "people") as library:
+        undo(library, jobs=1)
+    assert asked(root, also=reply("unsure")) == {}
+    with Library.open(root / "people") as library:
+        undo(library, jobs=1)
+    assert asked(root, also=reply("yes")) == {}
+    assert who(root)["Anna"] == [*NOBODY_NAMED["person-0001"], *NOBODY_NAMED["person-0003"]]
+    assert take_in() == []
+
+
+def test_faces_that_are_called_otherwise_are_asked(
+    root: Path, say: Callable[..., None], take_in: Callable[..., list[Decision]]
+) -> None:
+    say("Anna", photos=[0, 1, 2])
+    say("Uwe", photos=[3])
+    say("Kim", photos=[7])
+    take_in()
+    (before,) = asked(root).items()
+    assert before[0].endswith(" person-0001")
+    assert before[1] == "called Uwe in xmp"
+    assert asked(root, also=reply("no")) == {}
+    assert "03" in who(root)["nobody"]
+    take_in()
+    assert who(root)["Anna"] == ["00", "01", "02", "04", "05"]
+    assert "03" in who(root)["nobody"]  # somebody put it there
+
+
+def test_a_face_that_was_confirmed_is_not_asked_again(
+    root: Path, say: Callable[..., None], take_in: Callable[..., list[Decision]]
+) -> None:
+    say("Anna", photos=[0, 1, 2])
+    say("Uwe", photos=[3])
+    take_in()
+    assert asked(root, also=reply("yes")) == {}
+    take_in()
+    assert who(root)["Anna"] == NOBODY_NAMED["person-0001"]
+
+
+def test_an_import_is_asked_about_at_once(root: Path, say: Callable[..., None]) -> None:
+    say("Anna", photos=[0, 10])
+    with Library.open(root / "people") as library:
+        queue = Queue(library)
+        assert not [one for one in queue.questions(100) if "called" in one.why]
+        import_names(library)
+        queue.refresh()
+        assert [one.kind for one in queue.questions(100) if "called" in one.why] == ["same"]
+        undo(library, jobs=1)
+        queue.refresh()
+        assert not [one for one in queue.questions(100) if "called" in one.why]
