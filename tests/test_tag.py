@@ -23,8 +23,9 @@ from facecluster.formats import face_table, tags_jsonl, xmp, xmp_write
 from facecluster.library import sidecar
 from facecluster.library.layout import TAGS
 from facecluster.library.library import Library
+from facecluster.library.named import named_photos
 from facecluster.library.settings import Choices
-from facecluster.library.tag import named_photos, tag, untag
+from facecluster.library.tag import tag, untag
 
 NO_PHOTOS = Choices(link="none")
 SIZE = (400, 300)
@@ -388,6 +389,45 @@ def test_photo_that_is_another_one_now_is_told(out: Path) -> None:
     assert len(sidecars(out)) == 8
 
 
+def test_forgotten_person_is_in_no_file(out: Path) -> None:
+    done("tag", out)
+    dry = done("forget", out, "--person", "Bob", "-n")
+    before = snapshot(photos_of(out))
+    assert "Bob" in names_in(photos_of(out) / "0.jpg.xmp")
+    told = done("forget", out, "--person", "Bob")
+    assert told == dry | {"dry_run": False}
+    assert str(photos_of(out) / "0.jpg.xmp") in told["rewritten"]
+    assert str(photos_of(out) / "7.jpg.xmp") in told["removed"]
+    after = snapshot(photos_of(out))
+    assert not any(b"Bob" in data for data in after.values())
+    assert "Bob" not in (out / TAGS).read_text()
+    assert names_in(photos_of(out) / "0.jpg.xmp") == {"Anna Berg"}
+    kept = {path: data for path, data in before.items() if b"Bob" not in data}
+    assert {path: after[path] for path in kept} == kept
+    assert done("tag", out)["changed"] == []
+
+
+def test_forgotten_photo_has_no_names_beside_it(out: Path) -> None:
+    done("tag", out)
+    done("forget", out, "--photo", "2.jpg")
+    assert "2.jpg.xmp" not in sidecars(out)
+    assert len(sidecars(out)) == 8
+
+
+def test_forget_that_cannot_write_a_sidecar_says_so_and_tag_does_it(
+    out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done("tag", out)
+    with monkeypatch.context() as patch:
+        failing(patch, errno.EACCES)
+        result = call("forget", out, "--person", "Bob")
+    assert result.exit_code == 0, result.output
+    assert f"{photos_of(out) / '0.jpg.xmp'}: cannot be written" in result.stderr
+    assert f"once that is mended, type: facecluster tag {out}" in result.stderr
+    done("tag", out)
+    assert names_in(photos_of(out) / "0.jpg.xmp") == {"Anna Berg"}
+
+
 # ------------------------------------------------------------------------------------------------- bad files
 
 
@@ -534,7 +574,7 @@ def test_unfinished_files_of_a_kill_go(out: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_list_is_written_anew_when_it_has_grown(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("facecluster.library.tag._FEW_LINES", 5)
+    monkeypatch.setattr("facecluster.library.tag_list._FEW_LINES", 5)
     for name in ("A", "B", "C", "D"):
         done_name(out, "person-0001", name)
         done("tag", out)

@@ -19,7 +19,7 @@ from facecluster.text import many, printable, some, typed
 
 if TYPE_CHECKING:  # NumPy is loaded when there is work to do
     from facecluster.formats.xmp_write import Field
-    from facecluster.library.tag import Tagged
+    from facecluster.library.tag_list import Tagged
 
 _ALL = "all"
 _FIELDS = ("mwg", "microsoft", "persons", "digikam", "lightroom", "subject")

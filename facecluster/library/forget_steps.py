@@ -1,6 +1,7 @@
 """Forget: take a person, or photos, out of face tables and libraries, for good, and keep them out.
 
-    the list of places ─▶ interrupted encode ─▶ face tables ─▶ decisions ─▶ results, the ones that know the person last
+    the list of places ─▶ names beside photos ─▶ interrupted encode ─▶ face tables ─▶ decisions ─▶ results, the ones
+    that know the person last
 
 The list comes first, so that nothing that is found again while the rest is cleaned gets in. A result is the last to
 change, and in its folder clusters.json is, so that what was killed half-way finds the same faces when it is run again,
@@ -64,6 +65,7 @@ from facecluster.library.layout import (
 from facecluster.library.plan import folders_named, montages_named, plan_photos
 from facecluster.result import Result, columns
 from facecluster.table import FaceTable, Picture
+from facecluster.text import typed
 
 _log = logging.getLogger(__name__)
 
@@ -233,6 +235,8 @@ def forget(
                 if not dry_run:
                     forgotten_jsonl.append(file, sorted(places, key=_order))
                 report.places += len(places)
+            for opened, cleaned in pairs:
+                _clean_sidecars(opened.directory, cleaned.result, pictures, report)
             if not wanted.names:
                 clean_tables(cleaned_tables, target, report, globs=bool(wanted.globs))
             decided = any(o.decided for o in results)
@@ -324,6 +328,26 @@ def _unfinished(error: FaceclusterError | OSError, report: Report) -> Facecluste
     return kind(
         f"{error}\nnot everything is removed yet{already}. Once that is mended, the same command finishes it"
     )
+
+
+def _clean_sidecars(directory: Path, result: Result, pictures: Mapping[str, Picture], report: Report) -> None:
+    """Take names out of files beside photos. What cannot be written stays on the library's list of such files."""
+    from facecluster.library.tag import keep_up
+
+    done = keep_up(directory, result, pictures, dry_run=report.dry_run)
+    report.rewritten += [change.file for change in done.changed if not change.is_gone]
+    report.removed += [change.file for change in done.changed if change.is_gone]
+    again = f"once that is mended, type: facecluster tag {typed(directory)}"
+    for trouble in done.troubles:
+        _log.warning("%s; %s", trouble, again)
+    for photo in done.away:
+        _log.warning("%s: not there now, so names may stand beside it; %s", photo, again)
+    for photo in done.behind:
+        _log.warning(
+            "%s: names stand in the photo itself; to take them out: facecluster tag %s --embed",
+            photo,
+            typed(directory),
+        )
 
 
 def clean_tables(tables: Mapping[Path, CleanedTable], target: Target, report: Report, *, globs: bool) -> None:

@@ -11,113 +11,30 @@ A file whose size and time are as we left them, and that is to hold what it held
 from __future__ import annotations
 
 import errno
-import hashlib
-import json
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from facecluster.durable.whole_file import remove_parts
 from facecluster.errors import FaceclusterError, OutputError, UsageError
-from facecluster.formats import embedded, tags_jsonl, xmp, xmp_write
+from facecluster.formats import embedded, tags_jsonl, xmp_write
 from facecluster.formats.tags_jsonl import Asked, Naming, Records, Stamp, Written
-from facecluster.formats.xmp_edit import check_text
-from facecluster.formats.xmp_write import FIELDS, NOTHING, Field, Marked, Tags
-from facecluster.identity.decisions import digest_of
+from facecluster.formats.xmp_write import NOTHING, Field, Tags
 from facecluster.library import sidecar
 from facecluster.library.layout import TAGS, group_again
+from facecluster.library.named import Named, named_photos, wanted_of
+from facecluster.library.tag_list import Change, Tagged, TagList
 from facecluster.text import printable
 
 if TYPE_CHECKING:  # NumPy is loaded when there is work to do
     from facecluster.library.held import Held
-    from facecluster.result import Person, Result
+    from facecluster.result import Result
     from facecluster.table import Picture
 
-_WRITER = 1
-"""Which rules a file was written by: raised by a change of them, so that all files are looked at again."""
 _BATCH = 256
 """Files that are announced in the list at once."""
-_FEW_LINES = 1000
-"""That many lines more than files are kept in the list."""
-
-Box = tuple[float, float, float, float]
-
-
-@dataclass(frozen=True)
-class Named:
-    """The faces with a name in a photo.
-
-    Attributes:
-        photo: path.
-        id: digest of the photo.
-        faces: name and box in pixels of the upright photo, from left to right.
-        size: width, height of the upright photo in pixels as its faces were found; None unknown.
-    """
-
-    photo: str
-    id: str
-    faces: tuple[tuple[str, Box], ...]
-    size: tuple[int, int] | None
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The names, each once."""
-        return tuple(dict.fromkeys(name for name, _ in self.faces))
-
-    def key(self, how: Asked) -> str:
-        """Stand for all that is to be written."""
-        record = [_WRITER, self.id, self.faces, self.size, sorted(how.fields)]
-        return hashlib.sha256(json.dumps(record).encode()).hexdigest()[:16]
-
-
-@dataclass(frozen=True)
-class Change:
-    """What happens to a file.
-
-    Attributes:
-        file: path.
-        photo: path.
-        names: whose names stand in it then; nobody: ours go.
-        is_new: whether there is no such file yet.
-        is_gone: whether nothing is left of it then.
-    """
-
-    file: str
-    photo: str
-    names: tuple[str, ...]
-    is_new: bool = False
-    is_gone: bool = False
-
-
-@dataclass
-class Tagged:
-    """What was done, or would be.
-
-    Attributes:
-        dry_run: whether nothing was done.
-        changed: files that were written or removed.
-        unchanged: how many files hold what they should.
-        photos: how many photos show somebody with a name, of those that were asked for.
-        people: how many people with a name they show.
-        away: photos that are not there, so that nothing was written beside them.
-        behind: photos in which stand names of ours that are others now, and that were not to be written.
-        beside: photos that have a sidecar of the other name too, which some programs do not read any more.
-        troubles: what could not be done, a line each.
-        remarks: what could not be made right in a file that was written, a line each.
-    """
-
-    dry_run: bool
-    changed: list[Change] = field(default_factory=list)
-    unchanged: int = 0
-    photos: int = 0
-    people: int = 0
-    away: list[str] = field(default_factory=list)
-    behind: list[str] = field(default_factory=list)
-    beside: list[str] = field(default_factory=list)
-    troubles: list[str] = field(default_factory=list)
-    remarks: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -175,7 +92,7 @@ def tag(
             f"{library.directory}: its people do not show all that was decided; to group them again: "
             f"{group_again(library.directory, library.people)}"
         )
-    with_list = _List.open(library.directory, dry_run=dry_run)
+    with_list = TagList.open(library.directory, dry_run=dry_run)
     how = with_list.ask(naming, fields)
     found = Tagged(dry_run)
     named = named_photos(library.people, library.pictures, found.troubles)
@@ -202,7 +119,7 @@ def untag(library: Held, photos: Sequence[str] = (), *, dry_run: bool = False) -
         UsageError: no photo is meant by a text.
         FaceclusterError: the list cannot be read or written.
     """
-    with_list = _List.open(library.directory, dry_run=dry_run)
+    with_list = TagList.open(library.directory, dry_run=dry_run)
     found = Tagged(dry_run)
     chosen = _choose(photos, _photos(with_list.records))
     how = with_list.ask(None, None)
@@ -230,101 +147,17 @@ def keep_up(directory: Path, result: Result, pictures: Mapping[str, Picture], *,
     found = Tagged(dry_run)
     if not os.path.lexists(directory / TAGS):
         return found
-    with_list = _List.open(directory, dry_run=dry_run)
+    with_list = TagList.open(directory, dry_run=dry_run)
     how = with_list.ask(None, None)
     named = named_photos(result, pictures, found.troubles)
     jobs = [
-        _Job(file, one.photo, named.get(one.photo), one)
+        _Job(file, one.photo, named.get(one.photo) if os.path.lexists(one.photo) else None, one)
         for file, one in with_list.records.files.items()
         if not one.is_embedded
     ]
     found.behind = _behind(with_list.records, named, how, None)
     _run(jobs, with_list, how, _moved(with_list.records, named), found, compact=True)
     return found
-
-
-# -------------------------------------------------------------------------------------------- what is to be written
-
-
-def named_photos(
-    result: Result, pictures: Mapping[str, Picture], troubles: list[str] | None = None
-) -> dict[str, Named]:
-    """Give the photos that show people with a name, by path.
-
-    Args:
-        result: who is who.
-        pictures: of its photos.
-        troubles: gets a line about each name that cannot be written.
-    """
-    faces: dict[str, list[tuple[str, Box]]] = {}
-    ids: dict[str, str] = {}
-    for person in result.people:
-        name = _writable(person, troubles)
-        if name is None:
-            continue
-        for face in person.faces:
-            left, top, right, bottom = (float(edge) for edge in face.box)
-            faces.setdefault(face.photo, []).append((name, (left, top, right, bottom)))
-            ids[face.photo] = digest_of(face.id)
-    return {
-        photo: Named(
-            photo,
-            ids[photo],
-            tuple(sorted(theirs, key=lambda one: (one[1], one[0]))),
-            _size(pictures.get(photo)),
-        )
-        for photo, theirs in sorted(faces.items())
-    }
-
-
-def _writable(person: Person, troubles: list[str] | None) -> str | None:
-    """Give the name that stands for a person in files; None: none does."""
-    name = (person.name or "").strip()
-    if not name or person.hidden:
-        return None
-    try:
-        check_text(name)
-    except FaceclusterError as error:
-        if troubles is not None:
-            troubles.append(f"{person.id}: {error}, so it is written nowhere")
-        return None
-    return name
-
-
-def _size(picture: Picture | None) -> tuple[int, int] | None:
-    return None if picture is None or not picture.width else (picture.width, picture.height)
-
-
-def wanted_of(named: Named, inside: embedded.Embedded, how: Asked) -> Tags:
-    """Say what is to stand in a file about a photo.
-
-    Args:
-        named: who is where in the upright photo.
-        inside: how the photo is stored.
-        how: what is written.
-
-    Raises:
-        FaceclusterError: the photo is not the one in which the faces were found. The message names no file.
-    """
-    stored = inside.size
-    upright = None if stored is None else stored if inside.orientation < 5 else stored[::-1]
-    size = named.size or upright
-    if size is None:
-        raise FaceclusterError("its size in pixels is not known")
-    if upright is not None and upright != size:
-        raise FaceclusterError(
-            f"has {upright[0]} x {upright[1]} pixels, and had {size[0]} x {size[1]} when its faces were found; "
-            "type first: facecluster run"
-        )
-    width, height = size
-    marked = [
-        Marked(
-            name,
-            xmp.stored((left / width, top / height, right / width, bottom / height), inside.orientation),
-        )
-        for name, (left, top, right, bottom) in named.faces
-    ]
-    return xmp_write.tags(marked, (), stored or (size if inside.orientation < 5 else size[::-1]), how.fields)
 
 
 # ------------------------------------------------------------------------------------------------- which files
@@ -405,46 +238,8 @@ def _behind(
 # --------------------------------------------------------------------------------------------------- the work
 
 
-@dataclass
-class _List:
-    """The list of the library, and where it lies."""
-
-    path: Path
-    records: Records
-    dry_run: bool
-
-    @classmethod
-    def open(cls, directory: Path, *, dry_run: bool) -> _List:
-        path = directory / TAGS
-        return cls(path, tags_jsonl.read(path), dry_run)
-
-    def ask(self, naming: Naming | None, fields: Collection[Field] | None) -> Asked:
-        """Give how names are asked for: what is not given is as last time; it is remembered with the first line."""
-        last = self.records.asked or Asked("ext", FIELDS)
-        return Asked(naming or last.naming, last.fields if fields is None else frozenset(fields))
-
-    def remember(self, how: Asked) -> None:
-        """Write down how names were asked for, if that is new."""
-        if how != self.records.asked and not self.dry_run:
-            self.append([tags_jsonl.asked(how)])
-            self.records.asked = how
-
-    def append(self, lines: Iterable[bytes]) -> None:
-        lines = list(lines)
-        tags_jsonl.append(self.path, lines)
-        self.records.n_lines += len(lines)
-
-    def tidy(self, *, now: bool) -> None:
-        """Write the list anew where most of its lines do not count any more, or `now`."""
-        if self.records.n_lines > (
-            len(self.records.files) + 1 if now else 1.5 * len(self.records.files) + _FEW_LINES
-        ):
-            tags_jsonl.write(self.path, self.records)
-            self.records.n_lines = len(self.records.files) + 1
-
-
 def _run(
-    jobs: Sequence[_Job], listed: _List, how: Asked, moved: _Moved, found: Tagged, *, compact: bool = False
+    jobs: Sequence[_Job], listed: TagList, how: Asked, moved: _Moved, found: Tagged, *, compact: bool = False
 ) -> None:
     """Do what is to be done in each file."""
     from facecluster.progress import bar
@@ -575,7 +370,7 @@ def _is_beside(job: _Job) -> bool:
     return job.file in {sidecar.sidecar_of(job.photo, naming) for naming in ("ext", "stem")}
 
 
-def _do(steps: Sequence[_Step], listed: _List, how: Asked, found: Tagged) -> None:
+def _do(steps: Sequence[_Step], listed: TagList, how: Asked, found: Tagged) -> None:
     """Write some files, and into the list before and afterwards what of them is ours.
 
     Raises:
