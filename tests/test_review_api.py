@@ -427,14 +427,15 @@ def test_people_and_faces_are_said_to_be_nobody(page: Browser) -> None:
 def test_an_earlier_decision_is_taken_back_by_its_id(page: Browser) -> None:
     first = page.decide("name", person="person-0001", name="Anna")["decisions"][0]
     page.decide("name", person="person-0002", name="Bo")
-    page.decide("undo", decision=first)
+    page.decide("undo", decisions=[first])
     assert [record(page, f"person-000{i}")["name"] for i in (1, 2)] == [None, "Bo"]
     last = page.get("/api/history")["decisions"]
     assert [one["undone"] is not None for one in last] == [False, False, True]
     assert last[0]["said"].startswith("taken back")
     assert [one["id"] for one in page.get("/api/history?limit=1&offset=2")["decisions"]] == [first]
-    page.decide("undo", 400, decision=first)
-    page.decide("undo", 400, decision="nothing")
+    page.decide("undo", 400, decisions=[first])
+    page.decide("undo", 400, decisions=["nothing"])
+    page.decide("undo", 400, decisions=first)
 
 
 def test_the_version_grows_with_every_change(page: Browser) -> None:
@@ -612,7 +613,7 @@ def test_people_are_hidden_and_shown_again(page: Browser) -> None:
     assert [(one["id"], one["hidden"]) for one in hidden] == [("person-0001", True), ("person-0002", True)]
     done = page.decide("unhide", people=["person-0001"])
     assert [(one["id"], one["hidden"]) for one in done["changed"]] == [("person-0001", False)]
-    page.decide("undo", decision=page.get("/api/history")["decisions"][1]["id"])
+    page.decide("undo", decisions=[page.get("/api/history")["decisions"][1]["id"]])
     assert page.get("/api/state")["hidden"] == 0
 
 

@@ -377,7 +377,7 @@ def test_what_takes_long_is_told_and_waited_for(library: Path, monkeypatch: pyte
         first = page.decide("merge", people=["person-0001", "person-0002"])["decisions"][0]
         page.decide("move", faces=[f"{1:032x}-0"], to="nobody")
         monkeypatch.setattr(build_module, "build", long)
-        undone = threads.submit(page.decide, "undo", decision=first)
+        undone = threads.submit(page.decide, "undo", decisions=[first])
         until(lambda: page.get("/api/state")["busy"])
         told = page.get("/api/state")["busy"]
         assert told.startswith(
@@ -470,7 +470,7 @@ def test_a_signal_ends_it_in_order_with_everything_written(library: Path, number
         stdout, stderr = process.communicate(timeout=20)
     assert (process.returncode, stdout) == (0, "")
     first, last = stderr.splitlines()
-    assert first == f"the page of {library} is at {page.address}; Ctrl-C ends it"
+    assert first == f"the page of {library}, until Ctrl-C: {page.address}"
     assert last == "ended; everything is written"
     assert named(library) == {"person-0001": "Anna", "person-0003": None}
     with Library.open(library, wait_s=0) as after:

@@ -587,6 +587,9 @@ def test_a_face_that_was_missed_is_drawn_and_gets_a_name(
         expect(page.get_by_role("button", name="Face: Otto")).to_be_visible(timeout=20_000)
         expect(boxes).to_have_count(2)
         assert [one["name"] for one in asker.get("/api/people")["people"]] == ["Otto"]
+        page.locator("#toasts").get_by_role("button", name="Undo").click()  # of the face and of whose it is
+        expect(boxes).to_have_count(1)
+        assert asker.get("/api/people")["people"] == []
         page.context.close()
     assert seen.told == []
 

@@ -391,10 +391,11 @@ def test_the_only_person_is_renamed() -> None:
     assert renamed.data == first.data.replace(b"Anna Berg", b"Eve")
 
 
-def test_what_somebody_wrote_between_ours_stays() -> None:
+@pytest.mark.parametrize("mark", [b"</rdf:Bag>", b"<rdf:li>"])
+def test_what_somebody_wrote_between_ours_stays(mark: bytes) -> None:
     first = merge(None, tags([ANNA], [], SIZE, frozenset({"subject"})))
     assert first.data is not None
-    data = first.data.replace(b"</rdf:Bag>", b"<!-- mine --></rdf:Bag>")
+    data = first.data.replace(mark, b"<!-- mine -->" + mark)
     left = remove(data, first.written)
     assert left is not None
     assert b"<!-- mine -->" in left

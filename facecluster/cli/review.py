@@ -63,7 +63,7 @@ def command(source: str, port: int, no_browser: bool, quiet: bool) -> None:
             click.echo(guard.address)
             sys.stdout.flush()
         if not quiet:
-            click.echo(f"the page of {source} is at {guard.address}; Ctrl-C ends it", err=True)
+            click.echo(f"the page of {source}, until Ctrl-C: {guard.address}", err=True)
         if not no_browser and _has_browser():
             address = guard.ticket()
             threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()

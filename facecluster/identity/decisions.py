@@ -420,7 +420,8 @@ def locate(decisions: Sequence[Decision], faces: Faces | Placed) -> Mapping[Spot
     meant = {spot.digest for decision in decisions for spot in spots_of(decision.act)}
     rows_by_photo: dict[str, dict[object, list[int]]] = {}
     if meant:
-        for row, (face_id, photo) in enumerate(zip(faces.id, faces.photo, strict=True)):
+        columns = (it.tolist() if isinstance(it, np.ndarray) else it for it in (faces.id, faces.photo))
+        for row, (face_id, photo) in enumerate(zip(*columns, strict=True)):
             if (digest := digest_of(face_id)) in meant:
                 rows_by_photo.setdefault(digest, defaultdict(list))[photo].append(row)
     found, asked, n_pairs = _Found(), list[tuple[Spot, list[int]]](), 0

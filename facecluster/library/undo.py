@@ -40,10 +40,10 @@ _log = logging.getLogger(__name__)
 def undo(library: Held, *which: str, number: int = 1, jobs: int = -1, progress: bool = False) -> Corrected:
     """Take back what was done last, or the decisions of some ids.
 
-    What one call decided is taken back together, and what one undo took back counts again together. What the last
-    decisions changed is put back as it was; for earlier ones people are grouped anew from the face table, once for all
-    of them. If the last lines are undos that the people do not show, as they were broken off, and no id is given, these
-    are finished and nothing else is taken back.
+    Without an id, what one call decided is taken back together. What one undo took back counts again together, with an
+    id too. What the last decisions changed is put back as it was; for earlier ones people are grouped anew from the
+    face table, once for all of them. If the last lines are undos that the people do not show, as they were broken off,
+    and no id is given, these are finished and nothing else is taken back.
 
     Args:
         library: it is about.

@@ -105,7 +105,7 @@ def _not_a_person(sent: Mapping[str, Any], desk: Desk) -> Act:
 
 
 def _undo(sent: Mapping[str, Any], desk: Desk) -> Act:
-    which = () if sent.get("decision") is None else (_text(sent, "decision"),)
+    which = () if sent.get("decisions") is None else _texts(sent, "decisions")
     return lambda library: undo.undo(library, *which)
 
 

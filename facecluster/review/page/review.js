@@ -142,7 +142,7 @@ function decide(act, {address = "/api/decide", quiet = false} = {}) {
     showUndo(made.undo);
     if (!quiet) {
       const isNew = act.do === "split" || act.do === "make";
-      toast(made.said, {undo: act.do === "undo" ? null : made.decisions?.at(-1), to: isNew ? made.appeared?.[0] : null});
+      toast(made.said, {undo: act.do === "undo" ? null : made.decisions, to: isNew ? made.appeared?.[0] : null});
     }
     view?.applied?.(made);
     ask();
@@ -162,7 +162,7 @@ async function attempt(doing) {
   }
 }
 
-const undo = decision => attempt(() => decide({do: "undo", ...(decision ? {decision} : {})}));
+const undo = decisions => attempt(() => decide({do: "undo", ...(decisions?.length ? {decisions} : {})}));
 
 /** Ask how the library is; show what others changed. */
 async function ask() {
@@ -253,13 +253,13 @@ function notice(text, {bad = false, detail = null} = {}) {
 }
 
 /** Say something at the lower edge, with a way back where something was decided. */
-function toast(text, {undo: decision = null, to = null, bad = false} = {}) {
+function toast(text, {undo: decisions = null, to = null, bad = false} = {}) {
   const made = h(bad ? "div.toast.bad" : "div.toast", null, h("span", {dir: "auto"}, text));
   const go = () => { clearTimeout(timer); made.remove(); };
   let timer = 0;
   const start = () => { timer = setTimeout(go, bad ? 12000 : 7000); };
   if (to) made.append(h("button", {type: "button", onclick: () => { go(); location.hash = `#/person/${to}`; }}, "Look"));
-  if (decision) made.append(h("button", {type: "button", onclick: () => { go(); undo(decision); }}, "Undo"));
+  if (decisions?.length) made.append(h("button", {type: "button", onclick: () => { go(); undo(decisions); }}, "Undo"));
   made.append(h("button.round.small", {type: "button", "aria-label": "Close this message", onclick: go}, icon("close")));
   made.addEventListener("pointerenter", () => clearTimeout(timer));
   made.addEventListener("pointerleave", start);
@@ -1434,7 +1434,7 @@ class PersonView {
     const said = [...(this.person.history ?? [])].reverse();
     this.panel.append(said.length ? h("ol.said", null, said.map(one => h("li", null,
       h("div", null, h("span", {dir: "auto"}, one.said), h("small", null, moment(one.time))),
-      one.holds ? button("Undo", "undo", () => undo(one.id), {kind: "quiet"}) : h("span.flag", null, "taken back"))))
+      one.holds ? button("Undo", "undo", () => undo([one.id]), {kind: "quiet"}) : h("span.flag", null, "taken back"))))
       : empty("history", "Nothing was decided here yet", 
         "Names, merges and moves of this person are told here, and can be taken back."));
   }
@@ -1793,7 +1793,7 @@ class QuestionsView {
   queue = [];
   current = null;
   answered = new Set();
-  past = []; // what was answered here, for u: {question, decision}, the decision as it is promised
+  past = []; // what was answered here, for u: {question, decisions}, their ids as they are promised
   read = false;
 
   show(root) {
@@ -1933,7 +1933,7 @@ class QuestionsView {
       if (error.status !== 400 && error.status !== 404) this.again(question, now); // else it cannot be asked any more
       throw error;
     }));
-    this.past.push({question, decision: decided.then(made => made?.decisions?.at(-1))});
+    this.past.push({question, decisions: decided.then(made => made?.decisions)});
     const done = await decided;
     this.waiting -= 1;
     this.said.textContent = done?.said ?? "";
@@ -1955,12 +1955,12 @@ class QuestionsView {
 
   /** Take the last answer back, and ask again; where nothing was answered here, take back what was decided last. */
   async back() {
-    const {question, decision = null} = this.past.pop() ?? {};
-    const id = await decision;
-    if (!id && !library.undo) return;
-    const done = await undo(id);
+    const {question, decisions = null} = this.past.pop() ?? {};
+    const ids = await decisions;
+    if (!ids?.length && !library.undo) return;
+    const done = await undo(ids);
     this.said.textContent = "";
-    if (done && id) this.again(question);
+    if (done && ids?.length) this.again(question);
   }
 
   key(event) {
@@ -2261,7 +2261,7 @@ class HistoryView {
           items: found.decisions};
       },
       make: cell => cell.append(h("div.said-of", null, h("span", {dir: "auto"}), h("small")), h("span.flag"),
-        h("button.quiet.own", {type: "button", onclick: () => undo(cell.item.id)}, icon("undo"), h("span", null, "Undo"))),
+        h("button.quiet.own", {type: "button", onclick: () => undo([cell.item.id])}, icon("undo"), h("span", null, "Undo"))),
       fill: (cell, one) => {
         const [said, flag, taken] = cell.children;
         said.firstChild.textContent = one.said;
