@@ -18,7 +18,12 @@ from facecluster.errors import UsageError
 from facecluster.text import many, printable, some, typed
 
 if TYPE_CHECKING:  # NumPy is loaded when there is work to do
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from facecluster.formats.tags_jsonl import Naming
     from facecluster.formats.xmp_write import Field
+    from facecluster.library.embed import Agree
     from facecluster.library.tag_list import Tagged
 
 _ALL = "all"
@@ -26,6 +31,7 @@ _FIELDS = ("mwg", "microsoft", "persons", "digikam", "lightroom", "subject")
 _SHOWN = 3
 """Photos that a line names; JSON has all of them."""
 
+_yes = click.option("-y", "--yes", is_flag=True, help="Write into the photos without asking.")
 _dry_run = click.option("-n", "--dry-run", is_flag=True, help="Only list what would change.")
 _as_json = click.option(
     "--json", "as_json", is_flag=True, help="Print what was done as JSON, as a pipe gets it anyway."
@@ -54,6 +60,13 @@ _quiet = click.option("-q", "--quiet", is_flag=True, help="Say nothing but error
     multiple=True,
     help="Do not write this. May be given several times.",
 )
+@click.option(
+    "--embed",
+    is_flag=True,
+    help="Write into the photos themselves, with exiftool, which has to be installed; asks first. What their XMP was "
+    "before is put into LIBRARY/metadata-before. Pixels and times of the files stay.",
+)
+@_yes
 @_dry_run
 @_as_json
 @_quiet
@@ -63,6 +76,8 @@ def command(
     naming: str | None,
     only: tuple[str, ...],
     without: tuple[str, ...],
+    embed: bool,
+    yes: bool,
     dry_run: bool,
     as_json: bool,
     quiet: bool,
@@ -78,28 +93,51 @@ def command(
     subject     keywords NAME
 
     LIBRARY is a folder of people; photos of it are meant, all of them if none is named. The files are XMP sidecars. One
-    that is there is added to, and nothing of others' in it is lost; photos are not touched. Type it again after people
-    were renamed, moved or forgotten: only what changed is written, in each file that names were ever written into.
-    Nobody without a name, and nobody hidden, is written. untag takes it all out.
+    that is there is added to, and nothing of others' in it is lost; photos are not touched without --embed. Type it
+    again after people were renamed, moved or forgotten: only what changed is written, in each file that names were ever
+    written into. Nobody without a name, and nobody hidden, is written. untag takes it all out.
     """  # noqa: D301
     from facecluster.library.library import Library
     from facecluster.library.tag import tag
 
     if quiet:
         logging.getLogger("facecluster").setLevel(logging.ERROR)
-    fields = _fields(only, without)
+    fields, agree = _fields(only, without), _asker(embed=embed, yes=yes, dry_run=dry_run)
+    if embed and naming is not None:
+        raise UsageError(
+            "--sidecar-name is about files beside photos, and --embed writes none; leave one out"
+        )
     with Library.open(source) as library:
-        done = tag(library, photos, naming=naming, fields=fields, dry_run=dry_run)  # type: ignore[arg-type]
+        done = tag(
+            library,
+            photos,
+            naming=cast("Naming | None", naming),
+            fields=fields,
+            into_photos=agree,
+            dry_run=dry_run,
+        )
     _tell(done, _tagged(done, source), as_json=as_json, quiet=quiet)
 
 
 @click.command("untag")
 @click.argument("source", metavar="LIBRARY")
 @click.argument("photos", metavar="[PHOTO|FOLDER|GLOB...]", nargs=-1)
+@click.option(
+    "--embed", is_flag=True, help="Take it out of the photos themselves, too, with exiftool; asks first."
+)
+@_yes
 @_dry_run
 @_as_json
 @_quiet
-def untag(source: str, photos: tuple[str, ...], dry_run: bool, as_json: bool, quiet: bool) -> None:
+def untag(
+    source: str,
+    photos: tuple[str, ...],
+    embed: bool,
+    yes: bool,
+    dry_run: bool,
+    as_json: bool,
+    quiet: bool,
+) -> None:
     """Take out of files beside photos what tag wrote into them, and nothing else.
 
     LIBRARY is a folder of people; the files of all its photos are meant if none is named. A file in which nothing else
@@ -110,9 +148,47 @@ def untag(source: str, photos: tuple[str, ...], dry_run: bool, as_json: bool, qu
 
     if quiet:
         logging.getLogger("facecluster").setLevel(logging.ERROR)
+    agree = _asker(embed=embed, yes=yes, dry_run=dry_run)
     with Library.open(source) as library:
-        done = take_out(library, photos, dry_run=dry_run)
-    _tell(done, _counts(done), as_json=as_json, quiet=quiet)
+        done = take_out(library, photos, into_photos=agree, dry_run=dry_run)
+    lines = _counts(done)
+    if done.behind:
+        lines.append(
+            f"{many(len(done.behind), 'photo')} with names of ours in the photo itself, which stay: "
+            f"{_some(done.behind)}; to take them out: facecluster untag {typed(source)} --embed"
+        )
+    _tell(done, lines, as_json=as_json, quiet=quiet)
+
+
+def _asker(*, embed: bool, yes: bool, dry_run: bool) -> Agree | None:
+    """Give what asks whether to write into photos; None: nobody wants to.
+
+    Raises:
+        UsageError: nobody can be asked.
+    """
+    if not embed:
+        if yes:
+            raise UsageError("--yes answers what --embed asks; give that too")
+        return None
+    if not yes and not dry_run and not sys.stdin.isatty():
+        raise UsageError(
+            "--embed writes into the photos themselves, and nobody can be asked here; give --yes too"
+        )
+
+    def agree(photos: Sequence[str], kept: Path) -> bool:
+        if yes:
+            return True
+        err = sys.stderr.isatty() or not sys.stdout.isatty()
+        click.echo(
+            f"about to write into {many(len(photos), 'photo')}: {_some(list(photos))}\n"
+            f"Their pictures and times stay. What their XMP was before is put into {printable(str(kept))}.\n"
+            "write into them? [y/N]: ",
+            nl=False,
+            err=err,
+        )
+        return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+    return agree
 
 
 def _fields(only: tuple[str, ...], without: tuple[str, ...]) -> frozenset[Field] | None:
@@ -176,6 +252,11 @@ def _tagged(done: Tagged, source: str) -> list[str]:
         lines.append(
             f"{many(len(done.away), 'photo')} not there, so nothing was changed beside: {_some(done.away)}; if photos "
             f"were moved, type first: facecluster run NEW_FOLDER -o {typed(source)}"
+        )
+    if done.behind:
+        lines.append(
+            f"{many(len(done.behind), 'photo')} with names in the photo itself that do not hold any more: "
+            f"{_some(done.behind)}; to mend that: facecluster tag {typed(source)} --embed"
         )
     if done.beside:
         lines.append(

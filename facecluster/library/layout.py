@@ -39,6 +39,8 @@ TOLD = "watch.journal"
 
 TAGS = "tags.jsonl"
 """Which names we wrote into which files, see `formats.tags_jsonl`."""
+METADATA_BEFORE = "metadata-before"
+"""A folder with the XMP of photos as it was before names were written into them, see `embed`."""
 UNDO = ".facecluster-undo.jsonl"
 """What the last decisions changed, see `undo_patches`."""
 THUMBNAILS = ".facecluster-thumbnails.sqlite"

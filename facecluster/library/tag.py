@@ -23,6 +23,8 @@ from facecluster.formats import embedded, tags_jsonl, xmp_write
 from facecluster.formats.tags_jsonl import Asked, Naming, Records, Stamp, Written
 from facecluster.formats.xmp_write import NOTHING, Field, Tags
 from facecluster.library import sidecar
+from facecluster.library.contents import Contents
+from facecluster.library.embed import Agree, embed
 from facecluster.library.layout import TAGS, group_again
 from facecluster.library.named import Named, named_photos, wanted_of
 from facecluster.library.tag_list import Change, Tagged, TagList
@@ -71,6 +73,7 @@ def tag(
     *,
     naming: Naming | None = None,
     fields: Collection[Field] | None = None,
+    into_photos: Agree | None = None,
     dry_run: bool = False,
 ) -> Tagged:
     """Write the names of people into sidecars of their photos, and take out those that do not hold any more.
@@ -80,12 +83,15 @@ def tag(
         photos: paths, folders or patterns; none: all photos of the library, and files of photos that left it.
         naming: what sidecars are called; None: as last time.
         fields: what is written; None: as last time.
+        into_photos: write into the photos themselves, and no new sidecars, if this agrees, see `embed.Agree`. Sidecars
+            that names were written into are kept in step. None: photos are not touched.
         dry_run: only say what would change.
 
     Raises:
         UsageError: no photo is meant by a text.
+        DeclinedError: `into_photos` said no.
         FaceclusterError: the library does not show all of its decisions; its list cannot be read or written; the disk
-            is full.
+            is full; exiftool is needed, and not installed.
     """
     if not library.in_step:
         raise FaceclusterError(
@@ -102,27 +108,45 @@ def tag(
         named = {path: one for path, one in named.items() if path in chosen}
     found.photos = len(named)
     found.people = len({name for one in named.values() for name in one.names})
-    jobs = _jobs(named, with_list.records, how, chosen, found)
+    if into_photos is not None:
+        contents = Contents(library.people, lambda: library.pictures)
+        embed(named, chosen, with_list, how, contents, found, into_photos)
+    jobs = _jobs(named, with_list.records, how, chosen, found, only_known=into_photos is not None)
+    if into_photos is None:
+        found.behind = _behind(with_list.records, named, how, chosen)
     _run(jobs, with_list, how, moved, found)
     return found
 
 
-def untag(library: Held, photos: Sequence[str] = (), *, dry_run: bool = False) -> Tagged:
+def untag(
+    library: Held,
+    photos: Sequence[str] = (),
+    *,
+    into_photos: Agree | None = None,
+    dry_run: bool = False,
+) -> Tagged:
     """Take out of files what `tag` wrote into them, and nothing else.
 
     Args:
         library: whose files are meant.
         photos: paths, folders or patterns; none: all.
+        into_photos: take names out of the photos themselves, too, if this agrees; None: photos are not touched.
         dry_run: only say what would change.
 
     Raises:
         UsageError: no photo is meant by a text.
+        DeclinedError: `into_photos` said no.
         FaceclusterError: the list cannot be read or written.
     """
     with_list = TagList.open(library.directory, dry_run=dry_run)
     found = Tagged(dry_run)
     chosen = _choose(photos, _photos(with_list.records))
     how = with_list.ask(None, None)
+    if into_photos is None:
+        found.behind = _behind(with_list.records, {}, how, chosen)
+    else:
+        contents = Contents(library.people, lambda: library.pictures)
+        embed({}, chosen, with_list, how, contents, found, into_photos)
     jobs = [
         _Job(file, one.photo, None, one)
         for file, one in with_list.records.files.items()
@@ -201,11 +225,20 @@ def _all_photos(result: Result) -> set[str]:
 
 
 def _jobs(
-    named: Mapping[str, Named], records: Records, how: Asked, chosen: Collection[str] | None, found: Tagged
+    named: Mapping[str, Named],
+    records: Records,
+    how: Asked,
+    chosen: Collection[str] | None,
+    found: Tagged,
+    *,
+    only_known: bool,
 ) -> list[_Job]:
-    """Say which sidecars are to hold what: those that are asked for, and those that names were written into."""
+    """Say which sidecars are to hold what: those that are asked for, and those that names were written into.
+
+    `only_known`: no others than these.
+    """
     whose: dict[str, list[Named]] = {}
-    for photo, one in named.items():
+    for photo, one in () if only_known else named.items():
         whose.setdefault(sidecar.sidecar_of(photo, how.naming), []).append(one)
     jobs: dict[str, _Job] = {}
     for file, photos in whose.items():
@@ -218,7 +251,6 @@ def _jobs(
         if record.is_embedded or file in whose or (chosen is not None and record.photo not in chosen):
             continue
         jobs[file] = _Job(file, record.photo, named.get(record.photo), record)
-    found.behind = _behind(records, named, how, chosen)
     return list(jobs.values())
 
 
