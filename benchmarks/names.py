@@ -366,7 +366,7 @@ def embedded(root):
         "  faces with their name of all after import from the photos, and pixels that a region is off at most"
     )
     table(cells, lambda cell: f"{cell[1]}/{cell[0]}, {cell[2]:.2f}")
-    facecluster("untag", library, "--yes")
+    facecluster("untag", library, "--embed", "--yes")
     mentioned = sum(
         any(name in json.dumps(record, ensure_ascii=False) for name in NAMES[:2])
         for record in read_by_exiftool(made).values()
