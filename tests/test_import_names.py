@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -18,9 +19,10 @@ from tables import make_table, people
 from xmp_files import xmp
 
 from facecluster.cli import main
-from facecluster.formats import face_table
+from facecluster.errors import FaceclusterError
+from facecluster.formats import decisions_jsonl, face_table
 from facecluster.formats.clusters_json import read_result
-from facecluster.identity.decisions import Decision, Make, Move, Name, Said
+from facecluster.identity.decisions import Act, Decision, Make, Move, Name, Said, SaidBy
 from facecluster.library import correct, undo_patches
 from facecluster.library.history import history
 from facecluster.library.import_names import import_names
@@ -507,7 +509,9 @@ def test_forget_takes_a_name_out_of_what_was_said(
     say("Anna", photos=[0, 1])
     say("Kim", photos=[10, 11])
     say("Ida", photos=[12])
+    say("Anna", photos=[7])
     take_in()
+    assert [line["name"] for line in lines(root)] == ["Anna", "Kim", "Ida", "Anna"]
     done = run("forget", root / "people", "--person", "Anna", "-y")
     assert done.exit_code == 0, done.output
     assert [line["name"] for line in lines(root)] == ["Kim", "Ida"]
@@ -528,6 +532,32 @@ def test_a_region_without_a_face_is_made_one(made: Path, root: Path, say: Callab
         assert import_names(library, draw=True).corrected.decision is None
         undo(library, jobs=1)
     assert who(root) == after_first
+
+
+def test_a_path_that_is_no_text_is_kept(tmp_path: Path) -> None:
+    act = Name("person-0001", "Anna", ())
+    path = os.fsdecode(b"/photos/\xff.jpg.xmp")
+    (made,) = decisions_jsonl.decide_all([(act, SaidBy("xmp", (path,)))], [])
+    decisions_jsonl.append(tmp_path / "decisions.jsonl", made)
+    (read,) = decisions_jsonl.read(tmp_path / "decisions.jsonl")
+    assert (read.id, read.act, read.said_by) == (made.id, act, SaidBy("xmp", (path,)))
+
+
+@pytest.mark.parametrize("by", ["xmp", 7, {"files": []}, {"origin": "xmp", "files": [3]}, []])
+def test_a_line_with_other_words_is_refused(tmp_path: Path, by: object) -> None:
+    act = Said("Anna", ())
+    line = json.loads(decisions_jsonl.text_of(decisions_jsonl.decide(act, [])))
+    (tmp_path / "decisions.jsonl").write_text(json.dumps(line | {"by": by}) + "\n")
+    with pytest.raises(FaceclusterError, match=r"decisions\.jsonl:1"):
+        decisions_jsonl.read(tmp_path / "decisions.jsonl")
+
+
+def test_decisions_of_one_call_have_one_time_and_ids_of_their_own() -> None:
+    acts: list[tuple[Act, SaidBy | None]] = [(Said(f"name {i % 50}", ()), None) for i in range(100)]
+    made = decisions_jsonl.decide_all(acts, [])
+    assert len({one.id for one in made}) == 100
+    assert [one.act for one in made] == [act for act, _ in acts]
+    assert len({one.time for one in made[:50]}) == 1
 
 
 # ------------------------------------------------------------------------------------------------------ questions

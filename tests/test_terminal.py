@@ -30,6 +30,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     paths = [str(tmp_path / "photos" / f"{i}.png") for i in range(7)]
     for i, path in enumerate(paths):
         Image.new("RGB", (400, 400), (30 * i, 100, 100)).save(path)
+    (tmp_path / "photos" / "0.png.json").write_text('{"title": "0.png", "people": [{"name": "Anna"}]}')
     table = make_table(people(2, 4)[[0, 1, 2, 3, 4, 5, 6]], paths=paths, photos={"size": [[400, 400]] * 7})
     (tmp_path / "out").mkdir()
     face_table.write(table, tmp_path / "out" / "faces.npz")
