@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import json
 import os
 import shutil
@@ -25,7 +26,7 @@ from facecluster.library.layout import TAGS
 from facecluster.library.library import Library
 from facecluster.library.named import named_photos
 from facecluster.library.settings import Choices
-from facecluster.library.tag import tag, untag
+from facecluster.library.tag import tag
 
 NO_PHOTOS = Choices(link="none")
 SIZE = (400, 300)
@@ -248,6 +249,56 @@ def test_what_is_in_the_photo_is_in_a_new_sidecar_too(out: Path) -> None:
     assert sidecars(out) == []
 
 
+def in_the_photo(photo: Path, *keywords: str) -> None:
+    """Put keywords into a photo itself."""
+    packet = xmp_write.merge(None, xmp_write.Tags(subject=keywords)).data
+    with Image.open(photo) as image:
+        image.save(photo, xmp=packet, quality="keep")
+
+
+def test_what_others_took_out_of_a_sidecar_stays_out(out: Path) -> None:
+    in_the_photo(photos_of(out) / "1.jpg", "Lake", "Boat")
+    done("tag", out)
+    file = photos_of(out) / "1.jpg.xmp"
+    assert set(said(file).keywords) == {"Anna Berg", "Lake", "Boat"}
+    file.write_bytes(file.read_bytes().replace(b"<rdf:li>Lake</rdf:li>", b""))
+    done("tag", out)
+    assert set(said(file).keywords) == {"Anna Berg", "Boat"}
+    assert done("tag", out)["changed"] == []
+    done_name(out, "person-0001", "Anna")
+    done("tag", out)
+    assert set(said(file).keywords) == {"Anna", "Boat"}
+    in_the_photo(photos_of(out) / "1.jpg", "Sky")
+    done("tag", out)
+    assert set(said(file).keywords) == {"Anna", "Sky"}
+
+
+def test_what_a_sidecar_hid_of_the_photo_stays_hidden(out: Path) -> None:
+    in_the_photo(photos_of(out) / "1.jpg", "Lake")
+    file = photos_of(out) / "1.jpg.xmp"
+    theirs = xmp_write.merge(None, xmp_write.Tags(subject=("Sea",))).data
+    file.write_bytes(theirs or b"")
+    done("tag", out)
+    assert set(said(file).keywords) == {"Anna Berg", "Sea"}
+    done("untag", out)
+    assert file.read_bytes() == theirs
+
+
+def test_sidecars_of_other_programs_are_as_they_were_after_untag(out: Path) -> None:
+    theirs = {f"{i}.jpg.xmp": text.encode() for i, text in enumerate(xmp_files.LAYOUTS.values())}
+    assert len(theirs) <= 8
+    for name, data in theirs.items():
+        (photos_of(out) / name).write_bytes(data)
+    done("tag", out)
+    for name, data in theirs.items():
+        found = said(photos_of(out) / name)
+        assert {"Anna Berg", "Bob"} & set(found.persons)
+        assert set(xmp.read(data).regions) <= set(found.regions)
+        assert set(xmp.read(data).keywords) <= set(found.keywords)
+    done("untag", out)
+    assert {path.name: path.read_bytes() for path in photos_of(out).glob("*.xmp")} == theirs
+
+
 def test_sidecar_named_by_the_stem(out: Path) -> None:
     stem = photos_of(out) / "0.xmp"
     stem.write_bytes(xmp_files.DIGIKAM.encode())
@@ -444,7 +495,7 @@ def test_bad_sidecars_are_told_and_left_alone(out: Path, tmp_path: Path) -> None
         "1.jpg.xmp": b"no XML at all",
         "2.jpg.xmp": BOMB,
         "3.jpg.xmp": b"<x>" + b" " * 50_000_000 + b"</x>",
-        "4.jpg.xmp": b"",
+        "4.jpg.xmp": b"<x:xmpmeta xmlns:x='adobe:ns:meta/'>\xff\xfe</x:xmpmeta>",
         "5.jpg.xmp": b'<?xml version="1.0" encoding="EBCDIC-XX"?><x/>',
     }
     for name, data in bad.items():
@@ -465,6 +516,13 @@ def test_bad_sidecars_are_told_and_left_alone(out: Path, tmp_path: Path) -> None
     assert names_in(folder / "1.jpg.xmp") == {"Anna Berg"}
 
 
+def test_empty_sidecar_is_filled(out: Path) -> None:
+    (photos_of(out) / "1.jpg.xmp").touch()
+    (photos_of(out) / "2.jpg.xmp").write_bytes(bytes(4096))
+    done("tag", out)
+    assert names_in(photos_of(out) / "1.jpg.xmp") == names_in(photos_of(out) / "2.jpg.xmp") == {"Anna Berg"}
+
+
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may write anywhere")
 def test_folder_that_cannot_be_written(out: Path) -> None:
     photos_of(out).chmod(0o555)
@@ -478,14 +536,11 @@ def test_folder_that_cannot_be_written(out: Path) -> None:
 
 def failing(monkeypatch: pytest.MonkeyPatch, number: int, after: int = 0) -> None:
     """Have writing a sidecar fail as the system says it by a number, once some were written."""
-    real, n_done = whole_files.part_of, 0
+    real, numbers = whole_files.part_of, itertools.count(1)
 
     def part_of(target: Path) -> Path:
-        nonlocal n_done
-        if target.suffix == ".xmp":
-            n_done += 1
-            if n_done > after:
-                raise OSError(number, os.strerror(number), str(target))
+        if target.suffix == ".xmp" and next(numbers) > after:
+            raise OSError(number, os.strerror(number), str(target))
         return real(target)
 
     monkeypatch.setattr(whole_files, "part_of", part_of)
@@ -544,7 +599,7 @@ def test_killed_in_the_middle_the_same_command_finishes(step: int, out: Path) ->
     theirs = xmp_files.DIGIKAM.encode()
     file.write_bytes(theirs)
     with killed_at(step), Library.open(out) as library:
-        tag(library)
+        library.tag()
     done_name(out, "person-0001", "Anna")
     done("tag", out)
     content = "".join(path.read_text() for path in photos_of(out).glob("*.xmp"))
@@ -552,7 +607,7 @@ def test_killed_in_the_middle_the_same_command_finishes(step: int, out: Path) ->
     assert len(sidecars(out)) == 9
     assert done("tag", out)["changed"] == []
     with killed_at(step), Library.open(out) as library:
-        untag(library)
+        library.untag()
     done("untag", out)
     assert sidecars(out) == ["0.jpg.xmp"]
     assert file.read_bytes() == theirs

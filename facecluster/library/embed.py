@@ -15,7 +15,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from xml.sax.saxutils import escape
 
+from facecluster.durable.own_file import oddity_at
 from facecluster.durable.whole_file import cannot_write, whole_file
 from facecluster.errors import DeclinedError, FaceclusterError, OutputError
 from facecluster.formats import tags_jsonl, xmp_write
@@ -27,7 +29,7 @@ from facecluster.library.exiftool import Exiftool
 from facecluster.library.layout import METADATA_BEFORE, plain_name
 from facecluster.library.named import Named, wanted_of
 from facecluster.library.sidecar import ENDING, photo_stamp_of, stamp_of
-from facecluster.library.tag_list import Change, Tagged, TagList
+from facecluster.library.tag_list import Change, Tagged, TagList, is_full
 from facecluster.picture import coded_digest
 
 Agree = Callable[[Sequence[str], Path], bool]
@@ -78,7 +80,7 @@ def embed(
 
     Raises:
         DeclinedError: `agree` said no.
-        FaceclusterError: exiftool is not installed; the list cannot be written.
+        FaceclusterError: exiftool is not installed, or ended; the list cannot be written; the disk is full.
     """
     from facecluster.progress import bar
 
@@ -102,7 +104,11 @@ def embed(
         for job in todo:
             try:
                 _embed(job, listed, how, contents, exiftool, found)
+            except OSError as error:  # it has gone meanwhile
+                found.troubles.append(f"{job.photo}: {error.strerror or error}")
             except FaceclusterError as error:
+                if exiftool.has_ended or is_full(error):
+                    raise
                 told = str(error)
                 found.troubles.append(told if told.startswith(os.sep) else f"{job.photo}: {told}")
             shown.update()
@@ -236,6 +242,16 @@ def _keep(folder: Path, photo: str, packet: bytes) -> None:
     mode = stat.S_IMODE(os.stat(photo).st_mode) & 0o666
     with whole_file(file, follow=False, permissions=mode) as out:
         out.write(packet)
+
+
+def kept_with(directory: Path, names: Sequence[str]) -> list[Path]:
+    """Find the files of XMP that were put by in a library and that have one of some names in them."""
+    folder = directory / METADATA_BEFORE
+    if not names or folder.is_symlink() or not folder.is_dir():
+        return []
+    texts = [escape(name).encode() for name in names]
+    files = sorted(file for file in folder.glob(f"*{ENDING}") if oddity_at(file) is None)
+    return [file for file in files if any(text in file.read_bytes() for text in texts)]
 
 
 def _replace(photo: str, data: bytes) -> None:

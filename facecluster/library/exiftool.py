@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
@@ -21,7 +22,11 @@ _READY = "{ready}"
 
 
 class Exiftool:
-    """exiftool, started once for many photos; use it in a `with` statement."""
+    """exiftool, started once for many photos; use it in a `with` statement.
+
+    Attributes:
+        has_ended: whether it does nothing any more.
+    """
 
     def __init__(self) -> None:
         """Start it.
@@ -29,6 +34,7 @@ class Exiftool:
         Raises:
             FaceclusterError: it is not installed.
         """
+        self.has_ended = False
         program = shutil.which("exiftool")
         if program is None:
             raise FaceclusterError(
@@ -60,7 +66,8 @@ class Exiftool:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._process.kill()
-        self._process.communicate()
+        with suppress(BrokenPipeError):
+            self._process.communicate()
         self._folder.cleanup()
 
     def with_packet(self, photo: bytes, packet: bytes | None) -> bytes:
@@ -94,13 +101,12 @@ class Exiftool:
         if process.stdin is None or process.stdout is None:
             raise TypeError("its pipes are there")
         said: list[str] = []
-        try:
+        with suppress(BrokenPipeError):  # it ended; its last words are read below
             process.stdin.write("".join(f"{argument}\n" for argument in (*arguments, "-execute")))
             process.stdin.flush()
-            while (line := process.stdout.readline()).strip() != _READY:
-                if not line:
-                    raise FaceclusterError(f"exiftool ended: {' '.join(said)[:300]}")
-                said.append(line.strip())
-        except BrokenPipeError as error:
-            raise FaceclusterError("exiftool ended") from error
+        while (line := process.stdout.readline()).strip() != _READY:
+            if not line:
+                self.has_ended = True
+                raise FaceclusterError(f"exiftool ended: {' '.join(said)[:300]}")
+            said.append(line.strip())
         return " ".join(said)[:300]

@@ -236,7 +236,7 @@ def forget(
                     forgotten_jsonl.append(file, sorted(places, key=_order))
                 report.places += len(places)
             for opened, cleaned in pairs:
-                _clean_sidecars(opened.directory, cleaned.result, pictures, report)
+                _clean_sidecars(opened, cleaned.result, pictures, report)
             if not wanted.names:
                 clean_tables(cleaned_tables, target, report, globs=bool(wanted.globs))
             decided = any(o.decided for o in results)
@@ -330,24 +330,24 @@ def _unfinished(error: FaceclusterError | OSError, report: Report) -> Facecluste
     )
 
 
-def _clean_sidecars(directory: Path, result: Result, pictures: Mapping[str, Picture], report: Report) -> None:
+def _clean_sidecars(opened: Opened, result: Result, pictures: Mapping[str, Picture], report: Report) -> None:
     """Take names out of files beside photos. What cannot be written stays on the library's list of such files."""
+    from facecluster.library.embed import kept_with
     from facecluster.library.tag import keep_up
 
-    done = keep_up(directory, result, pictures, dry_run=report.dry_run)
+    done = keep_up(opened.directory, result, pictures, dry_run=report.dry_run)
     report.rewritten += [change.file for change in done.changed if not change.is_gone]
     report.removed += [change.file for change in done.changed if change.is_gone]
-    again = f"once that is mended, type: facecluster tag {typed(directory)}"
+    tag = f"facecluster tag {typed(opened.directory)}"
     for trouble in done.troubles:
-        _log.warning("%s; %s", trouble, again)
+        _log.warning("%s; once that is mended, type: %s", trouble, tag)
     for photo in done.away:
-        _log.warning("%s: not there now, so names may stand beside it; %s", photo, again)
+        _log.warning("%s: not there now, so names may stand beside it; once it is back, type: %s", photo, tag)
     for photo in done.behind:
-        _log.warning(
-            "%s: names stand in the photo itself; to take them out: facecluster tag %s --embed",
-            photo,
-            typed(directory),
-        )
+        _log.warning("%s: names stand in the photo itself; to take them out: %s --embed", photo, tag)
+    names = [person.name for person in opened.people.values() if person.name]
+    for file in kept_with(opened.directory, names):
+        _log.warning("%s: has the name, as the photo had it before --embed; remove it if it is to go", file)
 
 
 def clean_tables(tables: Mapping[Path, CleanedTable], target: Target, report: Report, *, globs: bool) -> None:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:  # NumPy is loaded when there is work to do
     from facecluster.library.import_names import Imported
     from facecluster.library.run import Ran
     from facecluster.library.strangers import Group
+    from facecluster.library.tag_list import Tagged
     from facecluster.photos import Paths
     from facecluster.render.show import Owned
     from facecluster.result import Person
@@ -220,6 +221,18 @@ class Library(Held):
 
         wanted = Wanted(persons=people, globs=tuple(photos), table_gone=table_gone)
         return forget([str(self.directory)], wanted, library=self, dry_run=dry_run).report
+
+    def tag(self, *photos: str, dry_run: bool = False) -> Tagged:
+        """Write names into files beside photos, or beside some of them. See `tag.tag`, which can do more."""
+        from facecluster.library.tag import tag
+
+        return tag(self, photos, dry_run=dry_run)
+
+    def untag(self, *photos: str, dry_run: bool = False) -> Tagged:
+        """Take out of files beside photos what `tag` wrote. See `tag.untag`."""
+        from facecluster.library.tag import untag
+
+        return untag(self, photos, dry_run=dry_run)
 
     def show(self, *people: str, only: bool = False) -> tuple[Person, ...] | dict[str, tuple[Owned, ...]]:
         """Say who is there; or, of people, which photos show all of them, each with all its faces.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,11 +17,14 @@ from facecluster.durable.whole_file import cannot_write, whole_file
 from facecluster.errors import FaceclusterError, OutputError
 from facecluster.formats import xmp, xmp_write
 from facecluster.formats.tags_jsonl import Naming, Stamp
+from facecluster.formats.xmp import Metadata
 from facecluster.formats.xmp_tree import MOST_BYTES
 from facecluster.formats.xmp_write import Marked, Tags
 from facecluster.text import fold, size
 
 ENDING = ".xmp"
+
+_NONE = Metadata((), (), (), (), (), ())
 
 
 def sidecar_of(photo: str, naming: Naming) -> str:
@@ -47,7 +51,7 @@ def photo_stamp_of(photo: str) -> Stamp | None:
 
 
 def read(file: str) -> bytes | None:
-    """Read a sidecar; None: there is none.
+    """Read a sidecar; None: there is none, or it is empty, as after a power cut.
 
     Raises:
         FaceclusterError: it is a link, is no file, is too large for XMP, or may not be read. The message names it.
@@ -67,7 +71,7 @@ def read(file: str) -> bytes | None:
         raise FaceclusterError(
             f"{file}: has {size(n_bytes)}, more than the {size(MOST_BYTES)} that XMP may have; it is left as it is"
         )
-    return data
+    return data if data.strip(b"\0") else None
 
 
 def write(file: str, photo: str, data: bytes, before: Stamp | None) -> Stamp:
@@ -89,7 +93,10 @@ def write(file: str, photo: str, data: bytes, before: Stamp | None) -> Stamp:
     def ready(part: Path) -> None:
         _check_same(file, before)
 
-    mode = stat.S_IMODE(os.stat(photo).st_mode) & 0o666
+    try:
+        mode = stat.S_IMODE(os.stat(photo).st_mode) & 0o666
+    except OSError as error:
+        raise OutputError(f"{photo}: is not there any more, so nothing was written beside it") from error
     # What replaces a file of others waits for the disk; of a new one nothing is lost.
     with whole_file(Path(file), sync=before is not None, ready=ready, follow=False, permissions=mode) as out:
         out.write(data)
@@ -119,46 +126,76 @@ def _check_same(file: str, before: Stamp | None) -> None:
         )
 
 
-def with_embedded(wanted: Tags, packet: bytes | None, ours: Tags) -> Tags:
+def with_embedded(
+    wanted: Tags, packet: bytes | None, ours: Tags, existing: bytes | None, ours_there: Tags, *, anew: bool
+) -> Tags:
     """Add what stands in the photo itself, as readers of a sidecar do not look there for what that has, too.
+
+    Where the sidecar has others' own of a kind, nothing of the kind is added: it hid the photo's before we came. What
+    somebody took out of the sidecar again stays out as long as the photo stays as it is.
 
     Args:
         wanted: what is to stand in the sidecar. What of it is empty stays so.
         packet: the XMP in the photo; one that cannot be read counts as none.
         ours: what in the packet is from us.
+        existing: the sidecar; None: there is none.
+        ours_there: what in the sidecar is from us.
+        anew: whether the photo is another file than when we wrote the sidecar, or we never did.
+
+    Raises:
+        FaceclusterError: the sidecar cannot be read. The message does not name it.
     """
-    if packet is None:
+    inside = _others(packet, ours)
+    if inside == _NONE:
         return wanted
-    try:
-        theirs = xmp_write.remove(packet, ours)
-        said = None if theirs is None else xmp.read(theirs)
-    except FaceclusterError:
-        return wanted
-    if said is None:
-        return wanted
-    regions = [
-        Marked(one.name.strip(), one.box, one.type or "Face")
-        for one in said.regions
-        if one.name and one.name.strip()
+    there = _NONE if existing is None else xmp.read(existing)
+    others = _NONE if existing is None else _others(existing, ours_there)
+    kinds = {region.kind for region in others.regions}
+    anew = anew or existing is None
+    named = {fold(region.name) for region in there.regions if region.name}
+    regions = [Marked(one.name.strip(), one.box, one.type or "Face") for one in inside.regions if one.name]
+    placed = [
+        one
+        for one in xmp_write.tags(regions, (), (1, 1)).mwg
+        if anew or (one in {*ours_there.mwg, *ours_there.microsoft} and fold(one.name) in named)
     ]
-    placed = xmp_write.tags(regions, (), (1, 1)).mwg
+
+    def added(
+        field: tuple[str, ...], new: Iterable[str], before: Iterable[str], now: Iterable[str], own: object
+    ) -> tuple[str, ...]:
+        """Give the texts of a field with those of the photo."""
+        kept = {fold(text) for text in before} & {fold(text) for text in now}
+        return field if own else _texts(field, [text for text in new if anew or fold(text) in kept])
+
+    new, now = (
+        [[letter.join(path) for path in one.hierarchical] for letter in "/|"] for one in (inside, there)
+    )
     return replace(
         wanted,
-        mwg=_regions(wanted.mwg, placed),
-        microsoft=_regions(wanted.microsoft, placed),
-        persons=_texts(wanted.persons, said.persons),
-        digikam=_texts(wanted.digikam, ["/".join(path) for path in said.hierarchical]),
-        lightroom=_texts(wanted.lightroom, ["|".join(path) for path in said.hierarchical]),
-        subject=_texts(wanted.subject, said.keywords),
+        mwg=wanted.mwg if "mwg" in kinds else _regions(wanted.mwg, placed),
+        microsoft=wanted.microsoft if "microsoft" in kinds else _regions(wanted.microsoft, placed),
+        persons=added(wanted.persons, inside.persons, ours_there.persons, there.persons, others.persons),
+        digikam=added(wanted.digikam, new[0], ours_there.digikam, now[0], others.hierarchical),
+        lightroom=added(wanted.lightroom, new[1], ours_there.lightroom, now[1], others.hierarchical),
+        subject=added(wanted.subject, inside.keywords, ours_there.subject, there.keywords, others.keywords),
     )
 
 
-def _regions(wanted: tuple[Marked, ...], more: tuple[Marked, ...]) -> tuple[Marked, ...]:
+def _others(data: bytes | None, ours: Tags) -> Metadata:
+    """Read what in XMP is not from us; nothing where it cannot be read."""
+    try:
+        theirs = None if data is None else xmp_write.remove(data, ours)
+        return _NONE if theirs is None else xmp.read(theirs)
+    except FaceclusterError:
+        return _NONE
+
+
+def _regions(wanted: tuple[Marked, ...], more: Iterable[Marked]) -> tuple[Marked, ...]:
     """Add regions, each once."""
     return xmp_write.tags([*wanted, *more], (), (1, 1)).mwg if wanted else ()
 
 
-def _texts(wanted: tuple[str, ...], more: tuple[str, ...] | list[str]) -> tuple[str, ...]:
+def _texts(wanted: tuple[str, ...], more: Iterable[str]) -> tuple[str, ...]:
     """Add texts, each once in any case."""
     found: dict[str, str] = {}
     for text in [*wanted, *more] if wanted else []:

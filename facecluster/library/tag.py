@@ -10,9 +10,9 @@ A file whose size and time are as we left them, and that is to hold what it held
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,7 +27,7 @@ from facecluster.library.contents import Contents
 from facecluster.library.embed import Agree, embed
 from facecluster.library.layout import TAGS, group_again
 from facecluster.library.named import Named, named_photos, wanted_of
-from facecluster.library.tag_list import Change, Tagged, TagList
+from facecluster.library.tag_list import Change, Tagged, TagList, is_full
 from facecluster.text import printable
 
 if TYPE_CHECKING:  # NumPy is loaded when there is work to do
@@ -37,6 +37,8 @@ if TYPE_CHECKING:  # NumPy is loaded when there is work to do
 
 _BATCH = 256
 """Files that are announced in the list at once."""
+_AT_ONCE = 8
+"""Files that are written at once: most of the time each waits for the disk."""
 
 
 @dataclass(frozen=True)
@@ -359,7 +361,7 @@ def _prepare(job: _Job, how: Asked, records: Records, moved: _Moved, found: Tagg
         raise FaceclusterError(f"{job.file}: is no sidecar of {job.photo}; it is left as it is")
     of = sidecar.photo_stamp_of(job.photo)
     before = sidecar.stamp_of(job.file)
-    wanted = NOTHING
+    wanted, packet = NOTHING, None
     if job.named is not None:
         if of is None:
             found.away.append(job.photo)
@@ -369,8 +371,7 @@ def _prepare(job: _Job, how: Asked, records: Records, moved: _Moved, found: Tagg
             wanted = wanted_of(job.named, inside, how)
         except FaceclusterError as error:
             raise FaceclusterError(f"{job.photo}: {error}") from error
-        own = records.files.get(job.photo)
-        wanted = sidecar.with_embedded(wanted, inside.xmp, NOTHING if own is None else own.tags)
+        packet = inside.xmp
     elif before is None and not moved.is_there(job) and not os.path.isdir(os.path.dirname(job.file)):
         found.away.append(job.photo)  # its disk may come back
         return None
@@ -383,7 +384,11 @@ def _prepare(job: _Job, how: Asked, records: Records, moved: _Moved, found: Tagg
     ours = NOTHING if job.record is None else job.record.tags
     if job.record is None and job.named is not None:
         ours = moved.tags.get(job.named.id, NOTHING)
+    own = records.files.get(job.photo)
     try:
+        inside_ours = NOTHING if own is None else own.tags
+        anew = job.record is None or job.record.of != of
+        wanted = sidecar.with_embedded(wanted, packet, inside_ours, existing, ours, anew=anew)
         merged = xmp_write.merge(existing, wanted, ours)
     except FaceclusterError as error:
         raise FaceclusterError(f"{job.file}: {error}; it is left as it is") from error
@@ -421,22 +426,16 @@ def _do(steps: Sequence[_Step], listed: TagList, how: Asked, found: Tagged) -> N
     listed.append(
         tags_jsonl.line(_written(step, how, None)) for step in changing if step.job.named is not None
     )
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        outcomes = [*pool.map(_put, steps)]
     lines = []
     failed: OutputError | None = None
-    for step in steps:
+    for step, stamp in zip(steps, outcomes, strict=True):
         job = step.job
-        stamp = step.before or (0, 0)
-        try:
-            if step.changes and step.data is not None:
-                stamp = sidecar.write(job.file, job.photo, step.data, step.before)
-            elif step.changes:
-                sidecar.remove(job.file, step.before)
-        except OutputError as error:
-            found.troubles.append(str(error))
+        if isinstance(stamp, OutputError):
+            found.troubles.append(str(stamp))
             found.changed = [change for change in found.changed if change.file != job.file]
-            if _is_full(error):
-                failed = error
-                break
+            failed = stamp if is_full(stamp) else failed
             if job.named is not None:  # what the line said that stands before it
                 tags_jsonl.put(listed.records, _written(step, how, None))
             continue
@@ -452,9 +451,17 @@ def _do(steps: Sequence[_Step], listed: TagList, how: Asked, found: Tagged) -> N
         raise failed
 
 
-def _is_full(error: OutputError) -> bool:
-    """Say whether the next file will meet the same."""
-    return isinstance(error.__cause__, OSError) and error.__cause__.errno in (errno.ENOSPC, errno.EDQUOT)
+def _put(step: _Step) -> Stamp | OutputError:
+    """Write or remove a file, or leave it; give what it is like now, or why it was not written."""
+    job = step.job
+    try:
+        if step.changes and step.data is not None:
+            return sidecar.write(job.file, job.photo, step.data, step.before)
+        if step.changes:
+            sidecar.remove(job.file, step.before)
+    except OutputError as error:
+        return error
+    return step.before or (0, 0)
 
 
 def _written(step: _Step, how: Asked, stamp: Stamp | None) -> Written:

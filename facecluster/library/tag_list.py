@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from facecluster.errors import FaceclusterError
 from facecluster.formats import tags_jsonl
 from facecluster.formats.tags_jsonl import Asked, Naming, Records
 from facecluster.formats.xmp_write import FIELDS, Field
@@ -100,3 +102,8 @@ class TagList:
         if self.records.n_lines > (n_live if now else 1.5 * n_live + _FEW_LINES):
             tags_jsonl.write(self.path, self.records)
             self.records.n_lines = n_live
+
+
+def is_full(error: FaceclusterError) -> bool:
+    """Say whether a file could not be written for want of room, which the next one will meet, too."""
+    return isinstance(error.__cause__, OSError) and error.__cause__.errno in (errno.ENOSPC, errno.EDQUOT)
