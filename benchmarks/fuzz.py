@@ -493,6 +493,7 @@ class Journals:
         from tables import make_table, people
 
         from facecluster.encoding.analysis import FACE, Analysis, pack
+        from facecluster.encoding.dated import When
         from facecluster.library.pending import Batch, Notes, Notice, ToTell
 
         directory = PLACE / "journals"
@@ -511,7 +512,7 @@ class Journals:
             to_tell.told()
         for name in ("arrivals.journal", "watch.journal"):
             self.good[name] = self.records((directory / name).read_bytes())
-        analysis = Analysis("", "p", (9, 9), "ok", "", 1.0, 5, np.zeros(1, FACE), looks=(1, 2))
+        analysis = Analysis("", "p", (9, 9), "ok", "", When(1.0), 5, np.zeros(1, FACE), looks=(1, 2))
         self.good["f.npz.partial"] = (b"header", [pack("coded", analysis)])
 
     @staticmethod

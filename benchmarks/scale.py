@@ -121,6 +121,8 @@ def make_table(encoding, dlib):
         status=np.full(n, OK),
         reason=np.full(n, ""),
         time=np.full(n, np.nan),
+        time_from=np.full(n, ""),
+        zoned=np.zeros(n, dtype=np.uint8),
         hash=np.random.default_rng(5).integers(1, 2**63, n).astype(np.uint64),
         lost=np.zeros(n, dtype=np.uint8),
     )

@@ -23,6 +23,7 @@ from PIL import Image
 
 from facecluster import photos, picture
 from facecluster.encoding.analysis import FACE, Analysis, Row
+from facecluster.encoding.dated import UNDATED
 from facecluster.formats import face_table
 from facecluster.library import update
 from facecluster.library.build import build
@@ -60,6 +61,8 @@ def make_table(n, directions):
             status=np.full(m, OK),
             reason=np.full(m, ""),
             time=np.full(m, np.nan),
+            time_from=np.full(m, ""),
+            zoned=np.zeros(m, dtype=np.uint8),
             hash=rng.integers(1, 2**63, m).astype(np.uint64),
             lost=np.zeros(m, dtype=np.uint8),
         ),
@@ -103,7 +106,7 @@ def found(path, encoding):
     faces["score"], faces["quality"], faces["encoding"] = 0.9, 0.9, encoding
     looks = picture.hashes(photo.pixels)
     digest = picture.pixel_digest(photo.pixels, photo.size)
-    known = Analysis("", digest, photo.size, OK, "", np.nan, looks[0], faces, looks=looks)
+    known = Analysis("", digest, photo.size, OK, "", UNDATED, looks[0], faces, looks=looks)
     return Row(path, picture.coded_digest(data), known)
 
 

@@ -16,7 +16,6 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
 from io import BytesIO
 from typing import Any, BinaryIO, TypeAlias
 
@@ -112,13 +111,11 @@ class Decoded:
         size: width, height of the upright photo at full size.
         scale: pixels here per pixel at full size: 1, or less where the photo was reduced. Exact, so dividing a
             coordinate by it gives the coordinate at full size.
-        taken: seconds since 1970 when the photo was taken, NaN where unknown; see `taken`.
     """
 
     pixels: NDArray[np.uint8]
     size: tuple[int, int]
     scale: float
-    taken: float
 
 
 def find_photos(
@@ -333,55 +330,6 @@ def decode(source: str | os.PathLike[str] | bytes, *, max_pixels: int = MAX_PIXE
         raise PhotoError(_reason(error)) from error
 
 
-def taken_in(data: bytes) -> float:
-    """Tell when a photo was taken, as `decode` does, without decoding it.
-
-    Args:
-        data: the bytes of the file.
-
-    Returns:
-        As `taken`; NaN also where the file is broken.
-    """
-    try:
-        if is_heif(data):
-            import pillow_heif  # a tenth of a second that only HEIF needs
-
-            return _heif_taken(pillow_heif.open_heif(data).info.get("exif"))
-        if data[:4] == b"\x89PNG" and not any(name in data for name in _PNG_EXIF):
-            return math.nan  # Pillow would decode it all to find none
-        with Image.open(BytesIO(data), formats=FORMATS) as image:
-            return taken(image.getexif())
-    except Exception:  # noqa: BLE001 - as in decode
-        return math.nan
-
-
-def taken(exif: Image.Exif) -> float:
-    """Tell when a photo was taken: EXIF DateTimeOriginal, with OffsetTimeOriginal, as UTC where there is none.
-
-    Returns:
-        Seconds since 1970, NaN where unknown. Without an offset it is the time of day on the spot, so only
-        differences between photos of one camera are exact.
-
-    References:
-        CIPA DC-008, Exif 2.32, tags 0x9003 and 0x9011.
-    """
-    details = exif.get_ifd(ExifTags.IFD.Exif)
-    offset_text = str(details.get(ExifTags.Base.OffsetTimeOriginal, "")).strip("\0 ")
-    text = str(details.get(ExifTags.Base.DateTimeOriginal, "")).strip("\0 ")
-    try:
-        offset = datetime.strptime(offset_text, "%z").utcoffset()
-    except ValueError:
-        offset = timedelta(0)
-    try:
-        return (
-            datetime.strptime(text, "%Y:%m:%d %H:%M:%S")
-            .replace(tzinfo=timezone(offset or timedelta(0)))
-            .timestamp()
-        )
-    except (ValueError, OverflowError):
-        return math.nan
-
-
 def perceptual_hash(pixels: NDArray[np.uint8]) -> int:
     """Hash what a photo looks like: rescaled and recompressed copies differ in few of the 64 bits.
 
@@ -485,10 +433,10 @@ def _decode_pillow(data: bytes, max_pixels: int) -> Decoded:
     needs = made if as_stored else decode_memory.of_picture(image, (width, height), data, by_opencv, made)
     decode_memory.check(len(data) + needs, width * height)
     if as_stored:
-        orientation, when = _exif(image)
+        orientation = read_orientation(image)
         strip_of = _strips_as_stored(image, data)
     elif by_opencv:
-        orientation, when = _exif(image)
+        orientation = read_orientation(image)
         del image  # with its decoder
         strip_of = _strips_of_large_webp(data)
     else:
@@ -496,7 +444,7 @@ def _decode_pillow(data: bytes, max_pixels: int) -> Decoded:
         if image.format in ("JPEG", "MPO") and _is_grey_at_end(image) and lacks_data(data):
             raise PhotoError("broken photo: a part of its picture is missing")
         # After load(): Pillow has then found EXIF data at the end of a PNG, and turned a TIFF itself.
-        orientation, when = _exif(image)
+        orientation = read_orientation(image)
         if drafted == 1:
             width, height = image.size
         strip_of = _strips_of(image)
@@ -504,7 +452,7 @@ def _decode_pillow(data: bytes, max_pixels: int) -> Decoded:
     factor = _reduction(stored[0] * stored[1], max_pixels)
     pixels = _assemble(strip_of, stored, factor, orientation)
     size = (height, width) if orientation >= 5 else (width, height)
-    return Decoded(pixels, size, 1 / (drafted * factor), when)
+    return Decoded(pixels, size, 1 / (drafted * factor))
 
 
 def _made(n_pixels: int, max_pixels: int) -> int:
@@ -587,13 +535,12 @@ def _decode_heif(data: bytes, max_pixels: int) -> Decoded:
     stored = np.asarray(picture)
     # The size in the header may be wrong, and rows may be padded.
     width, height = picture.size
-    when = _heif_taken(picture.info.get("exif"))
     factor = _reduction(width * height, max_pixels)
     # libheif has turned the picture; the orientation that EXIF repeats must be ignored (ISO/IEC 23008-12).
     pixels = _assemble(
         lambda top, bottom: Image.fromarray(stored[top:bottom, :width]), (width, height), factor, 1
     )
-    return Decoded(pixels, (width, height), 1 / factor, when)
+    return Decoded(pixels, (width, height), 1 / factor)
 
 
 def read_orientation(image: Image.Image) -> int:
@@ -603,33 +550,6 @@ def read_orientation(image: Image.Image) -> int:
     except Exception:  # noqa: BLE001 - as in decode
         return 1
     return value if value in _TURNS else 1
-
-
-def _exif(image: Image.Image) -> tuple[int, float]:
-    """Read the orientation and the time; EXIF data that cannot be read make no photo unreadable."""
-    try:
-        exif = image.getexif()
-    except Exception:  # noqa: BLE001 - as in decode
-        return 1, math.nan
-    return read_orientation(image), _taken_or_nan(exif)
-
-
-def _heif_taken(block: bytes | None) -> float:
-    """Tell when a photo was taken by the EXIF data of an HEIF file, NaN also where they are broken."""
-    exif = Image.Exif()
-    try:
-        exif.load(block or b"")
-    except Exception:  # noqa: BLE001 - as in decode
-        return math.nan
-    return _taken_or_nan(exif)
-
-
-def _taken_or_nan(exif: Image.Exif) -> float:
-    """Tell when a photo was taken, NaN also where the EXIF data are broken."""
-    try:
-        return taken(exif)
-    except Exception:  # noqa: BLE001 - as in decode
-        return math.nan
 
 
 def _reduction(n_pixels: int, max_pixels: int) -> int:

@@ -25,6 +25,9 @@ FURTHEST = 1e9
 Number: TypeAlias = Annotated[float, msgspec.Meta(ge=-FURTHEST, le=FURTHEST)]
 """A number as files of records have it: an edge of a box, an angle, a share."""
 
+SHOT_TAG = "DateTimeOriginal"
+"""What `Photos.time_from` is where the camera says when it took the photo."""
+
 LOST, LOST_LARGEST, LOST_CENTRAL = 1, 2, 4
 """What `Photos.lost` is made of: faces of the photo are not in the table; the largest of all is one of them; the one
 nearest to its middle is."""
@@ -151,7 +154,11 @@ class Photos:
         size: (m, 2) int32 width, height in pixels, upright (after EXIF orientation); 0 where unknown.
         status: (m,) str, one of `STATUSES`.
         reason: (m,) str, why the photo is unreadable, or which faces were not admitted (`encode --check`); else "".
-        time: (m,) float64 seconds since 1970 as EXIF says it was taken, NaN where unknown.
+        time: (m,) float64 seconds since 1970 when it was taken, NaN where unknown; where no zone is known, the time of
+            day on the spot as if it were UTC.
+        time_from: (m,) str, which of the texts about the photo says so, as `formats.dates.Tag` calls them; "" where the
+            time is unknown, or the table is of an older facecluster, whose times are of EXIF's DateTimeOriginal.
+        zoned: (m,) uint8, 1 where the zone is known, so that the time is UTC.
         hash: (m,) uint64 perceptual hash; near-duplicate photos differ in few bits. 0 where unreadable.
         lost: (m,) uint8, which faces that were found in the photo are not in the table, because they were not admitted
             (`encode --check`) or are forgotten: 0 none, else `LOST`, with `LOST_LARGEST` and `LOST_CENTRAL` added.
@@ -167,8 +174,18 @@ class Photos:
     status: NDArray[np.str_]
     reason: NDArray[np.str_]
     time: NDArray[np.float64]
+    time_from: NDArray[np.str_]
+    zoned: NDArray[np.uint8]
     hash: NDArray[np.uint64]
     lost: NDArray[np.uint8]
+
+    def shot_times(self, rows: NDArray[np.integer] | slice = slice(None)) -> NDArray[np.float64]:
+        """Give the times that tell one shot from another, of some rows: those of the camera, NaN for all others.
+
+        A scan, an edit or an upload has a time of its own, and the same shot may be there with another one.
+        """
+        tag = self.time_from[rows]
+        return np.where((tag == SHOT_TAG) | (tag == ""), self.time[rows], np.nan)
 
     def pictures(self) -> dict[str, Picture]:
         """Give the picture of each photo, by path."""
@@ -186,7 +203,8 @@ class Photos:
         """Give a pandas.DataFrame with one row a photo, also for one without a face; row i is photo i.
 
         Returns:
-            Columns path, digest, width, height, status, reason, time, hash; see `FaceTable.to_pandas` for time.
+            Columns path, digest, width, height, status, reason, time, time_from, zoned, hash; see `FaceTable.to_pandas`
+            for time.
 
         Raises:
             FaceclusterError: pandas is not installed.
@@ -258,6 +276,8 @@ PHOTO_COLUMNS: dict[str, Column] = {
     "status": _TEXT,
     "reason": _TEXT,
     "time": ((), np.float64),
+    "time_from": _TEXT,
+    "zoned": ((), np.uint8),
     "hash": ((), np.uint64),
     "lost": ((), np.uint8),
 }
@@ -486,9 +506,9 @@ class FaceTable:
         Returns:
             Columns id; left, top, right, bottom; score; right_eye_x, right_eye_y, left_eye_x to mouth_left_y; pitch,
             yaw, roll; quality and its parts; age, age_sd, male; then photo (its row), photo_path, photo_digest,
-            photo_width, photo_height, photo_time, photo_hash. Units are those of `Faces` and `Photos`, but for
-            photo_time: a datetime64 in milliseconds, in UTC or the time of day on the spot, as EXIF has it, NaT where
-            unknown.
+            photo_width, photo_height, photo_time, photo_time_from, photo_zoned, photo_hash. Units are those of `Faces`
+            and `Photos`, but for photo_time: a datetime64 in milliseconds, in UTC or, where photo_zoned is 0, the time
+            of day on the spot; NaT where unknown.
 
         Raises:
             FaceclusterError: pandas is not installed.

@@ -28,6 +28,8 @@ def make_photos(paths: Sequence[str], **columns: Any) -> Photos:
         "status": [OK] * m,
         "reason": [""] * m,
         "time": np.full(m, np.nan),
+        "time_from": [""] * m,
+        "zoned": np.zeros(m),
         "hash": np.random.default_rng(5).integers(1, 2**63, m),
         "lost": np.zeros(m),
     }
@@ -36,6 +38,7 @@ def make_photos(paths: Sequence[str], **columns: Any) -> Photos:
         "pixels": "S32",
         "size": np.int32,
         "time": np.float64,
+        "zoned": np.uint8,
         "hash": np.uint64,
         "lost": np.uint8,
     }

@@ -81,9 +81,9 @@ def test_all_people_are_listed(folder: Path, tmp_path: Path) -> None:
         "cover": IDS[1],
         "cover_photo": str(tmp_path / "a.jpg"),
         "cover_box": [100, 200, 200, 300],
-        "first_seen": "2000-01-01T00:00:00Z",
+        "first_seen": "2000-01-01T00:00:00",
         "first_photo": str(tmp_path / "d.jpg"),
-        "last_seen": "2002-01-01T00:00:00Z",
+        "last_seen": "2002-01-01T00:00:00",
         "last_photo": str(tmp_path / "e.jpg"),
         "span_days": 731,
         "n_dated": 3,
@@ -356,11 +356,11 @@ def test_without_a_face_table_times_are_null_and_a_notice_tells_so(folder: Path,
     assert run(folder, "-q").stderr == ""
     assert json.loads(run(folder, "anna", "-q").stdout)["photos"][0]["time"] is None
     assert run(folder, "--imm", "-q").exit_code == 0
-    assert shown(folder, "--table", elsewhere)["people"][0]["first_seen"] == "2001-01-01T00:00:00Z"
+    assert shown(folder, "--table", elsewhere)["people"][0]["first_seen"] == "2001-01-01T00:00:00"
     record = json.loads((folder / "clusters.json").read_text())
     record["settings"]["table"] = str(elsewhere)
     (folder / "clusters.json").write_text(json.dumps(record))
-    assert shown(folder)["people"][0]["first_seen"] == "2001-01-01T00:00:00Z"
+    assert shown(folder)["people"][0]["first_seen"] == "2001-01-01T00:00:00"
 
 
 def test_photos_that_the_face_table_lacks_are_told(folder: Path, tmp_path: Path) -> None:

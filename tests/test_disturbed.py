@@ -26,6 +26,7 @@ from facecluster.durable.own_files import ResultFolder
 from facecluster.durable.own_list import OwnList
 from facecluster.encoding import pipeline
 from facecluster.encoding.analysis import Analysis, unreadable
+from facecluster.encoding.dated import When
 from facecluster.errors import PhotoError
 from facecluster.formats import decisions_jsonl, face_table
 from facecluster.formats.clusters_json import read_result
@@ -62,7 +63,7 @@ def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 
     def nothing(photo: Decoded, *_: object) -> Analysis:
         digest = pixel_digest(photo.pixels, photo.size)
-        return Analysis("", digest, photo.size, NO_FACE, "", 0.0, 0, unreadable("").faces)
+        return Analysis("", digest, photo.size, NO_FACE, "", When(0.0), 0, unreadable("").faces)
 
     monkeypatch.setattr(pipeline, "analyse", nothing)
     monkeypatch.setattr(pipeline.models, "path", lambda name: None)

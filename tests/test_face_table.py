@@ -38,6 +38,8 @@ def full_table() -> FaceTable:
             "reason": ["", "", "", "", "the file is empty"],
             "digest": ["a" * 64, "b" * 64, "c" * 64, "d" * 64, ""],
             "time": [0.5, np.nan, 1e9, -1, np.nan],
+            "time_from": ["DateTimeOriginal", "", "photoTakenTime", "xmp:CreateDate", ""],
+            "zoned": [0, 0, 1, 1, 0],
             "hash": [2**64 - 1, 1, 2, 3, 0],
             "lost": [0, 3, 7, 1, 0],
         },
@@ -85,7 +87,7 @@ def test_npz_has_the_columns_of_the_design_and_opens_without_pickle(tmp_path: Pa
         assert list(npz) == [
             "format", "settings",
             "photo_path", "photo_digest", "photo_coded", "photo_pixels", "photo_size",
-            "photo_status", "photo_reason", "photo_time", "photo_hash",
+            "photo_status", "photo_reason", "photo_time", "photo_time_from", "photo_zoned", "photo_hash",
             "photo_lost",
             "face_photo", "face_id", "box", "score", "landmarks", "pose", "quality",
             "presence", "distinctness", "sharpness", "brightness", "contrast", "under_exposure", "over_exposure",
@@ -116,6 +118,31 @@ def test_anchors_are_in_the_file_only_where_they_differ_from_the_boxes(name: str
     face_table.write(edited, tmp_path / name)
     assert b"anchor" in (tmp_path / name).read_bytes()
     assert_same(face_table.read(tmp_path / name), edited)
+
+
+@pytest.mark.parametrize("name", ["faces.npz", "faces.pickle"])
+def test_what_times_are_from_is_in_the_file_only_where_it_is_known(name: str, tmp_path: Path) -> None:
+    table = make_table(np.ones((2, 128)), photos={"time": [1e9, 2e9]})
+    face_table.write(table, tmp_path / name)
+    assert b"zoned" not in (tmp_path / name).read_bytes()
+    assert_same(face_table.read(tmp_path / name), table)
+    said = make_table(
+        np.ones((2, 128)), photos={"time": [1e9, 2e9], "time_from": ["DateTime", ""], "zoned": [1, 0]}
+    )
+    face_table.write(said, tmp_path / name)
+    assert b"zoned" in (tmp_path / name).read_bytes()
+    assert_same(face_table.read(tmp_path / name), said)
+
+
+@pytest.mark.parametrize("name", ["faces.npz", "faces.pickle"])
+def test_a_time_out_of_nothing_that_is_known_is_refused(name: str, tmp_path: Path) -> None:
+    odd = make_table(
+        np.ones((2, 128)), photos={"time": [1e9, 2e9], "time_from": ["DateTime", "dream\x1b[31m"]}
+    )
+    face_table.write(odd, tmp_path / name)
+    with pytest.raises(TableError, match="a time out of") as caught:
+        face_table.read(tmp_path / name)
+    assert "\x1b" not in str(caught.value)
 
 
 def test_npz_goes_through_a_pipe() -> None:

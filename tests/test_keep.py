@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 
 from facecluster.encoding.analysis import FACE, Analysis, Row
+from facecluster.encoding.dated import UNDATED
 from facecluster.encoding.keep import Keep, Kept, renamed, replaced, stay
 from facecluster.table import OK
 
 
 def row(path: str | Path, photo: str, n_faces: int = 1) -> Row:
-    return Row(str(path), photo, Analysis(photo, photo, (3, 4), OK, "", np.nan, 1, np.zeros(n_faces, FACE)))
+    return Row(str(path), photo, Analysis(photo, photo, (3, 4), OK, "", UNDATED, 1, np.zeros(n_faces, FACE)))
 
 
 @pytest.fixture

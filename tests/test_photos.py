@@ -218,7 +218,6 @@ def test_what_is_no_file_cannot_be_read(tmp_path: Path) -> None:
 def test_every_format_decodes(suffix: str, picture: Image.Image, tmp_path: Path) -> None:
     photo = photos.decode(save(picture, tmp_path / f"a.{suffix}"))
     assert (photo.size, photo.scale) == ((300, 200), 1.0)
-    assert math.isnan(photo.taken)
     assert_alike(photo.pixels, picture, tolerance=0.001 if suffix in LOSSLESS else 6)
 
 
@@ -452,41 +451,6 @@ def test_a_photo_of_100_megapixels_needs_little_memory(mode: str, suffix: str, t
 # ---------------------------------------------------------------------------------------------- time and looks
 
 
-def exif_of(taken: str | None, offset: str | None = None) -> Image.Exif:
-    exif = Image.Exif()
-    details = exif.get_ifd(ExifTags.IFD.Exif)
-    if taken is not None:
-        details[ExifTags.Base.DateTimeOriginal] = taken
-    if offset is not None:
-        details[ExifTags.Base.OffsetTimeOriginal] = offset
-    return exif
-
-
-@pytest.mark.parametrize(
-    ("taken", "offset", "seconds"),
-    [
-        ("1970:01:02 00:00:01", None, 86_401),
-        ("2020:06:01 12:00:00", None, 1_591_012_800),
-        ("2020:06:01 12:00:00", "+02:00", 1_591_012_800 - 7200),
-        ("2020:06:01 12:00:00", "-03:30", 1_591_012_800 + 12_600),
-        ("2020:06:01 12:00:00\0", "  :  ", 1_591_012_800),
-        ("1960:01:01 00:00:00", None, -315_619_200),
-        (None, None, math.nan),
-        ("0000:00:00 00:00:00", None, math.nan),
-        ("    :  :     :  :  ", None, math.nan),
-        ("yesterday", "+01:00", math.nan),
-    ],
-)
-def test_time_is_the_exif_time(taken: str | None, offset: str | None, seconds: float) -> None:
-    assert photos.taken(exif_of(taken, offset)) == pytest.approx(seconds, nan_ok=True)
-
-
-@pytest.mark.parametrize("suffix", ["jpg", "png", "tif", "webp", "heic", "avif"])
-def test_every_format_tells_its_time(suffix: str, picture: Image.Image, tmp_path: Path) -> None:
-    path = save(picture, tmp_path / f"a.{suffix}", exif=exif_of("1970:01:02 00:00:01").tobytes())
-    assert photos.decode(path).taken == 86_401
-
-
 def test_broken_exif_data_make_no_photo_unreadable(picture: Image.Image, tmp_path: Path) -> None:
     for exif in (
         b"Exif\0\0II*\0\xff\xff\xff\xff",
@@ -494,7 +458,6 @@ def test_broken_exif_data_make_no_photo_unreadable(picture: Image.Image, tmp_pat
         b"Exif\0\0MM\0*\0\0\0\x08\xff\xff" + bytes(30),
     ):
         photo = photos.decode(save(picture, tmp_path / "a.jpg", exif=exif))
-        assert math.isnan(photo.taken)
         assert_alike(photo.pixels, picture)
 
 

@@ -12,6 +12,7 @@ from PIL import Image
 from facecluster import picture
 from facecluster.encoding import pipeline
 from facecluster.encoding.analysis import Analysis, unreadable
+from facecluster.encoding.dated import When
 from facecluster.encoding.resume import Past
 from facecluster.options import EncodeOptions
 from facecluster.photos import Decoded
@@ -49,7 +50,7 @@ def looked_at(photo: Decoded, *_: object) -> Analysis:
     """Stand for an analysis whose size tells the picture."""
     old = photo.pixels[0, 0].tolist() == [255, 0, 0]
     pixels = "old" if old else "new"
-    return Analysis("", pixels, (1, 1) if old else (2, 2), "no_face", "", 0.0, 0, unreadable("").faces)
+    return Analysis("", pixels, (1, 1) if old else (2, 2), "no_face", "", When(0.0), 0, unreadable("").faces)
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from facecluster import photos, picture
 from facecluster.durable.journal import Journal
 from facecluster.encoding import pipeline, resume, worker
 from facecluster.encoding.analysis import FACE, Analysis, pack
+from facecluster.encoding.dated import UNDATED
 from facecluster.encoding.keep import Keep, Kept
 from facecluster.encoding.pipeline import Encoded, encode_photos
 from facecluster.errors import FaceclusterError, OutputError, TableError, UsageError
@@ -478,7 +479,7 @@ def test_what_an_interrupted_run_did_of_other_photos_is_dropped_with_a_notice(
     album: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     output = tmp_path / "faces.npz"
-    analysis = Analysis("", "0" * 32, (3, 4), OK, "", np.nan, 1, np.zeros(1, FACE))
+    analysis = Analysis("", "0" * 32, (3, 4), OK, "", UNDATED, 1, np.zeros(1, FACE))
     headers = resume._journal_headers(EncodeOptions().settings(), fresh=False)
     with Journal(tmp_path / "faces.npz.partial", *headers) as journal:
         list(journal.replay())

@@ -15,6 +15,7 @@ from test_explain import result_of
 
 from facecluster.render import imm
 from facecluster.render.show import (
+    Moment,
     Page,
     PhotoFacts,
     cut,
@@ -55,7 +56,7 @@ def make(paths: list[str] = PATHS) -> FaceTable:
         score=[0.9, 0.8, *[1.5] * 7],
         sharpness=[0.25, np.nan, *[0.5] * 7],
         pose=[[1, 2, 3], [np.nan] * 3, *[[0, 0, 0]] * 7],
-        photos={"time": list(map(new_year, YEARS)), "status": [OK] * 5 + [NO_FACE]},
+        photos={"time": list(map(new_year, YEARS)), "zoned": [1] * 6, "status": [OK] * 5 + [NO_FACE]},
     )
 
 
@@ -204,9 +205,15 @@ def test_json_of_a_photo_says_whose_each_face_is(result: Result, table: FaceTabl
 
 @pytest.mark.parametrize(
     ("time", "expected"),
-    [(None, None), (0.0, "1970-01-01T00:00:00Z"), (-1.0, "1969-12-31T23:59:59Z"), (1e300, None)],
+    [
+        (None, None),
+        (Moment(0.0, zoned=True), "1970-01-01T00:00:00Z"),
+        (Moment(-1.0, zoned=True), "1969-12-31T23:59:59Z"),
+        (Moment(0.0, zoned=False), "1970-01-01T00:00:00"),
+        (Moment(1e300, zoned=True), None),
+    ],
 )
-def test_times_are_those_of_rfc_3339(time: float | None, expected: str | None) -> None:
+def test_times_are_those_of_iso_8601(time: Moment | None, expected: str | None) -> None:
     assert stamp(time) == expected
 
 

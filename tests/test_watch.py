@@ -15,6 +15,7 @@ from tables import people
 
 from facecluster import api, photos, picture
 from facecluster.encoding.analysis import FACE, Analysis, Row
+from facecluster.encoding.dated import UNDATED
 from facecluster.formats.clusters_json import read_result
 from facecluster.library import watch as module
 from facecluster.library.layout import CLUSTERS, PENDING, TABLE, TOLD
@@ -42,7 +43,7 @@ def found(path: str) -> Row:
     faces["encoding"] = FACES[int(person), int(text)]
     looks = picture.hashes(photo.pixels)
     digest = picture.pixel_digest(photo.pixels, photo.size)
-    known = Analysis("", digest, photo.size, OK, "", np.nan, looks[0], faces, looks=looks)
+    known = Analysis("", digest, photo.size, OK, "", UNDATED, looks[0], faces, looks=looks)
     return Row(path, picture.coded_digest(data), known)
 
 

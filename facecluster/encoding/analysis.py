@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from facecluster.encoding.dated import UNDATED, When
 from facecluster.identity.edited import into_turned
 from facecluster.table import MEASURED, STATUSES, UNREADABLE, Faces, FaceTable, Photos, Settings, turn_pose
 from facecluster.text import can_be_named
@@ -36,8 +37,9 @@ class Analysis:
     """All that is known about one photo by its picture.
 
     Attributes:
-        digest, pixels, size, status, reason, time, hash, lost: as in `table.Photos`. `digest` is "" until it is decided
+        digest, pixels, size, status, reason, hash, lost: as in `table.Photos`. `digest` is "" until it is decided
             which photo this is, see `identify`.
+        when: it was taken.
         faces: (n,) of `FACE`, by descending score.
         ids: (n,) str, as in `table.Faces`; None: not decided yet.
         looks: `picture.hashes` of the picture in its eight orientations, the first of which is `hash`; empty where it
@@ -49,7 +51,7 @@ class Analysis:
     size: tuple[int, int]
     status: str
     reason: str
-    time: float
+    when: When
     hash: int
     faces: NDArray[np.void]
     ids: NDArray[np.str_] | None = None
@@ -67,7 +69,7 @@ class Row(NamedTuple):
 
 def unreadable(reason: str) -> Analysis:
     """All that is known about a photo that cannot be read; the reason in one line."""
-    return Analysis("", "", (0, 0), UNREADABLE, " ".join(reason.split()), np.nan, 0, np.empty(0, FACE))
+    return Analysis("", "", (0, 0), UNREADABLE, " ".join(reason.split()), UNDATED, 0, np.empty(0, FACE))
 
 
 def laid(faces: NDArray[np.void], old: tuple[int, int], new: tuple[int, int], k: int) -> NDArray[np.void]:
@@ -122,7 +124,9 @@ def make_table(rows: Sequence[Row], settings: Settings) -> FaceTable:
             size=np.array([analysis.size for analysis in analyses], dtype=np.int32).reshape(m, 2),
             status=np.array([analysis.status for analysis in analyses], dtype=str),
             reason=np.array([analysis.reason for analysis in analyses], dtype=str),
-            time=np.array([analysis.time for analysis in analyses], dtype=np.float64),
+            time=np.array([analysis.when.time for analysis in analyses], dtype=np.float64),
+            time_from=np.array([analysis.when.tag for analysis in analyses], dtype=str),
+            zoned=np.array([analysis.when.zoned for analysis in analyses], dtype=np.uint8),
             hash=np.array([analysis.hash for analysis in analyses], dtype=np.uint64),
             lost=np.array([analysis.lost for analysis in analyses], dtype=np.uint8),
         ),
@@ -166,16 +170,19 @@ def rows_of(table: FaceTable) -> Iterator[Row]:
         photo.status,
         photo.reason,
         photo.time,
+        photo.time_from,
+        photo.zoned,
         photo.hash,
         photo.lost,
     )
-    for i, (path, digest, coded, pixels, size, status, reason, time, bits, lost) in enumerate(
+    for i, (path, digest, coded, pixels, size, status, reason, time, tag, zoned, bits, lost) in enumerate(
         zip(*(column.tolist() for column in columns), strict=True)
     ):
         own = slice(bounds[i], bounds[i + 1])
         ids = table.faces.id[own]
+        when = When(time, tag, bool(zoned))
         known = Analysis(
-            digest, pixels, (size[0], size[1]), status, reason, time, bits, faces[own], ids, lost
+            digest, pixels, (size[0], size[1]), status, reason, when, bits, faces[own], ids, lost
         )
         yield Row(path, coded, known)
 
@@ -187,7 +194,8 @@ _Packed = tuple[str, str, tuple[int, int], str, str, float, int, tuple[int, ...]
 def pack(coded: str, analysis: Analysis) -> bytes:
     """Turn what was found in a photo now into a record of the journal: a line of JSON, then n rows of `FACE`.
 
-    What is decided later is left out: which photo it is, the ids of its faces, and which of them are lost.
+    What is decided later is left out: which photo it is, the ids of its faces, and which of them are lost. What says
+    when it was taken is looked at again, as other files than the photo's may say it.
     """
     known = (
         coded,
@@ -195,7 +203,7 @@ def pack(coded: str, analysis: Analysis) -> bytes:
         analysis.size,
         analysis.status,
         analysis.reason,
-        analysis.time,
+        analysis.when.time,
         analysis.hash,
         analysis.looks,
     )
@@ -214,4 +222,4 @@ def unpack(record: bytes) -> tuple[str, Analysis]:
     if not (known and 0 <= bits < 1 << 64 and min(size) >= 0 and max(size) < 1 << 31):
         raise ValueError("it says of a photo what cannot be")
     found = np.frombuffer(faces, FACE)
-    return coded, Analysis("", pixels, size, status, reason, time, bits, found, looks=looks)
+    return coded, Analysis("", pixels, size, status, reason, When(time), bits, found, looks=looks)

@@ -107,6 +107,7 @@ def without_places(table: FaceTable, places: Sequence[Place]) -> FaceTable:
     near = known.look_like(photos.hash)
     gone = np.zeros(len(faces), dtype=np.bool_)
     start = np.searchsorted(faces.photo, np.arange(len(photos) + 1))
+    times = photos.shot_times().tolist()
     for i, (digest, pixels) in enumerate(
         zip(photos.digest.tolist(), photos.pixels.astype(str).tolist(), strict=True)
     ):
@@ -119,7 +120,7 @@ def without_places(table: FaceTable, places: Sequence[Place]) -> FaceTable:
                 (int(photos.hash[i]),),
                 faces.box[own].astype(np.float64),
                 faces.anchor[own].astype(np.float64),
-                float(photos.time[i]),
+                times[i],
             )
             gone[own] = known.gone(found, np.full(start[i + 1] - start[i], known.has_photo(digest, pixels)))
     if not gone.any():
@@ -331,7 +332,7 @@ def _found(analysis: Analysis) -> _Found:
     """What was found in a photo."""
     box, anchor = (analysis.faces[name].astype(np.float64) for name in ("box", "anchor"))
     looks = analysis.looks or (analysis.hash,)
-    return _Found(analysis.digest, analysis.pixels, analysis.size, looks, box, anchor, analysis.time)
+    return _Found(analysis.digest, analysis.pixels, analysis.size, looks, box, anchor, analysis.when.shot)
 
 
 def _known(new: Analysis, was: Analysis | None) -> NDArray[np.bool_]:
@@ -368,5 +369,5 @@ def _place(analysis: Analysis, box: Sequence[float] | None) -> Place:
         analysis.hash,
         analysis.size,
         where,
-        None if math.isnan(analysis.time) else analysis.time,
+        None if math.isnan(analysis.when.shot) else analysis.when.shot,
     )

@@ -116,7 +116,7 @@ def identify(rows: Sequence[Row], before: Before, earlier: Settings | None, now:
                     edited += (path for path in there if by_path[path].digest == found.digest)
             # What a check left out is judged anew.
             known[new.pixels] = replace(found, lost=0) if checked else found
-        result.append(row._replace(analysis=replace(known[new.pixels], time=new.time)))
+        result.append(row._replace(analysis=replace(known[new.pixels], when=new.when)))
     return Identified(result, tuple(edited))
 
 
@@ -138,7 +138,7 @@ def _edit_or_new(
         if not was.digest or was.status == UNREADABLE:
             continue
         old, now = _side(was, join), _side(new, join)
-        unseen = bool(was.lost & LOST) and may_be_edit(old, now, same_time=was.time == new.time)
+        unseen = bool(was.lost & LOST) and may_be_edit(old, now, same_time=was.when.shot == new.when.shot)
         if unseen or is_edit(old, now, join=join or 1.0):
             row_of = match_faces_of_edit(old, now, join=join or 1.0)
             k = turn_of(old, now) if join is not None else 0

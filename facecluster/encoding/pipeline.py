@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 from facecluster import photos, picture
 from facecluster.encoding.analysis import FACE, Analysis, Row, make_table, pack, unreadable
+from facecluster.encoding.dated import UNDATED, When, when_of
 from facecluster.encoding.drawn import NONE, Drawn, put_in
 from facecluster.encoding.forgotten import leave_out
 from facecluster.encoding.identify import Before, identify
@@ -91,12 +92,12 @@ class KnownPhoto:
 
     Attributes:
         pixels: digest of them.
-        time: when the photo was taken, see `photos.taken`.
+        when: the photo was taken.
         look: how it looks, where the pixels are not known; else None.
     """
 
     pixels: str
-    time: float
+    when: When
     look: Look | None = None
 
 
@@ -129,7 +130,7 @@ def _is_in(key: int, keys: NDArray[np.uint64]) -> bool:
 
 
 def analyse(
-    photo: photos.Decoded, options: EncodeOptions, known: KnownKeys | None = None
+    photo: photos.Decoded, options: EncodeOptions, known: KnownKeys | None = None, when: When = UNDATED
 ) -> Analysis | KnownPhoto:
     """Find and measure the faces of one photo.
 
@@ -137,6 +138,7 @@ def analyse(
         photo: as `photos.decode` gives it.
         options: what to look for, and how.
         known: what is known already; None: nothing.
+        when: it was taken.
     """
     from facecluster.vision import turned
 
@@ -144,9 +146,9 @@ def analyse(
     digest = picture.pixel_digest(pixels, photo.size)
     if known is not None:
         if _is_in(int(digest[:16], 16), known.pixels):
-            return KnownPhoto(digest, photo.taken)
+            return KnownPhoto(digest, when)
         if len(known.looks) and _is_in(look := photos.perceptual_hash(pixels), known.looks):
-            return KnownPhoto(digest, photo.taken, (look, photo.size))
+            return KnownPhoto(digest, when, (look, photo.size))
     looks = picture.hashes(pixels)
     upright = turned.find_upright(
         pixels,
@@ -157,7 +159,7 @@ def analyse(
     )
     faces = measured(upright, photo, options)
     status = OK if len(faces) else NO_FACE
-    return Analysis("", digest, photo.size, status, "", photo.taken, looks[0], faces, looks=looks)
+    return Analysis("", digest, photo.size, status, "", when, looks[0], faces, looks=looks)
 
 
 def encode_photos(
@@ -301,14 +303,14 @@ def find_faces(
         if own:
             workers.close()
     for path, (coded, when) in files.known.items():
-        rows[path] = Row(path, coded, replace(past.by_coded[coded], time=when))
+        rows[path] = Row(path, coded, replace(past.by_coded[coded], when=when))
     for path, error in files.failed.items():
         rows[path] = Row(path, "", unreadable(str(error)))
     of_coded = {row.coded: row.analysis for row in rows.values()}
     for path, (coded, when) in files.copies.items():
         if coded in of_coded:
             broken = of_coded[coded].status == UNREADABLE
-            rows[path] = Row(path, coded, replace(of_coded[coded], time=np.nan if broken else when))
+            rows[path] = Row(path, coded, replace(of_coded[coded], when=UNDATED if broken else when))
     rest = [path for path in paths if path not in rows]
     if rest:  # they only look alike, or a copy of a file that is another one since
         stay = None if own else workers
@@ -449,7 +451,7 @@ def _like(path: str, found: KnownPhoto, past: Past) -> Analysis | None:
     like = past.by_pixels.get(found.pixels)
     if like is None and found.look is not None:
         like = past.looking_like(path, found.look)
-    return None if like is None else replace(like, time=found.time, pixels=found.pixels)
+    return None if like is None else replace(like, when=found.when, pixels=found.pixels)
 
 
 def _with_weights(paths: Iterable[str], options: EncodeOptions) -> Iterator[str]:
@@ -472,8 +474,8 @@ class _Files:
     """
 
     def __init__(self, paths: Sequence[str], past: Past, advance: Callable[[], object]) -> None:
-        self.known: dict[str, tuple[str, float]] = {}
-        self.copies: dict[str, tuple[str, float]] = {}
+        self.known: dict[str, tuple[str, When]] = {}
+        self.copies: dict[str, tuple[str, When]] = {}
         self.started: dict[str, str] = {}
         self.failed: dict[str, PhotoError] = {}
         self._paths, self._past, self._advance = paths, past, advance
@@ -488,12 +490,12 @@ class _Files:
             if isinstance(file, PhotoError):
                 self.failed[path] = file
             elif file.coded in self._past.by_coded and file.coded not in started:
-                self.known[path] = (file.coded, file.time)
+                self.known[path] = (file.coded, file.when)
             elif file.digest in self._past.by_file:
                 self._past.by_coded[file.coded] = self._past.by_file[file.digest]
-                self.known[path] = (file.coded, file.time)
+                self.known[path] = (file.coded, file.when)
             elif file.coded in started:
-                self.copies[path] = (file.coded, file.time)
+                self.copies[path] = (file.coded, file.when)
             else:
                 started.add(file.coded)
                 self.started[path] = file.coded
@@ -516,16 +518,16 @@ class _File:
     Attributes:
         coded: `picture.coded_digest` of it.
         digest: of its bytes, as an older facecluster knew photos; "" where nobody asks.
-        time: as `photos.taken`.
+        when: it was taken.
     """
 
     coded: str
     digest: str
-    time: float
+    when: When
 
 
 def _look(
-    path: str, times: Mapping[str, tuple[str, float]], since: float, with_file: bool
+    path: str, times: Mapping[str, tuple[str, When]], since: float, with_file: bool
 ) -> _File | PhotoError:
     """Read a file and say what it tells before it is decoded.
 
@@ -541,10 +543,10 @@ def _look(
         except PhotoError as error:
             return error
         coded = picture.coded_digest(data)
-        earlier, time = times.get(path, ("", 0.0))
+        earlier, when = times.get(path, ("", UNDATED))
         if earlier != coded or changed >= since - _CLOCK_S:
-            time = photos.taken_in(data)
-        return _File(coded, photos.digest(data) if with_file else "", time)
+            when = when_of(path, data)
+        return _File(coded, photos.digest(data) if with_file else "", when)
 
 
 def _ahead(function: Callable[[str], _T], items: Iterable[str]) -> Iterator[_T]:
@@ -573,9 +575,10 @@ def _analyse(
     try:
         data, _ = photos.read(path)
         coded = picture.coded_digest(data)
+        when = when_of(path, data)
         photo = photos.decode(data)
         del data  # up to half of the memory of a process
-        return coded, analyse(photo, options, known)
+        return coded, analyse(photo, options, known, when)
     except PhotoError as error:
         return coded, unreadable(str(error))
     except FaceclusterError:

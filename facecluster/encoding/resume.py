@@ -14,6 +14,7 @@ from typing import TypeAlias
 from facecluster.durable.journal import Journal
 from facecluster.durable.lock import beside, is_stream, only_user_of
 from facecluster.encoding.analysis import FACE, Analysis, Row, rows_of, unpack
+from facecluster.encoding.dated import When
 from facecluster.errors import FaceclusterError, TableError
 from facecluster.formats import face_table
 from facecluster.table import UNREADABLE, FaceTable, Settings, settings_record
@@ -45,9 +46,9 @@ class Past:
         remade: whether none of its numbers is used again, as the settings are others now.
         interrupted: digests of the coded pictures that an interrupted run had done.
         journal: where this run keeps what it does; None: nowhere.
-        times: by path, the coded picture of each photo of the earlier table, and when it was taken.
+        times: by path, the coded picture of each photo of the earlier table, and when it was taken by its EXIF data.
         since: seconds since 1970 when the table was written. Of photos of `times` whose files are older, it is known
-            when they were taken.
+            when they were taken; of others, whose time is not of EXIF or unknown, files beside them may say it anew.
     """
 
     rows: list[Row] = field(default_factory=list)
@@ -59,7 +60,7 @@ class Past:
     remade: bool = False
     interrupted: frozenset[str] = frozenset()
     journal: Journal | None = None
-    times: dict[str, tuple[str, float]] = field(default_factory=dict)
+    times: dict[str, tuple[str, When]] = field(default_factory=dict)
     since: float = 0.0
 
     def learn(self, coded: str, analysis: Analysis, path: str = "") -> None:
@@ -126,7 +127,9 @@ def recall(output: Path | None, settings: Settings, *, fresh: bool, remake: bool
                 remade=remade,
                 interrupted=frozenset(interrupted),
                 journal=journal,
-                times={row.path: (row.coded, row.analysis.time) for row in rows},
+                times={
+                    row.path: (row.coded, row.analysis.when) for row in rows if row.analysis.when.is_of_exif
+                },
                 since=output.stat().st_mtime if output.exists() else 0.0,
             )
             for row in [] if fresh else rows:

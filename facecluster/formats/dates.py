@@ -79,7 +79,7 @@ class Taken:
 
     @property
     def seconds(self) -> float:
-        """Since 1970; where no zone is known as if it were UTC, as in `photos.taken`."""
+        """Since 1970; where no zone is known as if it were UTC, as in `table.Photos.time`."""
         return (self.time if self.time.tzinfo else self.time.replace(tzinfo=timezone.utc)).timestamp()
 
 

@@ -55,15 +55,18 @@ def _rows(table: FaceTable) -> list[dict[str, Any]]:
             "pixels": pixels.decode(),
             "size": tuple(size),
             "time": time,
+            **({"time_from": tag, "zoned": zoned} if tag else {}),
             "hash": bits,
             "lost": lost,
         }
-        for digest, coded, pixels, size, time, bits, lost in zip(
+        for digest, coded, pixels, size, time, tag, zoned, bits, lost in zip(
             photos.digest.tolist(),
             photos.coded.tolist(),
             photos.pixels.tolist(),
             photos.size.tolist(),
             photos.time.tolist(),
+            photos.time_from.tolist(),
+            photos.zoned.tolist(),
             photos.hash.tolist(),
             photos.lost.tolist(),
             strict=True,
@@ -175,6 +178,8 @@ def _photos(paths: list[str], digests: list[str], known: list[dict[str, Any]]) -
         status=np.full(m, OK),
         reason=np.full(m, ""),
         time=np.array([_number(photo, "time", np.nan) for photo in known], dtype=np.float64),
+        time_from=np.array([_text(photo, "time_from", "") for photo in known], dtype=str),
+        zoned=np.array([_number(photo, "zoned", 0) for photo in known], dtype=np.uint8),
         hash=np.array([_number(photo, "hash", 0) for photo in known], dtype=np.uint64),
         lost=np.array([_number(photo, "lost", 0) for photo in known], dtype=np.uint8),
     )

@@ -65,8 +65,8 @@ _FACE_COLUMNS = {f.name: f.name for f in fields(Faces)} | {"photo": "face_photo"
 """Column of the file, by field of the table; in the order of the file."""
 
 
-_LATER = ("coded", "pixels", "lost")
-"""Columns of photos that an older facecluster did not write."""
+_LATER = ("coded", "pixels", "time_from", "zoned", "lost")
+"""Columns of photos that an older facecluster did not write, or that are left out where they say nothing."""
 
 _LATER_OF_FACES = ("anchor", "turned", *MEASURED)
 """Columns of faces that it did not write either, or that are left out where they say nothing."""
@@ -196,7 +196,8 @@ def read_npz(file: BinaryIO, name: str) -> FaceTable:
 def _unsaid(path: NDArray[Any]) -> dict[str, NDArray[Any]]:
     """What an older facecluster did not say of photos."""
     m = path.shape
-    return {"coded": np.zeros(m, "S32"), "pixels": np.zeros(m, "S32"), "lost": np.zeros(m, np.uint8)}
+    keys, zeros = np.zeros(m, "S32"), np.zeros(m, np.uint8)
+    return {"coded": keys, "pixels": keys, "time_from": np.zeros(m, "U1"), "zoned": zeros, "lost": zeros}
 
 
 def read_npz_settings(file: BinaryIO, name: str) -> Settings:
@@ -252,7 +253,10 @@ def _narrow(column: NDArray[Any]) -> NDArray[Any]:
 def _columns(table: FaceTable) -> Iterator[tuple[str, NDArray[Any]]]:
     yield "format", np.array(FORMAT)
     yield "settings", np.array(settings_text(table.settings))
+    says_of_times = (table.photos.time_from != "").any()
     for field, key in _PHOTO_COLUMNS.items():
+        if field in ("time_from", "zoned") and not says_of_times:
+            continue
         yield key, getattr(table.photos, field)
     for field, key in _FACE_COLUMNS.items():
         if field == "anchor" and np.array_equal(table.faces.anchor, table.faces.box):

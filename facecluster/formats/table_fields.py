@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import get_args
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from facecluster.errors import TableError
+from facecluster.formats.dates import Tag
 from facecluster.formats.json_lines import load
 from facecluster.table import (
     FURTHEST,
@@ -23,7 +25,7 @@ from facecluster.table import (
     gaps,
     settings_record,
 )
-from facecluster.text import can_be_named
+from facecluster.text import can_be_named, printable
 from facecluster.text import size as in_words
 
 FORMAT = 1
@@ -78,8 +80,10 @@ def sound(photos: Photos, faces: Faces, settings: Settings) -> FaceTable:
     """Raises ValueError for what fits no table; a face may lack any number but its box."""
     if not all((np.abs(box) <= FURTHEST).all() for box in (faces.box, faces.anchor)):
         raise ValueError("a face without a box")
-    for texts in (photos.path, photos.digest, photos.status, photos.reason, faces.id):
+    for texts in (photos.path, photos.digest, photos.status, photos.reason, photos.time_from, faces.id):
         check_texts(texts)
+    if unknown := set(np.unique(photos.time_from).tolist()) - {"", *get_args(Tag)}:
+        raise ValueError(f"a time out of {printable(min(unknown))!r}")
     for keys in (photos.coded, photos.pixels):
         if keys.view(np.uint8).max(initial=0) > 127:
             raise ValueError("a digest that is no text")

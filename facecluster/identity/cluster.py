@@ -151,7 +151,7 @@ def would_merge(
     over_years = tie_years(
         points,
         part,
-        years_of(table.photos.time)[table.faces.photo],
+        years_of(table.photos.shot_times())[table.faces.photo],
         reach,
         rules.radii.margin,
         shown_in(part, rivals, decided, rules),

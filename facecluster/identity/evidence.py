@@ -88,7 +88,7 @@ def by_content(table: FaceTable, rows: NDArray[np.integer]) -> NDArray[np.intp]:
             photos.path[photo],
             photos.digest[photo],
             photos.hash[photo],
-            photos.time[photo],
+            photos.shot_times(photo),
         )
     )
 
@@ -115,13 +115,14 @@ def find_copies(table: FaceTable, rows: NDArray[np.integer], wanted: int, radius
         radius: `Radii.join` of the encoder.
     """
     photos, photo = table.photos, table.faces.photo[rows]
+    times = photos.shot_times(photo).tolist()
     copy = np.zeros(len(rows), dtype=np.bool_)
     different: list[_Shot] = []
     seen: set[str | int] = set()
     for i, row in enumerate(photo.tolist()):
         digest = str(photos.digest[row])
         width, height = photos.size[row].tolist()
-        time = float(photos.time[row])
+        time = times[i]
         box, encoding = table.faces.box[rows[i]], table.faces.encoding[rows[i]]
         shot = _Shot(int(photos.hash[row]), (width, height), box, encoding, time, time)
         same = None

@@ -136,7 +136,7 @@ def _settled(case: Case) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
 
 def _over_years(case: Case, part: NDArray[np.int32], ties: NDArray[np.int64]) -> NDArray[np.int64]:
     """Tie the people who are one over the years -> (k, 2) rows, behind those of `ties`."""
-    time = case.table.photos.time
+    time = case.table.photos.shot_times()
     if not np.isfinite(time).any():
         return ties
     label = owners(part, case.decided.together, ties)[part]

@@ -344,7 +344,7 @@ def places_in_table(table: FaceTable, target: Target) -> Iterator[Place]:
     photos, faces = table.photos, table.faces
     pixels = photos.pixels.astype(str).tolist()
     digests, sizes, looks = photos.digest.tolist(), photos.size.tolist(), photos.hash.tolist()
-    times = [None if np.isnan(time) else time for time in photos.time.tolist()]
+    times = [None if np.isnan(time) else time for time in photos.shot_times().tolist()]
 
     def place(row: int, box: Sequence[float] | None) -> Place:
         size = (sizes[row][0], sizes[row][1])

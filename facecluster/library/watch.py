@@ -295,7 +295,7 @@ class Watch:
             if not row.analysis.digest:
                 found.append(row)
             elif (known := self._past.by_coded.get(row.coded)) is not None:
-                found.append(row._replace(analysis=replace(known, time=row.analysis.time)))
+                found.append(row._replace(analysis=replace(known, when=row.analysis.when)))
         return found
 
     def _commit(self, rows: Sequence[Row], began: float) -> set[str]:

@@ -32,7 +32,7 @@ from facecluster.durable.whole_folder import whole_folder
 from facecluster.errors import PhotoError
 from facecluster.render.montage import Meant, permissions_of
 from facecluster.render.report_pictures import COVER_PX, FACE_PX, Pictures, Square, make_pictures
-from facecluster.render.show import stamp
+from facecluster.render.show import Moment, stamp
 from facecluster.render.tile import turns_of
 from facecluster.result import Box, Person, PersonFace
 from facecluster.table import Picture
@@ -399,7 +399,11 @@ def _shot(
         for who, f in sorted(faces, key=lambda one: one[1].box.left)
     ]
     name = printable(os.path.basename(path)) if look.file_names else ""
-    return _Shot(number, name, (stamp(content.time.get(path)) or "")[:10], made.photo_size, boxes)
+    return _Shot(number, name, _day(content.time.get(path)), made.photo_size, boxes)
+
+
+def _day(time: float | None) -> str:
+    return "" if time is None else (stamp(Moment(time, zoned=False)) or "")[:10]
 
 
 # ----------------------------------------------------------------------------------------------------- pages

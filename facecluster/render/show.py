@@ -12,24 +12,22 @@ import json
 import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from functools import cached_property
 from itertools import chain
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
-import numpy as np
-
 from facecluster.identity.gate import Reason
 from facecluster.render.attributes import Attributes, Looks, PersonAttributes
 from facecluster.result import Box, Person, PersonFace, Pose, Result, UnclusteredFace, fields_of
-from facecluster.table import OK, FaceTable
+from facecluster.table import OK, FaceTable, Photos
 from facecluster.text import to_cell
 
 _T = TypeVar("_T")
 
 Face: TypeAlias = PersonFace | UnclusteredFace
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - the Z is written where it belongs
 _DAY = 24 * 60 * 60
 
 
@@ -44,6 +42,18 @@ Album: TypeAlias = Mapping[str, Sequence[Owned]]
 """Faces by the path of their photo, in the order of their ordinals."""
 
 
+class Moment(NamedTuple):
+    """When a photo was taken.
+
+    Attributes:
+        seconds: since 1970, UTC, or the time of day on the spot as if it were UTC.
+        zoned: whether it is UTC.
+    """
+
+    seconds: float
+    zoned: bool
+
+
 @dataclass(frozen=True)
 class About:
     """What a face table says of a photo; the attributes as in `table.Photos`, None where unknown."""
@@ -52,7 +62,8 @@ class About:
     size: tuple[int, int] | None = None
     status: str = OK
     reason: str | None = None
-    time: float | None = None
+    time: Moment | None = None
+    time_from: str | None = None
 
 
 class PhotoFacts:
@@ -84,10 +95,10 @@ class PhotoFacts:
         """Say whether nothing is known of the photo of a face."""
         return self._row(face.photo, content(face)) is None
 
-    def time(self, face: Face) -> float | None:
-        """Say when the photo of a face was taken, in seconds since 1970; None where unknown."""
+    def time(self, face: Face) -> Moment | None:
+        """Say when the photo of a face was taken; None where unknown."""
         row = self._row(face.photo, content(face))
-        return None if row is None or self._photos is None else _finite(self._photos.time[row])
+        return None if row is None or self._photos is None else moment(self._photos, row)
 
     def about(self, path: str, digest: str | None) -> About:
         """Say all that is known of a photo, by its path and content."""
@@ -100,7 +111,8 @@ class PhotoFacts:
             size=(width, height) if width and height else None,
             status=str(photos.status[row]),
             reason=str(photos.reason[row]) or None,
-            time=_finite(photos.time[row]),
+            time=moment(photos, row),
+            time_from=str(photos.time_from[row]) or None,
         )
 
     def _row(self, path: str, digest: str | None) -> int | None:
@@ -108,8 +120,10 @@ class PhotoFacts:
         return self._row_of_digest.get(digest) if row is None and digest else row
 
 
-def _finite(number: np.float64) -> float | None:
-    return float(number) if math.isfinite(number) else None
+def moment(photos: Photos, row: int) -> Moment | None:
+    """Say when the photo in a row of a table was taken; None where unknown."""
+    seconds = float(photos.time[row])
+    return Moment(seconds, bool(photos.zoned[row])) if math.isfinite(seconds) else None
 
 
 @dataclass(frozen=True)
@@ -120,8 +134,7 @@ class ShownPerson:
         id, name, former, n_faces, n_photos: as in `records.Person`.
         cover: id of the face that somebody chose, else of the most typical good one.
         cover_photo, cover_box: where that is; None where the result does not have it.
-        first_seen, last_seen: when the earliest and the latest photo was taken, in seconds since 1970, UTC, or the
-            time of day on the spot where the photo does not tell its time zone; None where no photo has a time.
+        first_seen, last_seen: when the earliest and the latest photo was taken; None where no photo has a time.
         first_photo, last_photo: these photos.
         span_days: between them.
         n_dated: photos that have a time.
@@ -137,9 +150,9 @@ class ShownPerson:
     cover: str
     cover_photo: str | None
     cover_box: Box | None
-    first_seen: float | None
+    first_seen: Moment | None
     first_photo: str | None
-    last_seen: float | None
+    last_seen: Moment | None
     last_photo: str | None
     span_days: float | None
     n_dated: int
@@ -314,7 +327,7 @@ def show_person(person: Person, known: PhotoFacts) -> ShownPerson:
         first_photo=first[1],
         last_seen=last[0],
         last_photo=last[1],
-        span_days=(seen[-1][0] - seen[0][0]) / _DAY if seen else None,
+        span_days=(seen[-1][0].seconds - seen[0][0].seconds) / _DAY if seen else None,
         n_dated=len(seen),
         attributes=known.looks.of_person(face.id for face in person.faces),
         hidden=person.hidden,
@@ -345,12 +358,16 @@ def _shown(number: int, face: Face, person: Person | None, looks: Looks) -> Show
 # --------------------------------------------------------------------------------------------------- writing
 
 
-def stamp(time: float | None) -> str | None:
-    """Write seconds since 1970 as RFC 3339 has it: "2019-07-04T12:30:00Z"; None where a calendar has no such day."""
+def stamp(time: Moment | None) -> str | None:
+    """Write a time as ISO 8601 has it: "2019-07-04T12:30:00Z", without the Z where no zone is known.
+
+    Returns:
+        None where a calendar has no such day.
+    """
     if time is None:
         return None
     try:
-        return (_EPOCH + timedelta(seconds=round(time))).isoformat().replace("+00:00", "Z")
+        return (_EPOCH + timedelta(seconds=round(time.seconds))).isoformat() + "Z" * time.zoned
     except OverflowError:
         return None
 
@@ -373,6 +390,7 @@ def photo_record(photo: ShownPhoto) -> dict[str, Any]:
         "status": about.status,
         "reason": about.reason,
         "time": stamp(about.time),
+        "time_from": about.time_from,
         "size": about.size,
         "n_faces": len(photo.faces),
         "people": list(dict.fromkeys(face.person for face in photo.faces if face.person is not None)),
@@ -437,13 +455,13 @@ def people_csv(people: Iterable[ShownPerson]) -> Iterator[str]:
 def photos_csv(photos: Iterable[ShownPhoto]) -> Iterator[str]:
     """Write a header and a row a face, `face` being its id; of a photo without a face, one without it."""
     header = (
-        "photo", "time", "number", "face", "person", "name", *_SIDES, *_ANGLES, "quality", "core", "confidence",
-        "reason", *_OF_FACE,
+        "photo", "time", "time_from", "number", "face", "person", "name", *_SIDES, *_ANGLES, "quality", "core",
+        "confidence", "reason", *_OF_FACE,
     )  # fmt: skip
 
     def rows() -> Iterator[list[Any]]:
         for photo in photos:
-            start = [photo.path, stamp(photo.about.time)]
+            start = [photo.path, stamp(photo.about.time), photo.about.time_from]
             if not photo.faces:
                 none = [None] * (len(header) - len(start) - 1 - len(_OF_FACE))
                 yield [*start, *none, photo.about.reason or photo.about.status, *_cells(None, _OF_FACE)]
