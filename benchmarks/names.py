@@ -366,7 +366,7 @@ def embedded(root):
         "  faces with their name of all after import from the photos, and pixels that a region is off at most"
     )
     table(cells, lambda cell: f"{cell[1]}/{cell[0]}, {cell[2]:.2f}")
-    facecluster("untag", library, "--yes")
+    facecluster("untag", library, "--embed", "--yes")
     mentioned = sum(
         any(name in json.dumps(record, ensure_ascii=False) for name in NAMES[:2])
         for record in read_by_exiftool(made).values()
@@ -404,9 +404,11 @@ def speed(root, number):
     faces = named_faces(library)
     print(f"  {sum(map(len, faces.values())):,} faces of {len(opened_names(library))} named people")
     before = state_of(pictures)
+    work = sum(os.times()[2:4])
     first, _, _ = facecluster("tag", library)
+    work = sum(os.times()[2:4]) - work
     tagged = state_of(pictures)
-    print(f"  tag {first:.1f} s, {changes(before, tagged):,} files written")
+    print(f"  tag {first:.1f} s, {work:.1f} s of work, {changes(before, tagged):,} files written")
     second, _, _ = facecluster("tag", library)
     again = changes(tagged, state_of(pictures))
     print(f"  tag again {second:.2f} s, {again} files written")

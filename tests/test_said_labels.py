@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import click.testing
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from PIL import Image
@@ -119,7 +120,9 @@ def test_audit_lists_a_person_who_is_called_otherwise(library: Path, photos: lis
     assert run("name", library, "person-0001", "ANNA", "-q").exit_code == 0
     assert told("audit", library, "--labels", "xmp")["all_right"]
     assert run("name", library, "person-0001", "Hanna", "-q").exit_code == 0
-    (person,) = told("audit", library, "--labels", "xmp")["several_names"]
+    record = told("audit", library, "--labels", "xmp")
+    assert not record["all_right"]
+    (person,) = record["several_names"]
     assert person["whose"] == {"id": "person-0001", "name": "Hanna"}
     assert (person["labels"], len(person["faces"])) == (["Anna"], 4)
 
@@ -141,6 +144,20 @@ def test_audit_lists_a_name_that_is_somebody_elses(library: Path) -> None:
     (name,) = record["several_people"]
     assert (name["label"], name["n_faces"]) == ("Carl", [4, 0])
     assert len(name["faces"]) == 1
+
+
+def test_face_that_the_library_does_not_know_is_of_nobody_there(
+    library: Path, file: Path, photos: list[Path]
+) -> None:
+    new = photos[0].with_name("new.jpg")
+    Image.new("RGB", (8, 8), (0, 9, 0)).save(new)
+    call(new, "Zoe")
+    ids = [f"{i:032x}-0" for i in range(1, len(WHO) + 2)]
+    encoding = np.concatenate([people(3, 4), people(4, 1)[3:]])
+    face_table.write(make_table(encoding, paths=[*map(str, photos), str(new)], id=ids), file)
+    record = told("audit", library, "--labels", "xmp")
+    assert (record["faces"], record["labels"]) == (13, 4)
+    assert (record["several_names"], record["several_people"]) == ([], [])
 
 
 def test_audit_looks_at_one_name(library: Path, photos: list[Path]) -> None:
