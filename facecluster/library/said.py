@@ -31,6 +31,9 @@ LEAST_OVERLAP = 0.2
 """Overlap of a region and a face from which on the region may be of the face. Programs draw boxes of very different
 sizes round a face: one of twice its width and height overlaps by 0.25. So the middles count too, see `_is_near`."""
 
+_MOST_NAMES = 1000
+"""Names that a file may give in a photo; each region of them is compared with each other one."""
+
 _PEOPLE = "people"
 """The keyword that names of people stand below."""
 
@@ -295,6 +298,13 @@ class _Found:
 
     def put(self, photo: str, said: Sequence[tuple[SaidName, ...]], embedded: _Lazy) -> None:
         """Take in what the files of a photo say, the one that counts most first."""
+        for names in said:
+            if len(names) > _MOST_NAMES:
+                self.trouble(
+                    f"{printable(names[0].file)}: has {len(names)} names for {printable(os.path.basename(photo))}; "
+                    f"the first {_MOST_NAMES} count"
+                )
+        said = [names[:_MOST_NAMES] for names in said]
         if not any(said):
             return
         orientation = 1
