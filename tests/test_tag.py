@@ -652,3 +652,19 @@ def test_names_go_from_beside_a_photo_that_is_gone(out: Path) -> None:
 def test_sidecar_whose_name_is_too_long_is_told(tmp_path: Path) -> None:
     with pytest.raises(FaceclusterError, match="cannot be read"):
         sidecar.read(str(tmp_path / ("a" * 252 + ".xmp")))
+
+
+@pytest.mark.parametrize(
+    "verb", [["untag"], ["forget", "--person", "Bob", "-y"], ["forget", "--photo", "6.jpg", "-y"]]
+)
+def test_names_are_found_beside_photos_that_moved(verb: list[str], out: Path) -> None:
+    done("tag", out)
+    new = out.parent / "elsewhere"
+    photos_of(out).rename(new)
+    table = face_table.read(out / "faces.npz")
+    paths = [path.replace("photos", "elsewhere") for path in table.photos.path.tolist()]
+    face_table.write(replace(table, photos=replace(table.photos, path=np.array(paths))), out / "faces.npz")
+    cluster_table(face_table.read(out / "faces.npz"), out, NO_PHOTOS, source=str(out / "faces.npz"))
+    done(verb[0], out, *verb[1:])
+    left = {path.name for path in new.glob("*.xmp") if "Bob" in path.read_text()}
+    assert left == ({"0.jpg.xmp", "5.jpg.xmp", "7.jpg.xmp"} if "--photo" in verb else set())

@@ -335,7 +335,7 @@ def _clean_sidecars(opened: Opened, result: Result, pictures: Mapping[str, Pictu
     from facecluster.library.embed import kept_with
     from facecluster.library.tag import keep_up
 
-    done = keep_up(opened.directory, result, pictures, dry_run=report.dry_run)
+    done = keep_up(opened.directory, opened.result, result, pictures, dry_run=report.dry_run)
     report.rewritten += [change.file for change in done.changed if not change.is_gone]
     report.removed += [change.file for change in done.changed if change.is_gone]
     tag = f"facecluster tag {typed(opened.directory)}"

@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -106,6 +106,7 @@ def tag(
     named = named_photos(library.people, library.pictures, found.troubles)
     chosen = _choose(photos, {*named, *_photos(with_list.records), *_all_photos(library.people)})
     moved = _moved(with_list.records, named)
+    _follow(with_list.records, library.people)
     if chosen is not None:
         named = {path: one for path, one in named.items() if path in chosen}
     found.photos = len(named)
@@ -141,6 +142,7 @@ def untag(
         FaceclusterError: the list cannot be read or written.
     """
     with_list = TagList.open(library.directory, dry_run=dry_run)
+    _follow(with_list.records, library.people)
     found = Tagged(dry_run)
     chosen = _choose(photos, _photos(with_list.records))
     how = with_list.ask(None, None)
@@ -158,11 +160,14 @@ def untag(
     return found
 
 
-def keep_up(directory: Path, result: Result, pictures: Mapping[str, Picture], *, dry_run: bool) -> Tagged:
+def keep_up(
+    directory: Path, before: Result, result: Result, pictures: Mapping[str, Picture], *, dry_run: bool
+) -> Tagged:
     """Bring the files that names were written into in step with other people, and write no further ones.
 
     Args:
         directory: of the library.
+        before: who was who.
         result: who is who.
         pictures: of its photos.
         dry_run: only say what would change.
@@ -174,6 +179,7 @@ def keep_up(directory: Path, result: Result, pictures: Mapping[str, Picture], *,
     if not os.path.lexists(directory / TAGS):
         return found
     with_list = TagList.open(directory, dry_run=dry_run)
+    _follow(with_list.records, before)
     how = with_list.ask(None, None)
     named = named_photos(result, pictures, found.troubles)
     jobs = [
@@ -338,6 +344,23 @@ def _moved(records: Records, named: Mapping[str, Named]) -> _Moved:
         if not record.is_embedded and not os.path.lexists(file):
             tags[record.id] = tags_jsonl.both(tags.get(record.id, NOTHING), record.tags)
     return _Moved(tags, {one.id for one in named.values()})
+
+
+def _follow(records: Records, result: Result) -> None:
+    """Find sidecars of ours that went along with photos to where a result knows these."""
+    from facecluster.library.refer import faces_of
+
+    paths: dict[str, dict[str, None]] = {}
+    for face in faces_of(result):
+        paths.setdefault(face.id.rpartition("-")[0], {})[face.photo] = None
+    found: dict[str, Written] = {}
+    for file, one in records.files.items():
+        for path in paths.get(one.id, {}) if not one.is_embedded and not os.path.lexists(file) else ():
+            there = sidecar.sidecar_of(path, "ext" if file == one.photo + sidecar.ENDING else "stem")
+            if there not in records.files and os.path.lexists(there):
+                tags = tags_jsonl.both(one.tags, found[there].tags if there in found else NOTHING)
+                found[there] = replace(one, file=there, photo=path, tags=tags, stamp=None)
+    records.files = found | records.files  # a kill must not come when only the old place is off the list
 
 
 def _clear_up(jobs: Iterable[_Job]) -> None:
