@@ -356,3 +356,12 @@ def test_a_photo_without_a_size_has_no_matches() -> None:
     matched = match(of("p", ("Anna", A), ("Uwe", None)), placed(("p", A)), {"p": (0, 0)})
     assert not matched.names
     assert len(matched.unmatched) == len(matched.unplaced) == 1
+
+
+def test_thousands_of_names_in_a_photo_are_cut_and_told(tmp_path: Path) -> None:
+    path = photo(tmp_path / "a.jpg")
+    regions = [region(f"N{i}", 0.5, 0.5, 0.01, 0.01) for i in range(1200)]
+    (tmp_path / "a.jpg.xmp").write_bytes(named(*regions))
+    said = read_said([path], ORIGINS)
+    assert len(said.names[path]) == 1000
+    assert said.troubles == (f"{path}.xmp: has 1200 names for a.jpg; the first 1000 count",)

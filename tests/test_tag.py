@@ -20,6 +20,7 @@ from tables import make_table, people
 
 from facecluster.cli import main
 from facecluster.durable import whole_file as whole_files
+from facecluster.errors import FaceclusterError
 from facecluster.formats import face_table, tags_jsonl, xmp, xmp_write
 from facecluster.library import sidecar
 from facecluster.library.layout import TAGS
@@ -635,3 +636,19 @@ def test_list_is_written_anew_when_it_has_grown(out: Path, monkeypatch: pytest.M
         done("tag", out)
     assert len((out / TAGS).read_text().splitlines()) <= 30
     assert set(tags_jsonl.read(out / TAGS).files) == {str(photos_of(out) / name) for name in sidecars(out)}
+
+
+def test_names_go_from_beside_a_photo_that_is_gone(out: Path) -> None:
+    folder = out.parent / "photos"
+    theirs = xmp_files.xmp("<dc:subject><rdf:Bag><rdf:li>beach</rdf:li></rdf:Bag></dc:subject>")
+    (folder / "2.jpg.xmp").write_bytes(theirs)
+    done("tag", out)
+    (folder / "2.jpg").unlink()
+    done("untag", out)
+    assert (folder / "2.jpg.xmp").read_bytes() == theirs
+    assert [path.name for path in folder.glob("*.xmp")] == ["2.jpg.xmp"]
+
+
+def test_sidecar_whose_name_is_too_long_is_told(tmp_path: Path) -> None:
+    with pytest.raises(FaceclusterError, match="cannot be read"):
+        sidecar.read(str(tmp_path / ("a" * 252 + ".xmp")))

@@ -34,6 +34,9 @@ boxes were moved and made 0.6 to 2.4 times as wide and high, 99.4 % or more foun
 0.2 28 % of the largest did. At 0.5, from which on two boxes are of one face elsewhere, hardly any of those 1.6 times as
 wide did (`benchmarks/regions.py`)."""
 
+_MOST_NAMES = 1000
+"""Names that a file may give in a photo; each region of them is compared with each other one."""
+
 _PEOPLE = "people"
 """The keyword that names of people stand below."""
 
@@ -298,6 +301,13 @@ class _Found:
 
     def put(self, photo: str, said: Sequence[tuple[SaidName, ...]], embedded: _Lazy) -> None:
         """Take in what the files of a photo say, the one that counts most first."""
+        for names in said:
+            if len(names) > _MOST_NAMES:
+                self.trouble(
+                    f"{printable(names[0].file)}: has {len(names)} names for {printable(os.path.basename(photo))}; "
+                    f"the first {_MOST_NAMES} count"
+                )
+        said = [names[:_MOST_NAMES] for names in said]
         if not any(said):
             return
         orientation = 1

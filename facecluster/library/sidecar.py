@@ -57,9 +57,9 @@ def read(file: str) -> bytes | None:
         FaceclusterError: it is a link, is no file, is too large for XMP, or may not be read. The message names it.
     """
     path = Path(file)
-    if what := oddity_at(path):
-        raise FaceclusterError(f"{file}: {what}; it is not followed or replaced")
     try:
+        if what := oddity_at(path):
+            raise FaceclusterError(f"{file}: {what}; it is not followed or replaced")
         with open_own(path, "rb") as content:
             data = content.read(MOST_BYTES + 1)
             n_bytes = os.fstat(content.fileno()).st_size
@@ -79,7 +79,7 @@ def write(file: str, photo: str, data: bytes, before: Stamp | None) -> Stamp:
 
     Args:
         file: of the sidecar.
-        photo: it lies beside this one.
+        photo: it lies beside this one, which may be gone.
         data: of the sidecar.
         before: what `stamp_of` gave when the sidecar was read; None: there was none.
 
@@ -95,8 +95,8 @@ def write(file: str, photo: str, data: bytes, before: Stamp | None) -> Stamp:
 
     try:
         mode = stat.S_IMODE(os.stat(photo).st_mode) & 0o666
-    except OSError as error:
-        raise OutputError(f"{photo}: is not there any more, so nothing was written beside it") from error
+    except OSError:
+        mode = 0o600
     # What replaces a file of others waits for the disk; of a new one nothing is lost.
     with whole_file(Path(file), sync=before is not None, ready=ready, follow=False, permissions=mode) as out:
         out.write(data)
