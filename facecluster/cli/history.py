@@ -117,7 +117,8 @@ def _count(past: Sequence[PastDecision]) -> str:
 
 
 def _record(one: PastDecision) -> dict[str, object]:
-    """A decision as JSON has it."""
+    """A decision as JSON has it; `said_by` is of one that repeats what files say."""
+    by = one.decision.said_by
     return {
         "id": one.id,
         "time": one.time,
@@ -129,6 +130,7 @@ def _record(one: PastDecision) -> dict[str, object]:
         "undone_by": one.undone_by,
         "replaced_by": one.replaced_by,
         "found": one.found,
+        "said_by": None if by is None else {"origin": by.origin, "files": by.files},
     }
 
 

@@ -10,6 +10,7 @@ to nobody stays away from all it was taken from.
 from __future__ import annotations
 
 import hashlib
+import os
 import weakref
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
@@ -528,3 +529,10 @@ def shown(decision: Decision) -> str:
     if not decision.place:
         return f"this one: {describe(decision.act)}"
     return f"{decision.id}, {decision.time[:10]}: {describe(decision.act)} ({decision.place})"
+
+
+def by_words(by: SaidBy) -> str:
+    """Say whose words something is: "said by xmp (IMG_1.jpg.xmp and 11 more)"."""
+    name, *more = [printable(os.path.basename(file)) for file in by.files] or [""]
+    files = f"{name} and {len(more)} more" if more else name
+    return f"said by {by.origin}" + (f" ({files})" if files else "")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -25,12 +24,12 @@ from facecluster.identity.decisions import (
     Name,
     NotAPerson,
     Said,
-    SaidBy,
     Split,
     Spot,
     Spots,
     Undo,
     Unsure,
+    by_words,
     digest_of,
     in_force,
     locate,
@@ -295,13 +294,6 @@ class _Told:
         for row in self._found[spot]:
             return self._spelling.face(self._record[self.placed.id[row], self.placed.photo[row]])
         return ""
-
-
-def by_words(by: SaidBy) -> str:
-    """Say whose words something is: "said by xmp (IMG_1.jpg.xmp and 11 more)"."""
-    name, *more = [printable(os.path.basename(file)) for file in by.files] or [""]
-    files = f"{name} and {len(more)} more" if more else name
-    return f"said by {by.origin}" + (f" ({files})" if files else "")
 
 
 def _about(act: Act) -> Spots:

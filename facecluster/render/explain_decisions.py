@@ -19,10 +19,12 @@ from facecluster.identity.decisions import (
     Name,
     NotAPerson,
     Said,
+    SaidBy,
     Split,
     Spot,
     Spots,
     Unsure,
+    by_words,
     holder_of,
     in_force,
     locate,
@@ -52,7 +54,9 @@ def about_face(known: Known, row: int, decisions: Sequence[Decision]) -> tuple[R
         if told and isinstance(act, Move | Split | Make):  # earlier ones say nothing of the face any more
             rulings = [replace(ruling, places=False) for ruling in rulings]
         if told:
-            rulings.append(Ruling(decision.id, decision.time, _in_words(act), places=follows))
+            rulings.append(
+                Ruling(decision.id, decision.time, _in_words(act, decision.said_by), places=follows)
+            )
     return tuple(rulings)
 
 
@@ -97,7 +101,7 @@ def about_person(known: Known, place: int, decisions: Sequence[Decision]) -> tup
             left = rows_at(found, act.away) if isinstance(act, Move | Split | Make) else []
             told = bool((known.person[rows] == place).any()) or _holder(known, left) == place
         if told:
-            rulings.append(Ruling(decision.id, decision.time, _in_words(act), places=False))
+            rulings.append(Ruling(decision.id, decision.time, _in_words(act, decision.said_by), places=False))
     return tuple(rulings)
 
 
@@ -127,7 +131,13 @@ def _stated(act: object) -> Spots:
             return ()
 
 
-def _in_words(act: object) -> str:
+def _in_words(act: object, by: SaidBy | None) -> str:
+    """Say what was decided, and by whose words."""
+    words = _decided(act)
+    return words if by is None else f"{words}, {by_words(by)}"
+
+
+def _decided(act: object) -> str:
     match act:
         case Name(person=person, name=name):
             return f"{person} has no name" if name is None else f"{person} is called {name}"

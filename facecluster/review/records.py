@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
-from facecluster.identity.decisions import describe, digest_of
+from facecluster.identity.decisions import by_words, describe, digest_of
 from facecluster.identity.gate import Reason
 from facecluster.library.refer import plain
 from facecluster.result import AlmostPerson, Person, PersonFace, UnclusteredFace
@@ -382,7 +382,11 @@ def state(view: View, library: str, path: str, *, saving: bool, busy: str | None
 
 def undo(view: View) -> dict[str, Any] | None:
     """What an undo takes back."""
-    return None if view.last is None else {"id": view.last.id, "said": spoken(view, describe(view.last.act))}
+    if view.last is None:
+        return None
+    by = view.last.said_by
+    said = describe(view.last.act) if by is None else f"an import of names, {by_words(by)}"
+    return {"id": view.last.id, "said": spoken(view, said)}
 
 
 def spoken(view: View, text: str) -> str:
