@@ -668,3 +668,16 @@ def test_names_are_found_beside_photos_that_moved(verb: list[str], out: Path) ->
     done(verb[0], out, *verb[1:])
     left = {path.name for path in new.glob("*.xmp") if "Bob" in path.read_text()}
     assert left == ({"0.jpg.xmp", "5.jpg.xmp", "7.jpg.xmp"} if "--photo" in verb else set())
+
+
+def test_names_are_not_in_the_list_when_they_are_out_of_files(out: Path) -> None:
+    done("tag", out)
+    folder, away = photos_of(out), out.parent / "away"
+    folder.rename(away)
+    told = call("untag", out)
+    assert "9 photos not there, so names may stand beside" in told.stderr
+    done("forget", out, "--person", "Bob", "-y")
+    away.rename(folder)
+    assert "Bob" in (out / TAGS).read_text()
+    done("tag", out)
+    assert [path.name for path in [out / TAGS, *folder.glob("*.xmp")] if "Bob" in path.read_text()] == []

@@ -152,6 +152,10 @@ def untag(
     with Library.open(source) as library:
         done = take_out(library, photos, into_photos=agree, dry_run=dry_run)
     lines = _counts(done)
+    if done.away:
+        lines.append(
+            f"{many(len(done.away), 'photo')} not there, so names may stand beside: {_some(done.away)}"
+        )
     if done.behind:
         lines.append(
             f"{many(len(done.behind), 'photo')} with names of ours in the photo itself, which stay: "

@@ -113,7 +113,7 @@ def embed(
                 found.troubles.append(told if told.startswith(os.sep) else f"{job.photo}: {told}")
             shown.update()
     if not listed.dry_run:
-        listed.tidy(now=False)
+        listed.tidy(now=any(job.named is None for job in todo))  # who is forgotten is in no line
 
 
 def _is_done(job: _Inside, how: Asked) -> bool:
@@ -166,7 +166,7 @@ def _embed(
         after = exiftool.with_packet(data, packet)
         _check(data, after, packet)
         names = () if job.named is None else job.named.names
-        change = Change(job.photo, job.photo, names, is_gone=job.named is None)
+        change = Change(job.photo, job.photo, names)
         if listed.dry_run:
             found.changed.append(change)
             return

@@ -304,7 +304,7 @@ def _run(
                 shown.update()
             _do(steps, listed, how, found)
     if not listed.dry_run:
-        listed.tidy(now=compact)
+        listed.tidy(now=compact or any(job.named is None for job in todo))  # who is forgotten is in no line
 
 
 def _is_done(job: _Job, how: Asked, found: Tagged) -> bool:
@@ -343,7 +343,7 @@ def _moved(records: Records, named: Mapping[str, Named]) -> _Moved:
     for file, record in records.files.items():
         if not record.is_embedded and not os.path.lexists(file):
             tags[record.id] = tags_jsonl.both(tags.get(record.id, NOTHING), record.tags)
-    return _Moved(tags, {one.id for one in named.values()})
+    return _Moved(tags, {one.id for one in named.values() if os.path.lexists(one.photo)})
 
 
 def _follow(records: Records, result: Result) -> None:
