@@ -240,6 +240,10 @@ def test_a_name_that_was_taken_away_here_is_not_given_again(
         library.name("Anna", "")
     assert acts(take_in(), Name) == []
     assert "Anna" not in who(root)
+    with Library.open(root / "people") as library:
+        assert [one.why for one in import_names(library).conflicts] == ["its name was taken away here"]
+        library.name("person-0001", "Berta")
+        assert [one.why for one in import_names(library).conflicts] == ["that is not its name here"]
 
 
 def test_a_name_that_another_program_changed_is_changed(

@@ -450,9 +450,12 @@ class _Plan:
         holder = self.namesake.get(name)
         if holder is not None and holder.id != person.id:
             return f"{called(holder)} has that name"
-        return (
-            "the name is somebody else's" if person.name is not None else "its faces are called several names"
+        if person.name is not None:
+            return "that is not its name here"
+        given = next(
+            (one for number, one in self.given.items() if self.result.people[number].id == person.id), None
         )
+        return "its name was taken away here" if given is not None else "its faces are called several names"
 
     def _place_free(self, ids: Sequence[str], spelt: Mapping[str, str]) -> None:
         """Give faces of nobody to whoever has their name, or make people of them."""
