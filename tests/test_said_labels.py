@@ -169,9 +169,46 @@ def test_region_without_a_face_is_told(file: Path, photos: list[Path]) -> None:
     regions = [("Anna", STORED[1]), ("Zoe", (0.8, 0.8, 0.1, 0.1))]
     photos[0].with_name("00.jpg.xmp").write_text(sidecar(regions), encoding="utf-8")
     done = run("audit", file, "--labels", "xmp")
-    assert f"xmp: no face for 1 of 13 labels, the first in {photos[0]}.xmp: {photos[0]}" in done.stderr
+    assert f"xmp: no face for 1 of 13 labels, the first in {photos[0]}: Zoe\n" in done.stderr
     scores = run("evaluate", file, "--labels", "xmp")
-    assert f"xmp: no face for 1 of 13 labels, among them:\n  {photos[0]}.xmp: {photos[0]}" in scores.stderr
+    assert f"xmp: no face for 1 of 13 labels, among them:\n  {photos[0]}: Zoe\n" in scores.stderr
+
+
+def test_names_without_a_place_are_told_apart(photos: list[Path], tmp_path: Path) -> None:
+    three = [str(photos[0])] * 2 + [str(photos[1])]
+    face_table.write(make_table(people(3, 1), paths=three, id=["a-0", "a-1", "b-0"]), tmp_path / "faces.npz")
+    photos[0].with_name("00.jpg.xmp").unlink()
+    for photo, name in ((photos[0], "Mia Berg"), (photos[1], "Zoe")):
+        record = {"title": photo.name, "people": [{"name": name}]}
+        photo.with_name(f"{photo.name}.json").write_text(json.dumps(record))
+    unsure = (
+        "takeout: 1 name without a place in photos with several faces or names, and left out, the first "
+        f"{photos[0]}: Mia Berg\n"
+    )
+    for verb in ("audit", "evaluate"):
+        done = run(verb, tmp_path / "faces.npz", "--labels", "takeout")
+        assert done.exit_code == 0, done.output
+        assert unsure in done.stderr
+        assert "no face for" not in done.stderr
+    photos[1].with_name("01.jpg.json").unlink()
+    for verb in ("audit", "evaluate"):
+        done = run(verb, tmp_path / "faces.npz", "--labels", "takeout")
+        assert (done.exit_code, done.stdout) == (1, "")
+        assert unsure in done.stderr
+        assert "takeout: none of its labels is of a face of" in done.stderr
+
+
+def test_name_of_somebody_whose_face_was_not_found_is_told(file: Path, photos: list[Path]) -> None:
+    region = sidecar([("Anna", STORED[1])])
+    both = region.replace(
+        "</r:Regions>",
+        '</r:Regions><i:PersonInImage xmlns:i="http://iptc.org/std/Iptc4xmpExt/2008-02-29/"><rdf:Bag>'
+        "<rdf:li>Zoe</rdf:li></rdf:Bag></i:PersonInImage>",
+    )
+    photos[0].with_name("00.jpg.xmp").write_text(both, encoding="utf-8")
+    done = run("audit", file, "--labels", "xmp")
+    assert f"xmp: no face for 1 of 13 labels, the first in {photos[0]}: Zoe\n" in done.stderr
+    assert "without a place" not in done.stderr
 
 
 def test_file_that_cannot_be_read_costs_itself_only(file: Path, photos: list[Path]) -> None:

@@ -63,8 +63,8 @@ def find_labels(labels_from: str, which: Main | None) -> Labels | Origin | None:
 def labels_of(labels: Labels | Origin | None, faces: Placed, size: NDArray[np.int32] | None) -> Labels | None:
     """Read what the files of other programs call faces, where labels are that; other labels are given back.
 
-    A face that is called two things (its photo has copies, or several files) has no label. That is told, and so is
-    each file that could not be read.
+    A face that is called two things (its photo has copies, or several files) has no label. That is told, and so are
+    names that may be of several faces, and each file that could not be read.
 
     Args:
         labels: as `find_labels` gives them.
@@ -72,7 +72,7 @@ def labels_of(labels: Labels | Origin | None, faces: Placed, size: NDArray[np.in
         size: (n, 2) width and height in pixels of each face's photo; None: nobody knows.
 
     Returns:
-        Labels of faces. Those of which nobody knows the face have the path of the photo in place of its id.
+        Labels of faces; "" is the id of a face that is not found, and the photo is then what says it, see `shown`.
 
     Raises:
         FaceclusterError: nobody knows the sizes.
@@ -101,9 +101,22 @@ def labels_of(labels: Labels | Origin | None, faces: Placed, size: NDArray[np.in
             "%s: %s called two things, and left out, the first %s", labels, many(len(several), "face"), first
         )
     rows = [(face, *next(iter(names.values()))) for face, names in called.items() if len(names) == 1]
-    rows += [(photo, one.name, one.file) for photo, one in (*matched.unmatched, *matched.unplaced)]
+    free = {photo for row, photo in enumerate(faces.photo) if row not in matched.names}
+    if unsure := [(photo, one.name) for photo, one in matched.unplaced if photo in free]:
+        photo, name = unsure[0]
+        _log.warning(
+            "%s: %s without a place in photos with several faces or names, and left out, the first %s: %s",
+            labels, many(len(unsure), "name"), printable(photo), printable(name),
+        )  # fmt: skip
+    lacking = (*matched.unmatched, *(said for said in matched.unplaced if said[0] not in free))
+    rows += [("", one.name, photo) for photo, one in lacking]
     ids, texts, files = (list(column) for column in zip(*rows, strict=True)) if rows else ([], [], [])
     return Labels("face", ids, texts, files)
+
+
+def shown(labels: Labels, row: int) -> str:
+    """Name a row of labels: what says it, and what it is of, or the name where nobody knows that."""
+    return f"{printable(labels.where[row])}: {printable(labels.names[row] or labels.labels[row])}"
 
 
 def attach(
@@ -204,10 +217,9 @@ def label_faces(
     if why:
         _log.warning("%s: %s", source, why)
     if labels is not None and unused:
-        row = unused[0]
         _log.warning(
-            "%s: no face for %d of %d labels, the first in %s: %s",
-            labels_from, len(unused), len(labels.names), printable(labels.where[row]), printable(labels.names[row]),
+            "%s: no face for %d of %s, the first in %s",
+            labels_from, len(unused), many(len(labels.names), "label"), shown(labels, unused[0]),
         )  # fmt: skip
     return label, texts
 
