@@ -92,6 +92,15 @@ def test_regions_of_sidecars_are_labels_of_faces(file: Path, library: Path) -> N
     assert (scores["labels"], scores["pairwise"]["f"], scores["coverage"]) == (3, 1, 1)
 
 
+def test_names_that_differ_in_case_only_are_one_label(file: Path, photos: list[Path]) -> None:
+    for photo, name in zip(photos, ["zo\u00eb", "Zoe\u0308", "Zo\u00eb", "ZO\u00cb"], strict=False):
+        call(photo, name, 6 if photo.name == "01.jpg" else 1)
+    scores = told("evaluate", file, "--labels", "xmp")
+    assert (scores["labels"], scores["pairwise"]["recall"]) == (3, 1)
+    record = told("audit", file, "--labels", "xmp")
+    assert (record["all_right"], record["groups"][0]["labels"]) == (True, {"Zo\u00eb": 4})
+
+
 def test_audit_names_a_face_that_is_filed_under_somebody_else(file: Path, photos: list[Path]) -> None:
     call(photos[3], "Bert")
     (wrong,) = told("audit", file, "--labels", "xmp")["misfiled"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
@@ -63,6 +64,7 @@ def find_labels(labels_from: str, which: Main | None) -> Labels | Origin | None:
 def labels_of(labels: Labels | Origin | None, faces: Placed, size: NDArray[np.int32] | None) -> Labels | None:
     """Read what the files of other programs call faces, where labels are that; other labels are given back.
 
+    Names that are one without regard to case (`text.fold`) are one label, spelt as most have it.
     A face that is called two things (its photo has copies, or several files) has no label. That is told, and so are
     names that may be of several faces, and each file that could not be read.
 
@@ -90,17 +92,25 @@ def labels_of(labels: Labels | Origin | None, faces: Placed, size: NDArray[np.in
     for trouble in said.troubles:
         _log.warning("%s", trouble)
     matched = match(said, faces, sizes)
-    called: dict[str, dict[str, tuple[str, str]]] = {}
+    called: dict[str, dict[str, str]] = {}
+    spellings: dict[str, Counter[str]] = defaultdict(Counter)
     for row, names in sorted(matched.names.items()):
         for one in names:
-            called.setdefault(faces.id[row], {}).setdefault(fold(one.name), (one.name, one.file))
+            called.setdefault(faces.id[row], {}).setdefault(fold(one.name), one.file)
+            spellings[fold(one.name)][one.name] += 1
+    spelt = {name: those.most_common(1)[0][0] for name, those in spellings.items()}
     several = [face for face, names in called.items() if len(names) > 1]
     if several:
-        first = " and ".join(printable(name) for name, _ in called[several[0]].values())
+        first = " and ".join(printable(spelt[name]) for name in called[several[0]])
         _log.warning(
             "%s: %s called two things, and left out, the first %s", labels, many(len(several), "face"), first
         )
-    rows = [(face, *next(iter(names.values()))) for face, names in called.items() if len(names) == 1]
+    rows = [
+        (face, spelt[name], file)
+        for face, names in called.items()
+        if len(names) == 1
+        for name, file in names.items()
+    ]
     free = {photo for row, photo in enumerate(faces.photo) if row not in matched.names}
     if unsure := [(photo, one.name) for photo, one in matched.unplaced if photo in free]:
         photo, name = unsure[0]
