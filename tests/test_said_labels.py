@@ -1,4 +1,4 @@
-"""Labels that other programs' files have: `--labels xmp|picasa|takeout|osxphotos`, wherever labels are taken."""
+"""Labels that other programs' files have: `--labels xmp,picasa`, wherever labels are taken."""
 
 from __future__ import annotations
 
@@ -258,6 +258,47 @@ def test_names_of_osxphotos(file: Path, photos: list[Path]) -> None:
     photos[0].with_name("00.jpg.json").write_text(json.dumps(record))
     (found,) = run("list", file, "--labels", "osxphotos").stdout.splitlines()
     assert (json.loads(found)["name"], json.loads(found)["n_faces"]) == ("Anna Berg", 1)
+
+
+@pytest.mark.parametrize("labels", ["takeout,xmp,picasa", "xmp, picasa,takeout", "programs"])
+def test_several_programs_say_it_together(
+    labels: str, library: Path, file: Path, photos: list[Path], tmp_path: Path
+) -> None:
+    for photo in photos:
+        photo.with_name(f"{photo.name}.xmp").unlink()
+    for i in range(8, 12):
+        call(photos[i], "Carl")
+    for i in (0, 2, 3):
+        record = {"title": photos[i].name, "people": [{"name": "Anna"}]}
+        photos[i].with_name(f"{photos[i].name}.json").write_text(json.dumps(record))
+    lines = [f"[{i:02d}.jpg]\nfaces=rect64(1999400033336000),b" for i in (4, 5, 11)]
+    photos[0].with_name(".picasa.ini").write_text("\n".join(["[Contacts2]", "b=Bert;;", *lines]))
+    listed = run("list", file, "--labels", labels)
+    found = [json.loads(line) for line in listed.stdout.splitlines()]
+    assert [(one["name"], one["n_faces"]) for one in found] == [("Anna", 3), ("Bert", 2), ("Carl", 3)]
+    assert "1 face called two things, and left out, the first Carl and Bert" in listed.stderr
+    record = told("audit", library, "--labels", labels)
+    assert (record["faces"], record["labels"], record["several_names"]) == (8, 3, [])
+    scores = told("evaluate", library, "--labels", labels)
+    assert (scores["labels"], scores["pairwise"]["f"]) == (3, 1)
+    assert run("forget", file, "--label", "bert", "--labels", labels, "-y", "-q").exit_code == 0
+    assert len(face_table.read(file).faces) == 10
+
+
+@pytest.mark.parametrize("verb", ["audit", "evaluate", "list"])
+def test_one_of_several_that_is_no_program_is_an_error(verb: str, file: Path) -> None:
+    done = run(verb, file, "--labels", "xmp,folder")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "folder: no program whose files are read; give some of" in done.stderr
+
+
+def test_file_may_be_called_like_programs(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("xmp,all.csv").write_text(f"face,label\n{1:032x}-0,Anna\n")
+    (found,) = run("list", file, "--labels", "xmp,all.csv").stdout.splitlines()
+    assert json.loads(found)["name"] == "Anna"
 
 
 def test_search_finds_names_of_sidecars(file: Path, tmp_path: Path) -> None:

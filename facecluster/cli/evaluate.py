@@ -19,11 +19,11 @@ from facecluster.cli.sources import read_table
 from facecluster.errors import FaceclusterError, UsageError
 from facecluster.formats.labels_csv import Labels
 from facecluster.library.labels import (
-    ORIGINS,
     attach,
     bare_photos,
     find_labels,
     labels_of,
+    programs_of,
     shown,
     suspected,
 )
@@ -55,7 +55,7 @@ _N_LISTED = 3
     "--labels",
     "labels_from",
     required=True,
-    metavar="folder|CSV|PROGRAM",
+    metavar="folder|CSV|PROGRAM,...",
     help="Who is who: the folder that a photo lies in; a file with a header and the columns photo,label or "
     "photo,left,top,right,bottom,label or face,label; or " + SAID,
 )
@@ -216,7 +216,7 @@ def _no_overlap(labels_from: str, labels: Labels | None, source: str, faces: Pla
         return f"{source}: there are no faces to evaluate"
     if labels is None:
         return f"{source}: no photo with a face that could carry the label; see --label-face"
-    if labels_from in ORIGINS:
+    if programs_of(labels_from):
         return f"{labels_from}: none of its labels is of a face of {source}"
     if not labels.names:
         return f"{labels_from}: there are no labels in it"

@@ -30,30 +30,50 @@ NAMES = "names"
 """Labels that are the names somebody gave to people."""
 
 ORIGINS: tuple[Origin, ...] = get_args(Origin)
-"""Labels that are what the files of a program call faces."""
+"""Labels that are what the files of a program call faces; several have commas between."""
+
+PROGRAMS = "programs"
+"""Labels that are what the files of any of these programs call faces."""
 
 MAIN = ("largest", "central", "only", "all")
 
 
-def find_labels(labels_from: str, which: Main | None) -> Labels | Origin | None:
+def programs_of(labels_from: str) -> tuple[Origin, ...]:
+    """Say which programs' files have the labels that are named; none where they are folders or a file.
+
+    Raises:
+        UsageError: some of several are no programs.
+    """
+    if labels_from == PROGRAMS:
+        return ORIGINS
+    named = [text.strip() for text in labels_from.split(",")]
+    found = tuple(origin for origin in ORIGINS if origin in named)
+    others = [text for text in named if text not in ORIGINS]
+    if found and others and not os.path.exists(labels_from):
+        raise UsageError(
+            f"{printable(others[0])}: no program whose files are read; give some of {', '.join(ORIGINS)}"
+        )
+    return () if others else found
+
+
+def find_labels(labels_from: str, which: Main | None) -> Labels | tuple[Origin, ...] | None:
     """Read the labels that are named.
 
     Args:
-        labels_from: `FOLDER`, one of `ORIGINS`, or a file.
+        labels_from: `FOLDER`, some of `ORIGINS` or `PROGRAMS`, or a file.
         which: face of a photo carries its label; None: the usual one.
 
     Returns:
-        None: they are folders. An origin: they are in and beside the photos, see `labels_of`.
+        None: they are folders. Origins: they are in and beside the photos, see `labels_of`.
 
     Raises:
-        FaceclusterError: there is no such file, or it says itself which faces its labels are of.
+        FaceclusterError: there is no such file or program, or it says itself which faces its labels are of.
     """
     if labels_from == FOLDER:
         return None
     if not labels_from:
         raise UsageError(f"an empty name of labels; give {FOLDER}, {', '.join(ORIGINS)}, or a file")
-    origin = next((one for one in ORIGINS if one == labels_from), None)
-    labels = read_labels(Path(labels_from)) if origin is None else origin
+    labels = programs_of(labels_from) or read_labels(Path(labels_from))
     if which is not None and (not isinstance(labels, Labels) or labels.kind != "photo"):
         raise UsageError(
             f"{labels_from}: says itself which faces its labels are of, and not the {which} of a photo; leave it out"
@@ -61,7 +81,9 @@ def find_labels(labels_from: str, which: Main | None) -> Labels | Origin | None:
     return labels
 
 
-def labels_of(labels: Labels | Origin | None, faces: Placed, size: NDArray[np.int32] | None) -> Labels | None:
+def labels_of(
+    labels: Labels | tuple[Origin, ...] | None, faces: Placed, size: NDArray[np.int32] | None
+) -> Labels | None:
     """Read what the files of other programs call faces, where labels are that; other labels are given back.
 
     Names that are one without regard to case (`text.fold`) are one label, spelt as most have it.
@@ -83,12 +105,13 @@ def labels_of(labels: Labels | Origin | None, faces: Placed, size: NDArray[np.in
 
     if labels is None or isinstance(labels, Labels):
         return labels
+    programs = ",".join(labels)
     if size is None:
         raise FaceclusterError(
-            f"--labels {labels}: a result does not say how large its photos are; give their face table with -e"
+            f"--labels {programs}: a result does not say how large its photos are; give their face table with -e"
         )
     sizes = {path: (wide, tall) for path, (wide, tall) in zip(faces.photo, size.tolist(), strict=True)}
-    said = read_said(list(sizes), [labels])
+    said = read_said(list(sizes), labels)
     for trouble in said.troubles:
         _log.warning("%s", trouble)
     matched = match(said, faces, sizes)
@@ -103,7 +126,10 @@ def labels_of(labels: Labels | Origin | None, faces: Placed, size: NDArray[np.in
     if several:
         first = " and ".join(printable(spelt[name]) for name in called[several[0]])
         _log.warning(
-            "%s: %s called two things, and left out, the first %s", labels, many(len(several), "face"), first
+            "%s: %s called two things, and left out, the first %s",
+            programs,
+            many(len(several), "face"),
+            first,
         )
     rows = [
         (face, spelt[name], file)
@@ -116,7 +142,7 @@ def labels_of(labels: Labels | Origin | None, faces: Placed, size: NDArray[np.in
         photo, name = unsure[0]
         _log.warning(
             "%s: %s without a place in photos with several faces or names, and left out, the first %s: %s",
-            labels, many(len(unsure), "name"), printable(photo), printable(name),
+            programs, many(len(unsure), "name"), printable(photo), printable(name),
         )  # fmt: skip
     lacking = (*matched.unmatched, *(said for said in matched.unplaced if said[0] not in free))
     rows += [("", one.name, photo) for photo, one in lacking]
@@ -187,7 +213,7 @@ def attach(
 
 
 def attach_to(
-    table: FaceTable, labels: Labels | Origin | None, which: Main | None
+    table: FaceTable, labels: Labels | tuple[Origin, ...] | None, which: Main | None
 ) -> tuple[NDArray[np.int64], list[str], Labels | None, list[int]]:
     """Say which label each face of a table has, as `attach` does, and before what is unused, of which labels."""
     import numpy as np
