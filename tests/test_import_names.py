@@ -20,19 +20,23 @@ from xmp_files import xmp
 
 from facecluster.cli import main
 from facecluster.errors import FaceclusterError
-from facecluster.formats import decisions_jsonl, face_table
+from facecluster.formats import decisions_jsonl, face_table, tags_jsonl
 from facecluster.formats.clusters_json import read_result
+from facecluster.formats.tags_jsonl import Written
+from facecluster.formats.xmp_write import Marked, Tags
 from facecluster.identity.decisions import Act, Decision, Make, Move, Name, Said, SaidBy
 from facecluster.library import correct, undo_patches
 from facecluster.library.history import history
 from facecluster.library.import_names import import_names
 from facecluster.library.library import Library
 from facecluster.library.questions import Queue, answer
+from facecluster.library.said import tagged
 from facecluster.library.settings import Choices
+from facecluster.library.tag import tag
 from facecluster.library.undo import undo
 from facecluster.photos import decode
 from facecluster.picture import pixel_digest
-from facecluster.result import Result
+from facecluster.result import Result, columns
 
 SIDE = 400
 
@@ -536,6 +540,47 @@ def test_a_region_without_a_face_is_made_one(made: Path, root: Path, say: Callab
         assert import_names(library, draw=True).corrected.decision is None
         undo(library, jobs=1)
     assert who(root) == after_first
+
+
+def test_what_tag_wrote_is_nobodys_word(
+    made: Path, root: Path, say: Callable[..., None], take_in: Callable[..., list[Decision]]
+) -> None:
+    say("Anna", photos=[0, 1, 2])
+    say("Zoe", photos=[4])  # 05 is a copy of it
+    take_in()
+    with Library.open(root / "people") as library:
+        library.name("person-0001", "Anna")
+        before = import_names(library, dry_run=True)
+        tag(library)
+        after = import_names(library, dry_run=True)
+    assert [(one.name, one.n_faces) for one in before.conflicts] == [("Zoe", 1)]
+    assert [(one.name, one.n_faces) for one in after.conflicts] == [("Zoe", 1)]
+    assert (after.n_faces, after.n_names) == (before.n_faces, before.n_names) == (4, 2)
+    assert "Anna" in (made / "photos" / "05.png.xmp").read_text()
+    shown = run("evaluate", root / "people", "--labels", "xmp", "--json")
+    (merge,) = json.loads(shown.stdout)["merges"]
+    assert (merge["labels"], merge["n_faces"]) == (["Anna", "Zoe"], [3, 2])
+    listed = run("audit", root / "people", "--labels", "xmp")
+    assert "Zoe" in listed.output
+    (root / "people" / "tags.jsonl").unlink()  # another library reads all of it
+    with Library.open(root / "people") as library:
+        assert import_names(library, dry_run=True).n_faces == 5
+
+
+def test_names_of_tag_are_known_where_their_photos_went(tmp_path: Path, made: Path) -> None:
+    with Library.open(made / "people") as library:
+        faces = columns(library.people)
+    written = Tags(mwg=(Marked("Anna", (0.25, 0.5, 0.5, 0.75)),), persons=("Anna",))
+    old = str(tmp_path / "old.png")
+    digest = faces.id[0].rpartition("-")[0]
+    lines = [
+        tags_jsonl.line(Written(file, old, digest, "key", written, (1, 1), (1, 1)))
+        for file in (old, f"{old}.xmp")
+    ]
+    tags_jsonl.append(tmp_path / "tags.jsonl", lines)
+    ours = tagged(tmp_path, faces)
+    there = {path for id_, path in zip(faces.id, faces.photo, strict=True) if id_.startswith(digest)}
+    assert ours == dict.fromkeys([*there, old, *(f"{path}.xmp" for path in (*there, old))], written)
 
 
 def test_a_path_that_is_no_text_is_kept(tmp_path: Path) -> None:

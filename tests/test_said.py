@@ -14,6 +14,7 @@ from xmp_files import rectangle, xmp
 
 from facecluster.errors import FaceclusterError
 from facecluster.formats.said_names import Box, SaidName
+from facecluster.formats.xmp_write import Marked, Tags
 from facecluster.identity.changes import Placed
 from facecluster.library.said import ORIGINS, Said, match, read_said
 
@@ -103,6 +104,18 @@ def test_a_sidecar_counts_more_than_the_photo_at_one_place(tmp_path: Path) -> No
     path = photo(tmp_path / "a.jpg", packet=named(region("Ana", 0.2, 0.5), region("Uwe", 0.7, 0.5)))
     (tmp_path / "a.jpg.xmp").write_bytes(named(region("Anna", 0.21, 0.5)))
     assert [name for name, _ in told(read_said([path], ["xmp"]), path)] == ["Anna", "Uwe"]
+
+
+def test_what_is_ours_in_files_is_not_read(tmp_path: Path) -> None:
+    path = photo(tmp_path / "a.jpg", packet=named(region("Inge", 0.8, 0.5), region("Kim", 0.2, 0.5)))
+    (tmp_path / "a.jpg.xmp").write_bytes(named(region("Anna", 0.2, 0.5), persons=in_image("Anna", "Uwe")))
+    anna = Tags(mwg=(Marked("Anna", (0.1, 0.4, 0.3, 0.6)),), persons=("Anna",))
+    inge = Tags(mwg=(Marked("Inge", (0.7, 0.4, 0.9, 0.6)),))
+    said = read_said([path], ["xmp"], ours={f"{path}.xmp": anna, path: inge})
+    assert told(said, path) == [
+        ("Kim", (0.1, 0.4, 0.3, 0.6)),
+        ("Uwe", None),
+    ]  # Anna's region does not hide Kim's
 
 
 def test_two_regions_of_one_file_are_two_people_though_they_overlap(tmp_path: Path) -> None:

@@ -192,7 +192,8 @@ class _Asked:
 def _ask(library: Held, photos: Sequence[str], origins: Collection[Origin], *, draw: bool) -> _Asked:
     """Read the files, and plan."""
     paths, given = _meant(library, photos)
-    said = other_files.read_said(paths, origins, given)
+    ours = other_files.tagged(library.directory, columns(library.people))
+    said = other_files.read_said(paths, origins, given, ours)
     table = library.table.photos
     sizes = {
         path: (width, height)

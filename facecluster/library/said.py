@@ -11,13 +11,17 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 
 from facecluster.errors import FaceclusterError, PhotoError, UsageError
-from facecluster.formats import osxphotos_json, picasa_ini, takeout, xmp
+from facecluster.formats import osxphotos_json, picasa_ini, tags_jsonl, takeout, xmp, xmp_write
 from facecluster.formats.embedded import Embedded, embedded_of
 from facecluster.formats.osxphotos_json import ApplePhoto
 from facecluster.formats.said_names import Box, Origin, SaidName, clean_name, load_json, read_bounded
+from facecluster.formats.xmp_write import NOTHING, Tags
 from facecluster.identity.changes import Placed
+from facecluster.library import sidecar
+from facecluster.library.layout import TAGS
 from facecluster.photos import EXTENSIONS
 from facecluster.text import fold, many, printable
 
@@ -90,7 +94,34 @@ def origins_of(texts: Sequence[str]) -> tuple[Origin, ...]:
     return tuple(origin for origin in ORIGINS if not texts or origin in texts)
 
 
-def read_said(photos: Sequence[str], origins: Collection[Origin], given: Sequence[Path] = ()) -> Said:
+def tagged(directory: Path, faces: Placed) -> dict[str, Tags]:
+    """Give what `facecluster tag` wrote for the people of a folder, by path of the file; nothing where it never did.
+
+    Files that went along with photos are found where their faces are now, and copies of them with copies of photos.
+
+    Raises:
+        FaceclusterError: the list of these files cannot be read.
+    """
+    records = tags_jsonl.read(directory / TAGS).files
+    ours = {file: one.tags for file, one in records.items()}
+    paths: dict[str, set[str]] = defaultdict(set)
+    for id_, photo in zip(faces.id, faces.photo, strict=True) if records else ():
+        paths[id_.rpartition("-")[0]].add(photo)
+    for file, one in records.items():
+        naming: tags_jsonl.Naming = "ext" if file == one.photo + sidecar.ENDING else "stem"
+        for path in paths[one.id]:
+            there = path if one.is_embedded else sidecar.sidecar_of(path, naming)
+            if there not in records:
+                ours[there] = tags_jsonl.both(one.tags, ours.get(there, NOTHING))
+    return ours
+
+
+def read_said(
+    photos: Sequence[str],
+    origins: Collection[Origin],
+    given: Sequence[Path] = (),
+    ours: Mapping[str, Tags] = MappingProxyType({}),
+) -> Said:
     """Read who is in photos, as other programs have it.
 
     XMP beside a photo counts more than that in it, where both name somebody at one place: other programs write names
@@ -100,6 +131,7 @@ def read_said(photos: Sequence[str], origins: Collection[Origin], given: Sequenc
         photos: paths.
         origins: whose files are read.
         given: JSON of osxphotos about many photos, and Picasa's `contacts.xml`.
+        ours: what in XMP is our own answer and nobody's word, by path of the file, see `tagged`; it is not read.
 
     Raises:
         FaceclusterError: a given file cannot be read, or is none of these.
@@ -123,7 +155,7 @@ def read_said(photos: Sequence[str], origins: Collection[Origin], given: Sequenc
             said = list[tuple[SaidName, ...]]()
             embedded = _Lazy(photo)
             if "xmp" in origins:
-                said += _of_xmp(photo, folder, embedded, found)
+                said += _of_xmp(photo, folder, embedded, found, ours)
             if picasa is not None:
                 said.append(picasa.of(os.path.basename(photo)).names)
             if not {"takeout", "osxphotos"}.isdisjoint(origins):
@@ -421,7 +453,9 @@ def _picasa(folder: _Folder, contacts: Mapping[str, str], found: _Found) -> pica
     return None
 
 
-def _of_xmp(photo: str, folder: _Folder, embedded: _Lazy, found: _Found) -> Iterator[tuple[SaidName, ...]]:
+def _of_xmp(
+    photo: str, folder: _Folder, embedded: _Lazy, found: _Found, ours: Mapping[str, Tags]
+) -> Iterator[tuple[SaidName, ...]]:
     """Read the XMP of a photo: the two sidecars that there may be, then what is in the photo."""
     name = os.path.basename(photo)
     stem = os.path.splitext(name)[0]
@@ -434,13 +468,13 @@ def _of_xmp(photo: str, folder: _Folder, embedded: _Lazy, found: _Found) -> Iter
         if file is not None:
             try:
                 data = read_bounded(file)
-                yield _names_in(data, str(file))
+                yield _names_in(data, str(file), ours.get(str(file), NOTHING))
             except FaceclusterError as error:
                 found.trouble(_with_file(error, str(file)))
     try:
         packet = embedded.get().xmp
         if packet:
-            yield _names_in(packet, photo)
+            yield _names_in(packet, photo, ours.get(photo, NOTHING))
     except FaceclusterError as error:
         found.trouble(_with_file(error, photo))
 
@@ -451,13 +485,16 @@ def _with_file(error: FaceclusterError, file: str) -> str:
     return str(error) if shown in str(error) else f"{shown}: its XMP: {error}"
 
 
-def _names_in(data: bytes, file: str) -> tuple[SaidName, ...]:
-    """Read the names in XMP.
+def _names_in(data: bytes, file: str, ours: Tags) -> tuple[SaidName, ...]:
+    """Read the names in XMP but for those that are ours.
 
     Raises:
         FaceclusterError: it cannot be read.
     """
-    metadata = xmp.read(data)
+    left = data if ours == NOTHING else xmp_write.remove(data, ours)
+    if left is None:
+        return ()
+    metadata = xmp.read(left)
     names = [
         SaidName(name, region.box, "stored", "xmp", file)
         for region in metadata.regions
