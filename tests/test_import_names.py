@@ -286,8 +286,27 @@ def test_a_person_under_two_names_stays_as_it_is(
     assert [(one.name, len(one.faces)) for one in acts(written, Said)] == [("Anna", 3), ("Uwe", 1)]
     assert len(written) == 2
     assert who(root) == NOBODY_NAMED
-    say("Anna", photos=[4])  # one more says so, and is told alone
-    assert [(one.name, len(one.faces)) for one in acts(take_in(), Said)] == [("Anna", 1)]
+    say("Uwe", photos=[4])  # one more says so, and is told alone
+    assert [(one.name, len(one.faces)) for one in acts(take_in(), Said)] == [("Uwe", 1)]
+    told = run("import", root / "people").stderr
+    assert f"facecluster name {root / 'people'} person-0001 Anna" in told
+
+
+def test_one_wrong_name_keeps_nobody_from_a_name(
+    root: Path, say: Callable[..., None], take_in: Callable[..., list[Decision]]
+) -> None:
+    say("Anna", photos=[0, 1, 2, 4])
+    say("Zoe", photos=[3])
+    told = run("import", root / "people", "--dry-run").stderr
+    assert "1 face of person-0001 called Zoe: most of its faces are called Anna" in told
+    assert "facecluster name" not in told
+    written = take_in()
+    assert [(one.person, one.name) for one in acts(written, Name)] == [("person-0001", "Anna")]
+    assert [(one.name, len(one.faces)) for one in acts(written, Said)] == [("Zoe", 1)]
+    assert take_in() == []
+    say("Zoe", photos=[2])  # too many now; who has the name keeps it
+    assert acts(take_in(), Name) == []
+    assert who(root)["Anna"] == NOBODY_NAMED["person-0001"]
 
 
 def test_names_of_photos_are_of_the_one_face_that_is_left(

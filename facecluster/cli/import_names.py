@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:  # NumPy is loaded when there is work to do
-    from facecluster.library.import_names import Imported
+    from collections.abc import Sequence
+
+    from facecluster.library.import_names import Conflict, Imported
     from facecluster.library.library import Library
 
 _log = logging.getLogger(__name__)
@@ -99,6 +101,9 @@ def _say(library: Library, source: str, done: Imported, origins: str, *, plain: 
         )
     if len(done.conflicts) > _N_TOLD:
         click.echo(f"{many(len(done.conflicts) - _N_TOLD, 'more conflict')}", err=not plain)
+    for person, name in _undecided(done.conflicts[:_N_TOLD]):
+        do = f"facecluster name {typed(source)} {person} {typed(name)}"
+        click.echo(f"to name {person}, whose faces are called several names: {do}", err=not plain)
     if done.unmatched:
         named = [
             f"{printable(os.path.basename(path))} ({printable(one.name)})" for path, one in done.unmatched
@@ -120,3 +125,16 @@ def _say(library: Library, source: str, done: Imported, origins: str, *, plain: 
             "%s does not show all decisions of %s; to see them: %s",
             CLUSTERS, library.ledger, group_again(library.directory, library.result),
         )  # fmt: skip
+
+
+def _undecided(conflicts: Sequence[Conflict]) -> list[tuple[str, str]]:
+    """Give the ids of people who got no name as their faces are called several, and the name that most have."""
+    from facecluster.library.import_names import SEVERAL
+
+    most: dict[str, Conflict] = {}
+    for one in conflicts:
+        if one.person is not None and (
+            one.person.id not in most or one.n_faces > most[one.person.id].n_faces
+        ):
+            most[one.person.id] = one
+    return [(own, one.name) for own, one in most.items() if one.why == SEVERAL]

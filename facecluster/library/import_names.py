@@ -48,7 +48,11 @@ from facecluster.table import UNREADABLE
 from facecluster.text import fold, many, printable, typed
 
 MOSTLY = 0.8
-"""Share of the faces of a person that names without boxes have to agree on: each says only who is in a photo."""
+"""Share of the faces of a person that have to be called the same of those that are called anything: a face that is with
+the wrong person, or called wrongly, keeps nobody from a name. Fewer than four of five are no such matter."""
+
+SEVERAL = "its faces are called several names"
+"""Why a person gets no name if none is that of most of the faces."""
 
 _ROUNDS = 10
 """A name that is given may leave one face and one name in another photo, and so on; in practice two or three times."""
@@ -410,12 +414,10 @@ class _Plan:
         if given is None and person.name is not None:
             return None
         ids = [id_ for id_ in ids if id_ not in self.by_hand] or ids
-        strong = {name for id_ in ids for name, word in self.words[id_].items() if word.strong}
-        if strong:
-            return next(iter(strong)) if len(strong) == 1 else None
+        ids = [id_ for id_ in ids if any(word.strong for word in self.words[id_].values())] or ids
         count = Counter(name for id_ in ids for name in self.words[id_])
-        (name, n), *_ = count.most_common(1)
-        return name if n >= MOSTLY * len(ids) else None
+        most = [name for name, n in count.items() if n >= MOSTLY * len(ids)]
+        return most[0] if len(most) == 1 else None
 
     def _give(
         self, name: str, spelt: str, numbers: Sequence[int], by_owner: Mapping[int | None, list[str]]
@@ -451,12 +453,14 @@ class _Plan:
         holder = self.namesake.get(name)
         if holder is not None and holder.id != person.id:
             return f"{called(holder)} has that name"
+        if person.id in self.named:
+            return f"most of its faces are called {printable(self.named[person.id])}"
         if person.name is not None:
             return "that is not its name here"
         given = next(
             (one for number, one in self.given.items() if self.result.people[number].id == person.id), None
         )
-        return "its name was taken away here" if given is not None else "its faces are called several names"
+        return "its name was taken away here" if given is not None else SEVERAL
 
     def _place_free(self, ids: Sequence[str], spelt: Mapping[str, str]) -> None:
         """Give faces of nobody to whoever has their name, or make people of them."""
