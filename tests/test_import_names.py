@@ -561,6 +561,46 @@ def test_a_region_without_a_face_is_made_one(made: Path, root: Path, say: Callab
     assert who(root) == after_first
 
 
+def test_nobody_gets_a_second_face_in_a_photo(
+    root: Path, say: Callable[..., None], take_in: Callable[..., list[Decision]]
+) -> None:
+    say("Anna", photos=[0, 1, 2, 4])
+    say("Anna", "Anna", photos=[3])
+    say(None, "Kim", "Kim", photos=[7])
+    with Library.open(root / "people") as library:
+        done = import_names(library, draw=True)
+    assert sorted(type(one.act).__name__ for one in done.corrected.decisions) == ["Draw", "Make", "Name"]
+    assert done.troubles == (
+        "03.png: Anna has another face there already",
+        "07.png: Kim has another face there already",
+    )
+    assert who(root)["Anna"] == NOBODY_NAMED["person-0001"]
+    assert who(root)["Kim"] == ["07"]
+    assert take_in(draw=True) == []
+
+
+def test_who_was_forgotten_does_not_come_back(
+    root: Path, say: Callable[..., None], take_in: Callable[..., list[Decision]]
+) -> None:
+    say("Anna", photos=[0, 1])
+    say("Uwe", "Anna", photos=[6])
+    take_in()
+    assert who(root)["Anna"] == ["00", "01", "02", "03", "04", "05", "06"]
+    assert run("forget", root / "people", "--person", "Anna", "-y").exit_code == 0
+    before = who(root)
+    say("Anna", None, "Anna", photos=[2])  # the region is nearly three times as large as the face
+    say("Uwe", photos=[7], inside=["Anna"])
+    say(photos=[6], inside=["Anna"])  # is not Uwe
+    say("Anna", photos=[13])  # a stranger
+    with Library.open(root / "people") as library:
+        done = import_names(library, draw=True)
+    assert done.planned == ()
+    assert who(root) == before
+    (told,) = [line for line in done.troubles if "forgotten" in line]
+    for part in ("00.png (Anna)", "01.png (Anna)", "02.png (Anna)", "06.png (Anna)", "13.png (Anna)"):
+        assert part in told
+
+
 def test_what_tag_wrote_is_nobodys_word(
     made: Path, root: Path, say: Callable[..., None], take_in: Callable[..., list[Decision]]
 ) -> None:

@@ -365,6 +365,24 @@ def test_a_name_without_a_place_is_of_the_one_face_that_is_left() -> None:
     assert [(path, one.name) for path, one in matched.unplaced] == [("p", "Uwe")]
 
 
+def test_a_region_of_a_forgotten_face_is_of_nobody_else() -> None:
+    faces, sizes = placed(("p", B)), {"p": (1000, 1000)}
+    large = (0.02, 0.02, 0.38, 0.38)
+    said = of("p", ("Anna", large), ("Kim", (0.6, 0.6, 0.8, 0.8)), ("Uwe", None))
+    matched = match(said, faces, sizes, forgotten={"p": [A]})
+    assert [one.name for _, one in matched.forgotten] == ["Anna", "Uwe"]
+    assert [one.name for _, one in matched.unmatched] == ["Kim"]
+    assert not matched.names
+    assert [one.name for _, one in match(said, faces, sizes, forgotten={"p": None}).forgotten] == [
+        "Anna",
+        "Kim",
+        "Uwe",
+    ]
+    assert [one.name for one in match(of("p", ("Ida", B)), faces, sizes, forgotten={"p": [A]}).names[0]] == [
+        "Ida"
+    ]
+
+
 def test_a_photo_without_a_size_has_no_matches() -> None:
     matched = match(of("p", ("Anna", A), ("Uwe", None)), placed(("p", A)), {"p": (0, 0)})
     assert not matched.names

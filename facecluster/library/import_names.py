@@ -15,7 +15,8 @@ from pathlib import Path
 
 from facecluster.errors import UsageError
 from facecluster.formats import decisions_jsonl
-from facecluster.formats.said_names import Origin, SaidName
+from facecluster.formats.forgotten_jsonl import Place
+from facecluster.formats.said_names import Box, Origin, SaidName
 from facecluster.identity.assured import given as given_by
 from facecluster.identity.changes import Placed
 from facecluster.identity.decisions import (
@@ -40,12 +41,11 @@ from facecluster.identity.gate import Reason
 from facecluster.library import amend, correct, drawn_faces, ledger
 from facecluster.library import said as other_files
 from facecluster.library.change import Corrected, spots, typical
-from facecluster.library.drawn_faces import Place
 from facecluster.library.held import Held
 from facecluster.library.refer import called, faces_of
 from facecluster.result import Person, PersonFace, Result, UnclusteredFace, columns, person_id
 from facecluster.table import UNREADABLE
-from facecluster.text import fold, many, printable, typed
+from facecluster.text import fold, many, printable, some, typed
 
 MOSTLY = 0.8
 """Share of the faces of a person that have to be called the same of those that are called anything: a face that is with
@@ -203,17 +203,44 @@ def _ask(library: Held, photos: Sequence[str], origins: Collection[Origin], *, d
         path: (width, height)
         for path, (width, height) in zip(table.path.tolist(), table.size.tolist(), strict=True)
     }
-    plan = _Plan.of(library.people, library.decisions, said, sizes)
+    forgotten = _forgotten(library)
+    plan = _Plan.of(library.people, library.decisions, said, sizes, forgotten)
     troubles = [*said.troubles, *plan.no_names]
     drawn: drawn_faces.Found | None = None
     acts: _Acts = []
     if draw and plan.unmatched:
-        places, regions = _places(library, plan.unmatched, sizes, troubles)
+        places, regions = _places(library, plan, sizes, troubles)
         drawn, refused = drawn_faces.find_all(library, places)
         troubles += refused
-        plan = _Plan.of(drawn.correction[0], library.decisions, said, sizes)
+        plan = _Plan.of(drawn.correction[0], library.decisions, said, sizes, forgotten)
         acts += _drawn_by(drawn, regions)
+    if plan.forgotten:
+        named = [f"{printable(os.path.basename(path))} ({printable(name)})" for path, name in plan.forgotten]
+        named = [*dict.fromkeys(named)]
+        troubles.append(f"not taken in, as they were forgotten: {some(named, _N_NAMED)}")
     return _Asked(plan, drawn, acts + plan.acts(), troubles)
+
+
+def _forgotten(library: Held) -> dict[str, list[Box] | None]:
+    """Say where faces were that are forgotten, 0..1 of photos by path; None: all faces of a photo are."""
+    by_photo: dict[str, list[Place]] = defaultdict(list)
+    for place in library.places:
+        for key in {place.photo, place.pixels} - {""}:
+            by_photo[key].append(place)
+    found: dict[str, list[Box] | None] = {}
+    photos = library.table.photos
+    for path, *keys in zip(photos.path.tolist(), photos.digest.tolist(), photos.pixels.tolist(), strict=True):
+        there = [place for key in dict.fromkeys(keys) for place in by_photo.get(key, ())]
+        if there:
+            boxes = [_share(place.box, place.size) for place in there if place.box is not None]
+            found[path] = boxes if len(boxes) == len(there) else None
+    return found
+
+
+def _share(box: Sequence[float], size: tuple[int, int]) -> Box:
+    """Give a box in pixels as shares of the sides of its photo."""
+    width, height = (max(side, 1) for side in size)
+    return box[0] / width, box[1] / height, box[2] / width, box[3] / height
 
 
 def _meant(library: Held, given: Sequence[str]) -> tuple[list[str], list[Path]]:
@@ -279,7 +306,9 @@ class _Plan:
         moved, made: ids of faces of nobody, by id of the person they go to; and by name of a person who is new.
         told: faces of conflicts, by name and id of the person ("" nobody).
         conflicts: see `Imported`.
-        unmatched, unplaced: see `Imported`.
+        unmatched, unplaced: see `Imported`; without regions of `gone_names`.
+        forgotten: paths of photos, and names there of who may be forgotten.
+        gone_names: folded names of forgotten faces that nobody has. They get no new person, and no face is drawn.
         no_names: a line for each name that none can have here.
     """
 
@@ -302,6 +331,7 @@ class _Plan:
         decisions: Sequence[Decision],
         said: other_files.Said,
         sizes: Mapping[str, tuple[int, int]],
+        forgotten: Mapping[str, Sequence[Box] | None],
     ) -> _Plan:
         """Plan until no name that is given leaves another one that can be."""
         plan = cls(result, decisions, columns(result))
@@ -310,7 +340,7 @@ class _Plan:
             known = plan.known()
             if known == before:
                 break
-            plan._plan(other_files.match(said, plan.faces, sizes, known))
+            plan._plan(other_files.match(said, plan.faces, sizes, known, forgotten))
             before = known
         return plan
 
@@ -332,6 +362,10 @@ class _Plan:
                     pass
         return by_hand, apart
 
+    def can_have(self, text: str) -> bool:
+        """Say whether somebody can have this name here."""
+        return self._checked_name(text) is not None
+
     def known(self) -> list[str | None]:
         """Give the names that faces have after this plan."""
         of_person = [self.named.get(person.id, person.name) for person in self.result.people]
@@ -345,6 +379,8 @@ class _Plan:
 
     def _plan(self, matched: other_files.Matched) -> None:
         self.unmatched, self.unplaced = matched.unmatched, matched.unplaced
+        self.forgotten = [(path, one.name) for path, one in matched.forgotten]
+        self.gone_names = {fold(one.name) for _, one in matched.forgotten if one.box is not None}
         self.named: dict[str, str] = {}
         self.moved: dict[str, list[str]] = {}
         self.made: dict[str, list[str]] = {}
@@ -466,6 +502,11 @@ class _Plan:
         """Give faces of nobody to whoever has their name, or make people of them."""
         names = ((one.id, self.named.get(one.id, one.name)) for one in self.result.people)
         holder = {fold(name): own for own, name in names if name is not None}
+        self.gone_names -= holder.keys()
+        self.forgotten += [
+            (path, one.name) for path, one in self.unmatched if fold(one.name) in self.gone_names
+        ]
+        self.unmatched = tuple(pair for pair in self.unmatched if fold(pair[1].name) not in self.gone_names)
         for id_ in ids:
             face = self.records[id_]
             if id_ in self.by_hand or getattr(face, "reason", None) == Reason.NOT_A_PERSON.code:
@@ -475,7 +516,9 @@ class _Plan:
                 continue
             (name,) = self.words[id_]
             own = holder.get(name)
-            if own is None:
+            if name in self.gone_names:
+                self.forgotten.append((face.photo, spelt[name]))
+            elif own is None:
                 self.made.setdefault(spelt[name], []).append(id_)
             elif (id_, own) not in self.apart:
                 self.moved.setdefault(own, []).append(id_)
@@ -528,18 +571,23 @@ class _Plan:
 
 def _places(
     library: Held,
-    unmatched: Iterable[tuple[str, SaidName]],
+    plan: _Plan,
     sizes: Mapping[str, tuple[int, int]],
     troubles: list[str],
-) -> tuple[list[Place], dict[tuple[str, tuple[float, ...]], SaidName]]:
-    """Say where faces are to be drawn, of copies of a photo once; and by id of the photo and box, whose words it is."""
+) -> tuple[list[drawn_faces.Place], dict[tuple[str, tuple[float, ...]], SaidName]]:
+    """Say where faces are to be drawn, of copies of a photo once; and by id of the photo and box, whose words it is.
+
+    Nobody gets a second face in a photo.
+    """
     photos = library.table.photos
     row_of = {path: row for row, path in enumerate(photos.path.tolist())}
-    places: dict[tuple[str, tuple[float, ...]], Place] = {}
+    known = zip(plan.faces.id, plan.known(), strict=True)
+    there = {(id_.rpartition("-")[0], fold(name)) for id_, name in known if name is not None}
+    places: dict[tuple[str, tuple[float, ...]], drawn_faces.Place] = {}
     regions: dict[tuple[str, tuple[float, ...]], SaidName] = {}
-    for path, one in unmatched:
+    for path, one in plan.unmatched:
         row = row_of[path]
-        if one.box is None or photos.status[row] == UNREADABLE:
+        if one.box is None or photos.status[row] == UNREADABLE or not plan.can_have(one.name):
             continue
         width, height = sizes[path]
         box = one.box[0] * width, one.box[1] * height, one.box[2] * width, one.box[3] * height
@@ -549,8 +597,13 @@ def _places(
             troubles.append(f"{printable(path)}: {printable(one.name)}: {error}")
         else:
             where = str(photos.digest[row]), place.box
-            places.setdefault(where, place)
-            regions.setdefault(where, one)
+            if where in places:
+                continue
+            if (where[0], fold(one.name)) in there:
+                troubles.append(f"{place.name}: {printable(one.name)} has another face there already")
+                continue
+            there.add((where[0], fold(one.name)))
+            places[where], regions[where] = place, one
     return [*places.values()], regions
 
 

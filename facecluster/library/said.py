@@ -75,11 +75,13 @@ class Matched:
         names: by row of the face; several are of several programs, and at most one of them has no box.
         unmatched: names with boxes in which there is no face, with the path of the photo.
         unplaced: names without boxes that may be of several faces, or of none, with the path of the photo.
+        forgotten: names that may be of a face that was forgotten, with the path of the photo.
     """
 
     names: Mapping[int, tuple[SaidName, ...]]
     unmatched: tuple[tuple[str, SaidName], ...]
     unplaced: tuple[tuple[str, SaidName], ...]
+    forgotten: tuple[tuple[str, SaidName], ...] = ()
 
 
 def origins_of(texts: Sequence[str]) -> tuple[Origin, ...]:
@@ -170,6 +172,7 @@ def match(
     faces: Placed,
     sizes: Mapping[str, tuple[int, int]],
     known: Sequence[str | None] | None = None,
+    forgotten: Mapping[str, Sequence[Box] | None] = MappingProxyType({}),
 ) -> Matched:
     """Find the faces that names are of.
 
@@ -182,13 +185,15 @@ def match(
         faces: n faces of a result or a table.
         sizes: width and height of the upright photos in pixels, by path; nothing is said of a photo that is not here.
         known: n names that faces have already, None without one; None: nobody has.
+        forgotten: where faces were that are forgotten, by path of the photo; None: all of its faces are. A name without
+            a box may be theirs.
     """
     rows: dict[str, list[int]] = defaultdict(list)
     for row, photo in enumerate(faces.photo):
         if photo in said.names:
             rows[photo].append(row)
     names: dict[int, tuple[SaidName, ...]] = {}
-    unmatched, unplaced = list[tuple[str, SaidName]](), list[tuple[str, SaidName]]()
+    unmatched, unplaced, gone = (list[tuple[str, SaidName]]() for _ in range(3))
     boxes = faces.box.tolist()
     for photo, told in said.names.items():
         width, height = sizes.get(photo, (0, 0))
@@ -198,10 +203,13 @@ def match(
             for left, top, right, bottom in (boxes[row] for row in here)
         ]
         places = _places([one for one in told if one.box is not None])
-        partner = _pairs([_middle_box(place) for place in places], at)
+        were = forgotten.get(photo, ())
+        partner = _pairs([_middle_box(place) for place in places], [*at, *(were or ())])
         for number, place in enumerate(places):
-            if number in partner:
-                names[here[partner[number]]] = tuple(place)
+            if (other := partner.get(number)) is not None and other < len(here):
+                names[here[other]] = tuple(place)
+            elif other is not None or were is None:
+                gone += ((photo, one) for one in place)
             else:
                 unmatched += ((photo, one) for one in place)
         taken = set(partner.values())
@@ -209,11 +217,13 @@ def match(
         loose = [one for one in told if one.box is None]
         if known is not None:
             left, loose = _known(left, loose, known, names)
-        if len(left) == 1 and len({fold(one.name) for one in loose}) == 1:
+        if photo in forgotten:
+            gone += ((photo, one) for one in loose)
+        elif len(left) == 1 and len({fold(one.name) for one in loose}) == 1:
             names[left[0]] = (loose[0],)
         else:
             unplaced += ((photo, one) for one in loose)
-    return Matched(names, tuple(unmatched), tuple(unplaced))
+    return Matched(names, tuple(unmatched), tuple(unplaced), tuple(gone))
 
 
 def _known(
