@@ -336,6 +336,20 @@ def test_boxes_of_other_programs_are_smaller_or_larger(factor: float) -> None:
     ) == {0: ["Anna"]}
 
 
+@pytest.mark.parametrize("picture", ["stored", "upright"])
+def test_boxes_of_picasa_lie_in_the_picture_in_which_faces_are(tmp_path: Path, picture: str) -> None:
+    path = photo(tmp_path / "a.jpg", 6)
+    (tmp_path / ".picasa.ini").write_text(
+        "[Contacts2]\nb8e4117cf1d6615b=Anna;;\n[a.jpg]\nfaces=rect64(199919994ccc7fff),b8e4117cf1d6615b\n"
+    )
+    box = (0.5, 0.1, 0.9, 0.3) if picture == "stored" else (0.1, 0.1, 0.3, 0.5)
+    said = read_said([path], ["picasa"])
+    matched = match(said, placed((path, box)), {path: (1000, 1000)})
+    assert [one.name for one in matched.names[0]] == ["Anna"]
+    elsewhere = match(said, placed((path, (0.6, 0.7, 0.9, 0.9))), {path: (1000, 1000)})
+    assert [one.box for _, one in elsewhere.unmatched] == [pytest.approx((0.5, 0.1, 0.9, 0.3), abs=1e-4)]
+
+
 def test_a_neighbour_is_not_meant() -> None:
     said = of("p", ("Anna", (0.2, 0.1, 0.4, 0.3)))  # half a face beside
     matched = match(said, placed(("p", A)), {"p": (1000, 1000)})

@@ -177,7 +177,8 @@ def match(
     """Find the faces that names are of.
 
     A name with a box is of the face that overlaps it most, each face of one place and each place of one face, the
-    best first. A name without a box is of a face that is known to have it. Where one face of the photo without a name
+    best first. Boxes of Picasa's lie in the stored picture or, where more of a photo's have a face then, in the upright
+    one. A name without a box is of a face that is known to have it. Where one face of the photo without a name
     and one name are left, they belong together.
 
     Args:
@@ -202,9 +203,14 @@ def match(
             (left / width, top / height, right / width, bottom / height)
             for left, top, right, bottom in (boxes[row] for row in here)
         ]
-        places = _places([one for one in told if one.box is not None])
+        boxed = [one for one in told if one.box is not None]
         were = forgotten.get(photo, ())
-        partner = _pairs([_middle_box(place) for place in places], [*at, *(were or ())])
+        places, partner = _pair_up(boxed, [*at, *(were or ())])
+        if len(partner) < len(places) and any(one.or_box is not None for one in boxed):
+            turned = [one if one.or_box is None else replace(one, box=one.or_box) for one in boxed]
+            others, their = _pair_up(turned, [*at, *(were or ())])
+            if len(their) > len(partner):
+                places, partner = others, their
         for number, place in enumerate(places):
             if (other := partner.get(number)) is not None and other < len(here):
                 names[here[other]] = tuple(place)
@@ -253,6 +259,12 @@ def overlap(a: Box, b: Box) -> float:
         return 0.0
     shared = wide * tall
     return shared / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - shared)
+
+
+def _pair_up(boxed: Sequence[SaidName], faces: Sequence[Box]) -> tuple[list[list[SaidName]], dict[int, int]]:
+    """Give the places of names with boxes, and the face of each; see `_pairs`."""
+    places = _places(boxed)
+    return places, _pairs([_middle_box(place) for place in places], faces)
 
 
 def _pairs(places: Sequence[Box], faces: Sequence[Box]) -> dict[int, int]:
@@ -363,7 +375,10 @@ class _Found:
         for names in said:
             for one in names:
                 if one.box is not None and one.picture == "stored":
-                    one = replace(one, box=xmp.upright(one.box, orientation), picture="upright")
+                    either = one.box if one.origin == "picasa" and orientation != 1 else None
+                    one = replace(
+                        one, box=xmp.upright(one.box, orientation), picture="upright", or_box=either
+                    )
                 if one.box is not None and not _is_said(one, kept):
                     kept.append(one)
         boxed = {fold(one.name) for one in kept}
