@@ -470,6 +470,18 @@ def test_dry_run_writes_nothing(root: Path, say: Callable[..., None]) -> None:
     assert {file: file.read_bytes() for file in (root / "people").rglob("*") if file.is_file()} == files
 
 
+def test_dry_run_says_where_faces_would_be_looked_for(root: Path, say: Callable[..., None]) -> None:
+    say("Anna", photos=[0, 1, 2, 4])
+    say("Anna", "Anna", photos=[3])  # she has a face there
+    say(None, "Kim", "Ida", photos=[7])
+    with Library.open(root / "people") as library:
+        assert "3 regions without a face" in import_names(library, dry_run=True).corrected.said
+        done = import_names(library, draw=True, dry_run=True)
+    assert done.corrected.said.endswith("3 regions without a face, a face would be looked for in 2 regions")
+    assert done.corrected.decisions == ()
+    assert not lines(root)
+
+
 def test_photos_and_origins_are_chosen(made: Path, root: Path, say: Callable[..., None]) -> None:
     say("Anna", photos=[0, 1])
     say("Uwe", photos=[7])

@@ -132,17 +132,19 @@ def import_names(
     begun = [] if dry_run else _broken_off(library)
     for one in begun:
         library.decisions.remove(one)
-    asked = _ask(library, photos, origins, draw=draw and not dry_run)
+    asked = _ask(library, photos, origins, draw=draw, dry_run=dry_run)
     if begun and [act for act, _ in asked.acts[: len(begun)]] != [one.act for one in begun]:
         library.decisions += begun
         begun = []
     if not begun and not dry_run and ledger.catch_up(library):
-        asked = _ask(library, photos, origins, draw=draw)
+        asked = _ask(library, photos, origins, draw=draw, dry_run=False)
     plan, drawn = asked.plan, asked.drawn
     time = begun[0].time if begun else None
     others = decisions_jsonl.decide_all(asked.acts[len(begun) :], [*library.decisions, *begun], time)
     new = [*begun, *others]
     summary = _summary(plan, 0 if drawn is None else len(drawn.acts))
+    if dry_run and asked.n_looked:
+        summary += f", a face would be looked for in {many(asked.n_looked, 'region')}"
     if dry_run or not new:
         said = summary if new else f"{summary}; nothing was changed"
         corrected = Corrected(None, said, library.in_step)
@@ -183,17 +185,21 @@ class _Asked:
     Attributes:
         plan: what is to be decided.
         drawn: faces that were put in for it; None: none was asked for.
+        n_looked: regions in which a face was looked for or, where nothing is to be written, would be.
         acts: all that is to be decided, and whose words it is.
         troubles: see `Imported`.
     """
 
     plan: _Plan
     drawn: drawn_faces.Found | None
+    n_looked: int
     acts: _Acts
     troubles: list[str]
 
 
-def _ask(library: Held, photos: Sequence[str], origins: Collection[Origin], *, draw: bool) -> _Asked:
+def _ask(
+    library: Held, photos: Sequence[str], origins: Collection[Origin], *, draw: bool, dry_run: bool
+) -> _Asked:
     """Read the files, and plan."""
     paths, given = _meant(library, photos)
     ours = other_files.tagged(library.directory, columns(library.people))
@@ -208,8 +214,10 @@ def _ask(library: Held, photos: Sequence[str], origins: Collection[Origin], *, d
     troubles = [*said.troubles, *plan.no_names]
     drawn: drawn_faces.Found | None = None
     acts: _Acts = []
+    places: list[drawn_faces.Place] = []
     if draw and plan.unmatched:
         places, regions = _places(library, plan, sizes, troubles)
+    if places and not dry_run:
         drawn, refused = drawn_faces.find_all(library, places)
         troubles += refused
         plan = _Plan.of(drawn.correction[0], library.decisions, said, sizes, forgotten)
@@ -218,7 +226,7 @@ def _ask(library: Held, photos: Sequence[str], origins: Collection[Origin], *, d
         named = [f"{printable(os.path.basename(path))} ({printable(name)})" for path, name in plan.forgotten]
         named = [*dict.fromkeys(named)]
         troubles.append(f"not taken in, as they were forgotten: {some(named, _N_NAMED)}")
-    return _Asked(plan, drawn, acts + plan.acts(), troubles)
+    return _Asked(plan, drawn, len(places), acts + plan.acts(), troubles)
 
 
 def _forgotten(library: Held) -> dict[str, list[Box] | None]:
