@@ -516,7 +516,7 @@ def test_a_pipe_gets_the_lines_and_stderr_the_sentences(root: Path, say: Callabl
     assert [json.loads(line) for line in done.stdout.splitlines()] == lines(root)
     assert "3 names on 4 faces" not in done.stderr
     for part in (
-        "2 names on 4 faces, 2 people named, 1 conflict, 1 region without a face",
+        "2 names on 4 faces, 2 people named (Anna, Uwe), 1 conflict, 1 region without a face",
         "07.png (Kim)",
         "1 face of person-0003 called Anna",
         "--labels xmp",
@@ -527,6 +527,24 @@ def test_a_pipe_gets_the_lines_and_stderr_the_sentences(root: Path, say: Callabl
     assert code == 0
     assert "nothing was changed" in shown
     assert not shown.startswith("{")
+
+
+def test_names_without_a_place_are_told_with_their_photos(
+    made: Path, root: Path, say: Callable[..., None]
+) -> None:
+    say("Anna", "Zoe", photos=[6])
+    say(photos=[7], inside=[f"N{i}" for i in range(8)])
+    done = run("import", root / "people")
+    assert "1 person named (Anna), 1 new person of 1 face (Zoe), 0 conflicts" in done.stderr
+    assert (
+        "8 names that may be of several faces, or of none (N0 in 07.png, N1 in 07.png, N2 in 07.png, N3 in 07.png, "
+        "N4 in 07.png, N5 in 07.png, 2 more)"
+    ) in done.stderr
+    assert "N7" not in done.stderr
+    photo = str(made / "photos" / "07.png")
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    assert told[2:] == [{"unplaced": f"N{i}", "photo": photo, "said_in": f"{photo}.xmp"} for i in range(8)]
+    assert f"of several faces, or of none: N7 in {photo}" in run("import", root / "people", "-v").stderr
 
 
 def test_history_says_whose_words_it_is(

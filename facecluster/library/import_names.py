@@ -631,9 +631,14 @@ def _summary(plan: _Plan, n_drawn: int) -> str:
     """Say in a sentence what is found, and what comes of it."""
     names = {name for words in plan.words.values() for name in words}
     n_moved = sum(len(ids) for ids in plan.moved.values())
+    n_new = sum(len(ids) for ids in plan.made.values())
     done = [
-        f"{many(len(plan.named), 'person', 'people')} named" if plan.named else "",
-        f"{many(len(plan.made), 'new person', 'new people')}" if plan.made else "",
+        f"{many(len(plan.named), 'person', 'people')} named{_listed(plan.named.values())}"
+        if plan.named
+        else "",
+        f"{many(len(plan.made), 'new person', 'new people')} of {many(n_new, 'face')}{_listed(plan.made)}"
+        if plan.made
+        else "",
         f"{many(n_moved, 'face')} given to people" if n_moved else "",
         f"{many(n_drawn, 'face')} put in" if n_drawn else "",
     ]
@@ -644,5 +649,11 @@ def _summary(plan: _Plan, n_drawn: int) -> str:
         f"{many(len(plan.unmatched), 'region')} without a face",
     ]
     if plan.unplaced:
-        told.append(f"{many(len(plan.unplaced), 'name')} that may be of several faces, or of none")
+        where = _listed(f"{one.name} in {os.path.basename(path)}" for path, one in plan.unplaced)
+        told.append(f"{many(len(plan.unplaced), 'name')} that may be of several faces, or of none{where}")
     return ", ".join(told)
+
+
+def _listed(texts: Iterable[str]) -> str:
+    """Give names, or the first ones of many, in brackets."""
+    return f" ({some([printable(text) for text in texts], _N_NAMED)})"
