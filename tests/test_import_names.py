@@ -20,19 +20,23 @@ from xmp_files import xmp
 
 from facecluster.cli import main
 from facecluster.errors import FaceclusterError
-from facecluster.formats import decisions_jsonl, face_table
+from facecluster.formats import decisions_jsonl, face_table, tags_jsonl
 from facecluster.formats.clusters_json import read_result
+from facecluster.formats.tags_jsonl import Written
+from facecluster.formats.xmp_write import Marked, Tags
 from facecluster.identity.decisions import Act, Decision, Make, Move, Name, Said, SaidBy
 from facecluster.library import correct, undo_patches
 from facecluster.library.history import history
 from facecluster.library.import_names import import_names
 from facecluster.library.library import Library
 from facecluster.library.questions import Queue, answer
+from facecluster.library.said import tagged
 from facecluster.library.settings import Choices
+from facecluster.library.tag import tag
 from facecluster.library.undo import undo
 from facecluster.photos import decode
 from facecluster.picture import pixel_digest
-from facecluster.result import Result
+from facecluster.result import Result, columns
 
 SIDE = 400
 
@@ -282,8 +286,27 @@ def test_a_person_under_two_names_stays_as_it_is(
     assert [(one.name, len(one.faces)) for one in acts(written, Said)] == [("Anna", 3), ("Uwe", 1)]
     assert len(written) == 2
     assert who(root) == NOBODY_NAMED
-    say("Anna", photos=[4])  # one more says so, and is told alone
-    assert [(one.name, len(one.faces)) for one in acts(take_in(), Said)] == [("Anna", 1)]
+    say("Uwe", photos=[4])  # one more says so, and is told alone
+    assert [(one.name, len(one.faces)) for one in acts(take_in(), Said)] == [("Uwe", 1)]
+    told = run("import", root / "people").stderr
+    assert f"facecluster name {root / 'people'} person-0001 Anna" in told
+
+
+def test_one_wrong_name_keeps_nobody_from_a_name(
+    root: Path, say: Callable[..., None], take_in: Callable[..., list[Decision]]
+) -> None:
+    say("Anna", photos=[0, 1, 2, 4])
+    say("Zoe", photos=[3])
+    told = run("import", root / "people", "--dry-run").stderr
+    assert "1 face of person-0001 called Zoe: most of its faces are called Anna" in told
+    assert "facecluster name" not in told
+    written = take_in()
+    assert [(one.person, one.name) for one in acts(written, Name)] == [("person-0001", "Anna")]
+    assert [(one.name, len(one.faces)) for one in acts(written, Said)] == [("Zoe", 1)]
+    assert take_in() == []
+    say("Zoe", photos=[2])  # too many now; who has the name keeps it
+    assert acts(take_in(), Name) == []
+    assert who(root)["Anna"] == NOBODY_NAMED["person-0001"]
 
 
 def test_names_of_photos_are_of_the_one_face_that_is_left(
@@ -447,6 +470,18 @@ def test_dry_run_writes_nothing(root: Path, say: Callable[..., None]) -> None:
     assert {file: file.read_bytes() for file in (root / "people").rglob("*") if file.is_file()} == files
 
 
+def test_dry_run_says_where_faces_would_be_looked_for(root: Path, say: Callable[..., None]) -> None:
+    say("Anna", photos=[0, 1, 2, 4])
+    say("Anna", "Anna", photos=[3])  # she has a face there
+    say(None, "Kim", "Ida", photos=[7])
+    with Library.open(root / "people") as library:
+        assert "3 regions without a face" in import_names(library, dry_run=True).corrected.said
+        done = import_names(library, draw=True, dry_run=True)
+    assert done.corrected.said.endswith("3 regions without a face, a face would be looked for in 2 regions")
+    assert done.corrected.decisions == ()
+    assert not lines(root)
+
+
 def test_photos_and_origins_are_chosen(made: Path, root: Path, say: Callable[..., None]) -> None:
     say("Anna", photos=[0, 1])
     say("Uwe", photos=[7])
@@ -481,7 +516,7 @@ def test_a_pipe_gets_the_lines_and_stderr_the_sentences(root: Path, say: Callabl
     assert [json.loads(line) for line in done.stdout.splitlines()] == lines(root)
     assert "3 names on 4 faces" not in done.stderr
     for part in (
-        "2 names on 4 faces, 2 people named, 1 conflict, 1 region without a face",
+        "2 names on 4 faces, 2 people named (Anna, Uwe), 1 conflict, 1 region without a face",
         "07.png (Kim)",
         "1 face of person-0003 called Anna",
         "--labels xmp",
@@ -492,6 +527,24 @@ def test_a_pipe_gets_the_lines_and_stderr_the_sentences(root: Path, say: Callabl
     assert code == 0
     assert "nothing was changed" in shown
     assert not shown.startswith("{")
+
+
+def test_names_without_a_place_are_told_with_their_photos(
+    made: Path, root: Path, say: Callable[..., None]
+) -> None:
+    say("Anna", "Zoe", photos=[6])
+    say(photos=[7], inside=[f"N{i}" for i in range(8)])
+    done = run("import", root / "people")
+    assert "1 person named (Anna), 1 new person of 1 face (Zoe), 0 conflicts" in done.stderr
+    assert (
+        "8 names that may be of several faces, or of none (N0 in 07.png, N1 in 07.png, N2 in 07.png, N3 in 07.png, "
+        "N4 in 07.png, N5 in 07.png, 2 more)"
+    ) in done.stderr
+    assert "N7" not in done.stderr
+    photo = str(made / "photos" / "07.png")
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    assert told[2:] == [{"unplaced": f"N{i}", "photo": photo, "said_in": f"{photo}.xmp"} for i in range(8)]
+    assert f"of several faces, or of none: N7 in {photo}" in run("import", root / "people", "-v").stderr
 
 
 def test_history_says_whose_words_it_is(
@@ -536,6 +589,87 @@ def test_a_region_without_a_face_is_made_one(made: Path, root: Path, say: Callab
         assert import_names(library, draw=True).corrected.decision is None
         undo(library, jobs=1)
     assert who(root) == after_first
+
+
+def test_nobody_gets_a_second_face_in_a_photo(
+    root: Path, say: Callable[..., None], take_in: Callable[..., list[Decision]]
+) -> None:
+    say("Anna", photos=[0, 1, 2, 4])
+    say("Anna", "Anna", photos=[3])
+    say(None, "Kim", "Kim", photos=[7])
+    with Library.open(root / "people") as library:
+        done = import_names(library, draw=True)
+    assert sorted(type(one.act).__name__ for one in done.corrected.decisions) == ["Draw", "Make", "Name"]
+    assert done.troubles == (
+        "03.png: Anna has another face there already",
+        "07.png: Kim has another face there already",
+    )
+    assert who(root)["Anna"] == NOBODY_NAMED["person-0001"]
+    assert who(root)["Kim"] == ["07"]
+    assert take_in(draw=True) == []
+
+
+def test_who_was_forgotten_does_not_come_back(
+    root: Path, say: Callable[..., None], take_in: Callable[..., list[Decision]]
+) -> None:
+    say("Anna", photos=[0, 1])
+    say("Uwe", "Anna", photos=[6])
+    take_in()
+    assert who(root)["Anna"] == ["00", "01", "02", "03", "04", "05", "06"]
+    assert run("forget", root / "people", "--person", "Anna", "-y").exit_code == 0
+    before = who(root)
+    say("Anna", None, "Anna", photos=[2])  # the region is nearly three times as large as the face
+    say("Uwe", photos=[7], inside=["Anna"])
+    say(photos=[6], inside=["Anna"])  # is not Uwe
+    say("Anna", photos=[13])  # a stranger
+    with Library.open(root / "people") as library:
+        done = import_names(library, draw=True)
+    assert done.planned == ()
+    assert who(root) == before
+    (told,) = [line for line in done.troubles if "forgotten" in line]
+    for part in ("00.png (Anna)", "01.png (Anna)", "02.png (Anna)", "06.png (Anna)", "13.png (Anna)"):
+        assert part in told
+
+
+def test_what_tag_wrote_is_nobodys_word(
+    made: Path, root: Path, say: Callable[..., None], take_in: Callable[..., list[Decision]]
+) -> None:
+    say("Anna", photos=[0, 1, 2])
+    say("Zoe", photos=[4])  # 05 is a copy of it
+    take_in()
+    with Library.open(root / "people") as library:
+        library.name("person-0001", "Anna")
+        before = import_names(library, dry_run=True)
+        tag(library)
+        after = import_names(library, dry_run=True)
+    assert [(one.name, one.n_faces) for one in before.conflicts] == [("Zoe", 1)]
+    assert [(one.name, one.n_faces) for one in after.conflicts] == [("Zoe", 1)]
+    assert (after.n_faces, after.n_names) == (before.n_faces, before.n_names) == (4, 2)
+    assert "Anna" in (made / "photos" / "05.png.xmp").read_text()
+    shown = run("evaluate", root / "people", "--labels", "xmp", "--json")
+    (merge,) = json.loads(shown.stdout)["merges"]
+    assert (merge["labels"], merge["n_faces"]) == (["Anna", "Zoe"], [3, 2])
+    listed = run("audit", root / "people", "--labels", "xmp")
+    assert "Zoe" in listed.output
+    (root / "people" / "tags.jsonl").unlink()  # another library reads all of it
+    with Library.open(root / "people") as library:
+        assert import_names(library, dry_run=True).n_faces == 5
+
+
+def test_names_of_tag_are_known_where_their_photos_went(tmp_path: Path, made: Path) -> None:
+    with Library.open(made / "people") as library:
+        faces = columns(library.people)
+    written = Tags(mwg=(Marked("Anna", (0.25, 0.5, 0.5, 0.75)),), persons=("Anna",))
+    old = str(tmp_path / "old.png")
+    digest = faces.id[0].rpartition("-")[0]
+    lines = [
+        tags_jsonl.line(Written(file, old, digest, "key", written, (1, 1), (1, 1)))
+        for file in (old, f"{old}.xmp")
+    ]
+    tags_jsonl.append(tmp_path / "tags.jsonl", lines)
+    ours = tagged(tmp_path, faces)
+    there = {path for id_, path in zip(faces.id, faces.photo, strict=True) if id_.startswith(digest)}
+    assert ours == dict.fromkeys([*there, old, *(f"{path}.xmp" for path in (*there, old))], written)
 
 
 def test_a_path_that_is_no_text_is_kept(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from xmp_files import rectangle, xmp
 
 from facecluster.errors import FaceclusterError
 from facecluster.formats.said_names import Box, SaidName
+from facecluster.formats.xmp_write import Marked, Tags
 from facecluster.identity.changes import Placed
 from facecluster.library.said import ORIGINS, Said, match, read_said
 
@@ -103,6 +104,18 @@ def test_a_sidecar_counts_more_than_the_photo_at_one_place(tmp_path: Path) -> No
     path = photo(tmp_path / "a.jpg", packet=named(region("Ana", 0.2, 0.5), region("Uwe", 0.7, 0.5)))
     (tmp_path / "a.jpg.xmp").write_bytes(named(region("Anna", 0.21, 0.5)))
     assert [name for name, _ in told(read_said([path], ["xmp"]), path)] == ["Anna", "Uwe"]
+
+
+def test_what_is_ours_in_files_is_not_read(tmp_path: Path) -> None:
+    path = photo(tmp_path / "a.jpg", packet=named(region("Inge", 0.8, 0.5), region("Kim", 0.2, 0.5)))
+    (tmp_path / "a.jpg.xmp").write_bytes(named(region("Anna", 0.2, 0.5), persons=in_image("Anna", "Uwe")))
+    anna = Tags(mwg=(Marked("Anna", (0.1, 0.4, 0.3, 0.6)),), persons=("Anna",))
+    inge = Tags(mwg=(Marked("Inge", (0.7, 0.4, 0.9, 0.6)),))
+    said = read_said([path], ["xmp"], ours={f"{path}.xmp": anna, path: inge})
+    assert told(said, path) == [
+        ("Kim", (0.1, 0.4, 0.3, 0.6)),
+        ("Uwe", None),
+    ]  # Anna's region does not hide Kim's
 
 
 def test_two_regions_of_one_file_are_two_people_though_they_overlap(tmp_path: Path) -> None:
@@ -323,6 +336,20 @@ def test_boxes_of_other_programs_are_smaller_or_larger(factor: float) -> None:
     ) == {0: ["Anna"]}
 
 
+@pytest.mark.parametrize("picture", ["stored", "upright"])
+def test_boxes_of_picasa_lie_in_the_picture_in_which_faces_are(tmp_path: Path, picture: str) -> None:
+    path = photo(tmp_path / "a.jpg", 6)
+    (tmp_path / ".picasa.ini").write_text(
+        "[Contacts2]\nb8e4117cf1d6615b=Anna;;\n[a.jpg]\nfaces=rect64(199919994ccc7fff),b8e4117cf1d6615b\n"
+    )
+    box = (0.5, 0.1, 0.9, 0.3) if picture == "stored" else (0.1, 0.1, 0.3, 0.5)
+    said = read_said([path], ["picasa"])
+    matched = match(said, placed((path, box)), {path: (1000, 1000)})
+    assert [one.name for one in matched.names[0]] == ["Anna"]
+    elsewhere = match(said, placed((path, (0.6, 0.7, 0.9, 0.9))), {path: (1000, 1000)})
+    assert [one.box for _, one in elsewhere.unmatched] == [pytest.approx((0.5, 0.1, 0.9, 0.3), abs=1e-4)]
+
+
 def test_a_neighbour_is_not_meant() -> None:
     said = of("p", ("Anna", (0.2, 0.1, 0.4, 0.3)))  # half a face beside
     matched = match(said, placed(("p", A)), {"p": (1000, 1000)})
@@ -350,6 +377,24 @@ def test_a_name_without_a_place_is_of_the_one_face_that_is_left() -> None:
     assert found(of("p", ("Uwe", None), ("Ida", None)), placed(("p", A))) == {}
     matched = match(of("p", ("Uwe", None)), faces, {"p": (1000, 1000)})
     assert [(path, one.name) for path, one in matched.unplaced] == [("p", "Uwe")]
+
+
+def test_a_region_of_a_forgotten_face_is_of_nobody_else() -> None:
+    faces, sizes = placed(("p", B)), {"p": (1000, 1000)}
+    large = (0.02, 0.02, 0.38, 0.38)
+    said = of("p", ("Anna", large), ("Kim", (0.6, 0.6, 0.8, 0.8)), ("Uwe", None))
+    matched = match(said, faces, sizes, forgotten={"p": [A]})
+    assert [one.name for _, one in matched.forgotten] == ["Anna", "Uwe"]
+    assert [one.name for _, one in matched.unmatched] == ["Kim"]
+    assert not matched.names
+    assert [one.name for _, one in match(said, faces, sizes, forgotten={"p": None}).forgotten] == [
+        "Anna",
+        "Kim",
+        "Uwe",
+    ]
+    assert [one.name for one in match(of("p", ("Ida", B)), faces, sizes, forgotten={"p": [A]}).names[0]] == [
+        "Ida"
+    ]
 
 
 def test_a_photo_without_a_size_has_no_matches() -> None:

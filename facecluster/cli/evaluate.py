@@ -128,7 +128,7 @@ def command(
         )
     if lost is None:
         lost = suspected(faces)
-    labels = labels_of(wanted, faces, size)
+    labels = labels_of(wanted, faces, size, source)
     label, texts, unused = attach(labels, faces, which or "largest", size, lost)
     why = bare_photos(faces.photo, lost, labels, which)
     if not len(label) or label.max() < 0:

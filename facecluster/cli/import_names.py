@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:  # NumPy is loaded when there is work to do
-    from facecluster.library.import_names import Imported
+    from collections.abc import Sequence
+
+    from facecluster.library.import_names import Conflict, Imported
     from facecluster.library.library import Library
 
 _log = logging.getLogger(__name__)
@@ -30,7 +32,13 @@ _N_TOLD = 10
 @click.option("--draw", is_flag=True, help="Make faces of the regions in which none was found.")
 @click.option("--dry-run", is_flag=True, help="Say what would be decided, and write nothing.")
 @click.option(
-    "--json", "as_json", is_flag=True, help="Print what decisions.jsonl gets, as a pipe gets it anyway."
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print what decisions.jsonl gets, then the names that are of no certain face, as a pipe gets it anyway.",
+)
+@click.option(
+    "-v", "--verbose", is_flag=True, help="Name all that is not used: conflicts, regions, names, files."
 )
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
 def command(
@@ -40,6 +48,7 @@ def command(
     draw: bool,
     dry_run: bool,
     as_json: bool,
+    verbose: bool,
     quiet: bool,
 ) -> None:
     """Take in the names that other programs gave to the faces in photos.
@@ -65,11 +74,18 @@ def command(
     wanted = origins_of([] if origins is None else [part.strip() for part in origins.split(",")])
     with Library.open(source) as library:
         done = import_names(library, photos, origins=wanted, draw=draw, dry_run=dry_run)
-        _say(library, source, done, ",".join(wanted), plain=sys.stdout.isatty() and not as_json, quiet=quiet)
+        plain, most = sys.stdout.isatty() and not as_json, sys.maxsize if verbose else _N_TOLD
+        _say(library, source, done, ",".join(wanted), plain=plain, quiet=quiet, most=most)
 
 
-def _say(library: Library, source: str, done: Imported, origins: str, *, plain: bool, quiet: bool) -> None:
-    """Say what was done: on a terminal in sentences, in a pipe as lines, with the sentences on stderr."""
+def _say(
+    library: Library, source: str, done: Imported, origins: str, *, plain: bool, quiet: bool, most: int
+) -> None:
+    """Say what was done: on a terminal in sentences, in a pipe as lines, with the sentences on stderr.
+
+    `most`: of each kind of what was not used, so many are named.
+    """
+    import json
     import os
 
     from facecluster.formats.decisions_jsonl import text_of
@@ -86,24 +102,34 @@ def _say(library: Library, source: str, done: Imported, origins: str, *, plain: 
     elif not plain:
         for decision in done.planned:
             click.echo(text_of(decision))
-    for line in done.troubles[:_N_TOLD]:
+        for path, name in done.unplaced:
+            click.echo(json.dumps({"unplaced": name.name, "photo": path, "said_in": name.file}))
+    for line in done.troubles[:most]:
         _log.warning("%s", line)
-    if len(done.troubles) > _N_TOLD:
-        _log.warning("%s more could not be read or used", len(done.troubles) - _N_TOLD)
+    if len(done.troubles) > most:
+        _log.warning("%s more could not be read or used", len(done.troubles) - most)
     if quiet:
         return
-    for one in done.conflicts[:_N_TOLD]:
+    for one in done.conflicts[:most]:
         whose = "nobody" if one.person is None else called(one.person)
         click.echo(
             f"{many(one.n_faces, 'face')} of {whose} called {printable(one.name)}: {one.why}", err=not plain
         )
-    if len(done.conflicts) > _N_TOLD:
-        click.echo(f"{many(len(done.conflicts) - _N_TOLD, 'more conflict')}", err=not plain)
+    if len(done.conflicts) > most:
+        click.echo(f"{many(len(done.conflicts) - most, 'more conflict')}", err=not plain)
+    for person, most_called in _undecided(done.conflicts[:most]):
+        do = f"facecluster name {typed(source)} {person} {typed(most_called)}"
+        click.echo(f"to name {person}, whose faces are called several names: {do}", err=not plain)
     if done.unmatched:
         named = [
             f"{printable(os.path.basename(path))} ({printable(one.name)})" for path, one in done.unmatched
         ]
-        click.echo(f"no face there: {some(named, _N_TOLD)}", err=not plain)
+        click.echo(f"no face there: {some(named, most)}", err=not plain)
+    if done.unplaced and most > _N_TOLD:
+        for path, name in done.unplaced:
+            click.echo(
+                f"of several faces, or of none: {printable(name.name)} in {printable(path)}", err=not plain
+            )
     would = "would be: " if is_dry and done.planned else ""
     click.echo(f"{would}{done.corrected.said}", err=not plain)
     if done.conflicts:
@@ -120,3 +146,16 @@ def _say(library: Library, source: str, done: Imported, origins: str, *, plain: 
             "%s does not show all decisions of %s; to see them: %s",
             CLUSTERS, library.ledger, group_again(library.directory, library.result),
         )  # fmt: skip
+
+
+def _undecided(conflicts: Sequence[Conflict]) -> list[tuple[str, str]]:
+    """Give the ids of people who got no name as their faces are called several, and the name that most have."""
+    from facecluster.library.import_names import SEVERAL
+
+    most: dict[str, Conflict] = {}
+    for one in conflicts:
+        if one.person is not None and (
+            one.person.id not in most or one.n_faces > most[one.person.id].n_faces
+        ):
+            most[one.person.id] = one
+    return [(own, one.name) for own, one in most.items() if one.why == SEVERAL]

@@ -45,6 +45,7 @@ class SaidName:
         picture: in which picture `box` lies; None without a box.
         origin: which program's files say it.
         file: path of the file that says it.
+        or_box: where the face is if the box lies in the other picture than `picture`, where that is possible.
     """
 
     name: str
@@ -52,6 +53,7 @@ class SaidName:
     picture: Picture | None
     origin: Origin
     file: str
+    or_box: Box | None = None
 
 
 def _whole(digits: str) -> float:

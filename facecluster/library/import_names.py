@@ -15,7 +15,8 @@ from pathlib import Path
 
 from facecluster.errors import UsageError
 from facecluster.formats import decisions_jsonl
-from facecluster.formats.said_names import Origin, SaidName
+from facecluster.formats.forgotten_jsonl import Place
+from facecluster.formats.said_names import Box, Origin, SaidName
 from facecluster.identity.assured import given as given_by
 from facecluster.identity.changes import Placed
 from facecluster.identity.decisions import (
@@ -40,15 +41,18 @@ from facecluster.identity.gate import Reason
 from facecluster.library import amend, correct, drawn_faces, ledger
 from facecluster.library import said as other_files
 from facecluster.library.change import Corrected, spots, typical
-from facecluster.library.drawn_faces import Place
 from facecluster.library.held import Held
 from facecluster.library.refer import called, faces_of
 from facecluster.result import Person, PersonFace, Result, UnclusteredFace, columns, person_id
 from facecluster.table import UNREADABLE
-from facecluster.text import fold, many, printable, typed
+from facecluster.text import fold, many, printable, some, typed
 
 MOSTLY = 0.8
-"""Share of the faces of a person that names without boxes have to agree on: each says only who is in a photo."""
+"""Share of the faces of a person that have to be called the same of those that are called anything: a face that is with
+the wrong person, or called wrongly, keeps nobody from a name. Fewer than four of five are no such matter."""
+
+SEVERAL = "its faces are called several names"
+"""Why a person gets no name if none is that of most of the faces."""
 
 _ROUNDS = 10
 """A name that is given may leave one face and one name in another photo, and so on; in practice two or three times."""
@@ -128,17 +132,19 @@ def import_names(
     begun = [] if dry_run else _broken_off(library)
     for one in begun:
         library.decisions.remove(one)
-    asked = _ask(library, photos, origins, draw=draw and not dry_run)
+    asked = _ask(library, photos, origins, draw=draw, dry_run=dry_run)
     if begun and [act for act, _ in asked.acts[: len(begun)]] != [one.act for one in begun]:
         library.decisions += begun
         begun = []
     if not begun and not dry_run and ledger.catch_up(library):
-        asked = _ask(library, photos, origins, draw=draw)
+        asked = _ask(library, photos, origins, draw=draw, dry_run=False)
     plan, drawn = asked.plan, asked.drawn
     time = begun[0].time if begun else None
     others = decisions_jsonl.decide_all(asked.acts[len(begun) :], [*library.decisions, *begun], time)
     new = [*begun, *others]
     summary = _summary(plan, 0 if drawn is None else len(drawn.acts))
+    if dry_run and asked.n_looked:
+        summary += f", a face would be looked for in {many(asked.n_looked, 'region')}"
     if dry_run or not new:
         said = summary if new else f"{summary}; nothing was changed"
         corrected = Corrected(None, said, library.in_step)
@@ -179,36 +185,70 @@ class _Asked:
     Attributes:
         plan: what is to be decided.
         drawn: faces that were put in for it; None: none was asked for.
+        n_looked: regions in which a face was looked for or, where nothing is to be written, would be.
         acts: all that is to be decided, and whose words it is.
         troubles: see `Imported`.
     """
 
     plan: _Plan
     drawn: drawn_faces.Found | None
+    n_looked: int
     acts: _Acts
     troubles: list[str]
 
 
-def _ask(library: Held, photos: Sequence[str], origins: Collection[Origin], *, draw: bool) -> _Asked:
+def _ask(
+    library: Held, photos: Sequence[str], origins: Collection[Origin], *, draw: bool, dry_run: bool
+) -> _Asked:
     """Read the files, and plan."""
     paths, given = _meant(library, photos)
-    said = other_files.read_said(paths, origins, given)
+    ours = other_files.tagged(library.directory, columns(library.people))
+    said = other_files.read_said(paths, origins, given, ours)
     table = library.table.photos
     sizes = {
         path: (width, height)
         for path, (width, height) in zip(table.path.tolist(), table.size.tolist(), strict=True)
     }
-    plan = _Plan.of(library.people, library.decisions, said, sizes)
+    forgotten = _forgotten(library)
+    plan = _Plan.of(library.people, library.decisions, said, sizes, forgotten)
     troubles = [*said.troubles, *plan.no_names]
     drawn: drawn_faces.Found | None = None
     acts: _Acts = []
+    places: list[drawn_faces.Place] = []
     if draw and plan.unmatched:
-        places, regions = _places(library, plan.unmatched, sizes, troubles)
+        places, regions = _places(library, plan, sizes, troubles)
+    if places and not dry_run:
         drawn, refused = drawn_faces.find_all(library, places)
         troubles += refused
-        plan = _Plan.of(drawn.correction[0], library.decisions, said, sizes)
+        plan = _Plan.of(drawn.correction[0], library.decisions, said, sizes, forgotten)
         acts += _drawn_by(drawn, regions)
-    return _Asked(plan, drawn, acts + plan.acts(), troubles)
+    if plan.forgotten:
+        named = [f"{printable(os.path.basename(path))} ({printable(name)})" for path, name in plan.forgotten]
+        named = [*dict.fromkeys(named)]
+        troubles.append(f"not taken in, as they were forgotten: {some(named, _N_NAMED)}")
+    return _Asked(plan, drawn, len(places), acts + plan.acts(), troubles)
+
+
+def _forgotten(library: Held) -> dict[str, list[Box] | None]:
+    """Say where faces were that are forgotten, 0..1 of photos by path; None: all faces of a photo are."""
+    by_photo: dict[str, list[Place]] = defaultdict(list)
+    for place in library.places:
+        for key in {place.photo, place.pixels} - {""}:
+            by_photo[key].append(place)
+    found: dict[str, list[Box] | None] = {}
+    photos = library.table.photos
+    for path, *keys in zip(photos.path.tolist(), photos.digest.tolist(), photos.pixels.tolist(), strict=True):
+        there = [place for key in dict.fromkeys(keys) for place in by_photo.get(key, ())]
+        if there:
+            boxes = [_share(place.box, place.size) for place in there if place.box is not None]
+            found[path] = boxes if len(boxes) == len(there) else None
+    return found
+
+
+def _share(box: Sequence[float], size: tuple[int, int]) -> Box:
+    """Give a box in pixels as shares of the sides of its photo."""
+    width, height = (max(side, 1) for side in size)
+    return box[0] / width, box[1] / height, box[2] / width, box[3] / height
 
 
 def _meant(library: Held, given: Sequence[str]) -> tuple[list[str], list[Path]]:
@@ -274,7 +314,9 @@ class _Plan:
         moved, made: ids of faces of nobody, by id of the person they go to; and by name of a person who is new.
         told: faces of conflicts, by name and id of the person ("" nobody).
         conflicts: see `Imported`.
-        unmatched, unplaced: see `Imported`.
+        unmatched, unplaced: see `Imported`; without regions of `gone_names`.
+        forgotten: paths of photos, and names there of who may be forgotten.
+        gone_names: folded names of forgotten faces that nobody has. They get no new person, and no face is drawn.
         no_names: a line for each name that none can have here.
     """
 
@@ -297,6 +339,7 @@ class _Plan:
         decisions: Sequence[Decision],
         said: other_files.Said,
         sizes: Mapping[str, tuple[int, int]],
+        forgotten: Mapping[str, Sequence[Box] | None],
     ) -> _Plan:
         """Plan until no name that is given leaves another one that can be."""
         plan = cls(result, decisions, columns(result))
@@ -305,7 +348,7 @@ class _Plan:
             known = plan.known()
             if known == before:
                 break
-            plan._plan(other_files.match(said, plan.faces, sizes, known))
+            plan._plan(other_files.match(said, plan.faces, sizes, known, forgotten))
             before = known
         return plan
 
@@ -327,6 +370,10 @@ class _Plan:
                     pass
         return by_hand, apart
 
+    def can_have(self, text: str) -> bool:
+        """Say whether somebody can have this name here."""
+        return self._checked_name(text) is not None
+
     def known(self) -> list[str | None]:
         """Give the names that faces have after this plan."""
         of_person = [self.named.get(person.id, person.name) for person in self.result.people]
@@ -340,6 +387,8 @@ class _Plan:
 
     def _plan(self, matched: other_files.Matched) -> None:
         self.unmatched, self.unplaced = matched.unmatched, matched.unplaced
+        self.forgotten = [(path, one.name) for path, one in matched.forgotten]
+        self.gone_names = {fold(one.name) for _, one in matched.forgotten if one.box is not None}
         self.named: dict[str, str] = {}
         self.moved: dict[str, list[str]] = {}
         self.made: dict[str, list[str]] = {}
@@ -409,12 +458,10 @@ class _Plan:
         if given is None and person.name is not None:
             return None
         ids = [id_ for id_ in ids if id_ not in self.by_hand] or ids
-        strong = {name for id_ in ids for name, word in self.words[id_].items() if word.strong}
-        if strong:
-            return next(iter(strong)) if len(strong) == 1 else None
+        ids = [id_ for id_ in ids if any(word.strong for word in self.words[id_].values())] or ids
         count = Counter(name for id_ in ids for name in self.words[id_])
-        (name, n), *_ = count.most_common(1)
-        return name if n >= MOSTLY * len(ids) else None
+        most = [name for name, n in count.items() if n >= MOSTLY * len(ids)]
+        return most[0] if len(most) == 1 else None
 
     def _give(
         self, name: str, spelt: str, numbers: Sequence[int], by_owner: Mapping[int | None, list[str]]
@@ -450,17 +497,24 @@ class _Plan:
         holder = self.namesake.get(name)
         if holder is not None and holder.id != person.id:
             return f"{called(holder)} has that name"
+        if person.id in self.named:
+            return f"most of its faces are called {printable(self.named[person.id])}"
         if person.name is not None:
             return "that is not its name here"
         given = next(
             (one for number, one in self.given.items() if self.result.people[number].id == person.id), None
         )
-        return "its name was taken away here" if given is not None else "its faces are called several names"
+        return "its name was taken away here" if given is not None else SEVERAL
 
     def _place_free(self, ids: Sequence[str], spelt: Mapping[str, str]) -> None:
         """Give faces of nobody to whoever has their name, or make people of them."""
         names = ((one.id, self.named.get(one.id, one.name)) for one in self.result.people)
         holder = {fold(name): own for own, name in names if name is not None}
+        self.gone_names -= holder.keys()
+        self.forgotten += [
+            (path, one.name) for path, one in self.unmatched if fold(one.name) in self.gone_names
+        ]
+        self.unmatched = tuple(pair for pair in self.unmatched if fold(pair[1].name) not in self.gone_names)
         for id_ in ids:
             face = self.records[id_]
             if id_ in self.by_hand or getattr(face, "reason", None) == Reason.NOT_A_PERSON.code:
@@ -470,7 +524,9 @@ class _Plan:
                 continue
             (name,) = self.words[id_]
             own = holder.get(name)
-            if own is None:
+            if name in self.gone_names:
+                self.forgotten.append((face.photo, spelt[name]))
+            elif own is None:
                 self.made.setdefault(spelt[name], []).append(id_)
             elif (id_, own) not in self.apart:
                 self.moved.setdefault(own, []).append(id_)
@@ -523,18 +579,23 @@ class _Plan:
 
 def _places(
     library: Held,
-    unmatched: Iterable[tuple[str, SaidName]],
+    plan: _Plan,
     sizes: Mapping[str, tuple[int, int]],
     troubles: list[str],
-) -> tuple[list[Place], dict[tuple[str, tuple[float, ...]], SaidName]]:
-    """Say where faces are to be drawn, of copies of a photo once; and by id of the photo and box, whose words it is."""
+) -> tuple[list[drawn_faces.Place], dict[tuple[str, tuple[float, ...]], SaidName]]:
+    """Say where faces are to be drawn, of copies of a photo once; and by id of the photo and box, whose words it is.
+
+    Nobody gets a second face in a photo.
+    """
     photos = library.table.photos
     row_of = {path: row for row, path in enumerate(photos.path.tolist())}
-    places: dict[tuple[str, tuple[float, ...]], Place] = {}
+    known = zip(plan.faces.id, plan.known(), strict=True)
+    there = {(id_.rpartition("-")[0], fold(name)) for id_, name in known if name is not None}
+    places: dict[tuple[str, tuple[float, ...]], drawn_faces.Place] = {}
     regions: dict[tuple[str, tuple[float, ...]], SaidName] = {}
-    for path, one in unmatched:
+    for path, one in plan.unmatched:
         row = row_of[path]
-        if one.box is None or photos.status[row] == UNREADABLE:
+        if one.box is None or photos.status[row] == UNREADABLE or not plan.can_have(one.name):
             continue
         width, height = sizes[path]
         box = one.box[0] * width, one.box[1] * height, one.box[2] * width, one.box[3] * height
@@ -544,8 +605,13 @@ def _places(
             troubles.append(f"{printable(path)}: {printable(one.name)}: {error}")
         else:
             where = str(photos.digest[row]), place.box
-            places.setdefault(where, place)
-            regions.setdefault(where, one)
+            if where in places:
+                continue
+            if (where[0], fold(one.name)) in there:
+                troubles.append(f"{place.name}: {printable(one.name)} has another face there already")
+                continue
+            there.add((where[0], fold(one.name)))
+            places[where], regions[where] = place, one
     return [*places.values()], regions
 
 
@@ -565,9 +631,14 @@ def _summary(plan: _Plan, n_drawn: int) -> str:
     """Say in a sentence what is found, and what comes of it."""
     names = {name for words in plan.words.values() for name in words}
     n_moved = sum(len(ids) for ids in plan.moved.values())
+    n_new = sum(len(ids) for ids in plan.made.values())
     done = [
-        f"{many(len(plan.named), 'person', 'people')} named" if plan.named else "",
-        f"{many(len(plan.made), 'new person', 'new people')}" if plan.made else "",
+        f"{many(len(plan.named), 'person', 'people')} named{_listed(plan.named.values())}"
+        if plan.named
+        else "",
+        f"{many(len(plan.made), 'new person', 'new people')} of {many(n_new, 'face')}{_listed(plan.made)}"
+        if plan.made
+        else "",
         f"{many(n_moved, 'face')} given to people" if n_moved else "",
         f"{many(n_drawn, 'face')} put in" if n_drawn else "",
     ]
@@ -578,5 +649,11 @@ def _summary(plan: _Plan, n_drawn: int) -> str:
         f"{many(len(plan.unmatched), 'region')} without a face",
     ]
     if plan.unplaced:
-        told.append(f"{many(len(plan.unplaced), 'name')} that may be of several faces, or of none")
+        where = _listed(f"{one.name} in {os.path.basename(path)}" for path, one in plan.unplaced)
+        told.append(f"{many(len(plan.unplaced), 'name')} that may be of several faces, or of none{where}")
     return ", ".join(told)
+
+
+def _listed(texts: Iterable[str]) -> str:
+    """Give names, or the first ones of many, in brackets."""
+    return f" ({some([printable(text) for text in texts], _N_NAMED)})"

@@ -82,7 +82,10 @@ def find_labels(labels_from: str, which: Main | None) -> Labels | tuple[Origin, 
 
 
 def labels_of(
-    labels: Labels | tuple[Origin, ...] | None, faces: Placed, size: NDArray[np.int32] | None
+    labels: Labels | tuple[Origin, ...] | None,
+    faces: Placed,
+    size: NDArray[np.int32] | None,
+    source: str | None = None,
 ) -> Labels | None:
     """Read what the files of other programs call faces, where labels are that; other labels are given back.
 
@@ -94,6 +97,7 @@ def labels_of(
         labels: as `find_labels` gives them.
         faces: n faces.
         size: (n, 2) width and height in pixels of each face's photo; None: nobody knows.
+        source: file or folder of the faces. What `facecluster tag` wrote for a folder is no label of its faces.
 
     Returns:
         Labels of faces; "" is the id of a face that is not found, and the photo is then what says it, see `shown`.
@@ -101,7 +105,7 @@ def labels_of(
     Raises:
         FaceclusterError: nobody knows the sizes.
     """
-    from facecluster.library.said import match, read_said
+    from facecluster.library.said import match, read_said, tagged
 
     if labels is None or isinstance(labels, Labels):
         return labels
@@ -111,7 +115,9 @@ def labels_of(
             f"--labels {programs}: a result does not say how large its photos are; give their face table with -e"
         )
     sizes = {path: (wide, tall) for path, (wide, tall) in zip(faces.photo, size.tolist(), strict=True)}
-    said = read_said(list(sizes), labels)
+    folder = None if source is None or source == "-" else Path(source)
+    ours = {} if folder is None else tagged(folder if folder.is_dir() else folder.parent, faces)
+    said = read_said(list(sizes), labels, ours=ours)
     for trouble in said.troubles:
         _log.warning("%s", trouble)
     matched = match(said, faces, sizes)
@@ -213,7 +219,10 @@ def attach(
 
 
 def attach_to(
-    table: FaceTable, labels: Labels | tuple[Origin, ...] | None, which: Main | None
+    table: FaceTable,
+    labels: Labels | tuple[Origin, ...] | None,
+    which: Main | None,
+    source: str | None = None,
 ) -> tuple[NDArray[np.int64], list[str], Labels | None, list[int]]:
     """Say which label each face of a table has, as `attach` does, and before what is unused, of which labels."""
     import numpy as np
@@ -230,7 +239,7 @@ def attach_to(
         confidence=np.full(n, np.nan),
     )
     size = table.photos.size[photo]
-    labels = labels_of(labels, faces, size)
+    labels = labels_of(labels, faces, size, source)
     label, texts, unused = attach(labels, faces, which or "largest", size, table.photos.lost[photo])
     return label, texts, labels, unused
 
@@ -243,7 +252,7 @@ def label_faces(
     Raises:
         FaceclusterError: the labels cannot be read, or are of other faces.
     """
-    label, texts, labels, unused = attach_to(table, find_labels(labels_from, which), which)
+    label, texts, labels, unused = attach_to(table, find_labels(labels_from, which), which, source)
     photo = table.faces.photo
     why = bare_photos(table.photos.path[photo].tolist(), table.photos.lost[photo], labels, which)
     if len(photo) and not texts:

@@ -11,13 +11,17 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 
 from facecluster.errors import FaceclusterError, PhotoError, UsageError
-from facecluster.formats import osxphotos_json, picasa_ini, takeout, xmp
+from facecluster.formats import osxphotos_json, picasa_ini, tags_jsonl, takeout, xmp, xmp_write
 from facecluster.formats.embedded import Embedded, embedded_of
 from facecluster.formats.osxphotos_json import ApplePhoto
 from facecluster.formats.said_names import Box, Origin, SaidName, clean_name, load_json, read_bounded
+from facecluster.formats.xmp_write import NOTHING, Tags
 from facecluster.identity.changes import Placed
+from facecluster.library import sidecar
+from facecluster.library.layout import TAGS
 from facecluster.photos import EXTENSIONS
 from facecluster.text import fold, many, printable
 
@@ -71,11 +75,13 @@ class Matched:
         names: by row of the face; several are of several programs, and at most one of them has no box.
         unmatched: names with boxes in which there is no face, with the path of the photo.
         unplaced: names without boxes that may be of several faces, or of none, with the path of the photo.
+        forgotten: names that may be of a face that was forgotten, with the path of the photo.
     """
 
     names: Mapping[int, tuple[SaidName, ...]]
     unmatched: tuple[tuple[str, SaidName], ...]
     unplaced: tuple[tuple[str, SaidName], ...]
+    forgotten: tuple[tuple[str, SaidName], ...] = ()
 
 
 def origins_of(texts: Sequence[str]) -> tuple[Origin, ...]:
@@ -90,7 +96,34 @@ def origins_of(texts: Sequence[str]) -> tuple[Origin, ...]:
     return tuple(origin for origin in ORIGINS if not texts or origin in texts)
 
 
-def read_said(photos: Sequence[str], origins: Collection[Origin], given: Sequence[Path] = ()) -> Said:
+def tagged(directory: Path, faces: Placed) -> dict[str, Tags]:
+    """Give what `facecluster tag` wrote for the people of a folder, by path of the file; nothing where it never did.
+
+    Files that went along with photos are found where their faces are now, and copies of them with copies of photos.
+
+    Raises:
+        FaceclusterError: the list of these files cannot be read.
+    """
+    records = tags_jsonl.read(directory / TAGS).files
+    ours = {file: one.tags for file, one in records.items()}
+    paths: dict[str, set[str]] = defaultdict(set)
+    for id_, photo in zip(faces.id, faces.photo, strict=True) if records else ():
+        paths[id_.rpartition("-")[0]].add(photo)
+    for file, one in records.items():
+        naming: tags_jsonl.Naming = "ext" if file == one.photo + sidecar.ENDING else "stem"
+        for path in paths[one.id]:
+            there = path if one.is_embedded else sidecar.sidecar_of(path, naming)
+            if there not in records:
+                ours[there] = tags_jsonl.both(one.tags, ours.get(there, NOTHING))
+    return ours
+
+
+def read_said(
+    photos: Sequence[str],
+    origins: Collection[Origin],
+    given: Sequence[Path] = (),
+    ours: Mapping[str, Tags] = MappingProxyType({}),
+) -> Said:
     """Read who is in photos, as other programs have it.
 
     XMP beside a photo counts more than that in it, where both name somebody at one place: other programs write names
@@ -100,6 +133,7 @@ def read_said(photos: Sequence[str], origins: Collection[Origin], given: Sequenc
         photos: paths.
         origins: whose files are read.
         given: JSON of osxphotos about many photos, and Picasa's `contacts.xml`.
+        ours: what in XMP is our own answer and nobody's word, by path of the file, see `tagged`; it is not read.
 
     Raises:
         FaceclusterError: a given file cannot be read, or is none of these.
@@ -123,7 +157,7 @@ def read_said(photos: Sequence[str], origins: Collection[Origin], given: Sequenc
             said = list[tuple[SaidName, ...]]()
             embedded = _Lazy(photo)
             if "xmp" in origins:
-                said += _of_xmp(photo, folder, embedded, found)
+                said += _of_xmp(photo, folder, embedded, found, ours)
             if picasa is not None:
                 said.append(picasa.of(os.path.basename(photo)).names)
             if not {"takeout", "osxphotos"}.isdisjoint(origins):
@@ -138,11 +172,13 @@ def match(
     faces: Placed,
     sizes: Mapping[str, tuple[int, int]],
     known: Sequence[str | None] | None = None,
+    forgotten: Mapping[str, Sequence[Box] | None] = MappingProxyType({}),
 ) -> Matched:
     """Find the faces that names are of.
 
     A name with a box is of the face that overlaps it most, each face of one place and each place of one face, the
-    best first. A name without a box is of a face that is known to have it. Where one face of the photo without a name
+    best first. Boxes of Picasa's lie in the stored picture or, where more of a photo's have a face then, in the upright
+    one. A name without a box is of a face that is known to have it. Where one face of the photo without a name
     and one name are left, they belong together.
 
     Args:
@@ -150,13 +186,15 @@ def match(
         faces: n faces of a result or a table.
         sizes: width and height of the upright photos in pixels, by path; nothing is said of a photo that is not here.
         known: n names that faces have already, None without one; None: nobody has.
+        forgotten: where faces were that are forgotten, by path of the photo; None: all of its faces are. A name without
+            a box may be theirs.
     """
     rows: dict[str, list[int]] = defaultdict(list)
     for row, photo in enumerate(faces.photo):
         if photo in said.names:
             rows[photo].append(row)
     names: dict[int, tuple[SaidName, ...]] = {}
-    unmatched, unplaced = list[tuple[str, SaidName]](), list[tuple[str, SaidName]]()
+    unmatched, unplaced, gone = (list[tuple[str, SaidName]]() for _ in range(3))
     boxes = faces.box.tolist()
     for photo, told in said.names.items():
         width, height = sizes.get(photo, (0, 0))
@@ -165,11 +203,19 @@ def match(
             (left / width, top / height, right / width, bottom / height)
             for left, top, right, bottom in (boxes[row] for row in here)
         ]
-        places = _places([one for one in told if one.box is not None])
-        partner = _pairs([_middle_box(place) for place in places], at)
+        boxed = [one for one in told if one.box is not None]
+        were = forgotten.get(photo, ())
+        places, partner = _pair_up(boxed, [*at, *(were or ())])
+        if len(partner) < len(places) and any(one.or_box is not None for one in boxed):
+            turned = [one if one.or_box is None else replace(one, box=one.or_box) for one in boxed]
+            others, their = _pair_up(turned, [*at, *(were or ())])
+            if len(their) > len(partner):
+                places, partner = others, their
         for number, place in enumerate(places):
-            if number in partner:
-                names[here[partner[number]]] = tuple(place)
+            if (other := partner.get(number)) is not None and other < len(here):
+                names[here[other]] = tuple(place)
+            elif other is not None or were is None:
+                gone += ((photo, one) for one in place)
             else:
                 unmatched += ((photo, one) for one in place)
         taken = set(partner.values())
@@ -177,11 +223,13 @@ def match(
         loose = [one for one in told if one.box is None]
         if known is not None:
             left, loose = _known(left, loose, known, names)
-        if len(left) == 1 and len({fold(one.name) for one in loose}) == 1:
+        if photo in forgotten:
+            gone += ((photo, one) for one in loose)
+        elif len(left) == 1 and len({fold(one.name) for one in loose}) == 1:
             names[left[0]] = (loose[0],)
         else:
             unplaced += ((photo, one) for one in loose)
-    return Matched(names, tuple(unmatched), tuple(unplaced))
+    return Matched(names, tuple(unmatched), tuple(unplaced), tuple(gone))
 
 
 def _known(
@@ -211,6 +259,12 @@ def overlap(a: Box, b: Box) -> float:
         return 0.0
     shared = wide * tall
     return shared / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - shared)
+
+
+def _pair_up(boxed: Sequence[SaidName], faces: Sequence[Box]) -> tuple[list[list[SaidName]], dict[int, int]]:
+    """Give the places of names with boxes, and the face of each; see `_pairs`."""
+    places = _places(boxed)
+    return places, _pairs([_middle_box(place) for place in places], faces)
 
 
 def _pairs(places: Sequence[Box], faces: Sequence[Box]) -> dict[int, int]:
@@ -321,7 +375,10 @@ class _Found:
         for names in said:
             for one in names:
                 if one.box is not None and one.picture == "stored":
-                    one = replace(one, box=xmp.upright(one.box, orientation), picture="upright")
+                    either = one.box if one.origin == "picasa" and orientation != 1 else None
+                    one = replace(
+                        one, box=xmp.upright(one.box, orientation), picture="upright", or_box=either
+                    )
                 if one.box is not None and not _is_said(one, kept):
                     kept.append(one)
         boxed = {fold(one.name) for one in kept}
@@ -421,7 +478,9 @@ def _picasa(folder: _Folder, contacts: Mapping[str, str], found: _Found) -> pica
     return None
 
 
-def _of_xmp(photo: str, folder: _Folder, embedded: _Lazy, found: _Found) -> Iterator[tuple[SaidName, ...]]:
+def _of_xmp(
+    photo: str, folder: _Folder, embedded: _Lazy, found: _Found, ours: Mapping[str, Tags]
+) -> Iterator[tuple[SaidName, ...]]:
     """Read the XMP of a photo: the two sidecars that there may be, then what is in the photo."""
     name = os.path.basename(photo)
     stem = os.path.splitext(name)[0]
@@ -434,13 +493,13 @@ def _of_xmp(photo: str, folder: _Folder, embedded: _Lazy, found: _Found) -> Iter
         if file is not None:
             try:
                 data = read_bounded(file)
-                yield _names_in(data, str(file))
+                yield _names_in(data, str(file), ours.get(str(file), NOTHING))
             except FaceclusterError as error:
                 found.trouble(_with_file(error, str(file)))
     try:
         packet = embedded.get().xmp
         if packet:
-            yield _names_in(packet, photo)
+            yield _names_in(packet, photo, ours.get(photo, NOTHING))
     except FaceclusterError as error:
         found.trouble(_with_file(error, photo))
 
@@ -451,13 +510,16 @@ def _with_file(error: FaceclusterError, file: str) -> str:
     return str(error) if shown in str(error) else f"{shown}: its XMP: {error}"
 
 
-def _names_in(data: bytes, file: str) -> tuple[SaidName, ...]:
-    """Read the names in XMP.
+def _names_in(data: bytes, file: str, ours: Tags) -> tuple[SaidName, ...]:
+    """Read the names in XMP but for those that are ours.
 
     Raises:
         FaceclusterError: it cannot be read.
     """
-    metadata = xmp.read(data)
+    left = data if ours == NOTHING else xmp_write.remove(data, ours)
+    if left is None:
+        return ()
+    metadata = xmp.read(left)
     names = [
         SaidName(name, region.box, "stored", "xmp", file)
         for region in metadata.regions
