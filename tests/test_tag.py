@@ -591,6 +591,57 @@ def test_list_of_somebody_else_is_not_a_way_to_other_files(out: Path, tmp_path: 
     assert victim.read_bytes() == before
 
 
+@pytest.mark.parametrize("known_id", [False, True])
+@pytest.mark.parametrize("verb", [["tag"], ["untag"], ["forget", "--person", "Bob", "-y"]])
+def test_lines_about_photos_of_others_do_not_count(
+    verb: list[str], known_id: bool, out: Path, tmp_path: Path
+) -> None:
+    canary = tmp_path / "private" / "photo.jpg.xmp"
+    canary.parent.mkdir()
+    Image.new("RGB", SIZE).save(canary.with_suffix(""))
+    canary.write_bytes(xmp_write.merge(None, xmp_write.Tags(subject=("secret",))).data or b"")
+    part = canary.parent / whole_files.part_of(canary).name.replace(str(os.getpid()), "999999999")
+    part.touch()
+    done("tag", out)
+    own = tags_jsonl.read(out / TAGS).files[str(photos_of(out) / "2.jpg.xmp")]
+    for name in ("photo.jpg.xmp", "photo.xmp"):
+        file = canary.with_name(name)
+        file.write_bytes(canary.read_bytes())
+        line = replace(
+            own,
+            file=str(file),
+            photo=str(canary.with_suffix("")),
+            id=own.id if known_id else "ab" * 16,
+            tags=xmp_write.Tags(subject=("secret",)),
+        )
+        tags_jsonl.append(out / TAGS, [tags_jsonl.line(line)])
+    before = snapshot(canary.parent)
+    result = call(verb[0], out, *verb[1:])
+    assert result.exit_code == 0, result.output
+    assert snapshot(canary.parent) == before
+    told = f"2 lines do not count, as the library knows nothing of the photo ({canary.with_suffix('')})"
+    assert result.stderr.count(told) == 1
+    assert "Bob" not in "".join(path.read_text() for path in photos_of(out).glob("*.xmp")) or verb == ["tag"]
+    assert {str(canary), str(canary.with_suffix("").with_suffix(".xmp"))} <= {
+        *tags_jsonl.read(out / TAGS).files
+    }
+
+
+def test_sidecars_that_stayed_where_photos_lay_are_still_ours(out: Path) -> None:
+    done("tag", out)
+    new = out.parent / "elsewhere"
+    new.mkdir()
+    for photo in photos_of(out).glob("*.jpg"):
+        photo.rename(new / photo.name)
+    table = face_table.read(out / "faces.npz")
+    paths = [path.replace("photos", "elsewhere") for path in table.photos.path.tolist()]
+    face_table.write(replace(table, photos=replace(table.photos, path=np.array(paths))), out / "faces.npz")
+    cluster_table(face_table.read(out / "faces.npz"), out, NO_PHOTOS, source=str(out / "faces.npz"))
+    assert done("tag", out)["remarks"] == []
+    assert sidecars(out) == []
+    assert len([*new.glob("*.xmp")]) == 9
+
+
 # ------------------------------------------------------------------------------------------------- killed
 
 

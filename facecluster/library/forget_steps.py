@@ -339,6 +339,8 @@ def _clean_sidecars(opened: Opened, result: Result, pictures: Mapping[str, Pictu
     report.rewritten += [change.file for change in done.changed if not change.is_gone]
     report.removed += [change.file for change in done.changed if change.is_gone]
     tag = f"facecluster tag {typed(opened.directory)}"
+    for remark in done.remarks:
+        _log.warning("%s", remark)
     for trouble in done.troubles:
         _log.warning("%s; once that is mended, type: %s", trouble, tag)
     for photo in done.away:

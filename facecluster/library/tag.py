@@ -101,8 +101,9 @@ def tag(
             f"{group_again(library.directory, library.people)}"
         )
     with_list = TagList.open(library.directory, dry_run=dry_run)
-    how = with_list.ask(naming, fields)
     found = Tagged(dry_run)
+    with_list.leave_out_others([library.people], lambda: library.pictures, found)
+    how = with_list.ask(naming, fields)
     named = named_photos(library.people, library.pictures, found.troubles)
     chosen = _choose(photos, {*named, *_photos(with_list.records), *_all_photos(library.people)})
     moved = _moved(with_list.records, named)
@@ -142,8 +143,9 @@ def untag(
         FaceclusterError: the list cannot be read or written.
     """
     with_list = TagList.open(library.directory, dry_run=dry_run)
-    _follow(with_list.records, library.people)
     found = Tagged(dry_run)
+    with_list.leave_out_others([library.people], lambda: library.pictures, found)
+    _follow(with_list.records, library.people)
     chosen = _choose(photos, _photos(with_list.records))
     how = with_list.ask(None, None)
     if into_photos is None:
@@ -179,6 +181,7 @@ def keep_up(
     if not os.path.lexists(directory / TAGS):
         return found
     with_list = TagList.open(directory, dry_run=dry_run)
+    with_list.leave_out_others([before, result], lambda: pictures, found)
     _follow(with_list.records, before)
     how = with_list.ask(None, None)
     named = named_photos(result, pictures, found.troubles)
