@@ -250,6 +250,66 @@ def test_what_is_in_the_photo_is_in_a_new_sidecar_too(out: Path) -> None:
     assert sidecars(out) == []
 
 
+def region_in(photo: Path, name: str, *, ours: tuple[float, float, float, float]) -> None:
+    """Put a region of another program into a photo, a bit off a box of ours, with the name in each field and beside."""
+    box = (ours[0] / SIZE[0] + 0.02, ours[1] / SIZE[1], ours[2] / SIZE[0] + 0.02, ours[3] / SIZE[1])
+    marked = [xmp_write.Marked(name, box), xmp_write.Marked("Carl", (0.8, 0.7, 0.95, 0.9))]
+    packet = xmp_write.merge(None, xmp_write.tags(marked, ["Dora"], SIZE)).data
+    with Image.open(photo) as image:
+        image.save(photo, xmp=packet, quality="keep")
+
+
+def test_no_face_gets_a_second_name_out_of_the_photo(out: Path) -> None:
+    file = photos_of(out) / "0.jpg.xmp"
+    region_in(photos_of(out) / "0.jpg", "Anna", ours=BOX)
+    assert done("tag", out)["two_names"] == {}
+    found = said(file)
+    assert {region.name for region in found.regions} == {"Anna Berg", "Bob", "Carl"}
+    assert set(found.persons) == set(found.keywords) == {"Anna Berg", "Bob", "Carl", "Dora"}
+    assert {path[-1] for path in found.hierarchical} == {"Anna Berg", "Bob", "Carl", "Dora"}
+    done_name(out, "person-0001", "Anna Maria")
+    done("tag", out)
+    assert set(said(file).persons) == {"Anna Maria", "Bob", "Carl", "Dora"}
+    assert {region.name for region in said(file).regions} == {"Anna Maria", "Bob", "Carl"}
+    done_name(out, "person-0001", "")  # the photo's own name is not to be hidden then
+    done("tag", out)
+    assert {region.name for region in said(file).regions} == {"Anna", "Bob", "Carl"}
+    assert set(said(file).persons) == set(said(file).keywords) == {"Anna", "Bob", "Carl", "Dora"}
+    assert done("tag", out)["changed"] == []
+    done("untag", out)
+    assert not file.exists()
+
+
+def test_name_in_the_photo_that_another_place_bears_too_is_kept(out: Path) -> None:
+    box = (BOX[0] / SIZE[0], BOX[1] / SIZE[1], BOX[2] / SIZE[0], BOX[3] / SIZE[1])
+    marked = [xmp_write.Marked("Carl", box), xmp_write.Marked("Carl", (0.8, 0.7, 0.95, 0.9))]
+    packet = xmp_write.merge(None, xmp_write.tags(marked, (), SIZE)).data
+    with Image.open(photos_of(out) / "0.jpg") as image:
+        image.save(photos_of(out) / "0.jpg", xmp=packet, quality="keep")
+    done("tag", out)
+    found = said(photos_of(out) / "0.jpg.xmp")
+    assert len([region for region in found.regions if region.name == "Carl"]) == 2  # of each standard one
+    assert "Carl" in found.persons
+    assert "Carl" in found.keywords
+
+
+def test_second_name_in_a_sidecar_of_others_stays_and_is_told(out: Path) -> None:
+    region_in(photos_of(out) / "0.jpg", "Anna", ours=BOX)
+    with Image.open(photos_of(out) / "0.jpg") as image:
+        theirs = xmp_write.merge(image.info["xmp"], xmp_write.NOTHING).data or b""
+    file = photos_of(out) / "0.jpg.xmp"
+    file.write_bytes(theirs)
+    result = call("tag", out)
+    assert json.loads(result.stdout)["two_names"] == {str(file): 1}
+    told = (
+        f"1 face with another name of another program, which stays beside yours: {file}; to see both names: "
+    )
+    assert result.stderr.count(f"{told}facecluster audit {out} --labels xmp") == 1
+    assert {region.name for region in said(file).regions} == {"Anna Berg", "Anna", "Bob", "Carl"}
+    done("untag", out)
+    assert file.read_bytes() == theirs
+
+
 def in_the_photo(photo: Path, *keywords: str) -> None:
     """Put keywords into a photo itself."""
     packet = xmp_write.merge(None, xmp_write.Tags(subject=keywords)).data

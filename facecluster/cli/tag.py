@@ -267,6 +267,11 @@ def _tagged(done: Tagged, source: str) -> list[str]:
             f"{many(len(done.beside), 'photo')} with a sidecar of the other name, which some programs do not read any "
             f"more: {_some(done.beside)}; to write into these: --sidecar-name ext or stem"
         )
+    if done.two_names:
+        lines.append(
+            f"{many(sum(done.two_names.values()), 'face')} with another name of another program, which stays beside "
+            f"yours: {_some([*done.two_names])}; to see both names: facecluster audit {typed(source)} --labels xmp"
+        )
     return lines
 
 

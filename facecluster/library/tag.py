@@ -21,7 +21,7 @@ from facecluster.durable.whole_file import remove_parts
 from facecluster.errors import FaceclusterError, OutputError, UsageError
 from facecluster.formats import embedded, tags_jsonl, xmp_write
 from facecluster.formats.tags_jsonl import Asked, Naming, Records, Stamp, Written
-from facecluster.formats.xmp_write import NOTHING, Field, Tags
+from facecluster.formats.xmp_write import FIELDS, NOTHING, Field, Marked, Tags
 from facecluster.library import sidecar
 from facecluster.library.contents import Contents
 from facecluster.library.embed import Agree, embed
@@ -388,6 +388,7 @@ def _prepare(job: _Job, how: Asked, records: Records, moved: _Moved, found: Tagg
     of = sidecar.photo_stamp_of(job.photo)
     before = sidecar.stamp_of(job.file)
     wanted, packet = NOTHING, None
+    faces: tuple[Marked, ...] = ()
     if job.named is not None:
         if of is None:
             found.away.append(job.photo)
@@ -395,6 +396,7 @@ def _prepare(job: _Job, how: Asked, records: Records, moved: _Moved, found: Tagg
         try:
             inside = embedded.embedded_of(job.photo)
             wanted = wanted_of(job.named, inside, how)
+            faces = wanted_of(job.named, inside, replace(how, fields=FIELDS)).mwg
         except FaceclusterError as error:
             raise FaceclusterError(f"{job.photo}: {error}") from error
         packet = inside.xmp
@@ -414,8 +416,10 @@ def _prepare(job: _Job, how: Asked, records: Records, moved: _Moved, found: Tagg
     try:
         inside_ours = NOTHING if own is None else own.tags
         anew = job.record is None or job.record.of != of
-        wanted = sidecar.with_embedded(wanted, packet, inside_ours, existing, ours, anew=anew)
+        wanted = sidecar.with_embedded(wanted, packet, inside_ours, existing, ours, faces=faces, anew=anew)
         merged = xmp_write.merge(existing, wanted, ours)
+        if n := sidecar.two_names(merged.data, merged.written, faces):
+            found.two_names[job.file] = n
     except FaceclusterError as error:
         raise FaceclusterError(f"{job.file}: {error}; it is left as it is") from error
     remarks = tuple(f"{job.file}: {remark}" for remark in merged.remarks)

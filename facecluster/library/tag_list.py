@@ -59,6 +59,7 @@ class Tagged:
         away: photos that are not there, so that nothing was written beside them.
         behind: photos in which stand names of ours that are others now, and that were not to be written.
         beside: photos that have a sidecar of the other name too, which some programs do not read any more.
+        two_names: how many faces have another name of another program, too, in each file that was looked into.
         troubles: what could not be done, a line each.
         remarks: what could not be made right in a file that was written, a line each.
     """
@@ -71,6 +72,7 @@ class Tagged:
     away: list[str] = field(default_factory=list)
     behind: list[str] = field(default_factory=list)
     beside: list[str] = field(default_factory=list)
+    two_names: dict[str, int] = field(default_factory=dict)
     troubles: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
 
