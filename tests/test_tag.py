@@ -160,6 +160,37 @@ def test_only_and_without_are_remembered(out: Path) -> None:
     assert (refused.exit_code, refused.stdout) == (2, "")
 
 
+def test_how_some_photos_are_tagged_is_not_remembered(out: Path) -> None:
+    done("tag", out, "0.jpg", "--sidecar-name", "stem", "--only", "persons")
+    assert sidecars(out) == ["0.xmp"]
+    assert said(photos_of(out) / "0.xmp").keywords == ()
+    done("tag", out)
+    assert sidecars(out) == ["0.xmp", *(f"{i}.jpg.xmp" for i in range(1, 8)), "copy.jpg.xmp"]
+    assert names_in(photos_of(out) / "0.xmp") == {"Anna Berg", "Bob"}
+    asked = tags_jsonl.read(out / TAGS).asked
+    done("tag", out, "3.jpg", "--without", "mwg")
+    assert {region.kind for region in said(photos_of(out) / "3.jpg.xmp").regions} == {"microsoft"}
+    assert tags_jsonl.read(out / TAGS).asked == asked == tags_jsonl.Asked("ext", xmp_write.FIELDS)
+    done("untag", out, "3.jpg")
+    assert tags_jsonl.read(out / TAGS).asked == asked
+    done("tag", out, "--sidecar-name", "stem")
+    assert tags_jsonl.read(out / TAGS).asked == tags_jsonl.Asked("stem", xmp_write.FIELDS)
+    assert {f"{i}.xmp" for i in range(8)} <= set(sidecars(out))
+    assert done("tag", out)["changed"] == []
+
+
+def test_two_photos_with_one_stem_do_not_share_the_sidecar_of_one(out: Path) -> None:
+    table = face_table.read(out / "faces.npz")
+    (photos_of(out) / "copy.jpg").rename(photos_of(out) / "0.jpeg")
+    paths = [path.replace("copy.jpg", "0.jpeg") for path in table.photos.path.tolist()]
+    face_table.write(replace(table, photos=replace(table.photos, path=np.array(paths))), out / "faces.npz")
+    cluster_table(face_table.read(out / "faces.npz"), out, NO_PHOTOS, source=str(out / "faces.npz"))
+    done("tag", out, "0.jpg", "--sidecar-name", "stem")
+    done("tag", out)
+    assert {"0.xmp", "0.jpeg.xmp"} <= set(sidecars(out))
+    assert "0.jpg.xmp" not in sidecars(out)
+
+
 def test_only_some_photos(out: Path) -> None:
     assert len(done("tag", out, "3.jpg")["changed"]) == 1
     assert sidecars(out) == ["3.jpg.xmp"]

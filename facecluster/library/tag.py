@@ -83,8 +83,8 @@ def tag(
     Args:
         library: whose people are meant. Who is hidden, or has no name, is not written.
         photos: paths, folders or patterns; none: all photos of the library, and files of photos that left it.
-        naming: what sidecars are called; None: as last time.
-        fields: what is written; None: as last time.
+        naming: what sidecars are called; None: one that has names of ours already is the one, else as last time.
+        fields: what is written; None: as last time, when it was asked for all photos.
         into_photos: write into the photos themselves, and no new sidecars, if this agrees, see `embed.Agree`. Sidecars
             that names were written into are kept in step. None: photos are not touched.
         dry_run: only say what would change.
@@ -100,7 +100,7 @@ def tag(
             f"{library.directory}: its people do not show all that was decided; to group them again: "
             f"{group_again(library.directory, library.people)}"
         )
-    with_list = TagList.open(library.directory, dry_run=dry_run)
+    with_list = TagList.open(library.directory, dry_run=dry_run, is_whole=not photos)
     found = Tagged(dry_run)
     with_list.leave_out_others([library.people], lambda: library.pictures, found)
     how = with_list.ask(naming, fields)
@@ -115,7 +115,15 @@ def tag(
     if into_photos is not None:
         contents = Contents(library.people, lambda: library.pictures)
         embed(named, chosen, with_list, how, contents, found, into_photos)
-    jobs = _jobs(named, with_list.records, how, chosen, found, only_known=into_photos is not None)
+    jobs = _jobs(
+        named,
+        with_list.records,
+        how,
+        chosen,
+        found,
+        keeps_files=naming is None,
+        only_known=into_photos is not None,
+    )
     if into_photos is None:
         found.behind = _behind(with_list.records, named, how, chosen)
     _run(jobs, with_list, how, moved, found)
@@ -142,7 +150,7 @@ def untag(
         DeclinedError: `into_photos` said no.
         FaceclusterError: the list cannot be read or written.
     """
-    with_list = TagList.open(library.directory, dry_run=dry_run)
+    with_list = TagList.open(library.directory, dry_run=dry_run, is_whole=not photos)
     found = Tagged(dry_run)
     with_list.leave_out_others([library.people], lambda: library.pictures, found)
     _follow(with_list.records, library.people)
@@ -242,15 +250,21 @@ def _jobs(
     chosen: Collection[str] | None,
     found: Tagged,
     *,
+    keeps_files: bool,
     only_known: bool,
 ) -> list[_Job]:
     """Say which sidecars are to hold what: those that are asked for, and those that names were written into.
 
-    `only_known`: no others than these.
+    `keeps_files`: one of the other naming goes on being used where names were written into it. `only_known`: no others
+    than these.
     """
     whose: dict[str, list[Named]] = {}
     for photo, one in () if only_known else named.items():
-        whose.setdefault(sidecar.sidecar_of(photo, how.naming), []).append(one)
+        file = sidecar.sidecar_of(photo, how.naming)
+        other = sidecar.sidecar_of(photo, "stem" if how.naming == "ext" else "ext")
+        if keeps_files and file not in records.files and _has_ours(other, one, records):
+            file = other
+        whose.setdefault(file, []).append(one)
     jobs: dict[str, _Job] = {}
     for file, photos in whose.items():
         if len(photos) == 1:
@@ -263,6 +277,16 @@ def _jobs(
             continue
         jobs[file] = _Job(file, record.photo, named.get(record.photo), record)
     return list(jobs.values())
+
+
+def _has_ours(file: str, named: Named, records: Records) -> bool:
+    """Say whether a sidecar is there that we wrote for a photo, wherever that lay then."""
+    record = records.files.get(file)
+    return (
+        record is not None
+        and os.path.lexists(file)
+        and (record.photo == named.photo or (record.id == named.id and not os.path.lexists(record.photo)))
+    )
 
 
 def _behind(

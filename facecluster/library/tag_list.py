@@ -85,19 +85,21 @@ class TagList:
         path: of the list.
         records: what it says.
         dry_run: whether nothing is to be written.
+        is_whole: whether all photos are meant, so that how names are asked for is remembered.
         others: lines by file that do not count, see `leave_out_others`.
     """
 
     path: Path
     records: Records
     dry_run: bool
+    is_whole: bool = True
     others: dict[str, Written] = field(default_factory=dict)
 
     @classmethod
-    def open(cls, directory: Path, *, dry_run: bool) -> TagList:
+    def open(cls, directory: Path, *, dry_run: bool, is_whole: bool = True) -> TagList:
         """Read the list of a library; see `tags_jsonl.read`."""
         path = directory / TAGS
-        return cls(path, tags_jsonl.read(path), dry_run)
+        return cls(path, tags_jsonl.read(path), dry_run, is_whole)
 
     def leave_out_others(
         self, results: Iterable[Result], pictures: Callable[[], Mapping[str, Picture]], found: Tagged
@@ -149,8 +151,8 @@ class TagList:
         return Asked(naming or last.naming, last.fields if fields is None else frozenset(fields))
 
     def remember(self, how: Asked) -> None:
-        """Write down how names were asked for, if that is new."""
-        if how != self.records.asked and not self.dry_run:
+        """Write down how names were asked for in all photos, if that is new."""
+        if self.is_whole and how != self.records.asked and not self.dry_run:
             self.append([tags_jsonl.asked(how)])
             self.records.asked = how
 
