@@ -228,6 +228,24 @@ def test_name_that_xmp_cannot_hold_is_told_once(out: Path) -> None:
     assert {name for one in named.values() for name in one.names} == {"Bob"}
 
 
+def test_names_that_get_no_keyword_are_told_once(out: Path) -> None:
+    done_name(out, "person-0001", "Anna/Berg")
+    done_name(out, "person-0002", "Bob|L")
+    remarks = [
+        "no keyword of digiKam (TagsList), which takes / for the end of a keyword that others are below: Anna/Berg",
+        "no keyword of Lightroom (hierarchicalSubject), which takes | for the end of a keyword that others are below: Bob|L",
+    ]
+    result = call("tag", out)
+    assert json.loads(result.stdout)["remarks"] == remarks
+    assert [result.stderr.count(remark) for remark in remarks] == [1, 1]
+    text = (photos_of(out) / "0.jpg.xmp").read_text()
+    assert "People|Anna/Berg" in text
+    assert "People/Bob|L" in text
+    assert "People/Anna/Berg" not in text
+    assert "People|Bob|L" not in text
+    assert done("tag", out, "--without", "digikam", "--without", "lightroom")["remarks"] == []
+
+
 # --------------------------------------------------------------------------------------------------- what is there
 
 

@@ -28,7 +28,7 @@ from facecluster.library.embed import Agree, embed
 from facecluster.library.layout import TAGS, group_again
 from facecluster.library.named import Named, named_photos, wanted_of
 from facecluster.library.tag_list import Change, Tagged, TagList, is_full
-from facecluster.text import printable
+from facecluster.text import printable, some
 
 if TYPE_CHECKING:  # NumPy is loaded when there is work to do
     from facecluster.library.held import Held
@@ -37,6 +37,8 @@ if TYPE_CHECKING:  # NumPy is loaded when there is work to do
 
 _BATCH = 256
 """Files that are announced in the list at once."""
+_SHOWN = 10
+"""Names that a line tells."""
 _AT_ONCE = 8
 """Files that are written at once: most of the time each waits for the disk."""
 
@@ -111,7 +113,9 @@ def tag(
     if chosen is not None:
         named = {path: one for path, one in named.items() if path in chosen}
     found.photos = len(named)
-    found.people = len({name for one in named.values() for name in one.names})
+    names = {name for one in named.values() for name in one.names}
+    found.people = len(names)
+    found.remarks += _no_keyword(names, how)
     if into_photos is not None:
         contents = Contents(library.people, lambda: library.pictures)
         embed(named, chosen, with_list, how, contents, found, into_photos)
@@ -287,6 +291,22 @@ def _has_ours(file: str, named: Named, records: Records) -> bool:
         and os.path.lexists(file)
         and (record.photo == named.photo or (record.id == named.id and not os.path.lexists(record.photo)))
     )
+
+
+def _no_keyword(names: Iterable[str], how: Asked) -> list[str]:
+    """Tell of names that programs would take for two keywords, one below the other."""
+    kinds: list[tuple[Field, str, str]] = [
+        ("digikam", "/", "digiKam (TagsList)"),
+        ("lightroom", "|", "Lightroom (hierarchicalSubject)"),
+    ]
+    remarks = []
+    for field, letter, program in kinds:
+        if field in how.fields and (without := sorted(name for name in names if letter in name)):
+            told = some(without, _SHOWN)
+            remarks.append(
+                f"no keyword of {program}, which takes {letter} for the end of a keyword that others are below: {told}"
+            )
+    return remarks
 
 
 def _behind(

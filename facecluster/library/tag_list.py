@@ -17,7 +17,7 @@ from facecluster.identity.decisions import digest_of
 from facecluster.library.layout import TABLE, TAGS
 from facecluster.library.refer import faces_of
 from facecluster.library.sidecar import stamp_of
-from facecluster.text import many, printable
+from facecluster.text import many
 
 if TYPE_CHECKING:  # NumPy is loaded when there is work to do
     from facecluster.result import Result
@@ -141,7 +141,7 @@ class TagList:
                 del self.records.files[file]
             found.remarks.append(
                 f"{self.path}: {many(len(self.others), 'line does', 'lines do')} not count, as the library knows "
-                f"nothing of the photo ({printable(next(iter(self.others.values())).photo)}); its files are left as "
+                f"nothing of the photo ({next(iter(self.others.values())).photo}); its files are left as "
                 "they are"
             )
 
