@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import xmp_files
 from click.testing import CliRunner, Result
+from commands import on_terminal
 from killed import killed_at
 from libraries import cluster_table
 from PIL import Image
@@ -232,8 +233,8 @@ def test_names_that_get_no_keyword_are_told_once(out: Path) -> None:
     done_name(out, "person-0001", "Anna/Berg")
     done_name(out, "person-0002", "Bob|L")
     remarks = [
-        "no keyword of digiKam (TagsList), which takes / for the end of a keyword that others are below: Anna/Berg",
-        "no keyword of Lightroom (hierarchicalSubject), which takes | for the end of a keyword that others are below: Bob|L",
+        "no keyword of digiKam (TagsList), which would read two at the /: Anna/Berg",
+        "no keyword of Lightroom (hierarchicalSubject), which would read two at the |: Bob|L",
     ]
     result = call("tag", out)
     assert json.loads(result.stdout)["remarks"] == remarks
@@ -566,6 +567,27 @@ def test_forgotten_person_is_in_no_file(out: Path) -> None:
     kept = {path: data for path, data in before.items() if b"Bob" not in data}
     assert {path: after[path] for path in kept} == kept
     assert done("tag", out)["changed"] == []
+
+
+def test_forget_tells_of_names_in_files_and_in_photos(out: Path) -> None:
+    done("tag", out)
+    listed = tags_jsonl.read(out / TAGS).files
+    beside = listed[str(photos_of(out) / "7.jpg.xmp")]
+    photo = photos_of(out) / "7.jpg"
+    with Image.open(photo) as image:
+        image.save(photo, xmp=photos_of(out).joinpath("7.jpg.xmp").read_bytes(), quality="keep")
+    (photos_of(out) / "7.jpg.xmp").unlink()
+    inside = replace(beside, file=str(photo), stamp=sidecar.stamp_of(str(photo)))
+    tags_jsonl.append(out / TAGS, [tags_jsonl.gone(beside.file), tags_jsonl.line(inside)])
+    end = f"{photo}; to take them out: facecluster tag {out} --embed"
+    code, shown, _ = on_terminal("forget", out, "--person", "Bob", "-n")
+    assert code == 0
+    assert "names to be taken out of 3 files beside photos" in shown
+    assert f"names that do not hold any more will be still inside 1 photo: {end}" in shown
+    code, shown, _ = on_terminal("forget", out, "--person", "Bob", "-y")
+    assert code == 0
+    assert "names taken out of 3 files beside photos" in shown
+    assert f"names that do not hold any more are still inside 1 photo: {end}" in shown
 
 
 def test_forgotten_photo_has_no_names_beside_it(out: Path) -> None:

@@ -303,9 +303,7 @@ def _no_keyword(names: Iterable[str], how: Asked) -> list[str]:
     for field, letter, program in kinds:
         if field in how.fields and (without := sorted(name for name in names if letter in name)):
             told = some(without, _SHOWN)
-            remarks.append(
-                f"no keyword of {program}, which takes {letter} for the end of a keyword that others are below: {told}"
-            )
+            remarks.append(f"no keyword of {program}, which would read two at the {letter}: {told}")
     return remarks
 
 
