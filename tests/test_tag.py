@@ -569,6 +569,19 @@ def test_forgotten_person_is_in_no_file(out: Path) -> None:
     assert done("tag", out)["changed"] == []
 
 
+def test_forget_writes_no_other_kinds_into_a_file(out: Path) -> None:
+    done("tag", out, "--without", "mwg")
+    done("tag", out, "[05].jpg", "--only", "persons")
+    before = snapshot(photos_of(out))
+    asked = tags_jsonl.read(out / TAGS).asked
+    done("forget", out, "--person", "Anna Berg", "-y")
+    found = said(photos_of(out) / "0.jpg.xmp")
+    assert (found.persons, found.regions, found.keywords, found.hierarchical) == (("Bob",), (), (), ())
+    kept = [photos_of(out) / f"{i}.jpg.xmp" for i in (5, 6, 7)]
+    assert [path.read_bytes() for path in kept] == [before[str(path)] for path in kept]
+    assert tags_jsonl.read(out / TAGS).asked == asked
+
+
 def test_forget_tells_of_names_in_files_and_in_photos(out: Path) -> None:
     done("tag", out)
     listed = tags_jsonl.read(out / TAGS).files

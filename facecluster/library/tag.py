@@ -177,7 +177,7 @@ def untag(
 def keep_up(
     directory: Path, before: Result, result: Result, pictures: Mapping[str, Picture], *, dry_run: bool
 ) -> Tagged:
-    """Bring the files that names were written into in step with other people, and write no further ones.
+    """Bring the files that names were written into in step with other people, and write no further ones, or kinds.
 
     Args:
         directory: of the library.
@@ -192,19 +192,29 @@ def keep_up(
     found = Tagged(dry_run)
     if not os.path.lexists(directory / TAGS):
         return found
-    with_list = TagList.open(directory, dry_run=dry_run)
+    with_list = TagList.open(directory, dry_run=dry_run, is_whole=False)
     with_list.leave_out_others([before, result], lambda: pictures, found)
     _follow(with_list.records, before)
     how = with_list.ask(None, None)
     named = named_photos(result, pictures, found.troubles)
-    jobs = [
-        _Job(file, one.photo, named.get(one.photo) if os.path.lexists(one.photo) else None, one)
-        for file, one in with_list.records.files.items()
-        if not one.is_embedded
-    ]
+    jobs: dict[Asked, list[_Job]] = {}
+    for file, one in with_list.records.files.items():
+        if not one.is_embedded:
+            who = named.get(one.photo) if os.path.lexists(one.photo) else None
+            in_step = who is not None and who.key(how) == one.key
+            jobs.setdefault(how if in_step else _as_there(one, how), []).append(
+                _Job(file, one.photo, who, one)
+            )
     found.behind = _behind(with_list.records, named, how, None)
-    _run(jobs, with_list, how, _moved(with_list.records, named), found, compact=True)
+    moved = _moved(with_list.records, named)
+    for as_there, theirs in jobs.items():
+        _run(theirs, with_list, as_there, moved, found, compact=True)
     return found
+
+
+def _as_there(written: Written, how: Asked) -> Asked:
+    """Ask for the kinds that we wrote into a file, which may have been asked for it alone."""
+    return replace(how, fields=frozenset(kind for kind in FIELDS if getattr(written.tags, kind)))
 
 
 # ------------------------------------------------------------------------------------------------- which files
@@ -316,7 +326,10 @@ def _behind(
         for file, record in records.files.items()
         if record.is_embedded
         and (chosen is None or file in chosen)
-        and (file not in named or named[file].key(how) != record.key)
+        and (
+            file not in named
+            or record.key not in {named[file].key(one) for one in (how, _as_there(record, how))}
+        )
     ]
 
 
