@@ -116,7 +116,7 @@ def test_person_is_gone_from_result_and_table(out: Path, table: FaceTable, tmp_p
     report = json.loads(result.stdout)
     assert report == {
         "dry_run": False, "people": [str(out / "person-0001")], "faces": 5, "encodings": 5, "photos": 0, "copies": 5,
-        "montages": 1, "decisions": 0, "places": 4, "removed": [],
+        "montages": 1, "decisions": 0, "places": 4, "removed": [], "sidecars": 0, "inside": {},
         "lists": [str(out / "forgotten.jsonl")], "doubtful": {},
         "rewritten": [str(out / "faces.npz"), str(out / "clusters.json")],
         "face_ids": list(dict.fromkeys(table.faces.id[[0, 1, 2, 4, 9]].tolist())), "photo_paths": [],

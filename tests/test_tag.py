@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import xmp_files
 from click.testing import CliRunner, Result
+from commands import on_terminal
 from killed import killed_at
 from libraries import cluster_table
 from PIL import Image
@@ -160,6 +161,37 @@ def test_only_and_without_are_remembered(out: Path) -> None:
     assert (refused.exit_code, refused.stdout) == (2, "")
 
 
+def test_how_some_photos_are_tagged_is_not_remembered(out: Path) -> None:
+    done("tag", out, "0.jpg", "--sidecar-name", "stem", "--only", "persons")
+    assert sidecars(out) == ["0.xmp"]
+    assert said(photos_of(out) / "0.xmp").keywords == ()
+    done("tag", out)
+    assert sidecars(out) == ["0.xmp", *(f"{i}.jpg.xmp" for i in range(1, 8)), "copy.jpg.xmp"]
+    assert names_in(photos_of(out) / "0.xmp") == {"Anna Berg", "Bob"}
+    asked = tags_jsonl.read(out / TAGS).asked
+    done("tag", out, "3.jpg", "--without", "mwg")
+    assert {region.kind for region in said(photos_of(out) / "3.jpg.xmp").regions} == {"microsoft"}
+    assert tags_jsonl.read(out / TAGS).asked == asked == tags_jsonl.Asked("ext", xmp_write.FIELDS)
+    done("untag", out, "3.jpg")
+    assert tags_jsonl.read(out / TAGS).asked == asked
+    done("tag", out, "--sidecar-name", "stem")
+    assert tags_jsonl.read(out / TAGS).asked == tags_jsonl.Asked("stem", xmp_write.FIELDS)
+    assert {f"{i}.xmp" for i in range(8)} <= set(sidecars(out))
+    assert done("tag", out)["changed"] == []
+
+
+def test_two_photos_with_one_stem_do_not_share_the_sidecar_of_one(out: Path) -> None:
+    table = face_table.read(out / "faces.npz")
+    (photos_of(out) / "copy.jpg").rename(photos_of(out) / "0.jpeg")
+    paths = [path.replace("copy.jpg", "0.jpeg") for path in table.photos.path.tolist()]
+    face_table.write(replace(table, photos=replace(table.photos, path=np.array(paths))), out / "faces.npz")
+    cluster_table(face_table.read(out / "faces.npz"), out, NO_PHOTOS, source=str(out / "faces.npz"))
+    done("tag", out, "0.jpg", "--sidecar-name", "stem")
+    done("tag", out)
+    assert {"0.xmp", "0.jpeg.xmp"} <= set(sidecars(out))
+    assert "0.jpg.xmp" not in sidecars(out)
+
+
 def test_only_some_photos(out: Path) -> None:
     assert len(done("tag", out, "3.jpg")["changed"]) == 1
     assert sidecars(out) == ["3.jpg.xmp"]
@@ -195,6 +227,24 @@ def test_name_that_xmp_cannot_hold_is_told_once(out: Path) -> None:
         "person-0001: 'An\\\\x07na' has a letter that XMP cannot hold: '\\x07', so it is written nowhere"
     ]
     assert {name for one in named.values() for name in one.names} == {"Bob"}
+
+
+def test_names_that_get_no_keyword_are_told_once(out: Path) -> None:
+    done_name(out, "person-0001", "Anna/Berg")
+    done_name(out, "person-0002", "Bob|L")
+    remarks = [
+        "no keyword of digiKam (TagsList), which would read two at the /: Anna/Berg",
+        "no keyword of Lightroom (hierarchicalSubject), which would read two at the |: Bob|L",
+    ]
+    result = call("tag", out)
+    assert json.loads(result.stdout)["remarks"] == remarks
+    assert [result.stderr.count(remark) for remark in remarks] == [1, 1]
+    text = (photos_of(out) / "0.jpg.xmp").read_text()
+    assert "People|Anna/Berg" in text
+    assert "People/Bob|L" in text
+    assert "People/Anna/Berg" not in text
+    assert "People|Bob|L" not in text
+    assert done("tag", out, "--without", "digikam", "--without", "lightroom")["remarks"] == []
 
 
 # --------------------------------------------------------------------------------------------------- what is there
@@ -248,6 +298,66 @@ def test_what_is_in_the_photo_is_in_a_new_sidecar_too(out: Path) -> None:
     assert set(said(file).persons) == {"Anna Berg", "Bob", "Carl", "Dora"}
     done("untag", out)
     assert sidecars(out) == []
+
+
+def region_in(photo: Path, name: str, *, ours: tuple[float, float, float, float]) -> None:
+    """Put a region of another program into a photo, a bit off a box of ours, with the name in each field and beside."""
+    box = (ours[0] / SIZE[0] + 0.02, ours[1] / SIZE[1], ours[2] / SIZE[0] + 0.02, ours[3] / SIZE[1])
+    marked = [xmp_write.Marked(name, box), xmp_write.Marked("Carl", (0.8, 0.7, 0.95, 0.9))]
+    packet = xmp_write.merge(None, xmp_write.tags(marked, ["Dora"], SIZE)).data
+    with Image.open(photo) as image:
+        image.save(photo, xmp=packet, quality="keep")
+
+
+def test_no_face_gets_a_second_name_out_of_the_photo(out: Path) -> None:
+    file = photos_of(out) / "0.jpg.xmp"
+    region_in(photos_of(out) / "0.jpg", "Anna", ours=BOX)
+    assert done("tag", out)["two_names"] == {}
+    found = said(file)
+    assert {region.name for region in found.regions} == {"Anna Berg", "Bob", "Carl"}
+    assert set(found.persons) == set(found.keywords) == {"Anna Berg", "Bob", "Carl", "Dora"}
+    assert {path[-1] for path in found.hierarchical} == {"Anna Berg", "Bob", "Carl", "Dora"}
+    done_name(out, "person-0001", "Anna Maria")
+    done("tag", out)
+    assert set(said(file).persons) == {"Anna Maria", "Bob", "Carl", "Dora"}
+    assert {region.name for region in said(file).regions} == {"Anna Maria", "Bob", "Carl"}
+    done_name(out, "person-0001", "")  # the photo's own name is not to be hidden then
+    done("tag", out)
+    assert {region.name for region in said(file).regions} == {"Anna", "Bob", "Carl"}
+    assert set(said(file).persons) == set(said(file).keywords) == {"Anna", "Bob", "Carl", "Dora"}
+    assert done("tag", out)["changed"] == []
+    done("untag", out)
+    assert not file.exists()
+
+
+def test_name_in_the_photo_that_another_place_bears_too_is_kept(out: Path) -> None:
+    box = (BOX[0] / SIZE[0], BOX[1] / SIZE[1], BOX[2] / SIZE[0], BOX[3] / SIZE[1])
+    marked = [xmp_write.Marked("Carl", box), xmp_write.Marked("Carl", (0.8, 0.7, 0.95, 0.9))]
+    packet = xmp_write.merge(None, xmp_write.tags(marked, (), SIZE)).data
+    with Image.open(photos_of(out) / "0.jpg") as image:
+        image.save(photos_of(out) / "0.jpg", xmp=packet, quality="keep")
+    done("tag", out)
+    found = said(photos_of(out) / "0.jpg.xmp")
+    assert len([region for region in found.regions if region.name == "Carl"]) == 2  # of each standard one
+    assert "Carl" in found.persons
+    assert "Carl" in found.keywords
+
+
+def test_second_name_in_a_sidecar_of_others_stays_and_is_told(out: Path) -> None:
+    region_in(photos_of(out) / "0.jpg", "Anna", ours=BOX)
+    with Image.open(photos_of(out) / "0.jpg") as image:
+        theirs = xmp_write.merge(image.info["xmp"], xmp_write.NOTHING).data or b""
+    file = photos_of(out) / "0.jpg.xmp"
+    file.write_bytes(theirs)
+    result = call("tag", out)
+    assert json.loads(result.stdout)["two_names"] == {str(file): 1}
+    told = (
+        f"1 face with another name of another program, which stays beside yours: {file}; to see both names: "
+    )
+    assert result.stderr.count(f"{told}facecluster audit {out} --labels xmp") == 1
+    assert {region.name for region in said(file).regions} == {"Anna Berg", "Anna", "Bob", "Carl"}
+    done("untag", out)
+    assert file.read_bytes() == theirs
 
 
 def in_the_photo(photo: Path, *keywords: str) -> None:
@@ -459,6 +569,40 @@ def test_forgotten_person_is_in_no_file(out: Path) -> None:
     assert done("tag", out)["changed"] == []
 
 
+def test_forget_writes_no_other_kinds_into_a_file(out: Path) -> None:
+    done("tag", out, "--without", "mwg")
+    done("tag", out, "[05].jpg", "--only", "persons")
+    before = snapshot(photos_of(out))
+    asked = tags_jsonl.read(out / TAGS).asked
+    done("forget", out, "--person", "Anna Berg", "-y")
+    found = said(photos_of(out) / "0.jpg.xmp")
+    assert (found.persons, found.regions, found.keywords, found.hierarchical) == (("Bob",), (), (), ())
+    kept = [photos_of(out) / f"{i}.jpg.xmp" for i in (5, 6, 7)]
+    assert [path.read_bytes() for path in kept] == [before[str(path)] for path in kept]
+    assert tags_jsonl.read(out / TAGS).asked == asked
+
+
+def test_forget_tells_of_names_in_files_and_in_photos(out: Path) -> None:
+    done("tag", out)
+    listed = tags_jsonl.read(out / TAGS).files
+    beside = listed[str(photos_of(out) / "7.jpg.xmp")]
+    photo = photos_of(out) / "7.jpg"
+    with Image.open(photo) as image:
+        image.save(photo, xmp=photos_of(out).joinpath("7.jpg.xmp").read_bytes(), quality="keep")
+    (photos_of(out) / "7.jpg.xmp").unlink()
+    inside = replace(beside, file=str(photo), stamp=sidecar.stamp_of(str(photo)))
+    tags_jsonl.append(out / TAGS, [tags_jsonl.gone(beside.file), tags_jsonl.line(inside)])
+    end = f"{photo}; to take them out: facecluster tag {out} --embed"
+    code, shown, _ = on_terminal("forget", out, "--person", "Bob", "-n")
+    assert code == 0
+    assert "names to be taken out of 3 files beside photos" in shown
+    assert f"names that do not hold any more will be still inside 1 photo: {end}" in shown
+    code, shown, _ = on_terminal("forget", out, "--person", "Bob", "-y")
+    assert code == 0
+    assert "names taken out of 3 files beside photos" in shown
+    assert f"names that do not hold any more are still inside 1 photo: {end}" in shown
+
+
 def test_forgotten_photo_has_no_names_beside_it(out: Path) -> None:
     done("tag", out)
     done("forget", out, "--photo", "2.jpg")
@@ -589,6 +733,57 @@ def test_list_of_somebody_else_is_not_a_way_to_other_files(out: Path, tmp_path: 
     assert result.exit_code == 1
     assert f"{victim}: is no sidecar of" in result.stderr
     assert victim.read_bytes() == before
+
+
+@pytest.mark.parametrize("known_id", [False, True])
+@pytest.mark.parametrize("verb", [["tag"], ["untag"], ["forget", "--person", "Bob", "-y"]])
+def test_lines_about_photos_of_others_do_not_count(
+    verb: list[str], known_id: bool, out: Path, tmp_path: Path
+) -> None:
+    canary = tmp_path / "private" / "photo.jpg.xmp"
+    canary.parent.mkdir()
+    Image.new("RGB", SIZE).save(canary.with_suffix(""))
+    canary.write_bytes(xmp_write.merge(None, xmp_write.Tags(subject=("secret",))).data or b"")
+    part = canary.parent / whole_files.part_of(canary).name.replace(str(os.getpid()), "999999999")
+    part.touch()
+    done("tag", out)
+    own = tags_jsonl.read(out / TAGS).files[str(photos_of(out) / "2.jpg.xmp")]
+    for name in ("photo.jpg.xmp", "photo.xmp"):
+        file = canary.with_name(name)
+        file.write_bytes(canary.read_bytes())
+        line = replace(
+            own,
+            file=str(file),
+            photo=str(canary.with_suffix("")),
+            id=own.id if known_id else "ab" * 16,
+            tags=xmp_write.Tags(subject=("secret",)),
+        )
+        tags_jsonl.append(out / TAGS, [tags_jsonl.line(line)])
+    before = snapshot(canary.parent)
+    result = call(verb[0], out, *verb[1:])
+    assert result.exit_code == 0, result.output
+    assert snapshot(canary.parent) == before
+    told = f"2 lines do not count, as the library knows nothing of the photo ({canary.with_suffix('')})"
+    assert result.stderr.count(told) == 1
+    assert "Bob" not in "".join(path.read_text() for path in photos_of(out).glob("*.xmp")) or verb == ["tag"]
+    assert {str(canary), str(canary.with_suffix("").with_suffix(".xmp"))} <= {
+        *tags_jsonl.read(out / TAGS).files
+    }
+
+
+def test_sidecars_that_stayed_where_photos_lay_are_still_ours(out: Path) -> None:
+    done("tag", out)
+    new = out.parent / "elsewhere"
+    new.mkdir()
+    for photo in photos_of(out).glob("*.jpg"):
+        photo.rename(new / photo.name)
+    table = face_table.read(out / "faces.npz")
+    paths = [path.replace("photos", "elsewhere") for path in table.photos.path.tolist()]
+    face_table.write(replace(table, photos=replace(table.photos, path=np.array(paths))), out / "faces.npz")
+    cluster_table(face_table.read(out / "faces.npz"), out, NO_PHOTOS, source=str(out / "faces.npz"))
+    assert done("tag", out)["remarks"] == []
+    assert sidecars(out) == []
+    assert len([*new.glob("*.xmp")]) == 9
 
 
 # ------------------------------------------------------------------------------------------------- killed

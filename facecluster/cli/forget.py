@@ -22,7 +22,7 @@ from facecluster.cli.labels import label_face_option
 from facecluster.errors import FaceclusterError, OutputError, UsageError
 from facecluster.library.layout import person_in
 from facecluster.library.refer import called, faces_of, short_names
-from facecluster.text import many, printable
+from facecluster.text import many, printable, typed
 
 if TYPE_CHECKING:  # NumPy is loaded when there is work to do
     from facecluster.identity.boxes import Main
@@ -222,6 +222,16 @@ def _summary(done: Forgotten, labels: tuple[str, ...]) -> str:
         f"{'would be forgotten' if report.dry_run else 'forgotten'}: {_whose(done, labels)}",
         f"{'to be removed' if report.dry_run else 'removed'}: {text}",
     ]
+    if report.sidecars:
+        lines.append(
+            f"names {'to be taken' if report.dry_run else 'taken'} out of "
+            f"{many(report.sidecars, 'file beside a photo', 'files beside photos')}"
+        )
+    for folder, photos in report.inside.items():
+        lines.append(
+            f"names that do not hold any more {'will be' if report.dry_run else 'are'} still inside "
+            f"{many(len(photos), 'photo')}: {_some(photos)}; to take them out: facecluster tag {typed(folder)} --embed"
+        )
     if removed := _set_aside(done):
         lines.append(f"{removed}: {'to be removed' if report.dry_run else 'removed'} too")
     stay = [] if report.dry_run else [folder for path in report.people for folder in _folders_of(Path(path))]

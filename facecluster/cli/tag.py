@@ -46,7 +46,8 @@ _quiet = click.option("-q", "--quiet", is_flag=True, help="Say nothing but error
     "--sidecar-name",
     "naming",
     type=click.Choice(["ext", "stem"]),
-    help="What the files are called: IMG_1.jpg.xmp (ext), or IMG_1.xmp (stem).  [as last time; at first ext]",
+    help="What the files are called: IMG_1.jpg.xmp (ext), or IMG_1.xmp (stem).  [as the "
+    "one that tag wrote, else as last time; at first ext]",
 )
 @click.option(
     "--only",
@@ -95,7 +96,8 @@ def command(
     LIBRARY is a folder of people; photos of it are meant, all of them if none is named. The files are XMP sidecars. One
     that is there is added to, and nothing of others' in it is lost; photos are not touched without --embed. Type it
     again after people were renamed, moved or forgotten: only what changed is written, in each file that names were ever
-    written into. Nobody without a name, and nobody hidden, is written. untag takes it all out.
+    written into. What --sidecar-name, --only and --without say is remembered where no photo is named. Nobody without a
+    name, and nobody hidden, is written. untag takes it all out.
     """  # noqa: D301
     from facecluster.library.library import Library
     from facecluster.library.tag import tag
@@ -266,6 +268,11 @@ def _tagged(done: Tagged, source: str) -> list[str]:
         lines.append(
             f"{many(len(done.beside), 'photo')} with a sidecar of the other name, which some programs do not read any "
             f"more: {_some(done.beside)}; to write into these: --sidecar-name ext or stem"
+        )
+    if done.two_names:
+        lines.append(
+            f"{many(sum(done.two_names.values()), 'face')} with another name of another program, which stays beside "
+            f"yours: {_some([*done.two_names])}; to see both names: facecluster audit {typed(source)} --labels xmp"
         )
     return lines
 

@@ -25,9 +25,9 @@ Field: TypeAlias = Literal["mwg", "microsoft", "persons", "digikam", "lightroom"
 FIELDS: frozenset[Field] = frozenset(get_args(Field))
 
 _DECIMALS = 6
-_SAME_PLACE = 0.5
+SAME_PLACE = 0.5
 """Overlap (IoU) from which a region with the same name is the same one."""
-_OURS = 0.9
+OURS = 0.9
 """Overlap from which a region is the one that we wrote: another program may have rounded its numbers."""
 
 _PREFIXES = {
@@ -153,12 +153,7 @@ def _placed(regions: Iterable[Marked]) -> tuple[Marked, ...]:
         left, top, right, bottom = (round(min(max(edge, 0.0), 1.0), _DECIMALS) for edge in region.box)
         box = left, top, right, bottom
         same = of_name.setdefault(fold(name), [])
-        if (
-            name
-            and left < right
-            and top < bottom
-            and all(_overlap(other, box) < _SAME_PLACE for other in same)
-        ):
+        if name and left < right and top < bottom and all(overlap(other, box) < SAME_PLACE for other in same):
             same.append(box)
             placed.append(Marked(name, box, region.type))
     return tuple(placed)
@@ -367,8 +362,8 @@ class _Merging:
         kept = set[Marked]()
         for old in before:
             named = others.get(fold(old.name), [])
-            nearest = max(named, key=lambda found: _overlap(found[0], old.box), default=None)
-            if nearest is not None and _overlap(nearest[0], old.box) >= _OURS:
+            nearest = max(named, key=lambda found: overlap(found[0], old.box), default=None)
+            if nearest is not None and overlap(nearest[0], old.box) >= OURS:
                 named.remove(nearest)
                 if old in are_wanted:
                     kept.add(old)
@@ -379,7 +374,7 @@ class _Merging:
             same = others.get(fold(new.name), [])
             if new in kept:
                 ours.append(new)
-            elif all(_overlap(box, new.box) < _SAME_PLACE for box, _ in same):
+            elif all(overlap(box, new.box) < SAME_PLACE for box, _ in same):
                 ours.append(new)
                 added.append(new)
         return tuple(ours), added
@@ -454,8 +449,8 @@ def _composed(text: str) -> str:
     return unicodedata.normalize("NFC", text)
 
 
-def _overlap(a: Box, b: Box) -> float:
-    """Give intersection over union of two boxes that have an extent."""
+def overlap(a: Box, b: Box) -> float:
+    """Give intersection over union of two boxes that have an extent, 0..1."""
     across = min(a[2], b[2]) - max(a[0], b[0])
     down = min(a[3], b[3]) - max(a[1], b[1])
     if across <= 0 or down <= 0:

@@ -13,7 +13,7 @@ import shutil
 import stat
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from xml.sax.saxutils import escape
 
@@ -23,12 +23,12 @@ from facecluster.errors import DeclinedError, FaceclusterError, OutputError
 from facecluster.formats import tags_jsonl, xmp_write
 from facecluster.formats.embedded import read_embedded
 from facecluster.formats.tags_jsonl import Asked, Written
-from facecluster.formats.xmp_write import NOTHING
+from facecluster.formats.xmp_write import FIELDS, NOTHING
 from facecluster.library.contents import Contents
 from facecluster.library.exiftool import Exiftool
 from facecluster.library.layout import METADATA_BEFORE, plain_name
 from facecluster.library.named import Named, wanted_of
-from facecluster.library.sidecar import ENDING, photo_stamp_of, stamp_of
+from facecluster.library.sidecar import ENDING, photo_stamp_of, stamp_of, two_names
 from facecluster.library.tag_list import Change, Tagged, TagList, is_full
 from facecluster.picture import coded_digest
 
@@ -153,6 +153,10 @@ def _embed(
     head, bare, tail = _apart(inside.xmp)
     merged = xmp_write.merge(bare, wanted, ours)
     found.remarks += [f"{job.photo}: {remark}" for remark in merged.remarks]
+    if job.named is not None:
+        faces = wanted_of(job.named, inside, replace(how, fields=FIELDS)).mwg
+        if n := two_names(merged.data, merged.written, faces):
+            found.two_names[job.photo] = n
     written = Written(
         job.photo,
         job.photo,

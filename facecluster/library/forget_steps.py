@@ -84,11 +84,13 @@ class Report:
         montages: removed, or made anew without the faces.
         decisions: lines that went or changed.
         places: lines that were added to the lists of what is forgotten.
+        sidecars: files beside photos out of which names were taken.
         rewritten: files.
         removed: files, but for copies and montages.
         face_ids: of the faces and encodings, each once.
         photo_paths: of the photos.
         lists: files that say where the faces were.
+        inside: photos in which names stand that do not hold any more, by folder of the result.
         doubtful: photos that may show them still, by file of the table, or folder of the result.
     """
 
@@ -101,11 +103,13 @@ class Report:
     montages: int = 0
     decisions: int = 0
     places: int = 0
+    sidecars: int = 0
     rewritten: list[str] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
     face_ids: list[str] = field(default_factory=list)
     photo_paths: list[str] = field(default_factory=list)
     lists: list[str] = field(default_factory=list)
+    inside: dict[str, list[str]] = field(default_factory=dict)
     doubtful: dict[str, list[str]] = field(default_factory=dict)
 
 
@@ -336,15 +340,18 @@ def _clean_sidecars(opened: Opened, result: Result, pictures: Mapping[str, Pictu
     from facecluster.library.tag import keep_up
 
     done = keep_up(opened.directory, opened.result, result, pictures, dry_run=report.dry_run)
+    report.sidecars += len(done.changed)
+    if done.behind:
+        report.inside[str(opened.directory)] = done.behind
     report.rewritten += [change.file for change in done.changed if not change.is_gone]
     report.removed += [change.file for change in done.changed if change.is_gone]
     tag = f"facecluster tag {typed(opened.directory)}"
+    for remark in done.remarks:
+        _log.warning("%s", remark)
     for trouble in done.troubles:
         _log.warning("%s; once that is mended, type: %s", trouble, tag)
     for photo in done.away:
         _log.warning("%s: not there now, so names may stand beside it; once it is back, type: %s", photo, tag)
-    for photo in done.behind:
-        _log.warning("%s: names stand in the photo itself; to take them out: %s --embed", photo, tag)
     names = [person.name for person in opened.people.values() if person.name]
     for file in kept_with(opened.directory, names):
         _log.warning("%s: has the name, as the photo had it before --embed; remove it if it is to go", file)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # NumPy is loaded when there is work to do
     from facecluster.result import Person, Result
     from facecluster.table import Picture
 
-_WRITER = 1
+_WRITER = 2
 """Which rules a file was written by: raised by a change of them, so that all files are looked at again."""
 
 Box = tuple[float, float, float, float]

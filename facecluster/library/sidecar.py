@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,9 +17,9 @@ from facecluster.durable.whole_file import cannot_write, whole_file
 from facecluster.errors import FaceclusterError, OutputError
 from facecluster.formats import xmp, xmp_write
 from facecluster.formats.tags_jsonl import Naming, Stamp
-from facecluster.formats.xmp import Metadata
+from facecluster.formats.xmp import Metadata, Region
 from facecluster.formats.xmp_tree import MOST_BYTES
-from facecluster.formats.xmp_write import Marked, Tags
+from facecluster.formats.xmp_write import OURS, SAME_PLACE, Marked, Tags, overlap
 from facecluster.text import fold, size
 
 ENDING = ".xmp"
@@ -127,12 +127,20 @@ def _check_same(file: str, before: Stamp | None) -> None:
 
 
 def with_embedded(
-    wanted: Tags, packet: bytes | None, ours: Tags, existing: bytes | None, ours_there: Tags, *, anew: bool
+    wanted: Tags,
+    packet: bytes | None,
+    ours: Tags,
+    existing: bytes | None,
+    ours_there: Tags,
+    *,
+    faces: Sequence[Marked],
+    anew: bool,
 ) -> Tags:
     """Add what stands in the photo itself, as readers of a sidecar do not look there for what that has, too.
 
     Where the sidecar has others' own of a kind, nothing of the kind is added: it hid the photo's before we came. What
-    somebody took out of the sidecar again stays out as long as the photo stays as it is.
+    somebody took out of the sidecar again stays out as long as the photo stays as it is. A region where we name a face
+    is not added, nor its name where nobody else bears that: the face would have two names.
 
     Args:
         wanted: what is to stand in the sidecar. What of it is empty stays so.
@@ -140,6 +148,7 @@ def with_embedded(
         ours: what in the packet is from us.
         existing: the sidecar; None: there is none.
         ours_there: what in the sidecar is from us.
+        faces: all faces in the photo that have a name of ours.
         anew: whether the photo is another file than when we wrote the sidecar, or we never did.
 
     Raises:
@@ -153,32 +162,85 @@ def with_embedded(
     kinds = {region.kind for region in others.regions}
     anew = anew or existing is None
     named = {fold(region.name) for region in there.regions if region.name}
-    regions = [Marked(one.name.strip(), one.box, one.type or "Face") for one in inside.regions if one.name]
-    placed = [
-        one
-        for one in xmp_write.tags(regions, (), (1, 1)).mwg
-        if anew or (one in {*ours_there.mwg, *ours_there.microsoft} and fold(one.name) in named)
-    ]
+    before = {*ours_there.mwg, *ours_there.microsoft}
+    free = [one for one in inside.regions if one.name and not _at(one, faces)]
+    placed = []
+    back = set[str]()  # names that were left out while we named the faces there
+    for one in xmp_write.tags(
+        [Marked(one.name.strip(), one.box, one.type or "Face") for one in free if one.name], (), (1, 1)
+    ).mwg:
+        if any(fold(old.name) != fold(one.name) for old in _at(one, before)):
+            back.add(fold(one.name))
+        if anew or fold(one.name) in back or (one in before and fold(one.name) in named):
+            placed.append(one)
+    out = {fold(one.name.strip()) for one in inside.regions if one.name}
+    out -= {fold(one.name.strip()) for one in free if one.name} | {fold(face.name) for face in faces}
 
     def added(
-        field: tuple[str, ...], new: Iterable[str], before: Iterable[str], now: Iterable[str], own: object
+        field: tuple[str, ...],
+        new: Iterable[tuple[str, ...]],
+        before: Iterable[str],
+        now: Iterable[tuple[str, ...]],
+        own: object,
+        letter: str = "",
     ) -> tuple[str, ...]:
-        """Give the texts of a field with those of the photo."""
-        kept = {fold(text) for text in before} & {fold(text) for text in now}
-        return field if own else _texts(field, [text for text in new if anew or fold(text) in kept])
+        """Give the texts of a field with those of the photo, which are given by their parts."""
+        kept = {fold(text) for text in before} & {fold(letter.join(parts)) for parts in now}
+        more = [
+            text
+            for parts in new
+            if fold(parts[-1]) not in out
+            and (anew or fold(parts[-1]) in back or fold(letter.join(parts)) in kept)
+            for text in [letter.join(parts)]
+        ]
+        return field if own else _texts(field, more)
 
-    new, now = (
-        [[letter.join(path) for path in one.hierarchical] for letter in "/|"] for one in (inside, there)
-    )
+    def plain(texts: Iterable[str]) -> list[tuple[str, ...]]:
+        return [(text,) for text in texts]
+
+    trees, trees_there = inside.hierarchical, there.hierarchical
     return replace(
         wanted,
         mwg=wanted.mwg if "mwg" in kinds else _regions(wanted.mwg, placed),
         microsoft=wanted.microsoft if "microsoft" in kinds else _regions(wanted.microsoft, placed),
-        persons=added(wanted.persons, inside.persons, ours_there.persons, there.persons, others.persons),
-        digikam=added(wanted.digikam, new[0], ours_there.digikam, now[0], others.hierarchical),
-        lightroom=added(wanted.lightroom, new[1], ours_there.lightroom, now[1], others.hierarchical),
-        subject=added(wanted.subject, inside.keywords, ours_there.subject, there.keywords, others.keywords),
+        persons=added(
+            wanted.persons, plain(inside.persons), ours_there.persons, plain(there.persons), others.persons
+        ),
+        digikam=added(wanted.digikam, trees, ours_there.digikam, trees_there, others.hierarchical, "/"),
+        lightroom=added(wanted.lightroom, trees, ours_there.lightroom, trees_there, others.hierarchical, "|"),
+        subject=added(
+            wanted.subject, plain(inside.keywords), ours_there.subject, plain(there.keywords), others.keywords
+        ),
     )
+
+
+def two_names(data: bytes | None, ours: Tags, faces: Iterable[Marked]) -> int:
+    """Count the faces of ours to which another program gave another name.
+
+    Args:
+        data: XMP; None: there is none.
+        ours: what in it is from us.
+        faces: with a name of ours.
+
+    Raises:
+        FaceclusterError: it cannot be read. The message names no file.
+    """
+    if data is None:
+        return 0
+    mine = [*ours.mwg, *ours.microsoft]
+    theirs = [
+        one
+        for one in xmp.read(data).regions
+        if one.name and all(fold(old.name) != fold(one.name) for old in _at(one, mine, OURS))
+    ]
+    return sum(
+        any(fold(one.name or "") != fold(face.name) and _at(one, [face]) for one in theirs) for face in faces
+    )
+
+
+def _at(one: Marked | Region, others: Iterable[Marked], least: float = SAME_PLACE) -> list[Marked]:
+    """Give those of others that are at the place of a region."""
+    return [other for other in others if overlap(one.box, other.box) >= least]
 
 
 def _others(data: bytes | None, ours: Tags) -> Metadata:

@@ -21,14 +21,14 @@ from facecluster.durable.whole_file import remove_parts
 from facecluster.errors import FaceclusterError, OutputError, UsageError
 from facecluster.formats import embedded, tags_jsonl, xmp_write
 from facecluster.formats.tags_jsonl import Asked, Naming, Records, Stamp, Written
-from facecluster.formats.xmp_write import NOTHING, Field, Tags
+from facecluster.formats.xmp_write import FIELDS, NOTHING, Field, Marked, Tags
 from facecluster.library import sidecar
 from facecluster.library.contents import Contents
 from facecluster.library.embed import Agree, embed
 from facecluster.library.layout import TAGS, group_again
 from facecluster.library.named import Named, named_photos, wanted_of
 from facecluster.library.tag_list import Change, Tagged, TagList, is_full
-from facecluster.text import printable
+from facecluster.text import printable, some
 
 if TYPE_CHECKING:  # NumPy is loaded when there is work to do
     from facecluster.library.held import Held
@@ -37,6 +37,8 @@ if TYPE_CHECKING:  # NumPy is loaded when there is work to do
 
 _BATCH = 256
 """Files that are announced in the list at once."""
+_SHOWN = 10
+"""Names that a line tells."""
 _AT_ONCE = 8
 """Files that are written at once: most of the time each waits for the disk."""
 
@@ -83,8 +85,8 @@ def tag(
     Args:
         library: whose people are meant. Who is hidden, or has no name, is not written.
         photos: paths, folders or patterns; none: all photos of the library, and files of photos that left it.
-        naming: what sidecars are called; None: as last time.
-        fields: what is written; None: as last time.
+        naming: what sidecars are called; None: one that has names of ours already is the one, else as last time.
+        fields: what is written; None: as last time, when it was asked for all photos.
         into_photos: write into the photos themselves, and no new sidecars, if this agrees, see `embed.Agree`. Sidecars
             that names were written into are kept in step. None: photos are not touched.
         dry_run: only say what would change.
@@ -100,9 +102,10 @@ def tag(
             f"{library.directory}: its people do not show all that was decided; to group them again: "
             f"{group_again(library.directory, library.people)}"
         )
-    with_list = TagList.open(library.directory, dry_run=dry_run)
-    how = with_list.ask(naming, fields)
+    with_list = TagList.open(library.directory, dry_run=dry_run, is_whole=not photos)
     found = Tagged(dry_run)
+    with_list.leave_out_others([library.people], lambda: library.pictures, found)
+    how = with_list.ask(naming, fields)
     named = named_photos(library.people, library.pictures, found.troubles)
     chosen = _choose(photos, {*named, *_photos(with_list.records), *_all_photos(library.people)})
     moved = _moved(with_list.records, named)
@@ -110,11 +113,21 @@ def tag(
     if chosen is not None:
         named = {path: one for path, one in named.items() if path in chosen}
     found.photos = len(named)
-    found.people = len({name for one in named.values() for name in one.names})
+    names = {name for one in named.values() for name in one.names}
+    found.people = len(names)
+    found.remarks += _no_keyword(names, how)
     if into_photos is not None:
         contents = Contents(library.people, lambda: library.pictures)
         embed(named, chosen, with_list, how, contents, found, into_photos)
-    jobs = _jobs(named, with_list.records, how, chosen, found, only_known=into_photos is not None)
+    jobs = _jobs(
+        named,
+        with_list.records,
+        how,
+        chosen,
+        found,
+        keeps_files=naming is None,
+        only_known=into_photos is not None,
+    )
     if into_photos is None:
         found.behind = _behind(with_list.records, named, how, chosen)
     _run(jobs, with_list, how, moved, found)
@@ -141,9 +154,10 @@ def untag(
         DeclinedError: `into_photos` said no.
         FaceclusterError: the list cannot be read or written.
     """
-    with_list = TagList.open(library.directory, dry_run=dry_run)
-    _follow(with_list.records, library.people)
+    with_list = TagList.open(library.directory, dry_run=dry_run, is_whole=not photos)
     found = Tagged(dry_run)
+    with_list.leave_out_others([library.people], lambda: library.pictures, found)
+    _follow(with_list.records, library.people)
     chosen = _choose(photos, _photos(with_list.records))
     how = with_list.ask(None, None)
     if into_photos is None:
@@ -163,7 +177,7 @@ def untag(
 def keep_up(
     directory: Path, before: Result, result: Result, pictures: Mapping[str, Picture], *, dry_run: bool
 ) -> Tagged:
-    """Bring the files that names were written into in step with other people, and write no further ones.
+    """Bring the files that names were written into in step with other people, and write no further ones, or kinds.
 
     Args:
         directory: of the library.
@@ -178,18 +192,29 @@ def keep_up(
     found = Tagged(dry_run)
     if not os.path.lexists(directory / TAGS):
         return found
-    with_list = TagList.open(directory, dry_run=dry_run)
+    with_list = TagList.open(directory, dry_run=dry_run, is_whole=False)
+    with_list.leave_out_others([before, result], lambda: pictures, found)
     _follow(with_list.records, before)
     how = with_list.ask(None, None)
     named = named_photos(result, pictures, found.troubles)
-    jobs = [
-        _Job(file, one.photo, named.get(one.photo) if os.path.lexists(one.photo) else None, one)
-        for file, one in with_list.records.files.items()
-        if not one.is_embedded
-    ]
+    jobs: dict[Asked, list[_Job]] = {}
+    for file, one in with_list.records.files.items():
+        if not one.is_embedded:
+            who = named.get(one.photo) if os.path.lexists(one.photo) else None
+            in_step = who is not None and who.key(how) == one.key
+            jobs.setdefault(how if in_step else _as_there(one, how), []).append(
+                _Job(file, one.photo, who, one)
+            )
     found.behind = _behind(with_list.records, named, how, None)
-    _run(jobs, with_list, how, _moved(with_list.records, named), found, compact=True)
+    moved = _moved(with_list.records, named)
+    for as_there, theirs in jobs.items():
+        _run(theirs, with_list, as_there, moved, found, compact=True)
     return found
+
+
+def _as_there(written: Written, how: Asked) -> Asked:
+    """Ask for the kinds that we wrote into a file, which may have been asked for it alone."""
+    return replace(how, fields=frozenset(kind for kind in FIELDS if getattr(written.tags, kind)))
 
 
 # ------------------------------------------------------------------------------------------------- which files
@@ -239,15 +264,21 @@ def _jobs(
     chosen: Collection[str] | None,
     found: Tagged,
     *,
+    keeps_files: bool,
     only_known: bool,
 ) -> list[_Job]:
     """Say which sidecars are to hold what: those that are asked for, and those that names were written into.
 
-    `only_known`: no others than these.
+    `keeps_files`: one of the other naming goes on being used where names were written into it. `only_known`: no others
+    than these.
     """
     whose: dict[str, list[Named]] = {}
     for photo, one in () if only_known else named.items():
-        whose.setdefault(sidecar.sidecar_of(photo, how.naming), []).append(one)
+        file = sidecar.sidecar_of(photo, how.naming)
+        other = sidecar.sidecar_of(photo, "stem" if how.naming == "ext" else "ext")
+        if keeps_files and file not in records.files and _has_ours(other, one, records):
+            file = other
+        whose.setdefault(file, []).append(one)
     jobs: dict[str, _Job] = {}
     for file, photos in whose.items():
         if len(photos) == 1:
@@ -262,6 +293,30 @@ def _jobs(
     return list(jobs.values())
 
 
+def _has_ours(file: str, named: Named, records: Records) -> bool:
+    """Say whether a sidecar is there that we wrote for a photo, wherever that lay then."""
+    record = records.files.get(file)
+    return (
+        record is not None
+        and os.path.lexists(file)
+        and (record.photo == named.photo or (record.id == named.id and not os.path.lexists(record.photo)))
+    )
+
+
+def _no_keyword(names: Iterable[str], how: Asked) -> list[str]:
+    """Tell of names that programs would take for two keywords, one below the other."""
+    kinds: list[tuple[Field, str, str]] = [
+        ("digikam", "/", "digiKam (TagsList)"),
+        ("lightroom", "|", "Lightroom (hierarchicalSubject)"),
+    ]
+    remarks = []
+    for field, letter, program in kinds:
+        if field in how.fields and (without := sorted(name for name in names if letter in name)):
+            told = some(without, _SHOWN)
+            remarks.append(f"no keyword of {program}, which would read two at the {letter}: {told}")
+    return remarks
+
+
 def _behind(
     records: Records, named: Mapping[str, Named], how: Asked, chosen: Collection[str] | None
 ) -> list[str]:
@@ -271,7 +326,10 @@ def _behind(
         for file, record in records.files.items()
         if record.is_embedded
         and (chosen is None or file in chosen)
-        and (file not in named or named[file].key(how) != record.key)
+        and (
+            file not in named
+            or record.key not in {named[file].key(one) for one in (how, _as_there(record, how))}
+        )
     ]
 
 
@@ -385,6 +443,7 @@ def _prepare(job: _Job, how: Asked, records: Records, moved: _Moved, found: Tagg
     of = sidecar.photo_stamp_of(job.photo)
     before = sidecar.stamp_of(job.file)
     wanted, packet = NOTHING, None
+    faces: tuple[Marked, ...] = ()
     if job.named is not None:
         if of is None:
             found.away.append(job.photo)
@@ -392,6 +451,7 @@ def _prepare(job: _Job, how: Asked, records: Records, moved: _Moved, found: Tagg
         try:
             inside = embedded.embedded_of(job.photo)
             wanted = wanted_of(job.named, inside, how)
+            faces = wanted_of(job.named, inside, replace(how, fields=FIELDS)).mwg
         except FaceclusterError as error:
             raise FaceclusterError(f"{job.photo}: {error}") from error
         packet = inside.xmp
@@ -411,8 +471,10 @@ def _prepare(job: _Job, how: Asked, records: Records, moved: _Moved, found: Tagg
     try:
         inside_ours = NOTHING if own is None else own.tags
         anew = job.record is None or job.record.of != of
-        wanted = sidecar.with_embedded(wanted, packet, inside_ours, existing, ours, anew=anew)
+        wanted = sidecar.with_embedded(wanted, packet, inside_ours, existing, ours, faces=faces, anew=anew)
         merged = xmp_write.merge(existing, wanted, ours)
+        if n := sidecar.two_names(merged.data, merged.written, faces):
+            found.two_names[job.file] = n
     except FaceclusterError as error:
         raise FaceclusterError(f"{job.file}: {error}; it is left as it is") from error
     remarks = tuple(f"{job.file}: {remark}" for remark in merged.remarks)
