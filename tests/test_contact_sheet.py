@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -89,3 +91,35 @@ def test_wrapped_lines_fit_and_lose_nothing() -> None:
     lines, font = letters.wrapped(text, 14, 100)
     assert all(font.getlength(line) <= 100 for line in lines)
     assert "".join(lines).replace(" ", "") == text.replace(" ", "")
+
+
+@pytest.fixture
+def nothing_known() -> Iterator[None]:
+    """Fonts are looked for anew, before and afterwards."""
+    letters._known_files.cache_clear()
+    yield
+    letters._known_files.cache_clear()
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="needs a user whom permissions bind")
+@pytest.mark.usefixtures("nothing_known")
+def test_home_that_may_not_be_read_costs_only_its_fonts(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    usual = letters._known_files()
+    letters._known_files.cache_clear()
+    (tmp_path / ".local/share/fonts").mkdir(parents=True)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    us = os.geteuid()
+    tmp_path.chmod(0)
+    try:
+        if us == 0:
+            os.seteuid(65534)
+        found = letters._known_files()
+        with pytest.raises(PermissionError):
+            (tmp_path / ".local").stat()
+    finally:
+        os.seteuid(us)
+        tmp_path.chmod(0o700)
+    assert {*found} <= {*usual}
+    assert all(file in found for file in usual if file.startswith("/usr/"))

@@ -1,4 +1,4 @@
-"""Labels that other programs' files have: `--labels xmp|picasa|takeout|osxphotos`, wherever labels are taken."""
+"""Labels that other programs' files have: `--labels xmp,picasa`, wherever labels are taken."""
 
 from __future__ import annotations
 
@@ -92,6 +92,15 @@ def test_regions_of_sidecars_are_labels_of_faces(file: Path, library: Path) -> N
     assert (scores["labels"], scores["pairwise"]["f"], scores["coverage"]) == (3, 1, 1)
 
 
+def test_names_that_differ_in_case_only_are_one_label(file: Path, photos: list[Path]) -> None:
+    for photo, name in zip(photos, ["zo\u00eb", "Zoe\u0308", "Zo\u00eb", "ZO\u00cb"], strict=False):
+        call(photo, name, 6 if photo.name == "01.jpg" else 1)
+    scores = told("evaluate", file, "--labels", "xmp")
+    assert (scores["labels"], scores["pairwise"]["recall"]) == (3, 1)
+    record = told("audit", file, "--labels", "xmp")
+    assert (record["all_right"], record["groups"][0]["labels"]) == (True, {"Zo\u00eb": 4})
+
+
 def test_audit_names_a_face_that_is_filed_under_somebody_else(file: Path, photos: list[Path]) -> None:
     call(photos[3], "Bert")
     (wrong,) = told("audit", file, "--labels", "xmp")["misfiled"]
@@ -169,9 +178,46 @@ def test_region_without_a_face_is_told(file: Path, photos: list[Path]) -> None:
     regions = [("Anna", STORED[1]), ("Zoe", (0.8, 0.8, 0.1, 0.1))]
     photos[0].with_name("00.jpg.xmp").write_text(sidecar(regions), encoding="utf-8")
     done = run("audit", file, "--labels", "xmp")
-    assert f"xmp: no face for 1 of 13 labels, the first in {photos[0]}.xmp: {photos[0]}" in done.stderr
+    assert f"xmp: no face for 1 of 13 labels, the first in {photos[0]}: Zoe\n" in done.stderr
     scores = run("evaluate", file, "--labels", "xmp")
-    assert f"xmp: no face for 1 of 13 labels, among them:\n  {photos[0]}.xmp: {photos[0]}" in scores.stderr
+    assert f"xmp: no face for 1 of 13 labels, among them:\n  {photos[0]}: Zoe\n" in scores.stderr
+
+
+def test_names_without_a_place_are_told_apart(photos: list[Path], tmp_path: Path) -> None:
+    three = [str(photos[0])] * 2 + [str(photos[1])]
+    face_table.write(make_table(people(3, 1), paths=three, id=["a-0", "a-1", "b-0"]), tmp_path / "faces.npz")
+    photos[0].with_name("00.jpg.xmp").unlink()
+    for photo, name in ((photos[0], "Mia Berg"), (photos[1], "Zoe")):
+        record = {"title": photo.name, "people": [{"name": name}]}
+        photo.with_name(f"{photo.name}.json").write_text(json.dumps(record))
+    unsure = (
+        "takeout: 1 name without a place in photos with several faces or names, and left out, the first "
+        f"{photos[0]}: Mia Berg\n"
+    )
+    for verb in ("audit", "evaluate"):
+        done = run(verb, tmp_path / "faces.npz", "--labels", "takeout")
+        assert done.exit_code == 0, done.output
+        assert unsure in done.stderr
+        assert "no face for" not in done.stderr
+    photos[1].with_name("01.jpg.json").unlink()
+    for verb in ("audit", "evaluate"):
+        done = run(verb, tmp_path / "faces.npz", "--labels", "takeout")
+        assert (done.exit_code, done.stdout) == (1, "")
+        assert unsure in done.stderr
+        assert "takeout: none of its labels is of a face of" in done.stderr
+
+
+def test_name_of_somebody_whose_face_was_not_found_is_told(file: Path, photos: list[Path]) -> None:
+    region = sidecar([("Anna", STORED[1])])
+    both = region.replace(
+        "</r:Regions>",
+        '</r:Regions><i:PersonInImage xmlns:i="http://iptc.org/std/Iptc4xmpExt/2008-02-29/"><rdf:Bag>'
+        "<rdf:li>Zoe</rdf:li></rdf:Bag></i:PersonInImage>",
+    )
+    photos[0].with_name("00.jpg.xmp").write_text(both, encoding="utf-8")
+    done = run("audit", file, "--labels", "xmp")
+    assert f"xmp: no face for 1 of 13 labels, the first in {photos[0]}: Zoe\n" in done.stderr
+    assert "without a place" not in done.stderr
 
 
 def test_file_that_cannot_be_read_costs_itself_only(file: Path, photos: list[Path]) -> None:
@@ -212,6 +258,47 @@ def test_names_of_osxphotos(file: Path, photos: list[Path]) -> None:
     photos[0].with_name("00.jpg.json").write_text(json.dumps(record))
     (found,) = run("list", file, "--labels", "osxphotos").stdout.splitlines()
     assert (json.loads(found)["name"], json.loads(found)["n_faces"]) == ("Anna Berg", 1)
+
+
+@pytest.mark.parametrize("labels", ["takeout,xmp,picasa", "xmp, picasa,takeout", "programs"])
+def test_several_programs_say_it_together(
+    labels: str, library: Path, file: Path, photos: list[Path], tmp_path: Path
+) -> None:
+    for photo in photos:
+        photo.with_name(f"{photo.name}.xmp").unlink()
+    for i in range(8, 12):
+        call(photos[i], "Carl")
+    for i in (0, 2, 3):
+        record = {"title": photos[i].name, "people": [{"name": "Anna"}]}
+        photos[i].with_name(f"{photos[i].name}.json").write_text(json.dumps(record))
+    lines = [f"[{i:02d}.jpg]\nfaces=rect64(1999400033336000),b" for i in (4, 5, 11)]
+    photos[0].with_name(".picasa.ini").write_text("\n".join(["[Contacts2]", "b=Bert;;", *lines]))
+    listed = run("list", file, "--labels", labels)
+    found = [json.loads(line) for line in listed.stdout.splitlines()]
+    assert [(one["name"], one["n_faces"]) for one in found] == [("Anna", 3), ("Bert", 2), ("Carl", 3)]
+    assert "1 face called two things, and left out, the first Carl and Bert" in listed.stderr
+    record = told("audit", library, "--labels", labels)
+    assert (record["faces"], record["labels"], record["several_names"]) == (8, 3, [])
+    scores = told("evaluate", library, "--labels", labels)
+    assert (scores["labels"], scores["pairwise"]["f"]) == (3, 1)
+    assert run("forget", file, "--label", "bert", "--labels", labels, "-y", "-q").exit_code == 0
+    assert len(face_table.read(file).faces) == 10
+
+
+@pytest.mark.parametrize("verb", ["audit", "evaluate", "list"])
+def test_one_of_several_that_is_no_program_is_an_error(verb: str, file: Path) -> None:
+    done = run(verb, file, "--labels", "xmp,folder")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "folder: no program whose files are read; give some of" in done.stderr
+
+
+def test_file_may_be_called_like_programs(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("xmp,all.csv").write_text(f"face,label\n{1:032x}-0,Anna\n")
+    (found,) = run("list", file, "--labels", "xmp,all.csv").stdout.splitlines()
+    assert json.loads(found)["name"] == "Anna"
 
 
 def test_search_finds_names_of_sidecars(file: Path, tmp_path: Path) -> None:

@@ -23,8 +23,8 @@ from facecluster.errors import FaceclusterError, UsageError
 from facecluster.library.labels import (
     FOLDER,
     NAMES,
-    ORIGINS,
     label_faces,
+    programs_of,
 )
 from facecluster.library.layout import is_result
 from facecluster.library.read import read
@@ -60,9 +60,9 @@ _N_FACES = 5
     "--labels",
     "labels_from",
     required=True,
-    metavar="folder|CSV|PROGRAM|names",
-    help="Where faces are filed: the folder that a photo lies in, a file or program as evaluate takes it, or the names "
-    "given to people of LIBRARY.",
+    metavar="folder|CSV|PROGRAM,...|names",
+    help="Where faces are filed: the folder that a photo lies in, a file or programs as evaluate takes it, or the "
+    "names given to people of LIBRARY.",
 )
 @label_face_option
 @click.option(
@@ -204,7 +204,7 @@ def read_labelled(source: str, labels_from: str, which: Main | None, table_file:
             None,
         )
     people = None
-    if is_result(source) and labels_from in ORIGINS:
+    if is_result(source) and programs_of(labels_from):
         faces = zip(known.faces.photo.tolist(), known.faces.id.tolist(), strict=True)
         person_of = dict(zip(faces, known.person.tolist(), strict=True))
         rows = zip(table.faces.photo.tolist(), table.faces.id.tolist(), strict=True)

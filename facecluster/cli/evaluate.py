@@ -23,6 +23,8 @@ from facecluster.library.labels import (
     bare_photos,
     find_labels,
     labels_of,
+    programs_of,
+    shown,
     suspected,
 )
 from facecluster.library.layout import folder_of, is_result, table_of
@@ -53,7 +55,7 @@ _N_LISTED = 3
     "--labels",
     "labels_from",
     required=True,
-    metavar="folder|CSV|PROGRAM",
+    metavar="folder|CSV|PROGRAM,...",
     help="Who is who: the folder that a photo lies in; a file with a header and the columns photo,label or "
     "photo,left,top,right,bottom,label or face,label; or " + SAID,
 )
@@ -214,6 +216,8 @@ def _no_overlap(labels_from: str, labels: Labels | None, source: str, faces: Pla
         return f"{source}: there are no faces to evaluate"
     if labels is None:
         return f"{source}: no photo with a face that could carry the label; see --label-face"
+    if programs_of(labels_from):
+        return f"{labels_from}: none of its labels is of a face of {source}"
     if not labels.names:
         return f"{labels_from}: there are no labels in it"
     there = (faces.id if labels.kind == "face" else faces.photo)[0]
@@ -291,10 +295,7 @@ def _summary(evaluation: Evaluation, labels_from: str, labels: Labels | None, un
         lines.append(
             f"{labels_from}: no face for {len(unused)} of {many(len(labels.names), 'label')}, among them:"
         )
-        lines += [
-            f"  {printable(labels.where[row])}: {printable(labels.names[row])}"
-            for row in list(unused)[:_N_LISTED]
-        ]
+        lines += [f"  {shown(labels, row)}" for row in list(unused)[:_N_LISTED]]
     return "\n".join(lines)
 
 

@@ -59,8 +59,8 @@ _SHOWN = 10
 @click.option(
     "--labels",
     "labels_from",
-    metavar="folder|CSV|PROGRAM",
-    help="Who is who in a face table: the folder that a photo lies in, or a file or program as evaluate takes it.",
+    metavar="folder|CSV|PROGRAM,...",
+    help="Who is who in a face table: the folder that a photo lies in, or a file or programs as evaluate takes it.",
 )
 @label_face_option
 @click.option(

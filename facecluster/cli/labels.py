@@ -20,8 +20,8 @@ _log = logging.getLogger(__name__)
 
 
 SAID = (
-    "a program whose files in and beside the photos say it: xmp (digiKam, Lightroom and others), picasa, takeout "
-    "(Google Photos), osxphotos (Apple Photos)."
+    "programs whose files in and beside the photos say it, one or several with commas between: xmp (digiKam, "
+    "Lightroom and others), picasa, takeout (Google Photos), osxphotos (Apple Photos); or programs, which is all four."
 )
 """How help says which labels other programs make."""
 
@@ -36,8 +36,8 @@ label_face_option = click.option(
 labels_option = click.option(
     "--labels",
     "labels_from",
-    metavar="folder|CSV|PROGRAM|names",
-    help="Who is who in a face table: the folder that a photo lies in, or a file or program as evaluate takes it; or "
+    metavar="folder|CSV|PROGRAM,...|names",
+    help="Who is who in a face table: the folder that a photo lies in, or a file or programs as evaluate takes it; or "
     "in LIBRARY, only people who have a name.",
 )
 """For verbs that look into a database of known faces; the command gets it as `labels_from`."""

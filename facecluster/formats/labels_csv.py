@@ -23,9 +23,9 @@ class Labels:
 
     Attributes:
         kind: what a row is about: a photo, a face of known id, or a box in a photo.
-        names: absolute path of the photo, or id of the face, of each row.
+        names: absolute path of the photo, or id of the face, of each row; "" where nobody knows the face.
         labels: of each row, not empty.
-        where: what says it, of each row: a line of the file, as "line 2", or another file.
+        where: what says it, of each row: a line of the file, as "line 2", another file, or a photo.
         boxes: left, top, right, bottom of each row, in pixels; empty where a row is about something else.
     """
 

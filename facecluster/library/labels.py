@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
@@ -29,30 +30,50 @@ NAMES = "names"
 """Labels that are the names somebody gave to people."""
 
 ORIGINS: tuple[Origin, ...] = get_args(Origin)
-"""Labels that are what the files of a program call faces."""
+"""Labels that are what the files of a program call faces; several have commas between."""
+
+PROGRAMS = "programs"
+"""Labels that are what the files of any of these programs call faces."""
 
 MAIN = ("largest", "central", "only", "all")
 
 
-def find_labels(labels_from: str, which: Main | None) -> Labels | Origin | None:
+def programs_of(labels_from: str) -> tuple[Origin, ...]:
+    """Say which programs' files have the labels that are named; none where they are folders or a file.
+
+    Raises:
+        UsageError: some of several are no programs.
+    """
+    if labels_from == PROGRAMS:
+        return ORIGINS
+    named = [text.strip() for text in labels_from.split(",")]
+    found = tuple(origin for origin in ORIGINS if origin in named)
+    others = [text for text in named if text not in ORIGINS]
+    if found and others and not os.path.exists(labels_from):
+        raise UsageError(
+            f"{printable(others[0])}: no program whose files are read; give some of {', '.join(ORIGINS)}"
+        )
+    return () if others else found
+
+
+def find_labels(labels_from: str, which: Main | None) -> Labels | tuple[Origin, ...] | None:
     """Read the labels that are named.
 
     Args:
-        labels_from: `FOLDER`, one of `ORIGINS`, or a file.
+        labels_from: `FOLDER`, some of `ORIGINS` or `PROGRAMS`, or a file.
         which: face of a photo carries its label; None: the usual one.
 
     Returns:
-        None: they are folders. An origin: they are in and beside the photos, see `labels_of`.
+        None: they are folders. Origins: they are in and beside the photos, see `labels_of`.
 
     Raises:
-        FaceclusterError: there is no such file, or it says itself which faces its labels are of.
+        FaceclusterError: there is no such file or program, or it says itself which faces its labels are of.
     """
     if labels_from == FOLDER:
         return None
     if not labels_from:
         raise UsageError(f"an empty name of labels; give {FOLDER}, {', '.join(ORIGINS)}, or a file")
-    origin = next((one for one in ORIGINS if one == labels_from), None)
-    labels = read_labels(Path(labels_from)) if origin is None else origin
+    labels = programs_of(labels_from) or read_labels(Path(labels_from))
     if which is not None and (not isinstance(labels, Labels) or labels.kind != "photo"):
         raise UsageError(
             f"{labels_from}: says itself which faces its labels are of, and not the {which} of a photo; leave it out"
@@ -61,12 +82,16 @@ def find_labels(labels_from: str, which: Main | None) -> Labels | Origin | None:
 
 
 def labels_of(
-    labels: Labels | Origin | None, faces: Placed, size: NDArray[np.int32] | None, source: str | None = None
+    labels: Labels | tuple[Origin, ...] | None,
+    faces: Placed,
+    size: NDArray[np.int32] | None,
+    source: str | None = None,
 ) -> Labels | None:
     """Read what the files of other programs call faces, where labels are that; other labels are given back.
 
-    A face that is called two things (its photo has copies, or several files) has no label. That is told, and so is
-    each file that could not be read.
+    Names that are one without regard to case (`text.fold`) are one label, spelt as most have it.
+    A face that is called two things (its photo has copies, or several files) has no label. That is told, and so are
+    names that may be of several faces, and each file that could not be read.
 
     Args:
         labels: as `find_labels` gives them.
@@ -75,7 +100,7 @@ def labels_of(
         source: file or folder of the faces. What `facecluster tag` wrote for a folder is no label of its faces.
 
     Returns:
-        Labels of faces. Those of which nobody knows the face have the path of the photo in place of its id.
+        Labels of faces; "" is the id of a face that is not found, and the photo is then what says it, see `shown`.
 
     Raises:
         FaceclusterError: nobody knows the sizes.
@@ -84,31 +109,56 @@ def labels_of(
 
     if labels is None or isinstance(labels, Labels):
         return labels
+    programs = ",".join(labels)
     if size is None:
         raise FaceclusterError(
-            f"--labels {labels}: a result does not say how large its photos are; give their face table with -e"
+            f"--labels {programs}: a result does not say how large its photos are; give their face table with -e"
         )
     sizes = {path: (wide, tall) for path, (wide, tall) in zip(faces.photo, size.tolist(), strict=True)}
     folder = None if source is None or source == "-" else Path(source)
     ours = {} if folder is None else tagged(folder if folder.is_dir() else folder.parent, faces)
-    said = read_said(list(sizes), [labels], ours=ours)
+    said = read_said(list(sizes), labels, ours=ours)
     for trouble in said.troubles:
         _log.warning("%s", trouble)
     matched = match(said, faces, sizes)
-    called: dict[str, dict[str, tuple[str, str]]] = {}
+    called: dict[str, dict[str, str]] = {}
+    spellings: dict[str, Counter[str]] = defaultdict(Counter)
     for row, names in sorted(matched.names.items()):
         for one in names:
-            called.setdefault(faces.id[row], {}).setdefault(fold(one.name), (one.name, one.file))
+            called.setdefault(faces.id[row], {}).setdefault(fold(one.name), one.file)
+            spellings[fold(one.name)][one.name] += 1
+    spelt = {name: those.most_common(1)[0][0] for name, those in spellings.items()}
     several = [face for face, names in called.items() if len(names) > 1]
     if several:
-        first = " and ".join(printable(name) for name, _ in called[several[0]].values())
+        first = " and ".join(printable(spelt[name]) for name in called[several[0]])
         _log.warning(
-            "%s: %s called two things, and left out, the first %s", labels, many(len(several), "face"), first
+            "%s: %s called two things, and left out, the first %s",
+            programs,
+            many(len(several), "face"),
+            first,
         )
-    rows = [(face, *next(iter(names.values()))) for face, names in called.items() if len(names) == 1]
-    rows += [(photo, one.name, one.file) for photo, one in (*matched.unmatched, *matched.unplaced)]
+    rows = [
+        (face, spelt[name], file)
+        for face, names in called.items()
+        if len(names) == 1
+        for name, file in names.items()
+    ]
+    free = {photo for row, photo in enumerate(faces.photo) if row not in matched.names}
+    if unsure := [(photo, one.name) for photo, one in matched.unplaced if photo in free]:
+        photo, name = unsure[0]
+        _log.warning(
+            "%s: %s without a place in photos with several faces or names, and left out, the first %s: %s",
+            programs, many(len(unsure), "name"), printable(photo), printable(name),
+        )  # fmt: skip
+    lacking = (*matched.unmatched, *(said for said in matched.unplaced if said[0] not in free))
+    rows += [("", one.name, photo) for photo, one in lacking]
     ids, texts, files = (list(column) for column in zip(*rows, strict=True)) if rows else ([], [], [])
     return Labels("face", ids, texts, files)
+
+
+def shown(labels: Labels, row: int) -> str:
+    """Name a row of labels: what says it, and what it is of, or the name where nobody knows that."""
+    return f"{printable(labels.where[row])}: {printable(labels.names[row] or labels.labels[row])}"
 
 
 def attach(
@@ -169,7 +219,10 @@ def attach(
 
 
 def attach_to(
-    table: FaceTable, labels: Labels | Origin | None, which: Main | None, source: str | None = None
+    table: FaceTable,
+    labels: Labels | tuple[Origin, ...] | None,
+    which: Main | None,
+    source: str | None = None,
 ) -> tuple[NDArray[np.int64], list[str], Labels | None, list[int]]:
     """Say which label each face of a table has, as `attach` does, and before what is unused, of which labels."""
     import numpy as np
@@ -209,10 +262,9 @@ def label_faces(
     if why:
         _log.warning("%s: %s", source, why)
     if labels is not None and unused:
-        row = unused[0]
         _log.warning(
-            "%s: no face for %d of %d labels, the first in %s: %s",
-            labels_from, len(unused), len(labels.names), printable(labels.where[row]), printable(labels.names[row]),
+            "%s: no face for %d of %s, the first in %s",
+            labels_from, len(unused), many(len(labels.names), "label"), shown(labels, unused[0]),
         )  # fmt: skip
     return label, texts
 

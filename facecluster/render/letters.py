@@ -6,6 +6,7 @@ letter that no font here has is drawn without its accents, or left out, as an em
 
 from __future__ import annotations
 
+import glob
 import os
 import shutil
 import subprocess
@@ -137,9 +138,9 @@ def _known_files() -> tuple[str, ...]:
     there: dict[str, str] = {}
     for folder in _folders():
         for pattern in ("*", "*/*", "*/*/*"):
-            for path in folder.glob(pattern):
-                if path.name in _KNOWN:
-                    there.setdefault(path.name, str(path))
+            for found in glob.iglob(pattern, root_dir=folder):  # passes over folders that may not be read
+                if (name := os.path.basename(found)) in _KNOWN:
+                    there.setdefault(name, str(folder / found))
     return tuple(file for name in _KNOWN if (file := there.get(name)) is not None and _is_font(file))
 
 
@@ -171,4 +172,8 @@ def _folders() -> tuple[Path, ...]:
         return (Path(os.environ.get("WINDIR", "C:\\Windows")) / "Fonts",)
     if sys.platform == "darwin":
         return Path("/System/Library/Fonts"), Path("/Library/Fonts")
-    return Path("/usr/share/fonts"), Path("/usr/local/share/fonts"), Path.home() / ".local/share/fonts"
+    return (
+        Path("/usr/share/fonts"),
+        Path("/usr/local/share/fonts"),
+        Path(os.path.expanduser("~/.local/share/fonts")),
+    )
