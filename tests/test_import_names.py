@@ -378,6 +378,35 @@ def test_an_import_is_taken_back_as_a_whole_and_counts_again(
     assert who(root) == after
 
 
+def test_an_import_that_is_taken_back_names_each_program_once(
+    made: Path, root: Path, say: Callable[..., None], take_in: Callable[..., list[Decision]]
+) -> None:
+    say("Anna", photos=[0, 1])
+    say(photos=[7], inside=["Uwe"])
+    for number, name in ((2, "Anna"), (8, "Uwe"), (10, "Tim")):
+        (made / "photos" / f"{number:02d}.png.json").write_text(
+            json.dumps({"title": f"{number:02d}.png", "people": [{"name": name}]})
+        )
+    written = take_in()
+    assert {one.said_by.origin for one in written if one.said_by} == {"xmp,takeout", "takeout,xmp", "takeout"}
+    with Library.open(root / "people") as library:
+        told = undo(library, jobs=1).said
+    assert told == "taken back: an import of 3 decisions, said by takeout, xmp"
+
+
+@pytest.mark.parametrize("n_names", [6, 7])
+def test_names_that_an_undo_takes_are_named_or_counted(root: Path, n_names: int) -> None:
+    photos = ["00.png", "01.png", "02.png", "03.png", "07.png", "08.png", "10.png"][:n_names]
+    with Library.open(root / "people") as library:
+        for number, photo in enumerate(photos):
+            library.move(photo, to="nobody")
+            library.make(f"A{number}", photo)
+        (root / "people" / undo_patches.FILE).unlink()
+        told = undo(library, number=2 * n_names, jobs=1).said
+    named = "nobody is named A0 or A1 or A2 or A3 or A4 or A5 any more"
+    assert told.endswith(named if n_names == 6 else "7 names are nobody's any more")
+
+
 def test_a_name_given_since_stays_when_an_import_is_taken_back(
     root: Path, say: Callable[..., None], take_in: Callable[..., list[Decision]]
 ) -> None:
@@ -501,6 +530,28 @@ def test_photos_and_origins_are_chosen(made: Path, root: Path, say: Callable[...
     assert refused.exit_code == 2
     assert "no photo of the library" in refused.stderr
     assert runner.invoke(main, ["import", str(root / "people"), "--from", "flickr"]).exit_code == 2
+
+
+def test_a_file_beside_photos_and_one_that_is_not_there(
+    made: Path, root: Path, say: Callable[..., None]
+) -> None:
+    say("Anna", photos=[0, 1])
+    ini = made / "photos" / ".picasa.ini"
+    for text in (str(ini), "photo.jpgg"):
+        refused = run("import", root / "people", text)
+        assert refused.exit_code == 2
+        assert "there is no such file" in refused.stderr
+        assert "facecluster run" not in refused.stderr
+    ini.write_text(
+        "[Contacts2]\nb8e4117cf1d6615b=Uwe;;\n[07.png]\nfaces=rect64(400080008000c000),b8e4117cf1d6615b\n"
+    )
+    done = run("import", root / "people", ini, "--dry-run")
+    assert [json.loads(line)["name"] for line in done.stdout.splitlines()] == ["Anna", "Uwe"], done.output
+    refused = run("import", root / "people", made / "photos" / "00.png.xmp")
+    assert refused.exit_code == 2
+    assert "give that" in refused.stderr
+    (root / "other.png").write_bytes(b"")
+    assert "no photo of the library" in run("import", root / "people", root / "other.png").stderr
 
 
 def run(*arguments: object) -> click.testing.Result:

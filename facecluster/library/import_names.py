@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from facecluster.errors import UsageError
-from facecluster.formats import decisions_jsonl
+from facecluster.formats import decisions_jsonl, picasa_ini
 from facecluster.formats.forgotten_jsonl import Place
 from facecluster.formats.said_names import Box, Origin, SaidName
 from facecluster.identity.assured import given as given_by
@@ -43,6 +43,7 @@ from facecluster.library import said as other_files
 from facecluster.library.change import Corrected, spots, typical
 from facecluster.library.held import Held
 from facecluster.library.refer import called, faces_of
+from facecluster.library.sidecar import ENDING
 from facecluster.result import Person, PersonFace, Result, UnclusteredFace, columns, person_id
 from facecluster.table import UNREADABLE
 from facecluster.text import fold, many, printable, some, typed
@@ -118,8 +119,8 @@ def import_names(
 
     Args:
         library: it is about.
-        photos: files and folders of its photos, and JSON of osxphotos and Picasa's `contacts.xml`; without any photo,
-            all photos of the library are meant.
+        photos: files and folders of its photos, `.picasa.ini` for those beside it, and JSON of osxphotos and Picasa's
+            `contacts.xml`; without any photo, all photos of the library are meant.
         origins: whose files are read.
         draw: make faces of the regions that have none.
         dry_run: write nothing.
@@ -262,11 +263,17 @@ def _meant(library: Held, given: Sequence[str]) -> tuple[list[str], list[Path]]:
         if text in files:
             continue
         path = os.path.abspath(text)
+        if os.path.basename(path) in picasa_ini.FILES and os.path.isfile(path):
+            path = os.path.dirname(path)  # it is about the photos beside it
         below = os.path.join(path, "")
         found = [photo for photo in there if photo == path or photo.startswith(below)]
         if not found:
             real = os.path.realpath(path)
             found = [photo for photo in there if _is_in(os.path.realpath(photo), real)]
+        if not found and not os.path.lexists(path):
+            raise UsageError(f"{printable(text)}: there is no such file, and no such photo in the library")
+        if not found and path.lower().endswith(ENDING):
+            raise UsageError(f"{printable(text)}: is read with its photo; give that, or its folder")
         if not found:
             raise UsageError(
                 f"{printable(text)}: no photo of the library; to add it: facecluster run {typed(text)} -o "

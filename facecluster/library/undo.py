@@ -36,6 +36,9 @@ from facecluster.text import many, printable, typed
 
 _log = logging.getLogger(__name__)
 
+_N_NAMED = 6
+"""Names that a sentence has."""
+
 
 def undo(library: Held, *which: str, number: int = 1, jobs: int = -1, progress: bool = False) -> Corrected:
     """Take back what was done last, or the decisions of some ids.
@@ -178,7 +181,8 @@ def _roots(library: Held, thing: Sequence[Decision]) -> list[Decision]:
 
 def _import_in_words(roots: Sequence[Decision], *, counts_again: bool) -> str:
     """Say that an import is taken back, or counts again."""
-    origins = dict.fromkeys(root.said_by.origin for root in roots if root.said_by is not None)
+    by = [root.said_by.origin for root in roots if root.said_by is not None]
+    origins = dict.fromkeys(origin for those in by for origin in those.split(","))
     back = "the undoing is taken back" if counts_again else "taken back"
     return f"{back}: an import of {many(len(roots), 'decision')}, said by {', '.join(origins)}"
 
@@ -279,7 +283,9 @@ def _anew(
         said += f" (there were {many(before.counts.faces, 'face')} before: the face table is another since)"
     there = {person.name for person in result.people}
     gone = [printable(person.name) for person in before.people if person.name and person.name not in there]
-    if gone:
+    if len(gone) > _N_NAMED:
+        said += f"; {len(gone)} names are nobody's any more"
+    elif gone:
         said += f"; nobody is named {' or '.join(gone)} any more"
     return Corrected(last, said, in_step=True, others=tuple(others))
 
