@@ -133,7 +133,7 @@ def _say(
     would = "would be: " if is_dry and done.planned else ""
     click.echo(f"{would}{done.corrected.said}", err=not plain)
     if done.conflicts:
-        labels = "xmp" if "," in origins else origins
+        labels = "programs" if origins.count(",") == 3 else origins
         click.echo(
             f"to see where names and faces disagree: facecluster audit {typed(source)} --labels {labels}",
             err=not plain,
