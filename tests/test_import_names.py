@@ -570,7 +570,7 @@ def test_a_pipe_gets_the_lines_and_stderr_the_sentences(root: Path, say: Callabl
         "2 names on 4 faces, 2 people named (Anna, Uwe), 1 conflict, 1 region without a face",
         "07.png (Kim)",
         "1 face of person-0003 called Anna",
-        "--labels xmp",
+        "--labels programs",
         "facecluster undo",
     ):
         assert part in done.stderr
