@@ -582,6 +582,17 @@ def test_forget_writes_no_other_kinds_into_a_file(out: Path) -> None:
     assert tags_jsonl.read(out / TAGS).asked == asked
 
 
+def test_forget_puts_no_other_name_of_the_photo_in_the_place(out: Path) -> None:
+    region_in(photos_of(out) / "0.jpg", "Anna", ours=BOX)
+    done("tag", out)
+    done("forget", out, "--person", "Anna Berg", "-y")
+    assert set(said(photos_of(out) / "0.jpg.xmp").persons) == {"Bob", "Carl", "Dora"}
+    done("tag", out)
+    found = said(photos_of(out) / "0.jpg.xmp")
+    assert set(found.persons) == set(found.keywords) == {"Bob", "Carl", "Dora"}
+    assert {region.name for region in found.regions} == {"Bob", "Carl"}
+
+
 def test_forget_tells_of_names_in_files_and_in_photos(out: Path) -> None:
     done("tag", out)
     listed = tags_jsonl.read(out / TAGS).files

@@ -135,6 +135,7 @@ def with_embedded(
     *,
     faces: Sequence[Marked],
     anew: bool,
+    forgets: bool,
 ) -> Tags:
     """Add what stands in the photo itself, as readers of a sidecar do not look there for what that has, too.
 
@@ -150,6 +151,7 @@ def with_embedded(
         ours_there: what in the sidecar is from us.
         faces: all faces in the photo that have a name of ours.
         anew: whether the photo is another file than when we wrote the sidecar, or we never did.
+        forgets: whether faces lost their name as they are forgotten: no other name takes its place.
 
     Raises:
         FaceclusterError: the sidecar cannot be read. The message does not name it.
@@ -169,7 +171,7 @@ def with_embedded(
     for one in xmp_write.tags(
         [Marked(one.name.strip(), one.box, one.type or "Face") for one in free if one.name], (), (1, 1)
     ).mwg:
-        if any(fold(old.name) != fold(one.name) for old in _at(one, before)):
+        if not forgets and any(fold(old.name) != fold(one.name) for old in _at(one, before)):
             back.add(fold(one.name))
         if anew or fold(one.name) in back or (one in before and fold(one.name) in named):
             placed.append(one)

@@ -45,12 +45,13 @@ _AT_ONCE = 8
 
 @dataclass(frozen=True)
 class _Job:
-    """A sidecar, and who is to stand in it; `named` None: nobody of ours."""
+    """A sidecar, and who is to stand in it; `named` None: nobody of ours. `forgets`: as others are forgotten."""
 
     file: str
     photo: str
     named: Named | None
     record: Written | None
+    forgets: bool = False
 
 
 @dataclass(frozen=True)
@@ -203,7 +204,7 @@ def keep_up(
             who = named.get(one.photo) if os.path.lexists(one.photo) else None
             in_step = who is not None and who.key(how) == one.key
             jobs.setdefault(how if in_step else _as_there(one, how), []).append(
-                _Job(file, one.photo, who, one)
+                _Job(file, one.photo, who, one, forgets=True)
             )
     found.behind = _behind(with_list.records, named, how, None)
     moved = _moved(with_list.records, named)
@@ -471,7 +472,9 @@ def _prepare(job: _Job, how: Asked, records: Records, moved: _Moved, found: Tagg
     try:
         inside_ours = NOTHING if own is None else own.tags
         anew = job.record is None or job.record.of != of
-        wanted = sidecar.with_embedded(wanted, packet, inside_ours, existing, ours, faces=faces, anew=anew)
+        wanted = sidecar.with_embedded(
+            wanted, packet, inside_ours, existing, ours, faces=faces, anew=anew, forgets=job.forgets
+        )
         merged = xmp_write.merge(existing, wanted, ours)
         if n := sidecar.two_names(merged.data, merged.written, faces):
             found.two_names[job.file] = n
