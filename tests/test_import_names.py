@@ -569,11 +569,12 @@ def test_a_pipe_gets_the_lines_and_stderr_the_sentences(root: Path, say: Callabl
     for part in (
         "2 names on 4 faces, 2 people named (Anna, Uwe), 1 conflict, 1 region without a face",
         "07.png (Kim)",
-        "1 face of person-0003 called Anna",
+        "1 face of person-0003 called Anna: person-0001 gets that name\n",
         "--labels programs",
         "facecluster undo",
     ):
         assert part in done.stderr
+    assert "facecluster name" not in done.stderr
     code, shown, _ = on_terminal("import", str(root / "people"))
     assert code == 0
     assert "nothing was changed" in shown

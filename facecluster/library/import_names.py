@@ -504,6 +504,9 @@ class _Plan:
         holder = self.namesake.get(name)
         if holder is not None and holder.id != person.id:
             return f"{called(holder)} has that name"
+        getting = next((own for own, given in self.named.items() if fold(given) == name), person.id)
+        if getting != person.id:
+            return f"{getting} gets that name"
         if person.id in self.named:
             return f"most of its faces are called {printable(self.named[person.id])}"
         if person.name is not None:
