@@ -265,11 +265,7 @@ def report(audit: Audit, spelling: Spelling | None = None) -> Iterator[str]:
     if audit.one_person:
         yield "labels that are one person"
     for one in audit.one_person:
-        named = (
-            f"{printable(label)} ({many(n, 'face')})"
-            for label, n in zip(one.labels, one.n_faces, strict=True)
-        )
-        yield f"  {' and '.join(named)}: {one.distance:.2f} apart, confidence {per_cent(one.confidence)}"
+        yield f"  {_counted(one.labels, one.n_faces)}: {one.distance:.2f} apart, confidence {per_cent(one.confidence)}"
         yield from _faces(one.faces, spelling)
     if audit.two_people:
         yield "labels that are two people"
@@ -286,11 +282,7 @@ def report(audit: Audit, spelling: Spelling | None = None) -> Iterator[str]:
     if audit.several_names:
         yield "people under two names"
     for person in audit.several_names or ():
-        called = (
-            f"{printable(label)} ({many(n, 'face')})"
-            for label, n in zip(person.labels, person.n_faces, strict=True)
-        )
-        yield f"  {_whose(person.whose)}: {' and '.join(called)}"
+        yield f"  {_whose(person.whose)}: {_counted(person.labels, person.n_faces)}"
         yield from _faces(person.faces, spelling)
     if audit.several_people:
         yield "names of two people"
@@ -300,6 +292,13 @@ def report(audit: Audit, spelling: Spelling | None = None) -> Iterator[str]:
         )
         yield f"  {printable(name.label)}: {' and '.join(holders)}"
         yield from _faces(name.faces, spelling)
+
+
+def _counted(labels: Sequence[str], n_faces: Sequence[int]) -> str:
+    """Name labels, each with its number of faces."""
+    return " and ".join(
+        f"{printable(label)} ({many(n, 'face')})" for label, n in zip(labels, n_faces, strict=True)
+    )
 
 
 def _whose(whose: Who) -> str:
