@@ -45,7 +45,7 @@ from facecluster.library.lineage import check_ids, clustering_of
 from facecluster.library.make import make_result
 from facecluster.library.read import take_in
 from facecluster.options import EncodeOptions, options_of
-from facecluster.photos import OnePath, Paths, find_photos
+from facecluster.photos.find import OnePath, Paths, find_photos
 from facecluster.render import evaluation, matches
 from facecluster.render.evaluation import Evaluation
 from facecluster.render.matches import By, Gallery, Match, Query

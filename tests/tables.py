@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from facecluster.picture import coded_digest
+from facecluster.photos.picture import coded_digest
 from facecluster.result import ResultSettings
 from facecluster.table import ATTRIBUTES, OK, QUALITY, QUALITY_PARTS, Faces, FaceTable, Photos, Settings
 

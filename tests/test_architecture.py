@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "facecluster"
 LAYERS = [
     {"errors", "text"},
     {"durable", "packages", "progress", "workers"},
-    {"coded", "decode_memory", "photos", "picture", "table"},
+    {"photos", "table"},
     {"vision", "identity"},
     {"options", "result"},
     {"formats", "joined"},

@@ -20,12 +20,13 @@ from commands import PROGRAM, on_terminal
 from PIL import Image
 from tables import make_table
 
-from facecluster import photos
 from facecluster.cli import main
 from facecluster.cli.check import Layout, chosen_limits
 from facecluster.errors import UsageError
 from facecluster.formats import face_table
 from facecluster.identity.check import PRESETS, Limit, names
+from facecluster.photos.file import file_digest
+from facecluster.photos.find import find_photos
 from facecluster.render.verdicts import check_photos
 from facecluster.table import NO_FACE, OK, QUALITY_PARTS, UNREADABLE, FaceTable
 from facecluster.text import printable
@@ -54,7 +55,7 @@ def table(tmp_path: Path) -> FaceTable:
         paths=paths,
         photos={
             "size": [[400, 300]] * 3 + [[0, 0]],
-            "digest": [photos.digest(Path(path).read_bytes()) for path in paths],
+            "digest": [file_digest(Path(path).read_bytes()) for path in paths],
             "status": [OK, OK, NO_FACE, UNREADABLE],
             "reason": ["", "", "", "no photo"],
         },
@@ -454,7 +455,7 @@ def test_help_loads_nothing_heavy() -> None:
 @pytest.fixture
 def album(shared_data: Path, tmp_path: Path) -> Path:
     """Two photos of equal name, one without a face, a broken one."""
-    portraits = photos.find_photos([shared_data / "caltech_faces84" / "person_0"])
+    portraits = find_photos([shared_data / "caltech_faces84" / "person_0"])
     for i in range(2):
         (tmp_path / "album" / str(i)).mkdir(parents=True)
         shutil.copy(portraits[i], tmp_path / "album" / str(i) / "a.jpg")
@@ -525,7 +526,7 @@ def test_a_folder_that_vanished_does_not_pass(
         lost("gone")
         return [str(photo)]
 
-    monkeypatch.setattr(photos, "find_photos", find_photos)
+    monkeypatch.setattr("facecluster.photos.find.find_photos", find_photos)
     done = run(tmp_path / "photos", "--preset", "none", "-j", "1")
     assert done.exit_code == 3
     assert "1 folder" in done.stderr

@@ -16,9 +16,9 @@ import pytest
 from commands import PROGRAM
 from PIL import Image
 
-from facecluster import photos
 from facecluster.formats import face_table
 from facecluster.options import EncodeOptions
+from facecluster.photos.find import find_photos
 from facecluster.vision import detect, encode
 
 
@@ -35,9 +35,7 @@ def run(*arguments: str | Path, stdin: bytes = b"", cwd: Path | None = None) -> 
 def portraits(shared_data: Path) -> list[Path]:
     """Four photos of each of two people."""
     folder = shared_data / "caltech_faces84"
-    return [
-        Path(path) for name in ("person_0", "person_1") for path in photos.find_photos([folder / name])[:4]
-    ]
+    return [Path(path) for name in ("person_0", "person_1") for path in find_photos([folder / name])[:4]]
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from facecluster.photos import decode
+from facecluster.photos.decode import decode
 from facecluster.vision import closer, crops, detect, models
 
 

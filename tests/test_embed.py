@@ -25,8 +25,8 @@ from facecluster.library import embed
 from facecluster.library.layout import METADATA_BEFORE
 from facecluster.library.library import Library
 from facecluster.library.settings import Choices
-from facecluster.photos import decode
-from facecluster.picture import coded_digest, pixel_digest
+from facecluster.photos.decode import decode
+from facecluster.photos.picture import coded_digest, pixel_digest
 
 pillow_heif = pytest.importorskip("pillow_heif")
 

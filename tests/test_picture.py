@@ -15,10 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms, PngImagePlugin
 
-from facecluster import photos
 from facecluster.errors import PhotoError
-from facecluster.photos import decode, perceptual_hash
-from facecluster.picture import coded_digest, hashes, pixel_digest
+from facecluster.photos.decode import decode
+from facecluster.photos.file import file_digest
+from facecluster.photos.looks import perceptual_hash
+from facecluster.photos.picture import coded_digest, hashes, pixel_digest
 
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "HEIF", "AVIF")
 XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF><xmp:Rating>5</xmp:Rating></rdf:RDF></x:xmpmeta>'
@@ -399,4 +400,4 @@ def test_real_photos_are_looked_into(shared_data: Path) -> None:
     )
     digests = [coded_digest(file.read_bytes()) for file in files]
     assert all(digest != whole(file.read_bytes()) for digest, file in zip(digests, files, strict=True))
-    assert len(set(digests)) == len({photos.digest(file.read_bytes()) for file in files})
+    assert len(set(digests)) == len({file_digest(file.read_bytes()) for file in files})

@@ -22,7 +22,7 @@ from tables import make_table, people
 from facecluster.formats import face_table
 from facecluster.library.layout import THUMBNAILS
 from facecluster.library.library import Library
-from facecluster.photos import digest
+from facecluster.photos.file import file_digest
 from facecluster.review.desk import Desk
 
 DAY = 86400.0
@@ -317,7 +317,7 @@ def test_a_photo_without_a_face_is_shown_while_it_is_the_same(tmp_path: Path) ->
     empty = tmp_path / "Bilder" / "2019 Öland" / "leer.jpg"
     table = face_table.read(library / "faces.npz")
     digests = table.photos.digest.copy()
-    digests[7] = digest(empty.read_bytes())
+    digests[7] = file_digest(empty.read_bytes())
     older = replace(table.photos, digest=digests, coded=np.zeros_like(table.photos.coded))
     face_table.write(replace(table, photos=older), library / "faces.npz")
     with opened(library) as page:

@@ -25,7 +25,7 @@ from facecluster.errors import OutputError
 from facecluster.formats import json_lines
 from facecluster.library.folders import write_result
 from facecluster.library.layout import plain_name
-from facecluster.photos import find_photos
+from facecluster.photos.find import find_photos
 
 ODD = set('<>:"|?*\\')
 

@@ -272,7 +272,7 @@ def encode(request: Request, output: Path | None) -> FaceTable:
         output: where the table goes; None: nowhere.
 
     Raises:
-        FaceclusterError: as `pipeline.encode_photos` and `photos.find_photos` raise it.
+        FaceclusterError: as `pipeline.encode_photos` and `find_photos` raise it.
     """
     from facecluster.encoding.pipeline import encode_photos
     from facecluster.formats.face_table import check_output, format_of
@@ -315,13 +315,13 @@ def find(request: Request, lost: Callable[[str], None] = _log.warning) -> list[s
         lost: called with a message for each folder that cannot be read.
 
     Raises:
-        UsageError: as `photos.find_photos` raises it; the list on standard input makes no sense.
+        UsageError: as `find_photos` raises it; the list on standard input makes no sense.
     """
-    from facecluster import photos
+    from facecluster.photos.find import find_photos
 
     named = [path for path in request.paths if path != "-"]
     listed = _listed(null=request.null) if "-" in request.paths else []
-    return photos.find_photos(named, listed=listed, report=_log.warning, lost=lost)
+    return find_photos(named, listed=listed, report=_log.warning, lost=lost)
 
 
 def find_in_order(request: Request) -> list[str]:

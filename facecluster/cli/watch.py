@@ -230,7 +230,7 @@ def _folders(paths: Iterable[str], directory: Path) -> list[str]:
     Raises:
         UsageError: one is an empty name or no folder, or holds the results itself.
     """
-    from facecluster.photos import check_name
+    from facecluster.photos.find import check_name
 
     folders = [os.path.abspath(check_name(path)) for path in paths]
     for path, folder in zip(paths, folders, strict=True):

@@ -18,7 +18,6 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from facecluster import photos, picture
 from facecluster.encoding.analysis import FACE, Analysis, Row, ids_of, make_table, rows_of
 from facecluster.encoding.identify import Before
 from facecluster.encoding.measure import measured
@@ -29,6 +28,10 @@ from facecluster.identity.decisions import Decision, Draw, in_force
 from facecluster.identity.edited import hash_distances, into_turned, orient
 from facecluster.identity.evidence import SAME_SCENE_BITS
 from facecluster.options import EncodeOptions
+from facecluster.photos import picture
+from facecluster.photos.decode import decode
+from facecluster.photos.file import read_photo
+from facecluster.photos.pixels import Decoded
 from facecluster.table import NO_FACE, OK, UNREADABLE, FaceTable
 from facecluster.workers import Died, n_cores, work
 
@@ -435,8 +438,8 @@ def _look(item: tuple[int, Look], options: EncodeOptions) -> Seen | str:
     """Look at places of one photo, or say why that is not possible."""
     look = item[1]
     try:
-        data, _ = photos.read(look.path)
-        photo = photos.decode(data)
+        data, _ = read_photo(look.path)
+        photo = decode(data)
     except PhotoError as error:
         return str(error)
     pixels = picture.pixel_digest(photo.pixels, photo.size)
@@ -446,11 +449,11 @@ def _look(item: tuple[int, Look], options: EncodeOptions) -> Seen | str:
     return see(photo, pixels, look, options)
 
 
-def see(photo: photos.Decoded, pixels: str, look: Look, options: EncodeOptions) -> Seen:
+def see(photo: Decoded, pixels: str, look: Look, options: EncodeOptions) -> Seen:
     """Find, measure and encode the faces at places of a photo.
 
     Args:
-        photo: as `photos.decode` gives it.
+        photo: as `decode` gives it.
         pixels: digest of its pixels.
         look: where.
         options: how.

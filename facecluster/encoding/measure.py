@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from facecluster.encoding.analysis import FACE, laid
 from facecluster.options import EncodeOptions
-from facecluster.photos import Decoded
+from facecluster.photos.pixels import Decoded
 from facecluster.table import ATTRIBUTES
 
 if TYPE_CHECKING:  # OpenCV is loaded by who reads pixels only
@@ -21,7 +21,7 @@ def measured(upright: Upright, photo: Decoded, options: EncodeOptions) -> NDArra
 
     Args:
         upright: n faces, in the pixels of the photo, turned.
-        photo: as `photos.decode` gives it.
+        photo: as `photos.decode.decode` gives it.
         options: what to measure, and how.
 
     Returns:

@@ -25,7 +25,6 @@ from typing import TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from facecluster import photos, picture
 from facecluster.encoding.analysis import FACE, Analysis, Row, make_table, pack, unreadable
 from facecluster.encoding.dated import UNDATED, When, when_of
 from facecluster.encoding.drawn import NONE, Drawn, put_in
@@ -40,6 +39,11 @@ from facecluster.formats import face_table, forgotten_jsonl
 from facecluster.formats.face_table import check_output
 from facecluster.identity.admit import admit
 from facecluster.options import EncodeOptions
+from facecluster.photos import picture
+from facecluster.photos.decode import decode
+from facecluster.photos.file import alone_if_large, file_digest, read_photo
+from facecluster.photos.looks import perceptual_hash
+from facecluster.photos.pixels import Decoded
 from facecluster.table import NO_FACE, OK, UNREADABLE, FaceTable
 from facecluster.text import many
 from facecluster.vision import models
@@ -130,12 +134,12 @@ def _is_in(key: int, keys: NDArray[np.uint64]) -> bool:
 
 
 def analyse(
-    photo: photos.Decoded, options: EncodeOptions, known: KnownKeys | None = None, when: When = UNDATED
+    photo: Decoded, options: EncodeOptions, known: KnownKeys | None = None, when: When = UNDATED
 ) -> Analysis | KnownPhoto:
     """Find and measure the faces of one photo.
 
     Args:
-        photo: as `photos.decode` gives it.
+        photo: as `decode` gives it.
         options: what to look for, and how.
         known: what is known already; None: nothing.
         when: it was taken.
@@ -147,7 +151,7 @@ def analyse(
     if known is not None:
         if _is_in(int(digest[:16], 16), known.pixels):
             return KnownPhoto(digest, when)
-        if len(known.looks) and _is_in(look := photos.perceptual_hash(pixels), known.looks):
+        if len(known.looks) and _is_in(look := perceptual_hash(pixels), known.looks):
             return KnownPhoto(digest, when, (look, photo.size))
     looks = picture.hashes(pixels)
     upright = turned.find_upright(
@@ -506,7 +510,7 @@ class _Files:
     def started_as(self, path: str) -> str:
         """The digest of a file that is being analysed, "" where it is another one by now."""
         with suppress(PhotoError):
-            if picture.coded_digest(photos.read(path)[0]) == self.started[path]:
+            if picture.coded_digest(read_photo(path)[0]) == self.started[path]:
                 return self.started[path]
         return ""
 
@@ -537,16 +541,16 @@ def _look(
         since: see `Past`.
         with_file: digest the bytes too.
     """
-    with photos.alone_if_large(path):
+    with alone_if_large(path):
         try:
-            data, changed = photos.read(path)
+            data, changed = read_photo(path)
         except PhotoError as error:
             return error
         coded = picture.coded_digest(data)
         earlier, when = times.get(path, ("", UNDATED))
         if earlier != coded or changed >= since - _CLOCK_S:
             when = when_of(path, data)
-        return _File(coded, photos.digest(data) if with_file else "", when)
+        return _File(coded, file_digest(data) if with_file else "", when)
 
 
 def _ahead(function: Callable[[str], _T], items: Iterable[str]) -> Iterator[_T]:
@@ -573,10 +577,10 @@ def _analyse(
     """Read and analyse a photo, or say why that is not possible: the bytes that are digested are those decoded."""
     coded = ""
     try:
-        data, _ = photos.read(path)
+        data, _ = read_photo(path)
         coded = picture.coded_digest(data)
         when = when_of(path, data)
-        photo = photos.decode(data)
+        photo = decode(data)
         del data  # up to half of the memory of a process
         return coded, analyse(photo, options, known, when)
     except PhotoError as error:

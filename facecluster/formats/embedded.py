@@ -33,8 +33,12 @@ from PIL import ExifTags, Image
 
 from facecluster.errors import FaceclusterError
 from facecluster.formats import xmp_tree
-from facecluster.photos import FORMATS, LARGEST, OnePath, is_heif, opened, read_orientation
-from facecluster.picture import heif_orientation
+from facecluster.photos.file import open_photo
+from facecluster.photos.find import OnePath
+from facecluster.photos.heif import is_heif
+from facecluster.photos.picture import heif_orientation
+from facecluster.photos.pillow import FORMATS
+from facecluster.photos.pixels import LARGEST, read_orientation
 
 _PACKET = b"http://ns.adobe.com/xap/1.0/\0"
 _EXTENSION = b"http://ns.adobe.com/xmp/extension/\0"
@@ -68,7 +72,7 @@ class Embedded:
 
     Attributes:
         xmp: a packet for `xmp.read`, which may be no XMP nevertheless; None: there is none.
-        orientation: 1..8, how the stored picture is turned to be as `photos.decode` gives it.
+        orientation: 1..8, how the stored picture is turned to be as `photos.decode.decode` gives it.
         size: width, height in pixels of the stored picture, before it is turned; None: the file is broken.
         dates: texts by what `dates.Tag` calls them, with those of OffsetTime...; only what EXIF says.
     """
@@ -85,7 +89,7 @@ def embedded_of(path: OnePath) -> Embedded:
     Raises:
         PhotoError: the file cannot be read.
     """
-    with opened(path) as file:
+    with open_photo(path) as file:
         return _embedded(file)
 
 
@@ -116,7 +120,7 @@ def _of_pillow(file: BinaryIO) -> Embedded:
             return Embedded(
                 _whole(image.info.get("xmp")), read_orientation(image), _size(width, height), _dates_of(image)
             )
-    except Exception:  # noqa: BLE001 - as in photos.decode
+    except Exception:  # noqa: BLE001 - as in photos.decode.decode
         return Embedded()
 
 
@@ -134,7 +138,7 @@ def _size(width: object, height: object) -> tuple[int, int] | None:
 def _dates_of(image: Image.Image) -> dict[str, str]:
     try:
         return _dates(image.getexif())
-    except Exception:  # noqa: BLE001 - as in photos.decode
+    except Exception:  # noqa: BLE001 - as in photos.decode.decode
         return {}
 
 
@@ -283,13 +287,13 @@ def _of_heif(data: bytes) -> Embedded:
         picture = pillow_heif.open_heif(data)
         shown = _size(*picture.size)
         packet, block = picture.info.get("xmp"), picture.info.get("exif")
-    except Exception:  # noqa: BLE001 - as in photos.decode
+    except Exception:  # noqa: BLE001 - as in photos.decode.decode
         return Embedded()
     exif = Image.Exif()
     try:
         exif.load(block or b"")
         said, dates = exif.get(ExifTags.Base.Orientation, 1), _dates(exif)
-    except Exception:  # noqa: BLE001 - as in photos.decode
+    except Exception:  # noqa: BLE001 - as in photos.decode.decode
         said, dates = 1, {}
     orientation = heif_orientation(data) if said != 1 else 1
     if shown is None or orientation is None or orientation != said:

@@ -50,9 +50,9 @@ class Arrivals:
         """Search the folders at a time in seconds, of any clock that never goes back.
 
         Returns:
-            Paths of new photos that are whole, in the order of `photos.find_photos`, until they are `done`.
+            Paths of new photos that are whole, in the order of `photos.find.find_photos`, until they are `done`.
         """
-        from facecluster.photos import find_photos
+        from facecluster.photos.find import find_photos
 
         waiting, whole = {}, []
         there = [folder for folder in self._folders if os.path.isdir(folder)]

@@ -30,7 +30,7 @@ from facecluster.library.layout import METADATA_BEFORE, plain_name
 from facecluster.library.named import Named, wanted_of
 from facecluster.library.sidecar import ENDING, photo_stamp_of, stamp_of, two_names
 from facecluster.library.tag_list import Change, Tagged, TagList, is_full
-from facecluster.picture import coded_digest
+from facecluster.photos.picture import coded_digest
 
 Agree = Callable[[Sequence[str], Path], bool]
 """Asked with photos that will be written into, and the folder in which their metadata will be kept."""
@@ -136,7 +136,7 @@ def _embed(
     Raises:
         FaceclusterError: nothing was done, for this reason. The message may lack the photo.
     """
-    from facecluster.photos import read
+    from facecluster.photos.file import read_photo
 
     before, of = stamp_of(job.photo), photo_stamp_of(job.photo)
     if before is None or of is None:
@@ -144,7 +144,7 @@ def _embed(
         return
     if os.path.islink(job.photo):
         raise FaceclusterError("a link; nothing is written through it")
-    data = read(job.photo)[0]
+    data = read_photo(job.photo)[0]
     if job.named is not None and not contents.holds(job.photo, data):
         raise FaceclusterError("is not the photo in which the faces were found; type first: facecluster run")
     inside = read_embedded(data)

@@ -17,7 +17,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from facecluster import photos, picture
 from facecluster.errors import PhotoError
 from facecluster.identity.boxes import SAME_FACE_IOU, overlaps
 from facecluster.identity.decisions import digest_of
@@ -26,6 +25,9 @@ from facecluster.identity.neighbours import squared_distances
 from facecluster.identity.points import Points, local_limit
 from facecluster.identity.rules import DEFAULTS
 from facecluster.library.forget import Target, boxes_of
+from facecluster.photos import picture
+from facecluster.photos.decode import decode
+from facecluster.photos.file import file_digest, read_photo
 from facecluster.result import Result, columns
 from facecluster.table import FaceTable
 
@@ -38,7 +40,7 @@ class Content:
     """What a file holds now.
 
     Attributes:
-        file: `photos.digest` of its bytes.
+        file: `file_digest` of its bytes.
         pixels: `picture.pixel_digest` of its picture.
     """
 
@@ -49,11 +51,11 @@ class Content:
 def content_of(path: str) -> Content | None:
     """Read what a file holds; None where it cannot be read."""
     try:
-        data, _ = photos.read(path)
-        decoded = photos.decode(data)
+        data, _ = read_photo(path)
+        decoded = decode(data)
     except PhotoError:
         return None
-    return Content(photos.digest(data), picture.pixel_digest(decoded.pixels, decoded.size))
+    return Content(file_digest(data), picture.pixel_digest(decoded.pixels, decoded.size))
 
 
 @dataclass(frozen=True, eq=False)

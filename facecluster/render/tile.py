@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facecluster.errors import PhotoError
-from facecluster.photos import MAX_PIXELS, decode
+from facecluster.photos.decode import decode
+from facecluster.photos.pixels import MAX_PIXELS
 from facecluster.result import Box
 
 MARGIN = 1.4

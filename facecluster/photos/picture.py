@@ -23,15 +23,11 @@ from blake3 import blake3
 from numpy.typing import NDArray
 from PIL import Image
 
-from facecluster.coded import TIFF_METADATA
-from facecluster.photos import (
-    FORMATS,
-    HEIF_BRANDS,
-    area_luminance,
-    brightness_bits,
-    read_orientation,
-    reduce_blocks,
-)
+from facecluster.photos.coded import TIFF_METADATA
+from facecluster.photos.heif import HEIF_BRANDS
+from facecluster.photos.looks import area_luminance, brightness_bits, reduce_blocks
+from facecluster.photos.pillow import FORMATS
+from facecluster.photos.pixels import read_orientation
 
 Part = bytes | memoryview
 """A piece of a file that the picture depends on."""
@@ -118,7 +114,7 @@ class _UnusualError(Exception):
 def coded_digest(data: bytes) -> str:
     """Digest the coded picture of a file without its metadata, without decoding it.
 
-    Counts for JPEG, PNG, WebP, TIFF, HEIF and AVIF: the coded picture that `photos.decode` decodes, whatever its
+    Counts for JPEG, PNG, WebP, TIFF, HEIF and AVIF: the coded picture that `photos.decode.decode` decodes, whatever its
     decoder reads to do so, and the orientation that is applied to it. EXIF, XMP, IPTC, comments, colour profiles,
     thumbnails and further pictures do not count. Of any other file, and wherever a file is damaged or unusual, all
     bytes count. Files of different formats have different digests.
@@ -143,7 +139,7 @@ def pixel_digest(pixels: NDArray[np.uint8], size: tuple[int, int]) -> str:
     """Digest the upright pixels of a photo.
 
     Args:
-        pixels: (h, w, 3) uint8 RGB, as `photos.decode` gives them.
+        pixels: (h, w, 3) uint8 RGB, as `photos.decode.decode` gives them.
         size: width and height at full size, which differ from those of reduced pixels.
 
     Returns:
@@ -160,7 +156,7 @@ def pixel_digest(pixels: NDArray[np.uint8], size: tuple[int, int]) -> str:
 
 
 def hashes(pixels: NDArray[np.uint8]) -> tuple[int, ...]:
-    """Give `photos.perceptual_hash` of a photo as it is, and of the photo turned and mirrored.
+    """Give `photos.looks.perceptual_hash` of a photo as it is, and of the photo turned and mirrored.
 
     Args:
         pixels: (h, w, 3) uint8 RGB.

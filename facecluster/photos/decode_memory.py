@@ -12,8 +12,8 @@ from typing import Any
 
 from PIL import ExifTags, Image
 
-from facecluster.coded import is_held_as_coefficients
 from facecluster.errors import PhotoError
+from facecluster.photos.coded import is_held_as_coefficients
 
 _MEMORY = 640_000_000
 """Bytes that a photo's file and pixels may take together while it is decoded: with the networks, and what these hold

@@ -1,0 +1,65 @@
+"""Decode a photo to upright RGB pixels, whatever its format.
+
+A file that cannot be read raises `PhotoError`, whose message is the reason alone, without the path: in a batch it
+becomes the reason in the photo's row.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import warnings
+from contextlib import suppress
+
+from PIL import Image
+
+from facecluster.errors import PhotoError
+from facecluster.photos.coded import without_metadata
+from facecluster.photos.file import LARGE_FILE, read_photo, reason
+from facecluster.photos.heif import decode_heif, is_heif
+from facecluster.photos.pillow import decode_pillow
+from facecluster.photos.pixels import LARGEST, MAX_PIXELS, Decoded
+
+# Pillow's own limit is lower and warns on stderr at half of where it refuses; photos are decoded in threads too, so
+# both are set once, for the process.
+Image.MAX_IMAGE_PIXELS = LARGEST // 2
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+warnings.filterwarnings("ignore", module=r"PIL\.")
+logging.getLogger("PIL").addHandler(logging.NullHandler())  # else its remarks on broken photos go to stderr
+
+
+def decode(source: str | os.PathLike[str] | bytes, *, max_pixels: int = MAX_PIXELS) -> Decoded:
+    """Decode a photo to upright RGB pixels.
+
+    The first page or frame, or the primary picture, of JPEG, PNG, WebP, TIFF, BMP, GIF, HEIF and AVIF, told by
+    content and not by name. Transparency is dropped, as face_recognition and OpenCV do, so that encodings agree with
+    theirs; 16-bit values are divided by 256; floats are 0..1; colour profiles are not applied. A photo with any
+    part of its picture missing is unreadable, however little it is: what decodes of it could pass for a whole
+    photo, whose digest and faces would be different once it is copied again.
+
+    Args:
+        source: path of the file, or its bytes.
+        max_pixels: a photo of more pixels is reduced by a whole number: a JPEG by 2, 4 or 8 while it is decoded,
+            any other format by averaging blocks.
+
+    Raises:
+        PhotoError: the file cannot be read, with the reason.
+    """
+    data = source if isinstance(source, bytes) else read_photo(source)[0]
+    if not data:
+        raise PhotoError("the file is empty")
+    try:
+        return _decode(data, max_pixels)
+    except PhotoError:
+        raise
+    except Exception as error:
+        with suppress(Exception):
+            if len(data) <= LARGE_FILE and (bare := without_metadata(data)) != data:
+                return _decode(bare, max_pixels)
+        # Decoders raise whatever a broken file makes them trip over (OSError, ValueError, KeyError, struct.error,
+        # zlib.error, ...); none of it may end a run over many photos.
+        raise PhotoError(reason(error)) from error
+
+
+def _decode(data: bytes, max_pixels: int) -> Decoded:
+    return decode_heif(data, max_pixels) if is_heif(data) else decode_pillow(data, max_pixels)
