@@ -18,7 +18,7 @@ from facecluster.cli.config import tell_remembered
 from facecluster.cli.parameters import FloatRange
 from facecluster.cli.sources import list_unreadable
 from facecluster.encoding.keep import Keep
-from facecluster.errors import UsageError
+from facecluster.errors import FaceclusterError, UsageError
 from facecluster.identity.check import PRESETS
 from facecluster.text import many, printable, without
 
@@ -364,10 +364,14 @@ def _listed(*, null: bool) -> list[str]:
     if sys.stdin.isatty():
         raise UsageError("standard input is a terminal; pipe a list of photos in, as find does")
     text = sys.stdin.buffer.read()
-    if not null and b"\0" in text:
-        raise UsageError("the list on standard input has NUL between its names; say so with -0")
-    names = text.split(b"\0") if null else text.splitlines()
-    return [os.fsdecode(name) for name in names if name]
+    if null:
+        return [os.fsdecode(name) for name in text.split(b"\0") if name]
+    from facecluster.formats.photo_list import read_list
+
+    try:
+        return read_list(text)
+    except FaceclusterError as error:
+        raise UsageError(f"standard input: {error}") from error
 
 
 def summary(encoded: Encoded, found: Found, seconds: float, request: Request, output: Path | None) -> str:
