@@ -83,7 +83,7 @@ def assert_alike(pixels: Pixels, expected: Image.Image | Pixels, tolerance: floa
 
 def test_folders_are_searched_in_the_order_of_names(tmp_path: Path) -> None:
     touch(tmp_path / "b" / "2.jpg", tmp_path / "b" / "10.PNG", tmp_path / "a.jpg", tmp_path / "c.HeiC")
-    touch(tmp_path / "b.txt", tmp_path / "film.mpg")
+    touch(tmp_path / "b.txt", tmp_path / "film.txt")
     assert names(tmp_path, find_photos([tmp_path])) == ["a.jpg", "b/10.PNG", "b/2.jpg", "c.HeiC"]
 
 

@@ -7,7 +7,7 @@ from typing import Literal
 RAW_KINDS = frozenset({"cr2", "cr3", "nef", "nrw", "arw", "dng", "orf", "rw2", "raf", "pef", "srw", "raw"})
 """Of `kind_of`: what a sensor saw, not developed yet; "raw" is one of a camera that is not known."""
 
-VIDEO_KINDS = frozenset({"mp4", "mov", "mkv", "webm", "avi", "mts"})
+VIDEO_KINDS = frozenset({"mp4", "mov", "mkv", "webm", "avi", "mts", "mpg", "wmv"})
 """Of `kind_of`: videos; "mp4" is also M4V and 3GP, "mts" also M2TS."""
 
 RAW_EXTENSIONS = frozenset(
@@ -15,8 +15,25 @@ RAW_EXTENSIONS = frozenset(
 )
 """What RAW files are called, in lower case."""
 
-VIDEO_EXTENSIONS = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".avi", ".webm", ".mts", ".m2ts", ".3gp"})
-"""What videos are called, in lower case."""
+VIDEO_EXTENSIONS = frozenset(
+    {
+        ".mp4",
+        ".m4v",
+        ".mov",
+        ".qt",
+        ".3gp",
+        ".3g2",
+        ".mkv",
+        ".webm",
+        ".avi",
+        ".mts",
+        ".m2ts",
+        ".mpg",
+        ".mpeg",
+        ".wmv",
+    }
+)
+"""What videos are called, in lower case. Not .ts, which programs in TypeScript are called, too."""
 
 JPEG_EXTENSIONS = frozenset({".jpg", ".jpeg", ".jpe", ".jfif"})
 HEIF_EXTENSIONS = frozenset({".heic", ".heif", ".hif"})
@@ -48,6 +65,8 @@ _STARTS = (
     (b"IIRS", "orf"),
     (b"MMOR", "orf"),
     (b"IIU\0", "rw2"),
+    (b"\0\0\1\xba", "mpg"),
+    (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "wmv"),
 )
 _AVIF = {b"avif", b"avis"}
 _HEIF = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1", b"miaf"}
