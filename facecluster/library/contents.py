@@ -98,7 +98,7 @@ def _of_pixels(data: bytes) -> str:
     from facecluster.photos.picture import pixel_digest
 
     try:
-        decoded = decode(data)
+        decoded = decode(data, truncated=True)
     except PhotoError:
         return ""
     return pixel_digest(decoded.pixels, decoded.size)
