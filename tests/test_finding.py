@@ -138,17 +138,17 @@ def found_in(folder: Path, **how: bool) -> tuple[list[str], dict[str, int], dict
 
 def test_what_is_not_looked_at_is_counted_and_what_starts_as_a_photo_is_found(tmp_path: Path) -> None:
     photo = coded("PNG")
-    write(tmp_path, a__pdf=b"%PDF", b__PDF=b"%PDF", lost=photo, notes=b"text", rescued__chk=photo, c__psb=b"")
+    write(tmp_path, a__pdf=b"%PDF", b__PDF=b"%PDF", lost=photo, notes=b"text", rescued__chk=photo, c__svg=b"")
     write(tmp_path, a__xmp=b"", Thumbs__db=b"", faces__npz=b"", __hidden=b"", desktop__ini=b"")
     write(tmp_path / "below", a__pdf=b"%PDF")
     (tmp_path / "2019.05.12 at 10.30").write_bytes(photo)
     (tmp_path / "results" / RESULT_MARKER).parent.mkdir()
     write(tmp_path / "results", **{RESULT_MARKER.replace(".", "__"): b"", "a__pdf": b""})
-    others = {".pdf": 3, ".psb": 1, "": 1}
+    others = {".pdf": 3, ".svg": 1, "": 1}
     assert found_in(tmp_path) == (["2019.05.12 at 10.30", "lost"], others | {".chk": 1}, {})
     assert found_in(tmp_path, any_name=True) == (["2019.05.12 at 10.30", "lost", "rescued.chk"], others, {})
     assert search([tmp_path]).aside(hint=" (hint)") == (
-        "not looked at: 3 .pdf, 1 without an extension, 1 .chk, 1 .psb (hint)"
+        "not looked at: 3 .pdf, 1 without an extension, 1 .chk, 1 .svg (hint)"
     )
     many = Found([], Counter({f".{k:02}x": 1 for k in range(12)}))
     assert many.aside().endswith(", 4 of other kinds")

@@ -43,7 +43,7 @@ EXTENSIONS = (
     | HEIF_EXTENSIONS
     | RAW_EXTENSIONS
     | VIDEO_EXTENSIONS
-    | {".mpo", ".png", ".webp", ".tif", ".tiff", ".bmp", ".dib", ".gif", ".avif", ".jxl", ".psd"}
+    | {".mpo", ".png", ".webp", ".tif", ".tiff", ".bmp", ".dib", ".gif", ".avif", ".jxl", ".psd", ".psb"}
 )
 """What a photo or video in a folder is called, in lower case. A file that is named itself is tried whatever it is
 called."""
@@ -71,7 +71,7 @@ _STARTS = (
 _AVIF = {b"avif", b"avis"}
 _HEIF = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1", b"miaf"}
 _SOUND = {b"M4A ", b"M4B ", b"M4P ", b"F4A ", b"F4B "}
-_QUICKTIME = {b"moov", b"mdat", b"wide", b"pnot"}
+_QUICKTIME = {b"moov", b"mdat", b"wide", b"pnot", b"free", b"skip"}
 """First box of a MOV older than the box that says what a file is."""
 
 _SHORT = 3
@@ -119,7 +119,7 @@ def kind_of(head: bytes) -> str | None:
         return {b"WEBP": "webp", b"AVI ": "avi"}.get(head[8:12])
     if head[:4] == b"\x1aE\xdf\xa3":
         return "webm" if b"webm" in head[:64] else "mkv" if b"matroska" in head[:64] else None
-    if head[4:8] in _QUICKTIME and head[:1] in (b"\0", b"\1", b"\x7f"):
+    if head[4:8] in _QUICKTIME and (head[:1] == b"\0" or head[4:8] == b"mdat"):  # "the free" starts a text
         return "mov"
     # Two letters start a text too: the rest of a BMP's head is nothing that one has.
     if head[:2] == b"BM" and head[15:18] == b"\0\0\0" and head[14] in (12, 16, 40, 52, 56, 64, 108, 124):

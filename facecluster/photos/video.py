@@ -22,12 +22,10 @@ from facecluster.errors import PhotoError
 from facecluster.photos import mp4
 from facecluster.photos.file import open_photo
 from facecluster.photos.find import OnePath
+from facecluster.photos.kinds import VIDEO_EXTENSIONS
 from facecluster.photos.pixels import MAX_PIXELS, Decoded, reduction
 
-EXTENSIONS_OF_VIDEOS = frozenset(
-    {".mp4", ".m4v", ".mov", ".qt", ".3gp", ".3g2", ".mkv", ".webm", ".avi", ".mts", ".m2ts", ".mpg", ".mpeg", ".wmv"}
-)
-"""What a video in a folder is called, in lower case. Not .ts, which programs in TypeScript are called, too."""
+EXTENSIONS_OF_VIDEOS = VIDEO_EXTENSIONS
 
 FPS = 1.0
 """Frames a second that are looked at: see `encoding.film`."""
