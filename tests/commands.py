@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import struct
 import subprocess
@@ -10,6 +11,8 @@ from collections.abc import Callable, Sequence
 
 import click.testing
 import pytest
+
+from facecluster.cli import main
 
 PROGRAM = [sys.executable, "-m", "facecluster"]
 
@@ -45,6 +48,21 @@ CALLS: dict[str, list[str]] = {
     "models": [],
 }
 """What each verb but encode, and review, which does not end, may be given, beside photos and a library, "out"."""
+
+
+def called(*arguments: object, stdin: bytes = b"") -> click.testing.Result:
+    """Run a command within this process, as if it were a new one: what an earlier one did to messages is taken back."""
+    reset_messages()
+    return click.testing.CliRunner().invoke(
+        main, [*map(str, arguments)], input=stdin, prog_name="facecluster", catch_exceptions=False
+    )
+
+
+def reset_messages() -> None:
+    """Take back what the command line did to the messages of the process, as with --quiet."""
+    logger = logging.getLogger("facecluster")
+    logger.setLevel(logging.NOTSET)
+    logger.handlers = []
 
 
 def read_terminal(leader: int) -> bytes:

@@ -50,9 +50,7 @@ def texts() -> list[tuple[str, str]]:
     found = []
     for path in sorted(PACKAGE.rglob("*.py")):
         nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
-        hidden = {
-            id(part) for node in nodes if isinstance(node, ast.JoinedStr) for part in node.values
-        }
+        hidden = {id(part) for node in nodes if isinstance(node, ast.JoinedStr) for part in node.values}
         hidden |= {
             id(node.value)
             for node in nodes
