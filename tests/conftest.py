@@ -11,6 +11,10 @@ from facecluster import workers
 
 ROOT = Path(__file__).resolve().parent.parent
 
+# Processes of tests share the cores. Threads of linear algebra that wait for one another there take ten times as long
+# as one alone. This is read where NumPy is loaded, which nothing has done yet.
+os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
