@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import logging
+import multiprocessing
 import os
+import pkgutil
 import struct
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
+from functools import cache
+from multiprocessing.connection import Connection
+from typing import Any
 
 import click.testing
+import forked
 import pytest
 
+import facecluster
+from facecluster import workers
 from facecluster.cli import main
 
 PROGRAM = [sys.executable, "-m", "facecluster"]
@@ -78,20 +87,41 @@ def read_terminal(leader: int) -> bytes:
 
 
 def on_terminal(*arguments: object, typed: str | None = None) -> tuple[int, str, str]:
-    """Exit code, what the terminal shows, and standard error; `typed` is what somebody types, None: no terminal."""
+    """Exit code, what the terminal shows, and standard error; `typed` is what somebody types, None: no terminal.
+
+    The program is a process of its own. It comes from one that has imported what it needs, which takes a second else.
+    """
     pty = pytest.importorskip("pty", reason="no terminals to be had on this system")
     leader, terminal = pty.openpty()
-    stdin = subprocess.DEVNULL if typed is None else terminal
     if typed is not None:
         os.write(leader, typed.encode())
-    with subprocess.Popen(
-        [*PROGRAM, *map(str, arguments)], stdout=terminal, stderr=subprocess.PIPE, stdin=stdin
-    ) as process:
+    with tempfile.TemporaryFile() as said, open(os.devnull, "rb") as nothing:
+        streams = nothing.fileno() if typed is None else terminal, terminal, said.fileno()
+        duplicates = [Connection(os.dup(stream)) for stream in streams]  # it takes them along to a process
+        surroundings = dict(os.environ), os.getcwd(), ["facecluster", *map(str, arguments)]
+        process = _forking().Process(target=forked.run, args=(duplicates, *surroundings))
+        with workers._script_left_alone():
+            process.start()
+        for duplicate in duplicates:
+            duplicate.close()
         os.close(terminal)
         shown = read_terminal(leader)
-        assert process.stderr is not None
-        stderr = process.stderr.read().decode()
-    return process.returncode, shown.decode().replace("\r\n", "\n"), stderr
+        process.join()
+        said.seek(0)
+        stderr = said.read().decode()
+    assert process.exitcode is not None
+    return process.exitcode, shown.decode().replace("\r\n", "\n"), stderr
+
+
+@cache
+def _forking() -> Any:
+    """Where processes come from that have imported what programs need."""
+    context = multiprocessing.get_context("forkserver")
+    modules = [module.name for module in pkgutil.walk_packages(facecluster.__path__, "facecluster.")]
+    context.set_forkserver_preload(
+        [name for name in modules if "review" not in name and "__main__" not in name]
+    )
+    return context
 
 
 def refused(run: Callable[..., click.testing.Result], code: int, *arguments: object) -> str:
