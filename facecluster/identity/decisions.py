@@ -467,6 +467,22 @@ def locate(decisions: Sequence[Decision], faces: Faces | Placed) -> Mapping[Spot
     return found
 
 
+def with_tracks(found: Mapping[Spot, Sequence[int]], faces: Faces | Placed) -> Mapping[Spot, Sequence[int]]:
+    """Give, for each spot, the rows of all faces of its track, rising; of faces outside videos the same as before."""
+    track = faces.track.tolist()
+    if max(track, default=-1) < 0:
+        return found
+    rows_of: dict[tuple[object, int], list[int]] = defaultdict(list)
+    for row, key in enumerate(zip(faces.photo, track, strict=True)):
+        if key[1] >= 0:
+            rows_of[key].append(row)
+    whole = _Found()
+    for spot, rows in found.items():
+        theirs = (rows_of[faces.photo[row], track[row]] if track[row] >= 0 else [row] for row in rows)
+        whole[spot] = sorted(set(chain.from_iterable(theirs))) if spot.time_s is not None else [*rows]
+    return whole
+
+
 def _find(
     asked: Sequence[tuple[Spot, list[int]]],
     anchor: NDArray[np.floating],
