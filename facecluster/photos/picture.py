@@ -26,6 +26,7 @@ from PIL import Image
 from facecluster.photos.coded import TIFF_METADATA
 from facecluster.photos.heif import HEIF_BRANDS
 from facecluster.photos.looks import area_luminance, brightness_bits, reduce_blocks
+from facecluster.photos.pages import has_several, is_tiff, tiff_pages
 from facecluster.photos.pillow import FORMATS
 from facecluster.photos.pixels import read_orientation
 
@@ -115,9 +116,11 @@ def coded_digest(data: bytes) -> str:
     """Digest the coded picture of a file without its metadata, without decoding it.
 
     Counts for JPEG, PNG, WebP, TIFF, HEIF and AVIF: the coded picture that `photos.decode.decode` decodes, whatever its
-    decoder reads to do so, and the orientation that is applied to it. EXIF, XMP, IPTC, comments, colour profiles,
-    thumbnails and further pictures do not count. Of any other file, and wherever a file is damaged or unusual, all
-    bytes count. Files of different formats have different digests.
+    decoder reads to do so, and the orientation that is applied to it; of a TIFF all pages that are pictures, of an
+    animation all frames. EXIF, XMP, IPTC, comments, colour profiles, thumbnails and further pictures do not count. Of
+    any other file, and wherever a file is damaged or unusual, all bytes count. Files of different formats have
+    different digests. A file of several pages or frames has another digest than it had when only its first one was
+    looked at, so that the others are looked at now; files of one have the digest that they always had.
 
     Args:
         data: the bytes of the file; any bytes.
@@ -129,10 +132,12 @@ def coded_digest(data: bytes) -> str:
         JPEG: ITU-T T.81, annex B; colours: libjpeg, jdapimin.c. PNG: W3C, 3rd edition. WebP: RFC 9649. TIFF 6.0.
         HEIF: ISO/IEC 14496-12 and 23008-12.
     """
+    of_pages = " of pages" if has_several(data) else ""
     try:
-        return _digest(*_picture(data))
+        kind, parts = _picture(data)
     except Exception:  # noqa: BLE001 - broken bytes make Pillow and our parsers trip over anything
-        return _digest("bytes", [data])
+        kind, parts = "bytes", [data]
+    return _digest(kind + of_pages, parts)
 
 
 def pixel_digest(pixels: NDArray[np.uint8], size: tuple[int, int]) -> str:
@@ -195,8 +200,8 @@ def _picture(data: bytes) -> tuple[str, list[Part]]:
         return "png", _png(data)
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "webp", [*_webp(data), _orientation(data, "WEBP")]
-    if data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
-        return "tiff", [*_tiff(data), _orientation(data, "TIFF")]
+    if is_tiff(data):
+        return "tiff", _tiff(data)
     if data[4:8] == b"ftyp":
         if data[8:12] in HEIF_BRANDS:
             return "heif", _heif(data)
@@ -358,8 +363,22 @@ class _Tag:
 
 
 def _tiff(data: bytes) -> list[Part]:
-    """The tags of the first page but `TIFF_METADATA`, and its strips or tiles, wherever these lie."""
-    tags = _tiff_tags(data)
+    """The pages that are pictures, each with the orientation that Pillow applies."""
+    parts = list[Part]()
+    pages = tiff_pages(data)
+    with Image.open(BytesIO(data), formats=FORMATS) as image:
+        _require(image.format == "TIFF")
+        for number, at in zip(pages.numbers, pages.offsets, strict=True):
+            if number:
+                image.seek(number)
+                parts.append(_ID.pack(number))
+            parts += [*_tiff_page(data, at), bytes([read_orientation(image)])]
+    return parts
+
+
+def _tiff_page(data: bytes, at: int) -> list[Part]:
+    """The tags of a page but `TIFF_METADATA`, and its strips or tiles, wherever these lie."""
+    tags = _tiff_tags(data, at)
     order = next(iter(tags.values())).order
     tiled = 324 in tags
     at_tag, length_tag = (324, 325) if tiled else (273, 279)
@@ -384,14 +403,13 @@ def _tiff(data: bytes) -> list[Part]:
     return parts
 
 
-def _tiff_tags(data: bytes) -> dict[int, _Tag]:
-    """Read the first page's tags, in their order."""
+def _tiff_tags(data: bytes, at: int) -> dict[int, _Tag]:
+    """Read the tags of the page that starts there, in their order."""
     order = "<" if data[:2] == b"II" else ">"
     big = 43 in data[2:4]
     word = struct.Struct(order + ("Q" if big else "I"))
     number = struct.Struct(order + ("Q" if big else "H"))
     entry = struct.Struct(order + ("HHQ8s" if big else "HHI4s"))
-    (at,) = word.unpack_from(data, 8 if big else 4)
     (n_tags,) = number.unpack_from(data, at)
     _require(0 < n_tags <= _TIFF_TAGS)
     at += number.size
