@@ -160,6 +160,22 @@ def pixel_digest(pixels: NDArray[np.uint8], size: tuple[int, int]) -> str:
     return state.hexdigest(length=16)
 
 
+def digest_of_pages(pages: Sequence[tuple[int, str]]) -> str:
+    """Digest the pixels of a photo of several pages.
+
+    Args:
+        pages: number and `pixel_digest` of each page that is looked at, "" of one that cannot be read.
+
+    Returns:
+        32 hex digits; of the first page alone, its digest as it is.
+    """
+    if [number for number, _ in pages] == [0]:
+        return pages[0][1]
+    return _digest(
+        "pages", [part for number, digest in pages for part in (_ID.pack(number), digest.encode())]
+    )
+
+
 def hashes(pixels: NDArray[np.uint8]) -> tuple[int, ...]:
     """Give `photos.looks.perceptual_hash` of a photo as it is, and of the photo turned and mirrored.
 
