@@ -34,12 +34,14 @@ class TiffPages(NamedTuple):
     Attributes:
         numbers: of the pages that are looked at, ascending; (0,) where there is one.
         offsets: where their tags start.
+        first: where those of page 0 start, which may be none of them.
         n: how many pages are pictures of their own.
         is_whole: whether the last page says that it is the last, and does not point to where no page is.
     """
 
     numbers: tuple[int, ...]
     offsets: tuple[int, ...]
+    first: int
     n: int
     is_whole: bool
 
@@ -93,8 +95,9 @@ def tiff_pages(data: bytes) -> TiffPages:
     entry_bytes = 20 if big else 12
     found: list[tuple[int, int]] = []
     seen: set[int] = set()
+    first = 0
     try:
-        (at,) = word.unpack_from(data, 8 if big else 4)
+        (first,) = (at,) = word.unpack_from(data, 8 if big else 4)
         while at and at not in seen and len(seen) < _MOST_FOLLOWED:
             (n_tags,) = number.unpack_from(data, at)
             stop = at + number.size + n_tags * entry_bytes
@@ -102,7 +105,7 @@ def tiff_pages(data: bytes) -> TiffPages:
                 break
             tags = _first_values(data, at + number.size, n_tags, order, big)
             if not seen and (_DNG in tags or data[8:10] == b"CR"):
-                return TiffPages((0,), (at,), 1, is_whole=True)
+                return TiffPages((0,), (at,), at, 1, is_whole=True)
             if _is_picture(tags):
                 found.append((len(seen), at))
             seen.add(at)
@@ -110,9 +113,9 @@ def tiff_pages(data: bytes) -> TiffPages:
     except (struct.error, IndexError):
         at = -1
     if not found:
-        return TiffPages((0,), (min(seen, default=0),), 1, is_whole=True)
+        return TiffPages((0,), (first,), first, 1, is_whole=True)
     numbers, offsets = zip(*found[:MOST_PAGES], strict=True)
-    return TiffPages(numbers, offsets, len(found), is_whole=at == 0)
+    return TiffPages(numbers, offsets, first, len(found), is_whole=at == 0)
 
 
 def _first_values(data: bytes, start: int, n_tags: int, order: str, big: bool) -> dict[int, int]:

@@ -132,12 +132,19 @@ def coded_digest(data: bytes) -> str:
         JPEG: ITU-T T.81, annex B; colours: libjpeg, jdapimin.c. PNG: W3C, 3rd edition. WebP: RFC 9649. TIFF 6.0.
         HEIF: ISO/IEC 14496-12 and 23008-12.
     """
-    of_pages = " of pages" if has_several(data) else ""
-    try:
-        kind, parts = _picture(data)
-    except Exception:  # noqa: BLE001 - broken bytes make Pillow and our parsers trip over anything
-        kind, parts = "bytes", [data]
-    return _digest(kind + of_pages, parts)
+    several = has_several(data)
+    kind, parts = _picture_or_bytes(data, first_page=not several)
+    return _digest(kind + " of pages" * several, parts)
+
+
+def is_coded_as(data: bytes, digest: str) -> bool:
+    """Say whether a file has the coded picture of a digest, also of one by an older facecluster.
+
+    That knew a TIFF by its first page, and an animation by a digest that it keeps for files of one frame.
+    """
+    if coded_digest(data) == digest:
+        return True
+    return has_several(data) and _digest(*_picture_or_bytes(data, first_page=True)) == digest
 
 
 def pixel_digest(pixels: NDArray[np.uint8], size: tuple[int, int]) -> str:
@@ -204,8 +211,16 @@ def _digest(kind: str, parts: Sequence[Part]) -> str:
     return state.hexdigest()
 
 
-def _picture(data: bytes) -> tuple[str, list[Part]]:
-    """Give the kind of a file, and the parts of it that its picture depends on.
+def _picture_or_bytes(data: bytes, *, first_page: bool) -> tuple[str, list[Part]]:
+    """Do what `_picture` does; of a file that is not looked into, give all its bytes."""
+    try:
+        return _picture(data, first_page)
+    except Exception:  # noqa: BLE001 - broken bytes make Pillow and our parsers trip over anything
+        return "bytes", [data]
+
+
+def _picture(data: bytes, first_page: bool) -> tuple[str, list[Part]]:
+    """Give the kind of a file, and the parts of it that its picture depends on; of a TIFF its first page, or all.
 
     Raises:
         Exception: it is of no kind that is looked into, or unusual.
@@ -217,7 +232,7 @@ def _picture(data: bytes) -> tuple[str, list[Part]]:
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "webp", [*_webp(data), _orientation(data, "WEBP")]
     if is_tiff(data):
-        return "tiff", _tiff(data)
+        return "tiff", _tiff(data, first_page)
     if data[4:8] == b"ftyp":
         if data[8:12] in HEIF_BRANDS:
             return "heif", _heif(data)
@@ -378,13 +393,14 @@ class _Tag:
         return bytes([self.kind]) + self.order.encode() + bytes(self.raw)
 
 
-def _tiff(data: bytes) -> list[Part]:
-    """The pages that are pictures, each with the orientation that Pillow applies."""
+def _tiff(data: bytes, first_page: bool) -> list[Part]:
+    """The first page, or those that are pictures, each with the orientation that Pillow applies."""
     parts = list[Part]()
     pages = tiff_pages(data)
+    places = [(0, pages.first)] if first_page else zip(pages.numbers, pages.offsets, strict=True)
     with Image.open(BytesIO(data), formats=FORMATS) as image:
         _require(image.format == "TIFF")
-        for number, at in zip(pages.numbers, pages.offsets, strict=True):
+        for number, at in places:
             if number:
                 image.seek(number)
                 parts.append(_ID.pack(number))
