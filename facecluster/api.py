@@ -444,6 +444,9 @@ def evaluate(people: People, labels: Labels, *, top: int = 10) -> Evaluation:
         photo=table.photos.path[faces.photo].tolist(),
         box=faces.box.astype(np.float64),
         anchor=faces.anchor.astype(np.float64),
+        page=faces.page.astype(np.int64),
+        time_s=faces.time_s.astype(np.float64),
+        track=faces.track.astype(np.int64),
         person=people.clustering.label.astype(np.int64),
         confidence=people.clustering.confidence.astype(np.float64),
     )
