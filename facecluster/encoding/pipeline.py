@@ -581,7 +581,7 @@ def _analyse(
             pages = analyse_pages(data, which, options, when)
             is_known = known is not None and _is_in(int(pages.pixels[:16], 16), known.pixels)
             return coded, KnownPhoto(pages.pixels, when) if is_known else pages
-        photo = decode(data)
+        photo = decode(data, truncated=options.truncated)
         del data  # up to half of the memory of a process
         found = analyse(photo, options, known, when)
         return coded, replace(found, reason=which.remark) if isinstance(found, Analysis) else found

@@ -102,7 +102,7 @@ def _of_pixels(data: bytes) -> set[str]:
 
     digests = set[str]()
     with suppress(PhotoError):
-        first = decode(data)
+        first = decode(data, truncated=True)
         digests.add(pixel_digest(first.pixels, first.size))
     with suppress(PhotoError):
         if has_several(data):
@@ -114,10 +114,10 @@ def _is_picture(data: bytes) -> bool:
     """Say whether a file starts as photos do."""
     from PIL import Image
 
-    from facecluster.photos.heif import HEIF_BRANDS
+    from facecluster.photos.kinds import kind_of
     from facecluster.photos.pillow import FORMATS
 
-    if data[4:8] == b"ftyp" and data[8:12] in HEIF_BRANDS:
+    if kind_of(data) == "heif":
         return True
     try:
         with Image.open(BytesIO(data), formats=FORMATS):

@@ -33,6 +33,10 @@ at (measured: 17.1, 16.1, 20.3, 22.0 after four frames, and 6 while it is; an AV
 _HEIF_PIXEL = {(8, 420): 5.5, (8, 422): 8.5, (8, 444): 10.0, (10, 420): 8.5, (10, 422): 13.5, (10, 444): 16.0}
 """The same by bits (10: or more) and how colours are stored (measured: 5.4, 8.4, 9.9, 7.9, 13.4, 15.9)."""
 
+_JXL_PIXEL, _JXL_PIXEL_LEFT = 20, 8
+
+_RAW_PIXEL, _RAW_PIXEL_OF_COLOURS = 6, 20
+
 _HEIF_PIXEL_LEFT = 7.0
 """At most so much of it is still held when the picture is decoded (measured: 5.3, 6.7 with 10 bits)."""
 
@@ -105,3 +109,23 @@ def of_heif(info: dict[str, Any], n_pixels: int, made: int) -> float:
     bits = 8 if info["bit_depth"] <= 8 else 10
     each = _HEIF_PIXEL.get((bits, info.get("chroma", 444)), _HEIF_PIXEL[bits, 444])
     return max(each * n_pixels, min(each, _HEIF_PIXEL_LEFT) * n_pixels + made)
+
+
+def of_jxl(n_pixels: int, made: int) -> float:
+    """Tell the same of JPEG XL.
+
+    Args:
+        n_pixels: of the picture.
+        made: bytes of the pixels that are given.
+    """
+    return max(_JXL_PIXEL * n_pixels, _JXL_PIXEL_LEFT * n_pixels + made)
+
+
+def of_raw(n_pixels: int, n_colours: int) -> float:
+    """Tell the same of a RAW file that is developed at half size.
+
+    Args:
+        n_pixels: of the sensor.
+        n_colours: of a pixel that is stored: 1 of a mosaic.
+    """
+    return n_pixels * (_RAW_PIXEL if n_colours == 1 else _RAW_PIXEL_OF_COLOURS)
