@@ -231,6 +231,7 @@ def encode(
     mirror: bool = _ENCODE.mirror,
     attributes: bool = _ENCODE.attributes,
     check: str | None = _ENCODE.check,
+    truncated: bool = _ENCODE.truncated,
     jobs: int = -1,
     fresh: bool = False,
     prune: bool = False,
@@ -254,6 +255,7 @@ def encode(
         mirror: encode the mean of a face and its mirror image.
         attributes: estimate age and apparent gender, too: guesses, see the README.
         check: keep only faces that pass: "clustering" or "passport", see `facecluster check`; None: all.
+        truncated: look for faces in what is there of photos of which a part is missing.
         jobs: worker processes; -1 is one a core.
         fresh: use no number of what `output` holds.
         prune: let photos of `output` go that are not there any more, also where their folder is gone, or more than a
@@ -282,6 +284,7 @@ def encode(
     _check_flags(
         mirror=mirror,
         attributes=attributes,
+        truncated=truncated,
         fresh=fresh,
         prune=prune,
         keep_missing=keep_missing,
@@ -303,6 +306,7 @@ def encode(
         mirror=bool(mirror),
         attributes=bool(attributes),
         check=check,
+        truncated=bool(truncated),
     )
     return pipeline.encode_photos(
         find_photos(paths),

@@ -106,6 +106,12 @@ _CHOICES = [
         help="Encode each face and its mirror image, and keep the mean: slower, a little more accurate.  "
         "[default: no-mirror]",
     ),
+    click.option(
+        "--truncated/--no-truncated",
+        default=None,
+        help="Look for faces in what is there of photos of which a part is missing, which are unreadable otherwise.  "
+        "[default: no-truncated]",
+    ),
 ]
 """The fields of `options.EncodeOptions`, which has the defaults; a test compares them with the help."""
 
@@ -174,6 +180,7 @@ def photo_options(function: Callable[..., Any]) -> Callable[..., Any]:
         max_side: int | None,
         upsample: int | None,
         mirror: bool | None,
+        truncated: bool | None,
         jobs: int,
         quiet: bool,
         **others: Any,
@@ -185,6 +192,7 @@ def photo_options(function: Callable[..., Any]) -> Callable[..., Any]:
             "max_side": max_side,
             "upsample": upsample,
             "mirror": mirror,
+            "truncated": truncated,
         }
         chosen = {name: value for name, value in choices.items() if value is not None}
         given = paths if dataset is None else (*paths, dataset)

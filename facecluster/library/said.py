@@ -22,7 +22,7 @@ from facecluster.formats.xmp_write import NOTHING, Tags
 from facecluster.identity.changes import Placed
 from facecluster.library import sidecar
 from facecluster.library.layout import TAGS
-from facecluster.photos.find import EXTENSIONS
+from facecluster.photos.kinds import EXTENSIONS
 from facecluster.text import fold, many, printable
 
 ORIGINS: tuple[Origin, ...] = ("xmp", "picasa", "takeout", "osxphotos")

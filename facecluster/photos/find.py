@@ -9,18 +9,12 @@ from typing import TypeAlias
 from facecluster.durable.own_list import RESULT_MARKER
 from facecluster.durable.spelt import Seen, real, spelt
 from facecluster.errors import UsageError
+from facecluster.photos.kinds import EXTENSIONS
 from facecluster.text import can_be_named
 
 OnePath: TypeAlias = str | os.PathLike[str]
 Paths: TypeAlias = OnePath | Iterable[OnePath]
 """A file or folder, or several."""
-
-
-EXTENSIONS = frozenset(
-    {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".tif", ".tiff", ".bmp", ".dib", ".gif"}
-    | {".heic", ".heif", ".hif", ".avif"}
-)
-"""What a photo in a folder is called, in lower case. A file that is named itself is tried whatever it is called."""
 
 
 _JUNK = frozenset({"@eadir", "#recycle", "$recycle.bin", "__macosx", "system volume information"})

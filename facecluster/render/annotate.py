@@ -19,7 +19,7 @@ from facecluster.durable.spelt import NAME_BYTES
 from facecluster.errors import PhotoError
 from facecluster.photos.decode import decode
 from facecluster.photos.file import file_digest, read_photo
-from facecluster.photos.picture import coded_digest
+from facecluster.photos.picture import is_coded_as
 from facecluster.photos.pixels import MAX_PIXELS
 from facecluster.render.verdicts import CheckedFace, CheckedPhoto
 from facecluster.table import NO_FACE
@@ -99,7 +99,7 @@ def make_picture(photo: CheckedPhoto) -> bytes:
     """
     changed = "changed since its faces were found"
     data, _ = read_photo(photo.path)
-    if photo.coded and coded_digest(data) != photo.coded:
+    if photo.coded and not is_coded_as(data, photo.coded):
         raise PhotoError(changed)
     if (
         photo.digest and not photo.coded and file_digest(data) != photo.digest
@@ -110,7 +110,7 @@ def make_picture(photo: CheckedPhoto) -> bytes:
         math.log2(max(max(width, height) / LONGEST_PX, 1))
     )  # what JPEG can do while it is decoded
     n_pixels = math.ceil(width / reduction) * math.ceil(height / reduction)
-    decoded = decode(data, max_pixels=n_pixels or MAX_PIXELS)
+    decoded = decode(data, max_pixels=n_pixels or MAX_PIXELS, truncated=True)
     if n_pixels and decoded.size != photo.size:
         raise PhotoError(changed)
     pixels, scale = fit(decoded.pixels)
