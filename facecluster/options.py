@@ -9,6 +9,7 @@ from facecluster import __version__
 from facecluster.errors import TableError
 from facecluster.identity.check import PRESETS
 from facecluster.table import QUALITY, Settings
+from facecluster.photos.video import FPS
 from facecluster.vision import attributes, detect, encode, models
 
 _MODELS = {
@@ -37,6 +38,7 @@ class EncodeOptions:
         mirror: encode the mean of a face and its mirror image.
         attributes: estimate age and gender, see `vision.attributes`.
         check: one of `identity.check.PRESETS`, which a face must pass to be in the table; None: all are.
+        fps: frames of a video that are looked at each second; more where faces come and go, see `encoding.film`.
     """
 
     detector: str = "yunet"
@@ -47,6 +49,7 @@ class EncodeOptions:
     mirror: bool = False
     attributes: bool = False
     check: str | None = None
+    fps: float = FPS
 
     def __post_init__(self) -> None:
         """Raise ValueError for a choice that is none."""
