@@ -9,7 +9,7 @@ from facecluster import __version__
 from facecluster.errors import TableError
 from facecluster.identity.check import PRESETS
 from facecluster.table import QUALITY, Settings
-from facecluster.photos.video import FPS
+from facecluster.photos.video import FPS, LARGEST_FPS
 from facecluster.vision import attributes, detect, encode, models
 
 _MODELS = {
@@ -61,6 +61,8 @@ class EncodeOptions:
             if getattr(self, name) not in known:
                 choices = ", ".join(map(str, known))
                 raise ValueError(f"{name}: expected one of {choices}; got {getattr(self, name)!r}")
+        if not 0 < self.fps <= LARGEST_FPS:
+            raise ValueError(f"fps: expected more than 0 and at most {LARGEST_FPS}; got {self.fps!r}")
 
     def settings(self) -> Settings:
         """What a table made with these options was made with."""
@@ -78,6 +80,7 @@ class EncodeOptions:
                 "mirror": self.mirror,
                 "quality": QUALITY,
                 **({"attributes": True} if self.attributes else {}),
+                **({"fps": self.fps} if self.fps != FPS else {}),
                 **check,
             },
             models={name: models.sha256(name) for name in self.models()},
@@ -113,6 +116,7 @@ def options_of(settings: Settings) -> EncodeOptions:
         max_side=given.get("max-side"),  # type: ignore[arg-type]
         upsample=usual.upsample if upsample is None else int(upsample),
         mirror=bool(given.get("mirror", usual.mirror)),
+        fps=float(given.get("fps", usual.fps) or usual.fps),
     )
 
 

@@ -106,6 +106,12 @@ _CHOICES = [
         help="Encode each face and its mirror image, and keep the mean: slower, a little more accurate.  "
         "[default: no-mirror]",
     ),
+    click.option(
+        "--fps",
+        type=FloatRange(min=0.01, max=60),
+        metavar="FRAMES",
+        help="Look at so many frames of a video each second; at one more where faces come and go.  [default: 1]",
+    ),
 ]
 """The fields of `options.EncodeOptions`, which has the defaults; a test compares them with the help."""
 
@@ -174,6 +180,7 @@ def photo_options(function: Callable[..., Any]) -> Callable[..., Any]:
         max_side: int | None,
         upsample: int | None,
         mirror: bool | None,
+        fps: float | None,
         jobs: int,
         quiet: bool,
         **others: Any,
@@ -185,6 +192,7 @@ def photo_options(function: Callable[..., Any]) -> Callable[..., Any]:
             "max_side": max_side,
             "upsample": upsample,
             "mirror": mirror,
+            "fps": fps,
         }
         chosen = {name: value for name, value in choices.items() if value is not None}
         given = paths if dataset is None else (*paths, dataset)

@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facecluster.errors import PhotoError
-from facecluster.photos import mp4
-from facecluster.photos.file import open_photo
+from facecluster.photos import mp4, picture
+from facecluster.photos.file import open_photo, read_photo
 from facecluster.photos.find import OnePath
 from facecluster.photos.pixels import MAX_PIXELS, Decoded, reduction
 
@@ -31,6 +31,9 @@ EXTENSIONS_OF_VIDEOS = frozenset(
 
 FPS = 1.0
 """Frames a second that are looked at: see `encoding.film`."""
+
+LARGEST_FPS = 60.0
+"""More is never looked at: as many as most videos have."""
 
 _HEAD = 1024
 """Bytes that tell what a file is."""
@@ -143,6 +146,15 @@ def coded_digest(path: OnePath) -> str:
         return digest.hexdigest()
 
 
+def coded_digest_of(path: OnePath) -> str:
+    """Digest the coded picture, or the film, of a file: see `coded_digest` and `picture.coded_digest`.
+
+    Raises:
+        PhotoError: the file cannot be read.
+    """
+    return coded_digest(path) if is_video(path) else picture.coded_digest(read_photo(path)[0])
+
+
 def _pieces(file: BinaryIO, start: int, stop: int) -> Iterator[bytes]:
     """Read a part of a file, or pieces of it that are equally far apart: the first and the last one are among them."""
     n_pieces = min(_PIECES, -(-(stop - start) // _PIECE))
@@ -181,9 +193,9 @@ class Video:
         self._path, self._kind = os.fspath(path), _checked_kind(path)
         with closing(self._open()) as first:
             self.size = (0, 0)
-            if first.grab() is None or (picture := first.picture()) is None:
+            if first.grab() is None or (shown := first.picture()) is None:
                 raise PhotoError(f"no frame of this video can be decoded{first.coding()}")
-            self.size, self.end_s = picture.size, first.end_s
+            self.size, self.end_s = shown.size, first.end_s
             # P frames of H.264 and older refer to no B frame, which saves up to two thirds; in HEVC all may be B.
             self._skipped = "bidir" if first.codec() in _WITHOUT_B else "nonref"
 
@@ -210,13 +222,13 @@ class Video:
             while (time := capture.grab()) is not None:
                 self.end_s = capture.end_s
                 step = math.floor((time + _NEAR_S) * fps * 2)  # twice as many, for `between`
-                if step == n_steps or (picture := capture.picture()) is None:
+                if step == n_steps or (shown := capture.picture()) is None:
                     continue
                 if step // 2 > n_steps // 2:
-                    yield Frame(time, picture, before.copy)
+                    yield Frame(time, shown, before.copy)
                     before.clear()
                 else:
-                    before = [Frame(time, picture)]
+                    before = [Frame(time, shown)]
                 n_steps = step
 
     def _key_frames(self, fps: float) -> Iterator[Frame]:
@@ -226,8 +238,8 @@ class Video:
             def between(start: float, stop: float) -> list[Frame]:
                 if not others.seek((start + stop) / 2) or not start + _NEAR_S < others.time_s < stop - _NEAR_S:
                     return []
-                picture = others.picture()
-                return [] if picture is None else [Frame(others.time_s, picture)]
+                shown = others.picture()
+                return [] if shown is None else [Frame(others.time_s, shown)]
 
             last = -math.inf
             while (time := keys.grab()) is not None:
@@ -237,9 +249,9 @@ class Video:
                     for frame in others.some(last, time - 0.5 / fps, fps):
                         last = frame.time_s
                         yield frame
-                if (picture := keys.picture()) is not None:
+                if (shown := keys.picture()) is not None:
                     start = last
-                    yield Frame(time, picture, lambda: between(start, time) if start > -math.inf else [])  # noqa: B023
+                    yield Frame(time, shown, lambda: between(start, time) if start > -math.inf else [])  # noqa: B023
                     last = time
             self.end_s = max(self.end_s, keys.end_s)
             yield from others.some(last, math.inf, fps)
@@ -255,8 +267,8 @@ class Video:
             with closing(self._open(skipped)) as capture:
                 if not capture.seek(time_s) or (skipped == "nonkey" and abs(capture.time_s - time_s) > _NEAR_S):
                     continue
-                if (picture := capture.picture()) is not None:
-                    return picture
+                if (shown := capture.picture()) is not None:
+                    return shown
         raise PhotoError(f"no frame of this video can be decoded at {time_s:g} s; it has changed, or is broken there")
 
     def _open(self, skipped: str = "none") -> _Capture:
@@ -401,8 +413,8 @@ class _Capture:
         due = start + 1 / fps if start > -math.inf else 0.0
         time: float | None = self.time_s
         while time is not None and time < stop:
-            if time >= due - _NEAR_S and (picture := self.picture()) is not None:
-                yield Frame(time, picture)
+            if time >= due - _NEAR_S and (shown := self.picture()) is not None:
+                yield Frame(time, shown)
                 due = time + 1 / fps
             time = self.grab()
 
