@@ -66,14 +66,21 @@ class Actor:
         scale = side / pixels.shape[0]
         matrix = np.array([[scale, 0, left], [0, scale, top]])
         cv2.warpAffine(
-            pixels, matrix, (WIDTH, HEIGHT), dst=canvas, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_TRANSPARENT
+            pixels,
+            matrix,
+            (WIDTH, HEIGHT),
+            dst=canvas,
+            flags=cv2.INTER_CUBIC,
+            borderMode=cv2.BORDER_TRANSPARENT,
         )
 
 
 def people(half, rng):
     """Photos by name of people of a half with two photos or more, in random order, without end."""
     folders = sorted(folder for folder in (SHARED / "lfw_dev").iterdir() if folder.is_dir())
-    folders = [f for f in folders if in_fit_half(f.name) == (half == "fit") and len(list(f.glob("*.jpg"))) > 1]
+    folders = [
+        f for f in folders if in_fit_half(f.name) == (half == "fit") and len(list(f.glob("*.jpg"))) > 1
+    ]
     rng.shuffle(folders)
     for folder in itertools.cycle(folders):
         yield folder.name, [cv2.imread(str(path)) for path in sorted(folder.glob("*.jpg"))[:4]]
@@ -83,13 +90,27 @@ def make(path, seconds, coding, cast, rng):
     """Write a video; return its shots: start, end, actors."""
     backgrounds = sorted((SHARED / "genki4k_odd").rglob("*.jpg"))
     command = ["ffmpeg", "-y", "-loglevel", "error", "-f", "rawvideo", "-pix_fmt", "bgr24"]
-    command += ["-s", f"{WIDTH}x{HEIGHT}", "-r", str(RATE), "-i", "-", "-pix_fmt", "yuv420p", *CODINGS[coding], path]
+    command += [
+        "-s",
+        f"{WIDTH}x{HEIGHT}",
+        "-r",
+        str(RATE),
+        "-i",
+        "-",
+        "-pix_fmt",
+        "yuv420p",
+        *CODINGS[coding],
+        path,
+    ]
     shots, n, stop = [], 0, 0
     noise = [cv2.resize(rng.normal(0, 3, (270, 480)), (WIDTH, HEIGHT)).astype(np.int8) for _ in range(3)]
     with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
         while n < seconds * RATE:
             if n >= stop:
-                start, stop = n, min(seconds * RATE, n + int(RATE * np.exp(rng.uniform(np.log(0.4), np.log(5)))))
+                start, stop = (
+                    n,
+                    min(seconds * RATE, n + int(RATE * np.exp(rng.uniform(np.log(0.4), np.log(5))))),
+                )
                 places = [(500, 540), (1400, 540)] if rng.random() < 0.4 else [(rng.uniform(500, 1400), 540)]
                 actors = [Actor(*next(cast), rng, np.array(place)) for place in places]
                 shots.append((start / RATE, stop / RATE, actors))
@@ -99,7 +120,9 @@ def make(path, seconds, coding, cast, rng):
             canvas = np.roll(still, int(60 * t), axis=1)
             for actor in actors:
                 actor.paint(canvas, t)
-            process.stdin.write(cv2.add(canvas, noise[n % 3][..., np.newaxis].repeat(3, 2), dtype=cv2.CV_8U).tobytes())
+            process.stdin.write(
+                cv2.add(canvas, noise[n % 3][..., np.newaxis].repeat(3, 2), dtype=cv2.CV_8U).tobytes()
+            )
             n += 1
     return shots
 
@@ -187,7 +210,9 @@ def main():
         folder = chosen.folder or folder
         films = []
         for i in range(chosen.n):
-            path = f"{folder}/{chosen.half}-{chosen.coding}-{i}.{'avi' if chosen.coding == 'mjpeg' else 'mp4'}"
+            path = (
+                f"{folder}/{chosen.half}-{chosen.coding}-{i}.{'avi' if chosen.coding == 'mjpeg' else 'mp4'}"
+            )
             films.append((path, make(path, chosen.seconds, chosen.coding, cast, rng)))
         print(f"{machine()}, {chosen.half} half, {chosen.coding}, {chosen.n} videos of {chosen.seconds} s")
         film.analyse_film(films[0][0], EncodeOptions(fps=0.2), "", UNDATED)  # loads the networks
@@ -198,7 +223,11 @@ def main():
                 for name, count in measure(path, shots, options).items():
                     total[name] = total.get(name, 0) + count
             rate = total["seconds of film"] / total["seconds"]
-            print(f"{what}: {rate:.1f} times real time a core", {k: round(v, 1) for k, v in total.items()}, flush=True)
+            print(
+                f"{what}: {rate:.1f} times real time a core",
+                {k: round(v, 1) for k, v in total.items()},
+                flush=True,
+            )
 
         for fps in chosen.fps:
             tell(f"--fps {fps:g}", EncodeOptions(fps=fps))

@@ -39,6 +39,7 @@ class EncodeOptions:
         attributes: estimate age and gender, see `vision.attributes`.
         check: one of `identity.check.PRESETS`, which a face must pass to be in the table; None: all are.
         fps: frames of a video that are looked at each second; more where faces come and go, see `encoding.film`.
+        truncated: look for faces in what is there of photos of which a part is missing.
     """
 
     detector: str = "yunet"
@@ -50,6 +51,7 @@ class EncodeOptions:
     attributes: bool = False
     check: str | None = None
     fps: float = FPS
+    truncated: bool = False
 
     def __post_init__(self) -> None:
         """Raise ValueError for a choice that is none."""
@@ -81,6 +83,7 @@ class EncodeOptions:
                 "quality": QUALITY,
                 **({"attributes": True} if self.attributes else {}),
                 **({"fps": self.fps} if self.fps != FPS else {}),
+                **({"truncated": True} if self.truncated else {}),
                 **check,
             },
             models={name: models.sha256(name) for name in self.models()},
@@ -117,6 +120,7 @@ def options_of(settings: Settings) -> EncodeOptions:
         upsample=usual.upsample if upsample is None else int(upsample),
         mirror=bool(given.get("mirror", usual.mirror)),
         fps=float(given.get("fps", usual.fps) or usual.fps),
+        truncated=bool(given.get("truncated", usual.truncated)),
     )
 
 

@@ -26,7 +26,7 @@ from facecluster.errors import UsageError
 from facecluster.formats import face_table
 from facecluster.identity.check import PRESETS, Limit, names
 from facecluster.photos.file import file_digest
-from facecluster.photos.find import find_photos
+from facecluster.photos.find import Found, find_photos
 from facecluster.render.verdicts import check_photos
 from facecluster.table import NO_FACE, OK, QUALITY_PARTS, UNREADABLE, FaceTable
 from facecluster.text import printable
@@ -522,11 +522,11 @@ def test_a_folder_that_vanished_does_not_pass(
 ) -> None:
     photo = tmp_path / "photos" / "0.png"
 
-    def find_photos(named: list[str], *, lost: Any, **others: Any) -> list[str]:
+    def search(named: list[str], *, lost: Any, **others: Any) -> Found:
         lost("gone")
-        return [str(photo)]
+        return Found([str(photo)])
 
-    monkeypatch.setattr("facecluster.photos.find.find_photos", find_photos)
+    monkeypatch.setattr("facecluster.photos.find.search", search)
     done = run(tmp_path / "photos", "--preset", "none", "-j", "1")
     assert done.exit_code == 3
     assert "1 folder" in done.stderr

@@ -1,8 +1,8 @@
 """A video -> what is known of it: the faces of its tracks.
 
-    frames, so many a second -> the same as before: nobody is looked for
-                             -> faces, which come to tracks (`tracks.py`)
-                             -> where faces come or go, the frame halfway to the one before is looked at, too
+frames, so many a second -> the same as before: nobody is looked for
+                         -> faces, which come to tracks (`tracks.py`)
+                         -> where faces come or go, the frame halfway to the one before is looked at, too
 """
 
 from __future__ import annotations
@@ -85,7 +85,16 @@ def analyse_film(
     faces = tracks.faces()
     status = OK if len(faces) else NO_FACE
     return Analysis(
-        "", coded, film.size, status, "", when, looks[0] if looks else 0, faces, looks=looks, duration=film.end_s
+        "",
+        coded,
+        film.size,
+        status,
+        "",
+        when,
+        looks[0] if looks else 0,
+        faces,
+        looks=looks,
+        duration=film.end_s,
     )
 
 
@@ -100,7 +109,9 @@ class _Seen:
             frame.picture.pixels,
             detector=options.detector,
             min_face_px=options.min_face * frame.picture.scale,
-            max_side_px=SIDE if options.max_side is None and options.detector == "yunet" else options.max_side,
+            max_side_px=SIDE
+            if options.max_side is None and options.detector == "yunet"
+            else options.max_side,
             upsample=options.upsample,
         )
         self.box, self.score = self._found.box / frame.picture.scale, self._found.score

@@ -589,7 +589,7 @@ def _analyse(
         data, _ = read_photo(path)
         coded = picture.coded_digest(data)
         when = when_of(path, data)
-        photo = decode(data)
+        photo = decode(data, truncated=options.truncated)
         del data  # up to half of the memory of a process
         return coded, analyse(photo, options, known, when)
     except PhotoError as error:

@@ -165,12 +165,18 @@ class Tracks:
         """Say which of some tracks, by their rows, go on with which faces: the nearest first."""
         distance = np.empty((len(rows), len(faces)))
         for k, row in enumerate(rows.tolist()):
-            distance[k] = _squared_distances(self._live[row].faces["encoding"], faces["encoding"]).mean(axis=0)
+            distance[k] = _squared_distances(self._live[row].faces["encoding"], faces["encoding"]).mean(
+                axis=0
+            )
         join, eps = self._near
         return _pairs(distance, distance <= np.where(overlap >= OVERLAP, join**2, eps**2))
 
     def _end(self, track: _Track) -> None:
-        track.faces["track"], track.faces["from_s"], track.faces["to_s"] = track.number, track.from_s, track.to_s
+        track.faces["track"], track.faces["from_s"], track.faces["to_s"] = (
+            track.number,
+            track.from_s,
+            track.to_s,
+        )
         self._ended.append(track.faces)
 
     def faces(self) -> NDArray[np.void]:

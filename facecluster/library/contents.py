@@ -98,7 +98,7 @@ def _of_pixels(data: bytes) -> str:
     from facecluster.photos.picture import pixel_digest
 
     try:
-        decoded = decode(data)
+        decoded = decode(data, truncated=True)
     except PhotoError:
         return ""
     return pixel_digest(decoded.pixels, decoded.size)
@@ -108,10 +108,10 @@ def _is_picture(data: bytes) -> bool:
     """Say whether a file starts as photos do."""
     from PIL import Image
 
-    from facecluster.photos.heif import HEIF_BRANDS
+    from facecluster.photos.kinds import kind_of
     from facecluster.photos.pillow import FORMATS
 
-    if data[4:8] == b"ftyp" and data[8:12] in HEIF_BRANDS:
+    if kind_of(data) == "heif":
         return True
     try:
         with Image.open(BytesIO(data), formats=FORMATS):

@@ -23,11 +23,13 @@ from blake3 import blake3
 from numpy.typing import NDArray
 from PIL import Image
 
+from facecluster.photos import jxl, raw
 from facecluster.photos.coded import TIFF_METADATA
-from facecluster.photos.heif import HEIF_BRANDS
+from facecluster.photos.kinds import RAW_KINDS, kind_of
 from facecluster.photos.looks import area_luminance, brightness_bits, reduce_blocks
-from facecluster.photos.pillow import FORMATS
+from facecluster.photos.pillow import open_picture
 from facecluster.photos.pixels import read_orientation
+from facecluster.photos.psd import read_psd
 
 Part = bytes | memoryview
 """A piece of a file that the picture depends on."""
@@ -114,10 +116,11 @@ class _UnusualError(Exception):
 def coded_digest(data: bytes) -> str:
     """Digest the coded picture of a file without its metadata, without decoding it.
 
-    Counts for JPEG, PNG, WebP, TIFF, HEIF and AVIF: the coded picture that `photos.decode.decode` decodes, whatever its
-    decoder reads to do so, and the orientation that is applied to it. EXIF, XMP, IPTC, comments, colour profiles,
-    thumbnails and further pictures do not count. Of any other file, and wherever a file is damaged or unusual, all
-    bytes count. Files of different formats have different digests.
+    Counts for JPEG, PNG, WebP, TIFF, HEIF, AVIF, JPEG XL, PSD, and RAW that is shown by a JPEG in it: the coded picture
+    that `photos.decode.decode` decodes, whatever its decoder reads to do so, and the orientation that is applied to it.
+    EXIF, XMP, IPTC, comments, colour profiles, thumbnails, layers and further pictures do not count. Of any other file,
+    RAW that is to be developed, and wherever a file is damaged or unusual, all bytes count. Files of different formats
+    have different digests.
 
     Args:
         data: the bytes of the file; any bytes.
@@ -195,18 +198,25 @@ def _picture(data: bytes) -> tuple[str, list[Part]]:
         return "png", _png(data)
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "webp", [*_webp(data), _orientation(data, "WEBP")]
-    if data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+    kind = kind_of(data)
+    if kind == "tiff":
         return "tiff", [*_tiff(data), _orientation(data, "TIFF")]
-    if data[4:8] == b"ftyp":
-        if data[8:12] in HEIF_BRANDS:
-            return "heif", _heif(data)
+    if kind == "heif":
+        return "heif", _heif(data)
+    if kind == "avif":
         return "avif", [*_heif(data), _orientation(data, "AVIF")]
+    if kind == "jxl":
+        return "jxl", _jxl(data)
+    if kind == "psd":
+        return "psd", _psd(data)
+    if kind in RAW_KINDS:
+        return "raw", _raw(data)
     raise _UnusualError
 
 
 def _orientation(data: bytes, *formats: str) -> bytes:
     """Ask Pillow which orientation it applies, and whether it takes the file for what we do."""
-    with Image.open(BytesIO(data), formats=FORMATS) as image:
+    with open_picture(data) as image:
         if image.format not in formats:
             raise _UnusualError
         return bytes([read_orientation(image)])
@@ -426,6 +436,29 @@ def _tiff_needs(tags: dict[int, _Tag], tiled: bool, n_pieces: int) -> Iterator[i
     n_down = max(1, -(-height // rows))
     for k in range(n_pieces):
         yield per_row * (rows if tiled else min(rows, height - k % n_down * rows))
+
+
+# ------------------------------------------------------------------------------------------ JPEG XL, PSD and RAW
+
+
+def _jxl(data: bytes) -> list[Part]:
+    """The codestream, which says how it is turned; of a JPEG that became JPEG XL, its metadata say that."""
+    _require(all(name != b"jbrd" for name, _ in jxl.boxes(data)))
+    return [b"".join(jxl.codestream(data))]
+
+
+def _psd(data: bytes) -> list[Part]:
+    """The flattened picture, and what it is."""
+    psd = read_psd(data)
+    return [psd.head, bytes([psd.has_picture]), psd.picture]
+
+
+def _raw(data: bytes) -> list[Part]:
+    """The JPEG that is the photo, and how it is turned; where the file is to be developed, all of it counts."""
+    shown = raw.shown(data)
+    if shown.jpeg is None:
+        raise _UnusualError
+    return [*_jpeg(shown.jpeg), bytes([shown.orientation])]
 
 
 # ---------------------------------------------------------------------------------------------- HEIF and AVIF

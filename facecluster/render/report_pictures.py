@@ -110,7 +110,7 @@ def _make(path: str, squares: Sequence[Square], picture: Picture, meant: Meant, 
     data = read_photo(path)[0]
     if not meant.holds(path, data):
         raise PhotoError("another picture now than the one whose faces are known")
-    decoded = decode(data, max_pixels=_pixels_needed(squares, picture[:2], whole=whole))
+    decoded = decode(data, max_pixels=_pixels_needed(squares, picture[:2], whole=whole), truncated=True)
     if picture.width and picture.height and decoded.size != picture[:2]:
         raise PhotoError("changed since its faces were found")
     tiles = [

@@ -142,7 +142,7 @@ class Thumbnails:
                 return picture.width, picture.height
         for path in paths:
             with suppress(PhotoError):
-                return decode(self._content(path), max_pixels=1_000_000).size
+                return decode(self._content(path), max_pixels=1_000_000, truncated=True).size
         return 0, 0
 
     def keep_only(self, ids: Collection[str]) -> None:
@@ -228,7 +228,7 @@ def _reduced(data: bytes, side: int) -> NDArray[np.uint8]:
 
     from facecluster.photos.decode import decode
 
-    pixels = decode(data, max_pixels=_pixels(data, side)).pixels
+    pixels = decode(data, max_pixels=_pixels(data, side), truncated=True).pixels
     height, width = pixels.shape[:2]
     scale = side / max(height, width)
     if scale >= 1:
