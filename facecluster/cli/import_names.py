@@ -11,7 +11,8 @@ import click
 if TYPE_CHECKING:  # NumPy is loaded when there is work to do
     from collections.abc import Sequence
 
-    from facecluster.library.import_names import Conflict, Imported
+    from facecluster.library.import_names import Imported
+    from facecluster.library.import_plan import Conflict
     from facecluster.library.library import Library
 
 _log = logging.getLogger(__name__)
@@ -150,7 +151,7 @@ def _say(
 
 def _undecided(conflicts: Sequence[Conflict]) -> list[tuple[str, str]]:
     """Give the ids of people who got no name as their faces are called several, and the name that most have."""
-    from facecluster.library.import_names import SEVERAL
+    from facecluster.library.import_plan import SEVERAL
 
     most: dict[str, Conflict] = {}
     for one in conflicts:
