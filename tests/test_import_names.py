@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import click.testing
 import pytest
@@ -391,7 +394,44 @@ def test_an_import_that_is_taken_back_names_each_program_once(
     assert {one.said_by.origin for one in written if one.said_by} == {"xmp,takeout", "takeout,xmp", "takeout"}
     with Library.open(root / "people") as library:
         told = undo(library, jobs=1).said
-    assert told == "taken back: an import of 3 decisions, said by takeout, xmp"
+    assert re.fullmatch(
+        "taken back: import of [0-9-]{10}: 2 names from Google Takeout and XMP, 1 from Google Takeout", told
+    )
+
+
+def test_an_import_is_a_line_of_the_history_that_undo_takes_by_its_id(
+    made: Path, root: Path, say: Callable[..., None], take_in: Callable[..., list[Decision]]
+) -> None:
+    pytest.importorskip("uvicorn", reason="the extra [review] is not installed")
+    from pages import opened
+
+    say("Anna", photos=[0, 1, 2, 3])
+    say("Zoe", photos=[4])
+    say("Uwe", photos=[7])
+    written = take_in()
+    day = datetime.fromisoformat(written[0].time.replace("Z", "+00:00")).astimezone()
+    said = f"import of {day:%Y-%m-%d}: 2 names from XMP, 1 conflict"
+    assert run("name", root / "people", "person-0003", "Ida").exit_code == 0
+    _, shown, _ = on_terminal("history", root / "people")
+    _, line, _ = shown.splitlines()
+    whole = f"{written[0].id}+"
+    assert line.split()[2:] == [whole, "yes", *said.split()]
+    assert on_terminal("history", root / "people", "--all")[1].count("said by xmp") == 3
+    assert len(on_terminal("history", root / "people", "Anna")[1].splitlines()) == 3
+    assert len(run("history", root / "people").stdout.splitlines()) == 4
+    with opened(root / "people") as page:
+        last, first = page.get("/api/history")["decisions"]
+        assert (first["id"], first["said"], first["n"], first["holds"]) == (whole, said, 3, True)
+        assert [one["n"] for one in page.get(f"/api/history?of={quote(whole)}")["decisions"]] == [1, 1, 1]
+        page.decide("undo", decisions=[whole])
+        assert page.get("/api/state")["undo"]["id"] == last["id"]
+        told = page.get("/api/history")["decisions"][0]
+        assert (told["said"], told["n"]) == (f"taken back: {said}", 3)
+        page.decide("undo", 400, decisions=[whole])
+    assert who(root) == {
+        **{key: NOBODY_NAMED[key] for key in ("person-0001", "person-0002", "nobody")},
+        "Ida": NOBODY_NAMED["person-0003"],
+    }
 
 
 @pytest.mark.parametrize("n_names", [6, 7])

@@ -9,8 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
-from facecluster.identity.decisions import by_words, describe, digest_of
+from facecluster.identity.decisions import describe, digest_of
 from facecluster.identity.gate import Reason
+from facecluster.library.imports import in_words
 from facecluster.library.refer import plain
 from facecluster.result import AlmostPerson, Person, PersonFace, UnclusteredFace
 from facecluster.text import fold, many, printable
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from facecluster.library.history import PastDecision
+    from facecluster.library.history import Line, PastDecision
     from facecluster.library.questions import Question, Side
     from facecluster.library.refer import Face
     from facecluster.library.strangers import Group
@@ -382,11 +383,11 @@ def state(view: View, library: str, path: str, *, saving: bool, busy: str | None
 
 def undo(view: View) -> dict[str, Any] | None:
     """What an undo takes back."""
-    if view.last is None:
+    if not view.last:
         return None
-    by = view.last.said_by
-    said = describe(view.last.act) if by is None else f"an import of names, {by_words(by)}"
-    return {"id": view.last.id, "said": spoken(view, said)}
+    last = view.last[0]
+    said = describe(last.act) if last.said_by is None else in_words(view.last)
+    return {"id": last.id, "said": spoken(view, said)}
 
 
 def spoken(view: View, text: str) -> str:
@@ -409,6 +410,16 @@ def _said(one: PastDecision) -> dict[str, Any]:
     return {"id": one.id, "time": one.time, "said": one.said, "holds": one.holds}
 
 
-def history(past: Sequence[PastDecision]) -> list[dict[str, Any]]:
-    """Decisions, in the order given."""
-    return [_said(one) | {"undone": one.undone_by} for one in past]
+def history(lines: Sequence[Line]) -> list[dict[str, Any]]:
+    """What was decided, a line each, in the order given; `n`: decisions of it."""
+    return [
+        {
+            "id": one.id,
+            "time": one.past[0].time,
+            "said": one.said,
+            "holds": one.n_holding > 0,
+            "undone": one.past[0].undone_by,
+            "n": len(one.past),
+        }
+        for one in lines
+    ]

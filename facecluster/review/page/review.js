@@ -2251,12 +2251,13 @@ class PhotosView {
 class HistoryView {
   title = "History";
   scroll = 0;
+  of = null; // the id of an import, all of whose decisions are shown
 
   constructor() {
     this.grid = new Grid({
       label: "Decisions, the last first", min: "all", extra: 68, choosable: false,
       load: async (offset, limit) => {
-        const found = await call(`/api/history?${query({offset, limit})}`);
+        const found = await call(`/api/history?${query({offset, limit, of: this.of})}`);
         return {...found, total: found.total ?? offset + found.decisions.length + (found.decisions.length === limit ? 1 : 0),
           items: found.decisions};
       },
@@ -2265,7 +2266,8 @@ class HistoryView {
       fill: (cell, one) => {
         const [said, flag, taken] = cell.children;
         said.firstChild.textContent = one.said;
-        said.lastChild.textContent = moment(one.time);
+        said.lastChild.replaceChildren(moment(one.time),
+          one.n > 1 ? h("a", {href: `#/history/${one.id}`}, ` · all ${one.n}`) : "");
         flag.textContent = one.holds ? "" : one.undone ? "taken back" : "overruled";
         taken.hidden = !one.holds;
         taken.setAttribute("aria-label", `Undo: ${one.said}`);
@@ -2278,14 +2280,18 @@ class HistoryView {
     this.grid.box.classList.add("list");
   }
 
-  show(root) {
+  show(root, of = null) {
+    const isOther = of !== this.of;
+    this.of = of;
     this.count = h("span.count", {role: "status"});
     this.none = h("div");
-    root.append(h("div.toolbar", null, h("h1", null, "History ", this.count)), this.none);
+    root.append(of ? h("a.back", {href: "#/history"}, icon("back"), "History") : "",
+      h("div.toolbar", null, h("h1", null, of ? "An import " : "History ", this.count)), this.none);
     $("actions-place").replaceChildren();
+    if (isOther) this.grid.reset();
     this.grid.attach(root, root);
     if (this.grid.total !== null) this.counted(this.grid.total);
-    scrollTo(0, this.scroll);
+    scrollTo(0, isOther ? 0 : this.scroll);
   }
 
   counted(total) {
