@@ -301,7 +301,7 @@ def test_one_wrong_name_keeps_nobody_from_a_name(
     say("Anna", photos=[0, 1, 2, 4])
     say("Zoe", photos=[3])
     told = run("import", root / "people", "--dry-run").stderr
-    assert "1 face of person-0001 called Zoe: most of its faces are called Anna" in told
+    assert "1 face of person-0001 called Zoe in XMP: most of its faces are called Anna" in told
     assert "facecluster name" not in told
     written = take_in()
     assert [(one.person, one.name) for one in acts(written, Name)] == [("person-0001", "Anna")]
@@ -609,7 +609,7 @@ def test_a_pipe_gets_the_lines_and_stderr_the_sentences(root: Path, say: Callabl
     for part in (
         "2 names on 4 faces, 2 people named (Anna, Uwe), 1 conflict, 1 region without a face",
         "07.png (Kim)",
-        "1 face of person-0003 called Anna: person-0001 gets that name\n",
+        "1 face of person-0003 called Anna in XMP: person-0001 gets that name\n",
         "--labels programs",
         "facecluster undo",
     ):
@@ -817,7 +817,7 @@ def test_one_name_on_two_people_is_asked(
 ) -> None:
     say("Anna", photos=[0, 10])
     take_in()
-    assert asked(root) == {"same person-0001 person-0003": "both are called Anna in xmp"}
+    assert asked(root) == {"same person-0001 person-0003": "both are called Anna in XMP"}
     assert asked(root, also=reply("no")) == {}
     with Library.open(root / "people") as library:
         undo(library, jobs=1)
@@ -838,7 +838,7 @@ def test_faces_that_are_called_otherwise_are_asked(
     take_in()
     (before,) = asked(root).items()
     assert before[0].endswith(" person-0001")
-    assert before[1] == "called Uwe in xmp"
+    assert before[1] == "called Uwe in XMP"
     assert asked(root, also=reply("no")) == {}
     assert "03" in who(root)["nobody"]
     take_in()

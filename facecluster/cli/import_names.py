@@ -90,6 +90,7 @@ def _say(
     import os
 
     from facecluster.formats.decisions_jsonl import text_of
+    from facecluster.formats.said_names import programs
     from facecluster.identity.decisions import describe
     from facecluster.library.layout import CLUSTERS, group_again
     from facecluster.library.refer import called
@@ -113,9 +114,8 @@ def _say(
         return
     for one in done.conflicts[:most]:
         whose = "nobody" if one.person is None else called(one.person)
-        click.echo(
-            f"{many(one.n_faces, 'face')} of {whose} called {printable(one.name)}: {one.why}", err=not plain
-        )
+        called_so = f"{printable(one.name)} in {programs(one.said_by.origin.split(','))}"
+        click.echo(f"{many(one.n_faces, 'face')} of {whose} called {called_so}: {one.why}", err=not plain)
     if len(done.conflicts) > most:
         click.echo(f"{many(len(done.conflicts) - most, 'more conflict')}", err=not plain)
     for person, most_called in _undecided(done.conflicts[:most]):

@@ -59,12 +59,14 @@ class Conflict:
         person: whose the faces are; None: nobody's.
         n_faces: how many.
         why: in a few words.
+        said_by: whose words they are, and in which files.
     """
 
     name: str
     person: Person | None
     n_faces: int
     why: str
+    said_by: SaidBy
 
 
 @dataclass
@@ -272,7 +274,9 @@ class Plan:
         for name, those in there.items():
             spelt = self.words[those[0]][name].name
             self.told[name, "" if person is None else person.id] += those
-            self.conflicts.append(Conflict(spelt, person, len(those), self._why(name, person)))
+            self.conflicts.append(
+                Conflict(spelt, person, len(those), self._why(name, person), self._by(name, those))
+            )
 
     def _why(self, name: str, person: Person | None) -> str:
         """Say why a name is not given."""

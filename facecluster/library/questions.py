@@ -18,6 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from facecluster.errors import FaceclusterError, UsageError
+from facecluster.formats.said_names import programs
 from facecluster.identity.decisions import (
     NOBODY,
     Decision,
@@ -280,7 +281,7 @@ class Queue:
         return {
             one.id: _Called(
                 one.act.name,
-                "other files" if one.said_by is None else one.said_by.origin.replace(",", " and "),
+                programs(() if one.said_by is None else one.said_by.origin.split(",")),
                 self._bodies.find(one.act.faces),
             )
             for one in in_force(self._decisions)
