@@ -36,7 +36,7 @@ _N_TOLD = 10
     "--json",
     "as_json",
     is_flag=True,
-    help="Print what decisions.jsonl gets, then the names that are of no certain face, as a pipe gets it anyway.",
+    help="Print what decisions.jsonl gets, as a pipe gets it anyway.",
 )
 @click.option(
     "-v", "--verbose", is_flag=True, help="Name all that is not used: conflicts, regions, names, files."
@@ -86,7 +86,6 @@ def _say(
 
     `most`: of each kind of what was not used, so many are named.
     """
-    import json
     import os
 
     from facecluster.formats.decisions_jsonl import text_of
@@ -104,8 +103,6 @@ def _say(
     elif not plain:
         for decision in done.planned:
             click.echo(text_of(decision))
-        for path, name in done.unplaced:
-            click.echo(json.dumps({"unplaced": name.name, "photo": path, "said_in": name.file}))
     for line in done.troubles[:most]:
         _log.warning("%s", line)
     if len(done.troubles) > most:
@@ -129,7 +126,8 @@ def _say(
     if done.unplaced and most > _N_TOLD:
         for path, name in done.unplaced:
             click.echo(
-                f"of several faces, or of none: {printable(name.name)} in {printable(path)}", err=not plain
+                f"of several faces, or of none: {printable(name.name)} in {printable(path)}, by {printable(name.file)}",
+                err=not plain,
             )
     would = "would be: " if is_dry and done.planned else ""
     click.echo(f"{would}{done.corrected.said}", err=not plain)
