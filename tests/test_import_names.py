@@ -32,6 +32,7 @@ from facecluster.library import correct, undo_patches
 from facecluster.library.history import history
 from facecluster.library.import_names import import_names
 from facecluster.library.library import Library
+from facecluster.library.proposed import proposed
 from facecluster.library.questions import Queue, answer
 from facecluster.library.said import tagged
 from facecluster.library.settings import Choices
@@ -868,3 +869,87 @@ def test_an_import_is_asked_about_at_once(root: Path, say: Callable[..., None]) 
         undo(library, jobs=1)
         queue.refresh()
         assert not [one for one in queue.questions(100) if "called" in one.why]
+
+
+def test_a_named_person_all_of_whose_faces_have_the_name_of_another_is_asked(
+    root: Path, say: Callable[..., None], take_in: Callable[..., list[Decision]]
+) -> None:
+    for person, name in (("person-0001", "Anna"), ("person-0003", "Berta")):
+        assert run("name", root / "people", person, name).exit_code == 0
+    say("Anna", photos=[10, 11, 12])
+    take_in()
+    assert asked(root) == {"same person-0001 person-0003": "Berta is called Anna in XMP"}
+    assert asked(root, also=reply("no")) == {}
+
+
+# ------------------------------------------------------------------------------------------------- names to propose
+
+
+def proposals(library: Library, person: str) -> list[tuple[str, int, list[str], list[str]]]:
+    """Name, number of faces, whose files say so, and these, of each name that is proposed for a person."""
+    (one,) = (one for one in library.people.people if one.id == person)
+    return [
+        (found.name, len(found.faces), [*found.origins], sorted(Path(file).name for file in found.files))
+        for found in proposed(library, [face.id for face in one.faces])
+    ]
+
+
+def test_names_in_files_of_its_photos_are_proposed_for_a_person(
+    made: Path, root: Path, say: Callable[..., None]
+) -> None:
+    say("Anna Berg", photos=[0, 1])
+    say("Zoe", photos=[2])
+    say("person-0003", photos=[3])  # has a meaning of its own
+    for number in (1, 2, 7):  # of Takeout, without a place
+        (made / "photos" / f"{number:02d}.png.json").write_text(
+            json.dumps({"title": f"{number:02d}.png", "people": [{"name": "anna berg"}]})
+        )
+    with Library.open(root / "people") as library:
+        assert proposals(library, "person-0001") == [
+            ("Anna Berg", 2, ["xmp"], ["00.png.xmp", "01.png.xmp"]),
+            ("Zoe", 1, ["xmp"], ["02.png.xmp"]),
+        ]
+        assert proposals(library, "person-0002") == [("anna berg", 1, ["takeout"], ["07.png.json"])]
+        assert proposals(library, "person-0003") == []
+
+
+def test_neither_own_words_nor_names_of_forgotten_faces_are_proposed(
+    root: Path, say: Callable[..., None]
+) -> None:
+    assert run("name", root / "people", "person-0002", "Uwe").exit_code == 0
+    assert run("tag", root / "people").exit_code == 0
+    say(photos=[6], inside=["Kim"])  # of the face at the right, or of who is forgotten
+    with Library.open(root / "people") as library:
+        (right,) = (face.id for face in library.people.unclustered if Path(face.photo).stem == "06")
+        assert [one.name for one in proposed(library, [right])] == ["Kim"]
+        library.name("person-0002", "")
+        assert proposals(library, "person-0002") == []
+    assert run("forget", root / "people", "--person", "person-0002", "-y").exit_code == 0
+    with Library.open(root / "people") as library:
+        assert proposed(library, [right]) == []
+
+
+def test_the_page_proposes_names_and_says_who_has_them(
+    made: Path, root: Path, say: Callable[..., None]
+) -> None:
+    pytest.importorskip("uvicorn", reason="the extra [review] is not installed")
+    from pages import opened
+
+    say("Anna", photos=[0, 7])
+    say("Ida", photos=[13])
+    with opened(root / "people") as page:
+        page.decide("name", person="person-0002", name="ANNA")
+        found = page.get(f"/api/proposed?question={quote('who person-0001')}")["names"]
+        assert found == [
+            {"name": "Anna", "id": "person-0002", "n_faces": 1, "by": "XMP", "files": ["00.png.xmp"]}
+        ]
+        questions = page.get("/api/questions?number=100")["questions"]
+        (alone,) = (
+            one
+            for one in questions
+            if one["kind"] == "who"
+            and one["left"]["person"] is None
+            and page.get(f"/api/proposed?question={quote(one['id'])}")["names"]
+        )
+        assert page.get(f"/api/proposed?question={quote(alone['id'])}")["names"][0]["name"] == "Ida"
+        assert page.ask("GET", "/api/proposed?question=none").status == 400

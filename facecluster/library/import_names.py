@@ -8,15 +8,13 @@ review asks about and `audit --labels` lists. An import is one call, and is take
 from __future__ import annotations
 
 import os
-from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from facecluster.errors import UsageError
 from facecluster.formats import decisions_jsonl, picasa_ini
-from facecluster.formats.forgotten_jsonl import Place
-from facecluster.formats.said_names import Box, Origin, SaidName
+from facecluster.formats.said_names import Origin, SaidName
 from facecluster.identity.decisions import (
     Decision,
     Said,
@@ -165,7 +163,8 @@ def _ask(
         path: (width, height)
         for path, (width, height) in zip(table.path.tolist(), table.size.tolist(), strict=True)
     }
-    forgotten = _forgotten(library)
+    keys = zip(table.path.tolist(), table.digest.tolist(), table.pixels.tolist(), strict=True)
+    forgotten = other_files.forgotten_in(library.places, keys)
     plan = Plan.of(library.people, library.decisions, said, sizes, forgotten)
     troubles = [*said.troubles, *plan.no_names]
     drawn: drawn_faces.Found | None = None
@@ -183,28 +182,6 @@ def _ask(
         named = [*dict.fromkeys(named)]
         troubles.append(f"not taken in, as they were forgotten: {some(named, _N_NAMED)}")
     return _Asked(plan, drawn, len(places), acts + plan.acts(), troubles)
-
-
-def _forgotten(library: Held) -> dict[str, list[Box] | None]:
-    """Say where faces were that are forgotten, 0..1 of photos by path; None: all faces of a photo are."""
-    by_photo: dict[str, list[Place]] = defaultdict(list)
-    for place in library.places:
-        for key in {place.photo, place.pixels} - {""}:
-            by_photo[key].append(place)
-    found: dict[str, list[Box] | None] = {}
-    photos = library.table.photos
-    for path, *keys in zip(photos.path.tolist(), photos.digest.tolist(), photos.pixels.tolist(), strict=True):
-        there = [place for key in dict.fromkeys(keys) for place in by_photo.get(key, ())]
-        if there:
-            boxes = [_share(place.box, place.size) for place in there if place.box is not None]
-            found[path] = boxes if len(boxes) == len(there) else None
-    return found
-
-
-def _share(box: Sequence[float], size: tuple[int, int]) -> Box:
-    """Give a box in pixels as shares of the sides of its photo."""
-    width, height = (max(side, 1) for side in size)
-    return box[0] / width, box[1] / height, box[2] / width, box[3] / height
 
 
 def _meant(library: Held, given: Sequence[str]) -> tuple[list[str], list[Path]]:

@@ -389,9 +389,12 @@ class Queue:
             if person is None or other == key or {key, other}.isdisjoint(people):
                 continue
             called = f"called {printable(one.name)} in {one.origin}"
-            if person.name is None and other is not None and len(names[key]) == 1:
-                self._ask_namesakes(key, other, f"both are {called}")
-            elif person.name is not None or name != max(names[key], key=lambda each: names[key][each]):
+            is_most = name == max(names[key], key=lambda each: names[key][each])
+            is_whole = len(one.faces) == len(self._bodies.ids[key])
+            if other is not None and (is_whole or (person.name is None and is_most)):
+                who = "both are" if person.name is None else f"{printable(person.name)} is"
+                self._ask_namesakes(key, other, f"{who} {called}")
+            elif person.name is not None or not is_most:
                 self._ask_called_side(key, set(one.faces), called)
 
     def _ask_called_side(self, key: str, faces: Collection[str], called: str) -> None:

@@ -16,6 +16,7 @@ from types import MappingProxyType
 from facecluster.errors import FaceclusterError, PhotoError, UsageError
 from facecluster.formats import osxphotos_json, picasa_ini, tags_jsonl, takeout, xmp, xmp_write
 from facecluster.formats.embedded import Embedded, embedded_of
+from facecluster.formats.forgotten_jsonl import Place
 from facecluster.formats.osxphotos_json import ApplePhoto
 from facecluster.formats.said_names import Box, Origin, SaidName, clean_name, load_json, read_bounded
 from facecluster.formats.xmp_write import NOTHING, Tags
@@ -174,6 +175,34 @@ def read_said(
             said += told.get(photo, ())
             found.put(photo, said, embedded)
     return Said(found.names, tuple(found.troubles), len(found.files))
+
+
+def forgotten_in(
+    places: Iterable[Place], photos: Iterable[tuple[str, str, str]]
+) -> dict[str, list[Box] | None]:
+    """Say where faces were that are forgotten, 0..1 of photos by path; None: all faces of a photo are.
+
+    Args:
+        places: of the faces.
+        photos: path, `table.Photos.digest` and `pixels` of each.
+    """
+    by_photo: dict[str, list[Place]] = defaultdict(list)
+    for place in places:
+        for key in {place.photo, place.pixels} - {""}:
+            by_photo[key].append(place)
+    found: dict[str, list[Box] | None] = {}
+    for path, *keys in photos:
+        there = [place for key in dict.fromkeys(keys) for place in by_photo.get(key, ())]
+        if there:
+            boxes = [_share(place.box, place.size) for place in there if place.box is not None]
+            found[path] = boxes if len(boxes) == len(there) else None
+    return found
+
+
+def _share(box: Sequence[float], size: tuple[int, int]) -> Box:
+    """Give a box in pixels as shares of the sides of its photo."""
+    width, height = (max(side, 1) for side in size)
+    return box[0] / width, box[1] / height, box[2] / width, box[3] / height
 
 
 def match(

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
+from facecluster.formats.said_names import programs
 from facecluster.identity.decisions import describe, digest_of
 from facecluster.identity.gate import Reason
 from facecluster.library.imports import in_words
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from facecluster.library.history import Line, PastDecision
+    from facecluster.library.proposed import Proposed
     from facecluster.library.questions import Question, Side
     from facecluster.library.refer import Face
     from facecluster.library.strangers import Group
@@ -40,6 +42,8 @@ PHOTO_FILTERS = ("all", "none", "nobody")
 
 _N_FACES = 12
 """Faces of a group that a list shows."""
+_N_FILES = 3
+"""Files that say a name, that are told."""
 _PERSON, _DECISION = re.compile(r"person-\d+"), re.compile(r" \([0-9a-f]{8}\)")
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _TEXT = {reason.code: reason.text for reason in Reason}
@@ -349,6 +353,18 @@ def question(one: Question) -> dict[str, Any]:
         "right": None if one.right is None else _side(one.right),
         "worth": one.worth,
         "why": one.why,
+    }
+
+
+def proposed(view: View, one: Proposed) -> dict[str, Any]:
+    """A name that files give, and the id of who has it here."""
+    holders = (own for own, person in view.people.items() if fold(person.name or "") == fold(one.name))
+    return {
+        "name": one.name,
+        "id": next(holders, None),
+        "n_faces": len(one.faces),
+        "by": programs(one.origins),
+        "files": [printable(os.path.basename(file)) for file in list(one.files)[:_N_FILES]],
     }
 
 

@@ -87,6 +87,7 @@ class Server:
             "/api/nobody": self._nobody,
             "/api/nobody/{id}": self._group,
             "/api/questions": self._questions,
+            "/api/proposed": self._proposed,
             "/api/history": self._history,
         }
         routes = [Route(path, self._get(function), methods=["GET"]) for path, function in gets.items()]
@@ -214,6 +215,10 @@ class Server:
     def _questions(self, request: Request, view: View) -> dict[str, Any]:
         asked = self._desk.questions(_number(request, "number", 12, 100))
         return {"version": view.version} | records.questions(asked)
+
+    def _proposed(self, request: Request, view: View) -> dict[str, Any]:
+        found = self._desk.proposed(request.query_params.get("question", ""))
+        return {"version": view.version, "names": [records.proposed(view, one) for one in found]}
 
     def _history(self, request: Request, view: View) -> dict[str, Any]:
         of = request.query_params.get("of")
