@@ -110,6 +110,12 @@ _CHOICES = [
         "[default: no-mirror]",
     ),
     click.option(
+        "--fps",
+        type=FloatRange(min=0.01, max=60),
+        metavar="FRAMES",
+        help="Look at so many frames of a video each second; at one more where faces come and go.  [default: 1]",
+    ),
+    click.option(
         "--truncated/--no-truncated",
         default=None,
         help="Look for faces in what is there of photos of which a part is missing, which are unreadable otherwise.  "
@@ -189,6 +195,7 @@ def photo_options(function: Callable[..., Any]) -> Callable[..., Any]:
         max_side: int | None,
         upsample: int | None,
         mirror: bool | None,
+        fps: float | None,
         truncated: bool | None,
         jobs: int,
         quiet: bool,
@@ -201,6 +208,7 @@ def photo_options(function: Callable[..., Any]) -> Callable[..., Any]:
             "max_side": max_side,
             "upsample": upsample,
             "mirror": mirror,
+            "fps": fps,
             "truncated": truncated,
         }
         chosen = {name: value for name, value in choices.items() if value is not None}

@@ -219,7 +219,7 @@ def read_gallery(
     try:
         if labels_from is None:
             return Gallery.of_table(table), False
-        label, texts = label_faces(table, source, labels_from, which)
+        label, texts, _ = label_faces(table, source, labels_from, which)
         return Gallery.of_table(table, label, texts), True
     except TableError as error:
         raise TableError(f"{source}: {error}") from error

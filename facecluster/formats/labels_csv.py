@@ -28,6 +28,7 @@ class Labels:
         labels: of each row, not empty.
         where: what says it, of each row: a line of the file, as "line 2", another file, or a photo.
         boxes: left, top, right, bottom of each row, in pixels; empty where a row is about something else.
+        disputed: the files by label, by id of each face that programs call several things; it has no row.
     """
 
     kind: Literal["photo", "face", "box"]
@@ -35,6 +36,7 @@ class Labels:
     labels: list[str] = field(default_factory=list)
     where: list[str] = field(default_factory=list)
     boxes: list[tuple[float, ...]] = field(default_factory=list)
+    disputed: dict[str, dict[str, list[str]]] = field(default_factory=dict)
 
 
 def read_labels(file: Path) -> Labels:

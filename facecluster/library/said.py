@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -16,6 +16,7 @@ from types import MappingProxyType
 from facecluster.errors import FaceclusterError, PhotoError, UsageError
 from facecluster.formats import osxphotos_json, picasa_ini, tags_jsonl, takeout, xmp, xmp_write
 from facecluster.formats.embedded import Embedded, embedded_of
+from facecluster.formats.forgotten_jsonl import Place
 from facecluster.formats.osxphotos_json import ApplePhoto
 from facecluster.formats.said_names import Box, Origin, SaidName, clean_name, load_json, read_bounded
 from facecluster.formats.xmp_write import NOTHING, Tags
@@ -121,6 +122,15 @@ def tagged(directory: Path, faces: Placed) -> dict[str, Tags]:
     return ours
 
 
+def tagged_by(folders: Iterable[Path], faces: Placed) -> dict[str, Tags]:
+    """Give what `facecluster tag` wrote for the people of several folders, see `tagged`."""
+    ours: dict[str, Tags] = {}
+    for folder in dict.fromkeys(folders):
+        for file, tags in tagged(folder, faces).items():
+            ours[file] = tags_jsonl.both(tags, ours.get(file, NOTHING))
+    return ours
+
+
 def read_said(
     photos: Sequence[str],
     origins: Collection[Origin],
@@ -168,6 +178,34 @@ def read_said(
             said += told.get(photo, ())
             found.put(photo, said, embedded)
     return Said(found.names, tuple(found.troubles), len(found.files))
+
+
+def forgotten_in(
+    places: Iterable[Place], photos: Iterable[tuple[str, str, str]]
+) -> dict[str, list[Box] | None]:
+    """Say where faces were that are forgotten, 0..1 of photos by path; None: all faces of a photo are.
+
+    Args:
+        places: of the faces.
+        photos: path, `table.Photos.digest` and `pixels` of each.
+    """
+    by_photo: dict[str, list[Place]] = defaultdict(list)
+    for place in places:
+        for key in {place.photo, place.pixels} - {""}:
+            by_photo[key].append(place)
+    found: dict[str, list[Box] | None] = {}
+    for path, *keys in photos:
+        there = [place for key in dict.fromkeys(keys) for place in by_photo.get(key, ())]
+        if there:
+            boxes = [_share(place.box, place.size) for place in there if place.box is not None]
+            found[path] = boxes if len(boxes) == len(there) else None
+    return found
+
+
+def _share(box: Sequence[float], size: tuple[int, int]) -> Box:
+    """Give a box in pixels as shares of the sides of its photo."""
+    width, height = (max(side, 1) for side in size)
+    return box[0] / width, box[1] / height, box[2] / width, box[3] / height
 
 
 def match(

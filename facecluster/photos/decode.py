@@ -20,6 +20,7 @@ from facecluster.photos.heif import decode_heif
 from facecluster.photos.jxl import decode_jxl
 from facecluster.photos.kinds import RAW_KINDS, VIDEO_KINDS, kind_of
 from facecluster.photos.moment import FIRST, Moment
+from facecluster.photos.pages import has_several
 from facecluster.photos.pillow import decode_pillow
 from facecluster.photos.pixels import LARGEST, MAX_PIXELS, Decoded
 from facecluster.photos.psd import decode_psd
@@ -78,7 +79,7 @@ def decode(
 
 
 def _decode(data: bytes, page: int, max_pixels: int, truncated: bool) -> Decoded:
-    if page:
+    if page and not has_several(data):
         raise PhotoError(f"it has no page {page + 1}")
     kind = kind_of(data)
     if kind in RAW_KINDS:
@@ -91,4 +92,4 @@ def _decode(data: bytes, page: int, max_pixels: int, truncated: bool) -> Decoded
         return decode_psd(data, max_pixels)
     if kind == "heif":
         return decode_heif(data, max_pixels)
-    return decode_pillow(data, max_pixels, truncated=truncated)
+    return decode_pillow(data, max_pixels, page=page, truncated=truncated)
