@@ -277,6 +277,15 @@ def test_significant_bits_of_a_png_say_what_is_white(bits: int, white: int) -> N
     assert decode(data).pixels[0, 2, 0] == 3000 * 256 // (white + 1)
 
 
+@pytest.mark.parametrize("white", [1, 255])
+def test_floats_in_colours(white: int) -> None:
+    tiff = by_opencv(".tif", np.float32(PIXELS / 255 * white))
+    np.testing.assert_array_equal(decode(tiff).pixels, PIXELS)
+    assert coded_digest(tiff) != coded_digest(by_opencv(".tif", np.float32(PIXELS)[::-1]))
+    with pytest.raises(PhotoError):
+        decode(tiff[: len(tiff) // 2])
+
+
 def test_dark_colours_of_16_bits_stay_dark() -> None:
     for extension in (".png", ".tif"):
         dark = decode(by_opencv(extension, PIXELS.astype(np.uint16) * 37)).pixels
