@@ -170,7 +170,7 @@ def test_without_the_extra_a_file_is_told_with_what_mends_it(monkeypatch: pytest
     for module, data in files.items():
         monkeypatch.setitem(sys.modules, module, None)
         extra = {"rawpy": "raw", "pillow_jxl": "jxl"}[module]
-        with pytest.raises(PhotoError, match=rf'pip install "facecluster\[{extra}\]"'):
+        with pytest.raises(PhotoError, match=rf"type: pip install 'facecluster\[{extra}\]'"):
             decode(data)
         assert coded_digest(data)
     assert read_embedded(files["rawpy"]).dates == {"DateTimeOriginal": DATE}

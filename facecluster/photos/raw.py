@@ -102,7 +102,7 @@ def _opened(data: bytes) -> Iterator[RawPy]:
     try:
         import rawpy
     except ImportError as error:
-        raise PhotoError('RAW files need one more package: pip install "facecluster[raw]"') from error
+        raise PhotoError("RAW files need one more package; type: pip install 'facecluster[raw]'") from error
     try:
         with rawpy.imread(BytesIO(data)) as raw:
             yield raw
