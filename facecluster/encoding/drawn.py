@@ -30,7 +30,9 @@ from facecluster.identity.evidence import SAME_SCENE_BITS
 from facecluster.options import EncodeOptions
 from facecluster.photos import picture
 from facecluster.photos.decode import decode
+from facecluster.photos.each_page import picture_digest
 from facecluster.photos.file import read_photo
+from facecluster.photos.pages import has_several
 from facecluster.photos.pixels import Decoded
 from facecluster.table import NO_FACE, OK, UNREADABLE, FaceTable
 from facecluster.workers import Died, n_cores, work
@@ -92,9 +94,10 @@ class Look(NamedTuple):
     def of(cls, row: Row, boxes: Iterable[_Box], known: Collection[str]) -> Look:
         """Look for faces in a photo, beside those of some ids."""
         analysis = row.analysis
-        named = zip(analysis.faces["box"], ids_of(analysis), strict=True)
+        first = _in_first(analysis)
+        named = zip(analysis.faces["box"][first], np.array(ids_of(analysis), dtype=str)[first], strict=True)
         others = (_box(box) for box, own in named if own in known)
-        turns = _turns_of(analysis.faces["turned"])
+        turns = _turns_of(analysis.faces["turned"][first])
         return cls(row.path, row.coded, analysis.pixels, turns, tuple(boxes), tuple(others))
 
 
@@ -264,7 +267,8 @@ def _place(act: Draw, row: Row, others: Iterable[Row]) -> tuple[_Box, bool] | No
         others: further rows that may show it: the same picture is the best, then one at the same path.
     """
     new = row.analysis
-    if new.pixels in ("", act.picture):
+    same = {new.pixels, new.first} - {""}
+    if not new.pixels or act.picture in same:
         return act.drawn, True
     known = [
         (other, place)
@@ -276,7 +280,7 @@ def _place(act: Draw, row: Row, others: Iterable[Row]) -> tuple[_Box, bool] | No
         old = other.analysis
         anchor, now = (old.faces[name][place].astype(np.float64) for name in ("anchor", "box"))
         box = _moved(np.array(act.drawn), anchor, now)
-        if old.pixels == new.pixels:
+        if old.pixels in same:
             return _box(box), True
         box = _edited(box, old, new)
         middle = (box[:2] + box[2:]) / 2
@@ -330,13 +334,19 @@ def _box(box: NDArray[np.floating]) -> _Box:
 
 
 def _at(act: Draw, analysis: Analysis) -> int | None:
-    """Which face of a photo is the one of a decision; None where it is not there."""
+    """Which face of a photo is the one of a decision, which is on its first page; None where it is not there."""
     anchor = analysis.faces["anchor"].astype(np.float64)
     if not len(anchor):
         return None
-    iou = overlaps(np.tile(np.array(act.faces[0].box), (len(anchor), 1)), anchor)
+    iou = overlaps(np.tile(np.array(act.faces[0].box), (len(anchor), 1)), anchor) * _in_first(analysis)
     best = int(iou.argmax())
     return best if iou[best] >= SAME_FACE_IOU else None
+
+
+def _in_first(analysis: Analysis) -> NDArray[np.bool_]:
+    """Say which faces are on the first page, where somebody can draw, and in no video -> (n,)."""
+    first: NDArray[np.bool_] = (analysis.faces["page"] == 0) & (analysis.faces["track"] < 0)
+    return first
 
 
 def _by_photo(rows: Iterable[Row]) -> dict[str, list[Row]]:
@@ -369,16 +379,17 @@ def _with(
     face["anchor"] = act.faces[0].box
     ids = ids_of(analysis)
     box = analysis.faces["box"].astype(np.float64)
-    iou = overlaps(np.tile(face["box"].astype(np.float64), (len(box), 1)), box)
+    iou = overlaps(np.tile(face["box"].astype(np.float64), (len(box), 1)), box) * _in_first(analysis)
     if len(iou) and iou.max() >= SAME_FACE_IOU and ids[place := int(iou.argmax())] not in known:
         faces = analysis.faces.copy()
         faces["anchor"][place] = act.faces[0].box
         ids[place] = name
         return replace(analysis, faces=faces, ids=np.array(ids, dtype=str))
+    place = int(np.count_nonzero(analysis.faces["page"] == 0))  # the last of its page
     return replace(
         analysis,
-        faces=np.concatenate([analysis.faces, face]),
-        ids=np.array([*ids, name], dtype=str),
+        faces=np.concatenate([analysis.faces[:place], face, analysis.faces[place:]]),
+        ids=np.array([*ids[:place], name, *ids[place:]], dtype=str),
         status=OK,
     )
 
@@ -442,7 +453,8 @@ def _look(item: tuple[int, Look], options: EncodeOptions) -> Seen | str:
         photo = decode(data, truncated=True)
     except PhotoError as error:
         return str(error)
-    pixels = picture.pixel_digest(photo.pixels, photo.size)
+    several = has_several(data)
+    pixels = picture_digest(data) if several else picture.pixel_digest(photo.pixels, photo.size)
     is_known = look.pixels == pixels if look.pixels else look.coded == picture.coded_digest(data)
     if (look.pixels or look.coded) and not is_known:
         return "another picture is there now"
