@@ -45,7 +45,7 @@ from facecluster.library.lineage import check_ids, clustering_of
 from facecluster.library.make import make_result
 from facecluster.library.read import take_in
 from facecluster.options import EncodeOptions, options_of
-from facecluster.photos.find import OnePath, Paths, find_photos
+from facecluster.photos.find import OnePath, Paths, find_some_photos
 from facecluster.render import evaluation, matches
 from facecluster.render.evaluation import Evaluation
 from facecluster.render.matches import By, Gallery, Match, Query
@@ -309,7 +309,7 @@ def encode(
         truncated=bool(truncated),
     )
     return pipeline.encode_photos(
-        find_photos(paths),
+        find_some_photos(paths),
         options,
         output=file,
         jobs=jobs,
@@ -487,9 +487,7 @@ def _wanted(
     if isinstance(photos, FaceTable):
         tables: Iterable[FaceTable] = [photos]
     else:
-        paths = find_photos(photos)
-        if not paths:
-            raise FaceclusterError("no photos found; give files, or folders that hold some")
+        paths = find_some_photos(photos)
         tables = pipeline.encode_each(paths, options_of(like.settings), jobs=jobs)
     for table in tables:
         matches.check_encoders(like, table)

@@ -336,7 +336,7 @@ def _of_jxl(data: bytes) -> Embedded:
     """Read the boxes. The decoder turns the picture, so the one that is shown counts as stored."""
     try:
         found = {name: bytes(body) for name, body in jxl.boxes(data) if name in (b"Exif", b"xml ")}
-        size = _size(*jxl.shown_size(data))
+        size = _size(*jxl.read_head(data)[0])
     except (PhotoError, ValueError):
         return Embedded()
     # Four bytes say where the block starts; some programs leave them out.

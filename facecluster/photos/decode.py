@@ -18,7 +18,7 @@ from facecluster.photos.coded import without_metadata
 from facecluster.photos.file import LARGE_FILE, read_photo, reason
 from facecluster.photos.heif import decode_heif
 from facecluster.photos.jxl import decode_jxl
-from facecluster.photos.kinds import RAW_KINDS, kind_of
+from facecluster.photos.kinds import RAW_KINDS, VIDEO_KINDS, kind_of
 from facecluster.photos.moment import FIRST, Moment
 from facecluster.photos.pages import has_several
 from facecluster.photos.pillow import decode_pillow
@@ -84,6 +84,8 @@ def _decode(data: bytes, page: int, max_pixels: int, truncated: bool) -> Decoded
     kind = kind_of(data)
     if kind in RAW_KINDS:
         return decode_raw(data, max_pixels)
+    if kind in VIDEO_KINDS:
+        raise PhotoError("a video, and no photo")
     if kind == "jxl":
         return decode_jxl(data, max_pixels)
     if kind == "psd":

@@ -16,7 +16,7 @@ from facecluster.errors import PhotoError
 from facecluster.photos import decode_memory
 from facecluster.photos.depth import in_8_bits
 from facecluster.photos.pillow import decode_pillow
-from facecluster.photos.pixels import LARGEST, Decoded, assemble, bytes_made, reduction
+from facecluster.photos.pixels import LARGEST, Decoded, assemble, reduction
 
 _CODESTREAM = b"\xff\x0a"
 _CHANNELS = {"L": 1, "I;16": 1, "F": 1, "LA": 2, "RGB": 3, "RGBA": 4}
@@ -35,11 +35,10 @@ def decode_jxl(data: bytes, max_pixels: int) -> Decoded:
     except ImportError as error:
         raise PhotoError('JPEG XL needs one more package: pip install "facecluster[jxl]"') from error
 
-    width, height = shown_size(data)
+    (width, height), bits = read_head(data)
     if width * height > LARGEST:
         raise Image.DecompressionBombError
-    made = bytes_made(width * height, max_pixels)
-    decode_memory.check(len(data) + decode_memory.of_jxl(width * height, made), width * height)
+    decode_memory.check(len(data) + decode_memory.of_jxl(width * height, bits), width * height)
     is_jpeg, info, stored, _, _ = Decoder(num_threads=1)(data)
     if is_jpeg:  # as it was before it became JPEG XL, to the byte
         return decode_pillow(bytes(stored), max_pixels)
@@ -88,8 +87,8 @@ def codestream(data: bytes) -> list[memoryview]:
     return [body[4:] if name == b"jxlp" else body for name, body in boxes(data) if name in (b"jxlc", b"jxlp")]
 
 
-def shown_size(data: bytes) -> tuple[int, int]:
-    """Read width and height of the upright picture.
+def read_head(data: bytes) -> tuple[tuple[int, int], int]:
+    """Read width and height of the upright picture, and how many bits a value has; 32 of a float.
 
     Raises:
         PhotoError: there is no picture.
@@ -112,5 +111,16 @@ def shown_size(data: bytes) -> tuple[int, int]:
     height = side()
     ratio = take(3)
     width = height * _RATIOS[ratio - 1][0] // _RATIOS[ratio - 1][1] if ratio else side()
-    has_orientation = take(2) == 0b10  # not all that follows is as usual; some of it is rare
-    return (height, width) if has_orientation and take(3) >= 4 else (width, height)
+    if take(1):  # all that follows is as usual
+        return (width, height), 8
+    if take(1):
+        if take(3) >= 4:
+            width, height = height, width
+        if take(
+            3
+        ):  # a size to be shown in, a preview, an animation: what they say is not read, nor what follows
+            return (width, height), 16
+    if take(1):
+        return (width, height), 32
+    which = take(2)
+    return (width, height), (8, 10, 12)[which] if which < 3 else 1 + take(6)

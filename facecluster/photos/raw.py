@@ -2,7 +2,8 @@
 
 A camera puts finished JPEGs into its RAW files. The largest one is the photo, if it has at least half of the sensor's
 sides: as many pixels as a development at half size, which is the quickest one (a pixel of each 2x2 of the mosaic). A
-smaller one is a thumbnail, and the file is developed so, with the camera's white balance.
+smaller one is a thumbnail, and the file is developed, with the camera's white balance; where a pixel has all colours
+already, as in a linear DNG, at full size.
 
 References:
     LibRaw, API documentation: unpack_thumb, half_size, sizes.flip. DNG 1.7, tags PreviewColorSpace and Orientation.
@@ -17,6 +18,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from PIL import ExifTags, Image
+from threadpoolctl import threadpool_limits
 
 from facecluster.errors import PhotoError
 from facecluster.photos import decode_memory
@@ -76,13 +78,14 @@ def _developed(raw: RawPy, picture: Shown, n_bytes: int, max_pixels: int) -> Dec
     n_pixels = width * height
     if n_pixels > LARGEST:
         raise Image.DecompressionBombError
-    decode_memory.check(n_bytes + decode_memory.of_raw(n_pixels, raw.num_colors), n_pixels)
+    decode_memory.check(n_bytes + decode_memory.of_raw(n_pixels, is_mosaic=True), n_pixels)
+    is_mosaic = raw.raw_pattern is not None  # which unpacks the file
+    decode_memory.check(n_bytes + decode_memory.of_raw(n_pixels, is_mosaic), n_pixels)
     # Not turned: LibRaw would hold a second copy.
-    half = raw.postprocess(half_size=True, use_camera_wb=True, user_flip=0)
+    with threadpool_limits(1):
+        half = raw.postprocess(half_size=True, use_camera_wb=True, user_flip=0)
     rows, columns = half.shape[:2]
-    halved = (
-        2 if max(rows, columns) <= (max(picture.size) + 1) // 2 else 1
-    )  # pictures of three colours a pixel are not
+    halved = 2 if is_mosaic else 1
     factor = reduction(rows * columns, max_pixels)
     pixels = assemble(
         lambda top, bottom: Image.fromarray(half[top:bottom]), (columns, rows), factor, picture.orientation
