@@ -8,16 +8,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from libraries import cluster_table
 from tables import film_table, make_table, people
 
 from facecluster.formats import clusters_json, decisions_jsonl
 from facecluster.identity.cluster import cluster_faces
 from facecluster.identity.constraints import resolve
-from facecluster.identity.decisions import Decision, Move, Name, Spot, locate
+from facecluster.identity.decisions import Decision, Move, Name, Spot, digest_of, locate
 from facecluster.identity.gate import Reason
 from facecluster.identity.rules import Rules, SamePhotoRule
 from facecluster.library.change import spots
+from facecluster.library.library import Library
 from facecluster.library.make import make_result
+from facecluster.library.settings import Choices
 from facecluster.result import columns
 from facecluster.table import FaceTable
 
@@ -68,7 +71,7 @@ def test_records_say_it_too() -> None:
 
 def film(*, at_once: bool) -> FaceTable:
     """Anna in three photos and in a video of two tracks of three faces, hers and one like her."""
-    encoding = people(1, 9, spread=0.4)
+    encoding, photo = people(1, 9, spread=0.4), [0, 1, 2, *[3] * 6]
     times = [0.0, 5, 10, 6, 7, 8] if at_once else [0.0, 5, 10, 16, 17, 18]
     ends = (
         ([0.0] * 3 + [6] * 3, [10] * 3 + [8] * 3) if at_once else ([0.0] * 3 + [16] * 3, [10] * 3 + [18] * 3)
@@ -76,7 +79,8 @@ def film(*, at_once: bool) -> FaceTable:
     none = [np.nan] * 3
     return make_table(
         encoding,
-        photo=[0, 1, 2, *[3] * 6],
+        photo=photo,
+        id=[f"{number + 1:032x}-{row}" for row, number in enumerate(photo)],
         paths=[f"/photos/{i}.jpg" for i in range(3)] + ["/photos/film.mp4"],
         photos={"duration": [np.nan, np.nan, np.nan, 20.0]},
         time_s=none + times,
@@ -123,3 +127,30 @@ def test_all_faces_of_a_track_go_where_one_is_put() -> None:
     )
     label = cluster_faces(table, RULES, resolve([decision], table.faces)).label
     assert label.tolist() == [0] * 6 + [-1] * 3
+
+
+def test_a_person_keeps_name_and_faces_of_a_video_where_all_is_grouped_anew(tmp_path: Path) -> None:
+    table, folder = film(at_once=False), tmp_path / "people"
+    result = cluster_table(table, folder, Choices(link="none"))
+    assert result.people[0].n_faces == 9
+    with Library.open(folder) as library:
+        late = next(face for face in result.people[0].faces if face.time_s == 17)
+        library.name("person-0001", "Anna")
+        moved = library.move(late.id, to="nobody")
+        assert moved.said.startswith("3 faces moved to nobody")
+        assert library.people.people[0].n_faces == 6
+    # encoded anew: other ids, and the boxes a little elsewhere
+    again = replace(
+        table,
+        faces=replace(
+            table.faces,
+            id=np.array([f"{digest_of(face)}-{i + 50}" for i, face in enumerate(table.faces.id.tolist())]),
+            box=table.faces.box + 3,
+            anchor=table.faces.anchor + 3,
+        ),
+    )
+    result = cluster_table(again, folder, Choices(video="found", link="none"))
+    (anna,) = result.people
+    assert (anna.name, anna.n_faces) == ("Anna", 6)
+    assert {face.reason for face in result.unclustered} == {"taken_away"}
+    assert cluster_table(again, folder, Choices(link="none")).settings.rules.video == "found"  # remembered

@@ -217,10 +217,10 @@ def match(
 ) -> Matched:
     """Find the faces that names are of.
 
-    A name with a box is of the face that overlaps it most, each face of one place and each place of one face, the
-    best first. Boxes of Picasa's lie in the stored picture or, where more of a photo's have a face then, in the upright
-    one. A name without a box is of a face that is known to have it. Where one face of the photo without a name
-    and one name are left, they belong together.
+    A name with a box is of the face of the first page that overlaps it most, each face of one place and each place of
+    one face, the best first. Boxes of Picasa's lie in the stored picture or, where more of a photo's have a face then,
+    in the upright one. A name without a box is of a face that is known to have it. Where one face of the photo without
+    a name, or one track, and one name are left, they belong together.
 
     Args:
         said: see `Said`.
@@ -235,14 +235,17 @@ def match(
         if photo in said.names:
             rows[photo].append(row)
     names: dict[int, tuple[SaidName, ...]] = {}
+    track = faces.track.tolist()
     unmatched, unplaced, gone = (list[tuple[str, SaidName]]() for _ in range(3))
-    boxes = faces.box.tolist()
+    boxes, in_first = faces.box.tolist(), ((faces.page == 0) & (faces.track < 0)).tolist()
     for photo, told in said.names.items():
         width, height = sizes.get(photo, (0, 0))
         here = rows[photo] if width > 0 and height > 0 else []
         at = [
             (left / width, top / height, right / width, bottom / height)
-            for left, top, right, bottom in (boxes[row] for row in here)
+            if in_first[row]
+            else (0.0, 0.0, 0.0, 0.0)
+            for row, (left, top, right, bottom) in ((row, boxes[row]) for row in here)
         ]
         boxed = [one for one in told if one.box is not None]
         were = forgotten.get(photo, ())
@@ -266,7 +269,11 @@ def match(
             left, loose = _known(left, loose, known, names)
         if photo in forgotten:
             gone += ((photo, one) for one in loose)
-        elif len(left) == 1 and len({fold(one.name) for one in loose}) == 1:
+        elif (
+            len({track[row] if track[row] >= 0 else ~row for row in left})
+            == 1
+            == len({fold(one.name) for one in loose})
+        ):
             names[left[0]] = (loose[0],)
         else:
             unplaced += ((photo, one) for one in loose)
