@@ -27,10 +27,12 @@ from facecluster.identity.decisions import (
     Name,
     NotAPerson,
     Said,
+    Scene,
     Spots,
     Unsure,
     digest_of,
     in_force,
+    scene_at,
 )
 from facecluster.identity.gate import Reason
 from facecluster.identity.points import Points
@@ -84,7 +86,7 @@ _MANY, _FEW = 100, 30
 _UNIT = 1 / 56
 """Of radius², where a result does not say `Radii.growth`."""
 _TWICE = 0.1
-"""How much less probable that is where a photo shows both."""
+"""How much less probable that is where a photo shows both at once."""
 
 
 @dataclass(frozen=True)
@@ -289,7 +291,7 @@ class Queue:
         self._body_of: dict[str, str] = {}
         self._ids: dict[str, Ids] = {}  # faces of each body
         self._sorted: list[str] = []  # all faces
-        self._photos_of: dict[str, frozenset[str]] = {}
+        self._scenes_kept: dict[str, frozenset[Scene]] = {}
         self._asked: dict[str, _Asked] = {}
         self._with: dict[str, set[str]] = {}  # ids of questions by body
         self._heaps: tuple[list[tuple[float, str]], ...] = ([], [], [])  # see `_Asked.heap`
@@ -414,7 +416,7 @@ class Queue:
                 del self._body_of[face]
         self._ids.pop(key, None)
         self._people.pop(key, None)
-        self._photos_of.pop(key, None)
+        self._scenes_kept.pop(key, None)
         self._groups.pop(key, None)
 
     def _touched(self) -> set[str]:
@@ -664,15 +666,15 @@ class Queue:
         if chance < _LEAST / max(len(self._ids[one]), len(self._ids[other])):
             return 0.0
         few, more = sorted((one, other), key=lambda key: len(self._ids[key]))
-        return chance if self._photos(more).isdisjoint(self._photos(few)) else chance * _TWICE
+        return chance if self._scenes(more).isdisjoint(self._scenes(few)) else chance * _TWICE
 
-    def _photos(self, key: str) -> frozenset[str]:
-        """Ids of the photos of a body; those of a person are kept."""
+    def _scenes(self, key: str) -> frozenset[Scene]:
+        """What a body is seen in; that of a person is kept."""
         if key not in self._people:
-            return frozenset(map(digest_of, self._ids[key]))
-        if key not in self._photos_of:
-            self._photos_of[key] = frozenset(map(digest_of, self._ids[key]))
-        return self._photos_of[key]
+            return _scenes_of(self._free[face] for face in self._ids[key])
+        if key not in self._scenes_kept:
+            self._scenes_kept[key] = _scenes_of(self._owner[key].faces)
+        return self._scenes_kept[key]
 
     def _odds(self, excess: float) -> float:
         """Say how probable it is that two bodies so near are one person's, in a library of so many people."""
@@ -874,3 +876,7 @@ def _theirs(library: Held, who: str, faces: Collection[str]) -> bool:
     if person is None:
         raise FaceclusterError(f"{who}: there is no such person any more; nothing was changed")
     return set(faces) <= {face.id for face in person.faces}
+
+
+def _scenes_of(faces: Iterable[PersonFace | UnclusteredFace]) -> frozenset[Scene]:
+    return frozenset(scene_at(digest_of(face.id), face.page, face.time_s) for face in faces)
