@@ -41,6 +41,9 @@ _TICK_S = 1.0
 """Seconds for which answers are waited for at a time. Of a time that was longer, as this process was stopped or the
 computer slept, no more is counted."""
 
+_GOING_S = 10.0
+"""Seconds between two messages that an item goes on."""
+
 _STARTING = threading.Lock()
 """Held while a process is started, as that changes `__main__`."""
 
@@ -83,8 +86,8 @@ def work(
         items: what to work on.
         n_workers: how many processes; they are started as items come.
         start: called once in each new worker.
-        limit_s: seconds that an item may take while this process waits for it; a worker that takes longer is ended,
-            and counts as one that died.
+        limit_s: seconds that an item may take while this process waits for it, from its start or from when it last
+            said that it goes on (`still_at_work`); a worker that takes longer is ended, and counts as one that died.
 
     Yields:
         Item and result, in the order in which they are done.
@@ -140,6 +143,11 @@ class Workers(Generic[Item, Result]):
 @dataclass(frozen=True)
 class _Ready:
     """A worker's first message."""
+
+
+@dataclass(frozen=True)
+class _Going:
+    """A worker's message that its item takes long, and goes on."""
 
 
 @dataclass(frozen=True)
@@ -209,6 +217,9 @@ class _Pool(Generic[Item, Result]):
             if isinstance(message, _Ready):
                 worker.ready = True
                 continue
+            if isinstance(message, _Going):
+                worker.waited_s = 0.0
+                continue
             del self._busy[worker.pipe]
             self._idle.append(worker)
             if isinstance(message, _Raised):
@@ -258,11 +269,27 @@ def _serve(pipe: Connection[Any, Any], task: bytes) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     function, start = ForkingPickler.loads(task)
     start()
+    _Own.pipe = pipe
     with suppress(EOFError, OSError):
         pipe.send(_Ready())
         while True:
             item = pipe.recv()
             pipe.send(_answer(function, item))
+
+
+class _Own:
+    """The pipe of this process, where it is a worker, and when it was last told that an item goes on."""
+
+    pipe: Connection[Any, Any] | None = None
+    told: float = -math.inf
+
+
+def still_at_work() -> None:
+    """Tell, in a worker, that an item of many steps goes on: what it may take begins anew. Elsewhere nothing happens."""
+    if _Own.pipe is not None and time.monotonic() > _Own.told + _GOING_S:
+        _Own.told = time.monotonic()
+        with suppress(OSError):
+            _Own.pipe.send(_Going())
 
 
 def _end_with_parent() -> None:

@@ -438,6 +438,13 @@ def test_an_earlier_decision_is_taken_back_by_its_id(page: Browser) -> None:
     page.decide("undo", 400, decisions=first)
 
 
+def test_what_an_undo_takes_back_has_each_name_once(page: Browser) -> None:
+    page.decide("name", person="person-0001", name="Anna (Berg)")
+    assert page.get("/api/state")["undo"]["said"] == "name Anna (Berg)"
+    page.decide("make", name="Eva", faces=[face(STRANGER)])
+    assert page.get("/api/state")["undo"]["said"] == "make Eva of 1 face"
+
+
 def test_the_version_grows_with_every_change(page: Browser) -> None:
     dated(page)
     until(lambda: not page.get("/api/questions")["searching"])  # it grows when they are found, too

@@ -26,12 +26,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facecluster.encoding.analysis import FACE, Analysis, Row, make_table, pack, unreadable
-from facecluster.encoding.dated import UNDATED, When, when_of
+from facecluster.encoding.dated import UNDATED, When, when_of, when_of_film
 from facecluster.encoding.drawn import NONE, Drawn, put_in
+from facecluster.encoding.film import analyse_film
 from facecluster.encoding.forgotten import leave_out
 from facecluster.encoding.identify import Before, identify
 from facecluster.encoding.keep import Keep, Kept, replaced, stay
-from facecluster.encoding.measure import measured
+from facecluster.encoding.measure import faces_in
+from facecluster.encoding.paged import analyse_pages
 from facecluster.encoding.resume import Look, Past, recall
 from facecluster.encoding.worker import LIMIT_S, obituary, prepare_worker
 from facecluster.errors import FaceclusterError, PhotoError
@@ -39,15 +41,17 @@ from facecluster.formats import face_table, forgotten_jsonl
 from facecluster.formats.face_table import check_output
 from facecluster.identity.admit import admit
 from facecluster.options import EncodeOptions
-from facecluster.photos import picture
+from facecluster.photos import picture, video
 from facecluster.photos.decode import decode
-from facecluster.photos.file import alone_if_large, file_digest, read_photo
+from facecluster.photos.each_page import which_pages
+from facecluster.photos.file import alone_if_large, file_digest, read_photo, reason
 from facecluster.photos.looks import perceptual_hash
+from facecluster.photos.pages import has_several
 from facecluster.photos.pixels import Decoded
 from facecluster.table import NO_FACE, OK, UNREADABLE, FaceTable
 from facecluster.text import many
 from facecluster.vision import models
-from facecluster.workers import Died, Workers, n_cores, work
+from facecluster.workers import Died, Workers, n_cores, still_at_work, work
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -144,8 +148,6 @@ def analyse(
         known: what is known already; None: nothing.
         when: it was taken.
     """
-    from facecluster.vision import turned
-
     pixels = photo.pixels
     digest = picture.pixel_digest(pixels, photo.size)
     if known is not None:
@@ -154,14 +156,7 @@ def analyse(
         if len(known.looks) and _is_in(look := perceptual_hash(pixels), known.looks):
             return KnownPhoto(digest, when, (look, photo.size))
     looks = picture.hashes(pixels)
-    upright = turned.find_upright(
-        pixels,
-        detector=options.detector,
-        min_face_px=options.min_face * photo.scale,
-        max_side_px=options.max_side,
-        upsample=options.upsample,
-    )
-    faces = measured(upright, photo, options)
+    faces = faces_in(photo, options)
     status = OK if len(faces) else NO_FACE
     return Analysis("", digest, photo.size, status, "", when, looks[0], faces, looks=looks)
 
@@ -510,7 +505,7 @@ class _Files:
     def started_as(self, path: str) -> str:
         """The digest of a file that is being analysed, "" where it is another one by now."""
         with suppress(PhotoError):
-            if picture.coded_digest(read_photo(path)[0]) == self.started[path]:
+            if video.coded_digest_of(path) == self.started[path]:
                 return self.started[path]
         return ""
 
@@ -521,7 +516,7 @@ class _File:
 
     Attributes:
         coded: `picture.coded_digest` of it.
-        digest: of its bytes, as an older facecluster knew photos; "" where nobody asks.
+        digest: of its bytes, as an older facecluster knew photos; "" where nobody asks, or that knew less of it.
         when: it was taken.
     """
 
@@ -542,15 +537,22 @@ def _look(
         with_file: digest the bytes too.
     """
     with alone_if_large(path):
+        data = b""
         try:
-            data, changed = read_photo(path)
-        except PhotoError as error:
-            return error
-        coded = picture.coded_digest(data)
+            if is_film := video.is_video(path):
+                status = os.stat(path)
+                coded, changed = video.coded_digest(path), max(status.st_mtime, status.st_ctime)
+            else:
+                data, changed = read_photo(path)
+                coded = picture.coded_digest(data)
+        except (PhotoError, OSError) as error:
+            return error if isinstance(error, PhotoError) else PhotoError(reason(error))
         earlier, when = times.get(path, ("", UNDATED))
         if earlier != coded or changed >= since - _CLOCK_S:
-            when = when_of(path, data)
-        return _File(coded, file_digest(data) if with_file else "", when)
+            when = when_of_film(path) if is_film else when_of(path, data)
+        # Of a file of several pages an older facecluster had looked at the first one.
+        is_known_by_file = with_file and not is_film and not has_several(data)
+        return _File(coded, file_digest(data) if is_known_by_file else "", when)
 
 
 def _ahead(function: Callable[[str], _T], items: Iterable[str]) -> Iterator[_T]:
@@ -577,12 +579,21 @@ def _analyse(
     """Read and analyse a photo, or say why that is not possible: the bytes that are digested are those decoded."""
     coded = ""
     try:
+        if video.is_video(path):
+            coded = video.coded_digest(path)
+            return coded, analyse_film(path, options, coded, when_of_film(path), alive=still_at_work)
         data, _ = read_photo(path)
         coded = picture.coded_digest(data)
         when = when_of(path, data)
+        which = which_pages(data)
+        if which.numbers != (0,):
+            pages = analyse_pages(data, which, options, when)
+            is_known = known is not None and _is_in(int(pages.pixels[:16], 16), known.pixels)
+            return coded, KnownPhoto(pages.pixels, when) if is_known else pages
         photo = decode(data, truncated=options.truncated)
         del data  # up to half of the memory of a process
-        return coded, analyse(photo, options, known, when)
+        found = analyse(photo, options, known, when)
+        return coded, replace(found, reason=which.remark) if isinstance(found, Analysis) else found
     except PhotoError as error:
         return coded, unreadable(str(error))
     except FaceclusterError:

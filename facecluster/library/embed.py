@@ -180,21 +180,36 @@ def _embed(
         if job.named is not None:
             listed.append([tags_jsonl.line(written)])
             tags_jsonl.put(listed.records, written)
-        _replace(job.photo, after)
+        try:
+            _replace(job.photo, after)
+        except FaceclusterError:
+            if job.record is None and photo_stamp_of(job.photo) == of:  # nothing of ours is in it
+                with suppress(FaceclusterError):  # the list may lie on the same full disk
+                    _note_gone(job.photo, listed)
+            raise
         found.changed.append(change)
     elif job.named is not None:
         found.unchanged += 1
     if listed.dry_run:
         return
     if job.named is None:
-        listed.append([tags_jsonl.gone(job.photo)])
-        listed.records.files.pop(job.photo, None)
+        _note_gone(job.photo, listed)
         return
     stamp, of = stamp_of(job.photo), photo_stamp_of(job.photo)
     if stamp is not None and of is not None:
         written = Written(**vars(written) | {"stamp": stamp, "of": of})
         listed.append([tags_jsonl.line(written)])
         listed.records.files[job.photo] = written
+
+
+def _note_gone(photo: str, listed: TagList) -> None:
+    """Note that nothing of ours is in a photo.
+
+    Raises:
+        FaceclusterError: the list cannot be written.
+    """
+    listed.append([tags_jsonl.gone(photo)])
+    listed.records.files.pop(photo, None)
 
 
 def _apart(packet: bytes | None) -> tuple[bytes, bytes | None, bytes]:

@@ -183,7 +183,8 @@ def forget(
 
     with ExitStack() as stack:
         results, tables = open_targets(targets, wanted.persons, stack, library)
-        labelled = faces_of_labels(tables, wanted.names, wanted.labels_from or FOLDER, wanted.which)
+        folders = [opened.directory for opened in results]
+        labelled = faces_of_labels(tables, wanted.names, wanted.labels_from or FOLDER, wanted.which, folders)
         target = target_of_all(results, tables, wanted.persons, wanted.globs, labelled)
         target, doubts = find_in_all(target, results, tables)
         marks = marks_of(results, target)
@@ -379,7 +380,7 @@ def _clean_table(path: Path, cleaned: CleanedTable, target: Target, report: Repo
             content = file.read()
         if not is_journal(content[: 1 << 16], b'{"journal of encode": 1}'):
             raise not_ours(journal, "another table")
-        if globs or cleaned.unseen or any(digest.encode() in content for digest in target.boxes):
+        if globs or cleaned.unseen or any(digest.encode() in content for digest in target.digests):
             if not report.dry_run:
                 journal.unlink()
             report.removed.append(str(journal))

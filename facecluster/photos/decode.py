@@ -19,8 +19,9 @@ from facecluster.photos.file import LARGE_FILE, read_photo, reason
 from facecluster.photos.float_tiff import decode_float_tiff, is_float_in_colours
 from facecluster.photos.heif import decode_heif
 from facecluster.photos.jxl import decode_jxl
-from facecluster.photos.kinds import RAW_KINDS, kind_of
+from facecluster.photos.kinds import RAW_KINDS, VIDEO_KINDS, kind_of
 from facecluster.photos.moment import FIRST, Moment
+from facecluster.photos.pages import has_several
 from facecluster.photos.pillow import decode_pillow
 from facecluster.photos.pixels import LARGEST, MAX_PIXELS, Decoded
 from facecluster.photos.psd import decode_psd
@@ -79,17 +80,19 @@ def decode(
 
 
 def _decode(data: bytes, page: int, max_pixels: int, truncated: bool) -> Decoded:
-    if page:
+    if page and not has_several(data):
         raise PhotoError(f"it has no page {page + 1}")
     kind = kind_of(data)
     if kind in RAW_KINDS:
         return decode_raw(data, max_pixels)
+    if kind in VIDEO_KINDS:
+        raise PhotoError("a video, and no photo")
     if kind == "jxl":
         return decode_jxl(data, max_pixels)
     if kind == "psd":
         return decode_psd(data, max_pixels)
     if kind == "heif":
         return decode_heif(data, max_pixels)
-    if kind == "tiff" and is_float_in_colours(data):
+    if kind == "tiff" and page == 0 and is_float_in_colours(data):
         return decode_float_tiff(data, max_pixels)
-    return decode_pillow(data, max_pixels, truncated=truncated)
+    return decode_pillow(data, max_pixels, page=page, truncated=truncated)

@@ -7,7 +7,7 @@ from typing import Literal
 RAW_KINDS = frozenset({"cr2", "cr3", "nef", "nrw", "arw", "dng", "orf", "rw2", "raf", "pef", "srw", "raw"})
 """Of `kind_of`: what a sensor saw, not developed yet; "raw" is one of a camera that is not known."""
 
-VIDEO_KINDS = frozenset({"mp4", "mov", "mkv", "webm", "avi", "mts"})
+VIDEO_KINDS = frozenset({"mp4", "mov", "mkv", "webm", "avi", "mts", "mpg", "wmv"})
 """Of `kind_of`: videos; "mp4" is also M4V and 3GP, "mts" also M2TS."""
 
 RAW_EXTENSIONS = frozenset(
@@ -15,8 +15,25 @@ RAW_EXTENSIONS = frozenset(
 )
 """What RAW files are called, in lower case."""
 
-VIDEO_EXTENSIONS = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".avi", ".webm", ".mts", ".m2ts", ".3gp"})
-"""What videos are called, in lower case."""
+VIDEO_EXTENSIONS = frozenset(
+    {
+        ".mp4",
+        ".m4v",
+        ".mov",
+        ".qt",
+        ".3gp",
+        ".3g2",
+        ".mkv",
+        ".webm",
+        ".avi",
+        ".mts",
+        ".m2ts",
+        ".mpg",
+        ".mpeg",
+        ".wmv",
+    }
+)
+"""What videos are called, in lower case. Not .ts, which programs in TypeScript are called, too."""
 
 JPEG_EXTENSIONS = frozenset({".jpg", ".jpeg", ".jpe", ".jfif"})
 HEIF_EXTENSIONS = frozenset({".heic", ".heif", ".hif"})
@@ -26,7 +43,7 @@ EXTENSIONS = (
     | HEIF_EXTENSIONS
     | RAW_EXTENSIONS
     | VIDEO_EXTENSIONS
-    | {".mpo", ".png", ".webp", ".tif", ".tiff", ".bmp", ".dib", ".gif", ".avif", ".jxl", ".psd"}
+    | {".mpo", ".png", ".webp", ".tif", ".tiff", ".bmp", ".dib", ".gif", ".avif", ".jxl", ".psd", ".psb"}
 )
 """What a photo or video in a folder is called, in lower case. A file that is named itself is tried whatever it is
 called."""
@@ -48,11 +65,13 @@ _STARTS = (
     (b"IIRS", "orf"),
     (b"MMOR", "orf"),
     (b"IIU\0", "rw2"),
+    (b"\0\0\1\xba", "mpg"),
+    (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "wmv"),
 )
 _AVIF = {b"avif", b"avis"}
 _HEIF = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1", b"miaf"}
 _SOUND = {b"M4A ", b"M4B ", b"M4P ", b"F4A ", b"F4B "}
-_QUICKTIME = {b"moov", b"mdat", b"wide", b"pnot"}
+_QUICKTIME = {b"moov", b"mdat", b"wide", b"pnot", b"free", b"skip"}
 """First box of a MOV older than the box that says what a file is."""
 
 _SHORT = 3
@@ -100,7 +119,7 @@ def kind_of(head: bytes) -> str | None:
         return {b"WEBP": "webp", b"AVI ": "avi"}.get(head[8:12])
     if head[:4] == b"\x1aE\xdf\xa3":
         return "webm" if b"webm" in head[:64] else "mkv" if b"matroska" in head[:64] else None
-    if head[4:8] in _QUICKTIME and head[:1] in (b"\0", b"\1", b"\x7f"):
+    if head[4:8] in _QUICKTIME and (head[:1] == b"\0" or head[4:8] == b"mdat"):  # "the free" starts a text
         return "mov"
     # Two letters start a text too: the rest of a BMP's head is nothing that one has.
     if head[:2] == b"BM" and head[15:18] == b"\0\0\0" and head[14] in (12, 16, 40, 52, 56, 64, 108, 124):
