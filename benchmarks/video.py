@@ -3,11 +3,12 @@
     python benchmarks/video.py [--half fit|reporting] [--n 6] [--seconds 60] [--coding phone|web|mjpeg] [--fps 1]
     python benchmarks/video.py --memory
 
-Videos of 1080p are made by ffmpeg of stills of `lfw_dev`, over one of `genki4k_odd` (whose face is nobody's): shots of
-0.4 to 5 s, with a cut between them, of one person or of two at once, who move, are zoomed, blurred for a while, and
-turn into other photos of theirs. The truth is where whose photo lies at each moment. Found is who has a face of a track;
-long are people who are seen for 1.2 s and more at once. Constants are chosen on the people of the fit half.
-Times are seconds of the processor, so that `times real time` is that of one core; two cores work on two files at once. phone: H.264 with a key frame a second, 14 Mbit/s; web: H.264 with B frames and key frames at cuts.
+Videos of 1080p are made by ffmpeg of stills of `lfw_dev`, over one of `genki4k_odd` (blurred): shots of 0.4 to 5 s, cuts
+between them, of one person or of two at once, who move, are zoomed, blurred for a while, and turn into other photos
+of theirs. The truth is where whose photo lies at each moment. Found is who has a face of a track; long are people who
+are seen for 1.2 s and more at once. Constants are chosen on the people of the fit half. Times are seconds of the
+processor, so that `times real time` is that of one core; two cores work on two files at once. phone: H.264 with a key
+frame a second; web: H.264 with B frames and key frames at cuts.
 """
 
 from __future__ import annotations
@@ -102,6 +103,8 @@ def make(path, seconds, coding, cast, rng):
         str(RATE),
         "-i",
         "-",
+        "-vf",
+        VIEW,
         "-pix_fmt",
         "yuv420p",
         *CODINGS[coding],

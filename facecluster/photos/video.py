@@ -79,7 +79,7 @@ class Frame(NamedTuple):
 
 
 def is_video(path: OnePath) -> bool:
-    """Whether a file is read as a video: by its first bytes, else by its name. Not one that cannot be read, or is empty."""
+    """Whether a file is read as a video: by its first bytes, else by its name; not one that is empty."""
     try:
         kind, is_empty = _kind(path)
     except PhotoError:
@@ -157,8 +157,8 @@ class Video:
 
     Attributes:
         size: width, height of its first frame, upright. Frames of another size are fitted into it, as players do.
-        end_s: seconds until the last frame that was decoded has been shown: after `frames` is through the length of what
-            can be decoded, whatever the file says.
+        end_s: seconds until the last frame that was decoded has been shown: after `frames` is through, the length of
+            what can be decoded, whatever the file says.
     """
 
     def __init__(self, path: OnePath) -> None:
@@ -185,7 +185,7 @@ class Video:
         yield from self._key_frames(fps) if self._has_dense_keys(fps) else self._in_order(fps)
 
     def _has_dense_keys(self, fps: float) -> bool:
-        """Whether key frames alone are enough, and are not all; OpenCV has a wrong time for the first of few, at times."""
+        """Whether key frames alone are enough, and are not all frames; of few, OpenCV may have wrong times."""
         with closing(self._open("nonkey")) as keys:
             times = [time for _ in range(_N_PROBED) if (time := keys.grab(as_it_is=True)) is not None]
             rate = keys.rate
