@@ -3,12 +3,13 @@
     python benchmarks/video.py [--half fit|reporting] [--n 6] [--seconds 60] [--coding phone|web|mjpeg] [--fps 1]
     python benchmarks/video.py --memory
 
-Videos of 1080p are made by ffmpeg of stills of `lfw_dev`, over one of `genki4k_odd` (blurred): shots of 0.4 to 5 s, cuts
-between them, of one person or of two at once, who move, are zoomed, blurred for a while, and turn into other photos
-of theirs. The truth is where whose photo lies at each moment. Found is who has a face of a track; long are people who
-are seen for 1.2 s and more at once. Constants are chosen on the people of the fit half. Times are seconds of the
-processor, so that `times real time` is that of one core; two cores work on two files at once. phone: H.264 with a key
-frame a second; web: H.264 with B frames and key frames at cuts.
+Videos of 1080p are made by ffmpeg of stills of `lfw_dev`, over a blurred one of `genki4k_odd`: shots of some seconds,
+with cuts between them, of one person or of two at once, who move, are zoomed, blurred for a while, and turn into other
+photos of theirs. The truth is where whose photo lies at each moment. Found is who has a face of a track; long are
+people who are seen for 1.2 s and more at once; nobody's are faces behind people, in their photos or backgrounds.
+Constants are chosen on the people of the fit half. Times are seconds of the processor, so that `times real time` is
+that of one core; two cores work on two files at once. phone: H.264 with a key frame a second; web: H.264 with B frames
+and key frames at cuts.
 """
 
 from __future__ import annotations
@@ -92,7 +93,7 @@ def people(half, rng):
         yield folder.name, [cv2.imread(str(path)) for path in sorted(folder.glob("*.jpg"))[:4]]
 
 
-def make(path, seconds, coding, cast, rng):
+def make(path, seconds, coding, cast, rng, lengths=(0.4, 5)):
     """Write a video; return its shots: start, end, actors."""
     backgrounds = sorted((SHARED / "genki4k_odd").rglob("*.jpg"))
     command = ["ffmpeg", "-y", "-loglevel", "error", "-f", "rawvideo", "-pix_fmt", "bgr24"]
@@ -114,10 +115,8 @@ def make(path, seconds, coding, cast, rng):
     with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
         while n < seconds * RATE:
             if n >= stop:
-                start, stop = (
-                    n,
-                    min(seconds * RATE, n + int(RATE * np.exp(rng.uniform(np.log(0.4), np.log(5))))),
-                )
+                length = np.exp(rng.uniform(*np.log(lengths)))
+                start, stop = n, min(seconds * RATE, n + int(RATE * length))
                 places = [(250, 270), (700, 270)] if rng.random() < 0.4 else [(rng.uniform(250, 700), 270)]
                 actors = [Actor(*next(cast), rng, np.array(place)) for place in places]
                 shots.append((start / RATE, stop / RATE, actors))
@@ -202,6 +201,9 @@ def main():
     parser.add_argument("--seconds", type=int, default=60)
     parser.add_argument("--coding", choices=tuple(CODINGS), default="phone")
     parser.add_argument("--fps", type=float, nargs="+", default=[video.FPS])
+    parser.add_argument(
+        "--shots", type=float, nargs=2, default=(0.4, 5), help="seconds of the shots, from and to"
+    )
     parser.add_argument("--memory", action="store_true")
     parser.add_argument("--sweep", action="store_true", help="other constants, one at a time")
     parser.add_argument("--folder", help="where the videos stay")
@@ -219,8 +221,11 @@ def main():
             path = (
                 f"{folder}/{chosen.half}-{chosen.coding}-{i}.{'avi' if chosen.coding == 'mjpeg' else 'mp4'}"
             )
-            films.append((path, make(path, chosen.seconds, chosen.coding, cast, rng)))
-        print(f"{machine()}, {chosen.half} half, {chosen.coding}, {chosen.n} videos of {chosen.seconds} s")
+            films.append((path, make(path, chosen.seconds, chosen.coding, cast, rng, chosen.shots)))
+        print(
+            f"{machine()}, {chosen.half} half, {chosen.coding}, {chosen.n} videos of {chosen.seconds} s, "
+            f"shots of {chosen.shots} s"
+        )
         film.analyse_film(films[0][0], EncodeOptions(fps=0.2), "", UNDATED)  # loads the networks
 
         def tell(what, options):
@@ -240,7 +245,7 @@ def main():
         if chosen.sweep:
             for module, name, values in (
                 (film, "BETWEEN", (False,)),
-                (film, "SIDE", (480, 640, None)),
+                (film, "SIDES", ((480, 256), (800, 256))),
                 (film, "CUT", (0.3, 0.7)),
                 (film, "SAME", (0.0, 4.0)),
                 (tracks, "ALIKE", (0.8, 0.95, 2.0)),

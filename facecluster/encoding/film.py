@@ -156,7 +156,8 @@ def _glance(pixels: NDArray[np.uint8], min_face_px: float) -> Detections:
         box = seen.box / np.tile(factor, 2)
         large = np.flatnonzero((box[:, 2:] - box[:, :2]).max(axis=1, initial=0) >= min_face_px)
         if len(large):
-            return detect.Detections(box[large], seen.score[large], (seen.landmarks / factor)[large])
+            landmarks = np.asarray(seen.landmarks / factor, np.float32)
+            return detect.Detections(np.asarray(box, np.float32), seen.score, landmarks).rows(large)
     return seen.rows(large)
 
 
