@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from facecluster import __version__
 from facecluster.errors import TableError
 from facecluster.identity.check import PRESETS
-from facecluster.table import QUALITY, Settings
 from facecluster.photos.video import FPS, LARGEST_FPS
+from facecluster.table import QUALITY, Settings
 from facecluster.vision import attributes, detect, encode, models
 
 _MODELS = {
