@@ -16,7 +16,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from facecluster.encoding.analysis import Analysis, Row, ids_of, laid
+from facecluster.encoding.analysis import Analysis, Row, ids_of, in_order, laid
 from facecluster.identity.boxes import match_boxes
 from facecluster.identity.edited import (
     EditedSide,
@@ -202,7 +202,7 @@ def _turned(
     old = laid(was.faces[kept], was.size, new.size, k)
     faces = np.concatenate([old, new.faces[~known]])
     rows = np.concatenate([kept, row_of[~known]]).astype(np.intp)
-    order = np.argsort(-faces["score"], kind="stable")
+    order = in_order(faces)
     return replace(new, faces=faces[order], status=OK if len(faces) else new.status), rows[order]
 
 

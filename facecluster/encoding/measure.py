@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from facecluster.encoding.analysis import FACE, laid
 from facecluster.options import EncodeOptions
 from facecluster.photos.pixels import Decoded
-from facecluster.table import ATTRIBUTES
+from facecluster.table import ATTRIBUTES, PLAIN
 
 if TYPE_CHECKING:  # OpenCV is loaded by who reads pixels only
     from facecluster.vision.turned import Upright
@@ -35,6 +35,8 @@ def measured(upright: Upright, photo: Decoded, options: EncodeOptions) -> NDArra
     numbers = parts.measure(pixels, found.box, meshes.points, meshes.presence, photo.scale, angles)
 
     faces = np.empty(len(found.box), FACE)
+    for name, value in PLAIN.items():
+        faces[name] = value
     width, height = photo.size if upright.turns % 2 == 0 else photo.size[::-1]
     faces["box"] = np.clip(found.box / photo.scale, 0, (width, height, width, height))
     faces["score"] = found.score

@@ -17,6 +17,7 @@ from facecluster.errors import PhotoError
 from facecluster.photos.coded import without_metadata
 from facecluster.photos.file import LARGE_FILE, read_photo, reason
 from facecluster.photos.heif import decode_heif, is_heif
+from facecluster.photos.moment import FIRST, Moment
 from facecluster.photos.pillow import decode_pillow
 from facecluster.photos.pixels import LARGEST, MAX_PIXELS, Decoded
 
@@ -28,38 +29,45 @@ warnings.filterwarnings("ignore", module=r"PIL\.")
 logging.getLogger("PIL").addHandler(logging.NullHandler())  # else its remarks on broken photos go to stderr
 
 
-def decode(source: str | os.PathLike[str] | bytes, *, max_pixels: int = MAX_PIXELS) -> Decoded:
-    """Decode a photo to upright RGB pixels.
+def decode(
+    source: str | os.PathLike[str] | bytes, *, moment: Moment = FIRST, max_pixels: int = MAX_PIXELS
+) -> Decoded:
+    """Decode a photo, or a picture out of a file of several, to upright RGB pixels.
 
-    The first page or frame, or the primary picture, of JPEG, PNG, WebP, TIFF, BMP, GIF, HEIF and AVIF, told by
-    content and not by name. Transparency is dropped, as face_recognition and OpenCV do, so that encodings agree with
-    theirs; 16-bit values are divided by 256; floats are 0..1; colour profiles are not applied. A photo with any
-    part of its picture missing is unreadable, however little it is: what decodes of it could pass for a whole
-    photo, whose digest and faces would be different once it is copied again.
+    The first page or frame unless `moment` says another, or the primary picture, of JPEG, PNG, WebP, TIFF, BMP, GIF,
+    HEIF and AVIF, told by content and not by name. Transparency is dropped, as face_recognition and OpenCV do, so that
+    encodings agree with theirs; 16-bit values are divided by 256; floats are 0..1; colour profiles are not applied. A
+    photo with any part of its picture missing is unreadable, however little it is: what decodes of it could pass for a
+    whole photo, whose digest and faces would be different once it is copied again.
 
     Args:
-        source: path of the file, or its bytes.
+        source: path of the file, or its bytes; of a video, the path.
+        moment: which page, or which moment of a video: the frame that is shown then.
         max_pixels: a photo of more pixels is reduced by a whole number: a JPEG by 2, 4 or 8 while it is decoded,
             any other format by averaging blocks.
 
     Raises:
-        PhotoError: the file cannot be read, with the reason.
+        PhotoError: the file cannot be read, or has no such page or moment, with the reason.
     """
+    if moment.in_video:
+        raise PhotoError("it is no video")
     data = source if isinstance(source, bytes) else read_photo(source)[0]
     if not data:
         raise PhotoError("the file is empty")
     try:
-        return _decode(data, max_pixels)
+        return _decode(data, moment.page, max_pixels)
     except PhotoError:
         raise
     except Exception as error:
         with suppress(Exception):
             if len(data) <= LARGE_FILE and (bare := without_metadata(data)) != data:
-                return _decode(bare, max_pixels)
+                return _decode(bare, moment.page, max_pixels)
         # Decoders raise whatever a broken file makes them trip over (OSError, ValueError, KeyError, struct.error,
         # zlib.error, ...); none of it may end a run over many photos.
         raise PhotoError(reason(error)) from error
 
 
-def _decode(data: bytes, max_pixels: int) -> Decoded:
+def _decode(data: bytes, page: int, max_pixels: int) -> Decoded:
+    if page:
+        raise PhotoError(f"it has no page {page + 1}")
     return decode_heif(data, max_pixels) if is_heif(data) else decode_pillow(data, max_pixels)
