@@ -60,6 +60,8 @@ class Analysis:
         ids: (n,) str, as in `table.Faces`; None: not decided yet.
         looks: `picture.hashes` of the picture in its eight orientations, the first of which is `hash`; empty where it
             was not looked at now.
+        first: digest of the pixels of page 0 alone, by which a photo of several is known whose first page was all that
+            an earlier table knew; "" of a photo of one page, and where it was not looked at now.
     """
 
     digest: str
@@ -75,6 +77,7 @@ class Analysis:
     looks: tuple[int, ...] = ()
     pages: int = 1
     duration: float = math.nan
+    first: str = ""
 
 
 class Row(NamedTuple):
@@ -228,7 +231,7 @@ def rows_of(table: FaceTable) -> Iterator[Row]:
         yield Row(path, coded, known)
 
 
-_Packed = tuple[str, str, tuple[int, int], str, str, float, int, tuple[int, ...], int, float]
+_Packed = tuple[str, str, tuple[int, int], str, str, float, int, tuple[int, ...], int, float, str]
 """What stands in the line of a record of the journal."""
 
 
@@ -249,6 +252,7 @@ def pack(coded: str, analysis: Analysis) -> bytes:
         analysis.looks,
         analysis.pages,
         analysis.duration,
+        analysis.first,
     )
     return json.dumps(known).encode() + b"\n" + analysis.faces.tobytes()
 
@@ -260,10 +264,10 @@ def unpack(record: bytes) -> tuple[str, Analysis]:
         ValueError: it is none.
     """
     line, _, faces = record.partition(b"\n")
-    coded, pixels, size, status, reason, time, bits, looks, pages, duration = msgspec.convert(
+    coded, pixels, size, status, reason, time, bits, looks, pages, duration, first = msgspec.convert(
         json.loads(line), _Packed
     )
-    known = (coded + pixels).isascii() and status in STATUSES and can_be_named(reason)
+    known = (coded + pixels + first).isascii() and status in STATUSES and can_be_named(reason)
     if not (known and 0 <= bits < 1 << 64 and min(*size, pages) >= 0 and max(*size, pages) < 1 << 31):
         raise ValueError("it says of a photo what cannot be")
     found = np.frombuffer(faces, FACE)
@@ -279,4 +283,5 @@ def unpack(record: bytes) -> tuple[str, Analysis]:
         looks=looks,
         pages=pages,
         duration=duration,
+        first=first,
     )

@@ -16,6 +16,28 @@ if TYPE_CHECKING:  # OpenCV is loaded by who reads pixels only
     from facecluster.vision.turned import Upright
 
 
+def faces_in(photo: Decoded, options: EncodeOptions) -> NDArray[np.void]:
+    """Find and measure the faces of one photo, or of one page, in whichever way it lies.
+
+    Args:
+        photo: as `photos.decode.decode` gives it.
+        options: what to look for, and how.
+
+    Returns:
+        (n,) of `FACE`, by descending score, in pixels of the photo at full size.
+    """
+    from facecluster.vision import turned
+
+    upright = turned.find_upright(
+        photo.pixels,
+        detector=options.detector,
+        min_face_px=options.min_face * photo.scale,
+        max_side_px=options.max_side,
+        upsample=options.upsample,
+    )
+    return measured(upright, photo, options)
+
+
 def measured(upright: Upright, photo: Decoded, options: EncodeOptions) -> NDArray[np.void]:
     """Measure and encode the faces of one photo.
 

@@ -25,8 +25,7 @@ from facecluster.identity.neighbours import squared_distances
 from facecluster.identity.points import Points, local_limit
 from facecluster.identity.rules import DEFAULTS
 from facecluster.library.forget import Target, boxes_of
-from facecluster.photos import picture
-from facecluster.photos.decode import decode
+from facecluster.photos.each_page import picture_digest
 from facecluster.photos.file import file_digest, read_photo
 from facecluster.result import Result, columns
 from facecluster.table import FaceTable
@@ -41,7 +40,7 @@ class Content:
 
     Attributes:
         file: `file_digest` of its bytes.
-        pixels: `picture.pixel_digest` of its picture.
+        pixels: `each_page.picture_digest` of it.
     """
 
     file: str
@@ -52,10 +51,9 @@ def content_of(path: str) -> Content | None:
     """Read what a file holds; None where it cannot be read."""
     try:
         data, _ = read_photo(path)
-        decoded = decode(data)
+        return Content(file_digest(data), picture_digest(data))
     except PhotoError:
         return None
-    return Content(file_digest(data), picture.pixel_digest(decoded.pixels, decoded.size))
 
 
 @dataclass(frozen=True, eq=False)

@@ -53,16 +53,14 @@ _GROUP = re.compile(r"group-[\w-]+", re.ASCII)
 def by_content(path: str) -> set[str]:
     """Give the ids that a file's photo may have, as far as its content tells; none where it cannot be read."""
     from facecluster.errors import PhotoError
-    from facecluster.photos import picture
-    from facecluster.photos.decode import decode
+    from facecluster.photos.each_page import picture_digest
     from facecluster.photos.file import file_digest, read_photo
 
     try:
         data, _ = read_photo(path)
-        decoded = decode(data)
+        return {file_digest(data), picture_digest(data)}
     except PhotoError:
         return set()
-    return {file_digest(data), picture.pixel_digest(decoded.pixels, decoded.size)}
 
 
 def _no_groups() -> Sequence[Group]:

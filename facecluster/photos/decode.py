@@ -18,6 +18,7 @@ from facecluster.photos.coded import without_metadata
 from facecluster.photos.file import LARGE_FILE, read_photo, reason
 from facecluster.photos.heif import decode_heif, is_heif
 from facecluster.photos.moment import FIRST, Moment
+from facecluster.photos.pages import has_several
 from facecluster.photos.pillow import decode_pillow
 from facecluster.photos.pixels import LARGEST, MAX_PIXELS, Decoded
 
@@ -68,6 +69,6 @@ def decode(
 
 
 def _decode(data: bytes, page: int, max_pixels: int) -> Decoded:
-    if page:
+    if page and (is_heif(data) or not has_several(data)):
         raise PhotoError(f"it has no page {page + 1}")
-    return decode_heif(data, max_pixels) if is_heif(data) else decode_pillow(data, max_pixels)
+    return decode_heif(data, max_pixels) if is_heif(data) else decode_pillow(data, max_pixels, page)

@@ -21,6 +21,11 @@ def perceptual_hash(pixels: NDArray[np.uint8]) -> int:
     return brightness_bits(area_luminance(reduce_blocks(pixels), 8, 9))
 
 
+def mean_colours(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Average the colours of (h, w, 3) pixels over areas of equal size -> (16, 16, 3)."""
+    return _resize(pixels, 16, 16)
+
+
 def reduce_blocks(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Average whole blocks of pixels until the shorter side has 500 to 999, the first step of a perceptual hash.
 

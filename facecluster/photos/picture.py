@@ -26,6 +26,7 @@ from PIL import Image
 from facecluster.photos.coded import TIFF_METADATA
 from facecluster.photos.heif import HEIF_BRANDS
 from facecluster.photos.looks import area_luminance, brightness_bits, reduce_blocks
+from facecluster.photos.pages import has_several, is_tiff, tiff_pages
 from facecluster.photos.pillow import FORMATS
 from facecluster.photos.pixels import read_orientation
 
@@ -115,9 +116,11 @@ def coded_digest(data: bytes) -> str:
     """Digest the coded picture of a file without its metadata, without decoding it.
 
     Counts for JPEG, PNG, WebP, TIFF, HEIF and AVIF: the coded picture that `photos.decode.decode` decodes, whatever its
-    decoder reads to do so, and the orientation that is applied to it. EXIF, XMP, IPTC, comments, colour profiles,
-    thumbnails and further pictures do not count. Of any other file, and wherever a file is damaged or unusual, all
-    bytes count. Files of different formats have different digests.
+    decoder reads to do so, and the orientation that is applied to it; of a TIFF all pages that are pictures, of an
+    animation all frames. EXIF, XMP, IPTC, comments, colour profiles, thumbnails and further pictures do not count. Of
+    any other file, and wherever a file is damaged or unusual, all bytes count. Files of different formats have
+    different digests. A file of several pages or frames has another digest than it had when only its first one was
+    looked at, so that the others are looked at now; files of one have the digest that they always had.
 
     Args:
         data: the bytes of the file; any bytes.
@@ -129,10 +132,19 @@ def coded_digest(data: bytes) -> str:
         JPEG: ITU-T T.81, annex B; colours: libjpeg, jdapimin.c. PNG: W3C, 3rd edition. WebP: RFC 9649. TIFF 6.0.
         HEIF: ISO/IEC 14496-12 and 23008-12.
     """
-    try:
-        return _digest(*_picture(data))
-    except Exception:  # noqa: BLE001 - broken bytes make Pillow and our parsers trip over anything
-        return _digest("bytes", [data])
+    several = has_several(data)
+    kind, parts = _picture_or_bytes(data, first_page=not several)
+    return _digest(kind + " of pages" * several, parts)
+
+
+def is_coded_as(data: bytes, digest: str) -> bool:
+    """Say whether a file has the coded picture of a digest, also of one by an older facecluster.
+
+    That knew a TIFF by its first page, and an animation by a digest that it keeps for files of one frame.
+    """
+    if coded_digest(data) == digest:
+        return True
+    return has_several(data) and _digest(*_picture_or_bytes(data, first_page=True)) == digest
 
 
 def pixel_digest(pixels: NDArray[np.uint8], size: tuple[int, int]) -> str:
@@ -153,6 +165,22 @@ def pixel_digest(pixels: NDArray[np.uint8], size: tuple[int, int]) -> str:
     state = blake3(struct.pack("<4Q", *size, width, height), max_threads=1)
     state.update(np.ascontiguousarray(pixels).reshape(-1).data)
     return state.hexdigest(length=16)
+
+
+def digest_of_pages(pages: Sequence[tuple[int, str]]) -> str:
+    """Digest the pixels of a photo of several pages.
+
+    Args:
+        pages: number and `pixel_digest` of each page that is looked at, "" of one that cannot be read.
+
+    Returns:
+        32 hex digits; of the first page alone, its digest as it is.
+    """
+    if [number for number, _ in pages] == [0]:
+        return pages[0][1]
+    return _digest(
+        "pages", [part for number, digest in pages for part in (_ID.pack(number), digest.encode())]
+    )
 
 
 def hashes(pixels: NDArray[np.uint8]) -> tuple[int, ...]:
@@ -183,8 +211,16 @@ def _digest(kind: str, parts: Sequence[Part]) -> str:
     return state.hexdigest()
 
 
-def _picture(data: bytes) -> tuple[str, list[Part]]:
-    """Give the kind of a file, and the parts of it that its picture depends on.
+def _picture_or_bytes(data: bytes, *, first_page: bool) -> tuple[str, list[Part]]:
+    """Do what `_picture` does; of a file that is not looked into, give all its bytes."""
+    try:
+        return _picture(data, first_page)
+    except Exception:  # noqa: BLE001 - broken bytes make Pillow and our parsers trip over anything
+        return "bytes", [data]
+
+
+def _picture(data: bytes, first_page: bool) -> tuple[str, list[Part]]:
+    """Give the kind of a file, and the parts of it that its picture depends on; of a TIFF its first page, or all.
 
     Raises:
         Exception: it is of no kind that is looked into, or unusual.
@@ -195,8 +231,8 @@ def _picture(data: bytes) -> tuple[str, list[Part]]:
         return "png", _png(data)
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "webp", [*_webp(data), _orientation(data, "WEBP")]
-    if data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
-        return "tiff", [*_tiff(data), _orientation(data, "TIFF")]
+    if is_tiff(data):
+        return "tiff", _tiff(data, first_page)
     if data[4:8] == b"ftyp":
         if data[8:12] in HEIF_BRANDS:
             return "heif", _heif(data)
@@ -357,9 +393,24 @@ class _Tag:
         return bytes([self.kind]) + self.order.encode() + bytes(self.raw)
 
 
-def _tiff(data: bytes) -> list[Part]:
-    """The tags of the first page but `TIFF_METADATA`, and its strips or tiles, wherever these lie."""
-    tags = _tiff_tags(data)
+def _tiff(data: bytes, first_page: bool) -> list[Part]:
+    """The first page, or those that are pictures, each with the orientation that Pillow applies."""
+    parts = list[Part]()
+    pages = tiff_pages(data)
+    places = [(0, pages.first)] if first_page else zip(pages.numbers, pages.offsets, strict=True)
+    with Image.open(BytesIO(data), formats=FORMATS) as image:
+        _require(image.format == "TIFF")
+        for number, at in places:
+            if number:
+                image.seek(number)
+                parts.append(_ID.pack(number))
+            parts += [*_tiff_page(data, at), bytes([read_orientation(image)])]
+    return parts
+
+
+def _tiff_page(data: bytes, at: int) -> list[Part]:
+    """The tags of a page but `TIFF_METADATA`, and its strips or tiles, wherever these lie."""
+    tags = _tiff_tags(data, at)
     order = next(iter(tags.values())).order
     tiled = 324 in tags
     at_tag, length_tag = (324, 325) if tiled else (273, 279)
@@ -384,14 +435,13 @@ def _tiff(data: bytes) -> list[Part]:
     return parts
 
 
-def _tiff_tags(data: bytes) -> dict[int, _Tag]:
-    """Read the first page's tags, in their order."""
+def _tiff_tags(data: bytes, at: int) -> dict[int, _Tag]:
+    """Read the tags of the page that starts there, in their order."""
     order = "<" if data[:2] == b"II" else ">"
     big = 43 in data[2:4]
     word = struct.Struct(order + ("Q" if big else "I"))
     number = struct.Struct(order + ("Q" if big else "H"))
     entry = struct.Struct(order + ("HHQ8s" if big else "HHI4s"))
-    (at,) = word.unpack_from(data, 8 if big else 4)
     (n_tags,) = number.unpack_from(data, at)
     _require(0 < n_tags <= _TIFF_TAGS)
     at += number.size

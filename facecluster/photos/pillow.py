@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Iterator
 from io import BytesIO
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
 from facecluster.errors import PhotoError
 from facecluster.photos import decode_memory
 from facecluster.photos.coded import lacks_data
-from facecluster.photos.pixels import Decoded, Strips, assemble, bytes_made, read_orientation, reduction
+from facecluster.photos.pixels import (
+    LARGEST,
+    Decoded,
+    Strips,
+    assemble,
+    bytes_made,
+    read_orientation,
+    reduction,
+)
 
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "DIB", "GIF", "AVIF")
 """What Pillow may open. Its other formats hold no photos, and some of them start programs (EPS)."""
@@ -26,16 +36,75 @@ _PNG_EXIF = (b"eXIf", b"Raw profile type exif")
 """Where Pillow finds EXIF data in a PNG."""
 
 
-def decode_pillow(data: bytes, max_pixels: int) -> Decoded:
-    """Decode with Pillow."""
+def decode_pillow(data: bytes, max_pixels: int, page: int = 0) -> Decoded:
+    """Decode with Pillow.
+
+    Args:
+        data: the bytes of the file.
+        max_pixels: a photo of more is reduced.
+        page: of a TIFF, or frame of an animation.
+    """
     image = Image.open(BytesIO(data), formats=FORMATS)
+    _seek(image, page)
+    return _decode_opened(image, data, max_pixels)
+
+
+def decode_frames(data: bytes, max_pixels: int, numbers: Iterable[int]) -> Iterator[Decoded]:
+    """Decode frames of an animation, one at a time, in one pass over the file.
+
+    Args:
+        data: the bytes of the file.
+        max_pixels: a frame of more is reduced.
+        numbers: of the frames, ascending.
+    """
+    image = Image.open(BytesIO(data), formats=FORMATS)
+    for number in numbers:
+        _seek(image, number)
+        yield _decode_opened(image, data, max_pixels)
+
+
+def colours_of_frames(data: bytes, most_pixels: int) -> Iterator[NDArray[np.uint8]]:
+    """Give the mean colours of 16x16 areas of each frame of an animation, (16, 16, 3) uint8, in order.
+
+    Args:
+        data: the bytes of the file.
+        most_pixels: of all frames that are looked through.
+    """
+    image = Image.open(BytesIO(data), formats=FORMATS)
+    n_frames: int = image.n_frames  # type: ignore[attr-defined]
+    for number in range(min(n_frames, max(2, most_pixels // (image.width * image.height)))):
+        _seek(image, number)
+        needs = decode_memory.of_picture(image, image.size, data, by_opencv=False, made=0)
+        decode_memory.check(len(data) + needs, image.width * image.height)
+        image.load()
+        yield np.asarray(image.convert("RGB").resize((16, 16), Image.Resampling.BOX))
+
+
+def _seek(image: Image.Image, number: int) -> None:
+    """Go to a page or frame that may be decoded; Pillow looks at the size of the first one only.
+
+    Raises:
+        PhotoError: there is none.
+        Image.DecompressionBombError: it is too large.
+    """
+    if number:
+        try:
+            image.seek(number)
+        except EOFError as error:
+            raise PhotoError(f"it has no page {number + 1}") from error
+        if image.width * image.height > LARGEST:
+            raise Image.DecompressionBombError
+
+
+def _decode_opened(image: Image.Image, data: bytes, max_pixels: int) -> Decoded:
+    """Decode a picture that Pillow opened, of which nothing is decoded yet."""
     width, height = image.size
     for divisor in (8, 4, 2):
         if width * height > max_pixels * (divisor // 2) ** 2:
             image.draft(None, (width // divisor, height // divisor))
             break
     drafted = round(width / image.width)
-    by_opencv = image.format == "WEBP" and width * height > min(max_pixels, _MOST_WEBP)
+    by_opencv = image.format == "WEBP" and not image.tell() and width * height > min(max_pixels, _MOST_WEBP)
     as_stored = width * height > max_pixels and _is_stored_row_by_row(image)
     made = bytes_made(width * height, max_pixels)
     needs = made if as_stored else decode_memory.of_picture(image, (width, height), data, by_opencv, made)

@@ -19,7 +19,7 @@ from facecluster.durable.spelt import NAME_BYTES
 from facecluster.errors import PhotoError
 from facecluster.photos.decode import decode
 from facecluster.photos.file import file_digest, read_photo
-from facecluster.photos.picture import coded_digest
+from facecluster.photos.picture import is_coded_as
 from facecluster.photos.pixels import MAX_PIXELS
 from facecluster.render.verdicts import CheckedFace, CheckedPhoto
 from facecluster.table import NO_FACE
@@ -99,7 +99,7 @@ def make_picture(photo: CheckedPhoto) -> bytes:
     """
     changed = "changed since its faces were found"
     data, _ = read_photo(photo.path)
-    if photo.coded and coded_digest(data) != photo.coded:
+    if photo.coded and not is_coded_as(data, photo.coded):
         raise PhotoError(changed)
     if (
         photo.digest and not photo.coded and file_digest(data) != photo.digest
