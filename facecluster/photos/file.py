@@ -49,11 +49,15 @@ def read_photo(path: OnePath) -> tuple[bytes, float]:
 
 
 @contextmanager
-def open_photo(path: OnePath) -> Iterator[BinaryIO]:
+def open_photo(path: OnePath, largest: float = LARGEST_FILE) -> Iterator[BinaryIO]:
     """Open a photo's file; a file that cannot be read in the block raises the same.
 
+    Args:
+        path: of the file.
+        largest: bytes that it may have.
+
     Raises:
-        PhotoError: it cannot be read, is no regular file, or is larger than `LARGEST_FILE`.
+        PhotoError: it cannot be read, is no regular file, or is larger.
     """
     try:
         _check_kind(os.stat(path).st_mode)
@@ -61,7 +65,7 @@ def open_photo(path: OnePath) -> Iterator[BinaryIO]:
         with open(path, "rb", opener=_opened) as file:
             status = os.fstat(file.fileno())
             _check_kind(status.st_mode)
-            if status.st_size > LARGEST_FILE:
+            if status.st_size > largest:
                 raise PhotoError(_TOO_LARGE)
             yield file
     except (OSError, ValueError, MemoryError) as error:
