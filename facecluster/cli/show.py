@@ -26,7 +26,7 @@ from facecluster.text import fold, many, per_cent, printable
 if TYPE_CHECKING:  # NumPy is loaded when there is work to do
     from facecluster.render.attributes import Attributes, PersonAttributes
     from facecluster.render.imm import Measured
-    from facecluster.render.show import Album, Moment, Page, PhotoFacts, ShownFace, ShownPerson, ShownPhoto
+    from facecluster.render.show import Album, Page, PhotoFacts, ShownFace, ShownPerson, ShownPhoto, Taken
     from facecluster.result import Person, Result
     from facecluster.table import FaceTable
 
@@ -523,13 +523,13 @@ def _age_of(known: PersonAttributes | None) -> str:
     return f"{known.age_average:.0f} ({known.age_min:.0f}-{known.age_max:.0f}) {known.gender}"
 
 
-def _day(time: Moment | None) -> str:
+def _day(time: Taken | None) -> str:
     from facecluster.render.show import stamp
 
     return (stamp(time) or "-")[:10]
 
 
-def _minute(time: Moment | None) -> str:
+def _minute(time: Taken | None) -> str:
     from facecluster.render.show import stamp
 
     return (stamp(time) or "")[:16].replace("T", " ")

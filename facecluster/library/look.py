@@ -30,14 +30,13 @@ def look_at(directory: Path, result: Result, table_of: Callable[[], FaceTable | 
         import numpy as np
 
         from facecluster.errors import PhotoError
-        from facecluster.photos import picture
-        from facecluster.photos.file import read_photo
+        from facecluster.photos.source import coded_digest, read_source
 
         found, known = by_content(path), table()
         if known is None:
             return found
         try:
-            coded = picture.coded_digest(read_photo(path)[0]).encode()
+            coded = coded_digest(read_source(path)).encode()
         except PhotoError:
             return found
         pixels, there = [key.encode() for key in found], known.photos

@@ -53,12 +53,10 @@ _GROUP = re.compile(r"group-[\w-]+", re.ASCII)
 def by_content(path: str) -> set[str]:
     """Give the ids that a file's photo may have, as far as its content tells; none where it cannot be read."""
     from facecluster.errors import PhotoError
-    from facecluster.photos.each_page import picture_digest
-    from facecluster.photos.file import file_digest, read_photo
+    from facecluster.photos.source import ids_of, read_source
 
     try:
-        data, _ = read_photo(path)
-        return {file_digest(data), picture_digest(data)}
+        return set(ids_of(read_source(path)))
     except PhotoError:
         return set()
 

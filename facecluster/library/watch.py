@@ -42,8 +42,7 @@ from facecluster.library.pending import Batch, Notes, Notice, ToTell
 from facecluster.library.settings import Choices, choose, encoding_of, remembered_encoding
 from facecluster.library.update import Standing
 from facecluster.options import EncodeOptions
-from facecluster.photos import picture
-from facecluster.photos.file import read_photo
+from facecluster.photos.source import coded_digest, read_source
 from facecluster.render.events import events, faces_of
 from facecluster.table import UNREADABLE, FaceTable, Settings
 from facecluster.text import many
@@ -271,7 +270,7 @@ class Watch:
         if path not in self._coded:
             return False
         try:
-            return picture.coded_digest(read_photo(path)[0]) == self._coded[path]
+            return coded_digest(read_source(path)) == self._coded[path]
         except PhotoError:
             return False
 

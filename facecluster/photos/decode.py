@@ -51,7 +51,11 @@ def decode(
         PhotoError: the file cannot be read, or has no such page or moment, with the reason.
     """
     if moment.in_video:
-        raise PhotoError("it is no video")
+        if isinstance(source, bytes):
+            raise PhotoError("it is no video")
+        from facecluster.photos.video import frame_at
+
+        return frame_at(source, moment.time_s, max_pixels=max_pixels)
     data = source if isinstance(source, bytes) else read_photo(source)[0]
     if not data:
         raise PhotoError("the file is empty")

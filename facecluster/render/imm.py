@@ -38,7 +38,7 @@ from typing import Any, TypeAlias
 from urllib.parse import quote_from_bytes
 
 from facecluster.render.attributes import Attributes, PersonAttributes
-from facecluster.render.show import Moment, Page, ShownFace, ShownPerson, ShownPhoto, stamp
+from facecluster.render.show import Page, ShownFace, ShownPerson, ShownPhoto, Taken, stamp
 from facecluster.result import Pose, plain
 from facecluster.table import FaceTable
 from facecluster.text import as_bytes
@@ -78,8 +78,8 @@ def figure_cluster(
             "VideoCount": 0,
             **_of_person(person.attributes),
             "Cover": None if cover is None else file(cover, numbers, person.cover),
-            "CreateTime": stamp(Moment(written, zoned=True)),
-            "UpdateTime": stamp(Moment(written, zoned=True)),
+            "CreateTime": stamp(Taken(written, zoned=True)),
+            "UpdateTime": stamp(Taken(written, zoned=True)),
         }
     )
 

@@ -42,7 +42,7 @@ Album: TypeAlias = Mapping[str, Sequence[Owned]]
 """Faces by the path of their photo, in the order of their ordinals."""
 
 
-class Moment(NamedTuple):
+class Taken(NamedTuple):
     """When a photo was taken.
 
     Attributes:
@@ -62,7 +62,7 @@ class About:
     size: tuple[int, int] | None = None
     status: str = OK
     reason: str | None = None
-    time: Moment | None = None
+    time: Taken | None = None
     time_from: str | None = None
 
 
@@ -95,7 +95,7 @@ class PhotoFacts:
         """Say whether nothing is known of the photo of a face."""
         return self._row(face.photo, content(face)) is None
 
-    def time(self, face: Face) -> Moment | None:
+    def time(self, face: Face) -> Taken | None:
         """Say when the photo of a face was taken; None where unknown."""
         row = self._row(face.photo, content(face))
         return None if row is None or self._photos is None else moment(self._photos, row)
@@ -120,10 +120,10 @@ class PhotoFacts:
         return self._row_of_digest.get(digest) if row is None and digest else row
 
 
-def moment(photos: Photos, row: int) -> Moment | None:
+def moment(photos: Photos, row: int) -> Taken | None:
     """Say when the photo in a row of a table was taken; None where unknown."""
     seconds = float(photos.time[row])
-    return Moment(seconds, bool(photos.zoned[row])) if math.isfinite(seconds) else None
+    return Taken(seconds, bool(photos.zoned[row])) if math.isfinite(seconds) else None
 
 
 @dataclass(frozen=True)
@@ -150,9 +150,9 @@ class ShownPerson:
     cover: str
     cover_photo: str | None
     cover_box: Box | None
-    first_seen: Moment | None
+    first_seen: Taken | None
     first_photo: str | None
-    last_seen: Moment | None
+    last_seen: Taken | None
     last_photo: str | None
     span_days: float | None
     n_dated: int
@@ -358,7 +358,7 @@ def _shown(number: int, face: Face, person: Person | None, looks: Looks) -> Show
 # --------------------------------------------------------------------------------------------------- writing
 
 
-def stamp(time: Moment | None) -> str | None:
+def stamp(time: Taken | None) -> str | None:
     """Write a time as ISO 8601 has it: "2019-07-04T12:30:00Z", without the Z where no zone is known.
 
     Returns:
