@@ -35,7 +35,7 @@ from facecluster.formats.face_table import check_output
 from facecluster.identity.boxes import main_faces
 from facecluster.identity.changes import Placed
 from facecluster.identity.cluster import Clustering, cluster_faces
-from facecluster.identity.gate import Limits
+from facecluster.identity.gate import Limits, VideoRule
 from facecluster.identity.points import Points
 from facecluster.identity.rules import Rules, SamePhotoRule
 from facecluster.joined import Known
@@ -325,6 +325,7 @@ def cluster(
     eps: float | None = None,
     min_samples: int | None = None,
     same_photo: SamePhotoRule = "prefer",
+    video: VideoRule = "join",
     jobs: int = -1,
 ) -> People:
     """Group the faces of a table by person, as `facecluster cluster` does in a new folder.
@@ -339,15 +340,17 @@ def cluster(
         eps: Euclidean distance up to which two faces link; None: by encoder.
         min_samples: faces within `eps`, itself included, that let a face link others; None is 3.
         same_photo: may two faces of one photo be one person's: "forbid", "prefer" not to, "allow".
+        video: may faces of videos found people, "found", or only join them, "join".
         jobs: threads; -1 is one a core.
 
     Raises:
         TableError: an encoder nobody has chosen radii for.
-        ValueError: an unknown `same_photo`, or a number out of its range.
+        ValueError: an unknown `same_photo` or `video`, or a number out of its range.
         TypeError: no number where one is expected, no whole one, or neither True nor False.
     """
     _check_type("table", table, FaceTable, _A_TABLE)
     _check("same_photo", same_photo, get_args(SamePhotoRule))
+    _check("video", video, get_args(VideoRule))
     limits = Limits(
         _number("min_images", min_images, int, 1),
         _number("min_size", min_size, float, 0),
@@ -365,6 +368,7 @@ def cluster(
         eps=eps,
         min_samples=min_samples,
         same_photo=same_photo,
+        video=video,
     )
     clustering = cluster_faces(table, rules, jobs=jobs)
     return People(table, rules, clustering, make_result(table, clustering, rules))
@@ -444,6 +448,9 @@ def evaluate(people: People, labels: Labels, *, top: int = 10) -> Evaluation:
         photo=table.photos.path[faces.photo].tolist(),
         box=faces.box.astype(np.float64),
         anchor=faces.anchor.astype(np.float64),
+        page=faces.page.astype(np.int64),
+        time_s=faces.time_s.astype(np.float64),
+        track=faces.track.astype(np.int64),
         person=people.clustering.label.astype(np.int64),
         confidence=people.clustering.confidence.astype(np.float64),
     )

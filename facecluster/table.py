@@ -25,6 +25,9 @@ FURTHEST = 1e9
 Number: TypeAlias = Annotated[float, msgspec.Meta(ge=-FURTHEST, le=FURTHEST)]
 """A number as files of records have it: an edge of a box, an angle, a share."""
 
+Whole: TypeAlias = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
+"""A whole number from 0, as files of records have it: of a page, of a track."""
+
 SHOT_TAG = "DateTimeOriginal"
 """What `Photos.time_from` is where the camera says when it took the photo."""
 

@@ -94,6 +94,11 @@ def cluster_options(function: Callable[..., Any]) -> Callable[..., Any]:
                 "collages), or as any others.  [default: prefer]",
             ),
             click.option(
+                "--video",
+                type=click.Choice(["found", "join"]),
+                help="May faces of videos found people, as those of photos do, or only join them.  [default: join]",
+            ),
+            click.option(
                 "--link",
                 type=click.Choice(_LINKS),
                 help="How photos get into the folders of people. auto: without using space where that is possible, by "

@@ -266,6 +266,7 @@ def used(rules: Rules) -> str:
         "min_samples": rules.min_samples,
         **vars(rules.limits),
         "same_photo": rules.same_photo,
+        "video": rules.video,
     }
     options = " ".join(_option(name, value) for name, value in values.items())
     return (

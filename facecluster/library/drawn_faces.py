@@ -279,7 +279,9 @@ def _records(library: Held, table: FaceTable, new: NDArray[np.bool_]) -> list[Un
             (Reason.NO_MATCH if code == Reason.PASSED else Reason(code)).code,
             anchor=None if anchor[i] == box[i] else Box(*anchor[i]),
         )
-        for i, code in enumerate(judge(faces, limits).tolist())
+        for i, code in enumerate(
+            judge(faces, limits, video="join" if rules is None else rules.video).tolist()
+        )
     ]
 
 

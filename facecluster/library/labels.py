@@ -235,6 +235,9 @@ def attach_to(
         photo=table.photos.path[photo].tolist(),
         box=table.faces.box.astype(np.float64),
         anchor=table.faces.anchor.astype(np.float64),
+        page=table.faces.page.astype(np.int64),
+        time_s=table.faces.time_s.astype(np.float64),
+        track=table.faces.track.astype(np.int64),
         person=np.full(n, -1),
         confidence=np.full(n, np.nan),
     )
