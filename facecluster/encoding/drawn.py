@@ -92,7 +92,8 @@ class Look(NamedTuple):
     def of(cls, row: Row, boxes: Iterable[_Box], known: Collection[str]) -> Look:
         """Look for faces in a photo, beside those of some ids."""
         analysis = row.analysis
-        named = zip(analysis.faces["box"], ids_of(analysis), strict=True)
+        first = _in_first(analysis)
+        named = zip(analysis.faces["box"][first], np.array(ids_of(analysis), dtype=str)[first], strict=True)
         others = (_box(box) for box, own in named if own in known)
         turns = _turns_of(analysis.faces["turned"])
         return cls(row.path, row.coded, analysis.pixels, turns, tuple(boxes), tuple(others))
@@ -330,13 +331,19 @@ def _box(box: NDArray[np.floating]) -> _Box:
 
 
 def _at(act: Draw, analysis: Analysis) -> int | None:
-    """Which face of a photo is the one of a decision; None where it is not there."""
+    """Which face of a photo is the one of a decision, which is on its first page; None where it is not there."""
     anchor = analysis.faces["anchor"].astype(np.float64)
     if not len(anchor):
         return None
-    iou = overlaps(np.tile(np.array(act.faces[0].box), (len(anchor), 1)), anchor)
+    iou = overlaps(np.tile(np.array(act.faces[0].box), (len(anchor), 1)), anchor) * _in_first(analysis)
     best = int(iou.argmax())
     return best if iou[best] >= SAME_FACE_IOU else None
+
+
+def _in_first(analysis: Analysis) -> NDArray[np.bool_]:
+    """Say which faces are on the first page, where somebody can draw, and in no video -> (n,)."""
+    first: NDArray[np.bool_] = (analysis.faces["page"] == 0) & (analysis.faces["track"] < 0)
+    return first
 
 
 def _by_photo(rows: Iterable[Row]) -> dict[str, list[Row]]:
@@ -369,7 +376,7 @@ def _with(
     face["anchor"] = act.faces[0].box
     ids = ids_of(analysis)
     box = analysis.faces["box"].astype(np.float64)
-    iou = overlaps(np.tile(face["box"].astype(np.float64), (len(box), 1)), box)
+    iou = overlaps(np.tile(face["box"].astype(np.float64), (len(box), 1)), box) * _in_first(analysis)
     if len(iou) and iou.max() >= SAME_FACE_IOU and ids[place := int(iou.argmax())] not in known:
         faces = analysis.faces.copy()
         faces["anchor"][place] = act.faces[0].box

@@ -43,6 +43,11 @@ Scene: TypeAlias = tuple[str, int, float | None]
 """What is seen at once: content of a photo, page, and seconds of a video in float32, as face tables have them."""
 
 
+def scene_at(content: str, page: int = 0, time_s: float | None = None) -> Scene:
+    """Give the scene at a place of a file, of a time in any precision."""
+    return content, page, None if time_s is None else float(np.float32(time_s))
+
+
 def scenes_of(faces: Faces | Placed) -> list[Scene]:
     """Give the scene of each face."""
     times = [None if time != time else time for time in faces.time_s.astype(np.float32).tolist()]
@@ -68,8 +73,7 @@ class Spot(msgspec.Struct, frozen=True, array_like=True, gc=False):
     @property
     def scene(self) -> Scene:
         """Where it was seen, with all that was seen at once."""
-        time_s = None if self.time_s is None else float(np.float32(self.time_s))
-        return self.digest, self.page, time_s
+        return scene_at(self.digest, self.page, self.time_s)
 
 
 Spots: TypeAlias = tuple[Spot, ...]

@@ -193,7 +193,8 @@ def attach(
     if labels is not None and labels.kind == "box":
         of_row = np.array([number.get(name, -1) for name in labels.names], dtype=np.int64)
         boxes = np.array(labels.boxes, dtype=np.float64).reshape(-1, 4)
-        rows, found = match_boxes(of_row, boxes, photo, faces.box)
+        in_first = (faces.page == 0) & (faces.track < 0)  # boxes are in the first page
+        rows, found = match_boxes(of_row, boxes, np.where(in_first, photo, -2), faces.box)
         text = {face: labels.labels[row] for row, face in zip(rows.tolist(), found.tolist(), strict=True)}
         unused = np.setdiff1d(np.arange(len(of_row)), rows).tolist()
     elif labels is not None and labels.kind == "face":
