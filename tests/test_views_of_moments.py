@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,14 +9,14 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 import pytest
-from commands import run
+from click.testing import CliRunner, Result
 from libraries import cluster_table
 from numpy.typing import NDArray
 from PIL import Image
 from tables import make_table, people
 
+from facecluster.cli import main
 from facecluster.formats import face_table
-from facecluster.library.settings import Choices
 from facecluster.photos import picture, video
 from facecluster.photos.moment import FIRST, Moment, place_of
 from facecluster.render.montage import STRIP_PX, TILE_PX
@@ -26,6 +25,10 @@ RED, GREEN, BLUE = (200, 30, 30), (30, 170, 30), (30, 30, 200)
 """Of the first, second and third second of the film, and of the pages of the scan."""
 
 FPS = 8
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
 class Album(NamedTuple):
@@ -61,44 +64,112 @@ def make_scan(path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def album(tmp_path_factory: pytest.TempPathFactory) -> Album:
-    """Two people: each in two photos, in the film and on a page of the scan.
+    """Two people: each in three photos, in the film and in the scan.
 
-    The first one is red in the film, and comes again when it is blue; the second one is green.
+    The first one is there in the film while it is red, and again while it is blue, and on the first page of the scan;
+    the second one while the film is green, and on the third page.
     """
     folder = tmp_path_factory.mktemp("album")
     film, scan = folder / "party.mp4", folder / "scan.tif"
     make_film(film)
     make_scan(scan)
-    paths = [folder / f"{k}.jpg" for k in range(4)]
-    for k, path in enumerate(paths):
+    photos = [folder / f"{k}.jpg" for k in range(6)]
+    for k, path in enumerate(photos):
         Image.fromarray(colours(10 + k)).save(path)
-    faces = people(2, 5, spread=0.2).reshape(2, 5, 128)
-    encoding = np.array([*faces[0, :2], *faces[1, :2], *faces[0, 2:4], faces[1, 2], faces[0, 4], *faces[1, 3:]])
+    coded = [picture.coded_digest(path.read_bytes()) for path in (*photos, scan)]
+    coded.insert(6, video.coded_digest(film))
+    first, second = people(2, 6, spread=0.3).reshape(2, 6, 128)
     nan = np.nan
-    files = [*map(str, paths), str(film), str(scan)]
-    coded = [picture.coded_digest(path.read_bytes()) for path in paths]
-    coded += [video.coded_digest(film), picture.coded_digest(scan.read_bytes())]
     table = make_table(
-        encoding,
-        photo=[0, 1, 2, 3, 4, 4, 4, 5, 5, 5],
-        paths=files,
+        np.array([*first[:3], *second[:3], first[3], first[4], second[3], first[5], second[4]]),
+        photo=[*range(6), 6, 6, 6, 7, 7],
+        paths=[*map(str, photos), str(film), str(scan)],
         photos={
             "digest": coded,
             "coded": [digest.encode() for digest in coded],
-            "size": [[480, 360]] * 6,
-            "pages": [1, 1, 1, 1, 1, 3],
-            "duration": [nan, nan, nan, nan, 3.0, nan],
+            "size": [[480, 360]] * 8,
+            "pages": [1] * 7 + [3],
+            "duration": [nan] * 6 + [3.0, nan],
         },
-        id=[f"{coded[i]}-{k}" for i, k in zip([0, 1, 2, 3, 4, 4, 4, 5, 5, 5], [0, 0, 0, 0, 0, 1, 2, 0, 1, 2], strict=True)],
-        page=[0] * 7 + [0, 1, 2],
-        time_s=[nan] * 4 + [0.5, 2.5, 1.5] + [nan] * 3,
-        track=[-1] * 4 + [0, 1, 2] + [-1] * 3,
-        from_s=[nan] * 4 + [0, 2, 1] + [nan] * 3,
-        to_s=[nan] * 4 + [0.9, 2.9, 1.9] + [nan] * 3,
-    )  # fmt: skip
+        id=[
+            *(f"{digest}-0" for digest in coded[:6]),
+            *(f"{coded[6]}-{k}" for k in range(3)),
+            f"{coded[7]}-0",
+            f"{coded[7]}-1",
+        ],
+        page=[0] * 10 + [2],
+        time_s=[nan] * 6 + [0.5, 2.5, 1.5, nan, nan],
+        track=[-1] * 6 + [0, 1, 2, -1, -1],
+        from_s=[nan] * 6 + [0, 2, 1, nan, nan],
+        to_s=[nan] * 6 + [0.9, 2.9, 1.9, nan, nan],
+    )
     directory = folder / "people"
-    choices = Choices(given={"min_photos": 2})
-    face_table.write(table, directory / "faces.npz") if directory.exists() else None
-    cluster_table(table, directory, choices)
+    directory.mkdir()
     face_table.write(table, directory / "faces.npz")
+    cluster_table(table, directory, source=str(directory / "faces.npz"))
+    for own, name in (("person-0001", "Anna"), ("person-0002", "Bo")):
+        assert run("name", str(directory), own, name).exit_code == 0
     return Album(directory, film, scan)
+
+
+def colour_of(pixels: Any) -> int:
+    """Which of the colours a picture has: 0 red, 1 green, 2 blue."""
+    return int(np.asarray(pixels, np.float64)[..., :3].reshape(-1, 3).mean(axis=0).argmax())
+
+
+def test_montages_and_the_sheet_show_the_page_and_the_frame(album: Album) -> None:
+    clusters = json.loads((album.directory / "clusters.json").read_text())
+    for person in clusters["people"]:
+        montage = np.asarray(
+            Image.open(next(album.directory.glob(f"{person['id']}*_montage.jpg"))).convert("RGB")
+        )
+        below = montage[len(montage) % (TILE_PX + STRIP_PX) :]
+        for i, face in enumerate(person["faces"]):
+            row, column = divmod(i, 3)
+            tile = below[row * (TILE_PX + STRIP_PX) :, column * TILE_PX :][:TILE_PX, :TILE_PX]
+            name = Path(face["photo"]).name
+            k = {"party.mp4": int(face.get("time_s") or 0), "scan.tif": face.get("page", 0)}.get(name)
+            assert colour_of(tile) == (int(name[0]) + 10 if k is None else k) % 3, face
+
+
+@pytest.mark.parametrize(
+    ("moment", "told"),
+    [
+        (FIRST, "a.tif"),
+        (Moment(2), "page 3 of a.tif"),
+        (Moment(0, 65.9), "at 1:05 of a.tif"),
+        (Moment(0, 3671), "at 1:01:11 of a.tif"),
+    ],
+)
+def test_place_of_a_face_in_words(moment: Moment, told: str) -> None:
+    assert place_of("a.tif", moment) == told
+
+
+def test_check_draws_each_page_and_frame_with_faces(album: Album, tmp_path: Path) -> None:
+    done = run(
+        "check", str(album.directory / "faces.npz"), "--annotate", str(tmp_path / "drawn"), "--preset", "none"
+    )
+    assert "11 pictures" in done.stderr, done.output
+    names = {file.name for file in (tmp_path / "drawn").glob("*.jpg")}
+    assert {"party.jpg", "party 0.01.jpg", "party 0.02.jpg", "scan.jpg", "scan page 3.jpg"} <= names
+    for name, k in (("party", 0), ("party 0.01", 1), ("party 0.02", 2), ("scan", 0), ("scan page 3", 2)):
+        assert colour_of(Image.open(tmp_path / "drawn" / f"{name}.jpg").crop((500, 300, 900, 700))) == k
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [one["time_s"] for one in told if one["photo"].endswith("mp4")] == [0.5, 2.5, 1.5]
+
+
+def test_a_film_that_became_another_one_is_not_shown(album: Album, tmp_path: Path) -> None:
+    from facecluster.errors import PhotoError
+    from facecluster.library.contents import Contents
+    from facecluster.library.read import read
+    from facecluster.table import Picture
+
+    other = tmp_path / "party.mp4"
+    make_film(other)
+    pictures = {str(other): Picture(480, 360, video.coded_digest(other))}
+    contents = Contents(read(str(album.directory)), lambda: pictures)
+    assert contents.source(str(other)) == str(other)
+    cut_short = other.read_bytes()[:-2000]
+    other.write_bytes(cut_short)
+    with pytest.raises(PhotoError, match="another picture now"):
+        contents.source(str(other))
