@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -173,3 +174,46 @@ def test_a_film_that_became_another_one_is_not_shown(album: Album, tmp_path: Pat
     other.write_bytes(cut_short)
     with pytest.raises(PhotoError, match="another picture now"):
         contents.source(str(other))
+
+
+def test_show_says_from_when_to_when_somebody_is_there_and_on_which_page(album: Album) -> None:
+    told = json.loads(run("show", album.directory, "--photo", album.film, "--json").stdout)["photos"][0]
+    assert told["duration"] == 3.0
+    assert told["there"] == {"person-0001": [[0, 0.9], [2, 2.9]], "person-0002": [[1, 1.9]]}
+    assert {key: told["faces"][1][key] for key in ("time_s", "track", "from_s", "to_s")} == {
+        "time_s": 2.5, "track": 1, "from_s": 2.0, "to_s": 2.9,
+    }  # fmt: skip
+    text = run("show", album.directory, "--photo", album.film, "--format", "table").stdout
+    assert "party.mp4  video of 0:03\n" in text
+    assert "  person-0001 (Anna)  0:00-0:01, 0:02-0:03\n" in text
+    assert "at 0:01  100x100 at 100,200" in text
+    scan = json.loads(run("show", album.directory, "--photo", album.scan, "--json").stdout)["photos"][0]
+    assert scan["pages"] == 3
+    assert [face.get("page", 0) for face in scan["faces"]] == [0, 2]
+    text = run("show", album.directory, "--photo", album.scan, "--format", "table").stdout
+    assert "scan.tif  3 pages\n" in text
+    assert "page 1  100x100" in text
+    assert "page 3  100x100" in text
+    rows = list(
+        csv.DictReader(run("show", album.directory, "--photos", "--format", "csv").stdout.splitlines())
+    )
+    where = [
+        (row["page"], row["time_s"], row["from_s"], row["to_s"]) for row in rows if row["photo"][-3:] != "jpg"
+    ]
+    film = [("", "0.5", "0.0", "0.9"), ("", "2.5", "2.0", "2.9"), ("", "1.5", "1.0", "1.9")]
+    assert where == [*film, ("0", "", "", ""), ("2", "", "", "")]
+    plain = json.loads(run("show", album.directory, "--photo", "0.jpg", "--json").stdout)["photos"][0]
+    assert not {"pages", "duration", "there"} & plain.keys()
+    assert not {"page", "time_s", "track", "from_s", "to_s", "moment", "span"} & plain["faces"][0].keys()
+
+
+def test_imm_counts_videos_apart_from_photos(album: Album) -> None:
+    people = json.loads(run("show", album.directory, "--imm").stdout)["FigureClusters"]
+    assert [(person["ImageCount"], person["VideoCount"]) for person in people] == [(4, 1), (4, 1)]
+    files = json.loads(run("show", album.directory, "--photos", "--imm").stdout)["Files"]
+    (film,) = (file for file in files if file["Filename"].endswith("mp4"))
+    assert {key: film[key] for key in ("MediaType", "VideoWidth", "VideoHeight", "Duration")} == {
+        "MediaType": "video", "VideoWidth": 480, "VideoHeight": 360, "Duration": 3.0,
+    }  # fmt: skip
+    assert "ImageWidth" not in film
+    assert "in 4 photos and 1 video" in run("show", album.directory, "Anna", "--format", "table").stdout
