@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,10 +18,15 @@ from PIL import Image
 from tables import make_table, people
 
 from facecluster.cli import main
+from facecluster.errors import PhotoError
 from facecluster.formats import face_table
+from facecluster.library.contents import Contents
+from facecluster.library.read import read
+from facecluster.library.refer import Spelling
 from facecluster.photos import picture, video
 from facecluster.photos.moment import FIRST, Moment, place_of
 from facecluster.render.montage import STRIP_PX, TILE_PX
+from facecluster.table import Picture
 
 RED, GREEN, BLUE = (200, 30, 30), (30, 170, 30), (30, 30, 200)
 """Of the first, second and third second of the film, and of the pages of the scan."""
@@ -160,11 +166,6 @@ def test_check_draws_each_page_and_frame_with_faces(album: Album, tmp_path: Path
 
 
 def test_a_film_that_became_another_one_is_not_shown(album: Album, tmp_path: Path) -> None:
-    from facecluster.errors import PhotoError
-    from facecluster.library.contents import Contents
-    from facecluster.library.read import read
-    from facecluster.table import Picture
-
     other = tmp_path / "party.mp4"
     make_film(other)
     pictures = {str(other): Picture(480, 360, video.coded_digest(other))}
@@ -217,3 +218,31 @@ def test_imm_counts_videos_apart_from_photos(album: Album) -> None:
     }  # fmt: skip
     assert "ImageWidth" not in film
     assert "in 4 photos and 1 video" in run("show", album.directory, "Anna", "--format", "table").stdout
+
+
+def test_explain_names_and_draws_the_moment(album: Album, tmp_path: Path) -> None:
+    drawn = tmp_path / "why.png"
+    done = run("explain", album.directory, f"{album.film}#3", "--image", drawn)
+    assert done.exit_code == 0, done.output
+    told = json.loads(done.stdout)
+    assert told["time_s"] == 1.5
+    assert all("page" not in near for near in told["own"]["nearest"] if near["photo"].endswith("jpg"))
+    result = read(str(album.directory))
+    spelling = Spelling(result)
+    assert spelling.place(result.face_of[told["id"]]) == "party.mp4#3, at 0:01"
+    assert colour_of(np.asarray(Image.open(drawn))[60:300, 20:320]) == 1
+
+
+def test_report_shows_frames_and_pages_as_pictures_of_their_own(album: Album, tmp_path: Path) -> None:
+    target = tmp_path / "report"
+    done = run("report", album.directory, "-o", target, "--json")
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["photos"] == 11
+    page = next(target.glob("person-0001*.html")).read_text()
+    assert all(f"{where} of party.mp4" in page for where in ("at 0:00", "at 0:02"))
+    page = next(target.glob("person-0002*.html")).read_text()
+    number = re.search(r'id="photo-(\d+)"(?:(?!</figure>).)*page 3 of scan.tif', page, re.DOTALL)
+    assert number is not None
+    with Image.open(target / "pictures" / f"photo-{number[1]}.jpg") as shown:
+        assert shown.size == (960, 720)
+        assert colour_of(shown) == 2

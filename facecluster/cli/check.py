@@ -369,6 +369,7 @@ class Layout:
         for face in photo.faces:
             # No-break spaces keep a limit on one line.
             text = ", ".join(failure.text.replace(" ", "\xa0") for failure in face.failures)
+            text = ": ".join(filter(None, [face.moment.words.replace(" ", "\xa0"), text]))
             yield self._row(label, str(face.number), "pass" if face.passed else "fail", text)
 
     def _row(self, label: str, number: str, verdict: str, text: str) -> str:

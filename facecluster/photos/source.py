@@ -1,4 +1,4 @@
-"""A photo's file as what decodes it takes it: its bytes, read once, or the path of a video, which is never read whole."""
+"""A photo's file as what decodes it takes it: its bytes, read once, or the path of a video, never read whole."""
 
 from __future__ import annotations
 
