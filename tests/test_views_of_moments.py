@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import re
 from pathlib import Path
@@ -246,3 +247,42 @@ def test_report_shows_frames_and_pages_as_pictures_of_their_own(album: Album, tm
     with Image.open(target / "pictures" / f"photo-{number[1]}.jpg") as shown:
         assert shown.size == (960, 720)
         assert colour_of(shown) == 2
+
+
+def test_page_shows_the_frame_of_a_face_and_leads_to_the_others(album: Album) -> None:
+    from pages import opened
+
+    digest = video.coded_digest(album.film)
+    with opened(album.directory) as browser:
+        listed = {one["name"]: one for one in browser.get("/api/photos")["photos"]}
+        assert listed["party.mp4"]["video"]
+        assert "video" not in listed["scan.tif"]
+        assert listed["party.mp4"]["faces"] == 3
+        faces = browser.get("/api/person/person-0002/faces")["faces"]
+        where = {face["photo"]: face["where"] for face in faces if "where" in face}
+        scan = listed["scan.tif"]["id"]
+        assert where == {f"{digest}-2": "at 0:01", f"{scan}-1": "page 3"}
+        photo = browser.get(f"/api/photo/{digest}-2")
+        assert (photo["id"], photo["where"], photo["draws"]) == (digest, "at 0:01", False)
+        assert [box["face"] for box in photo["boxes"]] == [f"{digest}-2"]
+        assert photo["others"] == [
+            {"id": f"{digest}-0", "where": "at 0:00", "names": "Anna"},
+            {"id": f"{digest}-1", "where": "at 0:02", "names": "Anna"},
+        ]
+        page = browser.get(f"/api/photo/{scan}-1")
+        assert (page["width"], page["height"], page["others"][0]["where"]) == (960, 720, "page 1")
+        pictures = {
+            f"/photo/{digest}": 0,
+            f"/photo/{digest}-2": 1,
+            f"/face/{digest}-1": 2,
+            f"/photo/{scan}-1": 2,
+        }
+        for address, k in pictures.items():
+            found = browser.ask("GET", f"{address}?s=160&w=640")
+            assert found.status == 200
+            assert colour_of(Image.open(io.BytesIO(found.body))) == k, address
+        said = browser.post(
+            "/api/decide", {"do": "draw", "photo": digest, "box": [9, 9, 99, 99], "person": "Anna"}, 400
+        )
+        assert "a video; a face can be drawn in a photo" in said["error"]
+        assert browser.ask("GET", f"/photo/{digest}-7").status == 404

@@ -145,17 +145,17 @@ class Thumbnails:
 
         return self._picture(own, side, _where(moment), paths, known, make, keep=side <= _KEPT_PHOTO)
 
-    def size(self, paths: Sequence[str]) -> tuple[int, int]:
-        """Give width and height of an upright photo in pixels; 0, 0 where nothing tells."""
+    def size(self, paths: Sequence[str], moment: Moment = FIRST) -> tuple[int, int]:
+        """Give width and height of an upright photo, or of a page of it, in pixels; 0, 0 where nothing tells."""
         from facecluster.photos.decode import decode
 
-        for path in paths:
+        for path in () if moment.page else paths:
             if (picture := self._pictures().get(path)) is not None and picture.width:
                 return picture.width, picture.height
         for path in paths:
             with suppress(PhotoError):
                 source = self._contents().source(path)
-                return decode(source, moment=_shown_of(source, FIRST), max_pixels=1_000_000).size
+                return decode(source, moment=_shown_of(source, moment), max_pixels=1_000_000).size
         return 0, 0
 
     def keep_only(self, ids: Collection[str]) -> None:
