@@ -6,6 +6,8 @@ import csv
 import io
 import json
 import re
+import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,10 +22,13 @@ from tables import make_table, people
 
 from facecluster.cli import main
 from facecluster.errors import PhotoError
-from facecluster.formats import face_table
+from facecluster.formats import face_table, xmp
+from facecluster.formats.said_names import SaidName
+from facecluster.identity.changes import Placed
 from facecluster.library.contents import Contents
 from facecluster.library.read import read
 from facecluster.library.refer import Spelling
+from facecluster.library.said import Said, match
 from facecluster.photos import picture, video
 from facecluster.photos.moment import FIRST, Moment, place_of
 from facecluster.render.montage import STRIP_PX, TILE_PX
@@ -286,3 +291,62 @@ def test_page_shows_the_frame_of_a_face_and_leads_to_the_others(album: Album) ->
         )
         assert "a video; a face can be drawn in a photo" in said["error"]
         assert browser.ask("GET", f"/photo/{digest}-7").status == 404
+
+
+def test_tag_writes_names_of_videos_and_later_pages_without_regions(album: Album, tmp_path: Path) -> None:
+    with_own = copy_of(album, tmp_path)
+    assert run("tag", with_own.directory).exit_code == 0
+    film = xmp.read(Path(f"{with_own.film}.xmp").read_bytes())
+    assert (film.regions, set(film.persons)) == ((), {"Anna", "Bo"})
+    assert ("People", "Bo") in film.hierarchical
+    scan = xmp.read(Path(f"{with_own.scan}.xmp").read_bytes())
+    assert {region.name for region in scan.regions} == {"Anna"}
+    assert set(scan.persons) == {"Anna", "Bo"}
+    again = run("tag", with_own.directory, "--json")
+    assert json.loads(again.stdout)["changed"] == [], again.stdout
+    told = run("tag", with_own.directory, "--embed", "--dry-run", with_own.film)
+    assert "1 video left as it is" in told.output, told.output
+    assert run("untag", with_own.directory).exit_code == 0
+    assert not Path(f"{with_own.film}.xmp").exists()
+
+
+def test_import_gives_a_name_for_all_of_a_video_to_its_one_person(tmp_path: Path) -> None:
+    """Faces of a table: two moments of one person in a video, and two people in another."""
+    nan = np.nan
+    faces = placed([0, 0, 0, 0], page=[0] * 4, time_s=[1.0, 5.0, 1.0, 2.0], person=[0, 0, 0, 1])
+    faces = replace(faces, photo=["/one.mp4", "/one.mp4", "/two.mp4", "/two.mp4"])
+    loose = SaidName("Zoe", None, None, "xmp", "/one.mp4.xmp")
+    boxed = replace(loose, box=(0.1, 0.2, 0.2, 0.3), picture="upright")
+    sizes = {"/one.mp4": (1000, 1000), "/two.mp4": (1000, 1000), "/scan.tif": (1000, 1000)}
+    found = match(
+        Said({"/one.mp4": (loose,), "/two.mp4": (loose,)}, (), frozenset()), faces, sizes, [None] * 4
+    )
+    assert found.names == {0: (loose,), 1: (loose,)}
+    assert found.unplaced == (("/two.mp4", loose),)
+    pages = replace(placed([0, 0], page=[0, 1], time_s=[nan, nan], person=[-1, -1]), photo=["/scan.tif"] * 2)
+    found = match(Said({"/scan.tif": (boxed,)}, (), frozenset()), pages, sizes)
+    assert found.names == {0: (boxed,)}
+
+
+def placed(ids: list[int], *, page: list[int], time_s: list[float], person: list[int]) -> Placed:
+    """Faces in one place, of photos and people to be told."""
+    n = len(ids)
+    box = np.tile([100.0, 200, 200, 300], (n, 1))
+    return Placed(
+        [f"{k}" for k in range(n)], [""] * n, box, box, np.array(page), np.array(time_s), np.full(n, -1),
+        np.array(person), np.full(n, 50.0),
+    )  # fmt: skip
+
+
+def copy_of(album: Album, folder: Path) -> Album:
+    """An album of one's own, as its files are written beside photos."""
+    made = shutil.copytree(album.directory.parent, folder / "album")
+    for file in ("clusters.json", "decisions.jsonl"):
+        path = made / "people" / file
+        path.write_text(path.read_text().replace(str(album.directory.parent), str(made)))
+    table = face_table.read(str(album.directory / "faces.npz"))
+    moved = [path.replace(str(album.directory.parent), str(made)) for path in table.photos.path.tolist()]
+    face_table.write(
+        replace(table, photos=replace(table.photos, path=np.array(moved))), made / "people" / "faces.npz"
+    )
+    return Album(made / "people", made / album.film.name, made / album.scan.name)

@@ -39,6 +39,7 @@ from facecluster.photos.heif import is_heif
 from facecluster.photos.picture import heif_orientation
 from facecluster.photos.pillow import FORMATS
 from facecluster.photos.pixels import LARGEST, read_orientation
+from facecluster.photos.video import is_video
 
 _PACKET = b"http://ns.adobe.com/xap/1.0/\0"
 _EXTENSION = b"http://ns.adobe.com/xmp/extension/\0"
@@ -84,11 +85,13 @@ class Embedded:
 
 
 def embedded_of(path: OnePath) -> Embedded:
-    """Read what a photo's file says; of JPEG, PNG and TIFF no more of the file than that.
+    """Read what a photo's file says; of JPEG, PNG and TIFF no more of the file than that. Of a video nothing is read.
 
     Raises:
         PhotoError: the file cannot be read.
     """
+    if is_video(path):
+        return Embedded()
     with open_photo(path) as file:
         return _embedded(file)
 

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 
+import numpy as np
+
 from facecluster.errors import FaceclusterError, PhotoError, UsageError
 from facecluster.formats import osxphotos_json, picasa_ini, tags_jsonl, takeout, xmp, xmp_write
 from facecluster.formats.embedded import Embedded, embedded_of
@@ -179,7 +181,9 @@ def match(
     A name with a box is of the face that overlaps it most, each face of one place and each place of one face, the
     best first. Boxes of Picasa's lie in the stored picture or, where more of a photo's have a face then, in the upright
     one. A name without a box is of a face that is known to have it. Where one face of the photo without a name
-    and one name are left, they belong together.
+    and one name are left, they belong together; so do all faces on pages, or in a video, that are one person's.
+
+    Boxes are on the first page: faces on others, and in videos, have names without a box alone.
 
     Args:
         said: see `Said`.
@@ -196,9 +200,11 @@ def match(
     names: dict[int, tuple[SaidName, ...]] = {}
     unmatched, unplaced, gone = (list[tuple[str, SaidName]]() for _ in range(3))
     boxes = faces.box.tolist()
+    elsewhere = set(np.flatnonzero((faces.page > 0) | ~np.isnan(faces.time_s)).tolist())
     for photo, told in said.names.items():
         width, height = sizes.get(photo, (0, 0))
-        here = rows[photo] if width > 0 and height > 0 else []
+        every = rows[photo] if width > 0 and height > 0 else []
+        here = [row for row in every if row not in elsewhere]
         at = [
             (left / width, top / height, right / width, bottom / height)
             for left, top, right, bottom in (boxes[row] for row in here)
@@ -220,16 +226,28 @@ def match(
                 unmatched += ((photo, one) for one in place)
         taken = set(partner.values())
         left = [row for number, row in enumerate(here) if number not in taken]
+        left += [row for row in every if row in elsewhere]
         loose = [one for one in told if one.box is None]
         if known is not None:
             left, loose = _known(left, loose, known, names)
         if photo in forgotten:
             gone += ((photo, one) for one in loose)
-        elif len(left) == 1 and len({fold(one.name) for one in loose}) == 1:
-            names[left[0]] = (loose[0],)
+        elif _are_one(left, faces) and len({fold(one.name) for one in loose}) == 1:
+            names |= dict.fromkeys(left, (loose[0],))
         else:
             unplaced += ((photo, one) for one in loose)
     return Matched(names, tuple(unmatched), tuple(unplaced), tuple(gone))
+
+
+def _are_one(rows: Sequence[int], faces: Placed) -> bool:
+    """Say whether faces are one, or at different moments one person's, or of one track."""
+    moments = {
+        (page, time)
+        for page, time in zip(faces.page[rows].tolist(), faces.time_s[rows].tolist(), strict=True)
+    }
+    owners, tracks = set(faces.person[rows].tolist()), set(faces.track[rows].tolist())
+    is_one = len(rows) == 1 or (len(owners) == 1 and owners != {-1}) or (len(tracks) == 1 and tracks != {-1})
+    return is_one and len(moments) == len(rows) and len(owners) == 1
 
 
 def _known(
