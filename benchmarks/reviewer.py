@@ -197,7 +197,7 @@ def answers_until(pairs, found, gains):
 
 def beside(reviewer, queue):
     """Return the share of pairs of a person's largest part whose other face is in one of so many nearest bodies."""
-    near, ids = queue._numbers.near, queue._ids
+    near, ids = queue._bodies.numbers.near, queue._bodies.ids
     name = {key: reviewer.mostly([*faces]) for key, faces in ids.items()}
     parts = defaultdict(list)
     for key, own in name.items():
@@ -314,7 +314,7 @@ def run(table, reviewer, order, most):
             build(library, table, Choices(link="none"), source=str(file))
             if order == "bound":
                 queue = Queue(library)
-                return (*bounds(reviewer, [*queue._ids.values()]), beside(reviewer, queue)), []
+                return (*bounds(reviewer, [*queue._bodies.ids.values()]), beside(reviewer, queue)), []
             log, told = Log(reviewer, library.people, most), []
             if order == "by size":
                 by_size(library, reviewer, log, table)

@@ -45,7 +45,7 @@ from facecluster.library.lineage import check_ids, clustering_of
 from facecluster.library.make import make_result
 from facecluster.library.read import take_in
 from facecluster.options import EncodeOptions, options_of
-from facecluster.photos.find import OnePath, Paths, find_photos
+from facecluster.photos.find import OnePath, Paths, find_some_photos
 from facecluster.render import evaluation, matches
 from facecluster.render.evaluation import Evaluation
 from facecluster.render.matches import By, Gallery, Match, Query
@@ -231,6 +231,7 @@ def encode(
     mirror: bool = _ENCODE.mirror,
     attributes: bool = _ENCODE.attributes,
     check: str | None = _ENCODE.check,
+    truncated: bool = _ENCODE.truncated,
     jobs: int = -1,
     fresh: bool = False,
     prune: bool = False,
@@ -254,6 +255,7 @@ def encode(
         mirror: encode the mean of a face and its mirror image.
         attributes: estimate age and apparent gender, too: guesses, see the README.
         check: keep only faces that pass: "clustering" or "passport", see `facecluster check`; None: all.
+        truncated: look for faces in what is there of photos of which a part is missing.
         jobs: worker processes; -1 is one a core.
         fresh: use no number of what `output` holds.
         prune: let photos of `output` go that are not there any more, also where their folder is gone, or more than a
@@ -282,6 +284,7 @@ def encode(
     _check_flags(
         mirror=mirror,
         attributes=attributes,
+        truncated=truncated,
         fresh=fresh,
         prune=prune,
         keep_missing=keep_missing,
@@ -303,9 +306,10 @@ def encode(
         mirror=bool(mirror),
         attributes=bool(attributes),
         check=check,
+        truncated=bool(truncated),
     )
     return pipeline.encode_photos(
-        find_photos(paths),
+        find_some_photos(paths),
         options,
         output=file,
         jobs=jobs,
@@ -483,9 +487,7 @@ def _wanted(
     if isinstance(photos, FaceTable):
         tables: Iterable[FaceTable] = [photos]
     else:
-        paths = find_photos(photos)
-        if not paths:
-            raise FaceclusterError("no photos found; give files, or folders that hold some")
+        paths = find_some_photos(photos)
         tables = pipeline.encode_each(paths, options_of(like.settings), jobs=jobs)
     for table in tables:
         matches.check_encoders(like, table)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from facecluster import __version__
 from facecluster.errors import TableError
 from facecluster.identity.check import PRESETS
+from facecluster.photos.video import FPS, LARGEST_FPS
 from facecluster.table import QUALITY, Settings
 from facecluster.vision import attributes, detect, encode, models
 
@@ -37,6 +38,8 @@ class EncodeOptions:
         mirror: encode the mean of a face and its mirror image.
         attributes: estimate age and gender, see `vision.attributes`.
         check: one of `identity.check.PRESETS`, which a face must pass to be in the table; None: all are.
+        fps: frames of a video that are looked at each second; more where faces come and go, see `encoding.film`.
+        truncated: look for faces in what is there of photos of which a part is missing.
     """
 
     detector: str = "yunet"
@@ -47,6 +50,8 @@ class EncodeOptions:
     mirror: bool = False
     attributes: bool = False
     check: str | None = None
+    fps: float = FPS
+    truncated: bool = False
 
     def __post_init__(self) -> None:
         """Raise ValueError for a choice that is none."""
@@ -58,6 +63,8 @@ class EncodeOptions:
             if getattr(self, name) not in known:
                 choices = ", ".join(map(str, known))
                 raise ValueError(f"{name}: expected one of {choices}; got {getattr(self, name)!r}")
+        if not 0 < self.fps <= LARGEST_FPS:
+            raise ValueError(f"fps: expected more than 0 and at most {LARGEST_FPS}; got {self.fps!r}")
 
     def settings(self) -> Settings:
         """What a table made with these options was made with."""
@@ -75,6 +82,8 @@ class EncodeOptions:
                 "mirror": self.mirror,
                 "quality": QUALITY,
                 **({"attributes": True} if self.attributes else {}),
+                **({"fps": self.fps} if self.fps != FPS else {}),
+                **({"truncated": True} if self.truncated else {}),
                 **check,
             },
             models={name: models.sha256(name) for name in self.models()},
@@ -110,6 +119,8 @@ def options_of(settings: Settings) -> EncodeOptions:
         max_side=given.get("max-side"),  # type: ignore[arg-type]
         upsample=usual.upsample if upsample is None else int(upsample),
         mirror=bool(given.get("mirror", usual.mirror)),
+        fps=float(given.get("fps", usual.fps) or usual.fps),
+        truncated=bool(given.get("truncated", usual.truncated)),
     )
 
 

@@ -41,6 +41,9 @@ _TICK_S = 1.0
 """Seconds for which answers are waited for at a time. Of a time that was longer, as this process was stopped or the
 computer slept, no more is counted."""
 
+_GOING_S = 10.0
+"""Seconds between two messages that an item goes on."""
+
 _STARTING = threading.Lock()
 """Held while a process is started, as that changes `__main__`."""
 
@@ -83,8 +86,8 @@ def work(
         items: what to work on.
         n_workers: how many processes; they are started as items come.
         start: called once in each new worker.
-        limit_s: seconds that an item may take while this process waits for it; a worker that takes longer is ended,
-            and counts as one that died. Its time starts anew whenever the function calls `still_at_work`.
+        limit_s: seconds that an item may take while this process waits for it, from its start or from when it last
+            said that it goes on (`still_at_work`); a worker that takes longer is ended, and counts as one that died.
 
     Yields:
         Item and result, in the order in which they are done.
@@ -139,7 +142,12 @@ class Workers(Generic[Item, Result]):
 
 @dataclass(frozen=True)
 class _Ready:
-    """A worker's first message, and each by which it says that it goes on, see `still_at_work`."""
+    """A worker's first message."""
+
+
+@dataclass(frozen=True)
+class _Going:
+    """A worker's message that its item takes long, and goes on."""
 
 
 @dataclass(frozen=True)
@@ -208,6 +216,8 @@ class _Pool(Generic[Item, Result]):
                 continue
             if isinstance(message, _Ready):
                 worker.ready = True
+                continue
+            if isinstance(message, _Going):
                 worker.waited_s = 0.0
                 continue
             del self._busy[worker.pipe]
@@ -259,12 +269,27 @@ def _serve(pipe: Connection[Any, Any], task: bytes) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     function, start = ForkingPickler.loads(task)
     start()
-    _parent.append(pipe)
+    _Own.pipe = pipe
     with suppress(EOFError, OSError):
         pipe.send(_Ready())
         while True:
             item = pipe.recv()
             pipe.send(_answer(function, item))
+
+
+class _Own:
+    """The pipe of this process, where it is a worker, and when it was last told that an item goes on."""
+
+    pipe: Connection[Any, Any] | None = None
+    told: float = -math.inf
+
+
+def still_at_work() -> None:
+    """Tell, in a worker, that an item of many steps goes on: what it may take begins anew. Elsewhere nothing happens."""
+    if _Own.pipe is not None and time.monotonic() > _Own.told + _GOING_S:
+        _Own.told = time.monotonic()
+        with suppress(OSError):
+            _Own.pipe.send(_Going())
 
 
 def _end_with_parent() -> None:
@@ -273,17 +298,6 @@ def _end_with_parent() -> None:
     if parent is not None:
         parent.join()
         os._exit(1)
-
-
-def still_at_work() -> None:
-    """Say in a worker process that an item goes on well, so that its time starts anew; elsewhere nothing."""
-    if _parent:
-        with suppress(OSError):
-            _parent[0].send(_Ready())
-
-
-_parent: list[Connection[Any, Any]] = []
-"""In a worker process, the pipe to its parent."""
 
 
 def _answer(function: Callable[[Any], Any], item: Any) -> Any:

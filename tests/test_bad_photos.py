@@ -24,7 +24,7 @@ from facecluster.options import EncodeOptions
 from facecluster.photos import pillow
 from facecluster.photos.decode import decode
 from facecluster.photos.file import read_photo
-from facecluster.photos.find import find_photos
+from facecluster.photos.find import find_photos, search
 from facecluster.table import UNREADABLE
 
 pytestmark = pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="names and files of Linux")
@@ -58,7 +58,7 @@ def test_bad_photos_become_rows_and_good_ones_are_as_if_alone(
     before = sorted(os.listdir(folder))
 
     lost: list[str] = []
-    found = find_photos([folder], lost=lost.append)
+    found = search([folder], lost=lost.append).photos
     assert sorted(os.path.basename(message.split(":")[0]) for message in lost) == [
         "long",
         "loop",
@@ -104,7 +104,7 @@ def test_links_that_lead_nowhere_are_rows_also_where_they_are_named(tmp_path: Pa
 def test_a_name_that_no_file_can_have_is_told_and_left_out(name: str, tmp_path: Path) -> None:
     (tmp_path / "good.jpg").touch()
     told: list[str] = []
-    assert find_photos([name, tmp_path], listed=[name], report=told.append) == [str(tmp_path / "good.jpg")]
+    assert search([name, tmp_path], listed=[name], report=told.append).photos == [str(tmp_path / "good.jpg")]
     assert len(told) == 2
     assert "no file can have this name" in told[0]
     with pytest.raises(PhotoError):
@@ -125,7 +125,7 @@ def test_folders_without_permission_cost_nothing_else() -> None:
         try:
             if us == 0:
                 os.seteuid(65534)
-            found = find_photos([folder], lost=told.append)
+            found = search([folder], lost=told.append).photos
             named = [str(folder / "shut" / "a.png"), str(folder / "good.png")]
             found_named = find_photos(named)
             with pytest.raises(PhotoError, match="permission denied"):

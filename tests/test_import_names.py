@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import click.testing
 import pytest
@@ -29,6 +32,7 @@ from facecluster.library import correct, undo_patches
 from facecluster.library.history import history
 from facecluster.library.import_names import import_names
 from facecluster.library.library import Library
+from facecluster.library.proposed import proposed
 from facecluster.library.questions import Queue, answer
 from facecluster.library.said import tagged
 from facecluster.library.settings import Choices
@@ -298,7 +302,7 @@ def test_one_wrong_name_keeps_nobody_from_a_name(
     say("Anna", photos=[0, 1, 2, 4])
     say("Zoe", photos=[3])
     told = run("import", root / "people", "--dry-run").stderr
-    assert "1 face of person-0001 called Zoe: most of its faces are called Anna" in told
+    assert "1 face of person-0001 called Zoe in XMP: most of its faces are called Anna" in told
     assert "facecluster name" not in told
     written = take_in()
     assert [(one.person, one.name) for one in acts(written, Name)] == [("person-0001", "Anna")]
@@ -391,7 +395,44 @@ def test_an_import_that_is_taken_back_names_each_program_once(
     assert {one.said_by.origin for one in written if one.said_by} == {"xmp,takeout", "takeout,xmp", "takeout"}
     with Library.open(root / "people") as library:
         told = undo(library, jobs=1).said
-    assert told == "taken back: an import of 3 decisions, said by takeout, xmp"
+    assert re.fullmatch(
+        "taken back: import of [0-9-]{10}: 2 names from Google Takeout and XMP, 1 from Google Takeout", told
+    )
+
+
+def test_an_import_is_a_line_of_the_history_that_undo_takes_by_its_id(
+    made: Path, root: Path, say: Callable[..., None], take_in: Callable[..., list[Decision]]
+) -> None:
+    pytest.importorskip("uvicorn", reason="the extra [review] is not installed")
+    from pages import opened
+
+    say("Anna", photos=[0, 1, 2, 3])
+    say("Zoe", photos=[4])
+    say("Uwe", photos=[7])
+    written = take_in()
+    day = datetime.fromisoformat(written[0].time.replace("Z", "+00:00")).astimezone()
+    said = f"import of {day:%Y-%m-%d}: 2 names from XMP, 1 conflict"
+    assert run("name", root / "people", "person-0003", "Ida").exit_code == 0
+    _, shown, _ = on_terminal("history", root / "people")
+    _, line, _ = shown.splitlines()
+    whole = f"{written[0].id}+"
+    assert line.split()[2:] == [whole, "yes", *said.split()]
+    assert on_terminal("history", root / "people", "--all")[1].count("said by xmp") == 3
+    assert len(on_terminal("history", root / "people", "Anna")[1].splitlines()) == 3
+    assert len(run("history", root / "people").stdout.splitlines()) == 4
+    with opened(root / "people") as page:
+        last, first = page.get("/api/history")["decisions"]
+        assert (first["id"], first["said"], first["n"], first["holds"]) == (whole, said, 3, True)
+        assert [one["n"] for one in page.get(f"/api/history?of={quote(whole)}")["decisions"]] == [1, 1, 1]
+        page.decide("undo", decisions=[whole])
+        assert page.get("/api/state")["undo"]["id"] == last["id"]
+        told = page.get("/api/history")["decisions"][0]
+        assert (told["said"], told["n"]) == (f"taken back: {said}", 3)
+        page.decide("undo", 400, decisions=[whole])
+    assert who(root) == {
+        **{key: NOBODY_NAMED[key] for key in ("person-0001", "person-0002", "nobody")},
+        "Ida": NOBODY_NAMED["person-0003"],
+    }
 
 
 @pytest.mark.parametrize("n_names", [6, 7])
@@ -569,7 +610,7 @@ def test_a_pipe_gets_the_lines_and_stderr_the_sentences(root: Path, say: Callabl
     for part in (
         "2 names on 4 faces, 2 people named (Anna, Uwe), 1 conflict, 1 region without a face",
         "07.png (Kim)",
-        "1 face of person-0003 called Anna: person-0001 gets that name\n",
+        "1 face of person-0003 called Anna in XMP: person-0001 gets that name\n",
         "--labels programs",
         "facecluster undo",
     ):
@@ -594,9 +635,9 @@ def test_names_without_a_place_are_told_with_their_photos(
     ) in done.stderr
     assert "N7" not in done.stderr
     photo = str(made / "photos" / "07.png")
-    told = [json.loads(line) for line in done.stdout.splitlines()]
-    assert told[2:] == [{"unplaced": f"N{i}", "photo": photo, "said_in": f"{photo}.xmp"} for i in range(8)]
-    assert f"of several faces, or of none: N7 in {photo}" in run("import", root / "people", "-v").stderr
+    assert [json.loads(line) for line in done.stdout.splitlines()] == lines(root)
+    said = f"of several faces, or of none: N7 in {photo}, by {photo}.xmp\n"
+    assert said in run("import", root / "people", "-v").stderr
 
 
 def test_history_says_whose_words_it_is(
@@ -777,7 +818,7 @@ def test_one_name_on_two_people_is_asked(
 ) -> None:
     say("Anna", photos=[0, 10])
     take_in()
-    assert asked(root) == {"same person-0001 person-0003": "both are called Anna in xmp"}
+    assert asked(root) == {"same person-0001 person-0003": "both are called Anna in XMP"}
     assert asked(root, also=reply("no")) == {}
     with Library.open(root / "people") as library:
         undo(library, jobs=1)
@@ -798,7 +839,7 @@ def test_faces_that_are_called_otherwise_are_asked(
     take_in()
     (before,) = asked(root).items()
     assert before[0].endswith(" person-0001")
-    assert before[1] == "called Uwe in xmp"
+    assert before[1] == "called Uwe in XMP"
     assert asked(root, also=reply("no")) == {}
     assert "03" in who(root)["nobody"]
     take_in()
@@ -828,3 +869,87 @@ def test_an_import_is_asked_about_at_once(root: Path, say: Callable[..., None]) 
         undo(library, jobs=1)
         queue.refresh()
         assert not [one for one in queue.questions(100) if "called" in one.why]
+
+
+def test_a_named_person_all_of_whose_faces_have_the_name_of_another_is_asked(
+    root: Path, say: Callable[..., None], take_in: Callable[..., list[Decision]]
+) -> None:
+    for person, name in (("person-0001", "Anna"), ("person-0003", "Berta")):
+        assert run("name", root / "people", person, name).exit_code == 0
+    say("Anna", photos=[10, 11, 12])
+    take_in()
+    assert asked(root) == {"same person-0001 person-0003": "Berta is called Anna in XMP"}
+    assert asked(root, also=reply("no")) == {}
+
+
+# ------------------------------------------------------------------------------------------------- names to propose
+
+
+def proposals(library: Library, person: str) -> list[tuple[str, int, list[str], list[str]]]:
+    """Name, number of faces, whose files say so, and these, of each name that is proposed for a person."""
+    (one,) = (one for one in library.people.people if one.id == person)
+    return [
+        (found.name, len(found.faces), [*found.origins], sorted(Path(file).name for file in found.files))
+        for found in proposed(library, [face.id for face in one.faces])
+    ]
+
+
+def test_names_in_files_of_its_photos_are_proposed_for_a_person(
+    made: Path, root: Path, say: Callable[..., None]
+) -> None:
+    say("Anna Berg", photos=[0, 1])
+    say("Zoe", photos=[2])
+    say("person-0003", photos=[3])  # has a meaning of its own
+    for number in (1, 2, 7):  # of Takeout, without a place
+        (made / "photos" / f"{number:02d}.png.json").write_text(
+            json.dumps({"title": f"{number:02d}.png", "people": [{"name": "anna berg"}]})
+        )
+    with Library.open(root / "people") as library:
+        assert proposals(library, "person-0001") == [
+            ("Anna Berg", 2, ["xmp"], ["00.png.xmp", "01.png.xmp"]),
+            ("Zoe", 1, ["xmp"], ["02.png.xmp"]),
+        ]
+        assert proposals(library, "person-0002") == [("anna berg", 1, ["takeout"], ["07.png.json"])]
+        assert proposals(library, "person-0003") == []
+
+
+def test_neither_own_words_nor_names_of_forgotten_faces_are_proposed(
+    root: Path, say: Callable[..., None]
+) -> None:
+    assert run("name", root / "people", "person-0002", "Uwe").exit_code == 0
+    assert run("tag", root / "people").exit_code == 0
+    say(photos=[6], inside=["Kim"])  # of the face at the right, or of who is forgotten
+    with Library.open(root / "people") as library:
+        (right,) = (face.id for face in library.people.unclustered if Path(face.photo).stem == "06")
+        assert [one.name for one in proposed(library, [right])] == ["Kim"]
+        library.name("person-0002", "")
+        assert proposals(library, "person-0002") == []
+    assert run("forget", root / "people", "--person", "person-0002", "-y").exit_code == 0
+    with Library.open(root / "people") as library:
+        assert proposed(library, [right]) == []
+
+
+def test_the_page_proposes_names_and_says_who_has_them(
+    made: Path, root: Path, say: Callable[..., None]
+) -> None:
+    pytest.importorskip("uvicorn", reason="the extra [review] is not installed")
+    from pages import opened
+
+    say("Anna", photos=[0, 7])
+    say("Ida", photos=[13])
+    with opened(root / "people") as page:
+        page.decide("name", person="person-0002", name="ANNA")
+        found = page.get(f"/api/proposed?question={quote('who person-0001')}")["names"]
+        assert found == [
+            {"name": "Anna", "id": "person-0002", "n_faces": 1, "by": "XMP", "files": ["00.png.xmp"]}
+        ]
+        questions = page.get("/api/questions?number=100")["questions"]
+        (alone,) = (
+            one
+            for one in questions
+            if one["kind"] == "who"
+            and one["left"]["person"] is None
+            and page.get(f"/api/proposed?question={quote(one['id'])}")["names"]
+        )
+        assert page.get(f"/api/proposed?question={quote(alone['id'])}")["names"][0]["name"] == "Ida"
+        assert page.ask("GET", "/api/proposed?question=none").status == 400

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pillow_heif
 import pytest
-from commands import PROGRAM
+from commands import called
 from PIL import Image, ImageEnhance, PngImagePlugin
 
 from facecluster.encoding.keep import Keep
@@ -433,10 +433,8 @@ def test_a_table_of_photos_that_are_gone_is_not_made_with_other_settings(
 
 
 def facecluster(*arguments: str | Path) -> str:
-    done = subprocess.run(
-        [*PROGRAM, *map(str, arguments), "-j", "1"], capture_output=True, check=False, text=True
-    )
-    assert done.returncode == 0, done.stderr
+    done = called(*arguments, "-j", "1")
+    assert done.exit_code == 0, done.stderr
     return done.stderr
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,11 +13,13 @@ import tifffile
 from PIL import Image
 
 from facecluster.errors import PhotoError
+from facecluster.library.library import Library
 from facecluster.photos.decode import decode
 from facecluster.photos.each_page import MOST_FRAMES, each_page, picture_digest, which_pages
 from facecluster.photos.moment import Moment
 from facecluster.photos.pages import MOST_PAGES, has_several
-from facecluster.photos.picture import coded_digest, pixel_digest
+from facecluster.photos.picture import coded_digest, is_coded_as, pixel_digest
+from facecluster.table import FaceTable
 
 RED, GREEN, BLUE = (200, 30, 30), (30, 200, 30), (30, 30, 200)
 ANIMATED = ("GIF", "PNG", "WEBP", "AVIF")
@@ -192,3 +195,77 @@ def test_no_bytes_make_it_fail(form: str) -> None:
         assert which.numbers
         coded_digest(bytes(broken))
         colours(bytes(broken))
+
+
+# ------------------------------------------------------------------------------------------------ in a library
+
+
+def portrait(shared_data: Path, name: str) -> Image.Image:
+    return Image.open(next((shared_data / "lfw_dev" / name).iterdir())).convert("RGB")
+
+
+def row_of(table: FaceTable, name: str) -> int:
+    return next(i for i, path in enumerate(table.photos.path.tolist()) if path.endswith(name))
+
+
+def test_an_older_library_gets_further_pages_and_keeps_photos_faces_and_names(
+    shared_data: Path, tmp_path: Path
+) -> None:
+    anna, bert, dora = (portrait(shared_data, name) for name in ("AJ_Lamas", "Aaron_Eckhart", "Abdullah_Gul"))
+    empty = plain((0, 0, 0), (300, 200))
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    files = {
+        "album.tif": [anna, bert],
+        "scan.tif": [empty, dora],
+        "film.gif": [plain((40, 0, 0), (300, 200)), *[dora] * 3],
+    }
+    # An older facecluster knew these files by what it saw, their first page, and had these digests for them.
+    for name, (first, *_) in files.items():
+        (photos / name).write_bytes(saved([first], "GIF" if name.endswith("gif") else "TIFF"))
+    with Library.open(tmp_path / "people", new=True) as library:
+        before = library.run([photos], jobs=1).encoded.table
+        album = row_of(before, "album.tif")
+        assert len(before.faces) == 1
+        library.make("Anna", before.faces.id[0])
+    data = {name: saved(pages, "GIF" if name.endswith("gif") else "TIFF") for name, pages in files.items()}
+    for name in ("album.tif", "scan.tif"):
+        assert is_coded_as(data[name], before.photos.coded[row_of(before, name)].decode())
+        assert not is_coded_as(data[name], coded_digest(saved([bert])))
+    for name, content in data.items():
+        (photos / name).write_bytes(content)
+
+    with Library.open(tmp_path / "people") as library:
+        ran = library.run([photos], jobs=1).encoded
+        table = ran.table
+        assert [row_of(before, name) for name in files] == [row_of(table, name) for name in files]
+        assert table.photos.digest.tolist() == before.photos.digest.tolist()
+        assert table.photos.pages.tolist() == [2, 2, 2]
+        assert (table.photos.reason == "").all()
+        digests = table.photos.digest
+        scan, film = row_of(table, "scan.tif"), row_of(table, "film.gif")
+        assert table.photos.size[scan].tolist() == [300, 200]
+        assert list(zip(table.faces.id.tolist(), table.faces.page.tolist(), strict=True)) == [
+            (f"{digests[album]}-0", 0),
+            (f"{digests[album]}-1", 1),
+            (f"{digests[film]}-0", 1),
+            (f"{digests[scan]}-0", 1),
+        ]
+        np.testing.assert_array_equal(table.faces.box[0], before.faces.box[0])
+        named = {person.name: [face.id for face in person.faces] for person in library.people.people}
+        assert named["Anna"] == [f"{digests[album]}-0"]
+
+        # Saved again, it is known by its pixels; broken in part, the other page counts, and the photo says so.
+        (photos / "album.tif").write_bytes(saved(files["album.tif"], compression="tiff_lzw"))
+        again = library.run([photos], jobs=1).encoded
+        assert again.n_new_faces == 0
+        assert again.table.faces.id.tolist() == table.faces.id.tolist()
+        broken = bytearray(packed := saved(files["scan.tif"], compression="tiff_adobe_deflate"))
+        with tifffile.TiffFile(io.BytesIO(packed)) as file:
+            start = file.pages[0].dataoffsets[0]
+        broken[start : start + 8] = bytes(8)
+        (photos / "scan.tif").write_bytes(broken)
+        table = library.run([photos], jobs=1).encoded.table
+        assert table.photos.digest[scan] == digests[scan]
+        assert (table.photos.pages[scan], table.photos.status[scan]) == (1, "ok")
+        assert table.photos.reason[scan].startswith("1 of 2 pages cannot be read: (1) ")

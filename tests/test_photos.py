@@ -24,7 +24,7 @@ from facecluster.durable.own_list import RESULT_MARKER
 from facecluster.errors import PhotoError, UsageError
 from facecluster.photos.decode import decode
 from facecluster.photos.file import file_digest, read_photo
-from facecluster.photos.find import find_photos
+from facecluster.photos.find import find_photos, search
 from facecluster.photos.looks import perceptual_hash
 
 Pixels = NDArray[np.uint8]
@@ -83,7 +83,7 @@ def assert_alike(pixels: Pixels, expected: Image.Image | Pixels, tolerance: floa
 
 def test_folders_are_searched_in_the_order_of_names(tmp_path: Path) -> None:
     touch(tmp_path / "b" / "2.jpg", tmp_path / "b" / "10.PNG", tmp_path / "a.jpg", tmp_path / "c.HeiC")
-    touch(tmp_path / "b.txt", tmp_path / "film.mp4")
+    touch(tmp_path / "b.txt", tmp_path / "film.txt")
     assert names(tmp_path, find_photos([tmp_path])) == ["a.jpg", "b/10.PNG", "b/2.jpg", "c.HeiC"]
 
 
@@ -123,7 +123,7 @@ def test_a_file_reached_twice_counts_once(tmp_path: Path, monkeypatch: pytest.Mo
     (tmp_path / "a" / "2.jpg").symlink_to("1.jpg")
     (tmp_path / "b").symlink_to("a")
     monkeypatch.chdir(tmp_path)
-    found = find_photos(["a/../a/1.jpg", "a", "b", "."], listed=[tmp_path / "a" / "1.jpg"])
+    found = search(["a/../a/1.jpg", "a", "b", "."], listed=[tmp_path / "a" / "1.jpg"]).photos
     assert names(tmp_path, found) == ["a/1.jpg"]
 
 
@@ -148,7 +148,7 @@ def test_an_empty_name_is_not_the_current_folder(tmp_path: Path, monkeypatch: py
 
 
 def test_a_listed_file_need_not_exist(tmp_path: Path) -> None:
-    assert find_photos([], listed=[tmp_path / "no.jpg"]) == [str(tmp_path / "no.jpg")]
+    assert search([], listed=[tmp_path / "no.jpg"]).photos == [str(tmp_path / "no.jpg")]
 
 
 def test_a_folder_that_cannot_be_read_is_reported_and_the_rest_is_found(tmp_path: Path) -> None:
@@ -158,7 +158,7 @@ def test_a_folder_that_cannot_be_read_is_reported_and_the_rest_is_found(tmp_path
         if os.access(tmp_path / "a", os.R_OK):
             pytest.skip("this user may read everything")
         reports: list[str] = []
-        found = find_photos([tmp_path], report=reports.append)
+        found = search([tmp_path], report=reports.append).photos
     finally:
         (tmp_path / "a").chmod(0o700)
     assert names(tmp_path, found) == ["b/2.jpg"]
@@ -179,9 +179,9 @@ def test_a_name_that_is_no_utf8_is_found_and_read(tmp_path: Path, picture: Image
 def test_results_of_ours_are_searched_only_if_they_are_named(tmp_path: Path) -> None:
     touch(tmp_path / "a.jpg", tmp_path / "people" / RESULT_MARKER, tmp_path / "people" / "x" / "a.jpg")
     reports: list[str] = []
-    assert names(tmp_path, find_photos([tmp_path], report=reports.append)) == ["a.jpg"]
+    assert names(tmp_path, search([tmp_path], report=reports.append).photos) == ["a.jpg"]
     assert not reports
-    found = find_photos([tmp_path / "people"], report=reports.append)
+    found = search([tmp_path / "people"], report=reports.append).photos
     assert names(tmp_path, found) == ["people/x/a.jpg"]
     assert len(reports) == 1
 

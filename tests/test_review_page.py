@@ -22,6 +22,7 @@ from pages import opened
 from PIL import Image, ImageDraw
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 from tables import make_table, people
+from xmp_files import xmp
 
 from facecluster.formats import face_table
 from facecluster.library.library import Library
@@ -463,6 +464,44 @@ def test_who_a_person_is_can_be_typed_in_the_queue(seen: Seen) -> None:
     page.keyboard.press("Enter")
     expect(page.locator(".last-said")).to_contain_text("Anna")
     assert "Anna" in seen.names().values()
+
+
+def test_a_name_that_a_file_gives_is_taken_by_one_key(seen: Seen, made: Path) -> None:
+    region = (
+        '<mwg-rs:Regions rdf:parseType="Resource"><mwg-rs:RegionList><rdf:Bag><rdf:li rdf:parseType="Resource">'
+        "<mwg-rs:Name>{}</mwg-rs:Name><mwg-rs:Type>Face</mwg-rs:Type>"
+        '<mwg-rs:Area stArea:x="0.5" stArea:y="0.458" stArea:w="0.333" stArea:h="0.417"/></rdf:li></rdf:Bag>'
+        "</mwg-rs:RegionList></mwg-rs:Regions>"
+    )
+    files = [made.parent / f"{i:02}.jpg.xmp" for i in range(N_PEOPLE * N_EACH)]
+    try:
+        for i, file in enumerate(files):
+            file.write_bytes(xmp(region.format("Zoe" if i % N_EACH == 0 else f"Ada {i // N_EACH + 1}")))
+        page = seen.open("#/questions")
+        place, offered = page.locator(".question-place"), page.locator(".answers.who .row").first
+        expect(place).to_have_attribute("data-question", re.compile(" "))
+        while not (asked := str(place.get_attribute("data-question"))).startswith("who "):
+            page.keyboard.press("s")
+            expect(place).not_to_have_attribute("data-question", asked)
+        name = f"Ada {asked[-1]}"
+        expect(offered.get_by_role("button")).to_have_text([f"{name}in XMPa", "Zoein XMP"])
+        page.keyboard.press("a")
+        expect(page.locator(".last-said")).to_contain_text(name)
+        assert seen.names()[asked.removeprefix("who ")] == name
+        with Library.open(seen.library) as library:
+            library.import_names()
+        go(page, "#/history")
+        expect(cells(page).first).to_contain_text("import of")
+        page.get_by_role("link", name="all ").first.click()
+        expect(page.get_by_role("heading", level=1)).to_contain_text("An import")
+        expect(cells(page).first).to_contain_text("said by xmp")
+        page.get_by_role("link", name="History").first.click()
+        cells(page).first.get_by_role("button").click()
+        expect(cells(page).first).to_contain_text("taken back: import of")
+        assert [one for one in seen.names().values() if one] == [name]
+    finally:
+        for file in files:
+            file.unlink(missing_ok=True)
 
 
 # ------------------------------------------------------------------------------------------- nobody, and photos

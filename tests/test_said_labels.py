@@ -11,6 +11,7 @@ import click.testing
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from commands import on_terminal
 from PIL import Image
 from tables import make_table, people
 from xmp_files import RDF
@@ -106,6 +107,34 @@ def test_audit_names_a_face_that_is_filed_under_somebody_else(file: Path, photos
     (wrong,) = told("audit", file, "--labels", "xmp")["misfiled"]
     assert (wrong["label"], wrong["looks_like"]) == ("Bert", "Anna")
     assert [face["photo"] for face in wrong["faces"]] == [str(photos[3])]
+
+
+def test_where_all_that_is_named_is_disputed_there_are_no_labels(file: Path, photos: list[Path]) -> None:
+    for photo in photos[1:]:
+        photo.with_name(f"{photo.name}.xmp").unlink()
+    record = {"title": photos[0].name, "people": [{"name": "Zoe"}]}
+    photos[0].with_name("00.jpg.json").write_text(json.dumps(record))
+    lines = ["[Contacts2]", "a1=Eva;;", "[00.jpg]", "faces=rect64(1999400033336000),a1"]
+    photos[0].with_name(".picasa.ini").write_text("\n".join(lines))
+    record = told("audit", file, "--labels", "programs")
+    assert (record["faces"], record["disputed"][0]["labels"]) == (0, ["Anna", "Eva"])
+    assert told("audit", file, "--labels", "folder")["disputed"] is None
+    done = run("list", file, "--labels", "programs")
+    assert (done.exit_code, done.stdout) == (0, "")
+
+
+@pytest.mark.parametrize(("labels", "n_faces"), [("{}", 2), ("picasa,{}", 2), ("xmp, {}", 12)])
+def test_a_file_of_osxphotos_is_given_by_path(
+    labels: str, n_faces: int, file: Path, photos: list[Path], tmp_path: Path
+) -> None:
+    given = tmp_path / "apple.JSON"
+    given.write_text(json.dumps([{"path": str(photo), "persons": ["Anna"]} for photo in photos[:2]]))
+    listed = run("list", file, "--labels", labels.format(given)).stdout.splitlines()
+    assert sum(json.loads(line)["n_faces"] for line in listed) == n_faces
+    given.unlink()
+    done = run("audit", file, "--labels", labels.format(given))
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert f"{given}: cannot be read: " in done.stderr
 
 
 def test_audit_of_a_table_knows_no_people(file: Path) -> None:
@@ -279,6 +308,20 @@ def test_several_programs_say_it_together(
     assert "1 face called two things, and left out, the first Carl and Bert" in listed.stderr
     record = told("audit", library, "--labels", labels)
     assert (record["faces"], record["labels"], record["several_names"]) == (8, 3, [])
+    (disputed,) = record["disputed"]
+    assert (disputed["face"]["photo"], disputed["labels"]) == (str(photos[11]), ["Bert", "Carl"])
+    picasa, sidecar = photos[0].with_name(".picasa.ini"), f"{photos[11]}.xmp"
+    assert disputed["said_in"] == [[str(picasa)], [sidecar]]
+    assert not record["all_right"]
+    _, shown, stderr = on_terminal("audit", library, "--labels", labels)
+    assert shown.splitlines()[-4:] == [
+        "faces that are called several things",
+        f"    {photos[11].name}  [100, 200, 200, 300]",
+        f"      Bert, by {picasa}",
+        f"      Carl, by {sidecar}",
+    ]
+    assert "; 1 face called several things\n" in stderr
+    assert told("audit", library, "--labels", labels, "--database", "Anna")["disputed"] == []
     scores = told("evaluate", library, "--labels", labels)
     assert (scores["labels"], scores["pairwise"]["f"]) == (3, 1)
     assert run("forget", file, "--label", "bert", "--labels", labels, "-y", "-q").exit_code == 0
@@ -338,7 +381,7 @@ def test_report_of_what_is_at_odds(library: Path, photos: list[Path]) -> None:
     from facecluster.render.audit import make_audit
 
     call(photos[3], "Bert")
-    faces, shown, encoder, label, texts, whose = read_labelled(str(library), "xmp", None, None)
+    faces, shown, encoder, label, texts, whose, _ = read_labelled(str(library), "xmp", None, None)
     audit = make_audit(
         faces, shown, encoder, label, texts, whose, cluster_threshold=50, output_threshold=50, max_results=5
     )

@@ -15,9 +15,9 @@ from test_explain import result_of
 
 from facecluster.render import imm
 from facecluster.render.show import (
-    Taken,
     Page,
     PhotoFacts,
+    Taken,
     cut,
     find_photos,
     least_confidence,

@@ -5,6 +5,7 @@ import itertools
 import json
 import os
 import shutil
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -486,6 +487,22 @@ def test_dry_run_lists_and_writes_nothing(out: Path) -> None:
     assert snapshot(out.parent) == before
 
 
+def test_sidecar_of_ours_goes_with_our_names_after_another_program_laid_it_out_anew(out: Path) -> None:
+    if shutil.which("exiftool") is None:
+        pytest.skip("exiftool is not installed")
+    theirs = photos_of(out) / "7.jpg.xmp"
+    subprocess.run(
+        ["exiftool", "-q", "-XMP-xmp:Rating=1", "-o", theirs, photos_of(out) / "7.jpg"], check=True
+    )
+    done("tag", out)
+    for number, given in ((2, ["Rating=5", "Rating="]), (3, ["Rating=5"]), (7, ["Rating="])):
+        for one in given:
+            file = photos_of(out) / f"{number}.jpg.xmp"
+            subprocess.run(["exiftool", "-q", "-overwrite_original", f"-XMP-xmp:{one}", file], check=True)
+    done("untag", out)
+    assert sidecars(out) == ["3.jpg.xmp", "7.jpg.xmp"]  # a rating of others', a file of others'
+
+
 def test_person_renamed_moved_and_without_a_name(out: Path) -> None:
     done("tag", out)
     done_name(out, "person-0002", "Robert")
@@ -567,6 +584,17 @@ def test_forgotten_person_is_in_no_file(out: Path) -> None:
     kept = {path: data for path, data in before.items() if b"Bob" not in data}
     assert {path: after[path] for path in kept} == kept
     assert done("tag", out)["changed"] == []
+
+
+def test_names_of_ours_are_no_labels_of_what_is_forgotten(out: Path) -> None:
+    done("tag", out)
+    for target in (out, out / "faces.npz"):
+        result = call("forget", target, "--label", "Anna Berg", "--labels", "xmp", "-y")
+        assert result.exit_code == 1
+        assert "Anna Berg: no face has this label" in result.stderr
+    (out / TAGS).unlink()
+    told = done("forget", out, "--label", "Anna Berg", "--labels", "xmp", "-n")
+    assert len(told["face_ids"]) == 5
 
 
 def test_forget_writes_no_other_kinds_into_a_file(out: Path) -> None:
@@ -687,7 +715,8 @@ def test_folder_that_cannot_be_written(out: Path) -> None:
     finally:
         photos_of(out).chmod(0o755)
     assert result.exit_code == 1
-    assert len(json.loads(result.stdout)["troubles"]) == 9
+    (trouble,) = json.loads(result.stdout)["troubles"]
+    assert trouble.startswith(f"{photos_of(out)}: 9 files: cannot be written: no permission")
 
 
 def failing(monkeypatch: pytest.MonkeyPatch, number: int, after: int = 0) -> None:
@@ -702,14 +731,22 @@ def failing(monkeypatch: pytest.MonkeyPatch, number: int, after: int = 0) -> Non
     monkeypatch.setattr(whole_files, "part_of", part_of)
 
 
-def test_sidecars_that_cannot_be_written_are_a_line_each(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sidecars_that_cannot_be_written_are_a_line_a_folder(
+    out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with monkeypatch.context() as patch:
         failing(patch, errno.EACCES)
         result = call("tag", out)
     assert result.exit_code == 1
-    assert len(json.loads(result.stdout)["troubles"]) == 9
+    (trouble,) = json.loads(result.stdout)["troubles"]
+    assert trouble.startswith(f"{photos_of(out)}: 9 files: cannot be written: no permission")
     assert json.loads(result.stdout)["changed"] == []
-    assert len(done("tag", out)["changed"]) == 9
+    with monkeypatch.context() as patch:
+        failing(patch, errno.EACCES, after=8)
+        result = call("tag", out)
+    (trouble,) = json.loads(result.stdout)["troubles"]
+    assert Path(trouble.partition(": ")[0]).parent == photos_of(out)
+    assert len(done("tag", out)["changed"]) == 1
     done("untag", out)
     assert sidecars(out) == []
 

@@ -28,7 +28,7 @@ from facecluster.library.labels import (
 )
 from facecluster.library.layout import is_result
 from facecluster.library.read import read
-from facecluster.text import fold, many, per_cent, printable
+from facecluster.text import fold, many, per_cent, printable, some
 
 if TYPE_CHECKING:  # NumPy is loaded when there is work to do
     import numpy as np
@@ -40,7 +40,8 @@ if TYPE_CHECKING:  # NumPy is loaded when there is work to do
     from facecluster.render.audit import Audit, FiledFace, People
     from facecluster.table import Faces, Photos
 
-    Labelled = tuple[Faces, Photos, str, NDArray[np.int64], list[str], People | None]
+    Disputed = dict[str, dict[str, list[str]]]
+    Labelled = tuple[Faces, Photos, str, NDArray[np.int64], list[str], People | None, Disputed | None]
 
 SOME_WRONG = 3
 """Exit code where something is filed wrong."""
@@ -118,14 +119,20 @@ def command(
     clusters.json. Told are faces that look like another label, labels that are one person, and labels that are two;
     in JSON also the groups in which every pair of faces matches, and the faces of none; each face with its best
     matches. Of the names in a program's files, those that are at odds with the people of LIBRARY are told too: one
-    person under two names, one name on two people. Exit code 0: nothing is filed wrong; 3: something is.
+    person under two names, one name on two people; and faces that are called several things, by which files. Exit
+    code 0: nothing is filed wrong; 3: something is.
     """
     from facecluster.render.audit import make_audit, to_json
 
     if quiet:
         logging.getLogger("facecluster").setLevel(logging.ERROR)
-    faces, photos, encoder, label, texts, people = read_labelled(source, labels_from, which, table_file)
+    faces, photos, encoder, label, texts, people, disputed = read_labelled(
+        source, labels_from, which, table_file
+    )
     if wanted:
+        if disputed is not None:
+            names = {fold(text) for text in wanted}
+            disputed = {id_: said for id_, said in disputed.items() if not names.isdisjoint(map(fold, said))}
         label = restrict(label, texts, wanted)
     audit = make_audit(
         faces,
@@ -134,6 +141,7 @@ def command(
         label,
         texts,
         people,
+        disputed,
         cluster_threshold=cluster_threshold,
         output_threshold=output_threshold,
         max_results=max_results,
@@ -162,7 +170,8 @@ def command(
 def read_labelled(source: str, labels_from: str, which: Main | None, table_file: str | None) -> Labelled:
     """Read faces, the photos that they are in, their encoder, and the label of each, with the labels' texts.
 
-    Where a program's files have the labels of a result, the last is whose the faces are in that.
+    Where programs' files have the labels, the last is what of it is disputed, see `Labels`; and before, of a result,
+    whose the faces are in that.
 
     The label is a number, or `output.audit.NO_LABEL`, or for the others in a photo whose folder is the label of a face
     that is gone, `LOST_LABEL`.
@@ -202,6 +211,7 @@ def read_labelled(source: str, labels_from: str, which: Main | None, table_file:
             np.array([*of_person, -1], dtype=np.int64)[known.person],
             texts,
             None,
+            None,
         )
     people = None
     if is_result(source) and programs_of(labels_from):
@@ -210,11 +220,12 @@ def read_labelled(source: str, labels_from: str, which: Main | None, table_file:
         rows = zip(table.faces.photo.tolist(), table.faces.id.tolist(), strict=True)
         person = np.array([person_of.get(face, -1) for face in rows], dtype=np.int64)
         people = People(person, [known.who(place) for place in range(len(known.result.people))])
-    label, texts = label_faces(table, source, labels_from, which)
+    label, texts, labels = label_faces(table, source, labels_from, which)
     if labels_from == FOLDER:
         bare = main_is_lost(table.photos.lost[table.faces.photo], which or "largest")
         label = np.where(bare & (label < 0), LOST_LABEL, label)
-    return table.faces, table.photos, table.settings.encoder, label, texts, people
+    disputed = labels.disputed if labels is not None and programs_of(labels_from) else None
+    return table.faces, table.photos, table.settings.encoder, label, texts, people, disputed
 
 
 def restrict(label: NDArray[np.int64], texts: Sequence[str], wanted: Sequence[str]) -> NDArray[np.int64]:
@@ -292,6 +303,12 @@ def report(audit: Audit, spelling: Spelling | None = None) -> Iterator[str]:
         )
         yield f"  {printable(name.label)}: {' and '.join(holders)}"
         yield from _faces(name.faces, spelling)
+    if audit.disputed:
+        yield "faces that are called several things"
+    for face in audit.disputed or ():
+        yield _face(face.face, spelling)
+        for label, files in zip(face.labels, face.said_in, strict=True):
+            yield f"      {printable(label)}, by {some([printable(file) for file in files], _N_FACES)}"
 
 
 def _counted(labels: Sequence[str], n_faces: Sequence[int]) -> str:
@@ -341,6 +358,8 @@ def summary(audit: Audit, unlabelled: str = "without a label", which: Main = "la
             f"; {many(len(audit.several_names), 'person', 'people')} under two names; "
             f"{many(len(audit.several_people), 'name')} of two people"
         )
+    if audit.disputed:
+        at_odds += f"; {many(len(audit.disputed), 'face')} called several things"
     return (
         f"{many(audit.faces, 'face')} of {many(audit.labels, 'label')}, {audit.left_out} left out{why and f': {why}'}; "
         f"{many(len(audit.groups), 'group')} of two faces or more at a confidence of {audit.cluster_threshold:g} %, "

@@ -244,8 +244,8 @@ def draw(library: Library, photo: str, box: tuple[float, float, float, float], w
 def undo(library: Library, which: tuple[str, ...], number: int | None) -> Corrected:
     """Take back what was decided last, as with name, merge or split; or the decisions of some ids.
 
-    LIBRARY is a folder of people. `facecluster history LIBRARY` lists what was decided, with the ids. An undo can be
-    undone by its own id. What forget took away does not come back.
+    LIBRARY is a folder of people. `facecluster history LIBRARY` lists what was decided, with the ids; ID+ is all of an
+    import. An undo can be undone by its own id. What forget took away does not come back.
     """
     from facecluster.errors import UsageError
     from facecluster.library.undo import undo

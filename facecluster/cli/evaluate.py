@@ -22,6 +22,7 @@ from facecluster.library.labels import (
     attach,
     bare_photos,
     find_labels,
+    folders_of,
     labels_of,
     programs_of,
     shown,
@@ -128,7 +129,7 @@ def command(
         )
     if lost is None:
         lost = suspected(faces)
-    labels = labels_of(wanted, faces, size, source)
+    labels = labels_of(wanted, faces, size, folders_of(source))
     label, texts, unused = attach(labels, faces, which or "largest", size, lost)
     why = bare_photos(faces.photo, lost, labels, which)
     if not len(label) or label.max() < 0:

@@ -17,7 +17,7 @@ from facecluster.render.columns import aligned
 from facecluster.text import many
 
 if TYPE_CHECKING:  # NumPy is loaded when there is work to do
-    from facecluster.library.history import PastDecision
+    from facecluster.library.history import Line, PastDecision
     from facecluster.library.refer import Face
 
 
@@ -56,20 +56,24 @@ class _Since(click.DateTime):
     metavar="DATE",
     help="Only what was decided on this day or later: 2026-11-22, 7d (seven days ago), 2w (two weeks ago).",
 )
+@click.option("--all", "every", is_flag=True, help="A line for each decision of an import, too.")
 @click.option(
     "--json", "as_json", is_flag=True, help="Print a line of JSON a decision, as a pipe gets it anyway."
 )
 @click.option("-q", "--quiet", is_flag=True, help="No messages but errors.")
-def command(source: str, who: str | None, since: datetime | None, as_json: bool, quiet: bool) -> None:
+def command(
+    source: str, who: str | None, since: datetime | None, every: bool, as_json: bool, quiet: bool
+) -> None:
     """Say what was decided with name, merge, split, move, not-a-person, different, hide, cover and undo.
 
     LIBRARY is a folder of people. With PERSON (an id, or a name) only what is about this person, with FACE (a photo,
     PHOTO#2, person-0004#7) what is about this face. A line is a decision: when it was made, its id, which undo takes,
-    what it changed, and whether it still holds.
+    what it changed, and whether it still holds. An import is one line, but with --all or a PERSON; undo takes all of it
+    by its id, which ends with +.
     What was forgotten is not told.
     """
     from facecluster.errors import FaceclusterError
-    from facecluster.library.history import history, people_named
+    from facecluster.library.history import history, lines, people_named
     from facecluster.library.layout import folder_of
     from facecluster.library.library import Library
     from facecluster.library.read import read
@@ -96,7 +100,7 @@ def command(source: str, who: str | None, since: datetime | None, as_json: bool,
     if as_json or not sys.stdout.isatty():
         sys.stdout.writelines(json.dumps(_record(one)) + "\n" for one in past)
     elif past:
-        click.echo("\n".join(_rows(past)))
+        click.echo("\n".join(_rows(lines(past, every=every or who is not None))))
     if not quiet:
         click.echo(_count(past) if past else "nothing was decided", err=True)
         if person is not None:
@@ -139,14 +143,17 @@ def _when(one: PastDecision) -> datetime:
     return datetime.fromisoformat(one.time.replace("Z", "+00:00")).astimezone()
 
 
-def _rows(past: Sequence[PastDecision]) -> Iterator[str]:
-    """Write a line a decision: the sentence is last, as it is longest."""
+def _rows(lines: Sequence[Line]) -> Iterator[str]:
+    """Write lines: the sentence is last, as it is longest."""
     rows = [("when", "id", "holds", "what")]
-    rows += [(f"{_when(one):%Y-%m-%d %H:%M}", one.id, _state(one), one.said) for one in past]
+    rows += [(f"{_when(one.past[0]):%Y-%m-%d %H:%M}", one.id, _state(one), one.said) for one in lines]
     yield from aligned(rows)
 
 
-def _state(one: PastDecision) -> str:
+def _state(line: Line) -> str:
+    one = line.past[0]
+    if 0 < line.n_holding < len(line.past):
+        return f"{line.n_holding} of {len(line.past)}"
     if not one.holds:
         if one.undone_by is None and one.replaced_by is not None:
             return f"no, later: {one.replaced_by}"

@@ -11,7 +11,8 @@ import click
 if TYPE_CHECKING:  # NumPy is loaded when there is work to do
     from collections.abc import Sequence
 
-    from facecluster.library.import_names import Conflict, Imported
+    from facecluster.library.import_names import Imported
+    from facecluster.library.import_plan import Conflict
     from facecluster.library.library import Library
 
 _log = logging.getLogger(__name__)
@@ -35,7 +36,7 @@ _N_TOLD = 10
     "--json",
     "as_json",
     is_flag=True,
-    help="Print what decisions.jsonl gets, then the names that are of no certain face, as a pipe gets it anyway.",
+    help="Print what decisions.jsonl gets, as a pipe gets it anyway.",
 )
 @click.option(
     "-v", "--verbose", is_flag=True, help="Name all that is not used: conflicts, regions, names, files."
@@ -85,10 +86,10 @@ def _say(
 
     `most`: of each kind of what was not used, so many are named.
     """
-    import json
     import os
 
     from facecluster.formats.decisions_jsonl import text_of
+    from facecluster.formats.said_names import programs
     from facecluster.identity.decisions import describe
     from facecluster.library.layout import CLUSTERS, group_again
     from facecluster.library.refer import called
@@ -102,8 +103,6 @@ def _say(
     elif not plain:
         for decision in done.planned:
             click.echo(text_of(decision))
-        for path, name in done.unplaced:
-            click.echo(json.dumps({"unplaced": name.name, "photo": path, "said_in": name.file}))
     for line in done.troubles[:most]:
         _log.warning("%s", line)
     if len(done.troubles) > most:
@@ -112,9 +111,8 @@ def _say(
         return
     for one in done.conflicts[:most]:
         whose = "nobody" if one.person is None else called(one.person)
-        click.echo(
-            f"{many(one.n_faces, 'face')} of {whose} called {printable(one.name)}: {one.why}", err=not plain
-        )
+        called_so = f"{printable(one.name)} in {programs(one.said_by.origin.split(','))}"
+        click.echo(f"{many(one.n_faces, 'face')} of {whose} called {called_so}: {one.why}", err=not plain)
     if len(done.conflicts) > most:
         click.echo(f"{many(len(done.conflicts) - most, 'more conflict')}", err=not plain)
     for person, most_called in _undecided(done.conflicts[:most]):
@@ -128,7 +126,8 @@ def _say(
     if done.unplaced and most > _N_TOLD:
         for path, name in done.unplaced:
             click.echo(
-                f"of several faces, or of none: {printable(name.name)} in {printable(path)}", err=not plain
+                f"of several faces, or of none: {printable(name.name)} in {printable(path)}, by {printable(name.file)}",
+                err=not plain,
             )
     would = "would be: " if is_dry and done.planned else ""
     click.echo(f"{would}{done.corrected.said}", err=not plain)
@@ -150,7 +149,7 @@ def _say(
 
 def _undecided(conflicts: Sequence[Conflict]) -> list[tuple[str, str]]:
     """Give the ids of people who got no name as their faces are called several, and the name that most have."""
-    from facecluster.library.import_names import SEVERAL
+    from facecluster.library.import_plan import SEVERAL
 
     most: dict[str, Conflict] = {}
     for one in conflicts:

@@ -21,7 +21,8 @@ _log = logging.getLogger(__name__)
 
 SAID = (
     "programs whose files in and beside the photos say it, one or several with commas between: xmp (digiKam, "
-    "Lightroom and others), picasa, takeout (Google Photos), osxphotos (Apple Photos); or programs, which is all four."
+    "Lightroom and others), picasa, takeout (Google Photos), osxphotos (Apple Photos); or programs, which is all four. "
+    "A JSON of osxphotos or Picasa's contacts.xml stands there for its program."
 )
 """How help says which labels other programs make."""
 

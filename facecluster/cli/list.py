@@ -95,7 +95,7 @@ def _of_table(source: str, labels_from: str, which: Main | None) -> tuple[list[E
     from facecluster.render.matches import Somebody, entries
 
     table = read_table(source)
-    label, texts = label_faces(table, source, labels_from, which)
+    label, texts, _ = label_faces(table, source, labels_from, which)
     found = entries([Somebody(None, text) for text in texts], label.astype(np.int32), table.faces.photo)
     return found, _of_nobody(int(np.count_nonzero(label < 0)), found)
 

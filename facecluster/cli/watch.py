@@ -129,7 +129,7 @@ def command(
     ) as watch:
         if verbose and not request.quiet:
             tell_remembered(watch.remembered)
-        arrivals = Arrivals(folders, watch.paths, watch.since, settle)
+        arrivals = Arrivals(folders, watch.paths, watch.since, settle, any_name=bool(request.any_name))
         looks = reports(folders, directory, arrivals, settle, lambda: watch.is_due)
         for _ in moments(arrivals, settle) if once else looks:
             while whole := arrivals.look(time.monotonic())[:_BATCH]:

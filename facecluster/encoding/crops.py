@@ -91,7 +91,7 @@ def _gray(path: str, side: int, stamp: tuple[int, int]) -> NDArray[np.uint8] | N
         gray = _gray(path, _SIDES[-1][0], stamp)
     else:
         try:
-            pixels = decode(path, max_pixels=_FEW).pixels
+            pixels = decode(path, max_pixels=_FEW, truncated=True).pixels
         except PhotoError:
             return None
         gray = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), dtype=np.uint8)

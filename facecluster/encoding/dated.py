@@ -19,6 +19,7 @@ from facecluster.formats import takeout, xmp
 from facecluster.formats.dates import Tag, Taken, when_taken
 from facecluster.formats.embedded import read_embedded
 from facecluster.formats.said_names import read_bounded
+from facecluster.photos import video
 from facecluster.table import SHOT_TAG
 
 _EXIF = (SHOT_TAG, "DateTimeDigitized")
@@ -58,6 +59,18 @@ def when_of(path: str, data: bytes) -> When:
     said = read_embedded(data)
     exif = {name: text for name, text in said.dates.items() if name != _LAST}
     found = when_taken(exif) or _by_xmp(path, said.xmp) or _by_takeout(path) or when_taken(said.dates)
+    return UNDATED if found is None else When(found.seconds, found.tag, found.time.tzinfo is not None)
+
+
+def when_of_film(path: str) -> When:
+    """Tell when a video was taken: by Apple's text in it, files beside it, or what MP4 and MOV have in all files.
+
+    Raises:
+        PhotoError: it cannot be read.
+    """
+    said = video.dates(path)
+    first = {name: text for name, text in said.items() if name == "QuickTime:CreationDate"}
+    found = when_taken(first) or _by_xmp(path, None) or _by_takeout(path) or when_taken(said)
     return UNDATED if found is None else When(found.seconds, found.tag, found.time.tzinfo is not None)
 
 

@@ -446,7 +446,7 @@ def _look(item: tuple[int, Look], options: EncodeOptions) -> Seen | str:
     look = item[1]
     try:
         data, _ = read_photo(look.path)
-        photo = decode(data)
+        photo = decode(data, truncated=True)
     except PhotoError as error:
         return str(error)
     pixels = picture.pixel_digest(photo.pixels, photo.size)

@@ -39,7 +39,7 @@ def analyse_pages(data: bytes, which: Which, options: EncodeOptions, when: When)
     """
     faces, digests, broken, sizes = [np.empty(0, FACE)], [], dict[int, PhotoError](), []
     looks: tuple[int, ...] = ()
-    for page in each_page(data, which.numbers):
+    for page in each_page(data, which.numbers, truncated=options.truncated):
         number, photo = page
         still_at_work()
         if isinstance(photo, PhotoError):

@@ -26,8 +26,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facecluster.encoding.analysis import FACE, Analysis, Row, make_table, pack, unreadable
-from facecluster.encoding.dated import UNDATED, When, when_of
+from facecluster.encoding.dated import UNDATED, When, when_of, when_of_film
 from facecluster.encoding.drawn import NONE, Drawn, put_in
+from facecluster.encoding.film import analyse_film
 from facecluster.encoding.forgotten import leave_out
 from facecluster.encoding.identify import Before, identify
 from facecluster.encoding.keep import Keep, Kept, replaced, stay
@@ -40,17 +41,17 @@ from facecluster.formats import face_table, forgotten_jsonl
 from facecluster.formats.face_table import check_output
 from facecluster.identity.admit import admit
 from facecluster.options import EncodeOptions
-from facecluster.photos import picture
+from facecluster.photos import picture, video
 from facecluster.photos.decode import decode
 from facecluster.photos.each_page import which_pages
-from facecluster.photos.file import alone_if_large, file_digest, read_photo
+from facecluster.photos.file import alone_if_large, file_digest, read_photo, reason
 from facecluster.photos.looks import perceptual_hash
 from facecluster.photos.pages import has_several
 from facecluster.photos.pixels import Decoded
 from facecluster.table import NO_FACE, OK, UNREADABLE, FaceTable
 from facecluster.text import many
 from facecluster.vision import models
-from facecluster.workers import Died, Workers, n_cores, work
+from facecluster.workers import Died, Workers, n_cores, still_at_work, work
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -504,7 +505,7 @@ class _Files:
     def started_as(self, path: str) -> str:
         """The digest of a file that is being analysed, "" where it is another one by now."""
         with suppress(PhotoError):
-            if picture.coded_digest(read_photo(path)[0]) == self.started[path]:
+            if video.coded_digest_of(path) == self.started[path]:
                 return self.started[path]
         return ""
 
@@ -536,16 +537,21 @@ def _look(
         with_file: digest the bytes too.
     """
     with alone_if_large(path):
+        data = b""
         try:
-            data, changed = read_photo(path)
-        except PhotoError as error:
-            return error
-        coded = picture.coded_digest(data)
+            if is_film := video.is_video(path):
+                status = os.stat(path)
+                coded, changed = video.coded_digest(path), max(status.st_mtime, status.st_ctime)
+            else:
+                data, changed = read_photo(path)
+                coded = picture.coded_digest(data)
+        except (PhotoError, OSError) as error:
+            return error if isinstance(error, PhotoError) else PhotoError(reason(error))
         earlier, when = times.get(path, ("", UNDATED))
         if earlier != coded or changed >= since - _CLOCK_S:
-            when = when_of(path, data)
+            when = when_of_film(path) if is_film else when_of(path, data)
         # Of a file of several pages an older facecluster had looked at the first one.
-        is_known_by_file = with_file and not has_several(data)
+        is_known_by_file = with_file and not is_film and not has_several(data)
         return _File(coded, file_digest(data) if is_known_by_file else "", when)
 
 
@@ -573,6 +579,9 @@ def _analyse(
     """Read and analyse a photo, or say why that is not possible: the bytes that are digested are those decoded."""
     coded = ""
     try:
+        if video.is_video(path):
+            coded = video.coded_digest(path)
+            return coded, analyse_film(path, options, coded, when_of_film(path), alive=still_at_work)
         data, _ = read_photo(path)
         coded = picture.coded_digest(data)
         when = when_of(path, data)
@@ -581,7 +590,7 @@ def _analyse(
             pages = analyse_pages(data, which, options, when)
             is_known = known is not None and _is_in(int(pages.pixels[:16], 16), known.pixels)
             return coded, KnownPhoto(pages.pixels, when) if is_known else pages
-        photo = decode(data)
+        photo = decode(data, truncated=options.truncated)
         del data  # up to half of the memory of a process
         found = analyse(photo, options, known, when)
         return coded, replace(found, reason=which.remark) if isinstance(found, Analysis) else found

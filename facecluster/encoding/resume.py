@@ -7,9 +7,11 @@ import logging
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeAlias
+
+import numpy as np
 
 from facecluster.durable.journal import Journal
 from facecluster.durable.lock import beside, is_stream, only_user_of
@@ -17,11 +19,14 @@ from facecluster.encoding.analysis import FACE, Analysis, Row, rows_of, unpack
 from facecluster.encoding.dated import When
 from facecluster.errors import FaceclusterError, TableError
 from facecluster.formats import face_table
+from facecluster.photos.video import FPS
 from facecluster.table import UNREADABLE, FaceTable, Settings, settings_record
 
 _log = logging.getLogger(__name__)
 
 _FLAGS = ("attributes", "mirror")
+_READ_BY = "truncated"
+"""An option that changes which photos can be read, and no number of one that can."""
 """Options without a value."""
 _WORDS = {"check-limits": "limits of --check", "quality": "formulas of the quality (not an option)"}
 """What settings are called that are no option of their own."""
@@ -114,7 +119,7 @@ def recall(output: Path | None, settings: Settings, *, fresh: bool, remake: bool
     with only_user_of(output):
         earlier = _read_earlier(output, fresh=fresh)
         remade = earlier is not None and not _may_go_on(
-            output, earlier.settings, settings, remake=remake or fresh
+            output, as_without_videos(earlier, settings), settings, remake=remake or fresh
         )
         fresh = fresh or remade
         headers = _journal_headers(settings, fresh=fresh)
@@ -139,6 +144,15 @@ def recall(output: Path | None, settings: Settings, *, fresh: bool, remake: bool
             for coded, analysis in interrupted.items():
                 past.learn(coded, analysis)
             yield past
+
+
+def as_without_videos(table: FaceTable, now: Settings) -> Settings:
+    """Give the settings of a table; of one without videos as if these were looked at as now: it makes no difference."""
+    if not np.isnan(table.photos.duration).all():
+        return table.settings
+    options = {name: value for name, value in table.settings.options.items() if name != "fps"}
+    fps = {"fps": now.options["fps"]} if "fps" in now.options else {}
+    return replace(table.settings, options=options | fps)
 
 
 def _read_earlier(output: Path, *, fresh: bool) -> FaceTable | None:
@@ -225,7 +239,8 @@ def _options(settings: Settings) -> dict[str, object]:
         "check": None,
         "check-limits": None,
         "attributes": False,
-        **settings.options,
+        "fps": FPS,
+        **{name: value for name, value in settings.options.items() if name != _READ_BY},
     }
 
 

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -72,7 +73,9 @@ class Texts:
             yield text
 
 
-def to_json(result: Result, texts: Texts | None = None) -> Iterator[str]:
+def to_json(
+    result: Result, texts: Texts | None = None, *, more: Mapping[str, object] = MappingProxyType({})
+) -> Iterator[str]:
     """Write strict JSON, ASCII only, piece by piece, one face or almost-person a line.
 
     Bytes of a path that are no text come as escaped lone surrogates, which `read_result` and Python's json give back.
@@ -80,6 +83,7 @@ def to_json(result: Result, texts: Texts | None = None) -> Iterator[str]:
     Args:
         result: what to write.
         texts: of what was written before; it gets what is written now.
+        more: stands at the end; no reader needs it.
     """
     settings = json.dumps(settings_record_of(result.settings), sort_keys=True, allow_nan=False)
     yield f'{{"format": {FORMAT},\n"settings": {settings},\n"people": ['
@@ -94,7 +98,9 @@ def to_json(result: Result, texts: Texts | None = None) -> Iterator[str]:
         "split": [{"from": split.whole, "into": split.into} for split in result.changes.split],
     }
     yield f'"counts": {_json(result.counts)},\n"next_id": {result.next_id},\n"changes": {_json(changes)},\n'
-    yield f'"absent": [{_lines(result.absent)}]}}\n'
+    yield f'"absent": [{_lines(result.absent)}]'
+    yield from (f",\n{_json(name)}: {_json(value)}" for name, value in more.items())
+    yield "}\n"
 
 
 def _person(person: Person) -> str:

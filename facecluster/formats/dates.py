@@ -1,13 +1,15 @@
 """Texts of metadata -> when a photo was taken, and which of them said it.
 
-The first of these that is a date counts; those with a colon are of XMP:
+The first of these that is a date counts; those with a colon are of XMP, or of films:
 
 | tag | zone |
 |---|---|
 | `DateTimeOriginal` | that of `OffsetTimeOriginal`, else none |
 | `DateTimeDigitized` | that of `OffsetTimeDigitized`, else none |
+| `QuickTime:CreationDate`, of Apple's cameras in MP4 and MOV | its own |
 | `exif:DateTimeOriginal`, `photoshop:DateCreated`, `exif:DateTimeDigitized`, `xmp:CreateDate` | its own, or none |
 | `photoTakenTime` of Google Takeout, seconds since 1970 | UTC |
+| `QuickTime:CreateDate` in MP4 and MOV, seconds since 1970 | UTC, as the format has it; some cameras have no zone |
 | `DateTime`, which every program sets anew that writes the file | that of `OffsetTime`, else none |
 
 No date are blanks, zeros, what no calendar has, years before photos and to come, and what a clock shows that was never
@@ -30,14 +32,20 @@ from facecluster.formats.said_names import number_of
 Tag = Literal[
     "DateTimeOriginal",
     "DateTimeDigitized",
+    "QuickTime:CreationDate",
     "exif:DateTimeOriginal",
     "photoshop:DateCreated",
     "exif:DateTimeDigitized",
     "xmp:CreateDate",
     "photoTakenTime",
+    "QuickTime:CreateDate",
     "DateTime",
 ]
-"""In the order in which they count. Those with a colon are of XMP, `photoTakenTime` of Takeout, the others of EXIF."""
+"""In the order in which they count. QuickTime: of MP4 and MOV; others with a colon are of XMP, `photoTakenTime` of
+Takeout, the rest of EXIF."""
+
+_SECONDS = ("photoTakenTime", "QuickTime:CreateDate")
+"""Numbers: seconds since 1970."""
 
 FIRST_YEAR, LAST_YEAR = 1826, 2099
 """Between which a photo can have been taken, as in `identity.years`."""
@@ -88,7 +96,7 @@ def when_taken(tags: Mapping[str, object]) -> Taken | None:
 
     Args:
         tags: texts by what they are called in `Tag`; of EXIF also OffsetTime... and SubSecTime... What is no text does
-            not count, but that `photoTakenTime` may be a number.
+            not count, but that `photoTakenTime` and `QuickTime:CreateDate` may be numbers.
 
     Returns:
         None: no text is a date that can be.
@@ -100,7 +108,7 @@ def when_taken(tags: Mapping[str, object]) -> Taken | None:
 
 
 def _taken(tag: Tag, tags: Mapping[str, object]) -> Taken | None:
-    if tag == "photoTakenTime":
+    if tag in _SECONDS:
         time = _since_1970(tags.get(tag))
         return Taken(time, tag) if time is not None and _can_be(time) else None
     found = _TIME.fullmatch(_text(tags.get(tag)))

@@ -11,6 +11,7 @@ import math
 import os
 import stat
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -34,6 +35,9 @@ Picture = Literal["stored", "upright"]
 Origin = Literal["picasa", "takeout", "osxphotos", "xmp"]
 """Whose words they are."""
 
+_PROGRAMS = {"xmp": "XMP", "picasa": "Picasa", "takeout": "Google Takeout", "osxphotos": "osxphotos"}
+"""What people call these."""
+
 
 @dataclass(frozen=True)
 class SaidName:
@@ -54,6 +58,12 @@ class SaidName:
     origin: Origin
     file: str
     or_box: Box | None = None
+
+
+def programs(origins: Iterable[str]) -> str:
+    """Give what people call origins: "XMP and Picasa"; what is none of `Origin` stays as it is."""
+    *others, last = [_PROGRAMS.get(one, printable(one)) for one in origins] or ["other files"]
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def _whole(digits: str) -> float:

@@ -2,13 +2,13 @@
 
 {"format": 1, "naming": "ext" or "stem", "fields": [fields]}: how it was asked for last; stands anywhere.
 {"format": 1, "file": path, "photo": path, "id": digest of the photo, "key": text, "tags": {what in the file is ours},
- "of": [bytes, time of the photo], "stamp": [bytes, time of the file]}
+ "of": [bytes, time of the photo], "made": true, "stamp": [bytes, time of the file]}
 {"format": 1, "file": path, "done": [bytes, time of the file]}: it was written as the line before about it says.
 {"format": 1, "file": path, "gone": true}: nothing in it is ours any more.
 
 A line without "stamp" stands before its file is written. Until a line says that this is done, it counts beside what the
 earlier lines of the file say, as a kill may have come between. Where "file" is the photo, the names are in the photo
-itself. Times are in nanoseconds since 1970. Paths are absolute.
+itself. "made": there was no such file before. Times are in nanoseconds since 1970. Paths are absolute.
 """
 
 from __future__ import annotations
@@ -54,6 +54,7 @@ class Written:
         key: stands for what was to be written.
         tags: what in the file is ours.
         of: of the photo as it was then, by the time of its last change of any kind.
+        made: whether there was no such file before.
         stamp: of the file afterwards, by the time of its content; None: nobody knows whether it was written.
     """
 
@@ -64,6 +65,7 @@ class Written:
     tags: Tags
     of: Stamp
     stamp: Stamp | None = None
+    made: bool = False
 
     @property
     def is_embedded(self) -> bool:
@@ -96,6 +98,7 @@ class _Line(msgspec.Struct):
     tags: Tags = Tags()
     of: Stamp = (0, 0)
     stamp: Stamp | None = None
+    made: bool = False
     done: Stamp | None = None
     gone: bool = False
 
@@ -122,7 +125,7 @@ def read(path: Path) -> Records:
         elif it.done is not None and it.file in announced:
             records.files[it.file] = replace(announced[it.file], stamp=it.done)
         elif it.photo:
-            announced[it.file] = Written(it.file, it.photo, it.id, it.key, it.tags, it.of, it.stamp)
+            announced[it.file] = Written(it.file, it.photo, it.id, it.key, it.tags, it.of, it.stamp, it.made)
             put(records, announced[it.file])
     return records
 
@@ -151,6 +154,8 @@ def line(written: Written) -> bytes:
     record = {"format": FORMAT} | msgspec.to_builtins(written) | {"tags": tags}
     if written.stamp is None:
         del record["stamp"]
+    if not written.made:
+        del record["made"]
     return _encoded(record)
 
 

@@ -16,7 +16,7 @@ from facecluster.errors import FaceclusterError
 from facecluster.formats import xmp, xmp_tree
 from facecluster.formats.xmp import Box
 from facecluster.formats.xmp_edit import Edits, Element, check_text, resource
-from facecluster.formats.xmp_tree import RDF, Document, Name, Node
+from facecluster.formats.xmp_tree import RDF, XML, Document, Name, Node
 from facecluster.text import fold, printable
 
 Field: TypeAlias = Literal["mwg", "microsoft", "persons", "digikam", "lightroom", "subject"]
@@ -43,6 +43,7 @@ _PREFIXES = {
     xmp.LIGHTROOM[0]: "lr",
     xmp.SUBJECT[0]: "dc",
 }
+_META = "adobe:ns:meta/"
 _EMPTY = b"""<?xml version="1.0" encoding="UTF-8"?>
 <x:xmpmeta xmlns:x="adobe:ns:meta/" x:xmptk="facecluster">
  <rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
@@ -159,13 +160,14 @@ def _placed(regions: Iterable[Marked]) -> tuple[Marked, ...]:
     return tuple(placed)
 
 
-def merge(existing: bytes | None, wanted: Tags, before: Tags = NOTHING) -> Merged:
+def merge(existing: bytes | None, wanted: Tags, before: Tags = NOTHING, *, made: bool = False) -> Merged:
     """Put names into a file of XMP, and take those out that we wrote before and that are not wanted any more.
 
     Args:
         existing: the file; None: there is none.
         wanted: what is to stand in it.
         before: what in it is ours, as the last call for this file said.
+        made: whether the file was made by us, so that it goes where nothing is left in it, however others laid it out.
 
     Raises:
         FaceclusterError: the file is no XMP that can be read, or has a property in a form that nothing can be added to.
@@ -185,13 +187,32 @@ def merge(existing: bytes | None, wanted: Tags, before: Tags = NOTHING) -> Merge
     )
     body = merging.body(before.size)
     remarks = tuple(merging.remarks)
-    if body == document.body:
+    same = body == document.body
+    if made and wanted == NOTHING and _is_bare(document if same else xmp_tree.parse(document.encoded(body))):
+        return Merged(None, written, remarks)
+    if same:
         return Merged(existing, written, remarks)
     data = document.encoded(body)
     if data.split() == _EMPTY.split():
         return Merged(None, written, remarks)
     xmp_tree.check(data)  # what we could not read again must not replace what is there
     return Merged(data, written, remarks)
+
+
+def _is_bare(document: Document) -> bool:
+    """Say whether a file says nothing of its photo: it has no property, and no comment."""
+    if b"<!--" in document.body:
+        return False
+    around = {document.root, document.rdf}
+    waiting = [document.root]
+    while waiting:
+        node = waiting.pop()
+        if node not in around and (node.parent is not document.rdf or node.name != (RDF, "Description")):
+            return False
+        if node.text.strip() or any(address not in (RDF, XML, "", _META) for address, _ in node.attributes):
+            return False
+        waiting += node.children
+    return True
 
 
 def remove(existing: bytes, written: Tags) -> bytes | None:

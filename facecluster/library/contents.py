@@ -121,7 +121,7 @@ def _ids(source: Source) -> Iterator[str]:
     yield from ids_of(source)
     if isinstance(source, bytes):
         with suppress(PhotoError):
-            first = decode(source)
+            first = decode(source, truncated=True)
             yield pixel_digest(first.pixels, first.size)
 
 
@@ -129,10 +129,10 @@ def _is_picture(data: bytes) -> bool:
     """Say whether a file starts as photos do."""
     from PIL import Image
 
-    from facecluster.photos.heif import HEIF_BRANDS
+    from facecluster.photos.kinds import kind_of
     from facecluster.photos.pillow import FORMATS
 
-    if data[4:8] == b"ftyp" and data[8:12] in HEIF_BRANDS:
+    if kind_of(data) == "heif":
         return True
     try:
         with Image.open(BytesIO(data), formats=FORMATS):

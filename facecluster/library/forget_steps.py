@@ -183,7 +183,8 @@ def forget(
 
     with ExitStack() as stack:
         results, tables = open_targets(targets, wanted.persons, stack, library)
-        labelled = faces_of_labels(tables, wanted.names, wanted.labels_from or FOLDER, wanted.which)
+        folders = [opened.directory for opened in results]
+        labelled = faces_of_labels(tables, wanted.names, wanted.labels_from or FOLDER, wanted.which, folders)
         target = target_of_all(results, tables, wanted.persons, wanted.globs, labelled)
         target, doubts = find_in_all(target, results, tables)
         marks = marks_of(results, target)

@@ -206,9 +206,13 @@ def ids_of(opened: Opened) -> set[str]:
 
 
 def faces_of_labels(
-    tables: Mapping[Path, FaceTable], names: Iterable[str], labels_from: str, which: Main | None
+    tables: Mapping[Path, FaceTable],
+    names: Iterable[str],
+    labels_from: str,
+    which: Main | None,
+    folders: Sequence[Path] = (),
 ) -> list[tuple[Scene, list[float]]]:
-    """Find the faces of some labels: scene, and anchor.
+    """Find the faces of some labels: scene, and anchor. `folders`: of libraries, see `labels_of`.
 
     Raises:
         FaceclusterError: no face has one of the labels; there is no table.
@@ -225,8 +229,8 @@ def faces_of_labels(
     found: list[tuple[Scene, list[float]]] = []
     there: dict[str, str] = {}
     labels = find_labels(labels_from, which)
-    for table in tables.values():
-        label, texts, _, _ = attach_to(table, labels, which)
+    for file, table in tables.items():
+        label, texts, _, _ = attach_to(table, labels, which, [*folders, file.parent])
         there |= {fold(text): text for text in texts}
         chosen = [number for number, text in enumerate(texts) if fold(text) in wanted]
         rows = np.flatnonzero(np.isin(label, chosen))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from facecluster.errors import FaceclusterError
@@ -37,6 +38,7 @@ from facecluster.identity.decisions import (
     undone,
 )
 from facecluster.library.held import Held
+from facecluster.library.imports import WHOLE, in_words
 from facecluster.library.refer import Spelling, faces_of
 from facecluster.result import Person, Result, columns
 from facecluster.text import fold, many, printable, some
@@ -64,6 +66,7 @@ class PastDecision:
         replaced_by: id of the later decision by which a name is nobody's any more; None: there is none.
         found: whether any of the faces that it is about is in the library now.
         decision: all of it.
+        target: the same; of an undo, what it takes back in the end, if that is here.
     """
 
     id: str
@@ -76,6 +79,27 @@ class PastDecision:
     replaced_by: str | None
     found: bool
     decision: Decision
+    target: Decision
+
+
+@dataclass(frozen=True)
+class Line:
+    """What one line of a history tells: a decision, or an import with all of its decisions.
+
+    Attributes:
+        id: `undo` takes all of the line back by it.
+        said: a sentence.
+        past: the decisions, one or more, in order of time.
+    """
+
+    id: str
+    said: str
+    past: tuple[PastDecision, ...]
+
+    @property
+    def n_holding(self) -> int:
+        """How many of them are in force."""
+        return sum(one.holds for one in self.past)
 
 
 def people_named(decisions: Sequence[Decision], text: str) -> list[str]:
@@ -142,9 +166,30 @@ def past_of(
                     ended.get(decision.id),
                     decision.id not in lost,
                     decision,
+                    about,
                 )
             )
     return tuple(past)
+
+
+def lines(past: Sequence[PastDecision], *, every: bool = False) -> tuple[Line, ...]:
+    """Tell decisions in order of time, an import in one line, but with `every`; so is what takes an import back."""
+    found = list[Line]()
+    for (_, _, is_said), group in groupby(past, _call):
+        those = tuple(group)
+        if every or len(those) == 1 or not is_said:
+            found += [Line(one.id, one.said, (one,)) for one in those]
+            continue
+        said, first = in_words([one.target for one in those]), those[0]
+        if isinstance(first.decision.act, Undo):
+            said = f"{first.said.partition(':')[0]}: {said}"
+        found.append(Line(first.id + WHOLE, said, those))
+    return tuple(found)
+
+
+def _call(one: PastDecision) -> tuple[str, bool, bool]:
+    """What the decisions of one call have in common, and whether it was an import, or took one back."""
+    return one.time, isinstance(one.decision.act, Undo), one.target.said_by is not None
 
 
 def _overruled(decisions: Sequence[Decision], placed: Placed) -> dict[str, str]:

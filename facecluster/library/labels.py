@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import os
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
@@ -38,33 +39,55 @@ PROGRAMS = "programs"
 MAIN = ("largest", "central", "only", "all")
 
 
-def programs_of(labels_from: str) -> tuple[Origin, ...]:
-    """Say which programs' files have the labels that are named; none where they are folders or a file.
+@dataclass(frozen=True)
+class Programs:
+    """Labels that are what the files of programs call faces.
+
+    Attributes:
+        origins: whose files.
+        given: JSON of osxphotos and Picasa's `contacts.xml`, read beside those of the photos.
+    """
+
+    origins: tuple[Origin, ...]
+    given: tuple[Path, ...] = ()
+
+    def __str__(self) -> str:
+        """Name them as they are given."""
+        return ",".join([*self.origins, *(printable(str(file)) for file in self.given)])
+
+
+_GIVEN: dict[str, Origin] = {".json": "osxphotos", ".xml": "picasa"}
+"""Which program's files can be given, by their ending."""
+
+
+def programs_of(labels_from: str) -> Programs | None:
+    """Say which programs' files have the labels that are named; None where they are folders or a CSV file.
 
     Raises:
         UsageError: some of several are no programs.
     """
-    if labels_from == PROGRAMS:
-        return ORIGINS
-    named = [text.strip() for text in labels_from.split(",")]
-    found = tuple(origin for origin in ORIGINS if origin in named)
-    others = [text for text in named if text not in ORIGINS]
-    if found and others and not os.path.exists(labels_from):
+    is_file = "," in labels_from and os.path.exists(labels_from)
+    named = [labels_from] if is_file else [text.strip() for text in labels_from.split(",")]
+    given = [text for text in named if os.path.splitext(text)[1].lower() in _GIVEN]
+    whose = [*named, *(_GIVEN[os.path.splitext(text)[1].lower()] for text in given)]
+    found = tuple(origin for origin in ORIGINS if origin in whose or PROGRAMS in named)
+    others = [text for text in named if text not in (*ORIGINS, PROGRAMS, *given)]
+    if found and others:
         raise UsageError(
             f"{printable(others[0])}: no program whose files are read; give some of {', '.join(ORIGINS)}"
         )
-    return () if others else found
+    return Programs(found, tuple(Path(text).expanduser() for text in given)) if found else None
 
 
-def find_labels(labels_from: str, which: Main | None) -> Labels | tuple[Origin, ...] | None:
+def find_labels(labels_from: str, which: Main | None) -> Labels | Programs | None:
     """Read the labels that are named.
 
     Args:
-        labels_from: `FOLDER`, some of `ORIGINS` or `PROGRAMS`, or a file.
+        labels_from: `FOLDER`, some of `ORIGINS` or `PROGRAMS`, with or without files of theirs, or a CSV file.
         which: face of a photo carries its label; None: the usual one.
 
     Returns:
-        None: they are folders. Origins: they are in and beside the photos, see `labels_of`.
+        None: they are folders. Programs: they are in and beside the photos, see `labels_of`.
 
     Raises:
         FaceclusterError: there is no such file or program, or it says itself which faces its labels are of.
@@ -82,50 +105,50 @@ def find_labels(labels_from: str, which: Main | None) -> Labels | tuple[Origin, 
 
 
 def labels_of(
-    labels: Labels | tuple[Origin, ...] | None,
+    labels: Labels | Programs | None,
     faces: Placed,
     size: NDArray[np.int32] | None,
-    source: str | None = None,
+    folders: Iterable[Path] = (),
 ) -> Labels | None:
     """Read what the files of other programs call faces, where labels are that; other labels are given back.
 
     Names that are one without regard to case (`text.fold`) are one label, spelt as most have it.
-    A face that is called two things (its photo has copies, or several files) has no label. That is told, and so are
+    A face that is called two things (its photo has copies, or several files) is disputed. That is told, and so are
     names that may be of several faces, and each file that could not be read.
 
     Args:
         labels: as `find_labels` gives them.
         faces: n faces.
         size: (n, 2) width and height in pixels of each face's photo; None: nobody knows.
-        source: file or folder of the faces. What `facecluster tag` wrote for a folder is no label of its faces.
+        folders: of the people of these faces. What `facecluster tag` wrote for a folder is no label of its faces.
 
     Returns:
         Labels of faces; "" is the id of a face that is not found, and the photo is then what says it, see `shown`.
 
     Raises:
-        FaceclusterError: nobody knows the sizes.
+        FaceclusterError: nobody knows the sizes, or a file that is given cannot be read.
     """
-    from facecluster.library.said import match, read_said, tagged
+    from facecluster.library.said import match, read_said, tagged_by
 
     if labels is None or isinstance(labels, Labels):
         return labels
-    programs = ",".join(labels)
+    programs = str(labels)
     if size is None:
         raise FaceclusterError(
             f"--labels {programs}: a result does not say how large its photos are; give their face table with -e"
         )
     sizes = {path: (wide, tall) for path, (wide, tall) in zip(faces.photo, size.tolist(), strict=True)}
-    folder = None if source is None or source == "-" else Path(source)
-    ours = {} if folder is None else tagged(folder if folder.is_dir() else folder.parent, faces)
-    said = read_said(list(sizes), labels, ours=ours)
+    said = read_said(list(sizes), labels.origins, labels.given, tagged_by(folders, faces))
     for trouble in said.troubles:
         _log.warning("%s", trouble)
     matched = match(said, faces, sizes)
-    called: dict[str, dict[str, str]] = {}
+    called: dict[str, dict[str, list[str]]] = {}
     spellings: dict[str, Counter[str]] = defaultdict(Counter)
     for row, names in sorted(matched.names.items()):
         for one in names:
-            called.setdefault(faces.id[row], {}).setdefault(fold(one.name), one.file)
+            files = called.setdefault(faces.id[row], {}).setdefault(fold(one.name), [])
+            if one.file not in files:
+                files.append(one.file)
             spellings[fold(one.name)][one.name] += 1
     spelt = {name: those.most_common(1)[0][0] for name, those in spellings.items()}
     several = [face for face, names in called.items() if len(names) > 1]
@@ -138,10 +161,10 @@ def labels_of(
             first,
         )
     rows = [
-        (face, spelt[name], file)
+        (face, spelt[name], files[0])
         for face, names in called.items()
         if len(names) == 1
-        for name, file in names.items()
+        for name, files in names.items()
     ]
     free = {photo for row, photo in enumerate(faces.photo) if row not in matched.names}
     if unsure := [(photo, one.name) for photo, one in matched.unplaced if photo in free]:
@@ -152,8 +175,15 @@ def labels_of(
         )  # fmt: skip
     lacking = (*matched.unmatched, *(said for said in matched.unplaced if said[0] not in free))
     rows += [("", one.name, photo) for photo, one in lacking]
-    ids, texts, files = (list(column) for column in zip(*rows, strict=True)) if rows else ([], [], [])
-    return Labels("face", ids, texts, files)
+    ids, texts, where = (list(column) for column in zip(*rows, strict=True)) if rows else ([], [], [])
+    disputed = {face: {spelt[name]: files for name, files in called[face].items()} for face in several}
+    return Labels("face", ids, texts, where, disputed=disputed)
+
+
+def folders_of(source: str) -> list[Path]:
+    """Give the folder that a file of faces lies in, or that is given itself; none of standard input."""
+    path = Path(source)
+    return [] if source == "-" else [path if path.is_dir() else path.parent]
 
 
 def shown(labels: Labels, row: int) -> str:
@@ -221,11 +251,14 @@ def attach(
 
 def attach_to(
     table: FaceTable,
-    labels: Labels | tuple[Origin, ...] | None,
+    labels: Labels | Programs | None,
     which: Main | None,
-    source: str | None = None,
+    folders: Iterable[Path] = (),
 ) -> tuple[NDArray[np.int64], list[str], Labels | None, list[int]]:
-    """Say which label each face of a table has, as `attach` does, and before what is unused, of which labels."""
+    """Say which label each face of a table has, as `attach` does, and before what is unused, of which labels.
+
+    `folders`: see `labels_of`.
+    """
     import numpy as np
 
     from facecluster.identity.changes import Placed
@@ -243,23 +276,25 @@ def attach_to(
         confidence=np.full(n, np.nan),
     )
     size = table.photos.size[photo]
-    labels = labels_of(labels, faces, size, source)
+    labels = labels_of(labels, faces, size, folders)
     label, texts, unused = attach(labels, faces, which or "largest", size, table.photos.lost[photo])
     return label, texts, labels, unused
 
 
 def label_faces(
     table: FaceTable, source: str, labels_from: str, which: Main | None
-) -> tuple[NDArray[np.int64], list[str]]:
-    """Say which label each face of a table has, -1 none, and what the labels are; see `attach`.
+) -> tuple[NDArray[np.int64], list[str], Labels | None]:
+    """Say which label each face of a table has, -1 none, and what the labels are, see `attach`; and where they stand.
 
     Raises:
         FaceclusterError: the labels cannot be read, or are of other faces.
     """
-    label, texts, labels, unused = attach_to(table, find_labels(labels_from, which), which, source)
+    label, texts, labels, unused = attach_to(
+        table, find_labels(labels_from, which), which, folders_of(source)
+    )
     photo = table.faces.photo
     why = bare_photos(table.photos.path[photo].tolist(), table.photos.lost[photo], labels, which)
-    if len(photo) and not texts:
+    if len(photo) and not texts and not (labels is not None and labels.disputed):
         raise FaceclusterError(
             f"{labels_from}: none of its labels is of a face of {source}{why and f': {why}'}"
         )
@@ -270,7 +305,7 @@ def label_faces(
             "%s: no face for %d of %s, the first in %s",
             labels_from, len(unused), many(len(labels.names), "label"), shown(labels, unused[0]),
         )  # fmt: skip
-    return label, texts
+    return label, texts, labels
 
 
 def suspected(faces: Placed) -> NDArray[np.uint8]:

@@ -84,12 +84,12 @@ class Library(Held):
         """
         from facecluster.encoding.keep import Keep
         from facecluster.library.run import run
-        from facecluster.photos.find import find_photos, several
+        from facecluster.photos.find import find_some_photos, several
 
         named = [os.path.abspath(path) for path in several(photos)]
         return run(
             self,
-            find_photos(named),
+            find_some_photos(named),
             sources=named,
             encoding=encoding,
             choices=choices or Choices(),

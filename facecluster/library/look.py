@@ -30,13 +30,13 @@ def look_at(directory: Path, result: Result, table_of: Callable[[], FaceTable | 
         import numpy as np
 
         from facecluster.errors import PhotoError
-        from facecluster.photos.source import coded_digest, read_source
+        from facecluster.photos.video import coded_digest_of
 
         found, known = by_content(path), table()
         if known is None:
             return found
         try:
-            coded = coded_digest(read_source(path)).encode()
+            coded = coded_digest_of(path).encode()
         except PhotoError:
             return found
         pixels, there = [key.encode() for key in found], known.photos

@@ -11,15 +11,14 @@ from __future__ import annotations
 import hashlib
 import heapq
 import math
-from bisect import bisect_left
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
-from facecluster.errors import FaceclusterError, TableError, UsageError
-from facecluster.identity.boxes import SAME_FACE_IOU, overlaps
+from facecluster.errors import FaceclusterError, UsageError
+from facecluster.formats.said_names import programs
 from facecluster.identity.decisions import (
     NOBODY,
     Decision,
@@ -27,22 +26,16 @@ from facecluster.identity.decisions import (
     Name,
     NotAPerson,
     Said,
-    Spots,
     Unsure,
-    digest_of,
     in_force,
 )
 from facecluster.identity.gate import Reason
-from facecluster.identity.points import Points
-from facecluster.joined import Known, bounds_of
 from facecluster.library import correct
 from facecluster.library.answered import Answered, Ids
+from facecluster.library.bodies import Bodies, table_of
 from facecluster.library.change import Corrected
 from facecluster.library.held import Held
-from facecluster.library.nearness import Body, Nearness
-from facecluster.library.refer import faces_of
-from facecluster.library.strangers import name_of, names_of, parts_of, strangers
-from facecluster.result import Person, PersonFace, Result, UnclusteredFace
+from facecluster.result import Person
 from facecluster.text import fold, many, printable
 
 _SHOWN = 9
@@ -51,8 +44,6 @@ _NEAR = 3
 """Other people whom somebody is compared with; faces of nobody, too."""
 _NEAR_AGAIN = 12
 """The same after something changed: some of these may be answered."""
-_MOST_FREE = 8000
-"""Of more faces of nobody it is not looked who is alike, but for almost-people: a second for so many."""
 _CUTS = 20
 """Ways to part a person that are tried until one is found that nobody was asked about."""
 _LEAST, _LEAST_INSIDE = 0.02, 3e-4
@@ -81,8 +72,6 @@ rarer. Read off the fit halves of `lag_dev` (52 people) and `lfw_dev` (260), whi
 says: the more there are, the nearer is the nearest stranger."""
 _MANY, _FEW = 100, 30
 """Of fewer people than the second nothing was measured: a family may be alike, so they count as so many."""
-_UNIT = 1 / 56
-"""Of radius², where a result does not say `Radii.growth`."""
 _TWICE = 0.1
 """How much less probable that is where a photo shows both."""
 
@@ -165,18 +154,6 @@ class _Called(NamedTuple):
     faces: Ids
 
 
-class _Numbers(NamedTuple):
-    """What the face table says of the faces of a result.
-
-    Attributes:
-        row: by id of the face, among the points.
-        near: how near bodies are.
-    """
-
-    row: dict[str, int]
-    near: Nearness
-
-
 class Queue:
     """The questions of a library. Built once; `refresh` makes only anew what a decision touched."""
 
@@ -187,9 +164,8 @@ class Queue:
             FaceclusterError: nobody has been grouped yet.
         """
         self._library = library
-        self._result = library.people
+        self._bodies = Bodies(library)
         self._decisions: list[Decision] = []
-        self._table: object = None
         self._worth_done = 0.0
         self._build()
 
@@ -232,7 +208,7 @@ class Queue:
             taken.append((heap, entry))
             seen.add(entry[1])
             asked = self._asked[entry[1]]
-            if asked.left in self._people or asked.left not in lefts:
+            if asked.left in self._bodies.people or asked.left not in lefts:
                 lefts.add(asked.left)
                 found.append(self._question(entry[1], asked))
         for heap, entry in taken:
@@ -259,163 +235,37 @@ class Queue:
     def _follow(self) -> None:
         """Make anew the questions about whom something changed."""
         result = self._library.people
-        if result is self._result:
+        if result is self._bodies.result:
             if [*self._library.decisions] != self._decisions:
                 self._ask_again(self._touched())
             return
-        before = {id(person): person for person in self._result.people}
+        before = {id(person): person for person in self._bodies.result.people}
         now = {id(person): person for person in result.people}
         new = [person for place, person in now.items() if place not in before]
         gone = [person for place, person in before.items() if place not in now]
-        if self._table is not self._table_now() or 4 * len(new) > len(result.people) + 20:
+        if self._bodies.table is not table_of(self._library) or 4 * len(new) > len(result.people) + 20:
+            self._bodies.read(self._library)
             self._build()
             return
-        self._result = result
+        changed = self._bodies.follow(result, new, gone)
         self._told = self._would_merge()
-        self._ask_again(self._moved(new, gone) | self._touched())
+        self._ask_again(changed | self._touched())
 
     # ---------------------------------------------------------------------------------------------- who there is
 
     def _build(self) -> None:
-        """Look at all people, and all faces of nobody."""
-        self._result = self._library.people
+        """Ask about all people, and all faces of nobody."""
         self._decisions = [*self._library.decisions]
-        self._table = self._table_now()
-        result = self._result
-        self._people: dict[str, Person] = {}  # those who are not hidden
-        self._owner: dict[str, Person] = {}
-        self._free: dict[str, UnclusteredFace] = {}
-        self._groups: dict[str, Ids] = {}  # faces of nobody that are alike, and those that are like none
-        self._body_of: dict[str, str] = {}
-        self._ids: dict[str, Ids] = {}  # faces of each body
-        self._sorted: list[str] = []  # all faces
-        self._photos_of: dict[str, frozenset[str]] = {}
         self._asked: dict[str, _Asked] = {}
         self._with: dict[str, set[str]] = {}  # ids of questions by body
         self._heaps: tuple[list[tuple[float, str]], ...] = ([], [], [])  # see `_Asked.heap`
         self._told = self._would_merge()
-        self._n_people = max(_FEW, len(result.people))
-        self._numbers: _Numbers | None = None
+        self._n_people = max(_FEW, len(self._bodies.result.people))
         self._scale = (1.0, *_known(self._decisions))
-        groups = self._measure(result)
-        for person in result.people:
-            self._enter(person.id, [face.id for face in person.faces], person)
-        self._take_free(result)
-        for key, ids in groups.items():
-            self._enter(key, ids)
-        self._sorted = sorted(self._body_of)
-        self._answered = Answered(self._find)
+        self._answered = Answered(self._bodies.find)
         self._answered.read(self._decisions)
         self._called = self._read_called()
-        self._put(self._ids)
-        self._ask(self._ids, _NEAR)
-
-    def _table_now(self) -> object:
-        """The face table that the library has read; None: it has none."""
-        if self._library.table_file is None:
-            return None
-        try:
-            return self._library.table
-        except TableError:
-            return None
-
-    def _measure(self, result: Result) -> dict[str, Ids]:
-        """Find the faces in the table, and those of nobody that are alike, by the key of their group.
-
-        Where there are very many of nobody, or there is no table, the almost-people are all that is known of them.
-        """
-        no_person = Reason.NOT_A_PERSON.code
-        free = {face.id: None for face in result.unclustered if face.reason != no_person}
-        almost = ([face.id for face in one.faces if face.id in free] for one in result.almost)
-        groups = _named(result, almost)
-        try:
-            bounds, table = bounds_of(result), self._library.table
-            if table.settings.encoder != result.settings.faces.encoder:
-                raise TableError("of another encoder than the people")
-            points = Points.of(table.faces.encoding, table.settings.encoder)
-            known = Known.of(replace(result, people=()), table) if len(free) <= _MOST_FREE else None
-        except TableError:
-            return groups
-        at = dict(zip(table.faces.id.tolist(), range(len(points)), strict=True))
-        finite = points.finite
-        row = {
-            face.id: at[face.id] for face in faces_of(result) if finite[at.get(face.id, -1)] and face.id in at
-        }
-        rules = result.settings.rules
-        unit = (rules.radii.growth if rules is not None else 0) or bounds.join**2 * _UNIT
-        self._numbers = _Numbers(row, Nearness(points, bounds.reach, unit))
-        if known is not None:
-            groups = {}
-            for group in strangers(known, table):
-                ids = tuple(dict.fromkeys(face.id for face in group.faces))
-                groups[group.id if len(ids) > 1 else ids[0]] = ids
-        together = {face for ids in groups.values() for face in ids}
-        return groups | {face: (face,) for face in free if face not in together}
-
-    def _enter(self, key: str, ids: Iterable[str], person: Person | None = None) -> None:
-        """Remember a body. Who is hidden is none, but decisions may be about these faces."""
-        faces = tuple(dict.fromkeys(ids))
-        self._body_of.update(dict.fromkeys(faces, key))
-        if person is not None:
-            self._owner[key] = person
-            if person.hidden:
-                return
-        self._ids[key] = faces
-        if person is None:
-            self._groups[key] = faces
-        else:
-            self._people[key] = person
-
-    def _take_free(self, result: Result) -> None:
-        """Remember the faces of nobody, but of those said to be no person."""
-        no_person = Reason.NOT_A_PERSON.code
-        self._free = {face.id: face for face in result.unclustered if face.reason != no_person}
-
-    def _moved(self, new: Sequence[Person], gone: Sequence[Person]) -> set[str]:
-        """Follow faces to where they are now, and say which bodies are others, by key."""
-        changed = {person.id for person in (*new, *gone)}
-        free = self._free
-        self._take_free(self._result)
-        left = free.keys() - self._free.keys()
-        came = [face for face in self._free if face not in free]
-        for key in {self._body_of[face] for face in left if face in self._body_of}:
-            if key in self._groups:
-                changed.add(key)
-                ids = tuple(face for face in self._groups[key] if face not in left)
-                self._forget(key)
-                if ids:
-                    name = ids[0] if len(ids) == 1 else self._group_name(key, ids)
-                    self._enter(name, ids)
-                    changed.add(name)
-        for person in gone:
-            self._forget(person.id)
-        for person in new:
-            self._enter(person.id, [face.id for face in person.faces], person)
-        for face in came:
-            self._enter(face, [face])
-            changed.add(face)
-        for face in (*came, *(face.id for person in new for face in person.faces)):
-            place = bisect_left(self._sorted, face)
-            if self._sorted[place : place + 1] != [face]:
-                self._sorted.insert(place, face)
-        return changed
-
-    def _group_name(self, key: str, ids: Ids) -> str:
-        """Name what is left of a group: as before where one of its faces bears that name."""
-        digest, ordinal = parts_of(key.removeprefix("group-"))
-        named = any(parts_of(face)[0].startswith(digest) and parts_of(face)[1] == ordinal for face in ids)
-        return key if named else name_of(self._result, ids)
-
-    def _forget(self, key: str) -> None:
-        owner = self._owner.pop(key, None)
-        faces = self._ids.pop(key, ()) if owner is None else [face.id for face in owner.faces]
-        for face in faces:
-            if self._body_of.get(face) == key:
-                del self._body_of[face]
-        self._ids.pop(key, None)
-        self._people.pop(key, None)
-        self._photos_of.pop(key, None)
-        self._groups.pop(key, None)
+        self._ask(self._bodies.ids, _NEAR)
 
     def _touched(self) -> set[str]:
         """Read the decisions, and say of which bodies others speak than before, by key."""
@@ -424,78 +274,26 @@ class Queue:
         before, self._called = self._called, self._read_called()
         for id_ in before.keys() ^ self._called.keys():
             faces.update(self._called.get(id_, before.get(id_, _Called("", "", ()))).faces)
-        return {self._body_of[face] for face in faces if face in self._body_of}
+        return {self._bodies.body_of[face] for face in faces if face in self._bodies.body_of}
 
     def _read_called(self) -> dict[str, _Called]:
         """Give what files call faces, by id of the decision that says so."""
         return {
             one.id: _Called(
                 one.act.name,
-                "other files" if one.said_by is None else one.said_by.origin.replace(",", " and "),
-                self._find(one.act.faces),
+                programs(() if one.said_by is None else one.said_by.origin.split(",")),
+                self._bodies.find(one.act.faces),
             )
             for one in in_force(self._decisions)
             if isinstance(one.act, Said)
         }
 
-    def _find(self, spots: Spots) -> Ids:
-        """Find the faces that a decision knows so."""
-        found = []
-        for spot in spots:
-            ids = list[str]()
-            for place in range(bisect_left(self._sorted, spot.digest), len(self._sorted)):
-                face = self._sorted[place]
-                if not face.startswith(spot.digest):
-                    break
-                if digest_of(face) == spot.digest and face in self._body_of:
-                    ids.append(face)
-            known = ((face, self._record(face)) for face in ids)
-            records = [
-                (face, one.known_at)
-                for face, one in known
-                if (one.page, one.time_s) == (spot.page, spot.time_s)
-            ]
-            same = [face for face, box in records if tuple(box) == tuple(spot.box)]
-            if not same and records:
-                iou = overlaps(
-                    np.tile(np.array(spot.box), (len(records), 1)), np.array([box for _, box in records])
-                )
-                same = [records[int(iou.argmax())][0]] if iou.max() >= SAME_FACE_IOU else []
-            found += same[:1]
-        return tuple(dict.fromkeys(found))
-
-    def _record(self, face: str) -> PersonFace | UnclusteredFace:
-        if face in self._free:
-            return self._free[face]
-        return next(one for one in self._owner[self._body_of[face]].faces if one.id == face)
-
     def _would_merge(self) -> frozenset[frozenset[str]]:
         """Pairs of people of whom the last update said that a full run would merge them."""
-        update = self._result.settings.update
+        update = self._bodies.result.settings.update
         return frozenset() if update is None else frozenset(map(frozenset, update.would_merge))
 
     # ---------------------------------------------------------------------------------------------- what is asked
-
-    def _put(self, keys: Iterable[str]) -> None:
-        """Sum up some bodies."""
-        if self._numbers is not None:
-            bodies = (self._body(key) for key in keys if key in self._ids)
-            self._numbers.near.put([body for body in bodies if body is not None])
-
-    def _body(self, key: str) -> Body | None:
-        """The rows of a body; None where no face of it can be compared."""
-        if self._numbers is None:
-            return None
-        row, person = self._numbers.row, self._people.get(key)
-        if person is None:
-            rows = founding = [row[face] for face in self._ids[key] if face in row]
-        else:
-            core = {face.id: face.core for face in person.faces}
-            rows = [row[face] for face in core if face in row]
-            founding = [row[face] for face, is_core in core.items() if is_core and face in row] or rows
-        if not rows:
-            return None
-        return Body(key, np.array(rows), np.array(founding), person is not None)
 
     def _ask_again(self, changed: set[str]) -> None:
         """Make the questions about some bodies anew, and those about whom they were compared with."""
@@ -507,37 +305,39 @@ class Queue:
                     for side in (asked.left, asked.right):
                         self._with.get(side, set()).discard(id_)
                         beside.add(side)
-        if self._numbers is not None:
-            self._numbers.near.drop(changed)
-        self._put(changed)
-        there = [key for key in changed if key in self._ids]
+        if self._bodies.numbers is not None:
+            self._bodies.numbers.near.drop(changed)
+        self._bodies.put(changed)
+        there = [key for key in changed if key in self._bodies.ids]
         self._ask(there, _NEAR_AGAIN)
-        self._compare_again((beside - changed) & self._ids.keys(), there)
+        self._compare_again((beside - changed) & self._bodies.ids.keys(), there)
 
     def _compare_again(self, beside: Collection[str], changed: Sequence[str]) -> None:
         """Compare who was compared with bodies that changed: with these, and with whom is nearest now."""
-        if self._numbers is None:
+        if self._bodies.numbers is None:
             return
-        near = self._numbers.near
+        near = self._bodies.numbers.near
         for key in changed:
-            if key in self._people:
+            if key in self._bodies.people:
                 for other, excess in near.between(key, [*beside]).items():
                     self._ask_pair(key, other, excess)
-        if self._people.keys().isdisjoint(changed):  # they lost somebody, and nobody came
-            self._ask_nearest([key for key in beside if key not in self._people], _NEAR, people_only=True)
+        if self._bodies.people.keys().isdisjoint(changed):  # they lost somebody, and nobody came
+            self._ask_nearest(
+                [key for key in beside if key not in self._bodies.people], _NEAR, people_only=True
+            )
 
     def _ask(self, keys: Iterable[str], number: int) -> None:
         """Ask all there is to ask about some bodies."""
         keys = [*keys]
-        people = [key for key in keys if key in self._people]
-        free = [key for key in keys if key not in self._people]
+        people = [key for key in keys if key in self._bodies.people]
+        free = [key for key in keys if key not in self._bodies.people]
         for key in keys:
             self._ask_who(key)
-        if self._numbers is None:
+        if self._bodies.numbers is None:
             self._ask_called(people)
             for pair in self._told:
                 one, other = sorted(pair)
-                if (one in keys or other in keys) and {one, other} <= self._people.keys():
+                if (one in keys or other in keys) and {one, other} <= self._bodies.people.keys():
                     self._ask_pair(one, other, None)
             return
         self._ask_nearest(free, number, people_only=True)
@@ -548,17 +348,17 @@ class Queue:
         self._ask_called(people)  # which knows why, where another question is the same
 
     def _ask_nearest(self, keys: Sequence[str], number: int, *, people_only: bool) -> None:
-        assert self._numbers is not None
-        size = max((len(self._ids[key]) for key in keys), default=1)
+        assert self._bodies.numbers is not None
+        size = max((len(self._bodies.ids[key]) for key in keys), default=1)
         within = self._farthest(_LEAST / ((1 + _NAME) * size))
-        found = self._numbers.near.nearest(keys, number, within=within, people_only=people_only)
+        found = self._bodies.numbers.near.nearest(keys, number, within=within, people_only=people_only)
         for key, others in found.items():
             for excess, other in others:
                 self._ask_pair(key, other, excess)
 
     def _ask_who(self, key: str) -> None:
         """Ask who a person without a name is, or faces of nobody that are alike."""
-        person, ids = self._people.get(key), self._ids[key]
+        person, ids = self._bodies.people.get(key), self._bodies.ids[key]
         if person is not None and person.name is not None:
             return
         worth = len(ids) * (_NAME if person is not None else 1 + _NAME)
@@ -572,58 +372,63 @@ class Queue:
         """Ask whom files call by the name of somebody else, or otherwise than their person is called."""
         if not self._called or not people:
             return
-        holder = {fold(person.name): key for key, person in self._people.items() if person.name is not None}
+        holder = {
+            fold(person.name): key for key, person in self._bodies.people.items() if person.name is not None
+        }
         there: dict[tuple[str, str], _Called] = {}
         for one in self._called.values():
             for face in one.faces:
-                where = self._body_of.get(face, ""), fold(one.name)
+                where = self._bodies.body_of.get(face, ""), fold(one.name)
                 before = there.get(where, _Called(one.name, one.origin, ()))
                 there[where] = before._replace(faces=tuple(dict.fromkeys((*before.faces, face))))
         names: dict[str, dict[str, int]] = {}
         for (key, name), one in there.items():
             names.setdefault(key, {})[name] = len(one.faces)
         for (key, name), one in there.items():
-            person, other = self._people.get(key), holder.get(name)
+            person, other = self._bodies.people.get(key), holder.get(name)
             if person is None or other == key or {key, other}.isdisjoint(people):
                 continue
             called = f"called {printable(one.name)} in {one.origin}"
-            if person.name is None and other is not None and len(names[key]) == 1:
-                self._ask_namesakes(key, other, f"both are {called}")
-            elif person.name is not None or name != max(names[key], key=lambda each: names[key][each]):
+            is_most = name == max(names[key], key=lambda each: names[key][each])
+            is_whole = len(one.faces) == len(self._bodies.ids[key])
+            if other is not None and (is_whole or (person.name is None and is_most)):
+                who = "both are" if person.name is None else f"{printable(person.name)} is"
+                self._ask_namesakes(key, other, f"{who} {called}")
+            elif person.name is not None or not is_most:
                 self._ask_called_side(key, set(one.faces), called)
 
     def _ask_called_side(self, key: str, faces: Collection[str], called: str) -> None:
         """Ask whether faces of a person that are called otherwise are that person's."""
-        side = tuple(face for face in self._ids[key] if face in faces)
-        rest = tuple(face for face in self._ids[key] if face not in faces)
+        side = tuple(face for face in self._bodies.ids[key] if face in faces)
+        rest = tuple(face for face in self._bodies.ids[key] if face not in faces)
         if side and rest and not (self._answered.are_placed(side) or self._is_answered(side, rest)):
             asked = _Asked(_CALLED_OTHERWISE * len(side), "is", key, key, side, said=called)
             self._keep(f"is {_name_of(side)} {key}", asked)
 
     def _ask_namesakes(self, key: str, other: str, said: str) -> None:
         """Ask whether somebody without a name is who has the name that files give to both."""
-        if self._is_answered(self._ids[key], self._ids[other]):
+        if self._is_answered(self._bodies.ids[key], self._bodies.ids[other]):
             return
-        sizes = len(self._ids[key]), len(self._ids[other])
+        sizes = len(self._bodies.ids[key]), len(self._bodies.ids[other])
         one, two = sorted((key, other))
         worth = _NAMESAKES * (min(sizes) + _NAME * sizes[0])
         self._keep(f"same {one} {two}", _Asked(worth, "same", one, two, said=said))
 
     def _ask_pair(self, one: str, other: str, excess: float | None) -> None:
         """Ask whether two people are one, or whether faces of nobody are somebody's."""
-        first, second = self._people.get(one), self._people.get(other)
+        first, second = self._bodies.people.get(one), self._bodies.people.get(other)
         if first is None:
             one, other, first, second = other, one, second, first
         if first is None or (second is not None and None not in (first.name, second.name)):
             return  # two names are two people
         chance = _TOLD if excess is None else self._chance(one, other, excess)
-        sizes = len(self._ids[one]), len(self._ids[other])
+        sizes = len(self._bodies.ids[one]), len(self._bodies.ids[other])
         worth = chance * (min(sizes) if second else sizes[1])
         if first.name is not None:
             worth += chance * _NAME * sizes[1]
         elif second is not None and second.name is not None:
             worth += chance * _NAME * sizes[0]
-        if worth < _LEAST or self._is_answered(self._ids[one], self._ids[other]):
+        if worth < _LEAST or self._is_answered(self._bodies.ids[one], self._bodies.ids[other]):
             return
         if second is None:
             self._keep(f"is {other} {one}", _Asked(worth, "is", other, one))
@@ -633,10 +438,10 @@ class Queue:
 
     def _ask_parts(self, key: str) -> None:
         """Ask whether the faces of a person that are least like the others are that person's."""
-        body = self._body(key)
-        if body is None or self._numbers is None:
+        body = self._bodies.body(key)
+        if body is None or self._bodies.numbers is None:
             return
-        near, row_of = self._numbers.near, self._numbers.row
+        near, row_of = self._bodies.numbers.near, self._bodies.numbers.row
         if _INSIDE * (1 - self._odds(near.loosest(body))) < _LEAST_INSIDE:
             return
         cuts = near.cuts(body)
@@ -646,8 +451,8 @@ class Queue:
             if worth[number] < _LEAST_INSIDE:
                 return
             rows = set(cuts.side(number).tolist())
-            side = [face for face in self._ids[key] if row_of.get(face) in rows]
-            rest = [face for face in self._ids[key] if row_of.get(face) not in rows]
+            side = [face for face in self._bodies.ids[key] if row_of.get(face) in rows]
+            rest = [face for face in self._bodies.ids[key] if row_of.get(face) not in rows]
             if not (self._answered.are_placed(side) or self._is_answered(side, rest)):
                 asked = _Asked(float(worth[number]), "is", key, key, tuple(side))
                 self._keep(f"is {_name_of(side)} {key}", asked)
@@ -661,18 +466,10 @@ class Queue:
     def _chance(self, one: str, other: str, excess: float) -> float:
         """Say how probable it is that two bodies are one person's."""
         chance = self._odds(excess)
-        if chance < _LEAST / max(len(self._ids[one]), len(self._ids[other])):
+        if chance < _LEAST / max(len(self._bodies.ids[one]), len(self._bodies.ids[other])):
             return 0.0
-        few, more = sorted((one, other), key=lambda key: len(self._ids[key]))
-        return chance if self._photos(more).isdisjoint(self._photos(few)) else chance * _TWICE
-
-    def _photos(self, key: str) -> frozenset[str]:
-        """Ids of the photos of a body; those of a person are kept."""
-        if key not in self._people:
-            return frozenset(map(digest_of, self._ids[key]))
-        if key not in self._photos_of:
-            self._photos_of[key] = frozenset(map(digest_of, self._ids[key]))
-        return self._photos_of[key]
+        few, more = sorted((one, other), key=lambda key: len(self._bodies.ids[key]))
+        return chance if self._bodies.photos(more).isdisjoint(self._bodies.photos(few)) else chance * _TWICE
 
     def _odds(self, excess: float) -> float:
         """Say how probable it is that two bodies so near are one person's, in a library of so many people."""
@@ -694,7 +491,7 @@ class Queue:
     def _question(self, id_: str, asked: _Asked) -> Question:
         """Write a question."""
         other: Side | None
-        left, right = self._people.get(asked.left), self._people.get(asked.right)
+        left, right = self._bodies.people.get(asked.left), self._bodies.people.get(asked.right)
         if asked.kind == "who":
             text, one, other = "Who is this?", self._side(asked.left), None
         elif asked.kind == "same":
@@ -702,7 +499,7 @@ class Queue:
             one, other = self._side(asked.left), self._side(asked.right)
         else:
             name = None if right is None else right.name
-            n = len(asked.side or self._ids[asked.left])
+            n = len(asked.side or self._bodies.ids[asked.left])
             if name is None:
                 text = "Are these the same person?"
             else:
@@ -722,7 +519,7 @@ class Queue:
         )
 
     def _side(self, key: str, without: Ids = ()) -> Side:
-        person, ids = self._people.get(key), self._ids[key]
+        person, ids = self._bodies.people.get(key), self._bodies.ids[key]
         if without:
             left_out = set(without)
             ids = tuple(face for face in ids if face not in left_out)
@@ -735,11 +532,11 @@ class Queue:
         if asked.kind == "who":
             if left is not None:
                 return f"{many(left.n_faces, 'face')} without a name"
-            first = self._free[self._ids[asked.left][0]]
-            if first.almost is not None and first.almost < len(self._result.almost):
-                almost = self._result.almost[first.almost]
+            first = self._bodies.free[self._bodies.ids[asked.left][0]]
+            if first.almost is not None and first.almost < len(self._bodies.result.almost):
+                almost = self._bodies.result.almost[first.almost]
                 return f"nearly a person: {almost.n_photos} of {many(almost.n_photos_needed, 'photo')}"
-            n = len(self._ids[asked.left])
+            n = len(self._bodies.ids[asked.left])
             return "a face of nobody" if n == 1 else f"{n} faces of nobody, that are alike"
         if asked.said:
             return asked.said
@@ -753,7 +550,7 @@ class Queue:
         if asked.kind == "same":
             told = frozenset((asked.left, asked.right)) in self._told
             return "a full run would merge them" if told else "they are alike"
-        free = self._free[self._ids[asked.left][0]]
+        free = self._bodies.free[self._bodies.ids[asked.left][0]]
         if free.reason == Reason.BETWEEN_PEOPLE.code:
             return f"between {who} and somebody else"
         return f"like {who}, and of nobody"
@@ -779,13 +576,6 @@ def _known(decisions: Sequence[Decision]) -> tuple[float, float]:
     )
     several, one = rates
     return several, one
-
-
-def _named(result: Result, groups: Iterable[Sequence[str]]) -> dict[str, Ids]:
-    """Give groups of faces of nobody by their names, see `strangers`; those of one face by its id."""
-    found = [tuple(dict.fromkeys(ids)) for ids in groups if ids]
-    names = names_of(result, found)
-    return {name if len(ids) > 1 else ids[0]: ids for name, ids in zip(names, found, strict=True)}
 
 
 def _name_of(side: Collection[str]) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -18,13 +18,14 @@ import numpy as np
 from facecluster.errors import FaceclusterError, PhotoError, UsageError
 from facecluster.formats import osxphotos_json, picasa_ini, tags_jsonl, takeout, xmp, xmp_write
 from facecluster.formats.embedded import Embedded, embedded_of
+from facecluster.formats.forgotten_jsonl import Place
 from facecluster.formats.osxphotos_json import ApplePhoto
 from facecluster.formats.said_names import Box, Origin, SaidName, clean_name, load_json, read_bounded
 from facecluster.formats.xmp_write import NOTHING, Tags
 from facecluster.identity.changes import Placed
 from facecluster.library import sidecar
 from facecluster.library.layout import TAGS
-from facecluster.photos.find import EXTENSIONS
+from facecluster.photos.kinds import EXTENSIONS, RAW_EXTENSIONS, VIDEO_EXTENSIONS
 from facecluster.text import fold, many, printable
 
 ORIGINS: tuple[Origin, ...] = ("xmp", "picasa", "takeout", "osxphotos")
@@ -51,6 +52,9 @@ _OF_APPLE = frozenset({"persons", "faces", "face_info", "uuid", "SourceFile", "R
 
 _EDITED = "_edited"
 """How the name of an edited version ends that osxphotos exports, before its ending."""
+
+_PHOTOS = EXTENSIONS - RAW_EXTENSIONS - VIDEO_EXTENSIONS
+"""Endings of photos of which one name says whose sidecar it is; a RAW file and a JPEG of the same name are one."""
 
 
 @dataclass(frozen=True)
@@ -120,6 +124,15 @@ def tagged(directory: Path, faces: Placed) -> dict[str, Tags]:
     return ours
 
 
+def tagged_by(folders: Iterable[Path], faces: Placed) -> dict[str, Tags]:
+    """Give what `facecluster tag` wrote for the people of several folders, see `tagged`."""
+    ours: dict[str, Tags] = {}
+    for folder in dict.fromkeys(folders):
+        for file, tags in tagged(folder, faces).items():
+            ours[file] = tags_jsonl.both(tags, ours.get(file, NOTHING))
+    return ours
+
+
 def read_said(
     photos: Sequence[str],
     origins: Collection[Origin],
@@ -167,6 +180,34 @@ def read_said(
             said += told.get(photo, ())
             found.put(photo, said, embedded)
     return Said(found.names, tuple(found.troubles), len(found.files))
+
+
+def forgotten_in(
+    places: Iterable[Place], photos: Iterable[tuple[str, str, str]]
+) -> dict[str, list[Box] | None]:
+    """Say where faces were that are forgotten, 0..1 of photos by path; None: all faces of a photo are.
+
+    Args:
+        places: of the faces.
+        photos: path, `table.Photos.digest` and `pixels` of each.
+    """
+    by_photo: dict[str, list[Place]] = defaultdict(list)
+    for place in places:
+        for key in {place.photo, place.pixels} - {""}:
+            by_photo[key].append(place)
+    found: dict[str, list[Box] | None] = {}
+    for path, *keys in photos:
+        there = [place for key in dict.fromkeys(keys) for place in by_photo.get(key, ())]
+        if there:
+            boxes = [_share(place.box, place.size) for place in there if place.box is not None]
+            found[path] = boxes if len(boxes) == len(there) else None
+    return found
+
+
+def _share(box: Sequence[float], size: tuple[int, int]) -> Box:
+    """Give a box in pixels as shares of the sides of its photo."""
+    width, height = (max(side, 1) for side in size)
+    return box[0] / width, box[1] / height, box[2] / width, box[3] / height
 
 
 def match(
@@ -430,7 +471,8 @@ class _Folder:
         names: of the files, as they are spelt.
         links: those of them that are links.
         folded: how a name is spelt, by the name without regard to case.
-        stems: how many photos have a name but for its ending, without regard to case.
+        stems: how many photos have a name but for its ending, without regard to case. A RAW file and a JPEG are one.
+        films: how many videos have one.
         takeout: to find Takeout's JSON.
     """
 
@@ -438,6 +480,7 @@ class _Folder:
     links: frozenset[str]
     folded: Mapping[str, str]
     stems: Mapping[str, int]
+    films: Mapping[str, int]
     takeout: takeout.Folder
 
     @classmethod
@@ -452,15 +495,28 @@ class _Folder:
                         links.add(entry.name)
         except OSError as error:
             found.trouble(f"{printable(path)}: {error.strerror}; nothing beside its photos was read")
-        split = (os.path.splitext(name) for name in names)
-        stems = Counter(fold(stem) for stem, ending in split if ending.lower() in EXTENSIONS)
+        split = [(fold(stem), ending.lower()) for stem, ending in map(os.path.splitext, names)]
+        photos = Counter(stem for stem, ending in split if ending in _PHOTOS)
+        raw = Counter(stem for stem, ending in split if ending in RAW_EXTENSIONS)
+        films = Counter(stem for stem, ending in split if ending in VIDEO_EXTENSIONS)
         return cls(
             path,
             frozenset(links),
             {fold(name): name for name in sorted(names, reverse=True)},
-            stems,
+            photos | raw,
+            films,
             takeout.Folder(names),
         )
+
+    def n_called(self, stem: str, ending: str) -> int:
+        """How many photos or videos a sidecar may be of that is called as one but for its ending; 0: of none of these.
+
+        Beside a photo it is the photo's, and not that of its moving picture.
+        """
+        n = self.stems.get(fold(stem), 0)
+        if ending.lower() in VIDEO_EXTENSIONS:
+            return 0 if n else self.films.get(fold(stem), 0)
+        return max(n, 1)
 
     def file(self, name: str, found: _Found) -> Path | None:
         """Give the path of a file of the folder, if it is there and is no link that leads elsewhere."""
@@ -501,11 +557,12 @@ def _of_xmp(
 ) -> Iterator[tuple[SaidName, ...]]:
     """Read the XMP of a photo: the two sidecars that there may be, then what is in the photo."""
     name = os.path.basename(photo)
-    stem = os.path.splitext(name)[0]
+    stem, ending = os.path.splitext(name)
     sidecars = [folder.file(f"{name}.xmp", found)]
-    if folder.stems.get(fold(stem), 0) < 2:
+    n = folder.n_called(stem, ending)
+    if n == 1:
         sidecars.append(folder.file(f"{stem}.xmp", found))
-    elif (alone := folder.file(f"{stem}.xmp", found)) is not None:
+    elif n and (alone := folder.file(f"{stem}.xmp", found)) is not None:
         found.trouble(f"{printable(str(alone))}: of which photo it is its name does not say; not read")
     for file in sidecars:
         if file is not None:

@@ -355,6 +355,7 @@ def _run(
             found.unchanged += 1
         else:
             todo.append(job)
+    refused: dict[tuple[str, str], list[str]] = {}
     if not listed.dry_run:
         _clear_up(todo)
     with bar(total=len(todo), what="files") as shown:
@@ -367,7 +368,9 @@ def _run(
                 except FaceclusterError as error:
                     found.troubles.append(str(error))
                 shown.update()
-            _do(steps, listed, how, found)
+            _do(steps, listed, how, found, refused)
+    for (folder, why), files in refused.items():
+        found.troubles.append(f"{files[0] if len(files) == 1 else f'{folder}: {len(files)} files'}: {why}")
     if not listed.dry_run:
         listed.tidy(now=compact or any(job.named is None for job in todo))  # who is forgotten is in no line
 
@@ -481,7 +484,8 @@ def _prepare(job: _Job, how: Asked, records: Records, moved: _Moved, found: Tagg
         wanted = sidecar.with_embedded(
             wanted, packet, inside_ours, existing, ours, faces=faces, anew=anew, forgets=job.forgets
         )
-        merged = xmp_write.merge(existing, wanted, ours)
+        made = job.record is not None and job.record.made
+        merged = xmp_write.merge(existing, wanted, ours, made=made)
         if n := sidecar.two_names(merged.data, merged.written, faces):
             found.two_names[job.file] = n
     except FaceclusterError as error:
@@ -501,8 +505,16 @@ def _is_beside(job: _Job) -> bool:
     return job.file in {sidecar.sidecar_of(job.photo, naming) for naming in ("ext", "stem")}
 
 
-def _do(steps: Sequence[_Step], listed: TagList, how: Asked, found: Tagged) -> None:
+def _do(
+    steps: Sequence[_Step],
+    listed: TagList,
+    how: Asked,
+    found: Tagged,
+    refused: dict[tuple[str, str], list[str]],
+) -> None:
     """Write some files, and into the list before and afterwards what of them is ours.
+
+    `refused` gets those that could not be written, by folder and why.
 
     Raises:
         OutputError: the list cannot be written; the disk is full.
@@ -527,7 +539,8 @@ def _do(steps: Sequence[_Step], listed: TagList, how: Asked, found: Tagged) -> N
     for step, stamp in zip(steps, outcomes, strict=True):
         job = step.job
         if isinstance(stamp, OutputError):
-            found.troubles.append(str(stamp))
+            why = str(stamp).removeprefix(f"{job.file}: ")
+            refused.setdefault((os.path.dirname(job.file), why), []).append(job.file)
             found.changed = [change for change in found.changed if change.file != job.file]
             failed = stamp if is_full(stamp) else failed
             if job.named is not None:  # what the line said that stands before it
@@ -569,4 +582,5 @@ def _written(step: _Step, how: Asked, stamp: Stamp | None) -> Written:
         step.tags,
         step.of,
         stamp,
+        step.existing is None or (job.record is not None and job.record.made),
     )

@@ -31,6 +31,7 @@ from facecluster.library import drawn_faces, ledger, undo_patches
 from facecluster.library.amend import Correction
 from facecluster.library.change import Corrected, and_gone
 from facecluster.library.held import Held
+from facecluster.library.imports import WHOLE, in_words
 from facecluster.library.layout import CLUSTERS, group_again
 from facecluster.text import many, printable, typed
 
@@ -50,7 +51,7 @@ def undo(library: Held, *which: str, number: int = 1, jobs: int = -1, progress: 
 
     Args:
         library: it is about.
-        which: ids of decisions; none: what was done last.
+        which: ids of decisions; none: what was done last. With `imports.WHOLE` after it an id means all of its call.
         number: how many things are taken back, the last first; 1 with an id. Where there are fewer, all are.
         jobs: threads; -1 is one a core.
         progress: show a bar on stderr where that is a terminal.
@@ -103,7 +104,7 @@ def _last(library: Held, number: int) -> list[list[Decision]]:
 
 
 def _of_ids(library: Held, which: Sequence[str]) -> list[list[Decision]]:
-    """The decisions of some ids; of an undo, with the others of its call.
+    """The decisions of some ids; of an undo, and where `WHOLE` says so, with the others of its call.
 
     Raises:
         FaceclusterError: there is no such decision, or it is undone already.
@@ -111,21 +112,25 @@ def _of_ids(library: Held, which: Sequence[str]) -> list[list[Decision]]:
     gone, by_id = undone(library.decisions), {decision.id: decision for decision in library.decisions}
     things = list[list[Decision]]()
     for text in which:
-        target = by_id.get(text.lower())
+        target = by_id.get(text.lower().removesuffix(WHOLE))
         if target is None:
             near = "".join(f"\n  {d.id}  {describe(d.act)}" for d in in_force(library.decisions)[-10:])
             raise FaceclusterError(
                 f"{library.ledger}: no decision has the id {printable(text)}; the last ones:{near}"
             )
-        if target.id in gone:
-            raise FaceclusterError(f"{text}: is undone already: {describe(target.act)}")
-        if any(target in thing for thing in things):
-            continue
-        of_call = (
-            one for one in reversed(library.decisions) if one.time == target.time and one.id not in gone
-        )
-        is_undo = isinstance(target.act, Undo)
-        things.append([one for one in of_call if isinstance(one.act, Undo)] if is_undo else [target])
+        thing = [target]
+        if text.endswith(WHOLE) or isinstance(target.act, Undo):
+            thing = [
+                one
+                for one in reversed(library.decisions)
+                if one.time == target.time and isinstance(one.act, Undo) == isinstance(target.act, Undo)
+            ]
+        left = [one for one in thing if one.id not in gone]
+        if not left or (target.id in gone and not text.endswith(WHOLE)):
+            raise FaceclusterError(f"{printable(text)}: is undone already: {describe(target.act)}")
+        before = {one.id for those in things for one in those}
+        if left := [one for one in left if one.id not in before]:
+            things.append(left)
     return things
 
 
@@ -181,10 +186,7 @@ def _roots(library: Held, thing: Sequence[Decision]) -> list[Decision]:
 
 def _import_in_words(roots: Sequence[Decision], *, counts_again: bool) -> str:
     """Say that an import is taken back, or counts again."""
-    by = [root.said_by.origin for root in roots if root.said_by is not None]
-    origins = dict.fromkeys(origin for those in by for origin in those.split(","))
-    back = "the undoing is taken back" if counts_again else "taken back"
-    return f"{back}: an import of {many(len(roots), 'decision')}, said by {', '.join(origins)}"
+    return f"{'the undoing is taken back' if counts_again else 'taken back'}: {in_words(roots)}"
 
 
 def _import_back(

@@ -29,7 +29,7 @@ from facecluster.encoding.forgotten import leave_out, without_places
 from facecluster.encoding.identify import Before, identify
 from facecluster.encoding.keep import renamed
 from facecluster.encoding.pipeline import find_faces, photo_workers, still_there
-from facecluster.encoding.resume import Past, check_settings
+from facecluster.encoding.resume import Past, as_without_videos, check_settings
 from facecluster.errors import FaceclusterError, PhotoError
 from facecluster.formats import face_table, forgotten_jsonl
 from facecluster.formats.face_table import check_output
@@ -42,7 +42,7 @@ from facecluster.library.pending import Batch, Notes, Notice, ToTell
 from facecluster.library.settings import Choices, choose, encoding_of, remembered_encoding
 from facecluster.library.update import Standing
 from facecluster.options import EncodeOptions
-from facecluster.photos.source import coded_digest, read_source
+from facecluster.photos.video import coded_digest_of
 from facecluster.render.events import events, faces_of
 from facecluster.table import UNREADABLE, FaceTable, Settings
 from facecluster.text import many
@@ -218,7 +218,7 @@ class Watch:
         self._options = _encoding(table, self._encoding)
         self._settings: Settings = self._options.settings()
         if table is not None:
-            check_settings(file, table.settings, self._settings)
+            check_settings(file, as_without_videos(table, self._settings), self._settings)
             table = without_places(FaceTable(table.photos, table.faces, self._settings), library.places)
         self._places = library.places
         self._table = table
@@ -270,7 +270,7 @@ class Watch:
         if path not in self._coded:
             return False
         try:
-            return coded_digest(read_source(path)) == self._coded[path]
+            return coded_digest_of(path) == self._coded[path]
         except PhotoError:
             return False
 

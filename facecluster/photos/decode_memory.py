@@ -22,9 +22,9 @@ after many photos (360 MB), a process stays under 1 GB."""
 _MUCH_MEMORY = 200_000_000
 """Bytes for which memory that was freed is given back to the system first: 50 MB after many photos."""
 
-_AVIF_PIXEL, _WEBP_PIXEL, _WEBP_PIXEL_OPENCV, _WEBP_PIXEL_OPENCV_LOSSLESS = 11, 17, 6, 7
+_AVIF_PIXEL, _WEBP_PIXEL, _WEBP_PIXEL_OPENCV, _WEBP_PIXEL_OPENCV_LOSSLESS = 12, 17, 6, 7
 """Bytes that a pixel takes while these are decoded, with all copies that the decoders make (measured: 10.7, or 9.0 with
-fewer colours; 16.3, or 15.6 where not lossless; 6.0; 6.9)."""
+fewer colours, 11.1 with 10 bits; 16.3, or 15.6 where not lossless; 6.0; 6.9)."""
 
 _FRAME_PIXEL = {"GIF": 28, "PNG": 28, "WEBP": 28, "AVIF": 40}
 """The same of a frame of an animation after its first, with all that is kept of those before it, and while it is looked
@@ -32,6 +32,12 @@ at (measured: 17.1, 16.1, 20.3, 22.0 after four frames, and 6 while it is; an AV
 
 _HEIF_PIXEL = {(8, 420): 5.5, (8, 422): 8.5, (8, 444): 10.0, (10, 420): 8.5, (10, 422): 13.5, (10, 444): 16.0}
 """The same by bits (10: or more) and how colours are stored (measured: 5.4, 8.4, 9.9, 7.9, 13.4, 15.9)."""
+
+_JXL_PIXEL = 8
+"""The same of JPEG XL with 8 bits (measured: 7.0, lossless 6.1); with 16 bits as much again, and so with floats."""
+
+_RAW_PIXEL, _RAW_PIXEL_OF_COLOURS = 6, 23
+"""The same of RAW that is developed, beside its file: a mosaic, and three colours a pixel (measured: 5.6, 22.2)."""
 
 _HEIF_PIXEL_LEFT = 7.0
 """At most so much of it is still held when the picture is decoded (measured: 5.3, 6.7 with 10 bits)."""
@@ -105,3 +111,23 @@ def of_heif(info: dict[str, Any], n_pixels: int, made: int) -> float:
     bits = 8 if info["bit_depth"] <= 8 else 10
     each = _HEIF_PIXEL.get((bits, info.get("chroma", 444)), _HEIF_PIXEL[bits, 444])
     return max(each * n_pixels, min(each, _HEIF_PIXEL_LEFT) * n_pixels + made)
+
+
+def of_jxl(n_pixels: int, bits: int) -> float:
+    """Tell the same of JPEG XL.
+
+    Args:
+        n_pixels: of the picture.
+        bits: of a value.
+    """
+    return _JXL_PIXEL * n_pixels * (1 if bits <= 8 else 2 if bits <= 16 else 3)
+
+
+def of_raw(n_pixels: int, is_mosaic: bool) -> float:
+    """Tell the same of a RAW file that is developed.
+
+    Args:
+        n_pixels: of the sensor.
+        is_mosaic: a pixel has one colour, so that it is developed at half size.
+    """
+    return n_pixels * (_RAW_PIXEL if is_mosaic else _RAW_PIXEL_OF_COLOURS)

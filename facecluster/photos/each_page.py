@@ -76,7 +76,7 @@ def which_pages(data: bytes) -> Which:
     return Which(pages.numbers, "; ".join(remarks))
 
 
-def each_page(data: bytes, numbers: Sequence[int]) -> Iterator[Page]:
+def each_page(data: bytes, numbers: Sequence[int], *, truncated: bool = False) -> Iterator[Page]:
     """Decode pictures of a file of several, one at a time; drop each before the next is asked for.
 
     A smaller copy of a page of the same TIFF is left out, as pyramids have them that do not say so.
@@ -84,6 +84,7 @@ def each_page(data: bytes, numbers: Sequence[int]) -> Iterator[Page]:
     Args:
         data: the bytes of the file.
         numbers: as `which_pages` gives them.
+        truncated: give what is there of a page of a TIFF of which a part is missing.
     """
     max_pixels = _MOST_PIXELS_BESIDE if len(data) > _LARGE_FILE else MAX_PIXELS
     if not is_tiff(data) and len(numbers) > 1:
@@ -92,7 +93,7 @@ def each_page(data: bytes, numbers: Sequence[int]) -> Iterator[Page]:
     earlier: list[tuple[tuple[int, int], NDArray[np.uint8]]] = []
     for number in numbers:
         try:
-            photo = decode(data, moment=Moment(number), max_pixels=max_pixels)
+            photo = decode(data, moment=Moment(number), max_pixels=max_pixels, truncated=truncated)
         except PhotoError as error:
             yield Page(number, error)
             continue
@@ -108,15 +109,17 @@ def each_page(data: bytes, numbers: Sequence[int]) -> Iterator[Page]:
 def picture_digest(data: bytes) -> str:
     """Digest the upright pixels of a file, as a face table knows them: `picture.digest_of_pages` of what is looked at.
 
+    Of a photo of which a part is missing, what is there counts, as with `--truncated`.
+
     Raises:
         PhotoError: it cannot be read.
     """
     numbers, _ = which_pages(data)
     if numbers == (0,):
-        photo = decode(data)
+        photo = decode(data, truncated=True)
         return pixel_digest(photo.pixels, photo.size)
     digests, error = [], PhotoError("it has no page")
-    for page in each_page(data, numbers):
+    for page in each_page(data, numbers, truncated=True):
         if isinstance(page.picture, PhotoError):
             error = page.picture
             digests.append((page.number, ""))

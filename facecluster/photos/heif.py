@@ -8,16 +8,6 @@ from PIL import Image
 from facecluster.photos import decode_memory
 from facecluster.photos.pixels import LARGEST, Decoded, assemble, bytes_made, reduction
 
-HEIF_BRANDS = frozenset(
-    {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"}
-)
-"""What an HEIF file says it is, at its 9th byte, if pillow-heif reads it."""
-
-
-def is_heif(data: bytes) -> bool:
-    """Whether pillow-heif is to decode a file."""
-    return data[4:8] == b"ftyp" and data[8:12] in HEIF_BRANDS
-
 
 def decode_heif(data: bytes, max_pixels: int) -> Decoded:
     """Decode HEIF with pillow-heif, without its copy of the whole picture into Pillow."""

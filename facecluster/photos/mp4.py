@@ -21,7 +21,9 @@ _CREATED = "com.apple.quicktime.creationdate"
 _CONTAINERS = frozenset({b"moov", b"trak", b"mdia", b"minf", b"stbl", b"edts", b"mvex"})
 """Boxes of a film that hold others of it."""
 
-_FILM = frozenset({b"mdat", b"moof", b"stsd", b"stts", b"ctts", b"stsc", b"stsz", b"stz2", b"stss", b"elst", b"trex"})
+_FILM = frozenset(
+    {b"mdat", b"moof", b"stsd", b"stts", b"ctts", b"stsc", b"stsz", b"stz2", b"stss", b"elst", b"trex"}
+)
 """Boxes that say what is shown and when. Those that say where in the file it lies are left out, as is what is no film:
 texts, times at which the file was written, and free space."""
 
@@ -116,7 +118,9 @@ def dates(file: BinaryIO) -> dict[str, object]:
 
 def _texts(file: BinaryIO, meta: Box) -> dict[str, str]:
     """Read the texts in a box `meta` by their keys."""
-    start = meta.start if _read(file, meta, 8)[4:8] == b"hdlr" else meta.start + 4  # ISO's has a version first
+    start = (
+        meta.start if _read(file, meta, 8)[4:8] == b"hdlr" else meta.start + 4
+    )  # ISO's has a version first
     inside = {box.kind: box for box in boxes(file, start, meta.stop)}
     if b"keys" not in inside or b"ilst" not in inside:
         return {}

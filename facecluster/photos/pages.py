@@ -6,10 +6,10 @@ Pages are numbered as they follow each other in the file, from 0, as Pillow and 
 from __future__ import annotations
 
 import struct
-from io import BytesIO
 from typing import NamedTuple
 
-from PIL import Image
+from facecluster.photos.kinds import kind_of
+from facecluster.photos.pillow import open_picture
 
 MOST_PAGES = 1000
 """Pages of a TIFF that are looked at, the first ones: an album of 1,000 scans is read in some ten minutes."""
@@ -20,12 +20,10 @@ _MOST_TAGS = 4096
 _MOST_FOLLOWED = 100_000
 """Pages that are counted: what time a hostile file takes is bounded."""
 
-_ANIMATED = ("GIF", "PNG", "WEBP", "AVIF")
-"""Pillow's names of the formats whose frames are looked at."""
+_MARKS = {"gif": b"GIF8", "png": b"acTL", "webp": b"ANIM", "avif": b"moov"}
+"""Kinds of files whose frames are looked at, and what an animation has in its bytes."""
 
-_KIND, _OLD_KIND, _WIDTH, _HEIGHT, _LIGHT, _STRIPS, _TILES, _DNG = 254, 255, 256, 257, 262, 273, 324, 50706
-_SENSOR = (32803, 34892)
-"""Values of `_LIGHT`, PhotometricInterpretation, of what a sensor saw: no decoder of pictures reads it."""
+_KIND, _OLD_KIND, _WIDTH, _HEIGHT, _STRIPS, _TILES = 254, 255, 256, 257, 273, 324
 
 
 class TiffPages(NamedTuple):
@@ -58,21 +56,17 @@ def has_several(data: bytes) -> bool:
 
 
 def is_tiff(data: bytes) -> bool:
-    """Whether a file starts as TIFF and BigTIFF do, with the order of its bytes."""
-    return data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+    """Whether a file is a TIFF, and no RAW file that is one."""
+    return kind_of(data) == "tiff"
 
 
 def is_animated(data: bytes) -> bool:
     """Whether a file is an animation of more than one frame, as its decoder says. Never raises."""
-    if not (
-        data[:4] == b"GIF8"
-        or (data[:4] == b"\x89PNG" and b"acTL" in data)
-        or (data[:4] == b"RIFF" and data[8:12] == b"WEBP" and b"ANIM" in data)
-        or (data[4:8] == b"ftyp" and b"moov" in data)
-    ):
+    mark = _MARKS.get(kind_of(data) or "")
+    if mark is None or mark not in data:
         return False
     try:
-        with Image.open(BytesIO(data), formats=_ANIMATED) as image:
+        with open_picture(data) as image:
             return bool(getattr(image, "is_animated", False))
     except Exception:  # noqa: BLE001 - decoders raise whatever a broken file makes them trip over
         return False
@@ -82,8 +76,7 @@ def tiff_pages(data: bytes) -> TiffPages:
     """Find the pages of a TIFF that are pictures of their own. Never raises.
 
     A reduced copy of a page (NewSubfileType 1, SubfileType 2: thumbnails, pyramids) and a mask (NewSubfileType 4) are
-    none, nor is what has no strips or tiles; SubIFDs are not followed. Files of cameras (DNG, CR2) are one picture.
-    Where no page is one, the first is.
+    none, nor is what has no strips or tiles; SubIFDs are not followed. Where no page is one, the first is.
 
     References:
         TIFF 6.0, sections 2 and 8. BigTIFF: Adobe PageMaker 6.0 TIFF Technical Notes; libtiff.
@@ -104,8 +97,6 @@ def tiff_pages(data: bytes) -> TiffPages:
             if not 0 < n_tags <= _MOST_TAGS or stop + word.size > len(data):
                 break
             tags = _first_values(data, at + number.size, n_tags, order, big)
-            if not seen and (_DNG in tags or data[8:10] == b"CR"):
-                return TiffPages((0,), (at,), at, 1, is_whole=True)
             if _is_picture(tags):
                 found.append((len(seen), at))
             seen.add(at)
@@ -134,5 +125,4 @@ def _is_picture(tags: dict[int, int]) -> bool:
         and tags.get(_OLD_KIND) != 2
         and {_WIDTH, _HEIGHT} <= tags.keys()
         and (_STRIPS in tags or _TILES in tags)
-        and tags.get(_LIGHT) not in _SENSOR
     )

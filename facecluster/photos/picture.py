@@ -23,12 +23,14 @@ from blake3 import blake3
 from numpy.typing import NDArray
 from PIL import Image
 
+from facecluster.photos import jxl, raw
 from facecluster.photos.coded import TIFF_METADATA
-from facecluster.photos.heif import HEIF_BRANDS
+from facecluster.photos.kinds import RAW_KINDS, kind_of
 from facecluster.photos.looks import area_luminance, brightness_bits, reduce_blocks
-from facecluster.photos.pages import has_several, is_tiff, tiff_pages
-from facecluster.photos.pillow import FORMATS
+from facecluster.photos.pages import has_several, tiff_pages
+from facecluster.photos.pillow import open_picture
 from facecluster.photos.pixels import read_orientation
+from facecluster.photos.psd import read_psd
 
 Part = bytes | memoryview
 """A piece of a file that the picture depends on."""
@@ -115,12 +117,13 @@ class _UnusualError(Exception):
 def coded_digest(data: bytes) -> str:
     """Digest the coded picture of a file without its metadata, without decoding it.
 
-    Counts for JPEG, PNG, WebP, TIFF, HEIF and AVIF: the coded picture that `photos.decode.decode` decodes, whatever its
-    decoder reads to do so, and the orientation that is applied to it; of a TIFF all pages that are pictures, of an
-    animation all frames. EXIF, XMP, IPTC, comments, colour profiles, thumbnails and further pictures do not count. Of
-    any other file, and wherever a file is damaged or unusual, all bytes count. Files of different formats have
-    different digests. A file of several pages or frames has another digest than it had when only its first one was
-    looked at, so that the others are looked at now; files of one have the digest that they always had.
+    Counts for JPEG, PNG, WebP, TIFF, HEIF, AVIF, JPEG XL, PSD, and RAW that is shown by a JPEG in it: the coded picture
+    that `photos.decode.decode` decodes, whatever its decoder reads to do so, and the orientation that is applied to it;
+    of a TIFF all pages that are pictures, of an animation all frames. EXIF, XMP, IPTC, comments, colour profiles,
+    thumbnails, layers and further pictures do not count. Of any other file, RAW that is to be developed, and wherever a
+    file is damaged or unusual, all bytes count. Files of different formats have different digests. A file of several
+    pages or frames has another digest than it had when only its first one was looked at, so that the others are looked
+    at now; files of one have the digest that they always had.
 
     Args:
         data: the bytes of the file; any bytes.
@@ -231,18 +234,25 @@ def _picture(data: bytes, first_page: bool) -> tuple[str, list[Part]]:
         return "png", _png(data)
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "webp", [*_webp(data), _orientation(data, "WEBP")]
-    if is_tiff(data):
+    kind = kind_of(data)
+    if kind == "tiff":
         return "tiff", _tiff(data, first_page)
-    if data[4:8] == b"ftyp":
-        if data[8:12] in HEIF_BRANDS:
-            return "heif", _heif(data)
+    if kind == "heif":
+        return "heif", _heif(data)
+    if kind == "avif":
         return "avif", [*_heif(data), _orientation(data, "AVIF")]
+    if kind == "jxl":
+        return "jxl", _jxl(data)
+    if kind == "psd":
+        return "psd", _psd(data)
+    if kind in RAW_KINDS:
+        return "raw", _raw(data)
     raise _UnusualError
 
 
 def _orientation(data: bytes, *formats: str) -> bytes:
     """Ask Pillow which orientation it applies, and whether it takes the file for what we do."""
-    with Image.open(BytesIO(data), formats=FORMATS) as image:
+    with open_picture(data) as image:
         if image.format not in formats:
             raise _UnusualError
         return bytes([read_orientation(image)])
@@ -395,16 +405,17 @@ class _Tag:
 
 def _tiff(data: bytes, first_page: bool) -> list[Part]:
     """The first page, or those that are pictures, each with the orientation that Pillow applies."""
-    parts = list[Part]()
     pages = tiff_pages(data)
-    places = [(0, pages.first)] if first_page else zip(pages.numbers, pages.offsets, strict=True)
-    with Image.open(BytesIO(data), formats=FORMATS) as image:
+    places = [(0, pages.first)] if first_page else list(zip(pages.numbers, pages.offsets, strict=True))
+    parts_of = [_tiff_page(data, at) for _, at in places]  # Pillow is not asked about what is damaged
+    parts = list[Part]()
+    with open_picture(data) as image:
         _require(image.format == "TIFF")
-        for number, at in places:
+        for (number, _), own in zip(places, parts_of, strict=True):
             if number:
                 image.seek(number)
                 parts.append(_ID.pack(number))
-            parts += [*_tiff_page(data, at), bytes([read_orientation(image)])]
+            parts += [*own, bytes([read_orientation(image)])]
     return parts
 
 
@@ -476,6 +487,29 @@ def _tiff_needs(tags: dict[int, _Tag], tiled: bool, n_pieces: int) -> Iterator[i
     n_down = max(1, -(-height // rows))
     for k in range(n_pieces):
         yield per_row * (rows if tiled else min(rows, height - k % n_down * rows))
+
+
+# ------------------------------------------------------------------------------------------ JPEG XL, PSD and RAW
+
+
+def _jxl(data: bytes) -> list[Part]:
+    """The codestream, which says how it is turned; of a JPEG that became JPEG XL, its metadata say that."""
+    _require(all(name != b"jbrd" for name, _ in jxl.boxes(data)))
+    return [b"".join(jxl.codestream(data))]
+
+
+def _psd(data: bytes) -> list[Part]:
+    """The flattened picture, and what it is."""
+    psd = read_psd(data)
+    return [psd.head, bytes([psd.has_picture]), psd.picture]
+
+
+def _raw(data: bytes) -> list[Part]:
+    """The JPEG that is the photo, and how it is turned; where the file is to be developed, all of it counts."""
+    shown = raw.shown(data)
+    if shown.jpeg is None:
+        raise _UnusualError
+    return [*_jpeg(shown.jpeg), bytes([shown.orientation])]
 
 
 # ---------------------------------------------------------------------------------------------- HEIF and AVIF

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+import sys
+from collections.abc import Callable, Iterable, Iterator
 from io import BytesIO
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,8 @@ from PIL import ExifTags, Image
 
 from facecluster.errors import PhotoError
 from facecluster.photos import decode_memory
-from facecluster.photos.coded import lacks_data
+from facecluster.photos.coded import lacks_data, with_end
+from facecluster.photos.depth import has_depth, in_8_bits, said_white, white_of
 from facecluster.photos.pixels import (
     LARGEST,
     Decoded,
@@ -32,21 +34,51 @@ _MOST_WEBP = 25_000_000
 """Pixels. OpenCV decodes WebP that are larger."""
 
 
+_ROWS = 256
+"""That are looked at at once for their highest value."""
+
+
+Values: TypeAlias = Callable[[int, int], NDArray[Any]]
+"""Gives the rows of a picture from a first to a last one, half-open, in values of more than 8 bits."""
+
+
 _PNG_EXIF = (b"eXIf", b"Raw profile type exif")
 """Where Pillow finds EXIF data in a PNG."""
 
 
-def decode_pillow(data: bytes, max_pixels: int, page: int = 0) -> Decoded:
+_AVIF_BRANDS = (b"avif", b"avis", b"mif1", b"msf1")
+"""Which brand of an AVIF file Pillow wants to see first."""
+
+
+def open_picture(data: bytes) -> Image.Image:
+    """Open a file with Pillow, which decodes nothing yet."""
+    if data[4:8] == b"ftyp" and data[8:12] not in _AVIF_BRANDS:
+        data = data[:8] + _AVIF_BRANDS[0] + data[12:]
+    return Image.open(BytesIO(data), formats=FORMATS)
+
+
+def decode_pillow(
+    data: bytes,
+    max_pixels: int,
+    *,
+    page: int = 0,
+    truncated: bool = False,
+    orientation: int | None = None,
+    beside: int = 0,
+) -> Decoded:
     """Decode with Pillow.
 
     Args:
         data: the bytes of the file.
-        max_pixels: a photo of more is reduced.
+        max_pixels: see `decode`.
         page: of a TIFF, or frame of an animation.
+        truncated: see `decode`.
+        orientation: that is applied; None: what the file says.
+        beside: bytes that are in memory beside `data`.
     """
-    image = Image.open(BytesIO(data), formats=FORMATS)
+    image = open_picture(data)
     _seek(image, page)
-    return _decode_opened(image, data, max_pixels)
+    return _decode_opened(image, data, max_pixels, truncated, orientation, beside)
 
 
 def decode_frames(data: bytes, max_pixels: int, numbers: Iterable[int]) -> Iterator[Decoded]:
@@ -57,7 +89,7 @@ def decode_frames(data: bytes, max_pixels: int, numbers: Iterable[int]) -> Itera
         max_pixels: a frame of more is reduced.
         numbers: of the frames, ascending.
     """
-    image = Image.open(BytesIO(data), formats=FORMATS)
+    image = open_picture(data)
     for number in numbers:
         _seek(image, number)
         yield _decode_opened(image, data, max_pixels)
@@ -70,7 +102,7 @@ def colours_of_frames(data: bytes, most_pixels: int) -> Iterator[NDArray[np.uint
         data: the bytes of the file.
         most_pixels: of all frames that are looked through.
     """
-    image = Image.open(BytesIO(data), formats=FORMATS)
+    image = open_picture(data)
     n_frames: int = image.n_frames  # type: ignore[attr-defined]
     for number in range(min(n_frames, max(2, most_pixels // (image.width * image.height)))):
         _seek(image, number)
@@ -96,8 +128,15 @@ def _seek(image: Image.Image, number: int) -> None:
             raise Image.DecompressionBombError
 
 
-def _decode_opened(image: Image.Image, data: bytes, max_pixels: int) -> Decoded:
-    """Decode a picture that Pillow opened, of which nothing is decoded yet."""
+def _decode_opened(
+    image: Image.Image,
+    data: bytes,
+    max_pixels: int,
+    truncated: bool = False,
+    orientation: int | None = None,
+    beside: int = 0,
+) -> Decoded:
+    """Decode a picture that Pillow opened, of which nothing is decoded yet; see `decode_pillow`."""
     width, height = image.size
     for divisor in (8, 4, 2):
         if width * height > max_pixels * (divisor // 2) ** 2:
@@ -108,28 +147,61 @@ def _decode_opened(image: Image.Image, data: bytes, max_pixels: int) -> Decoded:
     as_stored = width * height > max_pixels and _is_stored_row_by_row(image)
     made = bytes_made(width * height, max_pixels)
     needs = made if as_stored else decode_memory.of_picture(image, (width, height), data, by_opencv, made)
-    decode_memory.check(len(data) + needs, width * height)
+    decode_memory.check(beside + len(data) + needs, width * height)
+    deep, low_bytes = has_depth(image.mode), _low_bytes_of(image)
+    said = said_white(image, data) if deep or low_bytes else None
+    values_of: Values | None = None
     if as_stored:
-        orientation = read_orientation(image)
+        turn = read_orientation(image)
         strip_of = _strips_as_stored(image, data)
     elif by_opencv:
-        orientation = read_orientation(image)
+        turn = read_orientation(image)
         del image  # with its decoder
         strip_of = _strips_of_large_webp(data)
     else:
-        image.load()
-        if image.format in ("JPEG", "MPO") and _is_grey_at_end(image) and lacks_data(data):
+        try:
+            image.load()
+        except OSError:
+            if image.format in ("JPEG", "MPO") and (whole := with_end(data, whole=not truncated)) is not None:
+                del image
+                return decode_pillow(
+                    whole, max_pixels, truncated=truncated, orientation=orientation, beside=beside + len(data)
+                )
+            if not truncated:
+                raise
+            image = _loaded(image)
+        if not truncated and image.format in ("JPEG", "MPO") and _is_grey_at_end(image) and lacks_data(data):
             raise PhotoError("broken photo: a part of its picture is missing")
         # After load(): Pillow has then found EXIF data at the end of a PNG, and turned a TIFF itself.
-        orientation = read_orientation(image)
+        turn = read_orientation(image)
         if drafted == 1:
             width, height = image.size
         strip_of = _strips_of(image)
+        if low_bytes and _is_dark(image):
+            values_of = _values_of_both_bytes(image, data, low_bytes)
     stored = -(-width // drafted), -(-height // drafted)
+    if deep:
+        values_of = _values_of(strip_of)
+    if values_of is not None:
+        strip_of = _strips_of_8_bits(values_of, stored[1], said)
     factor = reduction(stored[0] * stored[1], max_pixels)
+    orientation = turn if orientation is None else orientation
     pixels = assemble(strip_of, stored, factor, orientation)
     size = (height, width) if orientation >= 5 else (width, height)
     return Decoded(pixels, size, 1 / (drafted * factor))
+
+
+def _loaded(image: Image.Image) -> Image.Image:
+    """Give what could be decoded of a picture that is cut off; what is missing is black.
+
+    Raises:
+        PhotoError: nothing could.
+    """
+    part = image._new(image.im)
+    if part.getbbox() is None:
+        raise PhotoError("broken photo: nothing of its picture is there")
+    part.format, part._exif = image.format, Image.Image.getexif(image)  # that of PNG goes on reading
+    return part
 
 
 def _is_grey_at_end(image: Image.Image) -> bool:
@@ -147,6 +219,75 @@ def _is_grey_at_end(image: Image.Image) -> bool:
 def _strips_of(image: Image.Image) -> Strips:
     """The rows of a picture of Pillow."""
     return lambda top, bottom: image.crop((0, top, image.width, bottom))
+
+
+def _low_bytes_of(image: Image.Image) -> dict[str, str]:
+    """Say how Pillow, which takes the higher byte of colours of 16 bits, is told to take the lower one; else empty.
+
+    Args:
+        image: as Pillow opened it.
+
+    Returns:
+        names of how values are stored, by the name that is to be replaced.
+    """
+    tiles: list[Any] = getattr(image, "tile", [])
+    args = tiles[0].args if tiles else ()
+    names = [args] if isinstance(args, str) else [it for it in args or () if isinstance(it, str)]
+    order = {"L": "B", "B": "L", "N": "B" if sys.byteorder == "little" else "L"}
+    of_16 = ("RGB;16", "RGBA;16", "RGBX;16")
+    return {it: it[:-1] + order[it[-1]] for it in names if it[:-1] in of_16 and it[-1] in order}
+
+
+def _is_dark(image: Image.Image) -> bool:
+    """Whether no colour of a picture of the higher bytes is as bright as it is with more than 14 bits."""
+    extrema: Any = image.getextrema()
+    return all(high < 64 for _, high in extrema[:3])
+
+
+def _values_of_both_bytes(image: Image.Image, data: bytes, low_bytes: dict[str, str]) -> Values:
+    """The rows of a picture of 16 bits a colour, as (h, w, 3) uint16.
+
+    Args:
+        image: of the higher bytes.
+        data: the bytes of the file.
+        low_bytes: as `_low_bytes_of` gives them.
+    """
+    low: Any = open_picture(data)
+    _seek(low, image.tell())
+    low.tile = [
+        tile._replace(
+            args=low_bytes[tile.args]
+            if isinstance(tile.args, str)
+            else tuple(low_bytes.get(it, it) for it in tile.args)
+        )
+        for tile in low.tile
+    ]
+    low.load()
+
+    def values_of(top: int, bottom: int) -> NDArray[np.uint16]:
+        high, rest = (np.asarray(it.crop((0, top, it.width, bottom)))[:, :, :3] for it in (image, low))
+        both: NDArray[np.uint16] = high.astype(np.uint16) << 8 | rest
+        return both
+
+    return values_of
+
+
+def _strips_of_8_bits(values_of: Values, height: int, said: float | None) -> Strips:
+    """The rows of a picture of more than 8 bits, as `depth` has it.
+
+    Args:
+        values_of: its rows.
+        height: number of them.
+        said: what the file says is white.
+    """
+    places = [(top, min(top + _ROWS, height)) for top in range(0, height, _ROWS)]
+    white = white_of((values_of(*place) for place in places), said)
+    return lambda top, bottom: Image.fromarray(in_8_bits(values_of(top, bottom), white))
+
+
+def _values_of(strip_of: Strips) -> Values:
+    """The rows of a picture of a mode that `has_depth`."""
+    return lambda top, bottom: np.asarray(strip_of(top, bottom))
 
 
 def _is_stored_row_by_row(image: Image.Image) -> bool:

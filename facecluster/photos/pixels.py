@@ -77,7 +77,7 @@ def assemble(strip_of: Strips, size: tuple[int, int], factor: int, orientation: 
     """Convert a decoded picture strip by strip to RGB, reduced and upright, holding no second copy of it.
 
     Args:
-        strip_of: the picture, in any mode of Pillow.
+        strip_of: the picture, in any mode of Pillow of 8 bits.
         size: width, height of the picture.
         factor: by which both sides are divided, rounding up.
         orientation: value of the EXIF tag.
@@ -100,13 +100,5 @@ def assemble(strip_of: Strips, size: tuple[int, int], factor: int, orientation: 
 
 
 def _rgb(strip: Image.Image) -> Image.Image:
-    """Convert any mode of Pillow to RGB: 16 bits to 8, transparency dropped."""
-    if strip.mode.startswith("I;16"):
-        strip = Image.fromarray((np.asarray(strip) >> 8).astype(np.uint8))
-    elif strip.mode == "I":
-        strip = Image.fromarray((np.clip(np.asarray(strip), 0, 65535) >> 8).astype(np.uint8))
-    elif strip.mode == "F":
-        strip = Image.fromarray(
-            (np.clip(np.nan_to_num(np.asarray(strip)), 0, 1) * 255).round().astype(np.uint8)
-        )
+    """Convert any mode of Pillow of 8 bits to RGB, transparency dropped."""
     return strip if strip.mode == "RGB" else strip.convert("RGB")

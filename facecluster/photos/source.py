@@ -26,15 +26,6 @@ def read_source(path: OnePath) -> Source:
     return os.fspath(path) if video.is_video(path) else read_photo(path)[0]
 
 
-def coded_digest(source: Source) -> str:
-    """Digest the coded picture or film: `picture.coded_digest`, or `video.coded_digest`.
-
-    Raises:
-        PhotoError: a video cannot be read.
-    """
-    return video.coded_digest(source) if isinstance(source, str) else picture.coded_digest(source)
-
-
 def is_coded_as(source: Source, digest: str) -> bool:
     """Say whether a coded picture or film has a digest, see `picture.is_coded_as`.
 

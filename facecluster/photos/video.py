@@ -19,27 +19,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facecluster.errors import PhotoError
-from facecluster.photos import mp4
-from facecluster.photos.file import open_photo
+from facecluster.photos import mp4, picture
+from facecluster.photos.file import open_photo, read_photo
 from facecluster.photos.find import OnePath
+from facecluster.photos.kinds import N_HEAD, VIDEO_EXTENSIONS, kind_of
 from facecluster.photos.pixels import MAX_PIXELS, Decoded, reduction
-
-EXTENSIONS_OF_VIDEOS = frozenset(
-    {".mp4", ".m4v", ".mov", ".qt", ".3gp", ".3g2", ".mkv", ".webm", ".avi", ".mts", ".m2ts", ".mpg", ".mpeg", ".wmv"}
-)
-"""What a video in a folder is called, in lower case. Not .ts, which programs in TypeScript are called, too."""
 
 FPS = 1.0
 """Frames a second that are looked at: see `encoding.film`."""
 
-_HEAD = 1024
-"""Bytes that tell what a file is."""
+LARGEST_FPS = 60.0
+"""More is never looked at: as many as most videos have."""
 
-_PICTURE_BRANDS = frozenset(
-    {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1", b"avif", b"avis"}
-    | {b"crx ", b"jxl ", b"jp2 ", b"jpx ", b"M4A ", b"M4B "}
-)
-"""Files of boxes that are pictures, or sound alone."""
+_DEMUXERS = {
+    "mp4": "mov",
+    "mov": "mov",
+    "mkv": "matroska",
+    "webm": "matroska",
+    "avi": "avi",
+    "mts": "mpegts",
+    "mpg": "mpeg",
+    "wmv": "asf",
+}
+"""What FFmpeg calls the formats, by kind."""
 
 _PIECES, _PIECE = 256, 1 << 16
 """How many pieces, of how many bytes, of a large part of a file are digested: 16 MB of a film of hours."""
@@ -72,47 +74,21 @@ class Frame(NamedTuple):
     between: Callable[[], Sequence[Frame]] = tuple
 
 
-def kind_of(head: bytes) -> str | None:
-    """Say what FFmpeg calls the format of a video; None where its first bytes are none that is read.
-
-    Args:
-        head: some hundred bytes or more from the start of the file.
-    """
-    if head[4:8] == b"ftyp":
-        stop = min(int.from_bytes(head[:4], "big"), len(head))
-        brands = {head[8:12], *(head[at : at + 4] for at in range(16, stop, 4))}
-        return None if brands & _PICTURE_BRANDS else "mov"
-    if head[4:8] in (b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"):
-        return "mov"
-    if head[:4] == b"\x1aE\xdf\xa3":
-        return "matroska"
-    if head[:4] == b"RIFF" and head[8:12] == b"AVI ":
-        return "avi"
-    if head[:4] == b"\x30\x26\xb2\x75":
-        return "asf"
-    if head[:4] == b"\0\0\1\xba":
-        return "mpeg"
-    if any(len(head) > at + 3 * step and set(head[at::step]) == {0x47} for at, step in ((0, 188), (4, 192))):
-        return "mpegts"
-    return None
-
-
 def is_video(path: OnePath) -> bool:
     """Whether a file is read as a video: by its first bytes, else by its name. Not one that cannot be read, or is empty."""
     try:
-        head = _head(path)
+        kind, is_empty = _kind(path)
     except PhotoError:
         return False
-    return kind_of(head) is not None or (bool(head) and _is_named_so(path))
+    is_named_so = PurePath(path).suffix.lower() in VIDEO_EXTENSIONS
+    return kind in _DEMUXERS or (kind is None and is_named_so and not is_empty)
 
 
-def _is_named_so(path: OnePath) -> bool:
-    return PurePath(path).suffix.lower() in EXTENSIONS_OF_VIDEOS
-
-
-def _head(path: OnePath) -> bytes:
+def _kind(path: OnePath) -> tuple[str | None, bool]:
+    """Say what kind of file it is, and whether it is empty."""
     with open_photo(path, math.inf) as file:
-        return file.read(_HEAD)
+        head = file.read(N_HEAD)
+    return kind_of(head), not head
 
 
 def coded_digest(path: OnePath) -> str:
@@ -129,7 +105,7 @@ def coded_digest(path: OnePath) -> str:
         PhotoError: the file cannot be read.
     """
     with open_photo(path, math.inf) as file:
-        kind = kind_of(file.read(_HEAD)) or "video"
+        kind = _DEMUXERS.get(kind_of(file.read(N_HEAD)) or "", "video")
         whole = [mp4.Box(b"file", 0, os.fstat(file.fileno()).st_size)]
         try:
             parts = mp4.film(file) if kind == "mov" else whole
@@ -141,6 +117,15 @@ def coded_digest(path: OnePath) -> str:
             for piece in _pieces(file, part.start, part.stop):
                 digest.update(piece)
         return digest.hexdigest()
+
+
+def coded_digest_of(path: OnePath) -> str:
+    """Digest the coded picture, or the film, of a file: see `coded_digest` and `picture.coded_digest`.
+
+    Raises:
+        PhotoError: the file cannot be read.
+    """
+    return coded_digest(path) if is_video(path) else picture.coded_digest(read_photo(path)[0])
 
 
 def _pieces(file: BinaryIO, start: int, stop: int) -> Iterator[bytes]:
@@ -160,7 +145,7 @@ def dates(path: OnePath) -> dict[str, object]:
         PhotoError: the file cannot be read.
     """
     with open_photo(path, math.inf) as file:
-        return mp4.dates(file) if kind_of(file.read(_HEAD)) == "mov" else {}
+        return mp4.dates(file) if kind_of(file.read(N_HEAD)) in ("mp4", "mov") else {}
 
 
 class Video:
@@ -181,9 +166,9 @@ class Video:
         self._path, self._kind = os.fspath(path), _checked_kind(path)
         with closing(self._open()) as first:
             self.size = (0, 0)
-            if first.grab() is None or (picture := first.picture()) is None:
+            if first.grab() is None or (shown := first.picture()) is None:
                 raise PhotoError(f"no frame of this video can be decoded{first.coding()}")
-            self.size, self.end_s = picture.size, first.end_s
+            self.size, self.end_s = shown.size, first.end_s
             # P frames of H.264 and older refer to no B frame, which saves up to two thirds; in HEVC all may be B.
             self._skipped = "bidir" if first.codec() in _WITHOUT_B else "nonref"
 
@@ -210,13 +195,13 @@ class Video:
             while (time := capture.grab()) is not None:
                 self.end_s = capture.end_s
                 step = math.floor((time + _NEAR_S) * fps * 2)  # twice as many, for `between`
-                if step == n_steps or (picture := capture.picture()) is None:
+                if step == n_steps or (shown := capture.picture()) is None:
                     continue
                 if step // 2 > n_steps // 2:
-                    yield Frame(time, picture, before.copy)
+                    yield Frame(time, shown, before.copy)
                     before.clear()
                 else:
-                    before = [Frame(time, picture)]
+                    before = [Frame(time, shown)]
                 n_steps = step
 
     def _key_frames(self, fps: float) -> Iterator[Frame]:
@@ -224,10 +209,13 @@ class Video:
         with closing(self._open("nonkey")) as keys, closing(self._open(self._skipped)) as others:
 
             def between(start: float, stop: float) -> list[Frame]:
-                if not others.seek((start + stop) / 2) or not start + _NEAR_S < others.time_s < stop - _NEAR_S:
+                if (
+                    not others.seek((start + stop) / 2)
+                    or not start + _NEAR_S < others.time_s < stop - _NEAR_S
+                ):
                     return []
-                picture = others.picture()
-                return [] if picture is None else [Frame(others.time_s, picture)]
+                shown = others.picture()
+                return [] if shown is None else [Frame(others.time_s, shown)]
 
             last = -math.inf
             while (time := keys.grab()) is not None:
@@ -237,9 +225,9 @@ class Video:
                     for frame in others.some(last, time - 0.5 / fps, fps):
                         last = frame.time_s
                         yield frame
-                if (picture := keys.picture()) is not None:
+                if (shown := keys.picture()) is not None:
                     start = last
-                    yield Frame(time, picture, lambda: between(start, time) if start > -math.inf else [])  # noqa: B023
+                    yield Frame(time, shown, lambda: between(start, time) if start > -math.inf else [])  # noqa: B023
                     last = time
             self.end_s = max(self.end_s, keys.end_s)
             yield from others.some(last, math.inf, fps)
@@ -251,13 +239,20 @@ class Video:
         Raises:
             PhotoError: there is none.
         """
-        for skipped in ("nonkey", "none"):  # most frames that are asked for are key frames, which are found quickly
+        for skipped in (
+            "nonkey",
+            "none",
+        ):  # most frames that are asked for are key frames, which are found quickly
             with closing(self._open(skipped)) as capture:
-                if not capture.seek(time_s) or (skipped == "nonkey" and abs(capture.time_s - time_s) > _NEAR_S):
+                if not capture.seek(time_s) or (
+                    skipped == "nonkey" and abs(capture.time_s - time_s) > _NEAR_S
+                ):
                     continue
-                if (picture := capture.picture()) is not None:
-                    return picture
-        raise PhotoError(f"no frame of this video can be decoded at {time_s:g} s; it has changed, or is broken there")
+                if (shown := capture.picture()) is not None:
+                    return shown
+        raise PhotoError(
+            f"no frame of this video can be decoded at {time_s:g} s; it has changed, or is broken there"
+        )
 
     def _open(self, skipped: str = "none") -> _Capture:
         return _Capture(self._path, self._kind, skipped, getattr(self, "size", (0, 0)))
@@ -296,8 +291,7 @@ def _checked_kind(path: OnePath) -> str:
         PhotoError: it is none that can be decoded.
     """
     with open_photo(path, math.inf) as file:
-        head = file.read(_HEAD)
-        kind = kind_of(head)
+        kind = _DEMUXERS.get(kind_of(file.read(N_HEAD)) or "")
         if kind is None:
             raise PhotoError("no video in a format that can be read, or broken at its start")
         try:
@@ -323,7 +317,7 @@ class _Capture:
 
         Args:
             path: of a regular file.
-            kind: see `kind_of`.
+            kind: see `_DEMUXERS`.
             skipped: which frames are not decoded, as OpenCV calls it: "none", "nonref", "bidir" or "nonkey".
             size: into which frames of another size are fitted; (0, 0): the first one's own.
 
@@ -333,14 +327,22 @@ class _Capture:
         import cv2
 
         if not cv2.videoio_registry.hasBackend(cv2.CAP_FFMPEG):
-            raise PhotoError("OpenCV here cannot decode videos; pip install opencv-python-headless brings one that can")
+            raise PhotoError(
+                "OpenCV here cannot decode videos; pip install opencv-python-headless brings one that can"
+            )
         self._cv2, self._size = cv2, size
         self.time_s = self.end_s = -math.inf
-        with _OPENING, _options(f"protocol_whitelist;file|input_format;{kind}|avdiscard;{skipped}"), _named(path) as name:
+        with (
+            _OPENING,
+            _options(f"protocol_whitelist;file|input_format;{kind}|avdiscard;{skipped}"),
+            _named(path) as name,
+        ):
             self._capture: Any = cv2.VideoCapture(name, cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
         if not self._capture.isOpened():
             raise PhotoError("no film in this video, or none that can be decoded")
-        width, height = (int(self._capture.get(key)) for key in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
+        width, height = (
+            int(self._capture.get(key)) for key in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT)
+        )
         if width * height > MAX_PIXELS:
             raise PhotoError(f"frames of {width} x {height} pixels; a smaller copy can be read")
         rate = self._capture.get(cv2.CAP_PROP_FPS)
@@ -383,7 +385,11 @@ class _Capture:
 
     def seek(self, time_s: float) -> bool:
         """Grab the frame that is shown at a time; False where there is none."""
-        for early in (0.0, 1.0, math.inf):  # OpenCV counts frames, which are not where it thinks if the rate varies
+        for early in (
+            0.0,
+            1.0,
+            math.inf,
+        ):  # OpenCV counts frames, which are not where it thinks if the rate varies
             target = max(0.0, time_s - 2 / self.rate - early)
             self.time_s = -math.inf
             self._capture.set(self._cv2.CAP_PROP_POS_MSEC, 1000 * target)
@@ -401,8 +407,8 @@ class _Capture:
         due = start + 1 / fps if start > -math.inf else 0.0
         time: float | None = self.time_s
         while time is not None and time < stop:
-            if time >= due - _NEAR_S and (picture := self.picture()) is not None:
-                yield Frame(time, picture)
+            if time >= due - _NEAR_S and (shown := self.picture()) is not None:
+                yield Frame(time, shown)
                 due = time + 1 / fps
             time = self.grab()
 
@@ -422,7 +428,9 @@ def _fitted(pixels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint
     inner = max(1, round(width * scale)), max(1, round(height * scale))
     fitted = np.zeros((size[1], size[0], 3), np.uint8)
     left, top = (size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2
-    fitted[top : top + inner[1], left : left + inner[0]] = cv2.resize(pixels, inner, interpolation=cv2.INTER_AREA)
+    fitted[top : top + inner[1], left : left + inner[0]] = cv2.resize(
+        pixels, inner, interpolation=cv2.INTER_AREA
+    )
     return fitted
 
 

@@ -130,7 +130,7 @@ def make_picture(photo: CheckedPhoto) -> bytes:
         math.log2(max(max(width, height) / LONGEST_PX, 1))
     )  # what JPEG can do while it is decoded
     n_pixels = math.ceil(width / reduction) * math.ceil(height / reduction)
-    decoded = decode(source, moment=moment, max_pixels=n_pixels or MAX_PIXELS)
+    decoded = decode(source, moment=moment, max_pixels=n_pixels or MAX_PIXELS, truncated=True)
     if n_pixels and decoded.size != photo.size:
         raise PhotoError(changed)
     pixels, scale = fit(decoded.pixels)

@@ -144,6 +144,21 @@ class SeveralPeople:
 
 
 @dataclass(frozen=True)
+class Disputed:
+    """A face that programs call several things.
+
+    Attributes:
+        face: its label is the first name.
+        labels: of more files first.
+        said_in: the files that say each.
+    """
+
+    face: FiledFace
+    labels: tuple[str, ...]
+    said_in: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
 class AlikeFace:
     """A face that is like another, how far it is, and the confidence of that, per cent, 0..100."""
 
@@ -187,6 +202,7 @@ class Audit:
         misfiled, one_person, two_people: see there; by label.
         several_names, several_people: see there; in the order of the people, and by label. None: it was not asked of
             whom the faces are.
+        disputed: faces without a label, as programs call them several things. None: labels are no program's.
         groups: the largest first.
         alone: faces of no group.
     """
@@ -202,13 +218,14 @@ class Audit:
     two_people: tuple[TwoPeopleRecord, ...]
     several_names: tuple[SeveralNames, ...] | None
     several_people: tuple[SeveralPeople, ...] | None
+    disputed: tuple[Disputed, ...] | None
     groups: tuple[Group, ...]
     alone: tuple[ComparedFace, ...]
 
     @property
     def all_right(self) -> bool:
         """Whether nothing is filed wrong."""
-        at_odds = self.several_names or self.several_people
+        at_odds = self.several_names or self.several_people or self.disputed
         return not (self.misfiled or self.one_person or self.two_people or at_odds)
 
 
@@ -219,6 +236,7 @@ def make_audit(
     label: NDArray[np.int64],
     labels: Sequence[str],
     people: People | None = None,
+    disputed: Mapping[str, Mapping[str, Sequence[str]]] | None = None,
     *,
     cluster_threshold: float,
     output_threshold: float,
@@ -234,6 +252,7 @@ def make_audit(
         label: (n,) number of the label of each face; below 0: why it is left out, see `NO_LABEL`.
         labels: texts, by number.
         people: whose they are in a result, to find labels that are at odds with it.
+        disputed: files by label, by id of a face; see `Audit`.
         cluster_threshold: confidence, per cent, 0..100, that every pair of a group has at least.
         output_threshold: ... that a match has at least.
         max_results: matches of a face, at most; 0 is none.
@@ -328,6 +347,7 @@ def make_audit(
         ),
         several_names=several_names,
         several_people=several_people,
+        disputed=None if disputed is None else _disputed(faces, photos, disputed),
         groups=tuple(
             Group(dict(Counter(names[label[row]] for row in rows).most_common()), compared(rows))
             for rows in groups
@@ -384,6 +404,23 @@ def _at_odds(
                 )
             )
     return tuple(several_names), tuple(several_people)
+
+
+def _disputed(
+    faces: Faces, photos: Photos, disputed: Mapping[str, Mapping[str, Sequence[str]]]
+) -> tuple[Disputed, ...]:
+    found = []
+    row_of = {id_: row for row, id_ in enumerate(faces.id.tolist())}
+    for id_, files in disputed.items():
+        labels = sorted(files, key=lambda label: (-len(files[label]), label))
+        face = FiledFace(
+            id_,
+            str(photos.path[faces.photo[row_of[id_]]]),
+            Box(*faces.box[row_of[id_]].tolist()),
+            labels[0],
+        )
+        found.append(Disputed(face, tuple(labels), tuple(tuple(files[label]) for label in labels)))
+    return tuple(sorted(found, key=lambda one: (one.face.photo, one.face.id)))
 
 
 def _groups(group: NDArray[np.int32]) -> list[NDArray[np.intp]]:

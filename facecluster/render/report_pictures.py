@@ -113,7 +113,12 @@ def _make(
     """
     path, moment = scene
     size = (0, 0) if moment.page else picture[:2]  # other pages may have another one
-    decoded = decode(meant.source(path), moment=moment, max_pixels=_pixels_needed(squares, size, whole=whole))
+    decoded = decode(
+        meant.source(path),
+        moment=moment,
+        max_pixels=_pixels_needed(squares, size, whole=whole),
+        truncated=True,
+    )
     if all(size) and decoded.size != size:
         raise PhotoError("changed since its faces were found")
     tiles = [

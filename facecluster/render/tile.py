@@ -86,7 +86,7 @@ def cut_from(
         size = (0, 0)  # which other pages may have
     reduction = 2 ** int(math.log2(max(smallest / side_px, 1)))  # what JPEG can do while it is decoded
     n_pixels = math.ceil(size[0] / reduction) * math.ceil(size[1] / reduction)
-    decoded = decode(photo, moment=moment, max_pixels=n_pixels or MAX_PIXELS)
+    decoded = decode(photo, moment=moment, max_pixels=n_pixels or MAX_PIXELS, truncated=True)
     if n_pixels and decoded.size != size:
         raise PhotoError("changed since its faces were found")
     return [

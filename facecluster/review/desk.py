@@ -38,6 +38,7 @@ from facecluster.text import printable, typed
 
 if TYPE_CHECKING:
     from facecluster.library.change import Corrected
+    from facecluster.library.proposed import Proposed
     from facecluster.library.questions import Question, Queue
     from facecluster.review.links import Encodings
     from facecluster.table import FaceTable, Picture
@@ -511,6 +512,20 @@ class Desk:
         if found is None:
             raise UsageError("this question is not asked any more")
         return found
+
+    def proposed(self, own: str) -> Sequence[Proposed]:
+        """Give the names that files of other programs give to whom a question asks about.
+
+        Raises:
+            UsageError: it is not asked, or not any more.
+            FaceclusterError: as `library.proposed.proposed` raises it.
+        """
+        from facecluster.library.proposed import proposed
+
+        side = self.question(own).left
+        person = None if side.person is None else self.look().people.get(side.person)
+        every = side.every if person is None else [face.id for face in person.faces]
+        return () if self._table() is None else proposed(self._library, [*side.faces, *every])
 
     # -------------------------------------------------------------------------------------------------- writing
 

@@ -9,8 +9,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
-from facecluster.identity.decisions import by_words, describe, digest_of
+from facecluster.formats.said_names import programs
+from facecluster.identity.decisions import describe, digest_of
 from facecluster.identity.gate import Reason
+from facecluster.library.imports import in_words
 from facecluster.library.refer import plain
 from facecluster.photos.moment import FIRST, Moment
 from facecluster.result import AlmostPerson, Person, PersonFace, UnclusteredFace
@@ -21,7 +23,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from facecluster.library.history import PastDecision
+    from facecluster.library.history import Line, PastDecision
+    from facecluster.library.proposed import Proposed
     from facecluster.library.questions import Question, Side
     from facecluster.library.refer import Face
     from facecluster.library.strangers import Group
@@ -41,6 +44,8 @@ PHOTO_FILTERS = ("all", "none", "nobody")
 
 _N_FACES = 12
 """Faces of a group that a list shows."""
+_N_FILES = 3
+"""Files that say a name, that are told."""
 _PERSON, _DECISION = re.compile(r"person-\d+"), re.compile(r" \([0-9a-f]{8}\)")
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _TEXT = {reason.code: reason.text for reason in Reason}
@@ -385,6 +390,18 @@ def question(one: Question) -> dict[str, Any]:
     }
 
 
+def proposed(view: View, one: Proposed) -> dict[str, Any]:
+    """A name that files give, and the id of who has it here."""
+    holders = (own for own, person in view.people.items() if fold(person.name or "") == fold(one.name))
+    return {
+        "name": one.name,
+        "id": next(holders, None),
+        "n_faces": len(one.faces),
+        "by": programs(one.origins),
+        "files": [printable(os.path.basename(file)) for file in list(one.files)[:_N_FILES]],
+    }
+
+
 def _side(side: Side) -> dict[str, Any]:
     return {"person": side.person, "name": side.name, "faces": side.faces, "n_faces": side.n_faces}
 
@@ -416,11 +433,11 @@ def state(view: View, library: str, path: str, *, saving: bool, busy: str | None
 
 def undo(view: View) -> dict[str, Any] | None:
     """What an undo takes back."""
-    if view.last is None:
+    if not view.last:
         return None
-    by = view.last.said_by
-    said = describe(view.last.act) if by is None else f"an import of names, {by_words(by)}"
-    return {"id": view.last.id, "said": spoken(view, said)}
+    last = view.last[0]
+    said = describe(last.act) if last.said_by is None else in_words(view.last)
+    return {"id": last.id, "said": spoken(view, said)}
 
 
 def spoken(view: View, text: str) -> str:
@@ -444,6 +461,16 @@ def _said(one: PastDecision) -> dict[str, Any]:
     return {"id": one.id, "time": one.time, "said": one.said, "holds": one.holds}
 
 
-def history(past: Sequence[PastDecision]) -> list[dict[str, Any]]:
-    """Decisions, in the order given."""
-    return [_said(one) | {"undone": one.undone_by} for one in past]
+def history(lines: Sequence[Line]) -> list[dict[str, Any]]:
+    """What was decided, a line each, in the order given; `n`: decisions of it."""
+    return [
+        {
+            "id": one.id,
+            "time": one.past[0].time,
+            "said": one.said,
+            "holds": one.n_holding > 0,
+            "undone": one.past[0].undone_by,
+            "n": len(one.past),
+        }
+        for one in lines
+    ]

@@ -21,6 +21,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from facecluster.errors import FaceclusterError, PhotoError
+from facecluster.library.history import lines
 from facecluster.photos.moment import Moment
 from facecluster.review import records
 from facecluster.review.acts import GrownError, NamesakeError, act_of, answer_of
@@ -87,6 +88,7 @@ class Server:
             "/api/nobody": self._nobody,
             "/api/nobody/{id}": self._group,
             "/api/questions": self._questions,
+            "/api/proposed": self._proposed,
             "/api/history": self._history,
         }
         routes = [Route(path, self._get(function), methods=["GET"]) for path, function in gets.items()]
@@ -215,12 +217,20 @@ class Server:
         asked = self._desk.questions(_number(request, "number", 12, 100))
         return {"version": view.version} | records.questions(asked)
 
+    def _proposed(self, request: Request, view: View) -> dict[str, Any]:
+        found = self._desk.proposed(request.query_params.get("question", ""))
+        return {"version": view.version, "names": [records.proposed(view, one) for one in found]}
+
     def _history(self, request: Request, view: View) -> dict[str, Any]:
-        past = view.past[::-1]
+        of = request.query_params.get("of")
+        told = view.lines
+        if of is not None:
+            whole = next((line for line in told if line.id == of), None)
+            told = () if whole is None else lines(whole.past, every=True)
         return {
             "version": view.version,
-            "total": len(past),
-            "decisions": records.history(_cut(request, past)),
+            "total": len(told),
+            "decisions": records.history(_cut(request, told[::-1])),
         }
 
     # --------------------------------------------------------------------------------------------- deciding

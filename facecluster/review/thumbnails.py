@@ -155,7 +155,9 @@ class Thumbnails:
         for path in paths:
             with suppress(PhotoError):
                 source = self._contents().source(path)
-                return decode(source, moment=_shown_of(source, moment), max_pixels=1_000_000).size
+                return decode(
+                    source, moment=_shown_of(source, moment), max_pixels=1_000_000, truncated=True
+                ).size
         return 0, 0
 
     def keep_only(self, ids: Collection[str]) -> None:
@@ -240,7 +242,7 @@ def _reduced(source: Source, side: int, moment: Moment) -> NDArray[np.uint8]:
     from facecluster.photos.pixels import MAX_PIXELS
 
     n_pixels = _pixels(source, side) if isinstance(source, bytes) else MAX_PIXELS
-    pixels = decode(source, moment=_shown_of(source, moment), max_pixels=n_pixels).pixels
+    pixels = decode(source, moment=_shown_of(source, moment), max_pixels=n_pixels, truncated=True).pixels
     height, width = pixels.shape[:2]
     scale = side / max(height, width)
     if scale >= 1:

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from facecluster.identity.decisions import Decision, digest_of, in_force
 from facecluster.identity.gate import Reason
 from facecluster.library import strangers
-from facecluster.library.history import PastDecision, past_of
+from facecluster.library.history import Line, PastDecision, lines, past_of
 from facecluster.library.refer import faces_of
+from facecluster.photos.kinds import VIDEO_EXTENSIONS
 from facecluster.photos.moment import FIRST, START, Moment
-from facecluster.photos.video import EXTENSIONS_OF_VIDEOS
 from facecluster.result import AlmostPerson, Person, PersonFace, Result, UnclusteredFace
 from facecluster.review.shelf import Shelf
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 def is_named_video(path: str) -> bool:
     """Whether a file of a library is called as videos are."""
-    return os.path.splitext(path)[1].lower() in EXTENSIONS_OF_VIDEOS
+    return os.path.splitext(path)[1].lower() in VIDEO_EXTENSIONS
 
 
 class Placed(NamedTuple):
@@ -172,15 +172,24 @@ class View:
         return dict(zip(strangers.names_of(self.result, groups), self.result.almost, strict=True))
 
     @cached_property
-    def last(self) -> Decision | None:
-        """The decision that an undo takes back; None: there is none."""
+    def last(self) -> tuple[Decision, ...]:
+        """The decision that an undo takes back, or all of an import, the last first; (): there is none."""
         after = len(self.decisions) + 1
-        return max(in_force(self.decisions), key=lambda one: (one.line or after, one.time), default=None)
+        standing = in_force(self.decisions)
+        last = max(standing, key=lambda one: (one.line or after, one.time), default=None)
+        if last is None or last.said_by is None:
+            return () if last is None else (last,)
+        return tuple(one for one in standing if one.time == last.time)
 
     @cached_property
     def past(self) -> tuple[PastDecision, ...]:
         """All decisions in words, in order of time."""
         return past_of(self.result, self.decisions) if self.decisions else ()
+
+    @cached_property
+    def lines(self) -> tuple[Line, ...]:
+        """The same, an import in one line."""
+        return lines(self.past)
 
     def about(self, person: Person) -> About:
         """Say what a list shows of a person."""

@@ -335,7 +335,8 @@ const KEYS = [
   ["People chosen", [["m", "merge"], ["h", "hide, or show"], ["x", "nobody I know"]]],
   ["Faces chosen", [["e", "somebody else"], ["m", "move to…"], ["x", "nobody"], ["f", "not a face"],
     ["c", "cover"], ["o", "open the photo"]]],
-  ["Questions", [["y", "yes; or type who it is"], ["n", "no; or nobody I know"], ["s", "not sure"], ["u", "undo"]]],
+  ["Questions", [["y", "yes; or type who it is"], ["n", "no; or nobody I know"], ["s", "not sure"], ["u", "undo"],
+    ["a", "the name that a file gives"]]],
   ["A photo", [["d", "draw a box: arrows move it, Shift and arrows size it, Enter takes it"],
     ["Tab", "from face to face"], ["f", "not a face"]]],
 ];
@@ -1897,9 +1898,23 @@ class QuestionsView {
   who(question) {
     this.field = new NameField({label: question.text, placeholder: "Type a name", done: who => this.name(question, who),
       cancel: () => $("question").focus()});
-    return h("div.answers.who", null,
+    this.proposed = [];
+    const row = h("div.row", {hidden: true});
+    this.propose(question, row);
+    return h("div.answers.who", null, row,
       h("div.row", null, this.field.element, h("button.primary", {type: "button", onclick: () => this.field.commit()}, "Save")),
       h("div.row", null, this.button("Nobody I know", "n", "nobody"), this.button("Not sure", "s", "unsure"), this.undoButton()));
+  }
+
+  /** Offer the names that files of other programs give: they are read now, and nobody waits for it. */
+  async propose(question, row) {
+    const {names = []} = await call(`/api/proposed?${query({question: question.id})}`).catch(() => ({}));
+    if (this.current !== question) return;
+    this.proposed = names;
+    row.hidden = !names.length;
+    row.replaceChildren(...names.map((one, i) => h("button.answer", {type: "button", "aria-keyshortcuts": i ? null : "a",
+      title: [many(one.n_faces, "face"), ...one.files].join(", "), onclick: () => this.name(question, one)},
+    h("span", {dir: "auto"}, one.name), h("small", null, `in ${one.by}`), i ? "" : h("kbd", {"aria-hidden": "true"}, "a"))));
   }
 
   /** Whoever types the whole name of somebody is asked whether both are one; who picks it from the list has seen them. */
@@ -1972,6 +1987,7 @@ class QuestionsView {
     if (event.key === "u") { this.back(); return true; }
     if (!this.current) return false;
     if (event.key === "y" && isWho) this.field.input.focus();
+    else if (event.key === "a" && isWho && this.proposed[0]) this.name(this.current, this.proposed[0]);
     else if (event.key === "y") this.answer("yes");
     else if (event.key === "n") this.answer(isWho ? "nobody" : "no");
     else if (event.key === "s") this.answer("unsure");
@@ -2255,12 +2271,13 @@ class PhotosView {
 class HistoryView {
   title = "History";
   scroll = 0;
+  of = null; // the id of an import, all of whose decisions are shown
 
   constructor() {
     this.grid = new Grid({
       label: "Decisions, the last first", min: "all", extra: 68, choosable: false,
       load: async (offset, limit) => {
-        const found = await call(`/api/history?${query({offset, limit})}`);
+        const found = await call(`/api/history?${query({offset, limit, of: this.of})}`);
         return {...found, total: found.total ?? offset + found.decisions.length + (found.decisions.length === limit ? 1 : 0),
           items: found.decisions};
       },
@@ -2269,7 +2286,8 @@ class HistoryView {
       fill: (cell, one) => {
         const [said, flag, taken] = cell.children;
         said.firstChild.textContent = one.said;
-        said.lastChild.textContent = moment(one.time);
+        said.lastChild.replaceChildren(moment(one.time),
+          one.n > 1 ? h("a.own", {href: `#/history/${one.id}`}, ` · all ${one.n}`) : "");
         flag.textContent = one.holds ? "" : one.undone ? "taken back" : "overruled";
         taken.hidden = !one.holds;
         taken.setAttribute("aria-label", `Undo: ${one.said}`);
@@ -2282,14 +2300,18 @@ class HistoryView {
     this.grid.box.classList.add("list");
   }
 
-  show(root) {
+  show(root, of = null) {
+    const isOther = of !== this.of;
+    this.of = of;
     this.count = h("span.count", {role: "status"});
     this.none = h("div");
-    root.append(h("div.toolbar", null, h("h1", null, "History ", this.count)), this.none);
+    root.append(of ? h("a.back", {href: "#/history"}, icon("back"), "History") : "",
+      h("div.toolbar", null, h("h1", null, of ? "An import " : "History ", this.count)), this.none);
     $("actions-place").replaceChildren();
+    if (isOther) this.grid.reset();
     this.grid.attach(root, root);
     if (this.grid.total !== null) this.counted(this.grid.total);
-    scrollTo(0, this.scroll);
+    scrollTo(0, isOther ? 0 : this.scroll);
   }
 
   counted(total) {
