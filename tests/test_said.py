@@ -67,6 +67,9 @@ def placed(*faces: tuple[str, Box]) -> Placed:
         [path for path, _ in faces],
         box,
         box,
+        np.zeros(n, dtype=np.int64),
+        np.full(n, np.nan),
+        np.full(n, -1),
         np.full(n, -1),
         np.full(n, np.nan),
     )
