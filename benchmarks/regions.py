@@ -52,7 +52,17 @@ def region(box, scale, size, rng):
 def matched(size, boxes, regions, names):
     """Give the number of the region by that of its face."""
     n = len(boxes)
-    faces = Placed([str(i) for i in range(n)], ["p"] * n, boxes, boxes, np.full(n, -1), np.full(n, np.nan))
+    faces = Placed(
+        [str(i) for i in range(n)],
+        ["p"] * n,
+        boxes,
+        boxes,
+        np.zeros(n, np.int64),
+        np.full(n, np.nan),
+        np.full(n, -1),
+        np.full(n, -1),
+        np.full(n, np.nan),
+    )
     told = tuple(
         SaidName(str(name), box, "upright", "xmp", "a.xmp") for name, box in zip(names, regions, strict=True)
     )

@@ -49,7 +49,11 @@ WANTED = {
     "build": PROJECT["build-system"]["requires"] + PROJECT["dependency-groups"]["build"],
     "dev": [
         *PROJECT["project"]["dependencies"],
-        *(one for extra in ("dev", "review") for one in PROJECT["project"]["optional-dependencies"][extra]),
+        *(
+            one
+            for extra in ("dev", "review", "raw", "jxl")
+            for one in PROJECT["project"]["optional-dependencies"][extra]
+        ),
     ],
     "tools": PROJECT["dependency-groups"]["tools"],
 }

@@ -321,7 +321,7 @@ def test_import_gives_a_name_for_all_of_a_video_to_its_one_person(tmp_path: Path
     found = match(
         Said({"/one.mp4": (loose,), "/two.mp4": (loose,)}, (), frozenset()), faces, sizes, [None] * 4
     )
-    assert found.names == {0: (loose,), 1: (loose,)}
+    assert found.names == {0: (loose,)}
     assert found.unplaced == (("/two.mp4", loose),)
     pages = replace(placed([0, 0], page=[0, 1], time_s=[nan, nan], person=[-1, -1]), photo=["/scan.tif"] * 2)
     found = match(Said({"/scan.tif": (boxed,)}, (), frozenset()), pages, sizes)
@@ -333,7 +333,7 @@ def placed(ids: list[int], *, page: list[int], time_s: list[float], person: list
     n = len(ids)
     box = np.tile([100.0, 200, 200, 300], (n, 1))
     return Placed(
-        [f"{k}" for k in range(n)], [""] * n, box, box, np.array(page), np.array(time_s), np.full(n, -1),
+        [f"{k}" for k in range(n)], [""] * n, box, box, np.array(page), np.array(time_s), np.where(np.isnan(time_s), -1, range(n)),
         np.array(person), np.full(n, 50.0),
     )  # fmt: skip
 

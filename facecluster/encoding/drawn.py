@@ -30,7 +30,9 @@ from facecluster.identity.evidence import SAME_SCENE_BITS
 from facecluster.options import EncodeOptions
 from facecluster.photos import picture
 from facecluster.photos.decode import decode
+from facecluster.photos.each_page import picture_digest
 from facecluster.photos.file import read_photo
+from facecluster.photos.pages import has_several
 from facecluster.photos.pixels import Decoded
 from facecluster.table import NO_FACE, OK, UNREADABLE, FaceTable
 from facecluster.workers import Died, n_cores, work
@@ -95,7 +97,7 @@ class Look(NamedTuple):
         first = _in_first(analysis)
         named = zip(analysis.faces["box"][first], np.array(ids_of(analysis), dtype=str)[first], strict=True)
         others = (_box(box) for box, own in named if own in known)
-        turns = _turns_of(analysis.faces["turned"])
+        turns = _turns_of(analysis.faces["turned"][first])
         return cls(row.path, row.coded, analysis.pixels, turns, tuple(boxes), tuple(others))
 
 
@@ -265,7 +267,8 @@ def _place(act: Draw, row: Row, others: Iterable[Row]) -> tuple[_Box, bool] | No
         others: further rows that may show it: the same picture is the best, then one at the same path.
     """
     new = row.analysis
-    if new.pixels in ("", act.picture):
+    same = {new.pixels, new.first} - {""}
+    if not new.pixels or act.picture in same:
         return act.drawn, True
     known = [
         (other, place)
@@ -277,7 +280,7 @@ def _place(act: Draw, row: Row, others: Iterable[Row]) -> tuple[_Box, bool] | No
         old = other.analysis
         anchor, now = (old.faces[name][place].astype(np.float64) for name in ("anchor", "box"))
         box = _moved(np.array(act.drawn), anchor, now)
-        if old.pixels == new.pixels:
+        if old.pixels in same:
             return _box(box), True
         box = _edited(box, old, new)
         middle = (box[:2] + box[2:]) / 2
@@ -382,10 +385,11 @@ def _with(
         faces["anchor"][place] = act.faces[0].box
         ids[place] = name
         return replace(analysis, faces=faces, ids=np.array(ids, dtype=str))
+    place = int(np.count_nonzero(analysis.faces["page"] == 0))  # the last of its page
     return replace(
         analysis,
-        faces=np.concatenate([analysis.faces, face]),
-        ids=np.array([*ids, name], dtype=str),
+        faces=np.concatenate([analysis.faces[:place], face, analysis.faces[place:]]),
+        ids=np.array([*ids[:place], name, *ids[place:]], dtype=str),
         status=OK,
     )
 
@@ -449,7 +453,8 @@ def _look(item: tuple[int, Look], options: EncodeOptions) -> Seen | str:
         photo = decode(data, truncated=True)
     except PhotoError as error:
         return str(error)
-    pixels = picture.pixel_digest(photo.pixels, photo.size)
+    several = has_several(data)
+    pixels = picture_digest(data) if several else picture.pixel_digest(photo.pixels, photo.size)
     is_known = look.pixels == pixels if look.pixels else look.coded == picture.coded_digest(data)
     if (look.pixels or look.coded) and not is_known:
         return "another picture is there now"

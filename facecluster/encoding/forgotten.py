@@ -146,21 +146,19 @@ class _Moments:
     from_s: NDArray[np.float32]
     to_s: NDArray[np.float32]
 
-    def least(self, place: Place) -> NDArray[np.float64]:
-        """Give the overlap from which on each face is the one of a place -> (n,); infinite where it is not there then.
-
-        A track of a video that was there then, and of which no frame of that moment is kept, is it rather than that it
-        comes back.
-        """
-        least = np.full(len(self.page), np.inf)
+    def exactly(self, place: Place) -> NDArray[np.bool_]:
+        """Say which are on the page, or at the moment, of a place -> (n,)."""
         if place.time_s is None:
-            least[(self.page == place.page) & (self.track < 0)] = SAME_FACE_IOU
-            return least
-        then = np.float32(place.time_s)
-        exact = self.time_s == then
-        there = (self.from_s <= then) & (then <= self.to_s) & ~np.isin(self.track, self.track[exact])
-        least[there], least[exact] = np.finfo(np.float64).tiny, SAME_FACE_IOU
-        return least
+            on_page: NDArray[np.bool_] = (self.page == place.page) & (self.track < 0)
+            return on_page
+        at_moment: NDArray[np.bool_] = self.time_s == np.float32(place.time_s)
+        return at_moment
+
+    def about(self, place: Place) -> NDArray[np.bool_]:
+        """Say which are of tracks that were there at the moment of a place, and have no frame of it -> (n,)."""
+        then = np.float32(np.nan if place.time_s is None else place.time_s)
+        there: NDArray[np.bool_] = (self.from_s <= then) & (then <= self.to_s)
+        return there & ~np.isin(self.track, self.track[self.time_s == then])
 
     def with_tracks(self, gone: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Add to some faces the others of their tracks -> (n,)."""
@@ -185,10 +183,15 @@ class _Found:
         """Say which faces, by their boxes or anchors (n, 4), are the one of a place of the same picture -> (n,)."""
         if place.box is None:
             return np.ones(len(box), dtype=np.bool_)
-        lies: NDArray[np.bool_] = overlaps(
-            np.tile(np.array(place.box), (len(box), 1)), box
-        ) >= self.moments.least(place)
-        return self.moments.with_tracks(lies)
+        same = overlaps(np.tile(np.array(place.box), (len(box), 1)), box) >= SAME_FACE_IOU
+        return self.moments.with_tracks(same & self.moments.exactly(place))
+
+    def may_lie_at(self, place: Place) -> NDArray[np.bool_]:
+        """Say which faces of a video may be the one of a place, where no face lies there at that moment -> (n,)."""
+        if place.box is None or place.time_s is None or self.lie_at(place, self.box).any():
+            return np.zeros(len(self.box), dtype=np.bool_)
+        near = overlaps(np.tile(np.array(place.box), (len(self.box), 1)), self.box) > 0
+        return self.moments.with_tracks(near & self.moments.about(place))
 
 
 class _Places:
@@ -259,7 +262,7 @@ class _Places:
                 part = np.array([right - left, bottom - top] * 2) * np.array(place.size * 2) / (new.size * 2)
                 box = new.box * part + np.array([left * width, top * height] * 2)
                 lies = overlaps(np.tile(np.array(place.box), (len(box), 1)), box) >= _CROPPED_IOU
-                gone |= lies & np.isfinite(new.moments.least(place))
+                gone |= lies & new.moments.exactly(place)
         return gone
 
     def exact(self, new: _Found) -> NDArray[np.bool_]:
@@ -301,7 +304,7 @@ class _Places:
             if place.box is None:
                 gone[:] = True
             elif picture == new.pixels:
-                gone |= new.lie_at(place, new.box)
+                gone |= new.lie_at(place, new.box) | (new.may_lie_at(place) & ~known)
                 continue  # it lies there and nowhere else
             elif picture == new.digest:
                 gone |= new.lie_at(place, new.anchor) & (known if place.pixels else True)
@@ -330,7 +333,7 @@ def _in_edit(place: Place, new: _Found, relation: Relation, known: NDArray[np.bo
         return ~known
     places = ForgottenPlaces(place.size, np.array([place.box]), place.looks)
     gone = forgotten_in(places, new.box, new.size, new.looks, relation=relation, known=known)
-    return new.moments.with_tracks(gone & np.isfinite(new.moments.least(place))) & ~known
+    return new.moments.with_tracks(gone & new.moments.exactly(place)) & ~known
 
 
 def _bits(values: NDArray[np.uint64]) -> NDArray[np.int64]:

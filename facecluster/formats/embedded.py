@@ -29,7 +29,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from io import BytesIO
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 from xml.sax.saxutils import quoteattr
 
 from PIL import ExifTags, Image
@@ -111,8 +111,8 @@ def read_embedded(data: bytes) -> Embedded:
 
 def _embedded(file: BinaryIO) -> Embedded:
     head = file.read(N_HEAD)
+    kind = _kind_of_tiff(head, file) if kind_of(head) == "tiff" else kind_of(head) or ""
     file.seek(0)
-    kind = kind_of(head) or ""
     if kind in RAW_KINDS:
         return _of_raw(file.read(), kind)
     if kind in _WHOLE:
@@ -123,6 +123,13 @@ def _embedded(file: BinaryIO) -> Embedded:
     if head[:2] != b"\xff\xd8":
         return said
     return Embedded(_jpeg_xmp(file), said.orientation, said.size, said.dates)
+
+
+def _kind_of_tiff(head: bytes, file: BinaryIO) -> str:
+    """Tell a picture in a TIFF from a RAW file that is one, wherever its first page is described."""
+    order: Literal["little", "big"] = "little" if head[:1] == b"I" else "big"
+    file.seek(int.from_bytes(head[4:8], order))
+    return kind_of(head[:4] + (8).to_bytes(4, order) + file.read(N_HEAD)) or ""
 
 
 def _of_pillow(file: BinaryIO) -> Embedded:

@@ -50,6 +50,7 @@ def admit(table: FaceTable, check: str | None) -> tuple[FaceTable, int]:
         else:
             each = "; ".join(f"({number}) {text}" for number, text in told)
             text = f"{len(told)} of {n_found[row]} faces fail the check: {each}"
+        text = "; ".join(filter(None, [reason[row], text]))  # of a page that cannot be read
         reason[row] = textwrap.shorten(text, _REASON_LENGTH, placeholder=" ...").replace("\xa0", " ")
         if n_left[row] == 0:
             status[row] = NO_FACE

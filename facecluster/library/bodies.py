@@ -11,7 +11,7 @@ import numpy as np
 
 from facecluster.errors import TableError
 from facecluster.identity.boxes import SAME_FACE_IOU, overlaps
-from facecluster.identity.decisions import Spots, digest_of
+from facecluster.identity.decisions import Scene, Spots, digest_of, scene_at
 from facecluster.identity.gate import Reason
 from facecluster.identity.points import Points
 from facecluster.joined import Known, bounds_of
@@ -74,7 +74,7 @@ class Bodies:
         self.body_of: dict[str, str] = {}
         self.ids: dict[str, Ids] = {}
         self._sorted: list[str] = []  # all faces
-        self._photos_of: dict[str, frozenset[str]] = {}
+        self._scenes_kept: dict[str, frozenset[Scene]] = {}
         self.numbers: Numbers | None = None
         groups = self._measure(library, result)
         for person in result.people:
@@ -144,13 +144,13 @@ class Bodies:
             return self.free[face]
         return next(one for one in self.owner[self.body_of[face]].faces if one.id == face)
 
-    def photos(self, key: str) -> frozenset[str]:
-        """Ids of the photos of a body; those of a person are kept."""
+    def scenes(self, key: str) -> frozenset[Scene]:
+        """What a body is seen in; that of a person is kept."""
         if key not in self.people:
-            return frozenset(map(digest_of, self.ids[key]))
-        if key not in self._photos_of:
-            self._photos_of[key] = frozenset(map(digest_of, self.ids[key]))
-        return self._photos_of[key]
+            return _scenes_of(self.free[face] for face in self.ids[key])
+        if key not in self._scenes_kept:
+            self._scenes_kept[key] = _scenes_of(self.owner[key].faces)
+        return self._scenes_kept[key]
 
     def body(self, key: str) -> Body | None:
         """The rows of a body; None where no face of it can be compared."""
@@ -239,7 +239,7 @@ class Bodies:
                 del self.body_of[face]
         self.ids.pop(key, None)
         self.people.pop(key, None)
-        self._photos_of.pop(key, None)
+        self._scenes_kept.pop(key, None)
         self.groups.pop(key, None)
 
 
@@ -258,3 +258,7 @@ def _named(result: Result, groups: Iterable[Sequence[str]]) -> dict[str, Ids]:
     found = [tuple(dict.fromkeys(ids)) for ids in groups if ids]
     names = names_of(result, found)
     return {name if len(ids) > 1 else ids[0]: ids for name, ids in zip(names, found, strict=True)}
+
+
+def _scenes_of(faces: Iterable[PersonFace | UnclusteredFace]) -> frozenset[Scene]:
+    return frozenset(scene_at(digest_of(face.id), face.page, face.time_s) for face in faces)

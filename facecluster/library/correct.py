@@ -43,6 +43,7 @@ from facecluster.library.refer import (
     find_strangers,
     is_person,
     whose,
+    with_tracks,
 )
 from facecluster.photos.kinds import EXTENSIONS
 from facecluster.result import Person, PersonFace, Result, UnclusteredFace
@@ -121,7 +122,7 @@ def _ask_make(library: Held, new_name: str, which: Sequence[str]) -> Change:
             f"{called(other)} is there already; to give these faces to {other.id}: facecluster move "
             f"{_quoted(library)} {faces} {other.id}"
         )
-    ids = {face.id for text in which for face in find_faces(result, text, None, look)}
+    ids = {face.id for text in which for face in with_tracks(result, find_faces(result, text, None, look))}
     origins = [person for person in result.people if any(face.id in ids for face in person.faces)]
     corrected, changed = amend.make(result, ids, new)
     person = next(person for person in corrected.people if person.id in corrected.changes.appeared)
@@ -238,7 +239,8 @@ def split(library: Held, who: str, which: Sequence[str]) -> Change:
     look = library.look
     person = find_person(result, who, look)
     theirs = {face.id for face in person.faces}
-    found = {face.id: face for text in which for face in find_faces(result, text, person, look)}
+    meant = (face for text in which for face in find_faces(result, text, person, look))
+    found = {face.id: face for face in with_tracks(result, meant)}
     ids = list(found)
     for id_ in ids:
         if id_ not in theirs:
@@ -274,7 +276,7 @@ def _ask_move(library: Held, which: Sequence[str], to: str) -> Change:
     into = None if fold(to) == NOBODY else find_person(result, to, library.look)
     ids = set[str]()
     for text in which:
-        faces = find_faces(result, text, None, library.look)
+        faces = with_tracks(result, find_faces(result, text, None, library.look))
         if into is not None and not {face.id for face in faces}.isdisjoint(own.id for own in into.faces):
             raise FaceclusterError(f"{printable(text)}: is a face of {called(into)} already; leave it out")
         ids.update(face.id for face in faces)
@@ -400,7 +402,7 @@ def _no_people(library: Held, what: Sequence[str]) -> _NoPeople:
         if isinstance(it, Person):
             people[it.id] = it
         else:
-            ids.update(face.id for face in it)
+            ids.update(face.id for face in with_tracks(library.people, it))
     return _NoPeople(people, ids - {face.id for person in people.values() for face in person.faces}, already)
 
 

@@ -31,7 +31,7 @@ from facecluster.identity.gate import Reason
 from facecluster.library import amend, correct
 from facecluster.library import said as other_files
 from facecluster.library.change import spots, typical
-from facecluster.library.refer import called, faces_of
+from facecluster.library.refer import called, faces_of, with_tracks
 from facecluster.result import Person, PersonFace, Result, UnclusteredFace, columns, person_id
 from facecluster.text import fold, printable
 
@@ -348,7 +348,12 @@ class Plan:
 
     def correction(self) -> amend.Correction:
         """Give the people as they are then."""
-        return amend.take_in(self.result, self.named, self.moved, [*self.made.items()])
+        moved = {own: self._with_tracks(ids) for own, ids in self.moved.items()}
+        made = [(name, self._with_tracks(ids)) for name, ids in self.made.items()]
+        return amend.take_in(self.result, self.named, moved, made)
+
+    def _with_tracks(self, ids: Iterable[str]) -> list[str]:
+        return [face.id for face in with_tracks(self.result, (self.records[id_] for id_ in ids))]
 
     def _told_before(self) -> set[tuple[str, Spot]]:
         """Folded names and faces of conflicts that are told already."""

@@ -73,7 +73,7 @@ says: the more there are, the nearer is the nearest stranger."""
 _MANY, _FEW = 100, 30
 """Of fewer people than the second nothing was measured: a family may be alike, so they count as so many."""
 _TWICE = 0.1
-"""How much less probable that is where a photo shows both."""
+"""How much less probable that is where a photo shows both at once."""
 
 
 @dataclass(frozen=True)
@@ -469,7 +469,7 @@ class Queue:
         if chance < _LEAST / max(len(self._bodies.ids[one]), len(self._bodies.ids[other])):
             return 0.0
         few, more = sorted((one, other), key=lambda key: len(self._bodies.ids[key]))
-        return chance if self._bodies.photos(more).isdisjoint(self._bodies.photos(few)) else chance * _TWICE
+        return chance if self._bodies.scenes(more).isdisjoint(self._bodies.scenes(few)) else chance * _TWICE
 
     def _odds(self, excess: float) -> float:
         """Say how probable it is that two bodies so near are one person's, in a library of so many people."""

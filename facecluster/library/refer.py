@@ -293,6 +293,15 @@ def faces_of(result: Result) -> list[Face]:
     return [*(face for person in result.people for face in person.faces), *result.unclustered]
 
 
+def with_tracks(result: Result, faces: Iterable[Face]) -> list[Face]:
+    """Give faces, each once, with all others of their tracks: what is decided of one is decided of these."""
+    given = {face.id: face for face in faces}
+    tracks = {(_digest(face), face.track) for face in given.values() if face.track is not None}
+    if tracks:
+        given |= {face.id: face for face in faces_of(result) if (_digest(face), face.track) in tracks}
+    return [*given.values()]
+
+
 def ordinal(face: Face) -> tuple[int, str]:
     """Order the faces of a photo as PHOTO#2 counts them."""
     return len(face.id), face.id
@@ -365,7 +374,8 @@ def _choose(result: Result, path: str, faces: list[Face], number: int | None, pe
     theirs = {face.id for face in person.faces} if person is not None else set[str]()
     of_person = [face for face in faces if face.id in theirs]
     for only in (faces, of_person):
-        if number is None and len(only) == 1:
+        tracks = {face.track for face in only}
+        if number is None and (len(only) == 1 or (len(tracks) == 1 and None not in tracks)):
             return only[0]
     owner = {face.id: called(person) for person in result.people for face in person.faces}
     lines = "".join(

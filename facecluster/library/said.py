@@ -13,8 +13,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 
-import numpy as np
-
 from facecluster.errors import FaceclusterError, PhotoError, UsageError
 from facecluster.formats import osxphotos_json, picasa_ini, tags_jsonl, takeout, xmp, xmp_write
 from facecluster.formats.embedded import Embedded, embedded_of
@@ -219,12 +217,10 @@ def match(
 ) -> Matched:
     """Find the faces that names are of.
 
-    A name with a box is of the face that overlaps it most, each face of one place and each place of one face, the
-    best first. Boxes of Picasa's lie in the stored picture or, where more of a photo's have a face then, in the upright
-    one. A name without a box is of a face that is known to have it. Where one face of the photo without a name
-    and one name are left, they belong together; so do all faces on pages, or in a video, that are one person's.
-
-    Boxes are on the first page: faces on others, and in videos, have names without a box alone.
+    A name with a box is of the face of the first page that overlaps it most, each face of one place and each place of
+    one face, the best first. Boxes of Picasa's lie in the stored picture or, where more of a photo's have a face then,
+    in the upright one. A name without a box is of a face that is known to have it. Where one face of the photo without
+    a name, or one person of a video or of several pages, and one name are left, they belong together.
 
     Args:
         said: see `Said`.
@@ -240,15 +236,15 @@ def match(
             rows[photo].append(row)
     names: dict[int, tuple[SaidName, ...]] = {}
     unmatched, unplaced, gone = (list[tuple[str, SaidName]]() for _ in range(3))
-    boxes = faces.box.tolist()
-    elsewhere = set(np.flatnonzero((faces.page > 0) | ~np.isnan(faces.time_s)).tolist())
+    boxes, in_first = faces.box.tolist(), ((faces.page == 0) & (faces.track < 0)).tolist()
     for photo, told in said.names.items():
         width, height = sizes.get(photo, (0, 0))
-        every = rows[photo] if width > 0 and height > 0 else []
-        here = [row for row in every if row not in elsewhere]
+        here = rows[photo] if width > 0 and height > 0 else []
         at = [
             (left / width, top / height, right / width, bottom / height)
-            for left, top, right, bottom in (boxes[row] for row in here)
+            if in_first[row]
+            else (0.0, 0.0, 0.0, 0.0)
+            for row, (left, top, right, bottom) in ((row, boxes[row]) for row in here)
         ]
         boxed = [one for one in told if one.box is not None]
         were = forgotten.get(photo, ())
@@ -267,14 +263,13 @@ def match(
                 unmatched += ((photo, one) for one in place)
         taken = set(partner.values())
         left = [row for number, row in enumerate(here) if number not in taken]
-        left += [row for row in every if row in elsewhere]
         loose = [one for one in told if one.box is None]
         if known is not None:
             left, loose = _known(left, loose, known, names)
         if photo in forgotten:
             gone += ((photo, one) for one in loose)
         elif _are_one(left, faces) and len({fold(one.name) for one in loose}) == 1:
-            names |= dict.fromkeys(left, (loose[0],))
+            names[left[0]] = (loose[0],)
         else:
             unplaced += ((photo, one) for one in loose)
     return Matched(names, tuple(unmatched), tuple(unplaced), tuple(gone))

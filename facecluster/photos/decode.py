@@ -16,6 +16,7 @@ from PIL import Image
 from facecluster.errors import PhotoError
 from facecluster.photos.coded import without_metadata
 from facecluster.photos.file import LARGE_FILE, read_photo, reason
+from facecluster.photos.float_tiff import decode_float_tiff, is_float_in_colours
 from facecluster.photos.heif import decode_heif
 from facecluster.photos.jxl import decode_jxl
 from facecluster.photos.kinds import RAW_KINDS, VIDEO_KINDS, kind_of
@@ -96,4 +97,6 @@ def _decode(data: bytes, page: int, max_pixels: int, truncated: bool) -> Decoded
         return decode_psd(data, max_pixels)
     if kind == "heif":
         return decode_heif(data, max_pixels)
+    if kind == "tiff" and page == 0 and is_float_in_colours(data):
+        return decode_float_tiff(data, max_pixels)
     return decode_pillow(data, max_pixels, page=page, truncated=truncated)

@@ -24,7 +24,7 @@ References:
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -58,10 +58,14 @@ def said_white(image: Image.Image, data: bytes) -> float | None:
         return float((1 << max(data[at + 4 : at + 4 + min(length, 4)])) - 1) if at > 0 < length else None
     if image.format != "TIFF":
         return None
-    tags = image.tag_v2  # type: ignore[attr-defined]
+    return said_of_tags(image.tag_v2, is_float=image.mode == "F")  # type: ignore[attr-defined]
+
+
+def said_of_tags(tags: Mapping[int, Any], *, is_float: bool) -> float | None:
+    """Give what the tags of a TIFF say is white; None where they do not say it."""
     for values in (tags.get(341), tags.get(281), _of_bits(tags.get(258))):
         said = max(_several(values), default=0)
-        if said in _WHITES or (said == 1 and image.mode == "F"):
+        if said in _WHITES or (said == 1 and is_float):
             return float(said)
     return None
 

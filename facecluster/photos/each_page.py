@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from typing import NamedTuple
 
 import numpy as np
@@ -66,7 +65,7 @@ def which_pages(data: bytes) -> Which:
         data: the bytes of the file; any bytes.
     """
     if not is_tiff(data):
-        return Which(_frames(data) if is_animated(data) else (0,))
+        return _which_frames(data) if is_animated(data) else Which((0,))
     pages = tiff_pages(data)
     remarks = []
     if pages.n > len(pages.numbers):
@@ -142,20 +141,24 @@ def _each_frame(data: bytes, numbers: Sequence[int], max_pixels: int) -> Iterato
         yield page.pop()
 
 
-def _frames(data: bytes) -> tuple[int, ...]:
+def _which_frames(data: bytes) -> Which:
     """Choose the frames of an animation that are looked at."""
     found: list[NDArray[np.uint8]] = []
-    with suppress(Exception):  # as in decode; what comes before a broken frame can be read
+    remark = ""
+    try:
         found.extend(colours_of_frames(data, _FRAMES_LOOKED_THROUGH))
+    except Exception as error:  # noqa: BLE001 - as in decode; what comes before a broken frame can be read
+        why = error if isinstance(error, PhotoError) else reason(error)
+        remark = f"only its first {many(max(len(found), 1), 'frame')} could be looked through: {why}"
     if not found:
-        return (0,)
+        return Which((0,), remark)
     colours = np.array(found).reshape(len(found), -1).astype(np.int16)
     chosen = [0]
     apart = np.abs(colours - colours[0]).max(axis=1)
     while len(chosen) < MOST_FRAMES and apart.max() > _DIFFERS:
         chosen.append(int(apart.argmax()))
         apart = np.minimum(apart, np.abs(colours - colours[chosen[-1]]).max(axis=1))
-    return tuple(sorted(chosen))
+    return Which(tuple(sorted(chosen)), remark)
 
 
 def _differ(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> bool:

@@ -231,12 +231,12 @@ def _walk(
             report(
                 f"{path}: holds results of facecluster, whose photos count like any others as it is named itself"
             )
-        developed = _developed(inside)
-        for entry in inside:
+        endings = [os.path.splitext(entry.name)[1].lower() for entry in inside]
+        developed = set() if RAW_EXTENSIONS.isdisjoint(endings) else _developed(inside, endings)
+        for entry, ending in zip(inside, endings, strict=True):
             name = entry.name.lower()
             if name.startswith(".") or name in _JUNK:
                 continue
-            ending = ending_of(name)
             is_named_so = ending in EXTENSIONS
             try:
                 is_folder = entry.is_dir()
@@ -248,10 +248,11 @@ def _walk(
                 is_folder, is_link, is_photo, is_other = False, True, is_named_so, False
                 if not is_photo:
                     lost(f"{entry.path}: {error.strerror}; skipped this link")
-            if is_photo and ending in RAW_EXTENSIONS and _stem(name) in developed:
+            if developed and is_photo and ending in RAW_EXTENSIONS and _stem(name) in developed:
                 found.raw_shown[ending] += 1
                 continue
             if is_other and name not in _NOT_COUNTED:
+                ending = ending if _ENDING.fullmatch(ending) else ""
                 is_photo = (any_name or not ending) and kind_of(_head(entry.path)) is not None
                 if not is_photo and ending not in _SIDECARS:
                     found.not_looked_at[ending] += 1
@@ -263,17 +264,8 @@ def _walk(
                 )
 
 
-def ending_of(name: str) -> str:
-    """Give the ending of a name, with its dot and in lower case; "" where what follows a dot says of no kind."""
-    ending = os.path.splitext(name)[1].lower()
-    return ending if ending in EXTENSIONS or _ENDING.fullmatch(ending) else ""
-
-
-def _developed(entries: Sequence[os.DirEntry[str]]) -> set[str]:
-    """Names without endings of the JPEG and HEIC files of a folder; none where it has no RAW files."""
-    endings = [os.path.splitext(entry.name)[1].lower() for entry in entries]
-    if RAW_EXTENSIONS.isdisjoint(endings):
-        return set()
+def _developed(entries: Sequence[os.DirEntry[str]], endings: Sequence[str]) -> set[str]:
+    """Names without endings of the JPEG and HEIC files of a folder."""
     shown = JPEG_EXTENSIONS | HEIF_EXTENSIONS
     return {
         _stem(entry.name)

@@ -33,7 +33,7 @@ def decode_jxl(data: bytes, max_pixels: int) -> Decoded:
     try:
         from pillow_jxl import Decoder
     except ImportError as error:
-        raise PhotoError('JPEG XL needs one more package: pip install "facecluster[jxl]"') from error
+        raise PhotoError("JPEG XL needs one more package; type: pip install 'facecluster[jxl]'") from error
 
     (width, height), bits = read_head(data)
     if width * height > LARGEST:

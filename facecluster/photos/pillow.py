@@ -101,10 +101,16 @@ def colours_of_frames(data: bytes, most_pixels: int) -> Iterator[NDArray[np.uint
     Args:
         data: the bytes of the file.
         most_pixels: of all frames that are looked through.
+
+    Raises:
+        PhotoError: after the frames that can be: there are more, or a frame takes too much memory.
     """
     image = open_picture(data)
     n_frames: int = image.n_frames  # type: ignore[attr-defined]
-    for number in range(min(n_frames, max(2, most_pixels // (image.width * image.height)))):
+    most = max(2, most_pixels // (image.width * image.height))
+    for number in range(n_frames):
+        if number == most:
+            raise PhotoError(f"all {n_frames:,} would take too long")
         _seek(image, number)
         needs = decode_memory.of_picture(image, image.size, data, by_opencv=False, made=0)
         decode_memory.check(len(data) + needs, image.width * image.height)

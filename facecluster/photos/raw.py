@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 _LEAST_SIDE = 0.5
 """Share of the sensor's longer side that an embedded JPEG has at least."""
 
+_START = 64
+"""Bytes of a JPEG that are looked for in the file: LibRaw puts EXIF data of its own into one that has none."""
+
 _ORIENTATIONS = {0: 1, 1: 2, 3: 3, 2: 4, 4: 5, 6: 6, 7: 7, 5: 8}
 """Values of the EXIF tag, by how LibRaw counts them."""
 
@@ -57,7 +60,7 @@ def shown(data: bytes) -> Shown:
         PhotoError: the extra is not installed, or the file cannot be read.
     """
     with _opened(data) as raw:
-        return _shown(raw)
+        return _shown(raw, data)
 
 
 def decode_raw(data: bytes, max_pixels: int) -> Decoded:
@@ -67,7 +70,7 @@ def decode_raw(data: bytes, max_pixels: int) -> Decoded:
         PhotoError: the extra is not installed, or the file cannot be read.
     """
     with _opened(data) as raw:
-        picture = _shown(raw)
+        picture = _shown(raw, data)
         if picture.jpeg is None:
             return _developed(raw, picture, len(data), max_pixels)
     return decode_pillow(picture.jpeg, max_pixels, orientation=picture.orientation, beside=len(data))
@@ -99,7 +102,7 @@ def _opened(data: bytes) -> Iterator[RawPy]:
     try:
         import rawpy
     except ImportError as error:
-        raise PhotoError('RAW files need one more package: pip install "facecluster[raw]"') from error
+        raise PhotoError("RAW files need one more package; type: pip install 'facecluster[raw]'") from error
     try:
         with rawpy.imread(BytesIO(data)) as raw:
             yield raw
@@ -108,10 +111,10 @@ def _opened(data: bytes) -> Iterator[RawPy]:
         raise PhotoError(f"broken photo: {text.lower()}, says LibRaw") from error
 
 
-def _shown(raw: RawPy) -> Shown:
+def _shown(raw: RawPy, data: bytes) -> Shown:
     sizes = raw.sizes
     orientation = _ORIENTATIONS.get(sizes.flip, 1)
-    jpeg = _largest_jpeg(raw)
+    jpeg = _largest_jpeg(raw, data)
     if jpeg is not None:
         try:
             with Image.open(BytesIO(jpeg), formats=("JPEG", "MPO")) as image:
@@ -134,11 +137,17 @@ def _own_orientation(image: Image.Image) -> int | None:
     return value if value == 1 or value in TURNS else None
 
 
-def _largest_jpeg(raw: RawPy) -> bytes | None:
+def _largest_jpeg(raw: RawPy, data: bytes) -> bytes | None:
+    """Give the largest embedded JPEG as it is in the file."""
     import rawpy
 
     try:
         found: Any = raw.extract_thumb()
     except (rawpy.LibRawNoThumbnailError, rawpy.LibRawUnsupportedThumbnailError, NotImplementedError):
         return None
-    return found.data if found.format == rawpy.ThumbFormat.JPEG else None
+    if found.format != rawpy.ThumbFormat.JPEG:
+        return None
+    jpeg: bytes = found.data
+    if jpeg[:_START] in data or jpeg[2:4] != b"\xff\xe1":
+        return jpeg
+    return jpeg[:2] + jpeg[4 + int.from_bytes(jpeg[4:6], "big") :]
