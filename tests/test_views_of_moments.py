@@ -331,9 +331,10 @@ def test_import_gives_a_name_for_all_of_a_video_to_its_one_person(tmp_path: Path
 def placed(ids: list[int], *, page: list[int], time_s: list[float], person: list[int]) -> Placed:
     """Faces in one place, of photos and people to be told."""
     n = len(ids)
+    track = np.where(np.isnan(time_s), -1, range(n))
     box = np.tile([100.0, 200, 200, 300], (n, 1))
     return Placed(
-        [f"{k}" for k in range(n)], [""] * n, box, box, np.array(page), np.array(time_s), np.where(np.isnan(time_s), -1, range(n)),
+        [f"{k}" for k in range(n)], [""] * n, box, box, np.array(page), np.array(time_s), track,
         np.array(person), np.full(n, 50.0),
     )  # fmt: skip
 
