@@ -351,3 +351,18 @@ def copy_of(album: Album, folder: Path) -> Album:
         replace(table, photos=replace(table.photos, path=np.array(moved))), made / "people" / "faces.npz"
     )
     return Album(made / "people", made / album.film.name, made / album.scan.name)
+
+
+def test_search_says_at_which_moment_the_nearest_face_is(album: Album) -> None:
+    table = str(album.directory / "faces.npz")
+    done = run("search", "--faces", table, "--in", table, "--by", "face", "-k", "12", "--json")
+    assert done.exit_code in (0, 3), done.output
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [one.get("time_s") for one in told if one["photo"] == str(album.film)] == [0.5, 2.5, 1.5]
+    of_film = {
+        match["face"]["time_s"]
+        for one in told
+        for match in one["matches"]
+        if match["face"]["photo"] == str(album.film)
+    }
+    assert of_film == {0.5, 1.5, 2.5}

@@ -58,3 +58,10 @@ def at(page: int, time_s: float | None) -> Moment:
 def place_of(name: str, moment: Moment) -> str:
     """Say where a face is: "party.jpg", "page 3 of scan.tif", "at 1:05 of party.mp4"."""
     return f"{moment.words} of {name}" if moment.words else name
+
+
+def told(record: object) -> dict[str, object]:
+    """Give the fields of a record as JSON has them: those of its `moment`, if it has one, in the place of that."""
+    fields = dict(vars(record))
+    moment = fields.pop("moment", FIRST)
+    return fields | (moment.record if isinstance(moment, Moment) else {})

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from facecluster.joined import Bounds, End, Who
-from facecluster.photos.moment import FIRST, Moment
+from facecluster.photos.moment import FIRST, Moment, told
 from facecluster.result import Box
 
 
@@ -217,11 +217,4 @@ class PersonExplanation:
 
 def to_json(explanation: FaceExplanation | PersonExplanation) -> str:
     """Write an explanation as JSON, ASCII only; unknown is null."""
-    return json.dumps(explanation, default=_fields, allow_nan=False, indent=1) + "\n"
-
-
-def _fields(record: object) -> dict[str, object]:
-    """The fields of a record; where in its file a face is, only where that is no plain photo."""
-    fields = dict(vars(record))
-    moment = fields.pop("moment", FIRST)
-    return fields | (moment.record if isinstance(moment, Moment) else {})
+    return json.dumps(explanation, default=told, allow_nan=False, indent=1) + "\n"
