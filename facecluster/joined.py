@@ -16,6 +16,7 @@ from facecluster.identity.groups import Groups
 from facecluster.identity.points import Points
 from facecluster.identity.rules import Reach
 from facecluster.identity.split import split_wide
+from facecluster.photos.moment import FIRST, Moment
 from facecluster.result import Box, PersonFace, Result, UnclusteredFace, columns
 from facecluster.table import Faces, FaceTable, settings_record
 
@@ -107,6 +108,7 @@ class End:
     id: str
     photo: str
     box: Box
+    moment: Moment = FIRST
 
 
 @dataclass(frozen=True, eq=False)
@@ -208,7 +210,7 @@ class Known:
     def end(self, row: int) -> End:
         """The face of a row."""
         face = self.records[row]
-        return End(face.id, face.photo, face.box)
+        return End(face.id, face.photo, face.box, face.moment)
 
 
 def _by_content(ids: Sequence[str], rows: NDArray[np.intp], table: FaceTable) -> NDArray[np.intp]:

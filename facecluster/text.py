@@ -42,6 +42,13 @@ def size(n_bytes: int) -> str:
     return f"{-(-n_bytes // 1000)} kB"
 
 
+def clock(seconds: float) -> str:
+    """Tell a moment of a video as players do: "0:12", "1:05:09"."""
+    minutes, second = divmod(int(seconds), 60)
+    hours, minute = divmod(minutes, 60)
+    return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"
+
+
 def typed(path: str | os.PathLike[str]) -> str:
     """Write a path as one types it on a command line: that of Windows knows no single quotes."""
     if os.name == "nt":

@@ -19,10 +19,10 @@ from facecluster.render.annotate import (
     LONGEST_PX,
     PASS,
     SHORTEST_PX,
+    Names,
     draw,
     legend,
     make_picture,
-    name_pictures,
 )
 from facecluster.render.verdicts import CheckedPhoto, check_photos
 from facecluster.table import NO_FACE
@@ -201,12 +201,11 @@ def test_names_are_those_of_the_photos_and_never_collide() -> None:
         f"/a/{'é' * 127}.j",
         "/b/" + "y" * 255,
     ]
-    names = name_pictures(paths)
-    assert list(names) == paths
-    assert list(names.values())[:6] == ["x.jpg", "x-2.jpg", "X-3.jpg", "x-2-2.jpg", "x-4.jpg", "noext.jpg"]
-    assert len({name.casefold() for name in names.values()}) == len(paths)
-    assert max(len(name.encode()) for name in names.values()) <= 255
-    assert name_pictures([]) == {}
+    made = Names()
+    names = [made.of(Path(path).stem) for path in paths]
+    assert names[:6] == ["x.jpg", "x-2.jpg", "X-3.jpg", "x-2-2.jpg", "x-4.jpg", "noext.jpg"]
+    assert len({name.casefold() for name in names}) == len(paths)
+    assert max(len(name.encode()) for name in names) <= 255
 
 
 @pytest.mark.parametrize("width", [300, 1000, 1600])
@@ -219,5 +218,5 @@ def test_legend_names_every_colour_at_any_width(width: int) -> None:
 
 def test_photo_without_a_face_has_no_legend(tmp_path: Path) -> None:
     Image.new("RGB", (1200, 900), (GREY, GREY, GREY)).save(tmp_path / "p.png")
-    photo = CheckedPhoto(str(tmp_path / "p.png"), "", "", (1200, 900), NO_FACE, "", ())
+    photo = CheckedPhoto(str(tmp_path / "p.png"), "", "", (1200, 900), NO_FACE, "", False, ())
     assert Image.open(io.BytesIO(make_picture(photo))).size == (1200, 900)

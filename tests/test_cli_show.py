@@ -78,6 +78,7 @@ def test_all_people_are_listed(folder: Path, tmp_path: Path) -> None:
         "former": ["person-0009"],
         "n_faces": 3,
         "n_photos": 3,
+        "n_videos": 0,
         "cover": IDS[1],
         "cover_photo": str(tmp_path / "a.jpg"),
         "cover_box": [100, 200, 200, 300],

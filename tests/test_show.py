@@ -15,9 +15,9 @@ from test_explain import result_of
 
 from facecluster.render import imm
 from facecluster.render.show import (
-    Moment,
     Page,
     PhotoFacts,
+    Taken,
     cut,
     find_photos,
     least_confidence,
@@ -207,13 +207,13 @@ def test_json_of_a_photo_says_whose_each_face_is(result: Result, table: FaceTabl
     ("time", "expected"),
     [
         (None, None),
-        (Moment(0.0, zoned=True), "1970-01-01T00:00:00Z"),
-        (Moment(-1.0, zoned=True), "1969-12-31T23:59:59Z"),
-        (Moment(0.0, zoned=False), "1970-01-01T00:00:00"),
-        (Moment(1e300, zoned=True), None),
+        (Taken(0.0, zoned=True), "1970-01-01T00:00:00Z"),
+        (Taken(-1.0, zoned=True), "1969-12-31T23:59:59Z"),
+        (Taken(0.0, zoned=False), "1970-01-01T00:00:00"),
+        (Taken(1e300, zoned=True), None),
     ],
 )
-def test_times_are_those_of_iso_8601(time: Moment | None, expected: str | None) -> None:
+def test_times_are_those_of_iso_8601(time: Taken | None, expected: str | None) -> None:
     assert stamp(time) == expected
 
 

@@ -229,7 +229,8 @@ def _annotated(
         OutputError: the folder cannot be written, or holds files of the user's, or results of cluster.
     """
     from facecluster.durable.own_files import ResultFolder
-    from facecluster.render.annotate import make_picture, name_pictures
+    from facecluster.photos.moment import FIRST
+    from facecluster.render.annotate import Names, make_picture, moment_of, scenes_of, stem_of
     from facecluster.render.montage import permissions_of
     from facecluster.table import UNREADABLE
 
@@ -237,17 +238,26 @@ def _annotated(
         raise OutputError(
             f"{directory}: holds the results of cluster; choose another folder for the pictures"
         )
-    name_of = name_pictures(paths)
+    names = Names()
+    name_of = {path: names.of(stem_of((path, FIRST))) for path in paths}
     folder = ResultFolder(directory, paths)
     folder.prepare(name_of.values(), {}, "none")
-    waiting: deque[tuple[str, Future[bytes]]] = deque()
+    waiting: deque[tuple[str, str, Future[bytes]]] = deque()
+
+    def name(photo: CheckedPhoto, number: int) -> str:
+        """Name the picture of a page or frame; the first one is called as the photo is."""
+        found = name_of[photo.path] if not number else ""
+        while not found or folder.is_taken(found):
+            found = names.of(stem_of((photo.path, moment_of(photo))))
+        return found
 
     def write() -> None:
-        path, picture = waiting.popleft()
+        path, name, picture = waiting.popleft()
         try:
-            folder.write(name_of[path], [picture.result()], permissions=permissions_of([path]))
+            folder.write(name, [picture.result()], permissions=permissions_of([path]))
         except PhotoError as error:
-            tally.undrawn.append((path, str(error)))
+            if (path, str(error)) not in tally.undrawn:
+                tally.undrawn.append((path, str(error)))
         else:
             tally.n_pictures += 1
 
@@ -256,10 +266,10 @@ def _annotated(
     try:
         for photo in checked:
             yield photo
-            if photo.status != UNREADABLE:
-                waiting.append((photo.path, pool.submit(make_picture, photo)))
-            while len(waiting) > 2 * threads:
-                write()
+            for number, part in enumerate(scenes_of(photo) if photo.status != UNREADABLE else ()):
+                waiting.append((photo.path, name(part, number), pool.submit(make_picture, part)))
+                while len(waiting) > 2 * threads:
+                    write()
         while waiting:
             write()
     finally:
@@ -364,6 +374,7 @@ class Layout:
         for face in photo.faces:
             # No-break spaces keep a limit on one line.
             text = ", ".join(failure.text.replace(" ", "\xa0") for failure in face.failures)
+            text = ": ".join(filter(None, [face.moment.words.replace(" ", "\xa0"), text]))
             yield self._row(label, str(face.number), "pass" if face.passed else "fail", text)
 
     def _row(self, label: str, number: str, verdict: str, text: str) -> str:

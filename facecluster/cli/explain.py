@@ -22,6 +22,7 @@ from facecluster.errors import FaceclusterError
 from facecluster.library.layout import find_again, folder_of, group_again
 from facecluster.library.read import read
 from facecluster.library.refer import Spelling, faces_of, find
+from facecluster.photos.moment import place_of
 from facecluster.render.columns import aligned, n_cells, wrapped
 from facecluster.text import many, printable, typed
 
@@ -151,8 +152,9 @@ def _picture(
     size = dict(zip(table.photos.path.tolist(), map(tuple, table.photos.size.tolist()), strict=True))
 
     def tile(face: End | NearFace | FaceExplanation, *caption: str) -> Tile:
-        lines = (*map(printable, caption), spelling.face(face))
-        return Tile(face.photo, face.box, size.get(face.photo, (0, 0)), lines, turns_of(roll.get(face.id)))
+        lines = (*map(printable, caption), spelling.place(face))
+        turns = turns_of(roll.get(face.id))
+        return Tile(face.photo, face.box, size.get(face.photo, (0, 0)), lines, turns, face.moment)
 
     if explanation.kind == "person":
         if explanation.weakest is None or explanation.weakest.sides is None:
@@ -171,7 +173,7 @@ def _picture(
     for near in [*shown, *explanation.others][:2]:
         nearest = near.nearest[0]
         tiles.append(tile(nearest, f"{nearest.distance:.2f} away: nearest of {called(near)}"))
-    return f"{spelling.face(explanation)}: {printable(mine)}", tiles
+    return f"{spelling.place(explanation)}: {printable(mine)}", tiles
 
 
 def _draw(image: Path, tiles: Sequence[Tile], title: str, source: str) -> None:
@@ -215,7 +217,7 @@ def face_report(e: FaceExplanation, source: str, spelling: Spelling) -> Iterator
         yield ""
         yield f"nearest reference faces of {called(e.own)}"
         for near in e.own.nearest:
-            yield f"  {near.distance:.3f}  {spelling.face(near)}"
+            yield f"  {near.distance:.3f}  {spelling.place(near)}"
     if e.others:
         yield ""
         yield "other people" if e.person is not None else "nearest people"
@@ -263,7 +265,7 @@ def _other(other: NearPerson, spelling: Spelling) -> Iterator[str]:
     already = "; in this photo already" if other.in_photo else ""
     yield f"  {other.distance:.3f}  {called(other)}, {many(other.n_founding, 'reference face')}{already}"
     for near in other.nearest:
-        yield f"         nearest {near.distance:.3f}  {spelling.face(near)}"
+        yield f"         nearest {near.distance:.3f}  {spelling.place(near)}"
 
 
 def person_report(e: PersonExplanation, spelling: Spelling) -> Iterator[str]:
@@ -322,7 +324,7 @@ def _pair(name: str, pair: FacePair, text: str, spelling: Spelling) -> Iterator[
 
 def _place(face: End | FaceExplanation) -> str:
     left, top, right, bottom = (round(side) for side in face.box)
-    return f"{face.photo}  [{left}, {top}, {right}, {bottom}]"
+    return f"{place_of(face.photo, face.moment)}  [{left}, {top}, {right}, {bottom}]"
 
 
 def _fit(lines: Iterator[str]) -> Iterator[str]:

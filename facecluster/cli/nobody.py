@@ -138,6 +138,7 @@ def _record(group: Group, spelling: Spelling) -> dict[str, object]:
                 "name": spelling.face(face),
                 "photo": face.photo,
                 "box": face.box,
+                **face.moment.record,
                 "quality": face.quality,
                 "reason": face.reason,
             }
@@ -186,8 +187,9 @@ def _draw(
                     face.photo,
                     face.box,
                     size.get(face.photo, (0, 0)),
-                    (spelling.face(face),),
+                    (spelling.place(face),),
                     turns_of(face.pose.roll),
+                    face.moment,
                 )
                 for face in group.faces
             ),

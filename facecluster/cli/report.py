@@ -107,7 +107,8 @@ def command(
     content = Content(people, pictures, times, 0 if who else n_without)
     path, as_folder, why = _form(target, content, look)
     _check(path, as_folder=as_folder)
-    with bar(total=n_photos, what="photos", shown=not quiet) as progress:
+    n_pictures = len({(face.photo, face.moment) for person in people for face in person.faces})
+    with bar(total=n_pictures, what="photos", shown=not quiet) as progress:
         made = make(
             content,
             look,

@@ -332,7 +332,7 @@ class Tally:
 def _lines(query: Query, spelling: Spelling | None = None) -> Iterable[str]:
     """Write a face and its matches for a terminal; `spelling` is of the result that is searched, if it is one."""
     number = "" if query.face is None else f"#{query.face}"
-    yield f"{printable(query.photo)}{number}\n"
+    yield ", ".join(filter(None, [f"{printable(query.photo)}{number}", query.moment.words])) + "\n"
     for match in query.matches:
         yield f"  {match.confidence:5.1f} %  {match.distance:.2f}  {_whose(match, spelling)}\n"
     if query.matches:
@@ -355,7 +355,7 @@ def _whose(match: Match, spelling: Spelling | None) -> str:
     who = " ".join(
         name if i == 0 or match.person is None else f"({name})" for i, name in enumerate(names) if name
     )
-    photo = printable(match.face.photo) if spelling is None else spelling.face(match.face)
+    photo = printable(match.face.photo) if spelling is None else spelling.place(match.face)
     face = f"{photo}  [{', '.join(str(round(side)) for side in match.face.box)}]"
     if match.n_faces == 1:
         return f"{who}  {face}" if who else face

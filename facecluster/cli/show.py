@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import math
 import os
 import shutil
 import sys
@@ -21,12 +22,22 @@ from facecluster.library.layout import CLUSTERS, NOBODY_SHEET, TABLE, folder_of,
 from facecluster.library.read import read
 from facecluster.library.refer import find_person, find_shown, is_person
 from facecluster.render.columns import aligned
-from facecluster.text import fold, many, per_cent, printable
+from facecluster.text import clock, fold, many, per_cent, printable
 
 if TYPE_CHECKING:  # NumPy is loaded when there is work to do
     from facecluster.render.attributes import Attributes, PersonAttributes
     from facecluster.render.imm import Measured
-    from facecluster.render.show import Album, Moment, Page, PhotoFacts, ShownFace, ShownPerson, ShownPhoto
+    from facecluster.render.show import (
+        About,
+        Album,
+        Page,
+        PhotoFacts,
+        ShownFace,
+        ShownPerson,
+        ShownPhoto,
+        Span,
+        Taken,
+    )
     from facecluster.result import Person, Result
     from facecluster.table import FaceTable
 
@@ -459,11 +470,25 @@ def photos_report(people: Sequence[ShownPerson], photos: Iterable[ShownPhoto]) -
     if people:
         yield ""
     for photo in photos:
-        when = _minute(photo.about.time)
-        why = "" if photo.faces else f"  {printable(photo.about.reason or 'no face')}"
-        yield f"{printable(photo.path)}{f'  {when}' if when else ''}{why}"
-        rows = [(f"#{face.number}", _whose(face), _numbers_of(face)) for face in photo.faces]
+        about = photo.about
+        parts = [printable(photo.path), _minute(about.time)]
+        if about.duration is not None:
+            parts.append(f"video of {clock(about.duration)}")
+        if about.pages > 1:
+            parts.append(many(about.pages, "page"))
+        if not photo.faces:
+            parts.append(printable(about.reason or "no face"))
+        yield "  ".join(filter(None, parts))
+        called = {face.person: _whose(face) for face in photo.faces}
+        there = [(called[own], spans_in_words(spans)) for own, spans in photo.there.items()]
+        yield from (f"  {line}" for line in aligned(there))
+        rows = [(f"#{face.number}", _whose(face), _numbers_of(face, about)) for face in photo.faces]
         yield from (f"  {line}" for line in aligned(rows))
+
+
+def spans_in_words(spans: Iterable[Span]) -> str:
+    """Say from when to when somebody is there in a video: "0:12-0:31, 1:05"."""
+    return ", ".join("-".join(dict.fromkeys((clock(start), clock(math.ceil(stop))))) for start, stop in spans)
 
 
 def _heading(person: ShownPerson) -> str:
@@ -474,8 +499,19 @@ def _heading(person: ShownPerson) -> str:
     cover = "" if person.cover_photo is None else f", cover {person.cover_photo}"
     looks = "" if person.attributes is None else f", age {_age_of(person.attributes)}"
     return printable(
-        f"{who}: {many(person.n_faces, 'face')} in {many(person.n_photos, 'photo')}{seen}{looks}{former}{cover}"
+        f"{who}: {many(person.n_faces, 'face')} in {photos_in_words(person)}{seen}{looks}{former}{cover}"
     )
+
+
+def photos_in_words(person: ShownPerson) -> str:
+    """Count somebody's photos and videos: "3 photos and 1 video"."""
+    n_videos = person.n_videos
+    counted = (
+        [(person.n_photos - n_videos, "photo"), (n_videos, "video")]
+        if n_videos
+        else [(person.n_photos, "photo")]
+    )
+    return " and ".join(many(n, what) for n, what in counted if n)
 
 
 def _whose(face: ShownFace) -> str:
@@ -487,9 +523,10 @@ def _whose(face: ShownFace) -> str:
     return f"nobody: {printable(why)}"
 
 
-def _numbers_of(face: ShownFace) -> str:
+def _numbers_of(face: ShownFace, about: About) -> str:
     left, top, right, bottom = map(round, face.box)
-    parts = [f"{right - left}x{bottom - top} at {left},{top}"]
+    where = face.moment.words or ("page 1" if about.pages > 1 else "")
+    parts = [*filter(None, [where]), f"{right - left}x{bottom - top} at {left},{top}"]
     parts += [
         f"{name} {round(angle)}°"
         for name in ("pitch", "yaw", "roll")
@@ -523,13 +560,13 @@ def _age_of(known: PersonAttributes | None) -> str:
     return f"{known.age_average:.0f} ({known.age_min:.0f}-{known.age_max:.0f}) {known.gender}"
 
 
-def _day(time: Moment | None) -> str:
+def _day(time: Taken | None) -> str:
     from facecluster.render.show import stamp
 
     return (stamp(time) or "-")[:10]
 
 
-def _minute(time: Moment | None) -> str:
+def _minute(time: Taken | None) -> str:
     from facecluster.render.show import stamp
 
     return (stamp(time) or "")[:16].replace("T", " ")

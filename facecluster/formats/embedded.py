@@ -43,6 +43,7 @@ from facecluster.photos.kinds import N_HEAD, RAW_KINDS, kind_of
 from facecluster.photos.picture import heif_orientation
 from facecluster.photos.pillow import FORMATS, open_picture
 from facecluster.photos.pixels import LARGEST, TURNS, read_orientation
+from facecluster.photos.video import is_video
 
 _PACKET = b"http://ns.adobe.com/xap/1.0/\0"
 _EXTENSION = b"http://ns.adobe.com/xmp/extension/\0"
@@ -92,11 +93,13 @@ class Embedded:
 
 
 def embedded_of(path: OnePath) -> Embedded:
-    """Read what a photo's file says; of JPEG, PNG and TIFF no more of the file than that.
+    """Read what a photo's file says; of JPEG, PNG and TIFF no more of the file than that. Of a video nothing is read.
 
     Raises:
         PhotoError: the file cannot be read.
     """
+    if is_video(path):
+        return Embedded()
     with open_photo(path) as file:
         return _embedded(file)
 

@@ -6,7 +6,7 @@ A face table from somebody else may name any file of this machine. It cannot kno
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from functools import cached_property
 from io import BytesIO
@@ -16,6 +16,7 @@ from facecluster.identity.decisions import digest_of
 from facecluster.library.refer import faces_of
 
 if TYPE_CHECKING:
+    from facecluster.photos.source import Source
     from facecluster.result import Result
     from facecluster.table import Picture
 
@@ -47,35 +48,53 @@ class Contents:
         self._result, self._read_pictures, self._read_bare = result, pictures, bare
         self._found = dict.fromkeys(known, True)
 
-    def is_known(self, photo: str) -> bool:
-        """Say whether a photo was found to be the one whose faces are known."""
-        return self._found.get(photo, False)
-
     def has(self, photo: str) -> bool:
         """Say whether there is still the picture in a file whose faces are known. False where it cannot be read."""
         from facecluster.errors import PhotoError
-        from facecluster.photos.file import read_photo
 
         if photo not in self._found:
             try:
-                self._found[photo] = self.holds(photo, read_photo(photo)[0])
+                self._read(photo)
+                self._found[photo] = True
             except PhotoError:
                 self._found[photo] = False
         return self._found[photo]
 
-    def holds(self, photo: str, data: bytes) -> bool:
-        """Say whether the bytes of a file are those of a photo as it was when its faces were found."""
+    def source(self, photo: str) -> Source:
+        """Give what a photo is decoded from, if it is still what it was when its faces were found.
+
+        Returns:
+            The bytes that were compared; of a video, and of a photo that this process has digested, the path.
+
+        Raises:
+            PhotoError: it cannot be read, or is another one now.
+        """
+        return photo if self._found.get(photo, False) else self._read(photo)
+
+    def _read(self, photo: str) -> Source:
+        """Read a photo and compare it; see `source`."""
+        from facecluster.errors import PhotoError
+        from facecluster.photos.source import read_source
+
+        source = read_source(photo)
+        if not self.holds(photo, source):
+            raise PhotoError("another picture now than the one whose faces are known")
+        return source
+
+    def holds(self, photo: str, source: Source) -> bool:
+        """Say whether a file is that of a photo as it was when its faces were found."""
         from facecluster.formats.legacy_pickle import path_digest
-        from facecluster.photos.file import file_digest
-        from facecluster.photos.picture import is_coded_as
+        from facecluster.photos.source import is_coded_as
 
         picture = self._pictures.get(photo)
         if picture is not None and picture.coded:
-            return is_coded_as(data, picture.coded)
+            return is_coded_as(source, picture.coded)
         known = self._digests.get(photo, "")
         if _DIGEST.fullmatch(known) and known != path_digest(photo):
-            return known == file_digest(data) or known in _of_pixels(data)
-        return picture is not None and self._is_of_script and _is_picture(data)
+            return known in _ids(source)
+        return (
+            picture is not None and self._is_of_script and isinstance(source, bytes) and _is_picture(source)
+        )
 
     @property
     def _is_of_script(self) -> bool:
@@ -92,22 +111,18 @@ class Contents:
         return {**self._read_bare()} | {face.photo: digest_of(face.id) for face in faces_of(self._result)}
 
 
-def _of_pixels(data: bytes) -> set[str]:
-    """The digest of the pixels of a photo, and that of its first page alone; none where it cannot be read."""
+def _ids(source: Source) -> Iterator[str]:
+    """What a photo may be known by, that which costs least first, and by the pixels of its first page alone."""
     from facecluster.errors import PhotoError
     from facecluster.photos.decode import decode
-    from facecluster.photos.each_page import picture_digest
-    from facecluster.photos.pages import has_several
     from facecluster.photos.picture import pixel_digest
+    from facecluster.photos.source import ids_of
 
-    digests = set[str]()
-    with suppress(PhotoError):
-        first = decode(data, truncated=True)
-        digests.add(pixel_digest(first.pixels, first.size))
-    with suppress(PhotoError):
-        if has_several(data):
-            digests.add(picture_digest(data))
-    return digests
+    yield from ids_of(source)
+    if isinstance(source, bytes):
+        with suppress(PhotoError):
+            first = decode(source, truncated=True)
+            yield pixel_digest(first.pixels, first.size)
 
 
 def _is_picture(data: bytes) -> bool:

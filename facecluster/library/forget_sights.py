@@ -25,8 +25,7 @@ from facecluster.identity.neighbours import squared_distances
 from facecluster.identity.points import Points, local_limit
 from facecluster.identity.rules import DEFAULTS
 from facecluster.library.forget import Target, boxes_of
-from facecluster.photos.each_page import picture_digest
-from facecluster.photos.file import file_digest, read_photo
+from facecluster.photos.source import ids_of, read_source
 from facecluster.result import Result, columns
 from facecluster.table import FaceTable
 
@@ -40,7 +39,7 @@ class Content:
 
     Attributes:
         file: `file_digest` of its bytes.
-        pixels: `each_page.picture_digest` of it.
+        pixels: `each_page.picture_digest` of it. Of a video both are `video.coded_digest`.
     """
 
     file: str
@@ -50,10 +49,10 @@ class Content:
 def content_of(path: str) -> Content | None:
     """Read what a file holds; None where it cannot be read."""
     try:
-        data, _ = read_photo(path)
-        return Content(file_digest(data), picture_digest(data))
+        file, *pixels = ids_of(read_source(path))
     except PhotoError:
         return None
+    return Content(file, (pixels or [file])[0])
 
 
 @dataclass(frozen=True, eq=False)

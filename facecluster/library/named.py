@@ -14,6 +14,7 @@ from facecluster.formats.tags_jsonl import Asked
 from facecluster.formats.xmp_edit import check_text
 from facecluster.formats.xmp_write import Marked, Tags
 from facecluster.identity.decisions import digest_of
+from facecluster.photos.moment import FIRST
 
 if TYPE_CHECKING:  # NumPy is loaded when there is work to do
     from facecluster.result import Person, Result
@@ -32,23 +33,29 @@ class Named:
     Attributes:
         photo: path.
         id: digest of the photo.
-        faces: name and box in pixels of the upright photo, from left to right.
+        faces: name and box in pixels of the upright photo, from left to right; of a file of pages, those on its first.
         size: width, height of the upright photo in pixels as its faces were found; None unknown.
+        others: names of faces on other pages, and in a video: a region would mark a wrong picture.
+        is_video: whether it is one.
     """
 
     photo: str
     id: str
     faces: tuple[tuple[str, Box], ...]
     size: tuple[int, int] | None
+    others: tuple[str, ...] = ()
+    is_video: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:
         """The names, each once."""
-        return tuple(dict.fromkeys(name for name, _ in self.faces))
+        return tuple(dict.fromkeys([*(name for name, _ in self.faces), *self.others]))
 
     def key(self, how: Asked) -> str:
         """Stand for all that is to be written."""
-        record = [_WRITER, self.id, self.faces, self.size, sorted(how.fields)]
+        record: list[object] = [_WRITER, self.id, self.faces, self.size, sorted(how.fields)]
+        if self.others:
+            record.append(self.others)
         return hashlib.sha256(json.dumps(record).encode()).hexdigest()[:16]
 
 
@@ -63,23 +70,31 @@ def named_photos(
         troubles: gets a line about each name that cannot be written.
     """
     faces: dict[str, list[tuple[str, Box]]] = {}
+    others: dict[str, set[str]] = {}
+    videos = set[str]()
     ids: dict[str, str] = {}
     for person in result.people:
         name = _writable(person, troubles)
         if name is None:
             continue
         for face in person.faces:
+            ids[face.photo] = digest_of(face.id)
+            if face.moment != FIRST:
+                others.setdefault(face.photo, set()).add(name)
+                videos.update([face.photo] * face.moment.in_video)
+                continue
             left, top, right, bottom = (float(edge) for edge in face.box)
             faces.setdefault(face.photo, []).append((name, (left, top, right, bottom)))
-            ids[face.photo] = digest_of(face.id)
     return {
         photo: Named(
             photo,
             ids[photo],
-            tuple(sorted(theirs, key=lambda one: (one[1], one[0]))),
+            tuple(sorted(faces.get(photo, ()), key=lambda one: (one[1], one[0]))),
             _size(pictures.get(photo)),
+            tuple(sorted(others.get(photo, ()))),
+            photo in videos,
         )
-        for photo, theirs in sorted(faces.items())
+        for photo in sorted(ids)
     }
 
 
@@ -112,6 +127,8 @@ def wanted_of(named: Named, inside: embedded.Embedded, how: Asked) -> Tags:
     Raises:
         FaceclusterError: the photo is not the one in which the faces were found. The message names no file.
     """
+    if named.is_video:
+        return xmp_write.tags((), named.names, (1, 1), how.fields)
     stored = inside.size
     upright = None if stored is None else stored if inside.orientation < 5 else stored[::-1]
     size = named.size or upright
@@ -130,4 +147,6 @@ def wanted_of(named: Named, inside: embedded.Embedded, how: Asked) -> Tags:
         )
         for name, (left, top, right, bottom) in named.faces
     ]
-    return xmp_write.tags(marked, (), stored or (size if inside.orientation < 5 else size[::-1]), how.fields)
+    return xmp_write.tags(
+        marked, named.others, stored or (size if inside.orientation < 5 else size[::-1]), how.fields
+    )

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from facecluster.errors import FaceclusterError
+from facecluster.photos.moment import Moment
 from facecluster.text import fold, many, printable, some, typed
 
 if TYPE_CHECKING:  # NumPy is loaded when there is work to do
@@ -53,12 +54,10 @@ _GROUP = re.compile(r"group-[\w-]+", re.ASCII)
 def by_content(path: str) -> set[str]:
     """Give the ids that a file's photo may have, as far as its content tells; none where it cannot be read."""
     from facecluster.errors import PhotoError
-    from facecluster.photos.each_page import picture_digest
-    from facecluster.photos.file import file_digest, read_photo
+    from facecluster.photos.source import ids_of, read_source
 
     try:
-        data, _ = read_photo(path)
-        return {file_digest(data), picture_digest(data)}
+        return set(ids_of(read_source(path)))
     except PhotoError:
         return set()
 
@@ -547,6 +546,13 @@ class _Shown(Protocol):
     def photo(self) -> str: ...
 
 
+class _Placed(_Shown, Protocol):
+    """One that says where in its file the face is."""
+
+    @property
+    def moment(self) -> Moment: ...
+
+
 class Spelling:
     """How photos and faces of a library are written in texts for people: as short as they can be given back."""
 
@@ -571,6 +577,10 @@ class Spelling:
         if len(places) < 2:
             return self.photo(face.photo)
         return f"{self.photo(face.photo)}#{places.get(face.id, 1)}"
+
+    def place(self, face: _Placed) -> str:
+        """Write where a face is, for reading only: "party.mp4#2, at 1:05", "scan.tif#2, page 3"."""
+        return ", ".join(filter(None, [self.face(face), face.moment.words]))
 
     def _places_in(self, photo: str) -> dict[str, int]:
         """Number the faces of a photo, by id; once, as there may be thousands."""

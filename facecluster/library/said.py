@@ -220,7 +220,7 @@ def match(
     A name with a box is of the face of the first page that overlaps it most, each face of one place and each place of
     one face, the best first. Boxes of Picasa's lie in the stored picture or, where more of a photo's have a face then,
     in the upright one. A name without a box is of a face that is known to have it. Where one face of the photo without
-    a name, or one track, and one name are left, they belong together.
+    a name, or one person of a video or of several pages, and one name are left, they belong together.
 
     Args:
         said: see `Said`.
@@ -235,7 +235,6 @@ def match(
         if photo in said.names:
             rows[photo].append(row)
     names: dict[int, tuple[SaidName, ...]] = {}
-    track = faces.track.tolist()
     unmatched, unplaced, gone = (list[tuple[str, SaidName]]() for _ in range(3))
     boxes, in_first = faces.box.tolist(), ((faces.page == 0) & (faces.track < 0)).tolist()
     for photo, told in said.names.items():
@@ -269,15 +268,22 @@ def match(
             left, loose = _known(left, loose, known, names)
         if photo in forgotten:
             gone += ((photo, one) for one in loose)
-        elif (
-            len({track[row] if track[row] >= 0 else ~row for row in left})
-            == 1
-            == len({fold(one.name) for one in loose})
-        ):
+        elif _are_one(left, faces) and len({fold(one.name) for one in loose}) == 1:
             names[left[0]] = (loose[0],)
         else:
             unplaced += ((photo, one) for one in loose)
     return Matched(names, tuple(unmatched), tuple(unplaced), tuple(gone))
+
+
+def _are_one(rows: Sequence[int], faces: Placed) -> bool:
+    """Say whether faces are one, or at different moments one person's, or of one track."""
+    moments = {
+        (page, time)
+        for page, time in zip(faces.page[rows].tolist(), faces.time_s[rows].tolist(), strict=True)
+    }
+    owners, tracks = set(faces.person[rows].tolist()), set(faces.track[rows].tolist())
+    is_one = len(rows) == 1 or (len(owners) == 1 and owners != {-1}) or (len(tracks) == 1 and tracks != {-1})
+    return is_one and len(moments) == len(rows) and len(owners) == 1
 
 
 def _known(

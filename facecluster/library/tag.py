@@ -28,7 +28,7 @@ from facecluster.library.embed import Agree, embed
 from facecluster.library.layout import TAGS, group_again
 from facecluster.library.named import Named, named_photos, wanted_of
 from facecluster.library.tag_list import Change, Tagged, TagList, is_full
-from facecluster.text import printable, some
+from facecluster.text import many, printable, some
 
 if TYPE_CHECKING:  # NumPy is loaded when there is work to do
     from facecluster.library.held import Held
@@ -119,7 +119,13 @@ def tag(
     found.remarks += _no_keyword(names, how)
     if into_photos is not None:
         contents = Contents(library.people, lambda: library.pictures)
-        embed(named, chosen, with_list, how, contents, found, into_photos)
+        photos_alone = {path: one for path, one in named.items() if not one.is_video}
+        if n := len(named) - len(photos_alone):
+            left = f"{many(n, 'video')} left as {'it is' if n == 1 else 'they are'}"
+            found.remarks.append(
+                f"{left}: names are not written into videos, but beside them, without --embed"
+            )
+        embed(photos_alone, chosen, with_list, how, contents, found, into_photos)
     jobs = _jobs(
         named,
         with_list.records,

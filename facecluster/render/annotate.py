@@ -8,6 +8,7 @@ import os
 import textwrap
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -18,9 +19,9 @@ from PIL import Image, ImageDraw, ImageFont
 from facecluster.durable.spelt import NAME_BYTES
 from facecluster.errors import PhotoError
 from facecluster.photos.decode import decode
-from facecluster.photos.file import file_digest, read_photo
-from facecluster.photos.picture import is_coded_as
+from facecluster.photos.moment import FIRST, START, Moment, Scene
 from facecluster.photos.pixels import MAX_PIXELS
+from facecluster.photos.source import ids_of, is_coded_as, read_source
 from facecluster.render.verdicts import CheckedFace, CheckedPhoto
 from facecluster.table import NO_FACE
 from facecluster.text import fold
@@ -68,49 +69,68 @@ _HIDE_FACE, _HIDE_LABEL, _DISTANCE = 1.0, 8.0, 2.0
 eye, on photos with one to twenty faces."""
 
 
-def name_pictures(paths: Iterable[str]) -> dict[str, str]:
-    """Name the picture of each photo after it, with "-2", "-3" and so on behind the name where it is taken.
+class Names:
+    """Names of pictures that end in .jpg, all different; case does not tell names apart."""
 
-    Args:
-        paths: of photos.
+    def __init__(self) -> None:
+        """Start without any."""
+        self._taken, self._tries = set[str](), Counter[str]()
 
-    Returns:
-        Names that end in .jpg by path, all different; case does not tell names apart.
-    """
-    names: dict[str, str] = {}
-    taken: set[str] = set()
-    tries = Counter[str]()
-    for path in paths:
-        stem = Path(path).stem
-        while fold(name := _picture_name(stem, tries[fold(stem)] + 1)) in taken:
-            tries[fold(stem)] += 1
-        taken.add(fold(name))
-        names[path] = name
-    return names
+    def of(self, stem: str) -> str:
+        """Make one of a stem, with "-2", "-3" and so on behind it where it is taken."""
+        while fold(name := _picture_name(stem, self._tries[fold(stem)] + 1)) in self._taken:
+            self._tries[fold(stem)] += 1
+        self._taken.add(fold(name))
+        return name
+
+
+def stem_of(scene: Scene) -> str:
+    """Say what the picture of a photo is called: "scan", "scan page 3", "party 1.05"."""
+    path, moment = scene
+    where = moment.words.removeprefix("at ").replace(":", ".")  # which some systems do not have in names
+    return " ".join(filter(None, [Path(path).stem, where]))
+
+
+def scenes_of(photo: CheckedPhoto) -> list[CheckedPhoto]:
+    """Take a photo apart into what is seen at once: pages and frames with faces, in their order; one where none has."""
+    scenes: dict[Moment, list[CheckedFace]] = {}
+    for face in photo.faces:
+        scenes.setdefault(face.moment, []).append(face)
+    parts = [replace(photo, faces=tuple(faces)) for faces in scenes.values()] or [photo]
+    return sorted(parts, key=lambda part: (moment_of(part).page, moment_of(part).time_s))
+
+
+def moment_of(photo: CheckedPhoto) -> Moment:
+    """Say where in its file the faces of a photo are that are seen at once; of a video without any, its start."""
+    if photo.faces:
+        return photo.faces[0].moment
+    return START if photo.is_video else FIRST
 
 
 def make_picture(photo: CheckedPhoto) -> bytes:
-    """Make the picture of a photo as a JPEG whose comment is the path of the photo.
+    """Make the picture of a photo, page or frame as a JPEG whose comment is the path of the photo.
 
     Below a photo with faces stands what the colours mean.
+
+    Args:
+        photo: with faces that are seen at once, see `scenes_of`.
 
     Raises:
         PhotoError: the photo cannot be read, or is not what it was when its faces were found.
     """
     changed = "changed since its faces were found"
-    data, _ = read_photo(photo.path)
-    if photo.coded and not is_coded_as(data, photo.coded):
+    source = read_source(photo.path)
+    if photo.coded and not is_coded_as(source, photo.coded):
         raise PhotoError(changed)
-    if (
-        photo.digest and not photo.coded and file_digest(data) != photo.digest
-    ):  # of a table of an older facecluster
+    if photo.digest and not photo.coded and next(ids_of(source)) != photo.digest:  # of an older facecluster
         raise PhotoError(changed)
-    width, height = photo.size
+    moment = moment_of(photo)
+    width, height = (0, 0) if moment.page else photo.size  # other pages may have another one
     reduction = 2 ** int(
         math.log2(max(max(width, height) / LONGEST_PX, 1))
     )  # what JPEG can do while it is decoded
     n_pixels = math.ceil(width / reduction) * math.ceil(height / reduction)
-    decoded = decode(data, max_pixels=n_pixels or MAX_PIXELS, truncated=True)
+    decoded = decode(source, moment=moment, max_pixels=n_pixels or MAX_PIXELS, truncated=True)
     if n_pixels and decoded.size != photo.size:
         raise PhotoError(changed)
     pixels, scale = fit(decoded.pixels)

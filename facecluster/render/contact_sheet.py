@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from facecluster.errors import PhotoError
+from facecluster.photos.moment import Moment
 from facecluster.render.letters import fitted
 from facecluster.render.tile import Tile, cut_from
 
@@ -99,16 +100,17 @@ def _flow(lengths: Sequence[int]) -> tuple[list[tuple[int, int]], int]:
 
 
 def _tiles(faces: Sequence[Tile], jobs: int) -> tuple[dict[Tile, NDArray[np.uint8]], list[tuple[str, str]]]:
-    """Cut out faces, each photo decoded once; and say which photos cannot be shown, and why."""
-    by_photo = defaultdict[str, list[Tile]](list)
+    """Cut out faces, each photo, page or frame decoded once; and say which photos cannot be shown, and why."""
+    by_photo = defaultdict[tuple[str, Moment], list[Tile]](list)
     for face in dict.fromkeys(faces):
-        by_photo[face.photo].append(face)
+        by_photo[face.photo, face.moment].append(face)
 
     def read(of_photo: list[Tile]) -> list[NDArray[np.uint8]] | str:
         try:
             boxes = [face.box for face in of_photo]
             turns = [face.turns for face in of_photo]
-            return cut_from(of_photo[0].photo, boxes, of_photo[0].size, TILE_PX, turns)
+            first = of_photo[0]
+            return cut_from(first.photo, boxes, first.size, TILE_PX, turns, first.moment)
         except PhotoError as error:
             return str(error)
 

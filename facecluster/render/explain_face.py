@@ -121,6 +121,7 @@ def explain_face(
         remedies=tuple(remedies),
         bounds=known.bounds,
         decisions=rulings,
+        moment=face.moment,
     )
 
 
@@ -170,7 +171,7 @@ def _near_people(known: Known, row: int) -> tuple[NearPerson | None, tuple[NearP
         place = int(known.whose[g])
         who = known.who(place)
         faces = tuple(
-            NearFace(face.id, face.photo, face.box, pair.distance)
+            NearFace(face.id, face.photo, face.box, pair.distance, face.moment)
             for pair in nearest(known.points, row, np.flatnonzero(known.part == g), number)
             for face in [known.records[pair.j]]
         )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from facecluster.joined import Bounds, End, Who
+from facecluster.photos.moment import FIRST, Moment, told
 from facecluster.result import Box
 
 
@@ -35,6 +36,7 @@ class NearFace:
     photo: str
     box: Box
     distance: float
+    moment: Moment = FIRST
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ class FaceExplanation:
     """Why a face is where it is.
 
     Attributes:
-        id, photo, box: of the face.
+        id, photo, box, moment: of the face.
         person: whose it is; None for a face that was left out.
         core: whether it founded the person.
         reason: why it was left out, a code of `gate.Reason`; None for a face of a person.
@@ -124,6 +126,7 @@ class FaceExplanation:
     bounds: Bounds
     decisions: tuple[Ruling, ...]
     kind: Literal["face"] = "face"
+    moment: Moment = FIRST
 
 
 @dataclass(frozen=True)
@@ -214,4 +217,4 @@ class PersonExplanation:
 
 def to_json(explanation: FaceExplanation | PersonExplanation) -> str:
     """Write an explanation as JSON, ASCII only; unknown is null."""
-    return json.dumps(explanation, default=vars, allow_nan=False, indent=1) + "\n"
+    return json.dumps(explanation, default=told, allow_nan=False, indent=1) + "\n"

@@ -5,20 +5,20 @@ answers: `Files`, `NextToken`, `TotalHits`. What is unknown is left out, as ther
 
 Confidences are 0..1, as there. Everywhere else in facecluster they are per cent.
 
-Of FigureCluster: ObjectType, ObjectId, Name, FaceCount, ImageCount, VideoCount (0), Cover (a File with the cover face
+Of FigureCluster: ObjectType, ObjectId, Name, FaceCount, ImageCount, VideoCount, Cover (a File with the cover face
 as its only Figure), CreateTime and UpdateTime (both: when clusters.json was written, as runs do not keep older times).
 Of File: ObjectType, ObjectId (a digest of the path, as two copies are two files), URI (file://), Filename (the path, as
 there it is the key of the object), MediaType, FileHash (BLAKE2b of the content), ImageWidth and ImageHeight (upright),
-ProduceTime (of EXIF), FigureCount, Figures. Of Figure: FigureId, FigureType, FigureConfidence (that it is a face: the
-detector's score, where that is in 0..1), FigureClusterId, FigureClusterConfidence (that it is this person's),
-FaceQuality, Sharpness, Boundary, HeadPose (degrees; IMM does not say which
-side is positive, ours are in `table.Faces`).
+of a video VideoWidth, VideoHeight and Duration (seconds), ProduceTime (of EXIF), FigureCount, Figures. Of Figure:
+FigureId, FigureType, FigureConfidence (that it is a face: the detector's score, where that is in 0..1),
+FigureClusterId, FigureClusterConfidence (that it is this person's), FaceQuality, Sharpness, Boundary, HeadPose
+(degrees; IMM does not say which side is positive, ours are in `table.Faces`).
 
 Where the face table has attributes: of FigureCluster AverageAge, MinAge, MaxAge, Gender; of Figure Age, AgeSD, Gender,
 GenderConfidence, Mouth ("open" or "close"), MouthConfidence.
 
 Left out: RequestId, Aggregations, OwnerId, ProjectName, DatasetName, CustomId, CustomLabels, MetaLockVersion; emotion,
-attractiveness, beard, glasses, hat, mask, each with its confidence; all that is about videos,
+attractiveness, beard, glasses, hat, mask, each with its confidence; all else that is about videos,
 sound, documents, places, and object storage; Size, ContentType, Orientation.
 
 References:
@@ -38,7 +38,7 @@ from typing import Any, TypeAlias
 from urllib.parse import quote_from_bytes
 
 from facecluster.render.attributes import Attributes, PersonAttributes
-from facecluster.render.show import Moment, Page, ShownFace, ShownPerson, ShownPhoto, stamp
+from facecluster.render.show import Page, ShownFace, ShownPerson, ShownPhoto, Taken, stamp
 from facecluster.result import Pose, plain
 from facecluster.table import FaceTable
 from facecluster.text import as_bytes
@@ -74,12 +74,12 @@ def figure_cluster(
             "ObjectId": person.id,
             "Name": person.name,
             "FaceCount": person.n_faces,
-            "ImageCount": person.n_photos,
-            "VideoCount": 0,
+            "ImageCount": person.n_photos - person.n_videos,
+            "VideoCount": person.n_videos,
             **_of_person(person.attributes),
             "Cover": None if cover is None else file(cover, numbers, person.cover),
-            "CreateTime": stamp(Moment(written, zoned=True)),
-            "UpdateTime": stamp(Moment(written, zoned=True)),
+            "CreateTime": stamp(Taken(written, zoned=True)),
+            "UpdateTime": stamp(Taken(written, zoned=True)),
         }
     )
 
@@ -94,16 +94,18 @@ def file(photo: ShownPhoto, numbers: Measured, only: str | None = None) -> dict[
     """
     about = photo.about
     width, height = about.size or (None, None)
+    kind = "Image" if about.duration is None else "Video"
     return _known(
         {
             "ObjectType": "file",
             "ObjectId": hashlib.blake2b(as_bytes(photo.path, path=True), digest_size=16).hexdigest(),
             "URI": _uri(os.path.abspath(photo.path)),
             "Filename": photo.path,
-            "MediaType": "image",
+            "MediaType": kind.lower(),
             "FileHash": about.digest,
-            "ImageWidth": width,
-            "ImageHeight": height,
+            f"{kind}Width": width,
+            f"{kind}Height": height,
+            "Duration": about.duration,
             "ProduceTime": stamp(about.time),
             "FigureCount": len(photo.faces),
             "Figures": [figure(face, numbers) for face in photo.faces if only in (None, face.id)],

@@ -19,6 +19,7 @@ from facecluster.identity.rules import Reach, Rules
 from facecluster.identity.search import BATCH, Targets, confidence, find_nearest, nearest_of
 from facecluster.identity.split import split_by_distance
 from facecluster.joined import Known
+from facecluster.photos.moment import FIRST, Moment, at, told
 from facecluster.result import Box, plain
 from facecluster.table import Faces, FaceTable
 
@@ -200,6 +201,7 @@ class FoundFace:
     photo: str
     box: Box
     distance: float
+    moment: Moment = FIRST
 
 
 @dataclass(frozen=True)
@@ -233,7 +235,7 @@ class Query:
         photo: path.
         status, reason: of the photo, as in `table.Photos`.
         face: 1 for the first face of its photo, in the order of the table; None where there is none.
-        id, box: of the face; None where there is none.
+        id, box, moment: of the face; None, and `FIRST`, where there is none.
         matches: those that are accepted, nearest first.
         nearest: where nobody is, the nearest one; None where there is nobody to compare with, or the face has no
             encoding.
@@ -247,6 +249,7 @@ class Query:
     box: Box | None
     matches: tuple[Match, ...] = ()
     nearest: Match | None = None
+    moment: Moment = FIRST
 
 
 Answer: TypeAlias = tuple[tuple[Match, ...], Match | None]
@@ -300,7 +303,8 @@ def _queries(table: FaceTable, wanted: NDArray[np.bool_], answers: Iterator[Answ
             yield Query(*about, None, None, None)
         for row in (start + np.flatnonzero(wanted[start:stop])).tolist():
             box = Box(*plain(faces.box[row]))
-            yield Query(*about, row - start + 1, str(faces.id[row]), box, *next(answers))
+            moment = at(int(faces.page[row]), plain(faces.time_s[row : row + 1])[0])
+            yield Query(*about, row - start + 1, str(faces.id[row]), box, *next(answers), moment)
 
 
 def search(
@@ -380,7 +384,13 @@ class _Candidate:
             self.distance,
             gallery.within(len(members)),
             self.confidence,
-            FoundFace(str(faces.id[row]), photo, Box(*plain(faces.box[row])), apart),
+            FoundFace(
+                str(faces.id[row]),
+                photo,
+                Box(*plain(faces.box[row])),
+                apart,
+                at(int(faces.page[row]), plain(faces.time_s[row : row + 1])[0]),
+            ),
         )
 
 
@@ -408,8 +418,8 @@ def check_encoders(gallery: FaceTable, query: FaceTable) -> None:
 
 def to_json(query: Query) -> str:
     """Write a line of JSON, ASCII; unknown is null."""
-    record = vars(query) | {"reason": query.reason or None}
-    return json.dumps(record, default=vars, allow_nan=False) + "\n"
+    record = told(query) | {"reason": query.reason or None}
+    return json.dumps(record, default=told, allow_nan=False) + "\n"
 
 
 # -------------------------------------------------------------------------------------------------------- names

@@ -19,10 +19,11 @@ from PIL import Image, ImageDraw
 
 from facecluster.durable.whole_file import is_of_one_file
 from facecluster.errors import PhotoError
-from facecluster.photos.file import read_photo
+from facecluster.photos.moment import FIRST, Moment
+from facecluster.photos.source import Source
 from facecluster.render.letters import drawable, fitted, wrapped
 from facecluster.render.tile import cut_from, turns_of
-from facecluster.result import Person
+from facecluster.result import Person, PersonFace
 from facecluster.table import Picture
 from facecluster.text import printable
 
@@ -100,11 +101,8 @@ class Montage:
 class Meant(Protocol):
     """Says which photos still hold the picture whose faces are known, see `library.contents`."""
 
-    def is_known(self, photo: str) -> bool:
-        """Whether that was found already."""
-
-    def holds(self, photo: str, data: bytes) -> bool:
-        """Whether the bytes of its file are of it."""
+    def source(self, photo: str) -> Source:
+        """What it is decoded from; a PhotoError where it cannot be read, or is another one now."""
 
 
 def make_montage(person: Person, pictures: Mapping[str, Picture], meant: Meant | None = None) -> Montage:
@@ -121,10 +119,15 @@ def make_montage(person: Person, pictures: Mapping[str, Picture], meant: Meant |
     if not tiles:
         return Montage(None, key)
     count = f"{len(tiles)} of {person.n_faces} {'face' if person.n_faces == 1 else 'faces'}"
-    captions = {i: f"{i + 1}  {printable(os.path.basename(person.faces[i].photo))}" for i in tiles}
+    captions = {i: f"{i + 1}  {_caption(person.faces[i])}" for i in tiles}
     blocks = [np.vstack([tile, _strip(captions[i])]) for i, tile in tiles.items()]
     jpeg, cover = _saved(person, count, arrange(blocks)), _as_saved(next(iter(tiles.values())))
     return Montage(jpeg, key, cover, permissions_of([person.faces[i].photo for i in tiles]))
+
+
+def _caption(face: PersonFace) -> str:
+    """The name of the photo, with the page or moment before it: of a long name the end is cut off."""
+    return " ".join(filter(None, [face.moment.words, printable(os.path.basename(face.photo))]))
 
 
 def permissions_of(files: Iterable[str | os.PathLike[str]]) -> int:
@@ -247,8 +250,8 @@ def _name_digest(person: Person) -> str:
 def read_tiles(person: Person, pictures: Mapping[str, Picture], n_tiles: int) -> dict[int, NDArray[np.uint8]]:
     """Cut out a person's first `n_tiles` faces whose photos can be read and are still what they were.
 
-    A photo is decoded once, reduced as far as its smallest face among them allows. Of copies of one picture the first
-    is taken, see `ALIKE`.
+    A photo, page or frame is decoded once, reduced as far as its smallest face among them allows. Of copies of one
+    picture the first is taken, see `ALIKE`.
 
     Returns:
         Tiles as of `tile.cut`, by place of the face in `person.faces`, in this order.
@@ -269,18 +272,21 @@ def _read(
     tiles: dict[int, NDArray[np.uint8]] = {}
     looks: list[NDArray[np.float64]] = []
     while chosen:
-        by_photo: dict[str, list[int]] = {}
+        by_photo: dict[str, dict[Moment, list[int]]] = {}
         for i in chosen:
-            by_photo.setdefault(person.faces[i].photo, []).append(i)
+            face = person.faces[i]
+            by_photo.setdefault(face.photo, {}).setdefault(face.moment, []).append(i)
         found: dict[int, NDArray[np.uint8]] = {}
-        for photo, rows in by_photo.items():
-            boxes = [person.faces[i].box for i in rows]
+        for photo, by_moment in by_photo.items():
             picture = pictures.get(photo, Picture())
             states.setdefault(photo, _state(photo, picture.coded))
             try:
-                turns = [turns_of(person.faces[i].pose.roll) for i in rows]
-                source = photo if meant is None or meant.is_known(photo) else _content(photo, meant)
-                found.update(zip(rows, cut_from(source, boxes, picture[:2], TILE_PX, turns), strict=True))
+                source = photo if meant is None else meant.source(photo)
+                for moment, rows in by_moment.items():
+                    boxes = [person.faces[i].box for i in rows]
+                    turns = [turns_of(person.faces[i].pose.roll) for i in rows]
+                    tiles_of_moment = cut_from(source, boxes, picture[:2], TILE_PX, turns, moment)
+                    found.update(zip(rows, tiles_of_moment, strict=True))
             except PhotoError as error:
                 if isinstance(error.__cause__, OSError) and not is_of_one_file(error.__cause__):
                     states[photo] = ""  # as one that is away: it is tried again
@@ -294,18 +300,6 @@ def _read(
         chosen = list(range(n_tried, min(n_tried + n_tiles - len(tiles), len(person.faces))))
         n_tried += len(chosen)
     return tiles, n_tried
-
-
-def _content(photo: str, meant: Meant) -> bytes:
-    """Read a photo.
-
-    Raises:
-        PhotoError: it cannot be read, or has another picture now.
-    """
-    data = read_photo(photo)[0]
-    if not meant.holds(photo, data):
-        raise PhotoError("another picture than that whose faces are known")
-    return data
 
 
 def look_of(tile: NDArray[np.uint8]) -> NDArray[np.float64]:
@@ -336,6 +330,8 @@ def _key(person: Person, pictures: Mapping[str, Picture], n_tried: int, states: 
         faces.update(f"{width} {height} {coded}".encode())
         if turns := turns_of(face.pose.roll):
             faces.update(f" {turns}".encode())
+        if face.moment != FIRST:
+            faces.update(f" {face.moment.page} {face.moment.time_s}".encode())
         files.update(f"{states[face.photo]}\0".encode())
         if states[face.photo]:
             there.add(face.photo)

@@ -30,9 +30,10 @@ from facecluster.durable.own_list import FORMAT, RESULT_MARKER, line
 from facecluster.durable.whole_file import whole_file
 from facecluster.durable.whole_folder import whole_folder
 from facecluster.errors import PhotoError
+from facecluster.photos.moment import Scene, place_of
 from facecluster.render.montage import Meant, permissions_of
 from facecluster.render.report_pictures import COVER_PX, FACE_PX, Pictures, Square, make_pictures
-from facecluster.render.show import Moment, stamp
+from facecluster.render.show import Taken, stamp
 from facecluster.render.tile import turns_of
 from facecluster.result import Box, Person, PersonFace
 from facecluster.table import Picture
@@ -107,7 +108,8 @@ class Made:
 
     Attributes:
         path: of the file or folder.
-        people, faces, photos: that are in it; photos: 0 where only faces were wanted.
+        people, faces, photos: that are in it; photos: also pages of one, and frames of a video; 0 where only faces were
+            wanted.
         n_bytes: of all of it.
         private: whether only its owner may read it, as not everybody may read its photos.
         lost: photos that cannot be shown, with the reason.
@@ -188,7 +190,7 @@ def make(
         OutputError: it cannot be written; then all is as before.
     """
     photos = _photos_of(content)
-    private = not permissions_of(photos) & 0o004
+    private = not permissions_of(path for path, _ in photos) & 0o004
     if as_folder:
         within = 0o700 if private else 0o777
         with whole_folder(path, is_report_folder, permissions=within) as folder:
@@ -298,11 +300,11 @@ class _Shown:
 
 @dataclass(frozen=True)
 class _Shot:
-    """A photo in the report.
+    """A photo in the report, a page of one, or a frame of a video.
 
     Attributes:
         number: from 1.
-        name: of its file; "": not told.
+        name: of its file, and where in it; "": not told.
         day: when it was taken, "2019-07-04"; "": not known.
         size: of the picture; 0, 0 where only faces are wanted.
         boxes: whose faces are where, as shares of width and height.
@@ -322,44 +324,50 @@ class _Report:
     lost: Sequence[tuple[str, str]]
 
 
-def _photos_of(content: Content) -> list[str]:
-    """The photos of people, by the day, then by name."""
-    paths = {face.photo for person in content.people for face in person.faces}
-    return sorted(paths, key=lambda path: (content.time.get(path, math.inf), os.path.basename(path), path))
+def _photos_of(content: Content) -> list[Scene]:
+    """The photos, pages and frames in which people are, by the day, then by name, then by where in the file."""
+    scenes = {(face.photo, face.moment) for person in content.people for face in person.faces}
+
+    def order(scene: Scene) -> tuple[float, str, str, int, float]:
+        path, (page, time_s) = scene
+        when = content.time.get(path, math.inf)
+        return when, os.path.basename(path), path, page, time_s if time_s == time_s else 0.0
+
+    return sorted(scenes, key=order)
 
 
 def _collect(
     content: Content,
     look: Look,
-    photos: Sequence[str],
+    photos: Sequence[Scene],
     meant: Meant,
     store: _Store,
     threads: int,
     advance: Callable[[], object],
 ) -> _Report:
     """Make all pictures, and note who is on them."""
-    on: dict[str, list[tuple[_Shown, int, PersonFace]]] = defaultdict(list)
+    on: dict[Scene, list[tuple[_Shown, int, PersonFace]]] = defaultdict(list)
     people = [_Shown(i, person) for i, person in enumerate(content.people)]
     for shown in people:
         for rank, face in enumerate(_in_order(shown.person)):
-            on[face.photo].append((shown, rank, face))
-    wanted: dict[str, list[Square]] = {}
-    for path in photos:
-        squares = [Square(f.box, turns_of(f.pose.roll), FACE_PX) for _, _, f in on[path]]
-        covers = [Square(f.box, turns_of(f.pose.roll), COVER_PX) for _, rank, f in on[path] if rank == 0]
-        wanted[path] = squares + covers
+            on[face.photo, face.moment].append((shown, rank, face))
+    wanted: dict[Scene, list[Square]] = {}
+    for scene in photos:
+        squares = [Square(f.box, turns_of(f.pose.roll), FACE_PX) for _, _, f in on[scene]]
+        covers = [Square(f.box, turns_of(f.pose.roll), COVER_PX) for _, rank, f in on[scene] if rank == 0]
+        wanted[scene] = squares + covers
     shots: dict[int, _Shot] = {}
     lost: list[tuple[str, str]] = []
     ranked: dict[int, list[tuple[int, _Face]]] = defaultdict(list)
     n_faces = 0
     found = make_pictures(wanted, content.pictures, meant, whole=look.photos, threads=threads)
-    for number, (path, result) in enumerate(found, start=1):
+    for number, (scene, result) in enumerate(found, start=1):
         advance()
         if isinstance(result, PhotoError):
-            lost.append((path, str(result)))
+            lost.append((scene[0], str(result)))
             continue
-        faces = on.pop(path)
-        shot = _shot(number, path, [(s.person, f) for s, _, f in faces], result, content, look)
+        faces = on.pop(scene)
+        shot = _shot(number, scene, [(s.person, f) for s, _, f in faces], result, content, look)
         shots[number] = shot
         if result.photo is not None:
             store.put(f"photo-{number}", result.photo)
@@ -387,7 +395,7 @@ def _in_order(person: Person) -> list[PersonFace]:
 
 def _shot(
     number: int,
-    path: str,
+    scene: Scene,
     faces: Sequence[tuple[Person, PersonFace]],
     made: Pictures,
     content: Content,
@@ -398,12 +406,13 @@ def _shot(
         (who, Box(f.box.left / width, f.box.top / height, f.box.right / width, f.box.bottom / height))
         for who, f in sorted(faces, key=lambda one: one[1].box.left)
     ]
-    name = printable(os.path.basename(path)) if look.file_names else ""
+    path, moment = scene
+    name = place_of(printable(os.path.basename(path)), moment) if look.file_names else moment.words
     return _Shot(number, name, _day(content.time.get(path)), made.photo_size, boxes)
 
 
 def _day(time: float | None) -> str:
-    return "" if time is None else (stamp(Moment(time, zoned=False)) or "")[:10]
+    return "" if time is None else (stamp(Taken(time, zoned=False)) or "")[:10]
 
 
 # ----------------------------------------------------------------------------------------------------- pages

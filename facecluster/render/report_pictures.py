@@ -15,7 +15,8 @@ from PIL import Image
 
 from facecluster.errors import PhotoError
 from facecluster.photos.decode import decode
-from facecluster.photos.file import alone_if_large, read_photo
+from facecluster.photos.file import alone_if_large
+from facecluster.photos.moment import Scene
 from facecluster.render.montage import Meant
 from facecluster.render.tile import MARGIN, cut
 from facecluster.result import Box
@@ -60,38 +61,39 @@ class Pictures:
 
 
 def make_pictures(
-    wanted: Mapping[str, Sequence[Square]],
+    wanted: Mapping[Scene, Sequence[Square]],
     pictures: Mapping[str, Picture],
     meant: Meant,
     *,
     whole: bool,
     threads: int,
-) -> Iterator[tuple[str, Pictures | PhotoError]]:
+) -> Iterator[tuple[Scene, Pictures | PhotoError]]:
     """Make the pictures of photos in several threads, a bounded number ahead of their use.
 
     Args:
-        wanted: faces by path of the photo.
+        wanted: faces by path of the photo, and where in its file they are seen at once.
         pictures: what the face table says of the photos, by path.
         meant: says whether a photo is still the one whose faces are known.
         whole: the photo itself is wanted too.
         threads: how many work at a time.
 
     Yields:
-        Path and pictures, in the order of `wanted`; why there are none, where the photo cannot be shown.
+        Key and pictures, in the order of `wanted`; why there are none, where the photo cannot be shown.
     """
 
-    def make(path: str) -> Pictures | PhotoError:
+    def make(scene: Scene) -> Pictures | PhotoError:
+        path, _ = scene
         try:
             with alone_if_large(path):
-                return _make(path, wanted[path], pictures.get(path, Picture()), meant, whole=whole)
+                return _make(scene, wanted[scene], pictures.get(path, Picture()), meant, whole=whole)
         except PhotoError as error:
             return error
 
     pool = ThreadPoolExecutor(threads)
     try:
-        waiting = deque[tuple[str, Future[Pictures | PhotoError]]]()
-        for path in wanted:
-            waiting.append((path, pool.submit(make, path)))
+        waiting = deque[tuple[Scene, Future[Pictures | PhotoError]]]()
+        for scene in wanted:
+            waiting.append((scene, pool.submit(make, scene)))
             if len(waiting) > 2 * threads:
                 done, future = waiting.popleft()
                 yield done, future.result()
@@ -101,17 +103,23 @@ def make_pictures(
         pool.shutdown(cancel_futures=True)
 
 
-def _make(path: str, squares: Sequence[Square], picture: Picture, meant: Meant, *, whole: bool) -> Pictures:
-    """Make the pictures of a photo.
+def _make(
+    scene: Scene, squares: Sequence[Square], picture: Picture, meant: Meant, *, whole: bool
+) -> Pictures:
+    """Make the pictures of a photo, page or frame.
 
     Raises:
         PhotoError: it cannot be read, or is not what it was.
     """
-    data = read_photo(path)[0]
-    if not meant.holds(path, data):
-        raise PhotoError("another picture now than the one whose faces are known")
-    decoded = decode(data, max_pixels=_pixels_needed(squares, picture[:2], whole=whole), truncated=True)
-    if picture.width and picture.height and decoded.size != picture[:2]:
+    path, moment = scene
+    size = (0, 0) if moment.page else picture[:2]  # other pages may have another one
+    decoded = decode(
+        meant.source(path),
+        moment=moment,
+        max_pixels=_pixels_needed(squares, size, whole=whole),
+        truncated=True,
+    )
+    if all(size) and decoded.size != size:
         raise PhotoError("changed since its faces were found")
     tiles = [
         np.rot90(

@@ -17,9 +17,12 @@ from functools import cached_property
 from itertools import chain
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
+import numpy as np
+
 from facecluster.identity.gate import Reason
+from facecluster.photos.moment import FIRST, Moment
 from facecluster.render.attributes import Attributes, Looks, PersonAttributes
-from facecluster.result import Box, Person, PersonFace, Pose, Result, UnclusteredFace, fields_of
+from facecluster.result import Box, Person, PersonFace, Pose, Result, UnclusteredFace, fields_of, plain
 from facecluster.table import OK, FaceTable, Photos
 from facecluster.text import to_cell
 
@@ -42,7 +45,7 @@ Album: TypeAlias = Mapping[str, Sequence[Owned]]
 """Faces by the path of their photo, in the order of their ordinals."""
 
 
-class Moment(NamedTuple):
+class Taken(NamedTuple):
     """When a photo was taken.
 
     Attributes:
@@ -56,14 +59,31 @@ class Moment(NamedTuple):
 
 @dataclass(frozen=True)
 class About:
-    """What a face table says of a photo; the attributes as in `table.Photos`, None where unknown."""
+    """What a face table says of a photo; the attributes as in `table.Photos`, None where unknown.
+
+    Attributes:
+        duration: None of what is no video.
+    """
 
     digest: str | None = None
     size: tuple[int, int] | None = None
     status: str = OK
     reason: str | None = None
-    time: Moment | None = None
+    time: Taken | None = None
     time_from: str | None = None
+    pages: int = 1
+    duration: float | None = None
+
+
+Span: TypeAlias = tuple[float, float]
+"""First and last second of a part of a video."""
+
+
+def _spans(table: FaceTable) -> dict[str, Span]:
+    faces = table.faces
+    some = np.flatnonzero(faces.track >= 0)
+    starts, stops = plain(faces.from_s[some]), plain(faces.to_s[some])
+    return dict(zip(faces.id[some].tolist(), zip(starts, stops, strict=True), strict=True))
 
 
 class PhotoFacts:
@@ -71,6 +91,7 @@ class PhotoFacts:
 
     Attributes:
         looks: what it says of the attributes of faces.
+        spans: first and last second at which the track of a face of a video was seen, by id of the face.
     """
 
     def __init__(self, table: FaceTable | None) -> None:
@@ -79,6 +100,7 @@ class PhotoFacts:
         self._photos = photos = None if table is None else table.photos
         paths = [] if photos is None else photos.path.tolist()
         self._row_of_path = {path: row for row, path in enumerate(paths)}
+        self.spans: Mapping[str, Span] = {} if table is None else _spans(table)
 
     @cached_property
     def _row_of_digest(self) -> dict[str, int]:
@@ -95,7 +117,7 @@ class PhotoFacts:
         """Say whether nothing is known of the photo of a face."""
         return self._row(face.photo, content(face)) is None
 
-    def time(self, face: Face) -> Moment | None:
+    def time(self, face: Face) -> Taken | None:
         """Say when the photo of a face was taken; None where unknown."""
         row = self._row(face.photo, content(face))
         return None if row is None or self._photos is None else moment(self._photos, row)
@@ -113,6 +135,8 @@ class PhotoFacts:
             reason=str(photos.reason[row]) or None,
             time=moment(photos, row),
             time_from=str(photos.time_from[row]) or None,
+            pages=int(photos.pages[row]),
+            duration=float(photos.duration[row]) if photos.is_video[row] else None,
         )
 
     def _row(self, path: str, digest: str | None) -> int | None:
@@ -120,10 +144,10 @@ class PhotoFacts:
         return self._row_of_digest.get(digest) if row is None and digest else row
 
 
-def moment(photos: Photos, row: int) -> Moment | None:
+def moment(photos: Photos, row: int) -> Taken | None:
     """Say when the photo in a row of a table was taken; None where unknown."""
     seconds = float(photos.time[row])
-    return Moment(seconds, bool(photos.zoned[row])) if math.isfinite(seconds) else None
+    return Taken(seconds, bool(photos.zoned[row])) if math.isfinite(seconds) else None
 
 
 @dataclass(frozen=True)
@@ -132,6 +156,7 @@ class ShownPerson:
 
     Attributes:
         id, name, former, n_faces, n_photos: as in `records.Person`.
+        n_videos: those of these photos that are videos.
         cover: id of the face that somebody chose, else of the most typical good one.
         cover_photo, cover_box: where that is; None where the result does not have it.
         first_seen, last_seen: when the earliest and the latest photo was taken; None where no photo has a time.
@@ -147,12 +172,13 @@ class ShownPerson:
     former: tuple[str, ...]
     n_faces: int
     n_photos: int
+    n_videos: int
     cover: str
     cover_photo: str | None
     cover_box: Box | None
-    first_seen: Moment | None
+    first_seen: Taken | None
     first_photo: str | None
-    last_seen: Moment | None
+    last_seen: Taken | None
     last_photo: str | None
     span_days: float | None
     n_dated: int
@@ -170,6 +196,9 @@ class ShownFace:
         core, confidence: as in `result.PersonFace`, per cent, 0..100; False and None where it is nobody's.
         reason: code of why it is nobody's; None where it is somebody's.
         attributes: None where the face table has none.
+        moment: where in the file it is.
+        track: see `records.PersonFace`; None outside videos.
+        span: first and last second at which its track was seen; None outside videos.
         The others: as in `records.PersonFace`.
     """
 
@@ -184,6 +213,9 @@ class ShownFace:
     confidence: float | None
     reason: str | None
     attributes: Attributes | None
+    moment: Moment = FIRST
+    track: int | None = None
+    span: Span | None = None
 
 
 @dataclass(frozen=True)
@@ -193,6 +225,20 @@ class ShownPhoto:
     path: str
     about: About
     faces: tuple[ShownFace, ...]
+
+    @property
+    def there(self) -> dict[str, list[Span]]:
+        """From when to when who is there in a video, by id of the person: parts that do not touch, in order."""
+        found: dict[str, list[Span]] = {}
+        for face in sorted((face for face in self.faces if face.span), key=lambda face: face.span or (0, 0)):
+            if face.person is None or face.span is None:
+                continue
+            spans, (start, stop) = found.setdefault(face.person, []), face.span
+            if spans and start <= spans[-1][1]:
+                spans[-1] = (spans[-1][0], max(spans[-1][1], stop))
+            else:
+                spans.append((start, stop))
+        return found
 
 
 @dataclass(frozen=True)
@@ -320,6 +366,7 @@ def show_person(person: Person, known: PhotoFacts) -> ShownPerson:
         former=person.former,
         n_faces=person.n_faces,
         n_photos=person.n_photos,
+        n_videos=len({face.photo for face in person.faces if face.moment.in_video}),
         cover=person.cover,
         cover_photo=None if cover is None else cover.photo,
         cover_box=None if cover is None else cover.box,
@@ -337,28 +384,29 @@ def show_person(person: Person, known: PhotoFacts) -> ShownPerson:
 def show_photo(path: str, faces: Sequence[Owned], known: PhotoFacts) -> ShownPhoto:
     """Make the record of a photo."""
     digest = content(faces[0].face) if faces else None
-    shown = tuple(_shown(i, *owned, known.looks) for i, owned in enumerate(faces, start=1))
+    shown = tuple(_shown(i, *owned, known) for i, owned in enumerate(faces, start=1))
     return ShownPhoto(path, known.about(path, digest), shown)
 
 
-def _shown(number: int, face: Face, person: Person | None, looks: Looks) -> ShownFace:
+def _shown(number: int, face: Face, person: Person | None, known: PhotoFacts) -> ShownFace:
     who = None if person is None else person.id
     name = None if person is None else person.name
     core, confidence, reason = False, None, None
+    seen = None if face.time_s is None else known.spans.get(face.id, (face.time_s, face.time_s))
     if isinstance(face, PersonFace):
         core, confidence = face.core, face.confidence
     else:
         reason = face.reason
     return ShownFace(
         number, face.id, who, name, face.box, face.pose, face.quality, core, confidence, reason,
-        attributes=looks.of_face(face.id),
+        attributes=known.looks.of_face(face.id), moment=face.moment, track=face.track, span=seen,
     )  # fmt: skip
 
 
 # --------------------------------------------------------------------------------------------------- writing
 
 
-def stamp(time: Moment | None) -> str | None:
+def stamp(time: Taken | None) -> str | None:
     """Write a time as ISO 8601 has it: "2019-07-04T12:30:00Z", without the Z where no zone is known.
 
     Returns:
@@ -392,13 +440,28 @@ def photo_record(photo: ShownPhoto) -> dict[str, Any]:
         "time": stamp(about.time),
         "time_from": about.time_from,
         "size": about.size,
+        **_of_file(photo),
         "n_faces": len(photo.faces),
         "people": list(dict.fromkeys(face.person for face in photo.faces if face.person is not None)),
-        "faces": [
-            vars(face) | {"pose": fields_of(face.pose), "attributes": _record(face.attributes)}
-            for face in photo.faces
-        ],
+        "faces": [_face_record(face) for face in photo.faces],
     }
+
+
+def _of_file(photo: ShownPhoto) -> dict[str, Any]:
+    """What is said of a video, and of a photo with pages, alone."""
+    about = photo.about
+    if about.duration is not None:
+        return {"duration": about.duration, "there": photo.there}
+    return {"pages": about.pages} if about.pages > 1 else {}
+
+
+def _face_record(face: ShownFace) -> dict[str, Any]:
+    """A face as JSON has it; where in the file it is stands there only where it is elsewhere than in a plain photo."""
+    record = {name: value for name, value in vars(face).items() if name not in ("moment", "track", "span")}
+    record |= {"pose": fields_of(face.pose), "attributes": _record(face.attributes), **face.moment.record}
+    if face.span is not None:
+        record |= {"track": face.track, "from_s": face.span[0], "to_s": face.span[1]}
+    return record
 
 
 def _record(attributes: Attributes | PersonAttributes | None) -> dict[str, Any] | None:
@@ -433,10 +496,11 @@ _SIDES = ("left", "top", "right", "bottom")
 _ANGLES = ("pitch", "yaw", "roll")
 _PERSON = (
     "id", "name", "n_faces", "n_photos", "cover", "cover_photo", "first_seen", "first_photo", "last_seen",
-    "last_photo", "span_days", "n_dated",
+    "last_photo", "span_days", "n_dated", "n_videos",
 )  # fmt: skip
 _OF_PERSON = tuple(field.name for field in fields(PersonAttributes) if field.name != "n_faces")
 _OF_FACE = tuple(field.name for field in fields(Attributes))
+_IN_FILE = ("page", "time_s", "from_s", "to_s")
 
 
 def people_csv(people: Iterable[ShownPerson]) -> Iterator[str]:
@@ -456,25 +520,33 @@ def photos_csv(photos: Iterable[ShownPhoto]) -> Iterator[str]:
     """Write a header and a row a face, `face` being its id; of a photo without a face, one without it."""
     header = (
         "photo", "time", "time_from", "number", "face", "person", "name", *_SIDES, *_ANGLES, "quality", "core",
-        "confidence", "reason", *_OF_FACE,
+        "confidence", "reason", *_OF_FACE, *_IN_FILE,
     )  # fmt: skip
 
     def rows() -> Iterator[list[Any]]:
         for photo in photos:
             start = [photo.path, stamp(photo.about.time), photo.about.time_from]
             if not photo.faces:
-                none = [None] * (len(header) - len(start) - 1 - len(_OF_FACE))
-                yield [*start, *none, photo.about.reason or photo.about.status, *_cells(None, _OF_FACE)]
+                none = [None] * (len(header) - len(start) - 1 - len(_OF_FACE) - len(_IN_FILE))
+                why = photo.about.reason or photo.about.status
+                yield [*start, *none, why, *_cells(None, _OF_FACE), *[None] * len(_IN_FILE)]
             for face in photo.faces:
                 pose = (face.pose.pitch, face.pose.yaw, face.pose.roll)
                 whose = (face.number, face.id, face.person, face.name)
                 core = int(face.core)
                 yield [
                     *start, *whose, *face.box, *pose, face.quality, core, face.confidence, face.reason,
-                    *_cells(face.attributes, _OF_FACE),
+                    *_cells(face.attributes, _OF_FACE), *_in_file(face, photo.about),
                 ]  # fmt: skip
 
     return to_csv(header, rows())
+
+
+def _in_file(face: ShownFace, about: About) -> list[Any]:
+    """Where in its file a face is, as `_IN_FILE` says; nothing of a plain photo."""
+    if face.span is not None:
+        return [None, face.moment.time_s, *face.span]
+    return [face.moment.page if face.moment.page or about.pages > 1 else None, None, None, None]
 
 
 def _cells(attributes: Attributes | PersonAttributes | None, names: Sequence[str]) -> list[Any]:

@@ -89,7 +89,7 @@ def side_by_side(tiles: Sequence[Tile], title: str) -> tuple[NDArray[np.uint8], 
     for i, (tile, lines) in enumerate(zip(tiles, captions, strict=True)):
         left = _GAP + i * (SIDE_PX + _GAP)
         try:
-            (pixels,) = cut_from(tile.photo, [tile.box], tile.size, SIDE_PX, [tile.turns])
+            (pixels,) = cut_from(tile.photo, [tile.box], tile.size, SIDE_PX, [tile.turns], tile.moment)
             canvas.paste(Image.fromarray(pixels), (left, top))
         except PhotoError as error:
             missing.append((tile.photo, str(error)))

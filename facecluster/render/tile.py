@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from facecluster.errors import PhotoError
 from facecluster.photos.decode import decode
+from facecluster.photos.moment import FIRST, Moment
 from facecluster.photos.pixels import MAX_PIXELS
 from facecluster.result import Box
 
@@ -28,9 +29,10 @@ class Tile:
     Attributes:
         photo: path.
         box: in the upright photo.
-        size: width, height of the upright photo at full size; 0, 0 where unknown.
+        size: width, height of the upright photo at full size, of its first page or of its frames; 0, 0 where unknown.
         caption: lines below it, where it is drawn.
         turns: as `turns_of` says of its roll.
+        moment: where in the file it is.
     """
 
     photo: str
@@ -38,6 +40,7 @@ class Tile:
     size: tuple[int, int]
     caption: tuple[str, ...]
     turns: int = 0
+    moment: Moment = FIRST
 
 
 def turns_of(roll_deg: float | None) -> int:
@@ -55,16 +58,22 @@ def turns_of(roll_deg: float | None) -> int:
 
 
 def cut_from(
-    photo: str | bytes, boxes: Sequence[Box], size: tuple[int, int], side_px: int, turns: Sequence[int]
+    photo: str | bytes,
+    boxes: Sequence[Box],
+    size: tuple[int, int],
+    side_px: int,
+    turns: Sequence[int],
+    moment: Moment = FIRST,
 ) -> list[NDArray[np.uint8]]:
-    """Cut out faces of a photo, which is decoded no larger than its smallest face needs.
+    """Cut out faces of a photo that are seen at once. It is decoded no larger than its smallest face needs.
 
     Args:
         photo: path, or the bytes of the file.
         boxes: of faces, in the upright photo; one or more.
-        size: width, height of the upright photo at full size; 0, 0 where unknown.
+        size: width, height of the upright photo, its first page or its frames at full size; 0, 0 where unknown.
         side_px: width and height of a tile.
         turns: of each face, see `turns_of`.
+        moment: where in the file they are.
 
     Returns:
         A tile a box, as of `cut`, turned.
@@ -73,9 +82,11 @@ def cut_from(
         PhotoError: the photo cannot be read, or has another size now.
     """
     smallest = min(MARGIN * max(box.right - box.left, box.bottom - box.top) for box in boxes)
+    if moment.page:
+        size = (0, 0)  # which other pages may have
     reduction = 2 ** int(math.log2(max(smallest / side_px, 1)))  # what JPEG can do while it is decoded
     n_pixels = math.ceil(size[0] / reduction) * math.ceil(size[1] / reduction)
-    decoded = decode(photo, max_pixels=n_pixels or MAX_PIXELS, truncated=True)
+    decoded = decode(photo, moment=moment, max_pixels=n_pixels or MAX_PIXELS, truncated=True)
     if n_pixels and decoded.size != size:
         raise PhotoError("changed since its faces were found")
     return [

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from facecluster.identity.check import Failure, Limit, find_failures, measure
+from facecluster.photos.moment import Moment, at
 from facecluster.result import Box, plain
 from facecluster.table import OK, QUALITY_PARTS, FaceTable
 
@@ -26,6 +27,7 @@ class CheckedFace:
         number: 1 for the first face of its photo, in the order of the table.
         id: of the face, as in the face table.
         box: where in the photo; a side is None where it is unknown.
+        moment: where in the file of the photo.
         nose: x, y of its tip in pixels of the upright photo at full size; None where unknown.
         values: every number that can have a limit, see `identity.check.measure`; None where unknown.
         failures: the limits that it fails; none: it passes.
@@ -34,6 +36,7 @@ class CheckedFace:
     number: int
     id: str
     box: Box
+    moment: Moment
     nose: tuple[float, float] | None
     values: Mapping[str, float | None]
     failures: tuple[Failure, ...]
@@ -49,6 +52,7 @@ class CheckedPhoto:
     """A photo and its faces; the other attributes as in `table.Photos`.
 
     Attributes:
+        is_video: whether it is a video.
         faces: in the order of the table; none where it is not "ok".
     """
 
@@ -58,6 +62,7 @@ class CheckedPhoto:
     size: tuple[int, int]
     status: str
     reason: str
+    is_video: bool
     faces: tuple[CheckedFace, ...]
 
     @property
@@ -73,7 +78,7 @@ def check_photos(table: FaceTable, limits: Mapping[str, Limit]) -> Iterator[Chec
         table: the faces.
         limits: by name of the number.
     """
-    photos, faces = table.photos, table.faces
+    photos, faces, is_video = table.photos, table.faces, table.photos.is_video
     values = measure(faces)
     failures = find_failures(values, limits)
     bounds = np.searchsorted(faces.photo, np.arange(len(photos) + 1)).tolist()
@@ -82,6 +87,7 @@ def check_photos(table: FaceTable, limits: Mapping[str, Limit]) -> Iterator[Chec
         rows = zip(
             faces.id[start:stop].tolist(),
             plain(faces.box[start:stop]),
+            map(at, faces.page[start:stop].tolist(), plain(faces.time_s[start:stop])),
             plain(faces.landmarks[start:stop, 2]),
             numbers,
             islice(failures, stop - start),
@@ -95,16 +101,18 @@ def check_photos(table: FaceTable, limits: Mapping[str, Limit]) -> Iterator[Chec
             (width, height),
             str(photos.status[i]),
             str(photos.reason[i]),
+            bool(is_video[i]),
             tuple(
                 CheckedFace(
                     number,
                     face_id,
                     Box(*box),
+                    moment,
                     None if None in nose else (nose[0], nose[1]),
                     dict(zip(values, row, strict=True)),
                     failed,
                 )
-                for number, (face_id, box, nose, row, failed) in enumerate(rows, start=1)
+                for number, (face_id, box, moment, nose, row, failed) in enumerate(rows, start=1)
             ),
         )
 
@@ -121,6 +129,7 @@ def to_json(photo: CheckedPhoto) -> Iterator[str]:
                 "face": face.number,
                 "id": face.id,
                 "box": face.box,
+                **face.moment.record,
                 "score": face.values["score"],
                 "pose": {angle: face.values[angle] for angle in ("pitch", "yaw", "roll")},
                 "quality": face.values["quality"],

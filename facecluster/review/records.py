@@ -14,7 +14,9 @@ from facecluster.identity.decisions import describe, digest_of
 from facecluster.identity.gate import Reason
 from facecluster.library.imports import in_words
 from facecluster.library.refer import plain
+from facecluster.photos.moment import FIRST, Moment
 from facecluster.result import AlmostPerson, Person, PersonFace, UnclusteredFace
+from facecluster.review.view import is_named_video
 from facecluster.text import fold, many, printable
 
 if TYPE_CHECKING:
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from facecluster.library.strangers import Group
     from facecluster.review.desk import Asked
     from facecluster.review.links import Links, Pair
-    from facecluster.review.view import View
+    from facecluster.review.view import Placed, View
 
 SORTS = ("faces", "name", "newest", "unsure")
 """Of people."""
@@ -191,7 +193,8 @@ def face(view: View, one: Face) -> dict[str, Any]:
     """A face; of one of nobody's, `reason` says in words why."""
     record: dict[str, Any] = {
         "id": one.id,
-        "photo": digest_of(one.id),
+        "photo": _scene(one),
+        **_where(one.moment),
         "confidence": None,
         "core": False,
         "date": day(view.date(one)),
@@ -202,6 +205,16 @@ def face(view: View, one: Face) -> dict[str, Any]:
     else:
         record["reason"] = reason(one)
     return record
+
+
+def _scene(one: Face) -> str:
+    """The id under which a page shows the photo of a face: that of the face where it is no plain photo."""
+    return digest_of(one.id) if one.moment == FIRST else one.id
+
+
+def _where(moment: Moment) -> dict[str, str]:
+    """Where in a file something is, in words; nothing of a plain photo."""
+    return {"where": moment.words} if moment.words else {}
 
 
 def reason(one: UnclusteredFace) -> str:
@@ -234,16 +247,19 @@ def photos(view: View, one: Person) -> list[dict[str, Any]]:
     """The photos of a person by date, those without one last; `faces` counts everybody's."""
     theirs = {digest_of(each.id): each for each in reversed(one.faces)}
     found = sorted(theirs.items(), key=lambda pair: (_rising(view.date(pair[1])), pair[1].photo))
-    return [_photo(view, own, each.photo) for own, each in found]
+    return [_photo(view, own, each.photo) | {"id": _scene(each)} for own, each in found]
 
 
 def _photo(view: View, own: str, path: str) -> dict[str, Any]:
-    return {
+    faces = [view.faces[face].face for face in view.in_photo.get(own, ())]
+    record = {
         "id": own,
         "name": printable(os.path.basename(path)),
         "date": day(view.shelf.dates.get(path)),
-        "faces": len(view.in_photo.get(own, ())),
+        "faces": len({one.id if one.track is None else one.track for one in faces}),
     }
+    is_video = is_named_video(path) or any(one.moment.in_video for one in faces)
+    return record | ({"video": True} if is_video else {})
 
 
 def all_photos(view: View, *, sort: str, only: str, query: str) -> NDArray[np.intp]:
@@ -268,9 +284,15 @@ def one_of_all(view: View, own: str) -> dict[str, Any]:
     return _photo(view, own, path) | {"folder": folder, "nobody": own in view.of_nobody}
 
 
-def photo(view: View, own: str, size: tuple[int, int]) -> dict[str, Any]:
-    """A photo with all its faces; its size is that of the upright photo in pixels."""
-    placed = view.photo(own)
+def photo(view: View, own: str, moment: Moment, size: tuple[int, int]) -> dict[str, Any]:
+    """A photo, or a page or frame of one, with all its faces; its size is that of the upright photo in pixels.
+
+    `others` are the other pages and frames with faces, each known by its first face.
+    """
+    scenes: dict[Moment, list[Placed]] = {moment: []}
+    for one in view.photo(own):
+        scenes.setdefault(one.face.moment, []).append(one)
+    placed = scenes.pop(moment)
     path = view.paths[own][0]
     persons = {who.id: who for _, who in placed if who is not None}
     return {
@@ -280,6 +302,18 @@ def photo(view: View, own: str, size: tuple[int, int]) -> dict[str, Any]:
         "width": size[0],
         "height": size[1],
         "date": day(view.shelf.dates.get(path)),
+        "draws": moment == FIRST,
+        **_where(moment),
+        "others": [
+            {
+                "id": those[0].face.id,
+                "where": other.words or "page 1",
+                "names": ", ".join(
+                    dict.fromkeys(who.name for _, who in those if who is not None and who.name)
+                ),
+            }
+            for other, those in sorted(scenes.items())
+        ],
         "persons": [{"id": who.id, "name": who.name} for who in persons.values()],
         "boxes": [
             {

@@ -22,6 +22,7 @@ from starlette.routing import Route
 
 from facecluster.errors import FaceclusterError, PhotoError
 from facecluster.library.history import lines
+from facecluster.photos.moment import Moment
 from facecluster.review import records
 from facecluster.review.acts import GrownError, NamesakeError, act_of, answer_of
 from facecluster.review.desk import BusyError, Decided, Desk
@@ -193,9 +194,9 @@ class Server:
         }
 
     def _photo(self, request: Request, view: View) -> dict[str, Any]:
-        own = request.path_params["id"]
-        size = self._thumbnails.size(_found(view.paths, request))
-        return {"version": view.version} | records.photo(view, own, size)
+        own, moment = _scene(view, request)
+        size = self._thumbnails.size(view.paths[own], moment)
+        return {"version": view.version} | records.photo(view, own, moment, size)
 
     def _nobody(self, request: Request, view: View) -> dict[str, Any]:
         groups = self._desk.strangers(view)
@@ -257,8 +258,9 @@ class Server:
         side = _number(request, "w", 1600, 10_000)
 
         def make() -> Thumbnail:
-            paths = _found(self._desk.look().paths, request)
-            return self._thumbnails.photo(request.path_params["id"], paths, side, _known(request))
+            view = self._desk.look()
+            own, moment = _scene(view, request)
+            return self._thumbnails.photo(own, view.paths[own], side, _known(request), moment)
 
         return await self._picture(make)
 
@@ -311,6 +313,18 @@ def _found(known: Mapping[str, _T], request: Request) -> _T:
     """
     try:
         return known[request.path_params["id"]]
+    except KeyError:
+        raise HTTPException(404) from None
+
+
+def _scene(view: View, request: Request) -> tuple[str, Moment]:
+    """Which photo an address names, and where in its file; see `View.scene`.
+
+    Raises:
+        HTTPException: 404, there is no such thing.
+    """
+    try:
+        return view.scene(request.path_params["id"])
     except KeyError:
         raise HTTPException(404) from None
 

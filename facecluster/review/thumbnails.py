@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from facecluster.durable.own_file import oddity_at
 from facecluster.errors import PhotoError
 from facecluster.library.layout import THUMBNAILS, THUMBNAILS_JOURNAL
+from facecluster.photos.moment import FIRST, START, Moment
 
 if TYPE_CHECKING:  # OpenCV and Pillow are loaded by who makes pictures
     import numpy as np
@@ -30,6 +31,7 @@ if TYPE_CHECKING:  # OpenCV and Pillow are loaded by who makes pictures
 
     from facecluster.library.contents import Contents
     from facecluster.library.refer import Face
+    from facecluster.photos.source import Source
     from facecluster.table import Picture
 
 _log = logging.getLogger(__name__)
@@ -113,36 +115,49 @@ class Thumbnails:
         side = _size(FACE_SIZES, side)
         turns = turns_of(face.pose.roll)
 
-        def make(data: bytes, size: tuple[int, int]) -> bytes:
+        def make(source: Source, size: tuple[int, int]) -> bytes:
             from facecluster.render.tile import cut_from
 
-            return _jpeg(cut_from(data, [face.box], size, side, [turns])[0])
+            return _jpeg(cut_from(source, [face.box], size, side, [turns], face.moment)[0])
 
-        return self._picture(face.id, side, (*face.box, turns), paths, known, make, keep=True)
+        shown = (*face.box, turns, *_where(face.moment))
+        return self._picture(face.id, side, shown, paths, known, make, keep=True)
 
-    def photo(self, own: str, paths: Sequence[str], side: int, known: str | None = None) -> Thumbnail:
+    def photo(
+        self, own: str, paths: Sequence[str], side: int, known: str | None = None, moment: Moment = FIRST
+    ) -> Thumbnail:
         """Give a photo, upright; the arguments are those of `face`, `side` being the longer one.
+
+        Args:
+            own: id of the photo.
+            paths: of it.
+            side: see `face`.
+            known: see `face`.
+            moment: which page, or which frame of a video.
 
         Raises:
             PhotoError: the photo is gone, cannot be read, or is another one now.
         """
         side = _size(PHOTO_SIZES, side)
 
-        def make(data: bytes, size: tuple[int, int]) -> bytes:
-            return _jpeg(_reduced(data, side))
+        def make(source: Source, size: tuple[int, int]) -> bytes:
+            return _jpeg(_reduced(source, side, moment))
 
-        return self._picture(own, side, (), paths, known, make, keep=side <= _KEPT_PHOTO)
+        return self._picture(own, side, _where(moment), paths, known, make, keep=side <= _KEPT_PHOTO)
 
-    def size(self, paths: Sequence[str]) -> tuple[int, int]:
-        """Give width and height of an upright photo in pixels; 0, 0 where nothing tells."""
+    def size(self, paths: Sequence[str], moment: Moment = FIRST) -> tuple[int, int]:
+        """Give width and height of an upright photo, or of a page of it, in pixels; 0, 0 where nothing tells."""
         from facecluster.photos.decode import decode
 
-        for path in paths:
+        for path in () if moment.page else paths:
             if (picture := self._pictures().get(path)) is not None and picture.width:
                 return picture.width, picture.height
         for path in paths:
             with suppress(PhotoError):
-                return decode(self._content(path), max_pixels=1_000_000, truncated=True).size
+                source = self._contents().source(path)
+                return decode(
+                    source, moment=_shown_of(source, moment), max_pixels=1_000_000, truncated=True
+                ).size
         return 0, 0
 
     def keep_only(self, ids: Collection[str]) -> None:
@@ -160,7 +175,7 @@ class Thumbnails:
         shown: tuple[float, ...],
         paths: Sequence[str],
         known: str | None,
-        make: Callable[[bytes, tuple[int, int]], bytes],
+        make: Callable[[Source, tuple[int, int]], bytes],
         *,
         keep: bool,
     ) -> Thumbnail:
@@ -178,7 +193,7 @@ class Thumbnails:
                 from facecluster.photos.file import alone_if_large
 
                 with alone_if_large(path):
-                    jpeg = make(self._content(path), size)
+                    jpeg = make(self._contents().source(path), size)
             except PhotoError as error:
                 why = error
                 continue
@@ -188,19 +203,6 @@ class Thumbnails:
                     self._kept.drop(own)
             return Thumbnail(jpeg, key)
         raise why
-
-    def _content(self, path: str) -> bytes:
-        """Read a photo.
-
-        Raises:
-            PhotoError: it cannot be read, or is another one now.
-        """
-        from facecluster.photos.file import read_photo
-
-        data = read_photo(path)[0]
-        if not self._contents().holds(path, data):
-            raise PhotoError("another picture than that whose faces are known")
-        return data
 
 
 def _size(sizes: Sequence[int], asked: int) -> int:
@@ -222,13 +224,25 @@ def _key(path: str, shown: tuple[float, ...], side: int, coded: str) -> str:
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
 
 
-def _reduced(data: bytes, side: int) -> NDArray[np.uint8]:
-    """Decode a photo with a longer side of some pixels at most."""
+def _where(moment: Moment) -> tuple[float, ...]:
+    """What of a moment the key of a picture has; nothing of a plain photo's."""
+    return () if moment == FIRST else moment
+
+
+def _shown_of(source: Source, moment: Moment) -> Moment:
+    """Of a video the first frame stands for all."""
+    return START if isinstance(source, str) and not moment.in_video else moment
+
+
+def _reduced(source: Source, side: int, moment: Moment) -> NDArray[np.uint8]:
+    """Decode a photo, a page or a frame with a longer side of some pixels at most."""
     import cv2
 
     from facecluster.photos.decode import decode
+    from facecluster.photos.pixels import MAX_PIXELS
 
-    pixels = decode(data, max_pixels=_pixels(data, side), truncated=True).pixels
+    n_pixels = _pixels(source, side) if isinstance(source, bytes) else MAX_PIXELS
+    pixels = decode(source, moment=_shown_of(source, moment), max_pixels=n_pixels, truncated=True).pixels
     height, width = pixels.shape[:2]
     scale = side / max(height, width)
     if scale >= 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
@@ -14,11 +15,18 @@ from facecluster.identity.gate import Reason
 from facecluster.library import strangers
 from facecluster.library.history import Line, PastDecision, lines, past_of
 from facecluster.library.refer import faces_of
+from facecluster.photos.kinds import VIDEO_EXTENSIONS
+from facecluster.photos.moment import FIRST, START, Moment
 from facecluster.result import AlmostPerson, Person, PersonFace, Result, UnclusteredFace
 from facecluster.review.shelf import Shelf
 
 if TYPE_CHECKING:
     from facecluster.library.refer import Face
+
+
+def is_named_video(path: str) -> bool:
+    """Whether a file of a library is called as videos are."""
+    return os.path.splitext(path)[1].lower() in VIDEO_EXTENSIONS
 
 
 class Placed(NamedTuple):
@@ -145,6 +153,17 @@ class View:
         """The faces of a photo, each once, in the order of their ids."""
         found = self.in_photo.get(own, ())
         return [self.faces[face] for face in sorted(found, key=lambda face: (len(face), face))]
+
+    def scene(self, own: str) -> tuple[str, Moment]:
+        """Say which photo an id means, and where in its file: of a face, where it is; of a photo, where its first is.
+
+        Raises:
+            KeyError: there is no such face or photo.
+        """
+        if own not in self.paths:
+            return digest_of(own), self.faces[own].face.moment
+        first = next((placed.face.moment for placed in self.photo(own)), FIRST)
+        return own, START if first == FIRST and is_named_video(self.paths[own][0]) else first
 
     @cached_property
     def almost(self) -> dict[str, AlmostPerson]:

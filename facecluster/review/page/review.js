@@ -58,7 +58,6 @@ const CONFIDENCE = "Confidence is how much nearer a face is to its person than t
   + "the person was made of. 0 %: as near to somebody else, or as far as people are who are not alike. It says which "
   + "faces to check first, and is no share of right ones.";
 const called = person => person.name ?? "Somebody without a name";
-const photoOf = face => face.slice(0, face.lastIndexOf("-"));
 const phone = matchMedia("(max-width: 640px)"), touch = matchMedia("(hover: none)");
 
 /** The address of a picture of a face; few sizes, so that the server keeps few. */
@@ -1222,7 +1221,7 @@ async function mergeDialog(people) {
 }
 
 const certain = face => sure(face.confidence) && `confidence ${sure(face.confidence)}`;
-const about = face => [certain(face), day(face.date)].filter(Boolean).join(", ");
+const about = face => [certain(face), face.where, day(face.date)].filter(Boolean).join(", ");
 
 /** Faces as squares, of which some are chosen. */
 function faceGrid(options) {
@@ -1460,7 +1459,7 @@ class PersonView {
       x: () => attempt(() => decide({do: "move", faces, to: "nobody"})),
       f: () => attempt(() => decide({do: "not_a_person", what: faces})),
       c: () => attempt(() => decide({do: "cover", face: faces[0]})),
-      o: () => go(`#/photo/${photoOf(faces[0])}`),
+      o: () => go(`#/photo/${faces[0]}`),
     };
     if (await acts[key]()) grid.clear();
   }
@@ -1535,7 +1534,7 @@ function readPhoto(id) {
 async function fillPhoto(cell, item, person) {
   const stage = cell.querySelector(".stage"), counts = cell.querySelector(".counts");
   cell.querySelector("a").href = `#/photo/${item.id}`;
-  counts.textContent = [item.name, day(item.date)].filter(Boolean).join(" · ");
+  counts.textContent = [item.video && "▶", item.name, day(item.date)].filter(Boolean).join(" · ");
   counts.title = counts.textContent;
   const boxes = stage.querySelector(".boxes");
   if (stage.dataset.photo !== item.id) boxes.replaceChildren();
@@ -1561,7 +1560,9 @@ const HOW_TO_BEGIN = touch.matches ? "Touch “Draw a face”, and then drag rou
 const HOW_TO_DRAW = "Drag round the face. Or move the box with the arrows, size it with Shift and arrows, "
   + "and take it with Enter.";
 
-/** One photo: boxes with names; a box can be drawn. */
+const NO_DRAWING = "A face can be drawn in a photo, not in a video or on a later page.";
+
+/** One photo, page or frame: boxes with names; a box can be drawn. */
 class PhotoView {
   title = "A photo";
 
@@ -1606,12 +1607,12 @@ class PhotoView {
     if (!this.stage.firstChild) {
       style(this.stage, {"--ratio": photo.width / photo.height});
       this.layer = h("div.boxes");
-      this.stage.append(img(`/photo/${encodeURIComponent(photo.id)}?w=1600`, `The photo ${photo.name}`), this.layer);
+      this.stage.append(img(`/photo/${encodeURIComponent(this.id)}?w=1600`, `The photo ${photo.name}`), this.layer);
       this.draws = button("Draw a face", "draw", () => this.startDrawing(),
         {kind: "quiet", key: "d", title: "Draw a box round a face that was missed"});
       this.draws.setAttribute("aria-pressed", "false");
       this.head.append(h("div.titles", null, h("h1", {dir: "auto", title: photo.path}, photo.name),
-        h("p", null, [day(photo.date), `${photo.width} × ${photo.height}`].filter(Boolean).join(" · "))), this.draws);
+        h("p", null, [photo.where, day(photo.date), `${photo.width} × ${photo.height}`].filter(Boolean).join(" · "))), this.draws);
     }
     const focused = document.activeElement?.closest?.(".box")?.dataset.face;
     if (!photo.boxes.some(box => box.face === this.chosen)) this.chosen = null;
@@ -1645,7 +1646,9 @@ class PhotoView {
     const focused = this.side.contains(document.activeElement) ? document.activeElement.closest("li")?.dataset.face : null;
     this.side.replaceChildren(h("h2", null, photo.boxes.length ? many(photo.boxes.length, "face") : "No faces were found"),
       h("ul", null, photo.boxes.map(box => this.entry(box))),
-      this.how ??= h("p.hint", {role: "status"}, HOW_TO_BEGIN));
+      photo.others.length ? h("p.hint", null, "Other faces: ", photo.others.map(one =>
+        h("a", {href: `#/photo/${one.id}`, title: one.names}, one.where)).flatMap(link => [link, " "])) : "",
+      this.how ??= h("p.hint", {role: "status"}, photo.draws ? HOW_TO_BEGIN : NO_DRAWING));
     if (focused) [...this.side.querySelectorAll("li")].find(one => one.dataset.face === focused)?.firstChild.focus();
   }
 
@@ -1694,7 +1697,7 @@ class PhotoView {
   pressed(event) {
     this.wasDrawn = false;
     const isWaiting = this.stage.classList.contains("drawing");
-    if (!this.photo || event.button !== 0 || event.pointerType === "touch" && !isWaiting || this.isAsking) return;
+    if (!this.photo?.draws || event.button !== 0 || event.pointerType === "touch" && !isWaiting || this.isAsking) return;
     const start = this.at(event), before = [event.clientX, event.clientY];
     const move = moved => {
       if (!this.wasDrawn && Math.hypot(moved.clientX - before[0], moved.clientY - before[1]) < 6) return;
@@ -1721,6 +1724,7 @@ class PhotoView {
 
   /** Draw with the keys: a box in the middle, which arrows move and size. A finger draws from here on, too. */
   startDrawing() {
+    if (!this.photo.draws) return toast(NO_DRAWING, {bad: true});
     if (this.stage.classList.contains("drawing")) return this.stopDrawing();
     this.stage.classList.add("drawing");
     this.draws.setAttribute("aria-pressed", "true");
@@ -1736,7 +1740,7 @@ class PhotoView {
     if (document.activeElement === this.frame) this.draws.focus({preventScroll: true});
     this.frame?.remove();
     this.drawn = null;
-    if (this.how) this.how.textContent = HOW_TO_BEGIN;
+    if (this.how && this.photo.draws) this.how.textContent = HOW_TO_BEGIN;
   }
 
   async take() {
@@ -1751,7 +1755,7 @@ class PhotoView {
     this.isAsking = false;
     if (who) {
       this.stage.classList.add("waiting");
-      await attempt(() => decide({do: "draw", photo: this.id, box, person: who.id ?? who.name}));
+      await attempt(() => decide({do: "draw", photo: this.photo.id, box, person: who.id ?? who.name}));
       this.stage.classList.remove("waiting");
     }
     this.stopDrawing();
@@ -1880,7 +1884,7 @@ class QuestionsView {
       : h("span", {dir: "auto"}, side.name ?? (side.n_faces > 1 ? "These faces" : "This face"));
     const shown = question.right ? side.faces.slice(0, 5) : side.faces;
     return h(`figure.side-of${question.right ? "" : ".spread"}${shown.length === 1 ? ".single" : ""}`, null,
-      h("div.faces", null, shown.map((face, i) => h("a", {href: `#/photo/${photoOf(face)}`, title: "Open the photo"},
+      h("div.faces", null, shown.map((face, i) => h("a", {href: `#/photo/${face}`, title: "Open the photo"},
         img(this.address(face, i, question), i ? "" : `Face of ${side.name ?? "somebody"}`, {className: "cover"}),
         i ? h("span.sr", null, "Another face") : ""))),
       h("figcaption", null, name, h("small", null, many(side.n_faces, "face"))));
@@ -2143,7 +2147,7 @@ class GroupView {
     if (made) go(`#/person/${made.id}`);
   }
 
-  open() { go(`#/photo/${photoOf(ids(this.grid)[0])}`); }
+  open() { go(`#/photo/${ids(this.grid)[0]}`); }
 
   async not() {
     if (await attempt(() => decide({do: "not_a_person", what: ids(this.grid)}))) this.grid.clear();
@@ -2191,7 +2195,7 @@ class PhotosView {
   }
 
   faces(photo) {
-    return (photo.faces ? many(photo.faces, "face") : "no face") + (photo.nobody ? ", of nobody too" : "");
+    return (photo.video ? "video, " : "") + (photo.faces ? many(photo.faces, "face") : "no face") + (photo.nobody ? ", of nobody too" : "");
   }
 
   fill(cell, photo, width) {
@@ -2201,7 +2205,7 @@ class PhotosView {
     picture(link.firstChild, `/photo/${encodeURIComponent(photo.id)}?w=${size}`, photo.name);
     name.textContent = photo.name;
     const where = this.choices.sort === "folder" || this.choices.query ? photo.folder : day(photo.date);
-    counts.textContent = [photo.faces ? many(photo.faces, "face") : "No face", where].filter(Boolean).join(" · ");
+    counts.textContent = [photo.video && "▶ Video", photo.faces ? many(photo.faces, "face") : "No face", where].filter(Boolean).join(" · ");
     cell.title = [photo.folder, photo.name].filter(Boolean).join("/");
   }
 
