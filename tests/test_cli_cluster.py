@@ -514,7 +514,7 @@ def test_verbose_writes_options_as_they_are_typed(file: Path, tmp_path: Path) ->
     options, _, distances = used.removeprefix("used: ").partition("; ")
     assert options == (
         "--no-gate --eps 0.8 --min-samples 3 --min-images 3 --min-size 60 --max-angle 30 --min-quality 0.8 "
-        "--same-photo prefer"
+        "--same-photo prefer --video join"
     )
     assert distances == "a face joins a person within 1.06 on average, if it is nearer than to others by 0.05"
     again = run(file, "-o", tmp_path / "out", *options.split(), "--link", "none", "-v")
