@@ -52,6 +52,22 @@ def test_a_decision_finds_its_face_by_page_and_moment_and_no_other(tmp_path: Pat
         assert locate([read], columns(result))[read.act.faces[0]] == [row]
 
 
+def test_a_decision_finds_its_track_where_other_frames_of_the_video_are_kept() -> None:
+    apart = [[0, 0, 90, 90], [0, 0, 90, 90], [0, 0, 90, 90], [100, 200, 200, 300], [500, 200, 600, 300]]
+    faces = film_table(box=apart, anchor=apart, id=["a-0", "b-0", "b-1", "c-0", "c-1"]).faces
+
+    def rows(box: tuple[float, float, float, float], time_s: float) -> list[int]:
+        spot = Spot("c", box, 0, time_s)
+        return [*locate([decisions_jsonl.decide(Name("person-0001", "Anna", (spot,)), [])], faces)[spot]]
+
+    assert rows((110, 200, 210, 300), 11.0) == [3]
+    assert rows((490, 200, 590, 300), 11.0) == [4]
+    assert rows((170, 200, 270, 300), 5.0) == [3]  # the other track is not there yet
+    assert rows((170, 200, 270, 300), 11.0) == []  # too far from where it is, and it may be somebody else
+    assert rows((300, 200, 400, 300), 5.0) == []
+    assert rows((100, 200, 200, 300), 30.0) == []
+
+
 @pytest.mark.parametrize(
     ("spot", "text", "number"),
     [

@@ -444,7 +444,8 @@ class _Found(dict[Spot, list[int]]):
 def locate(decisions: Sequence[Decision], faces: Faces | Placed) -> Mapping[Spot, Sequence[int]]:
     """Find the face of each spot in every photo of its content: the anchor that overlaps most, if by enough.
 
-    Only those on its page, or at its moment of a video, are looked at.
+    Only those on its page, or at its moment of a video, are looked at. Where a face table has other frames of a video,
+    as it was encoded with another `--fps`, it is a face of the track that was there then, see `_of_tracks`.
     """
     meant = {spot.digest for decision in decisions for spot in spots_of(decision.act)}
     rows_by_photo: dict[Scene, dict[object, list[int]]] = {}
@@ -468,7 +469,43 @@ def locate(decisions: Sequence[Decision], faces: Faces | Placed) -> Mapping[Spot
                 asked, n_pairs = [], 0
     if asked:
         _find(asked, faces.anchor, found)
+    if isinstance(faces, Faces):
+        _of_tracks(
+            [spot for spot, rows in found.items() if not rows and spot.time_s is not None], faces, found
+        )
     return found
+
+
+def _of_tracks(spots: Sequence[Spot], faces: Faces, found: MutableMapping[Spot, list[int]]) -> None:
+    """Put in, for spots of videos without a face at their moment, the likest face of the tracks that were there then.
+
+    Of each track the face nearest in time is looked at. It is the one whose anchor overlaps most, if by enough for one
+    face, or if no other track was there. A track with a frame of this very moment is none: its face is elsewhere.
+    """
+    rows_of: dict[str, list[int]] = defaultdict(list)
+    if spots:
+        meant = {spot.digest for spot in spots}
+        for row in np.flatnonzero(faces.track >= 0).tolist():
+            if (digest := digest_of(str(faces.id[row]))) in meant:
+                rows_of[digest].append(row)
+    for spot in spots:
+        then = np.float32(np.nan if spot.time_s is None else spot.time_s)
+        by_track: dict[tuple[int, int], list[int]] = defaultdict(list)
+        for row in rows_of[spot.digest]:
+            if faces.from_s[row] <= then <= faces.to_s[row]:
+                by_track[int(faces.photo[row]), int(faces.track[row])].append(row)
+        nearest: dict[int, list[int]] = defaultdict(list)
+        for (photo, _), rows in by_track.items():
+            row = min(rows, key=lambda row: abs(faces.time_s[row] - then))
+            if faces.time_s[row] != then:
+                nearest[photo].append(row)
+        for rows in nearest.values():
+            shared = overlaps(
+                np.tile(np.array(spot.box, dtype=np.float64), (len(rows), 1)), faces.anchor[rows]
+            )
+            best = int(shared.argmax())
+            if shared[best] >= (SAME_FACE_IOU if len(rows) > 1 else np.finfo(np.float64).tiny):
+                found[spot].append(rows[best])
 
 
 def with_tracks(found: Mapping[Spot, Sequence[int]], faces: Faces | Placed) -> Mapping[Spot, Sequence[int]]:
