@@ -55,8 +55,8 @@ _MANY = 20
 of some H.264."""
 
 _BETWEEN = 0.7
-"""Where between two key frames a frame is that is looked at, too, over the time between them: OpenCV goes back 16 frames
-from where it is sent, which of a second is still after the first key frame. Halfway takes twice as long."""
+"""Where between two key frames a frame is that is looked at, too, over the time between them: OpenCV goes back 16
+frames from where it is sent, which of a second is still after the first key frame. Halfway takes twice as long."""
 
 _N_PROBED = 6
 """Key frames that are looked at to see how far apart they are."""
