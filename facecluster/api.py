@@ -257,7 +257,7 @@ def encode(
         attributes: estimate age and apparent gender, too: guesses, see the README.
         check: keep only faces that pass: "clustering" or "passport", see `facecluster check`; None: all.
         truncated: look for faces in what is there of photos of which a part is missing.
-        fps: look at so many frames of a video each second, 0.01 to 60; at one more where faces come and go.
+        fps: look at so many frames of a video each second, 0.01 to 60; one more at each cut.
         jobs: worker processes; -1 is one a core.
         fresh: use no number of what `output` holds.
         prune: let photos of `output` go that are not there any more, also where their folder is gone, or more than a

@@ -38,7 +38,7 @@ class EncodeOptions:
         mirror: encode the mean of a face and its mirror image.
         attributes: estimate age and gender, see `vision.attributes`.
         check: one of `identity.check.PRESETS`, which a face must pass to be in the table; None: all are.
-        fps: frames of a video that are looked at each second; more where faces come and go, see `encoding.film`.
+        fps: frames of a video that are looked at each second; one more at each cut, see `encoding.film`.
         truncated: look for faces in what is there of photos of which a part is missing.
     """
 

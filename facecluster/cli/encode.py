@@ -113,7 +113,7 @@ _CHOICES = [
         "--fps",
         type=FloatRange(min=0.01, max=60),
         metavar="FRAMES",
-        help="Look at so many frames of a video each second; at one more where faces come and go.  [default: 1]",
+        help="Look at so many frames of a video each second; one more at each cut.  [default: 1]",
     ),
     click.option(
         "--truncated/--no-truncated",

@@ -28,7 +28,7 @@ N_KEPT = 3
 OVERLAP = 0.3
 """Intersection over union from which a face is at the place of another, as `vision.detect` has it of one face."""
 
-ALIKE = 0.9
+ALIKE = 0.8
 """Correlation of two chips from which a face at the same place is the same one, looking the same
 (`benchmarks/video.py`)."""
 
@@ -101,12 +101,6 @@ class Tracks:
         for track in self._live:
             if not track.missed:
                 track.to_s = time_s
-
-    def are_as_before(self, box: NDArray[np.float32]) -> bool:
-        """Whether each track has a face at its place, and each face is at that of one: nobody came, and nobody went."""
-        overlap = _overlaps(np.array([track.box for track in self._live], np.float32).reshape(-1, 4), box)
-        at_place = overlap >= OVERLAP
-        return len(at_place) == len(box) and bool(at_place.any(axis=0).all() and at_place.any(axis=1).all())
 
     def add(
         self,
