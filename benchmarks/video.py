@@ -3,12 +3,13 @@
     python benchmarks/video.py [--half fit|reporting] [--n 6] [--seconds 60] [--coding phone|web|mjpeg] [--fps 1]
     python benchmarks/video.py --memory
 
-Videos of 1080p are made by ffmpeg of stills of `lfw_dev`, over one of `genki4k_odd` (whose face is nobody's): shots of
-0.4 to 5 s, with a cut between them, of one person or of two at once, who move, are zoomed, blurred for a while, and
-turn into other photos of theirs. The truth is where whose photo lies at each moment. Found is who has a face of a track;
-long are people who are seen for 1.2 s and more at once. Constants are chosen on the people of the fit half.
-Times are seconds of the processor, so that `times real time` is that of one core: files that two cores work on go twice
-as fast. phone: H.264 with a key frame a second, 14 Mbit/s; web: H.264 with B frames and key frames at cuts.
+Videos of 1080p are made by ffmpeg of stills of `lfw_dev`, over a blurred one of `genki4k_odd`: shots of some seconds,
+with cuts between them, of one person or of two at once, who move, are zoomed, blurred for a while, and turn into other
+photos of theirs. The truth is where whose photo lies at each moment. Found is who has a face of a track; long are
+people who are seen for 1.2 s and more at once; nobody's are faces behind people, in their photos or backgrounds.
+Constants are chosen on the people of the fit half. Times are seconds of the processor, so that `times real time` is
+that of one core; two cores work on two files at once. phone: H.264 with a key frame a second; web: H.264 with B frames
+and key frames at cuts.
 """
 
 from __future__ import annotations
@@ -31,7 +32,11 @@ from facecluster.encoding.dated import UNDATED
 from facecluster.options import EncodeOptions
 from facecluster.photos import video
 
-WIDTH, HEIGHT, RATE = 1920, 1080, 30
+WIDTH, HEIGHT, RATE = 960, 540, 30
+"""As painted; ffmpeg makes 1080p of it, with the noise of a sensor."""
+ENLARGED = 2
+
+VIEW = f"scale={ENLARGED * WIDTH}:{ENLARGED * HEIGHT},noise=alls=5:allf=t"
 CODINGS = {
     "phone": ["-c:v", "libx264", "-preset", "superfast", "-bf", "0", "-g", "30", "-crf", "23"],
     "web": ["-c:v", "libx264", "-preset", "veryfast", "-crf", "23"],
@@ -44,18 +49,20 @@ class Actor:
 
     def __init__(self, name, photos, rng, place):
         self.name, self.photos, self.place = name, photos, place
-        self.side = rng.uniform(220, 700)
-        self.speed = rng.uniform(-120, 120, 2)
+        self.side = rng.uniform(110, 350)
+        self.speed = rng.uniform(-60, 60, 2)
         self.zoom = rng.uniform(-0.12, 0.12)
-        self.blur_at, self.blur = rng.uniform(0, 3), rng.choice([0, 0, 4, 8])
+        self.blur_at, self.blur = rng.uniform(0, 3), rng.choice([0, 0, 3, 6])
         self.each_s = rng.uniform(1, 3)
 
     def square(self, t):
+        """Left, top and side of the photo."""
         side = self.side * (1 + self.zoom * t)
         x, y = self.place + self.speed * t
         return x - side / 2, y - side / 2, side
 
     def paint(self, canvas, t):
+        """Put the photo into a frame."""
         k, part = divmod(t / self.each_s, 1)
         one, other = (self.photos[int(k + i) % len(self.photos)] for i in (0, 1))
         mix = np.clip((part - 0.7) / 0.3, 0, 1)
@@ -86,7 +93,7 @@ def people(half, rng):
         yield folder.name, [cv2.imread(str(path)) for path in sorted(folder.glob("*.jpg"))[:4]]
 
 
-def make(path, seconds, coding, cast, rng):
+def make(path, seconds, coding, cast, rng, lengths=(0.4, 5)):
     """Write a video; return its shots: start, end, actors."""
     backgrounds = sorted((SHARED / "genki4k_odd").rglob("*.jpg"))
     command = ["ffmpeg", "-y", "-loglevel", "error", "-f", "rawvideo", "-pix_fmt", "bgr24"]
@@ -97,32 +104,29 @@ def make(path, seconds, coding, cast, rng):
         str(RATE),
         "-i",
         "-",
+        "-vf",
+        VIEW,
         "-pix_fmt",
         "yuv420p",
         *CODINGS[coding],
         path,
     ]
     shots, n, stop = [], 0, 0
-    noise = [cv2.resize(rng.normal(0, 3, (270, 480)), (WIDTH, HEIGHT)).astype(np.int8) for _ in range(3)]
     with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
         while n < seconds * RATE:
             if n >= stop:
-                start, stop = (
-                    n,
-                    min(seconds * RATE, n + int(RATE * np.exp(rng.uniform(np.log(0.4), np.log(5))))),
-                )
-                places = [(500, 540), (1400, 540)] if rng.random() < 0.4 else [(rng.uniform(500, 1400), 540)]
+                length = np.exp(rng.uniform(*np.log(lengths)))
+                start, stop = n, min(seconds * RATE, n + int(RATE * length))
+                places = [(250, 270), (700, 270)] if rng.random() < 0.4 else [(rng.uniform(250, 700), 270)]
                 actors = [Actor(*next(cast), rng, np.array(place)) for place in places]
                 shots.append((start / RATE, stop / RATE, actors))
                 still = cv2.imread(str(backgrounds[rng.integers(len(backgrounds))]))
-                still = cv2.GaussianBlur(cv2.resize(still, (WIDTH, HEIGHT)), (0, 0), 25)
+                still = cv2.GaussianBlur(cv2.resize(still, (WIDTH, HEIGHT)), (0, 0), 12)
             t = (n - start) / RATE
-            canvas = np.roll(still, int(60 * t), axis=1)
+            canvas = np.roll(still, int(30 * t), axis=1)
             for actor in actors:
                 actor.paint(canvas, t)
-            process.stdin.write(
-                cv2.add(canvas, noise[n % 3][..., np.newaxis].repeat(3, 2), dtype=cv2.CV_8U).tobytes()
-            )
+            process.stdin.write(canvas.tobytes())
             n += 1
     return shots
 
@@ -131,7 +135,7 @@ def who(shots, time_s, box):
     """Name whose face a box is; "" nobody's: somebody's beside whom a photo shows, or a background's."""
     for start, stop, actors in shots:
         if start - 0.01 <= time_s < stop - 0.01:
-            middle = (box[:2] + box[2:]) / 2
+            middle = (box[:2] + box[2:]) / 2 / ENLARGED
             for actor in reversed(actors):
                 left, top, side = actor.square(time_s - start)
                 if np.abs((middle - (left, top)) / side - 0.5).max() < 0.17:
@@ -167,6 +171,7 @@ def measure(path, shots, options):
 
 def memory():
     """Print the largest memory of a process over videos of other lengths."""
+    here = str(Path(__file__).parent)
     with tempfile.TemporaryDirectory() as folder:
         path = f"{folder}/part.mp4"
         make(path, 20, "phone", people("reporting", np.random.default_rng(1)), np.random.default_rng(1))
@@ -174,7 +179,7 @@ def memory():
             longer = f"{folder}/{times}.mp4"
             loop = ["-stream_loop", str(times - 1), "-i", path, "-c", "copy", longer]
             subprocess.run(["ffmpeg", "-y", "-loglevel", "error", *loop], check=True)
-            code = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import video; video.one({longer!r})"
+            code = f"import sys; sys.path.insert(0, {here!r}); import video; video.one({longer!r})"
             subprocess.run([sys.executable, "-c", code], check=True)
 
 
@@ -196,6 +201,9 @@ def main():
     parser.add_argument("--seconds", type=int, default=60)
     parser.add_argument("--coding", choices=tuple(CODINGS), default="phone")
     parser.add_argument("--fps", type=float, nargs="+", default=[video.FPS])
+    parser.add_argument(
+        "--shots", type=float, nargs=2, default=(0.4, 5), help="seconds of the shots, from and to"
+    )
     parser.add_argument("--memory", action="store_true")
     parser.add_argument("--sweep", action="store_true", help="other constants, one at a time")
     parser.add_argument("--folder", help="where the videos stay")
@@ -213,8 +221,11 @@ def main():
             path = (
                 f"{folder}/{chosen.half}-{chosen.coding}-{i}.{'avi' if chosen.coding == 'mjpeg' else 'mp4'}"
             )
-            films.append((path, make(path, chosen.seconds, chosen.coding, cast, rng)))
-        print(f"{machine()}, {chosen.half} half, {chosen.coding}, {chosen.n} videos of {chosen.seconds} s")
+            films.append((path, make(path, chosen.seconds, chosen.coding, cast, rng, chosen.shots)))
+        print(
+            f"{machine()}, {chosen.half} half, {chosen.coding}, {chosen.n} videos of {chosen.seconds} s, "
+            f"shots of {chosen.shots} s"
+        )
         film.analyse_film(films[0][0], EncodeOptions(fps=0.2), "", UNDATED)  # loads the networks
 
         def tell(what, options):
@@ -234,7 +245,7 @@ def main():
         if chosen.sweep:
             for module, name, values in (
                 (film, "BETWEEN", (False,)),
-                (film, "SIDE", (480, 640, None)),
+                (film, "SIDES", ((480, 256), (800, 256))),
                 (film, "CUT", (0.3, 0.7)),
                 (film, "SAME", (0.0, 4.0)),
                 (tracks, "ALIKE", (0.8, 0.95, 2.0)),

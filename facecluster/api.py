@@ -232,6 +232,7 @@ def encode(
     attributes: bool = _ENCODE.attributes,
     check: str | None = _ENCODE.check,
     truncated: bool = _ENCODE.truncated,
+    fps: float = _ENCODE.fps,
     jobs: int = -1,
     fresh: bool = False,
     prune: bool = False,
@@ -256,6 +257,7 @@ def encode(
         attributes: estimate age and apparent gender, too: guesses, see the README.
         check: keep only faces that pass: "clustering" or "passport", see `facecluster check`; None: all.
         truncated: look for faces in what is there of photos of which a part is missing.
+        fps: look at so many frames of a video each second, 0.01 to 60; at one more where faces come and go.
         jobs: worker processes; -1 is one a core.
         fresh: use no number of what `output` holds.
         prune: let photos of `output` go that are not there any more, also where their folder is gone, or more than a
@@ -280,6 +282,7 @@ def encode(
     min_face = _number("min_face", min_face, float, 0)
     max_side = None if max_side is None else _number("max_side", max_side, int, 0)
     upsample = _number("upsample", upsample, int, 0, 4)
+    fps = _number("fps", fps, float, 0.01, 60)
     jobs = _number("jobs", jobs, int, -1)
     _check_flags(
         mirror=mirror,
@@ -307,6 +310,7 @@ def encode(
         attributes=bool(attributes),
         check=check,
         truncated=bool(truncated),
+        fps=fps,
     )
     return pipeline.encode_photos(
         find_some_photos(paths),

@@ -285,7 +285,7 @@ class _Own:
 
 
 def still_at_work() -> None:
-    """Tell, in a worker, that an item of many steps goes on: what it may take begins anew. Elsewhere nothing happens."""
+    """Tell, in a worker, that an item of many steps goes on: what it may take begins anew."""
     if _Own.pipe is not None and time.monotonic() > _Own.told + _GOING_S:
         _Own.told = time.monotonic()
         with suppress(OSError):

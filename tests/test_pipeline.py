@@ -280,7 +280,9 @@ def test_photos_added_to_a_table_leave_its_rows_where_and_as_they_are(album: Pat
     assert two.table.photos.path.tolist() == first + second
     assert (two.n_reused, len(two.kept.rows)) == (1, 4)  # the copy is known, and its original stays too
     for name, column in vars(one.table.photos).items():
-        assert np.array_equal(getattr(two.table.photos, name)[:4], column, equal_nan=column.dtype.kind == "f"), name
+        assert np.array_equal(
+            getattr(two.table.photos, name)[:4], column, equal_nan=column.dtype.kind == "f"
+        ), name
     for name, column in vars(one.table.faces).items():
         before = getattr(two.table.faces, name)[: len(one.table.faces)]
         assert np.array_equal(before, column, equal_nan=column.dtype.kind == "f"), name

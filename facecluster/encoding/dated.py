@@ -56,7 +56,7 @@ def when_of(path: str, data: bytes) -> When:
         path: of the photo, for the files beside it.
         data: the bytes of the photo's file. What is broken in them, or beside them, says nothing.
     """
-    said = read_embedded(data)
+    said = read_embedded(data, sized=False)
     exif = {name: text for name, text in said.dates.items() if name != _LAST}
     found = when_taken(exif) or _by_xmp(path, said.xmp) or _by_takeout(path) or when_taken(said.dates)
     return UNDATED if found is None else When(found.seconds, found.tag, found.time.tzinfo is not None)

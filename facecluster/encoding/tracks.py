@@ -44,7 +44,7 @@ _PATIENCE = 1
 
 @dataclass(eq=False)
 class _Track:
-    """Attributes: when and where it was seen, how it looked and scored last, the faces that are kept, samples missed."""
+    """When and where it was seen, how it looked last, its best score, the faces that are kept, samples missed."""
 
     number: int
     from_s: float
@@ -212,4 +212,4 @@ def _overlaps(one: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[n
 def _squared_distances(one: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.float64]:
     """Squared distances of (n, d) encodings to (m, d) others -> (n, m); infinite where one is unknown."""
     difference = one[:, np.newaxis].astype(np.float64) - other
-    return np.nan_to_num((difference**2).sum(axis=2), nan=np.inf)
+    return np.asarray(np.nan_to_num((difference**2).sum(axis=2), nan=np.inf), np.float64)

@@ -104,17 +104,22 @@ def embedded_of(path: OnePath) -> Embedded:
         return _embedded(file)
 
 
-def read_embedded(data: bytes) -> Embedded:
-    """Read what the bytes of a photo's file say. What is broken in them counts as not there."""
-    return _embedded(BytesIO(data))
+def read_embedded(data: bytes, *, sized: bool = True) -> Embedded:
+    """Read what the bytes of a photo's file say. What is broken in them counts as not there.
+
+    Args:
+        data: the bytes of the file.
+        sized: of RAW, ask LibRaw for the size; without, nothing but our own code looks into it.
+    """
+    return _embedded(BytesIO(data), sized=sized)
 
 
-def _embedded(file: BinaryIO) -> Embedded:
+def _embedded(file: BinaryIO, *, sized: bool = True) -> Embedded:
     head = file.read(N_HEAD)
     kind = _kind_of_tiff(head, file) if kind_of(head) == "tiff" else kind_of(head) or ""
     file.seek(0)
     if kind in RAW_KINDS:
-        return _of_raw(file.read(), kind)
+        return _of_raw(file.read(), kind, sized=sized)
     if kind in _WHOLE:
         return _WHOLE[kind](file.read())
     if head[:8] == _PNG_SIGNATURE:
@@ -364,9 +369,11 @@ def _of_psd(data: bytes) -> Embedded:
     return Embedded(_whole(found.resources.get(psd.XMP)), 1, _size(*found.size), dates)
 
 
-def _of_raw(data: bytes, kind: str) -> Embedded:
+def _of_raw(data: bytes, kind: str, *, sized: bool) -> Embedded:
     """Read what a RAW file says; without the extra [raw] its size is not known."""
     said, dates, packet = _said_by_raw(data, kind)
+    if not sized:
+        return Embedded(packet, said, None, dates)
     try:
         shown = raw.shown(data)
     except PhotoError:

@@ -40,7 +40,7 @@ TIFF_METADATA = frozenset(
 """Tags that no decoder of pixels reads: texts, resolution, dates, XMP, IPTC, Photoshop, EXIF, ICC, GPS, ratings, and
 pointers to further pictures. Any other counts, known or not."""
 
-_MANY_PIXELS = 50_000_000
+_MANY_PIXELS = 24_000_000
 """Of a JPEG that is not decoded at full size more than once."""
 
 _TIFF_TAGS = 4096

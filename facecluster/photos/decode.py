@@ -14,6 +14,7 @@ from contextlib import suppress
 from PIL import Image
 
 from facecluster.errors import PhotoError
+from facecluster.photos import video
 from facecluster.photos.coded import without_metadata
 from facecluster.photos.file import LARGE_FILE, read_photo, reason
 from facecluster.photos.float_tiff import decode_float_tiff, is_float_in_colours
@@ -64,9 +65,7 @@ def decode(
     if moment.in_video:
         if isinstance(source, bytes):
             raise PhotoError("it is no video")
-        from facecluster.photos.video import frame_at
-
-        return frame_at(source, moment.time_s, max_pixels=max_pixels)
+        return video.frame_at(source, moment.time_s, max_pixels=max_pixels)
     data = source if isinstance(source, bytes) else read_photo(source)[0]
     if not data:
         raise PhotoError("the file is empty")

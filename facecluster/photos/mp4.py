@@ -72,13 +72,15 @@ def has_index(file: BinaryIO) -> bool:
 def film(file: BinaryIO) -> list[Box]:
     """Give the parts of a file that make the film: equal in files that differ in what is said of the film alone.
 
+    What is coded comes last, wherever the file has it.
+
     Raises:
         ValueError: there are none, or it is no such file.
     """
     found = list(_film(file, 0, _size(file)))
     if not any(box.kind == b"mdat" for box in found):
         raise ValueError("no film")
-    return found
+    return sorted(found, key=lambda box: box.kind in (b"mdat", b"moof"))
 
 
 def _film(file: BinaryIO, start: int, stop: int) -> Iterator[Box]:
@@ -109,8 +111,11 @@ def dates(file: BinaryIO) -> dict[str, object]:
                     seconds = int.from_bytes(head[4:12] if head[0] == 1 else head[4:8], "big")
                     if seconds:
                         found["QuickTime:CreateDate"] = seconds - _1904
-                elif box.kind == b"meta" and (text := _texts(file, box).get(_CREATED)) is not None:
-                    found["QuickTime:CreationDate"] = text
+                for meta in (
+                    boxes(file, box.start, box.stop) if box.kind == b"udta" else (box,)
+                ):  # FFmpeg's is there
+                    if meta.kind == b"meta" and (text := _texts(file, meta).get(_CREATED)) is not None:
+                        found["QuickTime:CreationDate"] = text
     except (ValueError, IndexError):
         pass
     return found

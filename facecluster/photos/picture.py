@@ -17,15 +17,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from itertools import count
+from typing import Literal
 
 import numpy as np
 from blake3 import blake3
 from numpy.typing import NDArray
 from PIL import Image
 
-from facecluster.photos import jxl, raw
+from facecluster.photos import jxl
 from facecluster.photos.coded import TIFF_METADATA
-from facecluster.photos.kinds import RAW_KINDS, kind_of
+from facecluster.photos.kinds import kind_of
 from facecluster.photos.looks import area_luminance, brightness_bits, reduce_blocks
 from facecluster.photos.pages import has_several, tiff_pages
 from facecluster.photos.pillow import open_picture
@@ -85,6 +86,12 @@ _TIFF_SIZES = {
 }
 """Bytes of a value, by type."""
 
+_TIFF_OTHERS = 330
+"""The tag that says where further pages are (SubIFDs)."""
+
+_DNG_PAGES = 100
+"""A DNG of more pages is not looked into."""
+
 _TIFF_TAGS = 4096
 """A page of more tags is not looked into."""
 
@@ -117,10 +124,10 @@ class _UnusualError(Exception):
 def coded_digest(data: bytes) -> str:
     """Digest the coded picture of a file without its metadata, without decoding it.
 
-    Counts for JPEG, PNG, WebP, TIFF, HEIF, AVIF, JPEG XL, PSD, and RAW that is shown by a JPEG in it: the coded picture
+    Counts for JPEG, PNG, WebP, TIFF, HEIF, AVIF, JPEG XL, PSD and DNG (with all of its pages): the coded picture
     that `photos.decode.decode` decodes, whatever its decoder reads to do so, and the orientation that is applied to it;
     of a TIFF all pages that are pictures, of an animation all frames. EXIF, XMP, IPTC, comments, colour profiles,
-    thumbnails, layers and further pictures do not count. Of any other file, RAW that is to be developed, and wherever a
+    thumbnails, layers and further pictures do not count. Of any other file, other RAW too, and wherever a
     file is damaged or unusual, all bytes count. Files of different formats have different digests. A file of several
     pages or frames has another digest than it had when only its first one was looked at, so that the others are looked
     at now; files of one have the digest that they always had.
@@ -245,8 +252,8 @@ def _picture(data: bytes, first_page: bool) -> tuple[str, list[Part]]:
         return "jxl", _jxl(data)
     if kind == "psd":
         return "psd", _psd(data)
-    if kind in RAW_KINDS:
-        return "raw", _raw(data)
+    if kind == "dng":
+        return "dng", _dng(data)
     raise _UnusualError
 
 
@@ -446,7 +453,7 @@ def _tiff_page(data: bytes, at: int) -> list[Part]:
     return parts
 
 
-def _tiff_tags(data: bytes, at: int) -> dict[int, _Tag]:
+def _tiff_tags(data: bytes, at: int, without: frozenset[int] = TIFF_METADATA) -> dict[int, _Tag]:
     """Read the tags of the page that starts there, in their order."""
     order = "<" if data[:2] == b"II" else ">"
     big = 43 in data[2:4]
@@ -461,7 +468,7 @@ def _tiff_tags(data: bytes, at: int) -> dict[int, _Tag]:
         tag, kind, count, field = entry.unpack_from(data, at + k * entry.size)
         _require(tag > before)  # else decoders may differ in which of two equal tags counts
         before = tag
-        if tag in TIFF_METADATA:
+        if tag in without:
             continue
         size = count * _TIFF_SIZES[kind]
         start = at + (k + 1) * entry.size - len(field)
@@ -504,12 +511,28 @@ def _psd(data: bytes) -> list[Part]:
     return [psd.head, bytes([psd.has_picture]), psd.picture]
 
 
-def _raw(data: bytes) -> list[Part]:
-    """The JPEG that is the photo, and how it is turned; where the file is to be developed, all of it counts."""
-    shown = raw.shown(data)
-    if shown.jpeg is None:
-        raise _UnusualError
-    return [*_jpeg(shown.jpeg), bytes([shown.orientation])]
+def _dng(data: bytes) -> list[Part]:
+    """All pages and what lies in them, with the camera and the orientation; LibRaw decides which of them is shown."""
+    kept = TIFF_METADATA - {271, 272, 274, _TIFF_OTHERS}
+    order: Literal["little", "big"] = "little" if data[:2] == b"II" else "big"
+    parts: list[Part] = [data[:2]]
+    pending = [int.from_bytes(data[4:8], order)]
+    for n_before, at in enumerate(pending):
+        _require(n_before < _DNG_PAGES)
+        tags = _tiff_tags(data, at, kept)
+        behind = at + 2 + 12 * int.from_bytes(data[at : at + 2], order)
+        _require(data[behind : behind + 4] == bytes(4) and not tags.keys() & {513, 514})
+        for place, length in ((273, 279), (324, 325)):
+            if place in tags:
+                spans = list(zip(tags.pop(place).numbers(), tags[length].numbers(), strict=True))
+                _require(len(spans) <= _PIECES and all(at + n <= len(data) for at, n in spans))
+                parts += [memoryview(data)[at : at + n] for at, n in spans]
+        if _TIFF_OTHERS in tags:
+            pending += tags.pop(_TIFF_OTHERS).numbers()
+        for number, tag in tags.items():
+            parts += [_ID.pack(number), tag.canonical()]
+        parts.append(b"page")
+    return parts
 
 
 # ---------------------------------------------------------------------------------------------- HEIF and AVIF

@@ -50,6 +50,10 @@ _DENSE = 1.5
 """Key frames are looked at alone where no two are further apart than so many times what is asked for. Of 1080p as
 phones code it, with a key frame each second, they decode 13 times as fast as all frames (`benchmarks/video.py`)."""
 
+_MANY = 20
+"""Of frames that are so many times as many as are looked at, those are not decoded that no other one needs: two thirds
+of some H.264."""
+
 _N_PROBED = 6
 """Key frames that are looked at to see how far apart they are."""
 
@@ -75,7 +79,7 @@ class Frame(NamedTuple):
 
 
 def is_video(path: OnePath) -> bool:
-    """Whether a file is read as a video: by its first bytes, else by its name. Not one that cannot be read, or is empty."""
+    """Whether a file is read as a video: by its first bytes, else by its name; not one that is empty."""
     try:
         kind, is_empty = _kind(path)
     except PhotoError:
@@ -153,8 +157,8 @@ class Video:
 
     Attributes:
         size: width, height of its first frame, upright. Frames of another size are fitted into it, as players do.
-        end_s: seconds until the last frame that was decoded has been shown: after `frames` is through the length of what
-            can be decoded, whatever the file says.
+        end_s: seconds until the last frame that was decoded has been shown: after `frames` is through, the length of
+            what can be decoded, whatever the file says.
     """
 
     def __init__(self, path: OnePath) -> None:
@@ -169,18 +173,19 @@ class Video:
             if first.grab() is None or (shown := first.picture()) is None:
                 raise PhotoError(f"no frame of this video can be decoded{first.coding()}")
             self.size, self.end_s = shown.size, first.end_s
-            # P frames of H.264 and older refer to no B frame, which saves up to two thirds; in HEVC all may be B.
-            self._skipped = "bidir" if first.codec() in _WITHOUT_B else "nonref"
+            self._rate = first.rate
+            self._skippable = "bidir" if first.codec() in _WITHOUT_B else "nonref"
 
     def frames(self, fps: float = FPS) -> Iterator[Frame]:
         """Decode frames in order, at least as many a second as asked for where there are so many; the first one always.
 
         A frame that is broken is passed by. Where the end of the file is, there is what was before it.
         """
+        self._skipped = self._skippable if self._rate >= _MANY * fps else "none"
         yield from self._key_frames(fps) if self._has_dense_keys(fps) else self._in_order(fps)
 
     def _has_dense_keys(self, fps: float) -> bool:
-        """Whether key frames alone are enough, and are not all; OpenCV has a wrong time for the first of few, at times."""
+        """Whether key frames alone are enough, and are not all frames; of few, OpenCV may have wrong times."""
         with closing(self._open("nonkey")) as keys:
             times = [time for _ in range(_N_PROBED) if (time := keys.grab(as_it_is=True)) is not None]
             rate = keys.rate
@@ -330,16 +335,8 @@ class _Capture:
             raise PhotoError(
                 "OpenCV here cannot decode videos; pip install opencv-python-headless brings one that can"
             )
-        self._cv2, self._size = cv2, size
-        self.time_s = self.end_s = -math.inf
-        with (
-            _OPENING,
-            _options(f"protocol_whitelist;file|input_format;{kind}|avdiscard;{skipped}"),
-            _named(path) as name,
-        ):
-            self._capture: Any = cv2.VideoCapture(name, cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
-        if not self._capture.isOpened():
-            raise PhotoError("no film in this video, or none that can be decoded")
+        self._cv2, self._size, self._file = cv2, size, (path, kind, skipped)
+        self._start()
         width, height = (
             int(self._capture.get(key)) for key in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT)
         )
@@ -347,6 +344,17 @@ class _Capture:
             raise PhotoError(f"frames of {width} x {height} pixels; a smaller copy can be read")
         rate = self._capture.get(cv2.CAP_PROP_FPS)
         self.rate = rate if 1 <= rate <= 1000 else 30.0
+
+    def _start(self) -> None:
+        """Open the file, before its first frame."""
+        path, kind, skipped = self._file
+        how = f"protocol_whitelist;file|input_format;{kind}|avdiscard;{skipped}"
+        with _OPENING, _options(how), _named(path) as name:
+            one_thread = [self._cv2.CAP_PROP_N_THREADS, 1]
+            self._capture: Any = self._cv2.VideoCapture(name, self._cv2.CAP_FFMPEG, one_thread)
+        if not self._capture.isOpened():
+            raise PhotoError("no film in this video, or none that can be decoded")
+        self.time_s = self.end_s = -math.inf
 
     def codec(self) -> str:
         """What the frames are coded as, in lower case: four letters."""
@@ -384,18 +392,19 @@ class _Capture:
         return Decoded(_fitted(pixels, self._size), self._size, 1.0)
 
     def seek(self, time_s: float) -> bool:
-        """Grab the frame that is shown at a time; False where there is none."""
-        for early in (
-            0.0,
-            1.0,
-            math.inf,
-        ):  # OpenCV counts frames, which are not where it thinks if the rate varies
+        """Grab the frame that is shown at a time, or the next one that is decoded; False where there is none."""
+        time = None
+        for early in (0.0, 1.0):  # OpenCV counts frames, which are not where it thinks if the rate varies
             target = max(0.0, time_s - 2 / self.rate - early)
             self.time_s = -math.inf
             self._capture.set(self._cv2.CAP_PROP_POS_MSEC, 1000 * target)
             time = self.grab()
             if time is not None and time <= time_s + _NEAR_S:
                 break
+        else:  # some files can only be read from their start
+            self.close()
+            self._start()
+            time = self.grab()
         while time is not None and time < time_s - _NEAR_S:
             time = self.grab()
         return time is not None
