@@ -473,7 +473,7 @@ def photos_report(people: Sequence[ShownPerson], photos: Iterable[ShownPhoto]) -
         about = photo.about
         parts = [printable(photo.path), _minute(about.time)]
         if about.duration is not None:
-            parts.append(f"video of {clock(about.duration)}")
+            parts.append(f"video of {clock(math.ceil(about.duration))}")
         if about.pages > 1:
             parts.append(many(about.pages, "page"))
         if not photo.faces:
