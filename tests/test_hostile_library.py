@@ -20,7 +20,7 @@ import facecluster
 from facecluster.cli import main
 from facecluster.durable.own_list import RESULT_MARKER
 from facecluster.formats import decisions_jsonl, face_table
-from facecluster.identity.decisions import Name
+from facecluster.identity.decisions import Name, Spot
 from facecluster.library.layout import FILES, PENDING, TOLD
 
 SECRET = b"-----BEGIN PRIVATE KEY-----"
@@ -58,7 +58,7 @@ def lib(sound: Path, tmp_path: Path) -> Path:
     face_table.write(make_table(people(1, 3), id=["x-0", "x-1", "x-2"]), canary / "faces.npz")
     decisions_jsonl.append(
         canary / "decisions.jsonl",
-        decisions_jsonl.decide(Name("person-0001", "Ann", (("ab", (1, 2, 3, 4)),)), []),
+        decisions_jsonl.decide(Name("person-0001", "Ann", (Spot("ab", (1, 2, 3, 4)),)), []),
     )
     shutil.copytree(sound / "lib", tmp_path / "lib", symlinks=True)
     return tmp_path / "lib"
@@ -255,7 +255,7 @@ def test_patches_and_journals_and_decisions_lead_nowhere(lib: Path) -> None:
     from facecluster.library.undo_patches import FILE, stamp
 
     decision = decisions_jsonl.decide(
-        Name("../canary", "../../canary/person-0001", (("face0001", (1, 2, 3, 4)),)), []
+        Name("../canary", "../../canary/person-0001", (Spot("face0001", (1, 2, 3, 4)),)), []
     )
     decisions_jsonl.append(lib / "decisions.jsonl", decision)
     patch = {

@@ -39,6 +39,8 @@ RED, GREEN, BLUE = (200, 30, 30), (30, 170, 30), (30, 30, 200)
 
 FPS = 8
 
+CHROMIUMS = ("chromium", "chromium-browser", "google-chrome")
+
 
 def run(*arguments: object) -> Result:
     return CliRunner().invoke(main, [str(argument) for argument in arguments])
@@ -366,3 +368,27 @@ def test_search_says_at_which_moment_the_nearest_face_is(album: Album) -> None:
         if match["face"]["photo"] == str(album.film)
     }
     assert of_film == {0.5, 1.5, 2.5}
+
+
+def test_window_shows_a_video_by_its_frames_and_draws_nothing_there(album: Album) -> None:
+    pytest.importorskip("playwright", reason="the extra [dev] is not installed")
+    from pages import opened
+    from playwright.sync_api import expect, sync_playwright
+
+    path = next((found for name in CHROMIUMS if (found := shutil.which(name))), None)
+    if path is None:
+        pytest.skip(f"no browser: none of {', '.join(CHROMIUMS)} is on the PATH")
+    with opened(album.directory) as asker, sync_playwright() as playwright:
+        page = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"]).new_page()
+        page.goto(asker.address)
+        page.goto(asker.address.partition("?")[0] + "#/photos")
+        expect(page.get_by_text("▶ Video · 3 faces")).to_be_visible()
+        page.get_by_text("party.mp4").click()
+        expect(page.locator(".titles")).to_contain_text("at 0:00")
+        expect(page.locator(".stage .box")).to_have_count(1)
+        expect(page.get_by_role("button", name="Draw a face")).to_be_hidden()
+        page.keyboard.press("d")
+        expect(page.locator("#toasts, .toast").first).to_contain_text("not in a video or on a later page")
+        page.get_by_role("link", name="at 0:01").click()
+        expect(page.locator(".titles")).to_contain_text("at 0:01")
+        expect(page.locator(".stage .label")).to_have_text("Bo")

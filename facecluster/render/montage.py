@@ -19,7 +19,7 @@ from PIL import Image, ImageDraw
 
 from facecluster.durable.whole_file import is_of_one_file
 from facecluster.errors import PhotoError
-from facecluster.photos.moment import FIRST, Moment
+from facecluster.photos.moment import FIRST, Moment, place_of
 from facecluster.photos.source import Source
 from facecluster.render.letters import drawable, fitted, wrapped
 from facecluster.render.tile import cut_from, turns_of
@@ -127,7 +127,7 @@ def make_montage(person: Person, pictures: Mapping[str, Picture], meant: Meant |
 
 def _caption(face: PersonFace) -> str:
     """The name of the photo, with the page or moment before it: of a long name the end is cut off."""
-    return " ".join(filter(None, [face.moment.words, printable(os.path.basename(face.photo))]))
+    return place_of(printable(os.path.basename(face.photo)), face.moment)
 
 
 def permissions_of(files: Iterable[str | os.PathLike[str]]) -> int:

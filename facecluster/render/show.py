@@ -34,6 +34,10 @@ _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - the Z is written where it belong
 _DAY = 24 * 60 * 60
 
 
+APART_S = 1.05
+"""Seconds. Parts of a video no further apart are one: by default frames are looked at once a second."""
+
+
 class Owned(NamedTuple):
     """A face, and whose it is; None: nobody's."""
 
@@ -228,13 +232,13 @@ class ShownPhoto:
 
     @property
     def there(self) -> dict[str, list[Span]]:
-        """From when to when who is there in a video, by id of the person: parts that do not touch, in order."""
+        """From when to when who is there in a video, by id of the person: parts more than `APART_S` apart, in order."""
         found: dict[str, list[Span]] = {}
         for face in sorted((face for face in self.faces if face.span), key=lambda face: face.span or (0, 0)):
             if face.person is None or face.span is None:
                 continue
             spans, (start, stop) = found.setdefault(face.person, []), face.span
-            if spans and start <= spans[-1][1]:
+            if spans and start <= spans[-1][1] + APART_S:
                 spans[-1] = (spans[-1][0], max(spans[-1][1], stop))
             else:
                 spans.append((start, stop))

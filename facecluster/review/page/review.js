@@ -1611,6 +1611,7 @@ class PhotoView {
       this.draws = button("Draw a face", "draw", () => this.startDrawing(),
         {kind: "quiet", key: "d", title: "Draw a box round a face that was missed"});
       this.draws.setAttribute("aria-pressed", "false");
+      this.draws.hidden = !photo.draws;
       this.head.append(h("div.titles", null, h("h1", {dir: "auto", title: photo.path}, photo.name),
         h("p", null, [photo.where, day(photo.date), `${photo.width} × ${photo.height}`].filter(Boolean).join(" · "))), this.draws);
     }
@@ -1647,7 +1648,7 @@ class PhotoView {
     this.side.replaceChildren(h("h2", null, photo.boxes.length ? many(photo.boxes.length, "face") : "No faces were found"),
       h("ul", null, photo.boxes.map(box => this.entry(box))),
       photo.others.length ? h("p.hint", null, "Other faces: ", photo.others.map(one =>
-        h("a", {href: `#/photo/${one.id}`, title: one.names}, one.where)).flatMap(link => [link, " "])) : "",
+        h("a", {href: `#/photo/${one.id}`, title: one.names}, one.where)).flatMap((link, i) => i ? [", ", link] : [link])) : "",
       this.how ??= h("p.hint", {role: "status"}, photo.draws ? HOW_TO_BEGIN : NO_DRAWING));
     if (focused) [...this.side.querySelectorAll("li")].find(one => one.dataset.face === focused)?.firstChild.focus();
   }
