@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 from labelled import SHARED, central, in_fit_half, machine
 
-from facecluster import photos
+from facecluster.photos.decode import decode
 from facecluster.render.attributes import AGE_WITHIN, OPEN_MOUTH, OPEN_MOUTH_POWER
 from facecluster.vision import attributes, crops, detect, encode, mesh, parts
 
@@ -48,7 +48,7 @@ def rows(name):
 
 def look(path):
     """Return the pixels of a photo, the box of its labelled face, and its mesh (1, 468, 3); None without a face."""
-    pixels = photos.decode(str(path)).pixels
+    pixels = decode(str(path)).pixels
     found = detect.find_faces(pixels)
     if not len(found):
         return None

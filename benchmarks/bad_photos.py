@@ -29,7 +29,7 @@ from PIL import Image
 from facecluster.encoding.pipeline import encode_each
 from facecluster.formats import face_table
 from facecluster.options import EncodeOptions
-from facecluster.photos import find_photos
+from facecluster.photos.find import find_photos
 from facecluster.table import UNREADABLE
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))

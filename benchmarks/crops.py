@@ -22,7 +22,7 @@ from labelled import SHARED, in_fit_half, machine
 from PIL import Image
 
 from facecluster.encoding.crops import MAYBE_CROP_BITS, find_crop
-from facecluster.picture import hashes
+from facecluster.photos.picture import hashes
 
 SHARES = (0.04, 0.08, 0.12, 0.16, 0.20)
 

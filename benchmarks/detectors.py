@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from labelled import SHARED, in_fit_half, labels, machine, overlap
 
-from facecluster import photos
+from facecluster.photos.decode import decode
 from facecluster.vision import detect
 
 
@@ -81,7 +81,7 @@ def main():
     cv2.setNumThreads(1)
     print(machine())
     boxes = labelled_boxes()
-    pictures = {file: photos.decode(SHARED / "wider_dev" / file).pixels for file in boxes}
+    pictures = {file: decode(SHARED / "wider_dev" / file).pixels for file in boxes}
     measure("yunet, defaults", pictures, boxes)
     for side in (320, 640, 1024):
         measure(f"yunet, --max-side {side}", pictures, boxes, max_side_px=side)

@@ -17,12 +17,12 @@ import numpy as np
 from detectors import labelled_boxes
 from labelled import SHARED, machine
 
-from facecluster import photos
 from facecluster.encoding.drawn import Look, see
 from facecluster.encoding.pipeline import analyse
 from facecluster.identity.boxes import overlaps
 from facecluster.identity.rules import DEFAULTS
 from facecluster.options import EncodeOptions
+from facecluster.photos.decode import decode
 from facecluster.vision import detect
 
 FOUND_IOU = 0.3
@@ -49,7 +49,7 @@ def iou(one, other):
 def in_crowds(slack, rng):
     missed, found = [], []
     for file, boxes in sorted(labelled_boxes().items()):
-        there = detect.find_faces(photos.decode(SHARED / "wider_dev" / file).pixels).box
+        there = detect.find_faces(decode(SHARED / "wider_dev" / file).pixels).box
         for box in boxes:
             hit = max((iou(box, one) for one in there), default=0.0) >= FOUND_IOU
             (found if hit else missed).append((file, np.array(box, float)))
@@ -57,9 +57,7 @@ def in_crowds(slack, rng):
     for name, faces in (("missed", missed), ("found", chosen)):
         rows, times = [], []
         for file, box in faces:
-            face, is_face, seconds = drawn(
-                photos.decode(SHARED / "wider_dev" / file), careless(box, slack, rng)
-            )
+            face, is_face, seconds = drawn(decode(SHARED / "wider_dev" / file), careless(box, slack, rng))
             rows.append(
                 (
                     is_face,
@@ -84,7 +82,7 @@ def of_people(slack, n_people, rng):
         if len(rows) == n_people:
             break
         first, second = sorted(folders[place].glob("*.jpg"))[:2]
-        one, other = photos.decode(first), photos.decode(second)
+        one, other = decode(first), decode(second)
         faces, others = analyse(one, OPTIONS).faces, analyse(other, OPTIONS).faces
         if len(faces) != 1 or len(others) != 1:
             continue

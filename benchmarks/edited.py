@@ -17,7 +17,6 @@ import cv2
 import numpy as np
 from labelled import SHARED, in_fit_half, machine
 
-from facecluster import photos
 from facecluster.encoding.pipeline import encode_photos
 from facecluster.identity.edited import (
     EditedSide,
@@ -28,7 +27,8 @@ from facecluster.identity.edited import (
 )
 from facecluster.identity.rules import DEFAULTS
 from facecluster.options import EncodeOptions
-from facecluster.picture import hashes
+from facecluster.photos.decode import decode
+from facecluster.photos.picture import hashes
 
 
 def edits(pixels):
@@ -93,13 +93,13 @@ def main():
     known, originals = {}, []
     with tempfile.TemporaryDirectory() as scratch:
         for n, files in enumerate(chosen_photos(chosen.half, chosen.people)):
-            pixels = [photos.decode(file).pixels for file in files]
+            pixels = [decode(file).pixels for file in files]
             originals.append([str(file) for file in files])
             known |= {str(f): hashes(p) for f, p in zip(files, pixels, strict=True)}
             for name, (edited, quality) in edits(pixels[0]).items():
                 file = Path(scratch, f"{n} {name}.jpg")
                 cv2.imwrite(str(file), edited[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
-                known[str(file)] = hashes(photos.decode(file).pixels)
+                known[str(file)] = hashes(decode(file).pixels)
         options = EncodeOptions(encoder=chosen.encoder)
         side = sides(encode_photos(list(known), options).table, known)
         olds = [side[files[0]] for files in originals]

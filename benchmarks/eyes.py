@@ -23,7 +23,7 @@ import cv2
 import numpy as np
 from labelled import SHARED, central, in_fit_half, largest, machine
 
-from facecluster import photos
+from facecluster.photos.decode import decode
 from facecluster.vision import detect, mesh, parts
 
 LABELS = Path(__file__).with_name("eyes.csv")
@@ -48,7 +48,7 @@ def faces(half):
         person = path.parent.name if lfw else file
         if in_fit_half(person) != half:
             continue
-        pixels = photos.decode(path).pixels
+        pixels = decode(path).pixels
         found = detect.find_faces(pixels)
         if len(found):
             face = found.rows(central(found.box, pixels) if lfw else largest(found.box))

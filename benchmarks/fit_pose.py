@@ -24,7 +24,7 @@ import heads
 import numpy as np
 from labelled import SHARED, in_fit_half, labels, largest, person_of
 
-from facecluster import photos
+from facecluster.photos.decode import decode
 from facecluster.vision import detect, mesh, pose
 
 TARGET = Path(pose.__file__).parent
@@ -68,7 +68,7 @@ def views(pixels, angles, person):
 
 def labelled_views(row):
     path, angles, person = row
-    return views(photos.decode(path).pixels, np.array(angles), person)
+    return views(decode(path).pixels, np.array(angles), person)
 
 
 def drawn_views(number):

@@ -35,12 +35,12 @@ def labelled_meshes(folder):
         Files (n,), points (n, 468, 3), features (n, 2304) as in `mesh.Meshes`, and labelled pitch, yaw, roll (n, 3);
         photos in which no face is found are left out.
     """
-    from facecluster import photos
+    from facecluster.photos.decode import decode
     from facecluster.vision import detect, mesh
 
     files, points, features, angles = [], [], [], []
     for row in labels(folder):
-        pixels = photos.decode(SHARED / folder / row["file"]).pixels
+        pixels = decode(SHARED / folder / row["file"]).pixels
         found = detect.find_faces(pixels)
         if not len(found):
             continue

@@ -14,9 +14,9 @@ from pathlib import Path
 from labelled import SHARED
 from PIL import Image
 
-from facecluster import photos
 from facecluster.encoding import pipeline
 from facecluster.options import EncodeOptions
+from facecluster.photos.decode import decode
 
 
 def main():
@@ -53,7 +53,7 @@ def run_in_worker(paths, detector):
 
 
 def analyse(path, detector):
-    found = pipeline.analyse(photos.decode(path), EncodeOptions(detector=detector))
+    found = pipeline.analyse(decode(path), EncodeOptions(detector=detector))
     # Not ru_maxrss, which a new process inherits from the one that started it.
     peak = next(
         line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")

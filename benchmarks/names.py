@@ -44,7 +44,7 @@ import facecluster as fc
 from facecluster.formats import face_table
 from facecluster.formats.said_names import SaidName
 from facecluster.library.said import read_said
-from facecluster.photos import decode
+from facecluster.photos.decode import decode
 
 FORMATS = {"JPEG": ".jpg", "PNG": ".png", "HEIC": ".heic", "TIFF": ".tif", "WebP": ".webp"}
 PER_CELL = 3

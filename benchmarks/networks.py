@@ -16,7 +16,7 @@ import onnx
 import onnxruntime
 from labelled import SHARED, machine, overlap
 
-from facecluster import photos
+from facecluster.photos.decode import decode
 from facecluster.vision import detect, encode, graphs, mesh, models
 
 
@@ -59,7 +59,7 @@ def main():
     rng = np.random.default_rng(0)
 
     resnet = dlib.face_recognition_model_v1(str(models.path("dlib-resnet")))
-    photo = photos.decode(SHARED / "lfw_dev" / "AJ_Lamas" / "AJ_Lamas_0001.jpg").pixels
+    photo = decode(SHARED / "lfw_dev" / "AJ_Lamas" / "AJ_Lamas_0001.jpg").pixels
     chip = np.ascontiguousarray(photo[50:200, 50:200])
     theirs = seconds(lambda: resnet.compute_face_descriptor(chip), 5)
     ours = seconds(lambda: encode._run(encode._dlib_network(), [chip], False), 20)
@@ -73,7 +73,7 @@ def main():
 
     mmod = dlib.cnn_face_detection_model_v1(str(models.path("dlib-mmod")))
     for name in ("dlib_faces/2009_004587.jpg", "wider_dev/images/0--Parade/0_Parade_marchingband_1_156.jpg"):
-        pixels = photos.decode(SHARED / name).pixels
+        pixels = decode(SHARED / name).pixels
         for upsample in (0, 1):
             expected = mmod(pixels, upsample)
             theirs = seconds(lambda: mmod(pixels, upsample), 1)

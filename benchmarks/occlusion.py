@@ -19,7 +19,7 @@ import numpy as np
 from damage import LADDERS, damaged
 from labelled import SHARED, central, in_fit_half, labels, largest, overlap
 
-from facecluster import photos
+from facecluster.photos.decode import decode
 from facecluster.vision import detect, mesh, occlusion, pose
 
 TARGET = Path(__file__).parents[1] / "facecluster" / "vision" / "occlusion.npz"
@@ -259,7 +259,7 @@ def textures():
     found = []
     for path in sorted((SHARED / "nonface").glob("*/*")):
         if path.suffix.lower() in (".jpg", ".jpeg", ".png"):
-            pixels = photos.decode(path).pixels
+            pixels = decode(path).pixels
             scale = min(400 / max(pixels.shape[:2]), 1)
             if scale * min(pixels.shape[:2]) >= 64:
                 found.append(cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA))
@@ -346,7 +346,7 @@ def gather(half, kinds_per_person=N_HIDDEN, harm=1 / 3, seed=0):
     people = [folder for folder in sorted((SHARED / "lfw_dev").iterdir()) if in_fit_half(folder.name) == half]
     rows = []
     for person, folder in enumerate(people):
-        pixels = photos.decode(min(folder.iterdir())).pixels
+        pixels = decode(min(folder.iterdir())).pixels
         known = only_face(pixels)
         if known is None:
             continue
@@ -511,7 +511,7 @@ def other_photos(folder, step):
     """Return (n, 6) shares of the frontal faces of another set of photos."""
     found = []
     for row in labels(folder)[::step]:
-        pixels = photos.decode(SHARED / folder / row["file"]).pixels
+        pixels = decode(SHARED / folder / row["file"]).pixels
         faces = detect.find_faces(pixels)
         if len(faces):
             face = faces.rows(largest(faces.box))
@@ -527,7 +527,7 @@ def wider():
     for row in labels("wider_dev"):
         files.setdefault(row["file"], []).append(row)
     for file, rows in files.items():
-        pixels = photos.decode(SHARED / "wider_dev" / file).pixels
+        pixels = decode(SHARED / "wider_dev" / file).pixels
         faces = detect.find_faces(pixels)
         if not len(faces):
             continue

@@ -15,7 +15,7 @@ import numpy as np
 from damage import LADDERS, damaged
 from labelled import SHARED, central, in_fit_half, machine
 
-from facecluster import photos
+from facecluster.photos.decode import decode
 from facecluster.table import QUALITY_PARTS
 from facecluster.vision import detect, mesh, occlusion, parts, pose
 
@@ -28,7 +28,7 @@ def faces_of(half, n_faces):
     """Return the pixels, box and landmarks of the labelled face of one photo of each of some people."""
     people = [folder for folder in sorted((SHARED / "lfw_dev").iterdir()) if in_fit_half(folder.name) == half]
     for index in np.random.default_rng(0).permutation(len(people))[:n_faces]:
-        pixels = photos.decode(min(people[index].iterdir())).pixels
+        pixels = decode(min(people[index].iterdir())).pixels
         found = detect.find_faces(pixels)
         if len(found):
             face = found.rows(central(found.box, pixels))

@@ -19,7 +19,8 @@ import dlib
 import numpy as np
 from labelled import SHARED, in_fit_half, labels, largest, machine, person_of
 
-from facecluster import packages, photos
+from facecluster import packages
+from facecluster.photos.decode import decode
 from facecluster.vision import detect, encode, mesh, models, pose
 
 LANDMARKS_68 = packages.PackagedFile(
@@ -88,7 +89,7 @@ def main():
         true = np.array([[float(row[f"{name}_deg"]) for name in ("pitch", "yaw", "roll")] for row in rows])
         if folder == "aflw2000_16":
             true = true * [1, -1, 1]  # its yaw has the opposite sign
-        pictures = [photos.decode(SHARED / folder / row["file"]).pixels for row in rows]
+        pictures = [decode(SHARED / folder / row["file"]).pixels for row in rows]
         measured = np.array([read(pixels) for pixels in pictures])
         fit = np.array([in_fit_half(person_of(row["file"], folder)) for row in rows])
         kept[folder] = pictures, measured[:, 0], fit, (np.abs(true) < 30).all(axis=1)

@@ -26,7 +26,7 @@ from damage import LADDERS, STRENGTHS, damaged
 from labelled import SHARED, central, in_fit_half, machine, overlap
 from scipy.optimize import minimize
 
-from facecluster import photos
+from facecluster.photos.decode import decode
 from facecluster.vision import crops, detect, encode, mesh, parts, pose, quality
 
 TARGET = Path(encode.__file__).with_name("nobody.npy")
@@ -94,7 +94,7 @@ def undamaged(half):
     rows = []
     for person, files in people(half).items():
         for file in files:
-            pixels = photos.decode(file).pixels
+            pixels = decode(file).pixels
             if (face := labelled_face(pixels)) is not None:
                 rows.append(measure(pixels, face) | {"person": person, "file": file.name})
     return stacked(rows)
@@ -109,7 +109,7 @@ def drawn_pairs(half, seed):
         for index in rng.permutation(len(files))[: 2 * (len(files) > 1)]:
             kind = list(LADDERS)[rng.integers(len(LADDERS))] if rng.uniform() < SHARE_DAMAGED else "none"
             strength, noise = rng.uniform(0.5, 5), int(rng.integers(1 << 30))
-            pixels = photos.decode(files[index]).pixels
+            pixels = decode(files[index]).pixels
             if (face := labelled_face(pixels)) is not None and kind != "none":
                 pixels = damaged(pixels, face.box[0], kind, strength, noise)
                 face = found_again(pixels, face.box)
@@ -259,7 +259,7 @@ def report_ladders():
     means = defaultdict(list)
     n = 0
     for index in rng.permutation(len(chosen))[:LADDER_FACES]:
-        pixels = photos.decode(chosen[index][0]).pixels
+        pixels = decode(chosen[index][0]).pixels
         if (face := labelled_face(pixels)) is None:
             continue
         n += 1
@@ -301,7 +301,7 @@ def report_others():
         )
         rows = []
         for file in files[:: max(1, len(files) // 300)]:
-            pixels = photos.decode(file).pixels
+            pixels = decode(file).pixels
             found = detect.find_faces(pixels)
             rows += [measure(pixels, found.rows(np.array([row]))) for row in range(len(found))]
         faces = stacked(rows)

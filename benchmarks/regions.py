@@ -16,11 +16,11 @@ import numpy as np
 from detectors import labelled_boxes
 from labelled import SHARED, machine
 
-from facecluster import photos
 from facecluster.formats.said_names import SaidName
 from facecluster.identity.boxes import SAME_FACE_IOU, match_boxes
 from facecluster.identity.changes import Placed
 from facecluster.library import said
+from facecluster.photos.decode import decode
 from facecluster.vision import detect
 
 SCALES = (0.6, 0.8, 1.0, 1.3, 1.6, 2.0, 2.4)
@@ -29,7 +29,7 @@ SCALES = (0.6, 0.8, 1.0, 1.3, 1.6, 2.0, 2.4)
 def found_faces(n_photos):
     """Give, of each photo, its size, the detected boxes, and pairs of a label and the box that is of it."""
     for file, true in sorted(labelled_boxes().items())[:: max(1, 250 // n_photos)]:
-        pixels = photos.decode(SHARED / "wider_dev" / file).pixels
+        pixels = decode(SHARED / "wider_dev" / file).pixels
         box = detect.find_faces(pixels).box.astype(np.float64)
         zero = np.zeros
         pairs = match_boxes(zero(len(true), int), true, zero(len(box), int), box)

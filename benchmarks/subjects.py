@@ -18,7 +18,7 @@ import numpy as np
 from detectors import labelled_boxes
 from labelled import SHARED, in_fit_half, labels, machine, overlap
 
-from facecluster import photos
+from facecluster.photos.decode import decode
 from facecluster.vision import detect, mesh
 
 ENLARGED_PX = 4500
@@ -28,7 +28,7 @@ ROLLS = (0, 15, 30, 45, 60)
 
 
 def read(folder, file):
-    return photos.decode(SHARED / folder / file).pixels
+    return decode(SHARED / folder / file).pixels
 
 
 def chosen(files, half, count):

@@ -19,10 +19,10 @@ import numpy as np
 from detectors import labelled_boxes
 from labelled import SHARED, central, in_fit_half, machine, overlap
 
-from facecluster import photos
 from facecluster.encoding import pipeline
 from facecluster.identity.edited import into_turned
 from facecluster.options import EncodeOptions
+from facecluster.photos.decode import decode
 from facecluster.vision import detect, turned
 from facecluster.vision.mesh import fit_meshes
 
@@ -95,7 +95,7 @@ def tell_time(name, files, options):
             best = np.inf
             for _ in range(2):
                 start = time.process_time()
-                pipeline.analyse(photos.decode(data), options)
+                pipeline.analyse(decode(data), options)
                 best = min(best, time.process_time() - start)
             seconds[i, way] = best
     turned.find_upright = with_look
@@ -115,7 +115,7 @@ def main():
 
     lfw = []
     for file in sample((SHARED / "lfw_dev").glob("*/*.jpg"), lambda file: file.parent.name):
-        pixels = photos.decode(file).pixels
+        pixels = decode(file).pixels
         box = detect.find_faces(pixels).box
         if len(box):
             lfw.append((pixels, box[central(box, pixels)]))
@@ -125,17 +125,17 @@ def main():
     wider = [SHARED / "wider_dev" / file for file in names]
     tell_found(
         "wider_dev",
-        [(photos.decode(file).pixels, boxes[name]) for file, name in zip(wider, names, strict=True)],
+        [(decode(file).pixels, boxes[name]) for file, name in zip(wider, names, strict=True)],
         detector,
     )
     nonface = [file for file in sorted((SHARED / "nonface").glob("*/*")) if in_fit_half(file.name) == fit][
         :most
     ]
-    tell_false([photos.decode(file).pixels for file in nonface], detector)
+    tell_false([decode(file).pixels for file in nonface], detector)
 
     options = EncodeOptions(detector=detector)
     for file in wider[:2]:
-        pipeline.analyse(photos.decode(file), options)  # opens the networks
+        pipeline.analyse(decode(file), options)  # opens the networks
     spent = {
         name: tell_time(name, files, options) for name, files in (("wider_dev", wider), ("nonface", nonface))
     }

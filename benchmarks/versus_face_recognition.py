@@ -23,8 +23,8 @@ from detectors import labelled_boxes
 from labelled import SHARED, machine, overlap
 from lfw import facecluster
 
-from facecluster import photos
 from facecluster.formats import face_table
+from facecluster.photos.decode import decode
 from facecluster.vision import models
 
 
@@ -61,8 +61,7 @@ def main():
     landmarks = dlib.shape_predictor(str(models.path("dlib-5point")))
     resnet = dlib.face_recognition_model_v1(str(models.path("dlib-resnet")))
     pictures = [
-        photos.decode(SHARED / "wider_dev" / path).pixels
-        for path in list(boxes)[:: len(boxes) // n_timed][:n_timed]
+        decode(SHARED / "wider_dev" / path).pixels for path in list(boxes)[:: len(boxes) // n_timed][:n_timed]
     ]
     times = []
     for pixels in pictures:

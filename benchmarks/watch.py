@@ -21,7 +21,6 @@ import numpy as np
 from labelled import machine
 from PIL import Image
 
-from facecluster import photos, picture
 from facecluster.encoding.analysis import FACE, Analysis, Row
 from facecluster.encoding.dated import UNDATED
 from facecluster.formats import face_table
@@ -31,6 +30,9 @@ from facecluster.library.library import Library
 from facecluster.library.settings import Choices
 from facecluster.library.watch import Watch
 from facecluster.options import EncodeOptions
+from facecluster.photos import picture
+from facecluster.photos.decode import decode
+from facecluster.photos.file import read_photo
 from facecluster.table import MEASURED, OK, Faces, FaceTable, Photos
 
 PER_PHOTO = 4
@@ -97,8 +99,8 @@ class Timed(Watch):
 
 def found(path, encoding):
     """Return what is found in a photo."""
-    data, _ = photos.read(path)
-    photo = photos.decode(data)
+    data, _ = read_photo(path)
+    photo = decode(data)
     faces = np.zeros(1, FACE)
     for name in MEASURED:
         faces[name] = 0.5

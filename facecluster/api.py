@@ -35,7 +35,7 @@ from facecluster.formats.face_table import check_output
 from facecluster.identity.boxes import main_faces
 from facecluster.identity.changes import Placed
 from facecluster.identity.cluster import Clustering, cluster_faces
-from facecluster.identity.gate import Limits
+from facecluster.identity.gate import Limits, VideoRule
 from facecluster.identity.points import Points
 from facecluster.identity.rules import Rules, SamePhotoRule
 from facecluster.joined import Known
@@ -45,7 +45,7 @@ from facecluster.library.lineage import check_ids, clustering_of
 from facecluster.library.make import make_result
 from facecluster.library.read import take_in
 from facecluster.options import EncodeOptions, options_of
-from facecluster.photos import OnePath, Paths, find_photos
+from facecluster.photos.find import OnePath, Paths, find_some_photos
 from facecluster.render import evaluation, matches
 from facecluster.render.evaluation import Evaluation
 from facecluster.render.matches import By, Gallery, Match, Query
@@ -231,6 +231,7 @@ def encode(
     mirror: bool = _ENCODE.mirror,
     attributes: bool = _ENCODE.attributes,
     check: str | None = _ENCODE.check,
+    truncated: bool = _ENCODE.truncated,
     jobs: int = -1,
     fresh: bool = False,
     prune: bool = False,
@@ -254,6 +255,7 @@ def encode(
         mirror: encode the mean of a face and its mirror image.
         attributes: estimate age and apparent gender, too: guesses, see the README.
         check: keep only faces that pass: "clustering" or "passport", see `facecluster check`; None: all.
+        truncated: look for faces in what is there of photos of which a part is missing.
         jobs: worker processes; -1 is one a core.
         fresh: use no number of what `output` holds.
         prune: let photos of `output` go that are not there any more, also where their folder is gone, or more than a
@@ -282,6 +284,7 @@ def encode(
     _check_flags(
         mirror=mirror,
         attributes=attributes,
+        truncated=truncated,
         fresh=fresh,
         prune=prune,
         keep_missing=keep_missing,
@@ -303,9 +306,10 @@ def encode(
         mirror=bool(mirror),
         attributes=bool(attributes),
         check=check,
+        truncated=bool(truncated),
     )
     return pipeline.encode_photos(
-        find_photos(paths),
+        find_some_photos(paths),
         options,
         output=file,
         jobs=jobs,
@@ -325,6 +329,7 @@ def cluster(
     eps: float | None = None,
     min_samples: int | None = None,
     same_photo: SamePhotoRule = "prefer",
+    video: VideoRule = "join",
     jobs: int = -1,
 ) -> People:
     """Group the faces of a table by person, as `facecluster cluster` does in a new folder.
@@ -339,15 +344,17 @@ def cluster(
         eps: Euclidean distance up to which two faces link; None: by encoder.
         min_samples: faces within `eps`, itself included, that let a face link others; None is 3.
         same_photo: may two faces of one photo be one person's: "forbid", "prefer" not to, "allow".
+        video: may faces of videos found people, "found", or only join them, "join".
         jobs: threads; -1 is one a core.
 
     Raises:
         TableError: an encoder nobody has chosen radii for.
-        ValueError: an unknown `same_photo`, or a number out of its range.
+        ValueError: an unknown `same_photo` or `video`, or a number out of its range.
         TypeError: no number where one is expected, no whole one, or neither True nor False.
     """
     _check_type("table", table, FaceTable, _A_TABLE)
     _check("same_photo", same_photo, get_args(SamePhotoRule))
+    _check("video", video, get_args(VideoRule))
     limits = Limits(
         _number("min_images", min_images, int, 1),
         _number("min_size", min_size, float, 0),
@@ -365,6 +372,7 @@ def cluster(
         eps=eps,
         min_samples=min_samples,
         same_photo=same_photo,
+        video=video,
     )
     clustering = cluster_faces(table, rules, jobs=jobs)
     return People(table, rules, clustering, make_result(table, clustering, rules))
@@ -444,6 +452,9 @@ def evaluate(people: People, labels: Labels, *, top: int = 10) -> Evaluation:
         photo=table.photos.path[faces.photo].tolist(),
         box=faces.box.astype(np.float64),
         anchor=faces.anchor.astype(np.float64),
+        page=faces.page.astype(np.int64),
+        time_s=faces.time_s.astype(np.float64),
+        track=faces.track.astype(np.int64),
         person=people.clustering.label.astype(np.int64),
         confidence=people.clustering.confidence.astype(np.float64),
     )
@@ -476,9 +487,7 @@ def _wanted(
     if isinstance(photos, FaceTable):
         tables: Iterable[FaceTable] = [photos]
     else:
-        paths = find_photos(photos)
-        if not paths:
-            raise FaceclusterError("no photos found; give files, or folders that hold some")
+        paths = find_some_photos(photos)
         tables = pipeline.encode_each(paths, options_of(like.settings), jobs=jobs)
     for table in tables:
         matches.check_encoders(like, table)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facecluster.errors import TableError
-from facecluster.identity.gate import Limits
+from facecluster.identity.gate import Limits, VideoRule
 from facecluster.identity.groups import Groups
 from facecluster.identity.points import Points
 from facecluster.identity.rules import Reach
@@ -36,6 +36,7 @@ class Bounds:
         gate: whether faces were judged by `limits`.
         limits: what a person must be founded on.
         same_photo: see `identity.rules.SamePhotoRule`.
+        video: see `identity.rules.VideoRule`.
     """
 
     eps: float
@@ -48,6 +49,7 @@ class Bounds:
     gate: bool
     limits: Limits
     same_photo: str
+    video: VideoRule = "join"
 
     @property
     def reach(self) -> Reach:
@@ -86,6 +88,7 @@ def bounds_of(result: Result) -> Bounds:
         gate=rules.gate,
         limits=rules.limits,
         same_photo=rules.same_photo,
+        video=rules.video,
     )
 
 

@@ -37,6 +37,7 @@ class EncodeOptions:
         mirror: encode the mean of a face and its mirror image.
         attributes: estimate age and gender, see `vision.attributes`.
         check: one of `identity.check.PRESETS`, which a face must pass to be in the table; None: all are.
+        truncated: look for faces in what is there of photos of which a part is missing.
     """
 
     detector: str = "yunet"
@@ -47,6 +48,7 @@ class EncodeOptions:
     mirror: bool = False
     attributes: bool = False
     check: str | None = None
+    truncated: bool = False
 
     def __post_init__(self) -> None:
         """Raise ValueError for a choice that is none."""
@@ -75,6 +77,7 @@ class EncodeOptions:
                 "mirror": self.mirror,
                 "quality": QUALITY,
                 **({"attributes": True} if self.attributes else {}),
+                **({"truncated": True} if self.truncated else {}),
                 **check,
             },
             models={name: models.sha256(name) for name in self.models()},
@@ -110,6 +113,7 @@ def options_of(settings: Settings) -> EncodeOptions:
         max_side=given.get("max-side"),  # type: ignore[arg-type]
         upsample=usual.upsample if upsample is None else int(upsample),
         mirror=bool(given.get("mirror", usual.mirror)),
+        truncated=bool(given.get("truncated", usual.truncated)),
     )
 
 

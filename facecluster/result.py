@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,8 @@ from facecluster.identity.changes import Placed
 from facecluster.identity.decisions import TYPICAL
 from facecluster.identity.gate import Reason
 from facecluster.identity.rules import Rules
-from facecluster.table import Number, Settings
+from facecluster.photos.moment import Moment
+from facecluster.table import Number, Settings, Whole
 from facecluster.text import many, printable
 
 _T = TypeVar("_T")
@@ -63,6 +64,9 @@ class PersonFace:
         confidence: per cent, 0..100, that it is this person's, see `identity.cluster`; None for a person founded by one
             face alone.
         anchor: where the face was when its photo was first seen; None: `box`, as the photo was not edited since.
+        page: of a TIFF, or frame of an animation, on which it is, from 0.
+        time_s: seconds from the start of a video at which it is so; None outside videos.
+        track: number of the track in its video that it is of, from 0; None outside videos.
     """
 
     id: str
@@ -73,11 +77,23 @@ class PersonFace:
     core: bool
     confidence: Number | None
     anchor: Box | None = None
+    page: Whole = 0
+    time_s: Number | None = None
+    track: Whole | None = None
 
     @property
     def known_at(self) -> Box:
         """The box by which decisions know the face, see `table.Faces.anchor`."""
         return self.box if self.anchor is None else self.anchor
+
+    @property
+    def moment(self) -> Moment:
+        """Where in the file of `photo` it is."""
+        return Moment(self.page) if self.time_s is None else Moment(self.page, self.time_s)
+
+    def placed(self, *, core: bool) -> PersonFace:
+        """Make the same face of another person."""
+        return replace(self, core=core, confidence=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +111,35 @@ class UnclusteredFace:
     reason: str
     almost: int | None = None
     anchor: Box | None = None
+    page: Whole = 0
+    time_s: Number | None = None
+    track: Whole | None = None
 
     @property
     def known_at(self) -> Box:
         """The box by which decisions know the face, see `table.Faces.anchor`."""
         return self.box if self.anchor is None else self.anchor
+
+    @property
+    def moment(self) -> Moment:
+        """Where in the file of `photo` it is."""
+        return Moment(self.page) if self.time_s is None else Moment(self.page, self.time_s)
+
+    def placed(self, *, core: bool) -> PersonFace:
+        """Make a face of a person of it."""
+        return PersonFace(
+            self.id, self.photo, self.box, self.pose, self.quality, core, None,
+            self.anchor, self.page, self.time_s, self.track,
+        )  # fmt: skip
+
+
+Where: TypeAlias = tuple[str, int, float | None]
+"""What is seen at once: path of a photo, page, and seconds of a video."""
+
+
+def scene_of(face: PersonFace | UnclusteredFace) -> Where:
+    """Give what a face is seen in, with all that is seen at once."""
+    return face.photo, face.page, face.time_s
 
 
 _Face = TypeVar("_Face", PersonFace, UnclusteredFace)
@@ -223,8 +263,8 @@ class SamePhotoCounts:
     """How often faces of one photo were placed: a free measure of purity, as two faces are mostly two people.
 
     Attributes:
-        photos: in which several faces are placed.
-        twice: those of them in which one person is placed more than once, in boxes that are not of one face.
+        photos: in which several faces are placed, on one page or at one moment.
+        twice: those of them in which one person is placed more than once there, in boxes that are not of one face.
     """
 
     photos: int
@@ -233,16 +273,16 @@ class SamePhotoCounts:
     @classmethod
     def of(cls, people: Iterable[Person], among: Collection[str] | None = None) -> SamePhotoCounts:
         """Count; in some photos alone, by path, where `among` names them."""
-        seen, several, twice = set[str](), set[str](), set[str]()
+        seen, several, twice = set[Where](), set[str](), set[str]()
         for person in people:
-            theirs: dict[str, list[Box]] = {}
+            theirs: dict[Where, list[Box]] = {}
             faces = person.faces if among is None else [face for face in person.faces if face.photo in among]
             for face in faces:
-                theirs.setdefault(face.photo, []).append(face.box)
+                theirs.setdefault(scene_of(face), []).append(face.box)
             if not theirs:
                 continue
             twice.update(_twice(theirs))
-            several.update(photo for photo in theirs if photo in seen)
+            several.update(scene[0] for scene in theirs if scene in seen)
             seen.update(theirs)
         return cls(len(several | twice), len(twice))
 
@@ -257,20 +297,21 @@ class SamePhotoCounts:
 
 
 def seen_twice(person: Person) -> list[str]:
-    """Give the photos in which a person is placed more than once, in boxes that are not of one face."""
-    theirs: dict[str, list[Box]] = {}
+    """Give the photos in which a person is placed more than once at once, in boxes that are not of one face."""
+    theirs: dict[Where, list[Box]] = {}
     for face in person.faces:
-        theirs.setdefault(face.photo, []).append(face.box)
+        theirs.setdefault(scene_of(face), []).append(face.box)
     return _twice(theirs)
 
 
-def _twice(boxes_of: Mapping[str, Sequence[Box]]) -> list[str]:
-    """The photos in which some boxes are not of one face."""
-    return [photo for photo, boxes in boxes_of.items() if len(boxes) > 1 and _are_two(boxes)]
+def _twice(boxes_of: Mapping[Where, Sequence[Box]]) -> list[str]:
+    """The photos in which some boxes of a scene are not of one face."""
+    scenes = [scene for scene, boxes in boxes_of.items() if len(boxes) > 1 and _are_two(boxes)]
+    return list(dict.fromkeys(scene[0] for scene in scenes))
 
 
 def _are_two(boxes: Sequence[Box]) -> bool:
-    """Say whether some boxes of one photo are not of one face found several times."""
+    """Say whether some boxes of one scene are not of one face found several times."""
     first = np.tile(np.array(boxes[0]), (len(boxes), 1))
     return bool((overlaps(first, np.array(boxes, dtype=np.float64)) < SAME_FACE_IOU).any())
 
@@ -463,6 +504,9 @@ def columns(result: Result, photos: Collection[str] | None = None) -> Placed:
         photo=[face.photo for face in faces],
         box=box,
         anchor=anchor,
+        page=np.fromiter((face.page for face in faces), np.int64, n),
+        time_s=np.array([face.time_s for face in faces], dtype=np.float64),
+        track=np.fromiter((-1 if face.track is None else face.track for face in faces), np.int64, n),
         person=person,
         confidence=confidence,
     )
@@ -481,6 +525,16 @@ def _of_photos(faces: Sequence[_Face], photos: Collection[str] | None) -> Sequen
 def fields_of(record: PersonFace | UnclusteredFace | Pose) -> dict[str, Any]:
     """The fields of a record by name, in their order, each as it is; `vars` of one with slots."""
     return {name: getattr(record, name) for name in record.__slots__}
+
+
+_PLAIN = {"page": 0, "time_s": None, "track": None}
+
+
+def said_of(face: PersonFace | UnclusteredFace) -> dict[str, Any]:
+    """The fields of a face by name, without those that say that it is of a plain photo."""
+    return {
+        name: value for name, value in fields_of(face).items() if name not in _PLAIN or value != _PLAIN[name]
+    }
 
 
 def plain(numbers: NDArray[np.float32]) -> list[Any]:

@@ -25,6 +25,9 @@ FURTHEST = 1e9
 Number: TypeAlias = Annotated[float, msgspec.Meta(ge=-FURTHEST, le=FURTHEST)]
 """A number as files of records have it: an edge of a box, an angle, a share."""
 
+Whole: TypeAlias = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
+"""A whole number from 0, as files of records have it: of a page, of a track."""
+
 SHOT_TAG = "DateTimeOriginal"
 """What `Photos.time_from` is where the camera says when it took the photo."""
 
@@ -164,6 +167,10 @@ class Photos:
             (`encode --check`) or are forgotten: 0 none, else `LOST`, with `LOST_LARGEST` and `LOST_CENTRAL` added.
             Who the photo is about, by its folder say, need not be among the others. Of an older table that does not
             know, all three where faces may be missing: see `gaps`.
+        pages: (m,) int32, pages of a TIFF or frames of an animation that were looked at; 1 of all else, 0 where
+            unreadable. `size` is that of the first one.
+        duration: (m,) float64 seconds of a video, whose frames are of `size`; NaN of all else, so that it says which
+            rows are videos.
     """
 
     path: NDArray[np.str_]
@@ -178,6 +185,13 @@ class Photos:
     zoned: NDArray[np.uint8]
     hash: NDArray[np.uint64]
     lost: NDArray[np.uint8]
+    pages: NDArray[np.int32]
+    duration: NDArray[np.float64]
+
+    @property
+    def is_video(self) -> NDArray[np.bool_]:
+        """(m,) which of them are videos."""
+        return ~np.isnan(self.duration)
 
     def shot_times(self, rows: NDArray[np.integer] | slice = slice(None)) -> NDArray[np.float64]:
         """Give the times that tell one shot from another, of some rows: those of the camera, NaN for all others.
@@ -203,8 +217,8 @@ class Photos:
         """Give a pandas.DataFrame with one row a photo, also for one without a face; row i is photo i.
 
         Returns:
-            Columns path, digest, width, height, status, reason, time, time_from, zoned, hash; see `FaceTable.to_pandas`
-            for time.
+            Columns path, digest, width, height, status, reason, time, time_from, zoned, hash, pages, duration; see
+            `FaceTable.to_pandas` for time.
 
         Raises:
             FaceclusterError: pandas is not installed.
@@ -280,19 +294,26 @@ PHOTO_COLUMNS: dict[str, Column] = {
     "zoned": ((), np.uint8),
     "hash": ((), np.uint64),
     "lost": ((), np.uint8),
+    "pages": ((), np.int32),
+    "duration": ((), np.float64),
 }
 """The columns of `Photos`."""
 
 
 @dataclass(frozen=True, eq=False)
 class Faces:
-    """One row a face, ordered by photo, within a photo by descending detector score.
+    """One row a face, ordered by photo, within a photo by page and time, and there by descending detector score.
 
     Attributes:
         photo: (n,) int32, row of its photo in `Photos`, not decreasing.
         id: (n,) str, photo digest, "-", ordinal of the face in its photo: survives renaming and re-runs.
-        box: (n, 4) float32 left, top, right, bottom, half-open, in pixels of the upright photo at full size,
-            clipped to the photo.
+        page: (n,) int32, the page of a TIFF, or the frame of an animation, on which it is, from 0.
+        time_s: (n,) float32, seconds from the start of a video at which it is seen so; NaN outside videos.
+        track: (n,) int32, number from 0, in its video, of the track that it is of: one person from frame to frame. -1
+            outside videos.
+        from_s, to_s: (n,) float32, first and last moment at which its track was seen, in seconds; NaN outside videos.
+        box: (n, 4) float32 left, top, right, bottom, half-open, in pixels of the upright photo, page or frame at full
+            size, clipped to it.
         anchor: (n, 4) float32, the box that the face had when its photo was first seen, by which decisions know it:
             equal to `box` unless the photo was edited since.
         score: (n,) float32 confidence of the detector; scales differ between detectors. NaN where a person, and no
@@ -314,6 +335,11 @@ class Faces:
 
     photo: NDArray[np.int32]
     id: NDArray[np.str_]
+    page: NDArray[np.int32]
+    time_s: NDArray[np.float32]
+    track: NDArray[np.int32]
+    from_s: NDArray[np.float32]
+    to_s: NDArray[np.float32]
     box: NDArray[np.float32]
     anchor: NDArray[np.float32]
     score: NDArray[np.float32]
@@ -360,6 +386,8 @@ class Faces:
 FACE_COLUMNS: dict[str, Column] = {f.name: _NUMBER for f in fields(Faces)} | {
     "photo": ((), np.int32),
     "id": _TEXT,
+    "page": ((), np.int32),
+    "track": ((), np.int32),
     "box": ((4,), np.float32),
     "anchor": ((4,), np.float32),
     "landmarks": ((5, 2), np.float32),
@@ -367,6 +395,22 @@ FACE_COLUMNS: dict[str, Column] = {f.name: _NUMBER for f in fields(Faces)} | {
     "encoding": ((128,), np.float32),
 }
 """The columns of `Faces`."""
+
+PLAIN: Mapping[str, float] = {"page": 0, "time_s": np.nan, "track": -1, "from_s": np.nan, "to_s": np.nan}
+"""What the columns of `Faces` are that say where in a file a face is, of a plain photo."""
+
+
+def number_scenes(
+    photo: NDArray[np.integer], page: NDArray[np.integer], time_s: NDArray[np.floating]
+) -> NDArray[np.int64]:
+    """Number the scenes that (n,) faces are of: those of one photo, page and moment are seen at once -> (n,) from 0."""
+    order = np.lexsort((time_s, page, photo))
+    new = np.zeros(len(photo), dtype=np.bool_)
+    for column in (photo, page, np.nan_to_num(time_s, nan=-1.0)):
+        new[1:] |= np.diff(column[order]) != 0
+    scene = np.empty(len(photo), dtype=np.int64)
+    scene[order] = np.cumsum(new)
+    return scene
 
 
 def turn_pose(pose: NDArray[np.floating], degrees: NDArray[np.floating]) -> NDArray[np.float32]:
@@ -483,6 +527,14 @@ class FaceTable:
         if np.any(np.diff(photo) < 0):
             raise ValueError("Faces.photo: expected faces in the order of their photos")
 
+    def scenes(self) -> NDArray[np.int64]:
+        """Number the scenes that the faces are of -> (n,) from 0.
+
+        A scene is all that is seen at once: the faces of one photo, on one page of it, at one moment of a video. Two
+        faces of a scene are two people, but for mirrors and pictures in the picture; two of one photo need not be.
+        """
+        return number_scenes(self.faces.photo, self.faces.page, self.faces.time_s)
+
     def select(self, photo: NDArray[np.bool_], face: NDArray[np.bool_] | None = None) -> FaceTable:
         """Give the table of some photos and faces, in their order.
 
@@ -504,11 +556,11 @@ class FaceTable:
         they are the rows of `faces.encoding` and `faces.anchor`.
 
         Returns:
-            Columns id; left, top, right, bottom; score; right_eye_x, right_eye_y, left_eye_x to mouth_left_y; pitch,
-            yaw, roll; quality and its parts; age, age_sd, male; then photo (its row), photo_path, photo_digest,
-            photo_width, photo_height, photo_time, photo_time_from, photo_zoned, photo_hash. Units are those of `Faces`
-            and `Photos`, but for photo_time: a datetime64 in milliseconds, in UTC or, where photo_zoned is 0, the time
-            of day on the spot; NaT where unknown.
+            Columns id; page, time_s, track, from_s, to_s; left, top, right, bottom; score; right_eye_x, right_eye_y,
+            left_eye_x to mouth_left_y; pitch, yaw, roll; quality and its parts; age, age_sd, male; then its row photo;
+            photo_path, photo_digest, photo_width, photo_height, photo_time, photo_time_from, photo_zoned, photo_hash,
+            photo_pages, photo_duration. Units are those of `Faces` and `Photos`, but for photo_time: a datetime64 in
+            milliseconds, in UTC or, where photo_zoned is 0, the time of day on the spot; NaT where unknown.
 
         Raises:
             FaceclusterError: pandas is not installed.

@@ -84,7 +84,7 @@ def work(
         n_workers: how many processes; they are started as items come.
         start: called once in each new worker.
         limit_s: seconds that an item may take while this process waits for it; a worker that takes longer is ended,
-            and counts as one that died.
+            and counts as one that died. Its time starts anew whenever the function calls `still_at_work`.
 
     Yields:
         Item and result, in the order in which they are done.
@@ -139,7 +139,7 @@ class Workers(Generic[Item, Result]):
 
 @dataclass(frozen=True)
 class _Ready:
-    """A worker's first message."""
+    """A worker's first message, and each by which it says that it goes on, see `still_at_work`."""
 
 
 @dataclass(frozen=True)
@@ -208,6 +208,7 @@ class _Pool(Generic[Item, Result]):
                 continue
             if isinstance(message, _Ready):
                 worker.ready = True
+                worker.waited_s = 0.0
                 continue
             del self._busy[worker.pipe]
             self._idle.append(worker)
@@ -258,6 +259,7 @@ def _serve(pipe: Connection[Any, Any], task: bytes) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     function, start = ForkingPickler.loads(task)
     start()
+    _parent.append(pipe)
     with suppress(EOFError, OSError):
         pipe.send(_Ready())
         while True:
@@ -271,6 +273,17 @@ def _end_with_parent() -> None:
     if parent is not None:
         parent.join()
         os._exit(1)
+
+
+def still_at_work() -> None:
+    """Say in a worker process that an item goes on well, so that its time starts anew; elsewhere nothing."""
+    if _parent:
+        with suppress(OSError):
+            _parent[0].send(_Ready())
+
+
+_parent: list[Connection[Any, Any]] = []
+"""In a worker process, the pipe to its parent."""
 
 
 def _answer(function: Callable[[Any], Any], item: Any) -> Any:

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import logging
+import multiprocessing
 import os
+import pkgutil
 import struct
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
+from functools import cache
+from multiprocessing.connection import Connection
+from typing import Any
 
 import click.testing
+import forked
 import pytest
+
+import facecluster
+from facecluster import workers
+from facecluster.cli import main
 
 PROGRAM = [sys.executable, "-m", "facecluster"]
 
@@ -47,6 +59,21 @@ CALLS: dict[str, list[str]] = {
 """What each verb but encode, and review, which does not end, may be given, beside photos and a library, "out"."""
 
 
+def called(*arguments: object, stdin: bytes = b"") -> click.testing.Result:
+    """Run a command within this process, as if it were a new one: what an earlier one did to messages is taken back."""
+    reset_messages()
+    return click.testing.CliRunner().invoke(
+        main, [*map(str, arguments)], input=stdin, prog_name="facecluster", catch_exceptions=False
+    )
+
+
+def reset_messages() -> None:
+    """Take back what the command line did to the messages of the process, as with --quiet."""
+    logger = logging.getLogger("facecluster")
+    logger.setLevel(logging.NOTSET)
+    logger.handlers = []
+
+
 def read_terminal(leader: int) -> bytes:
     """All that is written to a terminal until nobody has its other end, by the leader, which is closed."""
     shown = b""
@@ -60,20 +87,41 @@ def read_terminal(leader: int) -> bytes:
 
 
 def on_terminal(*arguments: object, typed: str | None = None) -> tuple[int, str, str]:
-    """Exit code, what the terminal shows, and standard error; `typed` is what somebody types, None: no terminal."""
+    """Exit code, what the terminal shows, and standard error; `typed` is what somebody types, None: no terminal.
+
+    The program is a process of its own. It comes from one that has imported what it needs, which takes a second else.
+    """
     pty = pytest.importorskip("pty", reason="no terminals to be had on this system")
     leader, terminal = pty.openpty()
-    stdin = subprocess.DEVNULL if typed is None else terminal
     if typed is not None:
         os.write(leader, typed.encode())
-    with subprocess.Popen(
-        [*PROGRAM, *map(str, arguments)], stdout=terminal, stderr=subprocess.PIPE, stdin=stdin
-    ) as process:
+    with tempfile.TemporaryFile() as said, open(os.devnull, "rb") as nothing:
+        streams = nothing.fileno() if typed is None else terminal, terminal, said.fileno()
+        duplicates = [Connection(os.dup(stream)) for stream in streams]  # it takes them along to a process
+        surroundings = dict(os.environ), os.getcwd(), ["facecluster", *map(str, arguments)]
+        process = _forking().Process(target=forked.run, args=(duplicates, *surroundings))
+        with workers._script_left_alone():
+            process.start()
+        for duplicate in duplicates:
+            duplicate.close()
         os.close(terminal)
         shown = read_terminal(leader)
-        assert process.stderr is not None
-        stderr = process.stderr.read().decode()
-    return process.returncode, shown.decode().replace("\r\n", "\n"), stderr
+        process.join()
+        said.seek(0)
+        stderr = said.read().decode()
+    assert process.exitcode is not None
+    return process.exitcode, shown.decode().replace("\r\n", "\n"), stderr
+
+
+@cache
+def _forking() -> Any:
+    """Where processes come from that have imported what programs need."""
+    context = multiprocessing.get_context("forkserver")
+    modules = [module.name for module in pkgutil.walk_packages(facecluster.__path__, "facecluster.")]
+    context.set_forkserver_preload(
+        [name for name in modules if "review" not in name and "__main__" not in name]
+    )
+    return context
 
 
 def refused(run: Callable[..., click.testing.Result], code: int, *arguments: object) -> str:

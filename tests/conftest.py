@@ -1,12 +1,19 @@
 from __future__ import annotations
 
-import logging
 import os
 from pathlib import Path
 
 import pytest
+from commands import reset_messages
+from warm import WarmPool
+
+from facecluster import workers
 
 ROOT = Path(__file__).resolve().parent.parent
+
+# Processes of tests share the cores. Threads of linear algebra that wait for one another there take ten times as long
+# as one alone. This is read where NumPy is loaded, which nothing has done yet.
+os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 
 @pytest.fixture(scope="session")
@@ -22,13 +29,17 @@ def shared_data() -> Path:
 
 @pytest.fixture(autouse=True)
 def _messages() -> None:
-    """Take back what the command line of an earlier test did to the messages of the process, as with --quiet."""
-    logger = logging.getLogger("facecluster")
-    logger.setLevel(logging.NOTSET)
-    logger.handlers = []
+    """Have nothing left of what earlier tests called."""
+    reset_messages()
 
 
 @pytest.fixture(autouse=True)
 def _settings(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep to what a test says, whatever settings the person who runs it has in a file."""
     monkeypatch.setenv("FACECLUSTER_CONFIG", "")
+
+
+@pytest.fixture(autouse=True)
+def _warm_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let calls within a process of tests share worker processes; a program that a test starts has its own."""
+    monkeypatch.setattr(workers, "_Pool", WarmPool)

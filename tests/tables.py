@@ -9,9 +9,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from facecluster.picture import coded_digest
+from facecluster.photos.picture import coded_digest
 from facecluster.result import ResultSettings
-from facecluster.table import ATTRIBUTES, OK, QUALITY, QUALITY_PARTS, Faces, FaceTable, Photos, Settings
+from facecluster.table import (
+    ATTRIBUTES,
+    OK,
+    PLAIN,
+    QUALITY,
+    QUALITY_PARTS,
+    UNREADABLE,
+    Faces,
+    FaceTable,
+    Photos,
+    Settings,
+)
 
 NOTHING_SAID = ResultSettings(Settings("", "", {}, {}, {}))
 """Of a result that does not say what it was made with."""
@@ -32,6 +43,8 @@ def make_photos(paths: Sequence[str], **columns: Any) -> Photos:
         "zoned": np.zeros(m),
         "hash": np.random.default_rng(5).integers(1, 2**63, m),
         "lost": np.zeros(m),
+        "pages": [int(status != UNREADABLE) for status in columns.get("status", [OK] * m)],
+        "duration": np.full(m, np.nan),
     }
     dtypes = {
         "coded": "S32",
@@ -41,6 +54,8 @@ def make_photos(paths: Sequence[str], **columns: Any) -> Photos:
         "zoned": np.uint8,
         "hash": np.uint64,
         "lost": np.uint8,
+        "pages": np.int32,
+        "duration": np.float64,
     }
     values = {
         key: np.array(value, dtype=dtypes.get(key, str))
@@ -65,6 +80,7 @@ def make_faces(encoding: Any, *, photo: Sequence[int] | None = None, **columns: 
     values: dict[str, Any] = {
         "photo": np.arange(n) if photo is None else photo,
         "id": [f"face{i:04d}" for i in range(n)],
+        **{name: np.full(n, value) for name, value in PLAIN.items()},
         "box": np.tile([100, 200, 200, 300], (n, 1)),
         "score": np.full(n, 0.9),
         "landmarks": np.full((n, 5, 2), 150),
@@ -77,7 +93,7 @@ def make_faces(encoding: Any, *, photo: Sequence[int] | None = None, **columns: 
     } | columns
     values.setdefault("anchor", values["box"])
     values["anchor"] = np.array(values["anchor"], dtype=np.float32).reshape(n, 4)
-    dtypes = {"photo": np.int32, "id": str}
+    dtypes = {"photo": np.int32, "id": str, "page": np.int32, "track": np.int32}
     arrays = {key: np.array(value, dtype=dtypes.get(key, np.float32)) for key, value in values.items()}
     arrays["box"], arrays["landmarks"] = arrays["box"].reshape(n, 4), arrays["landmarks"].reshape(n, 5, 2)
     arrays["pose"] = arrays["pose"].reshape(n, 3)
@@ -118,6 +134,24 @@ def people(n_people: int, n_faces: int, *, spread: float = 0.5, seed: int = 0) -
     encoding = np.eye(128)[:n_people, None] + noise
     encoding /= np.linalg.norm(encoding, axis=2, keepdims=True)
     return encoding.reshape(-1, 128).astype(np.float32)
+
+
+def film_table(encoding: Any | None = None, **columns: Any) -> FaceTable:
+    """Five faces: of a photo, on two pages of a TIFF, and of two tracks of a video that are there at once."""
+    return make_table(
+        people(5, 1) if encoding is None else encoding,
+        photo=[0, 1, 1, 2, 2],
+        paths=["/photos/a.jpg", "/photos/scan.tif", "/photos/film.mp4"],
+        photos={"pages": [1, 3, 1], "duration": [np.nan, np.nan, 60.5]},
+        **{
+            "page": [0, 0, 2, 0, 0],
+            "time_s": [np.nan, np.nan, np.nan, 1.5, 12.48],
+            "track": [-1, -1, -1, 0, 1],
+            "from_s": [np.nan, np.nan, np.nan, 0, 10],
+            "to_s": [np.nan, np.nan, np.nan, 20, 15],
+        }
+        | columns,
+    )
 
 
 def assert_same(a: FaceTable, b: FaceTable) -> None:

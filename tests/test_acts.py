@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from commands import PROGRAM
+from commands import PROGRAM, called
 from PIL import Image
 
 import facecluster as fc
@@ -60,16 +60,6 @@ def tag(path: object) -> Tag:
     found = re.search(r"([a-z]+(?:\+[a-z]+)?)-(\d)", Path(str(path)).stem)
     assert found, f"{path}: not a photo of these tests"
     return found[1], int(found[2])
-
-
-def command(*arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*PROGRAM, *map(str, arguments)],
-        capture_output=True,
-        check=False,
-        text=True,
-        stdin=subprocess.DEVNULL,
-    )
 
 
 @dataclass
@@ -130,10 +120,10 @@ class World:
 
     def do(self, *arguments: object, codes: tuple[int, ...] = (0,)) -> str:
         """Run a command, and give what it said on standard error."""
-        done = command(*arguments)
+        done = called(*arguments)
         self.told = done.stderr
-        assert done.returncode in codes, (
-            f"facecluster {' '.join(map(str, arguments))} ended with {done.returncode}"
+        assert done.exit_code in codes, (
+            f"facecluster {' '.join(map(str, arguments))} ended with {done.exit_code}"
         )
         return done.stderr
 
@@ -197,8 +187,8 @@ class World:
 
     def check_shown(self) -> None:
         """What `show` says is what the result says."""
-        done = command("show", self.library, "--format", "json")
-        assert done.returncode == 0, done.stderr
+        done = called("show", self.library, "--format", "json")
+        assert done.exit_code == 0, done.stderr
         shown = {
             person["id"]: (person["name"], person["n_faces"]) for person in json.loads(done.stdout)["people"]
         }
@@ -552,9 +542,9 @@ def kill_a_run(world: World) -> None:
 
 def watch_between_two_runs(world: World) -> None:
     shutil.copy(world.stash / "naji-7.jpg", world.photos / "2024" / "naji-7.jpg")
-    done = command("watch", *world.folders, "--into", world.library, "--once", "--settle", 0, "-j", 1)
+    done = called("watch", *world.folders, "--into", world.library, "--once", "--settle", 0, "-j", 1)
     world.told = done.stderr
-    assert done.returncode == 0
+    assert done.exit_code == 0
     events = [json.loads(line) for line in done.stdout.splitlines()]
     assert [(event["event"], event["name"]) for event in events if "name" in event] == [("known", "Naji")]
     world.check()

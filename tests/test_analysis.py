@@ -17,6 +17,8 @@ def test_a_table_taken_apart_and_put_together_is_the_same() -> None:
     rows = list(rows_of(table))
     assert [len(row.analysis.faces) for row in rows] == [2, 0, 1]
     tables.assert_same(make_table(rows, table.settings), table)
+    film = tables.film_table()
+    tables.assert_same(make_table(list(rows_of(film)), film.settings), film)
 
 
 def test_faces_are_named_by_digest_and_order_unless_they_have_names() -> None:
@@ -39,9 +41,22 @@ def test_results_survive_the_journal() -> None:
     faces["encoding"] = np.arange(256).reshape(2, 128)
     faces["pose"] = np.nan
     for own in (faces, faces[:0]):
-        analysis = Analysis("", "p" * 32, (3, 4), OK, "", When(1.25), 2**64 - 1, own, looks=(2**64 - 1, 5))
+        analysis = Analysis(
+            "",
+            "p" * 32,
+            (3, 4),
+            OK,
+            "",
+            When(1.25),
+            2**64 - 1,
+            own,
+            looks=(2**64 - 1, 5),
+            pages=3,
+            duration=12.5,
+        )
         coded, back = unpack(pack("d" * 32, analysis))
         assert (back.pixels, back.looks) == (analysis.pixels, analysis.looks)
+        assert (back.pages, back.duration) == (3, 12.5)
         assert (coded, back.size, back.status, back.reason, back.when.time, back.hash) == (
             "d" * 32,
             (3, 4),

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from tables import make_table
 
-from facecluster import photos
 from facecluster.errors import PhotoError
 from facecluster.identity.check import PRESETS, Limit
+from facecluster.photos.file import file_digest
 from facecluster.render.annotate import (
     AXES,
     FAIL,
@@ -176,7 +176,7 @@ def test_changed_photo_is_not_drawn_on(tmp_path: Path) -> None:
     table = make_table(
         np.ones((1, 128)),
         paths=[str(path)],
-        photos={"size": [[100, 100]], "digest": [photos.digest(path.read_bytes())]},
+        photos={"size": [[100, 100]], "digest": [file_digest(path.read_bytes())]},
     )
     (photo,) = check_photos(table, {"yaw": Limit(5, 6)})
     make_picture(photo)

@@ -22,7 +22,7 @@ from facecluster.cli import main
 from facecluster.errors import TableError, UsageError
 from facecluster.formats.clusters_json import to_json
 from facecluster.library.settings import usual
-from facecluster.photos import find_photos
+from facecluster.photos.find import find_photos
 
 ROOT = Path(__file__).resolve().parent.parent
 PIXELS_AND_DEGREES = {"min_size": "min_size_px", "max_angle": "max_angle_deg"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "facecluster"
 LAYERS = [
     {"errors", "text"},
     {"durable", "packages", "progress", "workers"},
-    {"coded", "decode_memory", "photos", "picture", "table"},
+    {"photos", "table"},
     {"vision", "identity"},
     {"options", "result"},
     {"formats", "joined"},
@@ -33,7 +34,8 @@ def unit_of(path: Path) -> str:
     return path.relative_to(PACKAGE).with_suffix("").parts[0]
 
 
-def imported(path: Path) -> set[str]:
+@cache
+def imported(path: Path) -> frozenset[str]:
     """Every module that a file imports, anywhere in it, with full dotted names."""
     names = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -42,7 +44,7 @@ def imported(path: Path) -> set[str]:
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}:{node.lineno}: a relative import"
             names |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return names
+    return frozenset(names)
 
 
 def units(path: Path) -> set[str]:

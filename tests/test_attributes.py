@@ -20,7 +20,7 @@ from facecluster.cli import main
 from facecluster.formats import face_table
 from facecluster.formats.clusters_json import to_json
 from facecluster.options import EncodeOptions, options_of
-from facecluster.photos import decode
+from facecluster.photos.decode import decode
 from facecluster.render import imm
 from facecluster.render.attributes import Attributes, Looks, PersonAttributes
 from facecluster.render.show import PhotoFacts, find_photos, show_person, show_photo

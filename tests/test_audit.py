@@ -102,7 +102,7 @@ def test_of_too_many_candidates_the_nearest_are_kept(monkeypatch: pytest.MonkeyP
 def test_the_number_of_threads_does_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(audit, "LARGEST", 16)
     monkeypatch.setattr(audit, "CANDIDATES", 2)
-    encoding = crowd(2000)
+    encoding = crowd(600)
     np.testing.assert_array_equal(grouped(encoding, 0.5, jobs=1), grouped(encoding, 0.5, jobs=2))
 
 

@@ -18,10 +18,13 @@ import pytest
 from bad_photos import BAD, EITHER, NAMES, WHOLE, cases, coded, put_odd_files
 from PIL import Image
 
-from facecluster import photos
 from facecluster.encoding.pipeline import encode_each, encode_photos
 from facecluster.errors import PhotoError, UsageError
 from facecluster.options import EncodeOptions
+from facecluster.photos import pillow
+from facecluster.photos.decode import decode
+from facecluster.photos.file import read_photo
+from facecluster.photos.find import find_photos, search
 from facecluster.table import UNREADABLE
 
 pytestmark = pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="names and files of Linux")
@@ -48,14 +51,14 @@ def test_bad_photos_become_rows_and_good_ones_are_as_if_alone(
     for k, name in enumerate(NAMES):
         (folder / name).write_bytes(small + bytes(k))
         becomes[str(folder / name)] = WHOLE
-    originals = photos.find_photos([shared_data / "lfw_dev"])[:3]
+    originals = find_photos([shared_data / "lfw_dev"])[:3]
     good = [str(folder / f"{place} good.jpg") for place in ("0", "m", "z")]
     for original, path in zip(originals, good, strict=True):
         shutil.copy(original, path)
     before = sorted(os.listdir(folder))
 
     lost: list[str] = []
-    found = photos.find_photos([folder], lost=lost.append)
+    found = search([folder], lost=lost.append).photos
     assert sorted(os.path.basename(message.split(":")[0]) for message in lost) == [
         "long",
         "loop",
@@ -83,8 +86,8 @@ def test_links_that_lead_nowhere_are_rows_also_where_they_are_named(tmp_path: Pa
     put = dict(put_odd_files(tmp_path))
     Image.new("RGB", (30, 20)).save(tmp_path / "good.png")
     named = [path for path, due in put.items() if due == BAD] + [str(tmp_path / "good.png")]
-    assert photos.find_photos(named) == named
-    assert photos.find_photos([str(tmp_path / "gone.txt" / "y"), *named])[1:] == named
+    assert find_photos(named) == named
+    assert find_photos([str(tmp_path / "gone.txt" / "y"), *named])[1:] == named
     done = encode_photos(named, EncodeOptions(), output=tmp_path / "faces.npz", jobs=1)
     rows = done.table.photos
     statuses = dict(zip(rows.path.tolist(), rows.status.tolist(), strict=True))
@@ -94,20 +97,18 @@ def test_links_that_lead_nowhere_are_rows_also_where_they_are_named(tmp_path: Pa
     assert reasons["gone.jpg"] == "no such file or directory"
     assert reasons["no folder.jpg"] == "not a directory"
     with pytest.raises(UsageError, match="not there"):
-        photos.find_photos([tmp_path / "not there", *named])
+        find_photos([tmp_path / "not there", *named])
 
 
 @pytest.mark.parametrize("name", ["a\0b.jpg", "a\ud800b.jpg"])
 def test_a_name_that_no_file_can_have_is_told_and_left_out(name: str, tmp_path: Path) -> None:
     (tmp_path / "good.jpg").touch()
     told: list[str] = []
-    assert photos.find_photos([name, tmp_path], listed=[name], report=told.append) == [
-        str(tmp_path / "good.jpg")
-    ]
+    assert search([name, tmp_path], listed=[name], report=told.append).photos == [str(tmp_path / "good.jpg")]
     assert len(told) == 2
     assert "no file can have this name" in told[0]
     with pytest.raises(PhotoError):
-        photos.read(name)
+        read_photo(name)
 
 
 def test_folders_without_permission_cost_nothing_else() -> None:
@@ -124,11 +125,11 @@ def test_folders_without_permission_cost_nothing_else() -> None:
         try:
             if us == 0:
                 os.seteuid(65534)
-            found = photos.find_photos([folder], lost=told.append)
+            found = search([folder], lost=told.append).photos
             named = [str(folder / "shut" / "a.png"), str(folder / "good.png")]
-            found_named = photos.find_photos(named)
+            found_named = find_photos(named)
             with pytest.raises(PhotoError, match="permission denied"):
-                photos.read(named[0])
+                read_photo(named[0])
         finally:
             os.seteuid(us)
             (folder / "shut").chmod(0o700)
@@ -150,13 +151,13 @@ def test_what_takes_too_much_memory_is_refused_before_it_is_decoded(tmp_path: Pa
     (tmp_path / "large.png").write_bytes(png_of(17_000, 17_000, b""))
     for name, reason in {"sparse.heic": "500 MB", "cmyk.jpg": "1 GB", "large.png": "1 GB"}.items():
         with pytest.raises(PhotoError, match=reason):
-            photos.decode(tmp_path / name)
+            decode(tmp_path / name)
 
 
 def test_metadata_cost_no_photo(picture: Image.Image) -> None:
     for case in cases(picture, n_cuts=1, n_flips=0):
         if case.kind in ("broken EXIF", "broken profile", "orientation"):
-            assert photos.decode(case.data).pixels.size == picture.width * picture.height * 3
+            assert decode(case.data).pixels.size == picture.width * picture.height * 3
 
 
 @pytest.mark.parametrize(
@@ -168,20 +169,20 @@ def test_a_jpeg_that_claims_more_rows_than_it_has_is_broken(
 ) -> None:
     for shown in (picture, Image.new("RGB", (48, 32), (128, 128, 128))):
         jpeg = coded(shown.convert(mode), "JPEG", **options)
-        assert photos.decode(jpeg).size == (48, 32)
+        assert decode(jpeg).size == (48, 32)
     jpeg = coded(picture.convert(mode), "JPEG", **options)
     at = re.search(rb"\xff[\xc0\xc2]\0.\x08", jpeg, re.DOTALL)
     assert at is not None
     for height in (56, 64, 1000):
         with pytest.raises(PhotoError, match="missing"):
-            photos.decode(jpeg[: at.end()] + height.to_bytes(2, "big") + jpeg[at.end() + 2 :])
+            decode(jpeg[: at.end()] + height.to_bytes(2, "big") + jpeg[at.end() + 2 :])
 
 
 def test_broken_metadata_of_jpeg_and_tiff_cost_no_photo(picture: Image.Image) -> None:
     jpeg, tiff = (coded(picture, form) for form in ("JPEG", "TIFF"))
     for segment in (b"\xff\xe0\0\x08JFIF\0\x01", b"\xff\xed\0\x19Photoshop 3.0\x008BIM\x03\xed\0\0\0"):
         data = jpeg[:2] + segment + jpeg[20:]
-        np.testing.assert_array_equal(photos.decode(data).pixels, photos.decode(jpeg).pixels)
+        np.testing.assert_array_equal(decode(data).pixels, decode(jpeg).pixels)
     first = int.from_bytes(tiff[4:8], "little")
     page = tiff[first + 2 : first + 2 + 12 * tiff[first]]
     for entry in (struct.pack("<HHII", 700, 4, 3, 8), struct.pack("<HHII", 270, 2, 1 << 31, 9)):
@@ -190,7 +191,7 @@ def test_broken_metadata_of_jpeg_and_tiff_cost_no_photo(picture: Image.Image) ->
         )
         data = tiff[:4] + struct.pack("<I", len(tiff)) + tiff[8:]
         data += struct.pack("<H", len(entries)) + b"".join(entries) + bytes(4)
-        np.testing.assert_array_equal(photos.decode(data).pixels, np.asarray(picture))
+        np.testing.assert_array_equal(decode(data).pixels, np.asarray(picture))
 
 
 @pytest.mark.parametrize("rows", [1, 7, 32])
@@ -200,11 +201,11 @@ def test_large_uncompressed_tiff_are_read_row_by_row(
 ) -> None:
     stored = (picture.convert("L") if mode in ("LA", "I", "F") else picture).convert(mode)
     data = coded(stored, "TIFF", tiffinfo={278: rows})
-    assert photos._is_stored_row_by_row(Image.open(io.BytesIO(data)))
-    by_row = photos.decode(data, max_pixels=700)
+    assert pillow._is_stored_row_by_row(Image.open(io.BytesIO(data)))
+    by_row = decode(data, max_pixels=700)
     with pytest.raises(PhotoError):
-        photos.decode(data[: len(data) // 2], max_pixels=700)
-    monkeypatch.setattr(photos, "_is_stored_row_by_row", lambda image: False)
-    at_once = photos.decode(data, max_pixels=700)
+        decode(data[: len(data) // 2], max_pixels=700)
+    monkeypatch.setattr(pillow, "_is_stored_row_by_row", lambda image: False)
+    at_once = decode(data, max_pixels=700)
     np.testing.assert_array_equal(by_row.pixels, at_once.pixels)
     assert (by_row.size, by_row.scale) == (at_once.size, at_once.scale)

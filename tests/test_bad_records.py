@@ -175,7 +175,7 @@ LINE = {
         json.dumps(LINE | {"faces": [["a", [0, 0, 1e300, 1e300]]]}).encode(),
         json.dumps(LINE | {"faces": [["a", [0, 0, 1]]]}).encode(), json.dumps(LINE | {"do": "run"}).encode(),
         json.dumps(LINE | {"format": 10**30}).encode(), json.dumps(LINE).encode()[:-1] + b', "x": "\xe1"}',
-        pytest.param(json.dumps(LINE | {"format": 2}).encode(), id="newer"),
+        pytest.param(json.dumps(LINE | {"format": 3}).encode(), id="newer"),
     ],
 )  # fmt: skip
 def test_a_line_of_decisions_that_is_none_is_told_and_changes_nothing(good: Path, line: bytes) -> None:

@@ -15,6 +15,8 @@ def placed(
     photo: Sequence[str] | None = None,
     box: Sequence[Sequence[float]] | None = None,
     anchor: Sequence[Sequence[float]] | None = None,
+    page: Sequence[int] | None = None,
+    time_s: Sequence[float] | None = None,
 ) -> Placed:
     n = len(ids)
     boxes = [[0, 0, 10, 10]] * n if box is None else box
@@ -24,6 +26,9 @@ def placed(
         photo=[f"/p/{name}" for name in ids] if photo is None else list(photo),
         box=np.array(boxes, dtype=np.float64).reshape(n, 4),
         anchor=np.array(anchors, dtype=np.float64).reshape(n, 4),
+        page=np.zeros(n, dtype=np.int64) if page is None else np.array(page),
+        time_s=np.full(n, np.nan) if time_s is None else np.array(time_s),
+        track=np.full(n, -1),
         person=np.zeros(n, dtype=np.int64),
         confidence=np.ones(n),
     )
@@ -68,6 +73,16 @@ def test_faces_of_an_edited_photo_are_known_by_their_anchors() -> None:
 
 def test_same_id_elsewhere_in_the_photo_is_another_face() -> None:
     assert pairs(placed(["aa-0"]), placed(["aa-0"], box=[[50, 0, 60, 10]])) == []
+
+
+def test_faces_of_other_pages_and_moments_are_others_wherever_their_boxes_are() -> None:
+    a = placed(
+        ["d-0", "d-1", "v-0", "v-1"], photo=["/p"] * 4, page=[0, 2, 0, 0], time_s=[np.nan, np.nan, 0, 12.48]
+    )
+    renumbered = placed(["d-5", "v-5"], photo=["/q"] * 2, page=[2, 0], time_s=[np.nan, 12.48])
+    assert pairs(a, renumbered) == [(1, 0), (3, 1)]
+    moved = placed(["d-1", "v-1"], photo=["/p"] * 2, page=[1, 0], time_s=[np.nan, 12.5])
+    assert pairs(a, moved) == []
 
 
 def test_other_content_is_another_face() -> None:

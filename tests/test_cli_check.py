@@ -16,16 +16,17 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
-from commands import PROGRAM, on_terminal
+from commands import PROGRAM, called, on_terminal
 from PIL import Image
 from tables import make_table
 
-from facecluster import photos
 from facecluster.cli import main
 from facecluster.cli.check import Layout, chosen_limits
 from facecluster.errors import UsageError
 from facecluster.formats import face_table
 from facecluster.identity.check import PRESETS, Limit, names
+from facecluster.photos.file import file_digest
+from facecluster.photos.find import Found, find_photos
 from facecluster.render.verdicts import check_photos
 from facecluster.table import NO_FACE, OK, QUALITY_PARTS, UNREADABLE, FaceTable
 from facecluster.text import printable
@@ -54,7 +55,7 @@ def table(tmp_path: Path) -> FaceTable:
         paths=paths,
         photos={
             "size": [[400, 300]] * 3 + [[0, 0]],
-            "digest": [photos.digest(Path(path).read_bytes()) for path in paths],
+            "digest": [file_digest(Path(path).read_bytes()) for path in paths],
             "status": [OK, OK, NO_FACE, UNREADABLE],
             "reason": ["", "", "", "no photo"],
         },
@@ -454,7 +455,7 @@ def test_help_loads_nothing_heavy() -> None:
 @pytest.fixture
 def album(shared_data: Path, tmp_path: Path) -> Path:
     """Two photos of equal name, one without a face, a broken one."""
-    portraits = photos.find_photos([shared_data / "caltech_faces84" / "person_0"])
+    portraits = find_photos([shared_data / "caltech_faces84" / "person_0"])
     for i in range(2):
         (tmp_path / "album" / str(i)).mkdir(parents=True)
         shutil.copy(portraits[i], tmp_path / "album" / str(i) / "a.jpg")
@@ -464,36 +465,33 @@ def album(shared_data: Path, tmp_path: Path) -> Path:
 
 
 def test_photos_and_their_table_give_the_same(album: Path, tmp_path: Path) -> None:
-    def check(*arguments: str | Path, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-        return subprocess.run(
-            [*PROGRAM, "check", *map(str, arguments)], input=stdin, capture_output=True, check=False
-        )
+    def check(*arguments: str | Path, stdin: bytes = b"") -> Result:
+        return called("check", *arguments, stdin=stdin)
 
     of_photos = check(album, "--annotate", tmp_path / "out", "-j", "2")
-    assert of_photos.returncode == 3
-    found = lines(of_photos.stdout.decode())
+    assert of_photos.exit_code == 3
+    found = lines(of_photos.stdout)
     assert [(Path(line["photo"]).relative_to(album).as_posix(), line["face"]) for line in found] == [
         ("0/a.jpg", 1), ("1/a.jpg", 1), ("black.png", None), ("broken.jpg", None)
     ]  # fmt: skip
-    err = of_photos.stderr.decode()
+    err = of_photos.stderr
     assert " of 2 faces pass; 4 photos: 1 without a face, 1 unreadable" in err
     assert "Traceback" not in err
     pictures = [path.name for path in (tmp_path / "out").glob("[!.]*")]
     assert sorted(pictures) == ["a-2.jpg", "a.jpg", "black.jpg"]
 
-    encode = [*PROGRAM, "encode", str(album), "-o", str(tmp_path / "faces.npz"), "-q"]
-    subprocess.run(encode, check=True)
+    assert called("encode", album, "-o", tmp_path / "faces.npz", "-q").exit_code == 0
     of_table = check(tmp_path / "faces.npz")
-    assert (of_table.returncode, of_table.stdout) == (3, of_photos.stdout)
+    assert (of_table.exit_code, of_table.stdout) == (3, of_photos.stdout)
 
     names = b"".join(os.fsencode(path) + b"\0" for path in (album / "0" / "a.jpg", album / "gone.jpg"))
     listed = check("-", "-0", "-j", "1", "--preset", "none", stdin=names)
-    assert [line["status"] for line in lines(listed.stdout.decode())] == ["ok", "unreadable"]
-    assert listed.returncode == 3
+    assert [line["status"] for line in lines(listed.stdout)] == ["ok", "unreadable"]
+    assert listed.exit_code == 3
     alone = check(album / "0" / "a.jpg", "--preset", "none")
-    assert (alone.returncode, len(lines(alone.stdout.decode()))) == (0, 1)
+    assert (alone.exit_code, len(lines(alone.stdout))) == (0, 1)
     broken = check(album / "broken.jpg")
-    assert (broken.returncode, lines(broken.stdout.decode())[0]["status"]) == (3, "unreadable")
+    assert (broken.exit_code, lines(broken.stdout)[0]["status"]) == (3, "unreadable")
 
 
 @pytest.mark.parametrize("protocol", [None, 4, 5])
@@ -521,11 +519,11 @@ def test_a_folder_that_vanished_does_not_pass(
 ) -> None:
     photo = tmp_path / "photos" / "0.png"
 
-    def find_photos(named: list[str], *, lost: Any, **others: Any) -> list[str]:
+    def search(named: list[str], *, lost: Any, **others: Any) -> Found:
         lost("gone")
-        return [str(photo)]
+        return Found([str(photo)])
 
-    monkeypatch.setattr(photos, "find_photos", find_photos)
+    monkeypatch.setattr("facecluster.photos.find.search", search)
     done = run(tmp_path / "photos", "--preset", "none", "-j", "1")
     assert done.exit_code == 3
     assert "1 folder" in done.stderr

@@ -21,8 +21,8 @@ from facecluster.formats.clusters_json import read_result
 from facecluster.library import amend, change, undo_patches
 from facecluster.library.library import Library
 from facecluster.library.settings import Choices
-from facecluster.photos import decode
-from facecluster.picture import pixel_digest
+from facecluster.photos.decode import decode
+from facecluster.photos.picture import pixel_digest
 from facecluster.result import AlmostFace, AlmostPerson, Person, Result
 from facecluster.table import Faces
 

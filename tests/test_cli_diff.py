@@ -180,6 +180,9 @@ def compared(persons_a: list[int], persons_b: list[int]) -> Changes:
             [f"/{i}" for i in there],
             np.tile([0.0, 0, 1, 1], (len(there), 1)),
             np.tile([0.0, 0, 1, 1], (len(there), 1)),
+            np.zeros(len(there), dtype=np.int64),
+            np.full(len(there), np.nan),
+            np.full(len(there), -1),
             np.array([number[persons[i]] for i in there], dtype=np.int64),
             np.ones(len(there)),
         )

@@ -23,8 +23,8 @@ from facecluster.cli.show import _FORMATS, photos_report
 from facecluster.formats import face_table
 from facecluster.formats.clusters_json import to_json
 from facecluster.formats.labels_csv import read_labels
-from facecluster.photos import decode
-from facecluster.picture import pixel_digest
+from facecluster.photos.decode import decode
+from facecluster.photos.picture import pixel_digest
 from facecluster.render.show import About, ShownPhoto
 
 

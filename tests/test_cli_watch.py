@@ -33,7 +33,7 @@ from facecluster.library.library import Library
 from facecluster.library.make import make_result
 from facecluster.library.settings import Choices
 from facecluster.library.watch import Watch
-from facecluster.photos import find_photos
+from facecluster.photos.find import find_photos
 from facecluster.render.events import events, faces_of, pack, to_json, unpack
 from facecluster.result import Result
 from facecluster.table import FaceTable
@@ -610,9 +610,9 @@ def deadly(incoming: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
     (tmp_path / "site" / "sitecustomize.py").write_text(
         "import os, sys\n"
         "if '--multiprocessing-fork' in sys.argv:\n"
-        "    from facecluster import photos\n"
-        "    read = photos.read\n"
-        "    photos.read = lambda path: os._exit(139) if 'deadly' in path else read(path)\n"
+        "    from facecluster.encoding import pipeline\n"
+        "    read = pipeline.read_photo\n"
+        "    pipeline.read_photo = lambda path: os._exit(139) if 'deadly' in path else read(path)\n"
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "site"), prepend=os.pathsep)
     tiny(incoming, 1)

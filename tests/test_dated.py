@@ -16,12 +16,12 @@ import pillow_heif
 import pytest
 from PIL import ExifTags, Image
 
-from facecluster import photos
 from facecluster.encoding.dated import UNDATED, When, when_of
 from facecluster.encoding.keep import Keep
 from facecluster.encoding.pipeline import Encoded, encode_each, encode_photos
 from facecluster.formats import face_table
 from facecluster.options import EncodeOptions
+from facecluster.photos.find import find_photos
 from facecluster.render.show import PhotoFacts, photo_record, show_photo
 
 HOG = EncodeOptions(detector="hog", upsample=0)
@@ -173,7 +173,7 @@ def test_only_the_cameras_time_tells_shots_apart() -> None:
 
 def encoded(folder: Path) -> Encoded:
     return encode_photos(
-        photos.find_photos([folder]),
+        find_photos([folder]),
         HOG,
         output=folder.parent / "faces.npz",
         jobs=1,

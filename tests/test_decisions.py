@@ -676,8 +676,8 @@ def test_file_of_2225703_is_read_to_the_letter() -> None:
 
 def test_line_of_a_newer_format_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "decisions.jsonl"
-    path.write_text('{"format": 2, "id": "1"}\n')
-    with pytest.raises(FaceclusterError, match=r"1: written by format 2, .* upgrade"):
+    path.write_text('{"format": 3, "id": "1"}\n')
+    with pytest.raises(FaceclusterError, match=r"1: written by format 3, .* upgrade"):
         decisions_jsonl.read(path)
 
 

@@ -23,7 +23,13 @@ ELSEWHERE = {
 
 def facecluster(*arguments, folder, **surroundings):
     """Run a verb in a folder, with `surroundings` in the environment."""
-    environment = {"LC_ALL": "C.UTF-8", "TZ": "UTC", "PYTHONHASHSEED": "1"}
+    environment = {
+        "LC_ALL": "C.UTF-8",
+        "TZ": "UTC",
+        "PYTHONHASHSEED": "1",
+        "OMP_NUM_THREADS": "2",
+        "OPENBLAS_NUM_THREADS": "2",
+    }
     subprocess.run(
         [sys.executable, "-m", "facecluster", *map(str, arguments)],
         cwd=folder,

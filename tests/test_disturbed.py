@@ -32,8 +32,8 @@ from facecluster.formats import decisions_jsonl, face_table
 from facecluster.formats.clusters_json import read_result
 from facecluster.library import ledger
 from facecluster.options import EncodeOptions
-from facecluster.photos import Decoded
-from facecluster.picture import pixel_digest
+from facecluster.photos.picture import pixel_digest
+from facecluster.photos.pixels import Decoded
 from facecluster.render import montage
 from facecluster.table import NO_FACE, UNREADABLE
 from facecluster.workers import Died

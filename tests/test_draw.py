@@ -15,7 +15,6 @@ from libraries import cluster_table
 from PIL import Image, ImageEnhance
 from tables import make_table
 
-from facecluster import photos
 from facecluster.cli import main
 from facecluster.encoding.drawn import Look, see
 from facecluster.errors import FaceclusterError, TableError
@@ -24,6 +23,7 @@ from facecluster.library import correct
 from facecluster.library.held import Held
 from facecluster.library.library import Library
 from facecluster.options import EncodeOptions
+from facecluster.photos.decode import decode
 from facecluster.table import FaceTable
 
 LARGE_PX = 70.0
@@ -206,7 +206,7 @@ def test_forgotten_it_does_not_come_back(drawn: Library, made: Path) -> None:
 
 
 def test_a_face_that_lies_is_encoded_as_if_it_stood(shared_data: Path) -> None:
-    photo = photos.decode(shared_data / "lfw_dev" / "Jelena_Dokic" / "Jelena_Dokic_0001.jpg")
+    photo = decode(shared_data / "lfw_dev" / "Jelena_Dokic" / "Jelena_Dokic_0001.jpg")
     standing, lying = (
         see(
             replace(photo, pixels=np.ascontiguousarray(np.rot90(photo.pixels, k))),

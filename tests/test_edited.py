@@ -14,8 +14,8 @@ from facecluster.identity.edited import (
     match_faces_of_edit,
     orient,
 )
-from facecluster.photos import perceptual_hash
-from facecluster.picture import hashes
+from facecluster.photos.looks import perceptual_hash
+from facecluster.photos.picture import hashes
 
 JOIN = 1.0
 RNG = np.random.default_rng(0)

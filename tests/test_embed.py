@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -19,14 +20,15 @@ from PIL import Image
 from tables import make_table, people
 
 from facecluster.cli import main
+from facecluster.durable import whole_file
 from facecluster.formats import face_table, xmp, xmp_write
 from facecluster.formats.embedded import embedded_of
 from facecluster.library import embed
 from facecluster.library.layout import METADATA_BEFORE
 from facecluster.library.library import Library
 from facecluster.library.settings import Choices
-from facecluster.photos import decode
-from facecluster.picture import coded_digest, pixel_digest
+from facecluster.photos.decode import decode
+from facecluster.photos.picture import coded_digest, pixel_digest
 
 pillow_heif = pytest.importorskip("pillow_heif")
 
@@ -231,6 +233,28 @@ def test_without_embed_photos_are_not_touched_and_told(few: list[Path], tmp_path
     assert done("untag", out)["behind"] == [str(path) for path in few]
     assert [path.name for path in few[0].parent.glob("*.xmp")] == []
     assert names_in(few[0]) == {"Anna"}
+
+
+@needs_exiftool
+@pytest.mark.parametrize("number", [errno.EROFS, errno.ENOSPC])
+def test_photos_that_cannot_be_written_have_no_names_of_ours(
+    number: int, few: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, real = make_library(tmp_path, few), whole_file.part_of
+
+    def part_of(target: Path) -> Path:
+        if target in few:
+            raise OSError(number, os.strerror(number), str(target))
+        return real(target)
+
+    done("tag", out, few[1], "--embed", "--yes")
+    with Library.open(out) as library:
+        library.name("person-0001", "Anna")
+    with monkeypatch.context() as patch:
+        patch.setattr(whole_file, "part_of", part_of)
+        assert call("tag", out, "--embed", "--yes").exit_code == 1
+    assert names_in(few[1]) == {"Anna Berg", "Carl", "Dora"}
+    assert done("untag", out)["behind"] == [str(few[1])]
 
 
 @needs_exiftool

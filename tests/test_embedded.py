@@ -19,7 +19,7 @@ from PIL import Image
 from facecluster.errors import FaceclusterError, PhotoError
 from facecluster.formats import embedded, xmp
 from facecluster.formats.embedded import Embedded, embedded_of, read_embedded
-from facecluster.photos import decode
+from facecluster.photos.decode import decode
 
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "HEIF", "AVIF")
 RDF = 'xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"'

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from facecluster.photos import decode
+from facecluster.photos.decode import decode
 from facecluster.vision import crops, detect, encode, models
 
 

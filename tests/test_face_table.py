@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tables import assert_same, make_table, people
+from tables import assert_same, film_table, make_table, people
 
 from facecluster.errors import OutputError, TableError, UnsafePickleError, UsageError
 from facecluster.formats import face_table
@@ -95,7 +95,7 @@ def test_npz_has_the_columns_of_the_design_and_opens_without_pickle(tmp_path: Pa
             "occlusion", "occlusion_eyes", "occlusion_brows", "occlusion_nose", "occlusion_mouth",
             "occlusion_face_line", "age", "age_sd", "male", "encoding",
         ]  # fmt: skip
-        assert npz["format"] == 1
+        assert npz["format"] == 2
         assert npz["photo_size"].dtype == npz["face_photo"].dtype == np.int32
         assert npz["photo_hash"].dtype == np.uint64
         assert {npz[key].dtype for key in ("box", "pose", "encoding")} == {np.dtype(np.float32)}
@@ -106,6 +106,28 @@ def test_same_table_gives_the_same_bytes(tmp_path: Path) -> None:
         face_table.write(full_table(), tmp_path / name)
     for suffix in ("npz", "pickle"):
         assert (tmp_path / f"a.{suffix}").read_bytes() == (tmp_path / f"b.{suffix}").read_bytes()
+
+
+@pytest.mark.parametrize("name", ["faces.npz", "faces.pickle"])
+def test_pages_and_moments_are_given_back(name: str, tmp_path: Path) -> None:
+    face_table.write(film_table(), tmp_path / name)
+    assert_same(face_table.read(tmp_path / name), film_table())
+
+
+def test_a_table_of_format_1_has_no_pages_and_no_videos(tmp_path: Path) -> None:
+    face_table.write(full_table(), tmp_path / "faces.npz")
+    with np.load(tmp_path / "faces.npz") as npz:
+        np.savez(tmp_path / "older.npz", **{**npz, "format": np.array(1)})
+    assert_same(face_table.read(tmp_path / "older.npz"), full_table())
+
+
+def test_faces_of_one_page_or_moment_are_a_scene() -> None:
+    table = film_table()
+    assert table.scenes().tolist() == [0, 1, 2, 3, 4]
+    at_once = film_table(page=[0, 2, 2, 0, 0], time_s=[np.nan] * 3 + [1.5, 1.5])
+    assert at_once.scenes().tolist() == [0, 1, 1, 2, 2]
+    assert make_table([]).scenes().tolist() == []
+    assert make_table(people(3, 1), photo=[0, 0, 1]).scenes().tolist() == [0, 0, 1]
 
 
 @pytest.mark.parametrize("name", ["faces.npz", "faces.pickle"])
@@ -210,7 +232,7 @@ def test_photos_of_an_older_pickle_that_was_checked_may_all_lack_faces(tmp_path:
     [
         (
             {"format": np.array(3)},
-            "written by format 3, this facecluster reads up to 1; upgrade, or run encode again",
+            "written by format 3, this facecluster reads up to 2; upgrade, or run encode again",
         ),
         ({"format": np.array("x")}, "damaged"),
         ({"format": None}, "format"),
@@ -495,7 +517,7 @@ _ENDLESS += [_ENDLESS, _ENDLESS]
         ([{"imagePath": "a", "loc": (1, 2, 3, 4), "encoding": _ENDLESS}], "expected numbers"),
         ([{"imagePath": "a", "loc": (1, 2, 3, 4), "encoding": np.zeros(128, "U4")}], "expected numbers"),
         ([{"imagePath": 5, "loc": (1, 2, 3, 4), "encoding": np.zeros(128)}], "imagePath"),
-        ([{"imagePath": "a", "format": 2}], "written by format 2"),
+        ([{"imagePath": "a", "format": 3}], "written by format 3"),
         ([{"imagePath": "a", "loc": (1, 2, 3, 4), "encoding": np.zeros(128), "photo": 3}], "damaged"),
         ([{"imagePath": "a", "loc": (1, 2, 3, 4), "encoding": np.zeros(128), "settings": []}], "damaged"),
         (

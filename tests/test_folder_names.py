@@ -22,8 +22,8 @@ from facecluster.durable.links import Link
 from facecluster.errors import OutputError
 from facecluster.library.folders import write_result
 from facecluster.library.layout import folder_name, is_index_sheet, montage_of, person_in
-from facecluster.photos import digest
-from facecluster.picture import coded_digest
+from facecluster.photos.file import file_digest
+from facecluster.photos.picture import coded_digest
 from facecluster.render.index_sheet import PER_SHEET
 from facecluster.result import Box, Counts, Person, PersonFace, Pose, Result
 from facecluster.table import Picture
@@ -75,7 +75,7 @@ def write(root: Path, result: Result, changed: Sequence[str] | None = None) -> N
 
 
 def face_id(photo: Path, number: int) -> str:
-    return f"{digest(photo.read_bytes())}-{number}"
+    return f"{file_digest(photo.read_bytes())}-{number}"
 
 
 def people_of(photos: Sequence[Path], n: int) -> Result:

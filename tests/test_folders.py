@@ -19,7 +19,7 @@ from facecluster.errors import OutputError
 from facecluster.formats import face_table
 from facecluster.library.folders import write_result
 from facecluster.library.plan import plan, plan_photos
-from facecluster.photos import digest
+from facecluster.photos.file import file_digest
 from facecluster.render import montage as montage_module
 from facecluster.result import Box, Counts, Person, PersonFace, Pose, Result, UnclusteredFace
 
@@ -28,7 +28,7 @@ LINKS: tuple[Link, ...] = ("auto", "copy", "hardlink", "symlink")
 
 def face_id(photo: Path | str) -> str:
     """Of the first face in a photo."""
-    return f"{digest(Path(photo).read_bytes())}-0" if Path(photo).is_file() else ""
+    return f"{file_digest(Path(photo).read_bytes())}-0" if Path(photo).is_file() else ""
 
 
 def result_of(*people: Sequence[Path | str], nobody: Sequence[Path | str] = ()) -> Result:

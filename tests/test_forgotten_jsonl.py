@@ -47,7 +47,7 @@ def test_a_line_that_was_cut_short_is_told(tmp_path: Path, caplog: pytest.LogCap
         "[]",
         "1",
         '{"photo": 1}',
-        '{"format": 2}',
+        '{"format": 3}',
         "x",
         '{"photo": "a", "pixels": "", "looks": "0", "size": [1]}',
         '{"photo": "a", "pixels": "", "looks": "0", "size": [1, 1000000000000000000000000000000], "box": null}',

@@ -26,7 +26,7 @@ from facecluster.cli import main
 from facecluster.formats import face_table
 from facecluster.formats.clusters_json import read_result
 from facecluster.library.refer import faces_of
-from facecluster.picture import pixel_digest
+from facecluster.photos.picture import pixel_digest
 from facecluster.result import Result
 
 PHOTOS = (

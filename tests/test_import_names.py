@@ -38,8 +38,8 @@ from facecluster.library.said import tagged
 from facecluster.library.settings import Choices
 from facecluster.library.tag import tag
 from facecluster.library.undo import undo
-from facecluster.photos import decode
-from facecluster.picture import pixel_digest
+from facecluster.photos.decode import decode
+from facecluster.photos.picture import pixel_digest
 from facecluster.result import Result, columns
 
 SIDE = 400

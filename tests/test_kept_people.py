@@ -16,6 +16,7 @@ from facecluster.identity.constraints import resolve
 from facecluster.identity.decisions import (
     Act,
     Decision,
+    Make,
     Merge,
     Move,
     Name,
@@ -144,6 +145,13 @@ def test_a_face_without_an_encoding_stays_with_its_person() -> None:
     clustering, _ = clustered(table(encoding=x), NAMED)
     assert person_of(clustering, {0, 1, 2, 3}) >= 0
     assert clustering.core[:4].tolist() == [True, True, False, True]
+
+
+def test_a_person_made_of_faces_of_which_few_have_an_encoding_is_one() -> None:
+    x = people(3, 4, spread=0.3)
+    x[1:6] = np.nan
+    clustering, made = clustered(table(encoding=x), [Make("person-0004", "Anna", spots(*range(6)))])
+    assert names(made, table().faces, clustering.label) == {person_of(clustering, set(range(6))): "Anna"}
 
 
 def test_name_goes_to_whom_it_kept() -> None:

@@ -13,16 +13,17 @@ from pathlib import Path
 import numpy as np
 import pillow_heif
 import pytest
-from commands import PROGRAM
+from commands import called
 from PIL import Image, ImageEnhance, PngImagePlugin
 
-from facecluster import photos
 from facecluster.encoding.keep import Keep
 from facecluster.encoding.pipeline import Encoded, encode_photos
 from facecluster.errors import FaceclusterError
 from facecluster.formats import face_table, forgotten_jsonl
 from facecluster.formats.forgotten_jsonl import Place
 from facecluster.options import EncodeOptions
+from facecluster.photos.file import file_digest
+from facecluster.photos.find import find_photos
 from facecluster.table import LOST, NO_FACE, UNREADABLE, FaceTable
 
 ONE, OTHER_SHOT, OTHER, CROWD = "one.jpg", "other shot.jpg", "other.jpg", "crowd.jpg"
@@ -48,7 +49,7 @@ class Album:
         """Bring the table up to date."""
         looked_in = keep or Keep((str(self.folder),))
         return encode_photos(
-            photos.find_photos([self.folder]),
+            find_photos([self.folder]),
             options or EncodeOptions(),
             output=self.output,
             jobs=1,
@@ -84,11 +85,11 @@ def made(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[P
     folder = tmp_path_factory.mktemp("made") / "album"
     folder.mkdir()
     faces = shared_data / "caltech_faces84"
-    some, others = (photos.find_photos([faces / name]) for name in ("person_0", "person_1"))
+    some, others = (find_photos([faces / name]) for name in ("person_0", "person_1"))
     for path, name in ((some[0], ONE), (some[1], OTHER_SHOT), (others[0], OTHER)):
         shutil.copy(path, folder / name)
     shutil.copy(shared_data / "dlib_faces" / "2008_001322.jpg", folder / CROWD)
-    return folder, encode_photos(photos.find_photos([folder]), EncodeOptions(), jobs=2).table
+    return folder, encode_photos(find_photos([folder]), EncodeOptions(), jobs=2).table
 
 
 @pytest.fixture
@@ -205,9 +206,7 @@ def test_copies_of_other_dates_keep_their_dates(album: Album, tmp_path: Path) ->
     data = album.path(ONE).read_bytes()
     for i in range(3):
         album.path(f"copy {i}.jpg").write_bytes(segment(data, 0xE1, dated(f"2001:02:03 04:05:0{i}")))
-    fresh = encode_photos(
-        photos.find_photos([album.folder]), EncodeOptions(), output=tmp_path / "fresh.npz", jobs=1
-    )
+    fresh = encode_photos(find_photos([album.folder]), EncodeOptions(), output=tmp_path / "fresh.npz", jobs=1)
     assert fresh.table.photos.time[:3].tolist() == [981173100.0, 981173101.0, 981173102.0]
     album.run()
     assert album.output.read_bytes() == (tmp_path / "fresh.npz").read_bytes()
@@ -434,10 +433,8 @@ def test_a_table_of_photos_that_are_gone_is_not_made_with_other_settings(
 
 
 def facecluster(*arguments: str | Path) -> str:
-    done = subprocess.run(
-        [*PROGRAM, *map(str, arguments), "-j", "1"], capture_output=True, check=False, text=True
-    )
-    assert done.returncode == 0, done.stderr
+    done = called(*arguments, "-j", "1")
+    assert done.exit_code == 0, done.stderr
     return done.stderr
 
 
@@ -485,7 +482,7 @@ def test_more_than_a_third_of_a_folder_stays_and_less_goes(album: Album) -> None
 @pytest.mark.skipif(sys.platform == "win32", reason="makes a link to a folder")
 def test_a_folder_that_is_reached_by_another_way_gives_its_photos_once(album: Album, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(album.folder)
-    found = photos.find_photos([tmp_path / "link"])
+    found = find_photos([tmp_path / "link"])
     again = encode_photos(
         found, EncodeOptions(), output=album.output, jobs=1, keep=Keep((str(tmp_path / "link"),))
     )
@@ -551,7 +548,7 @@ def make_old(album: Album) -> FaceTable:
     """Write the table as 2225703 did: photos are known by the bytes of their files alone."""
     table = face_table.read(album.output)
     m = len(table.photos)
-    digests = [photos.digest(Path(path).read_bytes()) for path in table.photos.path.tolist()]
+    digests = [file_digest(Path(path).read_bytes()) for path in table.photos.path.tolist()]
     number = [face.rpartition("-")[2] for face in table.faces.id.tolist()]
     old = replace(
         table,
@@ -638,7 +635,7 @@ def test_a_file_that_is_replaced_while_it_waits_has_no_wrong_faces(
     monkeypatch.setattr(pipeline, "_with_weights", replacing)
     album.path("zz copy.jpg").write_bytes(original)
     output = tmp_path / "new.npz"
-    again = encode_photos(photos.find_photos([album.folder]), EncodeOptions(), output=output, jobs=1)
+    again = encode_photos(find_photos([album.folder]), EncodeOptions(), output=output, jobs=1)
     before, after = rows(album.table), rows(again.table)
     assert after[ONE] == before[OTHER]
     assert after["zz copy.jpg"] == before[ONE]

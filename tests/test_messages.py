@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import click
@@ -41,30 +41,31 @@ QUOTED = re.compile(r'"\w+"')
 """A word of JSON that is explained where it stands."""
 
 
-def texts() -> Iterator[tuple[str, str]]:
+@cache
+def texts() -> list[tuple[str, str]]:
     """Give every text that may reach somebody, with where it stands; what an f-string fills in is "{}".
 
     These are the texts of more than a word, but for the documentation of what no user calls.
     """
+    found = []
     for path in sorted(PACKAGE.rglob("*.py")):
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        hidden = {
-            id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values
-        }
+        nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+        hidden = {id(part) for node in nodes if isinstance(node, ast.JoinedStr) for part in node.values}
         hidden |= {
             id(node.value)
-            for node in ast.walk(tree)
+            for node in nodes
             if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
         }
         shown = {
             id(node.body[0].value)
-            for node in ast.walk(tree)
+            for node in nodes
             if isinstance(node, ast.FunctionDef) and isinstance(node.body[0], ast.Expr) and is_command(node)
         }
-        for node in ast.walk(tree):
+        for node in nodes:
             text = literal(node)
             if " " in text.strip() and (id(node) not in hidden or id(node) in shown):
-                yield f"{path.relative_to(PACKAGE)}:{getattr(node, 'lineno', 0)}", text
+                found.append((f"{path.relative_to(PACKAGE)}:{getattr(node, 'lineno', 0)}", text))
+    return found
 
 
 def is_command(function: ast.FunctionDef) -> bool:
@@ -80,13 +81,10 @@ def literal(node: ast.AST) -> str:
     return ""
 
 
-TEXTS = list(texts())
-
-
 def test_texts_of_all_kinds_are_found() -> None:
     """A collector that finds little would let everything pass."""
-    assert len(TEXTS) > 800
-    found = {text for _, text in TEXTS}
+    assert len(texts()) > 800
+    found = {text for _, text in texts()}
     assert Reason.TOO_SMALL.text in found
     assert "settings as last time: {} (--default-settings goes back to the defaults)" in found  # click.echo
     assert "%s: not there (is a drive not mounted?); its photos %s %s" in found  # logging
@@ -101,7 +99,7 @@ def test_texts_of_all_kinds_are_found() -> None:
 def test_no_text_has_a_word_that_only_we_know(word: str) -> None:
     bad = [
         f"{where}: {text!r}"
-        for where, text in TEXTS
+        for where, text in texts()
         if re.search(word, QUOTED.sub("", text)) and not text.startswith("(?")
     ]
     assert not bad, f"{WORDS_OF_OURS[word]}:\n" + "\n".join(bad)

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from facecluster.photos import decode
+from facecluster.photos.decode import decode
 from facecluster.vision import detect, mesh, occlusion, pose
 
 TOTAL, EYES, BROWS, NOSE, MOUTH, FACE_LINE = range(6)

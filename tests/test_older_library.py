@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import subprocess
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +16,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from commands import PROGRAM
+from click.testing import Result
+from commands import called
 
 import facecluster as fc
 
@@ -38,15 +38,9 @@ FORGOTTEN = {"04.jpg": 1, "24.jpg": 0, "25.jpg": 0}
 """How many faces are left in the photos of whoever was forgotten."""
 
 
-def facecluster(*arguments: object) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [*PROGRAM, *map(str, arguments)],
-        capture_output=True,
-        check=False,
-        text=True,
-        stdin=subprocess.DEVNULL,
-    )
-    assert done.returncode == 0, f"facecluster {' '.join(map(str, arguments))}\n{done.stderr}"
+def facecluster(*arguments: object) -> Result:
+    done = called(*arguments)
+    assert done.exit_code == 0, f"facecluster {' '.join(map(str, arguments))}\n{done.stderr}"
     return done
 
 

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from facecluster.photos import decode
+from facecluster.photos.decode import decode
 from facecluster.table import QUALITY_PARTS, Faces
 from facecluster.vision import detect, mesh, parts, pose
 

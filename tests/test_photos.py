@@ -20,8 +20,12 @@ import pytest
 from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
-from facecluster import photos
+from facecluster.durable.own_list import RESULT_MARKER
 from facecluster.errors import PhotoError, UsageError
+from facecluster.photos.decode import decode
+from facecluster.photos.file import file_digest, read_photo
+from facecluster.photos.find import find_photos, search
+from facecluster.photos.looks import perceptual_hash
 
 Pixels = NDArray[np.uint8]
 
@@ -79,39 +83,39 @@ def assert_alike(pixels: Pixels, expected: Image.Image | Pixels, tolerance: floa
 
 def test_folders_are_searched_in_the_order_of_names(tmp_path: Path) -> None:
     touch(tmp_path / "b" / "2.jpg", tmp_path / "b" / "10.PNG", tmp_path / "a.jpg", tmp_path / "c.HeiC")
-    touch(tmp_path / "b.txt", tmp_path / "film.mp4")
-    assert names(tmp_path, photos.find_photos([tmp_path])) == ["a.jpg", "b/10.PNG", "b/2.jpg", "c.HeiC"]
+    touch(tmp_path / "b.txt", tmp_path / "film.txt")
+    assert names(tmp_path, find_photos([tmp_path])) == ["a.jpg", "b/10.PNG", "b/2.jpg", "c.HeiC"]
 
 
 def test_an_empty_folder_has_no_photos(tmp_path: Path) -> None:
-    assert photos.find_photos([tmp_path]) == []
-    assert photos.find_photos([]) == []
+    assert find_photos([tmp_path]) == []
+    assert find_photos([]) == []
 
 
 def test_a_file_that_is_named_counts_whatever_it_is_called(tmp_path: Path) -> None:
     touch(tmp_path / ".hidden", tmp_path / "photo")
     given = [tmp_path / "photo", tmp_path / ".hidden"]
-    assert photos.find_photos(given) == [str(path) for path in given]
+    assert find_photos(given) == [str(path) for path in given]
 
 
 def test_paths_are_absolute_and_links_in_them_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     touch(tmp_path / "real" / "a.jpg")
     (tmp_path / "link").symlink_to("real")
     monkeypatch.chdir(tmp_path)
-    assert photos.find_photos(["link"]) == [str(tmp_path / "link" / "a.jpg")]
+    assert find_photos(["link"]) == [str(tmp_path / "link" / "a.jpg")]
 
 
 def test_what_other_systems_leave_is_no_photo(tmp_path: Path) -> None:
     touch(tmp_path / "._a.jpg", tmp_path / ".DS_Store", tmp_path / ".thumbnails" / "a.jpg")
     touch(tmp_path / "@eaDir" / "a.jpg" / "SYNOPHOTO_THUMB_M.jpg", tmp_path / "__MACOSX" / "a.jpg")
-    assert photos.find_photos([tmp_path]) == []
+    assert find_photos([tmp_path]) == []
 
 
 def test_links_that_form_a_loop_end(tmp_path: Path) -> None:
     touch(tmp_path / "a" / "1.jpg", tmp_path / "b" / "2.jpg")
     (tmp_path / "a" / "up").symlink_to(tmp_path)
     (tmp_path / "b" / "self").symlink_to(tmp_path / "b")
-    assert sorted(map(os.path.basename, photos.find_photos([tmp_path]))) == ["1.jpg", "2.jpg"]
+    assert sorted(map(os.path.basename, find_photos([tmp_path]))) == ["1.jpg", "2.jpg"]
 
 
 def test_a_file_reached_twice_counts_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,32 +123,32 @@ def test_a_file_reached_twice_counts_once(tmp_path: Path, monkeypatch: pytest.Mo
     (tmp_path / "a" / "2.jpg").symlink_to("1.jpg")
     (tmp_path / "b").symlink_to("a")
     monkeypatch.chdir(tmp_path)
-    found = photos.find_photos(["a/../a/1.jpg", "a", "b", "."], listed=[tmp_path / "a" / "1.jpg"])
+    found = search(["a/../a/1.jpg", "a", "b", "."], listed=[tmp_path / "a" / "1.jpg"]).photos
     assert names(tmp_path, found) == ["a/1.jpg"]
 
 
 def test_a_dangling_link_is_a_photo_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").symlink_to("gone.jpg")
-    (found,) = photos.find_photos([tmp_path])
+    (found,) = find_photos([tmp_path])
     with pytest.raises(PhotoError, match="no such file"):
-        photos.decode(found)
+        decode(found)
 
 
 def test_an_argument_that_does_not_exist_is_wrong_usage(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"no\.jpg: No such file"):
-        photos.find_photos([tmp_path, tmp_path / "no.jpg"])
+        find_photos([tmp_path, tmp_path / "no.jpg"])
 
 
 def test_an_empty_name_is_not_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("a.jpg").touch()
     with pytest.raises(UsageError, match=r"^an empty name; is a variable unset"):
-        photos.find_photos(["a.jpg", ""])
-    assert photos.find_photos([Path()]) == [str(tmp_path / "a.jpg")]
+        find_photos(["a.jpg", ""])
+    assert find_photos([Path()]) == [str(tmp_path / "a.jpg")]
 
 
 def test_a_listed_file_need_not_exist(tmp_path: Path) -> None:
-    assert photos.find_photos([], listed=[tmp_path / "no.jpg"]) == [str(tmp_path / "no.jpg")]
+    assert search([], listed=[tmp_path / "no.jpg"]).photos == [str(tmp_path / "no.jpg")]
 
 
 def test_a_folder_that_cannot_be_read_is_reported_and_the_rest_is_found(tmp_path: Path) -> None:
@@ -154,7 +158,7 @@ def test_a_folder_that_cannot_be_read_is_reported_and_the_rest_is_found(tmp_path
         if os.access(tmp_path / "a", os.R_OK):
             pytest.skip("this user may read everything")
         reports: list[str] = []
-        found = photos.find_photos([tmp_path], report=reports.append)
+        found = search([tmp_path], report=reports.append).photos
     finally:
         (tmp_path / "a").chmod(0o700)
     assert names(tmp_path, found) == ["b/2.jpg"]
@@ -167,17 +171,17 @@ def test_a_name_that_is_no_utf8_is_found_and_read(tmp_path: Path, picture: Image
     path = os.fsencode(tmp_path) + b"/caf\xe9.png"
     with open(path, "wb") as file:
         picture.save(file, "PNG")
-    (found,) = photos.find_photos([tmp_path])
+    (found,) = find_photos([tmp_path])
     assert os.fsencode(found) == path
-    assert photos.decode(found).size == picture.size
+    assert decode(found).size == picture.size
 
 
 def test_results_of_ours_are_searched_only_if_they_are_named(tmp_path: Path) -> None:
-    touch(tmp_path / "a.jpg", tmp_path / "people" / photos.RESULT_MARKER, tmp_path / "people" / "x" / "a.jpg")
+    touch(tmp_path / "a.jpg", tmp_path / "people" / RESULT_MARKER, tmp_path / "people" / "x" / "a.jpg")
     reports: list[str] = []
-    assert names(tmp_path, photos.find_photos([tmp_path], report=reports.append)) == ["a.jpg"]
+    assert names(tmp_path, search([tmp_path], report=reports.append).photos) == ["a.jpg"]
     assert not reports
-    found = photos.find_photos([tmp_path / "people"], report=reports.append)
+    found = search([tmp_path / "people"], report=reports.append).photos
     assert names(tmp_path, found) == ["people/x/a.jpg"]
     assert len(reports) == 1
 
@@ -186,7 +190,7 @@ def test_results_of_ours_are_searched_only_if_they_are_named(tmp_path: Path) -> 
 
 
 def test_a_digest_depends_on_the_bytes_alone() -> None:
-    a, b, c, d = map(photos.digest, (b"x" * 3_000_000, b"x" * 3_000_000, b"x" * 3_000_001, b""))
+    a, b, c, d = map(file_digest, (b"x" * 3_000_000, b"x" * 3_000_000, b"x" * 3_000_001, b""))
     assert a == b
     assert len({a, c, d}) == 3
     assert all(len(digest) == 32 for digest in (a, c, d))
@@ -196,7 +200,7 @@ def test_a_file_is_read_with_the_time_of_its_last_change_also_where_that_is_hidd
     (tmp_path / "a").write_bytes(b"x")
     before = time.time()
     os.utime(tmp_path / "a", (1, 1))  # as exiftool -P does
-    data, changed = photos.read(tmp_path / "a")
+    data, changed = read_photo(tmp_path / "a")
     assert data == b"x"
     assert changed > before - 1
 
@@ -208,7 +212,7 @@ def test_what_is_no_file_cannot_be_read(tmp_path: Path) -> None:
         Path(os.devnull): "regular",
     }.items():
         with pytest.raises(PhotoError, match=reason):
-            photos.read(path)
+            read_photo(path)
 
 
 # --------------------------------------------------------------------------------------------------- decoding
@@ -216,7 +220,7 @@ def test_what_is_no_file_cannot_be_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("suffix", LOSSLESS + LOSSY)
 def test_every_format_decodes(suffix: str, picture: Image.Image, tmp_path: Path) -> None:
-    photo = photos.decode(save(picture, tmp_path / f"a.{suffix}"))
+    photo = decode(save(picture, tmp_path / f"a.{suffix}"))
     assert (photo.size, photo.scale) == ((300, 200), 1.0)
     assert_alike(photo.pixels, picture, tolerance=0.001 if suffix in LOSSLESS else 6)
 
@@ -224,7 +228,7 @@ def test_every_format_decodes(suffix: str, picture: Image.Image, tmp_path: Path)
 def test_the_content_says_the_format_not_the_name(picture: Image.Image, tmp_path: Path) -> None:
     for suffix in ("png", "heic"):
         path = save(picture, tmp_path / f"a.{suffix}").rename(tmp_path / "a.jpg")
-        assert_alike(photos.decode(path).pixels, picture)
+        assert_alike(decode(path).pixels, picture)
 
 
 @pytest.mark.parametrize("orientation", TURNED_BACK)
@@ -240,7 +244,7 @@ def test_every_orientation_becomes_upright_once(
     if suffix == "heic":  # pillow-heif turns the EXIF orientation of a picture it saves into HEIF's own
         path = save(Image.open(path), tmp_path / "a.heic")
         assert bool(pillow_heif.open_heif(path)[0]._c_image.transformations) == (orientation > 1)
-    photo = photos.decode(path)
+    photo = decode(path)
     assert photo.size == (300, 200)
     assert_alike(photo.pixels, picture, tolerance=6)
 
@@ -254,18 +258,18 @@ def test_every_mode_becomes_rgb(mode: str, picture: Image.Image, tmp_path: Path)
         stored = picture.convert(mode)
         expected = stored.convert("RGB")
     suffix = "tif" if mode == "CMYK" else "png"
-    assert_alike(photos.decode(save(stored, tmp_path / f"a.{suffix}")).pixels, expected, tolerance=1)
+    assert_alike(decode(save(stored, tmp_path / f"a.{suffix}")).pixels, expected, tolerance=1)
 
 
 def test_a_cmyk_jpeg_is_not_inverted(picture: Image.Image, tmp_path: Path) -> None:
-    assert_alike(photos.decode(save(picture.convert("CMYK"), tmp_path / "a.jpg")).pixels, picture)
+    assert_alike(decode(save(picture.convert("CMYK"), tmp_path / "a.jpg")).pixels, picture)
 
 
 @pytest.mark.parametrize("suffix", ["png", "tif"])
 def test_16_bits_are_scaled_not_clipped(suffix: str, picture: Image.Image, tmp_path: Path) -> None:
     wide = np.asarray(picture).astype(np.uint16) * 257
     cv2.imwrite(str(tmp_path / f"rgb.{suffix}"), wide[:, :, ::-1])
-    assert_alike(photos.decode(tmp_path / f"rgb.{suffix}").pixels, picture, tolerance=1)
+    assert_alike(decode(tmp_path / f"rgb.{suffix}").pixels, picture, tolerance=1)
 
 
 def test_floats_are_taken_as_0_to_1(picture: Image.Image, tmp_path: Path) -> None:
@@ -273,7 +277,7 @@ def test_floats_are_taken_as_0_to_1(picture: Image.Image, tmp_path: Path) -> Non
     with_holes = (grey / 255).astype(np.float32)
     with_holes[0, 0] = np.nan
     cv2.imwrite(str(tmp_path / "f.tif"), with_holes)
-    assert_alike(photos.decode(tmp_path / "f.tif").pixels, np.repeat(grey[:, :, np.newaxis], 3, axis=2), 1)
+    assert_alike(decode(tmp_path / "f.tif").pixels, np.repeat(grey[:, :, np.newaxis], 3, axis=2), 1)
 
 
 @pytest.mark.parametrize("suffix", ["png", "webp", "tif", "heic", "avif"])
@@ -282,7 +286,7 @@ def test_transparency_is_dropped(suffix: str, picture: Image.Image, tmp_path: Pa
     glass.putalpha(
         Image.fromarray(np.where(np.arange(300) < 150, 0, 255).astype(np.uint8)[np.newaxis].repeat(200, 0))
     )
-    pixels = photos.decode(save(glass, tmp_path / f"a.{suffix}")).pixels
+    pixels = decode(save(glass, tmp_path / f"a.{suffix}")).pixels
     first = 0 if suffix in ("png", "tif") else 160  # the others need not store what cannot be seen
     assert_alike(np.ascontiguousarray(pixels[:, first:]), np.asarray(picture)[:, first:])
 
@@ -291,7 +295,7 @@ def test_a_transparent_palette_colour_is_a_colour(tmp_path: Path) -> None:
     flat = Image.new("P", (20, 10), 1)
     flat.putpalette([255, 0, 0, 0, 0, 255])
     flat.putpixel((0, 0), 0)
-    pixels = photos.decode(save(flat, tmp_path / "a.png", transparency=1)).pixels
+    pixels = decode(save(flat, tmp_path / "a.png", transparency=1)).pixels
     assert pixels[0, 0].tolist() == [255, 0, 0]
     assert pixels[5, 5].tolist() == [0, 0, 255]
 
@@ -301,13 +305,13 @@ def test_the_first_of_several_pages_counts(picture: Image.Image, tmp_path: Path)
     for suffix in ("tif", "gif"):
         path = tmp_path / f"a.{suffix}"
         picture.save(path, save_all=True, append_images=[black])
-        assert_alike(photos.decode(path).pixels, picture, tolerance=6)
+        assert_alike(decode(path).pixels, picture, tolerance=6)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 200), (301, 65), (300, 64)])
 def test_odd_sizes_decode(size: tuple[int, int], picture: Image.Image, tmp_path: Path) -> None:
     small = picture.resize(size)
-    assert_alike(photos.decode(save(small, tmp_path / "a.png")).pixels, small, tolerance=0.001)
+    assert_alike(decode(save(small, tmp_path / "a.png")).pixels, small, tolerance=0.001)
 
 
 @pytest.mark.parametrize("orientation", [1, 3, 6])
@@ -324,7 +328,7 @@ def test_a_large_photo_is_reduced(
     path = save(
         large.transpose(turn) if turn is not None else large, tmp_path / f"a.{suffix}", exif=exif.tobytes()
     )
-    photo = photos.decode(path, max_pixels=math.ceil(1201 * 799 / (factor - 0.2) ** 2))
+    photo = decode(path, max_pixels=math.ceil(1201 * 799 / (factor - 0.2) ** 2))
     assert photo.size == (1201, 799)
     assert photo.scale == 1 / factor
     height, width = photo.pixels.shape[:2]
@@ -340,7 +344,7 @@ def test_a_photo_cut_short_is_unreadable(
     path = save(picture, tmp_path / f"a.{suffix}")
     path.write_bytes(path.read_bytes()[: int(path.stat().st_size * part)])
     with pytest.raises(PhotoError):
-        photos.decode(path)
+        decode(path)
 
 
 def test_a_jpeg_without_its_last_bytes_is_unreadable(picture: Image.Image, tmp_path: Path) -> None:
@@ -348,13 +352,13 @@ def test_a_jpeg_without_its_last_bytes_is_unreadable(picture: Image.Image, tmp_p
         path = save(picture, tmp_path / "a.jpg", progressive=progressive)
         path.write_bytes(path.read_bytes()[:-3])
         with pytest.raises(PhotoError, match="truncated"):
-            photos.decode(path)
+            decode(path)
 
 
 def test_a_photo_with_other_data_behind_it_is_whole(picture: Image.Image, tmp_path: Path) -> None:
     path = save(picture, tmp_path / "a.jpg")
     path.write_bytes(path.read_bytes() + b"a film, as phones append it" * 100)
-    assert_alike(photos.decode(path).pixels, picture)
+    assert_alike(decode(path).pixels, picture)
 
 
 def png_that_claims(width: int, height: int) -> bytes:
@@ -378,7 +382,7 @@ def png_that_claims(width: int, height: int) -> bytes:
 def test_what_is_no_photo_is_told_apart(content: bytes, reason: str, tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(content)
     with pytest.raises(PhotoError, match=reason):
-        photos.decode(tmp_path / "a.jpg")
+        decode(tmp_path / "a.jpg")
 
 
 def test_what_is_no_file_cannot_be_decoded(tmp_path: Path) -> None:
@@ -386,7 +390,7 @@ def test_what_is_no_file_cannot_be_decoded(tmp_path: Path) -> None:
     cases = {tmp_path: "folder", tmp_path / "no.jpg": "no such file", tmp_path / "pipe.jpg": "regular file"}
     for path, reason in cases.items():
         with pytest.raises(PhotoError, match=reason):
-            photos.decode(path)
+            decode(path)
 
 
 def test_a_file_without_permission_is_unreadable(picture: Image.Image, tmp_path: Path) -> None:
@@ -394,7 +398,7 @@ def test_a_file_without_permission_is_unreadable(picture: Image.Image, tmp_path:
     path.chmod(0)
     if os.access(path, os.R_OK):
         pytest.skip("this user may read everything")
-    for function in (photos.decode, photos.read):
+    for function in (decode, read_photo):
         with pytest.raises(PhotoError, match="permission denied"):
             function(path)
 
@@ -409,14 +413,14 @@ def test_random_damage_never_raises_anything_else(picture: Image.Image, tmp_path
             damaged[generator.integers(0, len(whole), 5)] = generator.integers(0, 256, 5)
             path.write_bytes(damaged.tobytes())
             with suppress(PhotoError):
-                assert photos.decode(path).pixels.shape[2] == 3
+                assert decode(path).pixels.shape[2] == 3
 
 
 def test_photos_decode_the_same_in_threads(picture: Image.Image, tmp_path: Path) -> None:
     large = Image.new("L", (14_000, 11_000))  # Pillow's own limit is lower
     paths = [save(large, tmp_path / "large.png"), *(save(picture, tmp_path / f"{i}.png") for i in range(8))]
     with ThreadPoolExecutor(4) as pool:
-        decoded = list(pool.map(photos.decode, paths))
+        decoded = list(pool.map(decode, paths))
     assert decoded[0].scale == 0.5
     assert all(np.array_equal(photo.pixels, picture) for photo in decoded[1:])
 
@@ -424,7 +428,9 @@ def test_photos_decode_the_same_in_threads(picture: Image.Image, tmp_path: Path)
 def test_odd_photos_cause_no_warnings(tmp_path: Path) -> None:
     save(Image.new("L", (14_000, 11_000)), tmp_path / "large.png")
     save(Image.new("L", (10, 10)), tmp_path / "exif.jpg", exif=b"Exif\0\0II*\0\xff\xff\xff\xff")
-    program = "import sys; from facecluster import photos; [photos.decode(path) for path in sys.argv[1:]]"
+    program = (
+        "import sys; from facecluster.photos.decode import decode; [decode(path) for path in sys.argv[1:]]"
+    )
     paths = [tmp_path / "large.png", tmp_path / "exif.jpg"]
     done = subprocess.run([sys.executable, "-c", program, *paths], capture_output=True, text=True, check=True)
     assert done.stdout + done.stderr == ""
@@ -437,7 +443,7 @@ def test_a_photo_of_100_megapixels_needs_little_memory(mode: str, suffix: str, t
     ramp = Image.linear_gradient("L").resize((11_600, 8_700), Image.Resampling.NEAREST)
     Image.merge(mode, [ramp] * len(mode)).save(path, **({"compress_level": 1} if suffix == "png" else {}))
     program = (
-        "import re, sys; from facecluster import photos; photo = photos.decode(sys.argv[1]);"
+        "import re, sys; from facecluster.photos.decode import decode; photo = decode(sys.argv[1]);"
         # not ru_maxrss, which starts with the size of the process that forks
         r"print(photo.scale, re.search(r'VmHWM:\s+(\d+)', open('/proc/self/status').read())[1])"
     )
@@ -457,7 +463,7 @@ def test_broken_exif_data_make_no_photo_unreadable(picture: Image.Image, tmp_pat
         b"Exif\0\0nonsense",
         b"Exif\0\0MM\0*\0\0\0\x08\xff\xff" + bytes(30),
     ):
-        photo = photos.decode(save(picture, tmp_path / "a.jpg", exif=exif))
+        photo = decode(save(picture, tmp_path / "a.jpg", exif=exif))
         assert_alike(photo.pixels, picture)
 
 
@@ -467,16 +473,16 @@ def bits(a: int, b: int) -> int:
 
 def test_hash_by_hand() -> None:
     ramp = np.linspace(255, 0, 90).astype(np.uint8)[np.newaxis, :, np.newaxis].repeat(80, 0).repeat(3, 2)
-    assert photos.perceptual_hash(ramp) == 2**64 - 1
-    assert photos.perceptual_hash(np.ascontiguousarray(ramp[:, ::-1])) == 0
+    assert perceptual_hash(ramp) == 2**64 - 1
+    assert perceptual_hash(np.ascontiguousarray(ramp[:, ::-1])) == 0
     corner = ramp[:, ::-1].copy()
     corner[:10, :10] = 255  # only the top left place is brighter than its right neighbour
-    assert photos.perceptual_hash(corner) == 1 << 63
+    assert perceptual_hash(corner) == 1 << 63
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 50), (9, 8), (3000, 2)])
 def test_any_size_has_a_hash(size: tuple[int, int], picture: Image.Image) -> None:
-    assert 0 <= photos.perceptual_hash(np.asarray(picture.resize(size))) < 2**64
+    assert 0 <= perceptual_hash(np.asarray(picture.resize(size))) < 2**64
 
 
 def test_copies_of_real_photos_hash_alike_and_different_photos_do_not(shared_data: Path) -> None:
@@ -489,11 +495,11 @@ def test_copies_of_real_photos_hash_alike_and_different_photos_do_not(shared_dat
             np.uint8,
         ),
     ]
-    paths = photos.find_photos([shared_data / "wider_dev" / "images"])[:40]
-    decoded = [photos.decode(path).pixels for path in paths]
-    hashes = [photos.perceptual_hash(pixels) for pixels in decoded]
+    paths = find_photos([shared_data / "wider_dev" / "images"])[:40]
+    decoded = [decode(path).pixels for path in paths]
+    hashes = [perceptual_hash(pixels) for pixels in decoded]
     for pixels, own in zip(decoded, hashes, strict=True):
         for change in changes:
-            assert bits(own, photos.perceptual_hash(change(pixels))) <= 3
+            assert bits(own, perceptual_hash(change(pixels))) <= 3
     others = [bits(a, b) for i, a in enumerate(hashes) for b in hashes[:i]]
     assert min(others) > 8

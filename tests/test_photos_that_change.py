@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from facecluster import picture
 from facecluster.encoding import pipeline
 from facecluster.encoding.analysis import Analysis, unreadable
 from facecluster.encoding.dated import When
 from facecluster.encoding.resume import Past
 from facecluster.options import EncodeOptions
-from facecluster.photos import Decoded
+from facecluster.photos import picture
+from facecluster.photos.pixels import Decoded
 from facecluster.table import UNREADABLE
 from facecluster.workers import Died
 

@@ -16,7 +16,6 @@ import pytest
 from PIL import Image, ImageOps
 from tables import assert_same
 
-from facecluster import photos, picture
 from facecluster.durable.journal import Journal
 from facecluster.encoding import pipeline, resume, worker
 from facecluster.encoding.analysis import FACE, Analysis, pack
@@ -27,6 +26,10 @@ from facecluster.errors import FaceclusterError, OutputError, TableError, UsageE
 from facecluster.formats import face_table
 from facecluster.identity.check import PRESETS, Limit
 from facecluster.options import EncodeOptions
+from facecluster.photos import picture
+from facecluster.photos.decode import decode
+from facecluster.photos.find import find_photos
+from facecluster.photos.pixels import MAX_PIXELS
 from facecluster.table import (
     NO_FACE,
     OK,
@@ -44,7 +47,7 @@ DEFAULTS = EncodeOptions()
 @pytest.fixture(scope="session")
 def originals(shared_data: Path) -> list[Path]:
     """Seven photos of half a megapixel, each with one person's face."""
-    return [Path(path) for path in photos.find_photos([shared_data / "caltech_faces84"])[:84:12]]
+    return [Path(path) for path in find_photos([shared_data / "caltech_faces84"])[:84:12]]
 
 
 @pytest.fixture(scope="session")
@@ -77,7 +80,7 @@ def run(
     append: bool = False,
 ) -> Encoded:
     """Encode photos; of an album, or of the folders in which they lie, all is looked at."""
-    paths = photos.find_photos([album]) if isinstance(album, Path) else album
+    paths = find_photos([album]) if isinstance(album, Path) else album
     folders = [str(album)] if isinstance(album, Path) else map(os.path.dirname, paths)
     keep = Keep(tuple(folders), missing=keep_missing, append=append)
     return encode_photos(paths, options, output=output, jobs=jobs, fresh=fresh, keep=keep)
@@ -137,7 +140,7 @@ def test_a_face_lies_in_pixels_of_the_full_photo_where_that_is_reduced(
 ) -> None:
     photo = Image.open(originals[1])
     large = photo.resize((photo.width * 20, photo.height * 20), Image.Resampling.BICUBIC)
-    assert large.width * large.height > photos.MAX_PIXELS
+    assert large.width * large.height > MAX_PIXELS
     photo.save(tmp_path / "1.png")
     large.save(tmp_path / "20.jpg")
     table = run(tmp_path).table
@@ -288,7 +291,7 @@ def test_photos_added_to_a_table_leave_its_rows_where_and_as_they_are(album: Pat
     shutil.copy(album / "photo-3.jpg", album / "photo-0.jpg")  # changed: brought up to date in its place
     three = run([str(album / "photo-4.jpg"), first[1]], output, append=True).table.photos
     assert three.path.tolist() == [*first, *second, str(album / "photo-4.jpg")]
-    photo = photos.decode(album / "photo-3.jpg")
+    photo = decode(album / "photo-3.jpg")
     assert three.digest[1] == picture.pixel_digest(photo.pixels, photo.size) != two.table.photos.digest[1]
 
 

@@ -38,7 +38,7 @@ from facecluster.identity.prior import PriorAssignment
 from facecluster.identity.rules import Radii, Reach, Rules
 from facecluster.identity.same_photo import Rivals, Shown
 from facecluster.identity.search import Targets, find_nearest, nearest_of
-from facecluster.photos import decode
+from facecluster.photos.decode import decode
 from facecluster.table import Faces, FaceTable, Photos
 from facecluster.vision import detect, encode
 

@@ -7,7 +7,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facecluster.photos import decode
+from facecluster.photos.decode import decode
 from facecluster.vision import detect, mesh, pose
 
 angles = st.floats(-85, 85)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import scripts
-from facecluster.photos import decode
+from facecluster.photos.decode import decode
 from facecluster.vision import detect, encode, mesh, quality
 
 N_PEOPLE = 24

@@ -25,7 +25,7 @@ from tables import make_table, people
 from facecluster.cli import main
 from facecluster.errors import OutputError
 from facecluster.formats import face_table
-from facecluster.photos import find_photos
+from facecluster.photos.find import find_photos
 from facecluster.render import report
 from facecluster.render.report import Content, Look, is_report_folder, make
 from facecluster.result import Box, Person, PersonFace, Pose

@@ -22,7 +22,7 @@ from tables import make_table, people
 from facecluster.formats import face_table
 from facecluster.library.layout import THUMBNAILS
 from facecluster.library.library import Library
-from facecluster.photos import digest
+from facecluster.photos.file import file_digest
 from facecluster.review.desk import Desk
 
 DAY = 86400.0
@@ -317,7 +317,7 @@ def test_a_photo_without_a_face_is_shown_while_it_is_the_same(tmp_path: Path) ->
     empty = tmp_path / "Bilder" / "2019 Öland" / "leer.jpg"
     table = face_table.read(library / "faces.npz")
     digests = table.photos.digest.copy()
-    digests[7] = digest(empty.read_bytes())
+    digests[7] = file_digest(empty.read_bytes())
     older = replace(table.photos, digest=digests, coded=np.zeros_like(table.photos.coded))
     face_table.write(replace(table, photos=older), library / "faces.npz")
     with opened(library) as page:
@@ -436,6 +436,13 @@ def test_an_earlier_decision_is_taken_back_by_its_id(page: Browser) -> None:
     page.decide("undo", 400, decisions=[first])
     page.decide("undo", 400, decisions=["nothing"])
     page.decide("undo", 400, decisions=first)
+
+
+def test_what_an_undo_takes_back_has_each_name_once(page: Browser) -> None:
+    page.decide("name", person="person-0001", name="Anna (Berg)")
+    assert page.get("/api/state")["undo"]["said"] == "name Anna (Berg)"
+    page.decide("make", name="Eva", faces=[face(STRANGER)])
+    assert page.get("/api/state")["undo"]["said"] == "make Eva of 1 face"
 
 
 def test_the_version_grows_with_every_change(page: Browser) -> None:

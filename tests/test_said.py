@@ -209,6 +209,17 @@ def test_a_sidecar_that_two_photos_may_mean_is_told(tmp_path: Path) -> None:
     assert "a.xmp" in said.troubles[0]
 
 
+def test_a_sidecar_beside_a_raw_file_or_a_live_photo_is_of_the_photo(tmp_path: Path) -> None:
+    path = photo(tmp_path / "a.jpg")
+    for name in ("A.NEF", "a.mov"):
+        (tmp_path / name).touch()
+    (tmp_path / "a.xmp").write_bytes(named(region("Anna", 0.5, 0.5)))
+    said = read_said([path, str(tmp_path / "a.mov")], ["xmp"])
+    assert [name for name, _ in told(said, path)] == ["Anna"]
+    assert told(said, str(tmp_path / "a.mov")) == []
+    assert not [text for text in said.troubles if "a.xmp" in text]
+
+
 def test_a_link_that_leads_out_of_its_folder_is_told_and_not_followed(tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()
     path = photo(tmp_path / "photos" / "a.jpg")

@@ -25,7 +25,7 @@ from facecluster.errors import OutputError
 from facecluster.formats import json_lines
 from facecluster.library.folders import write_result
 from facecluster.library.layout import plain_name
-from facecluster.photos import find_photos
+from facecluster.photos.find import find_photos, search
 
 ODD = set('<>:"|?*\\')
 
@@ -245,7 +245,7 @@ def test_names_that_differ_in_case_are_two_where_both_are_there(any_case: None, 
 def test_photos_are_found_once_by_names_in_any_case(any_case: None, tmp_path: Path) -> None:
     photos = made(tmp_path / "Photos", "IMG.jpg", "b.jpg")
     listed = [str(tmp_path / "photos" / "img.JPG"), str(tmp_path / "Photos"), photos[1].swapcase()]
-    assert find_photos((), listed=listed) == photos
+    assert search((), listed=listed).photos == photos
 
 
 def test_bins_of_other_systems_are_left_out_in_any_case(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from facecluster.identity.boxes import overlaps
 from facecluster.identity.check import PRESETS, find_failures, measure
 from facecluster.identity.gate import Limits, Reason, judge
 from facecluster.options import EncodeOptions
-from facecluster.photos import decode
+from facecluster.photos.decode import decode
 from facecluster.render.tile import cut_from, turns_of
 from facecluster.result import Box, Person, PersonFace
 from facecluster.table import NO_FACE, turn_pose

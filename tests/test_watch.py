@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 from tables import people
 
-from facecluster import api, photos, picture
+from facecluster import api
 from facecluster.encoding.analysis import FACE, Analysis, Row
 from facecluster.encoding.dated import UNDATED
 from facecluster.formats.clusters_json import read_result
@@ -24,6 +24,9 @@ from facecluster.library.pending import Notice, ToTell
 from facecluster.library.read import read
 from facecluster.library.settings import Choices
 from facecluster.library.watch import Watch
+from facecluster.photos import picture
+from facecluster.photos.decode import decode
+from facecluster.photos.file import read_photo
 from facecluster.table import MEASURED, OK
 
 FACES = people(6, 40).reshape(6, 40, 128)
@@ -32,8 +35,8 @@ NOTHING: Callable[[Notice], object] = lambda notice: None  # noqa: E731
 
 def found(path: str) -> Row:
     """What is found in a photo: a face of the person whose number its name starts with."""
-    data, _ = photos.read(path)
-    photo = photos.decode(data)
+    data, _ = read_photo(path)
+    photo = decode(data)
     person, text = Path(path).stem.split()[:2]
     faces = np.zeros(1, FACE)
     for name in MEASURED:

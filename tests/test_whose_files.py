@@ -392,7 +392,7 @@ def test_only_the_analysed_content_is_placed(tmp_path: Path) -> None:
 def test_photos_that_stay_are_not_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     table = photo_table(tmp_path / "photos")
     cluster_table(table, tmp_path / "out", Choices(link="copy"))
-    monkeypatch.setattr("facecluster.photos.read", None)
+    monkeypatch.setattr("facecluster.photos.file.read_photo", None)
     cluster_table(table, tmp_path / "out", Choices(link="copy"))
 
 

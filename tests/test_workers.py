@@ -10,11 +10,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import warm
 
 from facecluster.errors import FaceclusterError, PhotoError
 from facecluster.workers import Died, n_cores, work
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="watches processes in /proc")
+
+
+@pytest.fixture(autouse=True)
+def _warm_workers() -> None:
+    """Have no workers that other tests left, and leave none."""
+    warm.end_all()
 
 
 def nothing() -> None:

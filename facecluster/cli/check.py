@@ -20,11 +20,12 @@ from typing import TYPE_CHECKING
 import click
 
 from facecluster.cli.config import is_typed
-from facecluster.cli.encode import Request, find, photo_options, progress
+from facecluster.cli.encode import Request, about_others, find, photo_options, progress
 from facecluster.cli.sources import list_unreadable, warn_if_outdated
 from facecluster.errors import FaceclusterError, OutputError, PhotoError, UsageError
 from facecluster.identity.check import PRESETS, Limit, measure, names
 from facecluster.library.layout import CLUSTERS
+from facecluster.photos.find import Found
 from facecluster.render.columns import aligned, end_of, n_cells, wrapped
 from facecluster.text import many, printable
 
@@ -91,7 +92,7 @@ def command(
     or - for one on standard input), whose numbers are used as they are. An unknown number fails its limit; a photo
     without a face fails. Exit code 0: all pass; 3: some fail.
     """
-    from facecluster.render.verdicts import check_photos, to_json
+    from facecluster.render.verdicts import check_photos, others_json, to_json
 
     limits = chosen_limits(preset, given)
     if request.quiet:
@@ -110,8 +111,11 @@ def command(
                 sys.stdout.flush()
             tally.add(photo)
             bar.update()
+    if layout is None:
+        sys.stdout.writelines(others_json(tally.found))
     if not request.quiet:
-        click.echo(tally.summary(limits, annotate), err=True)
+        for line in [tally.summary(limits, annotate), *about_others(tally.found, request)]:
+            click.echo(line, err=True)
         if tally.unreadable and layout is not None and "-" not in request.paths:
             click.echo(f"to list the unreadable photos: {list_unreadable(*request.paths)}", err=True)
     if not tally.all_pass:
@@ -161,7 +165,7 @@ def _tables(
 ) -> tuple[list[str], Iterator[FaceTable]]:
     """Give the paths of all photos, and what is known about them, in that order, in one table or many.
 
-    Folders that cannot be read go to `tally`.
+    Folders that cannot be read, and what is not looked at, go to `tally`.
 
     Raises:
         FaceclusterError: there are no photos, or no table; the arguments make no sense together.
@@ -177,9 +181,8 @@ def _tables(
             _log.warning(message)
             tally.lost_folders += 1
 
-        paths = find(request, lost)
-        if not paths:
-            raise FaceclusterError("no photos found; give files, or folders that hold some")
+        tally.found = find(request, lost)
+        paths = tally.found.photos
         return paths, encode_each(paths, EncodeOptions(**request.chosen), jobs=request.jobs)
     if len(request.paths) > 1:
         raise UsageError(f"{files[0]}: a face table is checked alone; leave the other paths out")
@@ -273,6 +276,7 @@ class Tally:
     Attributes:
         failures: by name of the limit.
         lost_folders: folders that could not be read, and links that might lead to one.
+        found: the photos, and what is not looked at; of a face table nothing.
         undrawn: path of each photo whose picture could not be made, and why.
     """
 
@@ -283,6 +287,7 @@ class Tally:
     passing: int = 0
     failures: Counter[str] = field(default_factory=Counter)
     lost_folders: int = 0
+    found: Found = field(default_factory=lambda: Found([]))
     n_pictures: int = 0
     undrawn: list[tuple[str, str]] = field(default_factory=list)
 

@@ -6,7 +6,7 @@ import functools
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -92,6 +92,11 @@ def cluster_options(function: Callable[..., Any]) -> Callable[..., Any]:
                 type=click.Choice(["forbid", "prefer", "allow"]),
                 help="May two faces of one photo be one person's: never, only if they are very alike (mirrors, "
                 "collages), or as any others.  [default: prefer]",
+            ),
+            click.option(
+                "--video",
+                type=click.Choice(["found", "join"]),
+                help="May faces of videos found people, as those of photos do, or only join them.  [default: join]",
             ),
             click.option(
                 "--link",
@@ -207,14 +212,22 @@ def command(
     tell(built, library, as_json=as_json, quiet=quiet, verbose=verbose)
 
 
-def tell(built: Built, library: Library, *, as_json: bool, quiet: bool, verbose: bool) -> None:
-    """Print the people of a library that was let go, and tell the rest on stderr."""
+def tell(
+    built: Built,
+    library: Library,
+    *,
+    as_json: bool,
+    quiet: bool,
+    verbose: bool,
+    more: Mapping[str, object] | None = None,
+) -> None:
+    """Print the people of a library that was let go, in JSON with `more`, and tell the rest on stderr."""
     now = _latest(library, built.result)
     built = replace(built, result=replace(now, changes=built.result.changes))
     if verbose and not quiet:
         click.echo(used(built.chosen.rules), err=True)
         tell_remembered(built.chosen.remembered)
-    print_result(now, as_json=as_json)
+    print_result(now, as_json=as_json, more=more)
     if built.nameless:
         click.echo(f"no decision gives these names any more: {some_people(built.nameless)}", err=True)
     if not quiet:

@@ -18,7 +18,7 @@ from facecluster.cli.config import tell_remembered
 from facecluster.cli.parameters import FloatRange
 from facecluster.cli.sources import list_unreadable
 from facecluster.encoding.keep import Keep
-from facecluster.errors import UsageError
+from facecluster.errors import FaceclusterError, UsageError
 from facecluster.identity.check import PRESETS
 from facecluster.text import many, printable, without
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # OpenCV, NumPy and the networks are loaded when there is wor
     from numpy.typing import NDArray
 
     from facecluster.encoding.pipeline import Encoded
+    from facecluster.photos.find import Found
     from facecluster.progress import Bar
     from facecluster.table import FaceTable
 
@@ -46,6 +47,7 @@ class Request:
         chosen: fields of `options.EncodeOptions` that were given.
         jobs: worker processes; -1 is one a core.
         quiet: neither progress nor summary.
+        any_name: see `photos.find.search`; None: the verb has no such option.
         fresh: see `pipeline.encode_photos`.
         keep: which earlier photos stay that are not among these; see `keep.Keep`.
         verbose: name every unreadable photo, and every other with faces that fail the check.
@@ -56,6 +58,7 @@ class Request:
     chosen: Mapping[str, Any]
     jobs: int
     quiet: bool
+    any_name: bool | None = None
     fresh: bool = False
     keep: Keep = field(default_factory=Keep)
     verbose: bool = False
@@ -106,6 +109,12 @@ _CHOICES = [
         help="Encode each face and its mirror image, and keep the mean: slower, a little more accurate.  "
         "[default: no-mirror]",
     ),
+    click.option(
+        "--truncated/--no-truncated",
+        default=None,
+        help="Look for faces in what is there of photos of which a part is missing, which are unreadable otherwise.  "
+        "[default: no-truncated]",
+    ),
 ]
 """The fields of `options.EncodeOptions`, which has the defaults; a test compares them with the help."""
 
@@ -113,6 +122,11 @@ _PHOTOS = [
     click.argument("paths", nargs=-1, metavar="[PATHS]..."),
     click.option("-i", "--dataset", metavar="DIR", help="A folder of photos, like PATHS."),
     click.option("-0", "--null", is_flag=True, help="Names on standard input end with NUL (find -print0)."),
+    click.option(
+        "--any-name",
+        is_flag=True,
+        help="Look into all files of folders: photos and videos are told by their first bytes, whatever their names.",
+    ),
     *_CHOICES,
     click.option(
         "-j",
@@ -168,12 +182,14 @@ def photo_options(function: Callable[..., Any]) -> Callable[..., Any]:
         paths: tuple[str, ...],
         dataset: str | None,
         null: bool,
+        any_name: bool,
         detector: str | None,
         encoder: str | None,
         min_face: float | None,
         max_side: int | None,
         upsample: int | None,
         mirror: bool | None,
+        truncated: bool | None,
         jobs: int,
         quiet: bool,
         **others: Any,
@@ -185,6 +201,7 @@ def photo_options(function: Callable[..., Any]) -> Callable[..., Any]:
             "max_side": max_side,
             "upsample": upsample,
             "mirror": mirror,
+            "truncated": truncated,
         }
         chosen = {name: value for name, value in choices.items() if value is not None}
         given = paths if dataset is None else (*paths, dataset)
@@ -192,7 +209,7 @@ def photo_options(function: Callable[..., Any]) -> Callable[..., Any]:
             raise UsageError("which photos? Give files or folders, or - for a list on standard input")
         if null and "-" not in given:
             raise UsageError("-0 is about the list on standard input; give - for it")
-        return function(request=Request(given, null, chosen, jobs, quiet), **others)
+        return function(request=Request(given, null, chosen, jobs, quiet, any_name), **others)
 
     for option in reversed(_PHOTOS):
         with_options = option(with_options)
@@ -272,7 +289,7 @@ def encode(request: Request, output: Path | None) -> FaceTable:
         output: where the table goes; None: nowhere.
 
     Raises:
-        FaceclusterError: as `pipeline.encode_photos` and `photos.find_photos` raise it.
+        FaceclusterError: as `pipeline.encode_photos` and `find` raise it.
     """
     from facecluster.encoding.pipeline import encode_photos
     from facecluster.formats.face_table import check_output, format_of
@@ -284,7 +301,8 @@ def encode(request: Request, output: Path | None) -> FaceTable:
         logging.getLogger("facecluster").setLevel(logging.ERROR)
     if output is not None:
         check_output(output)
-    paths = find_in_order(request)
+    found = find_in_order(request)
+    paths = found.photos
     chosen, earlier = dict(request.chosen), settings_in(output)
     options = encoding_of(chosen, earlier)
     if request.verbose and not request.quiet:
@@ -300,14 +318,14 @@ def encode(request: Request, output: Path | None) -> FaceTable:
             advance=bar.update,
         )
     if not request.quiet:
-        click.echo(summary(encoded, time.monotonic() - start, request, output), err=True)
+        click.echo(summary(encoded, found, time.monotonic() - start, request, output), err=True)
         is_unreadable = encoded.asked & (encoded.table.photos.status == UNREADABLE)
         if output is not None and format_of(output) == "npz" and is_unreadable.any():
             click.echo(f"to list the unreadable photos again: {list_unreadable(str(output))}", err=True)
     return encoded.table
 
 
-def find(request: Request, lost: Callable[[str], None] = _log.warning) -> list[str]:
+def find(request: Request, lost: Callable[[str], None] = _log.warning) -> Found:
     """Find the photos that are asked for.
 
     Args:
@@ -315,18 +333,31 @@ def find(request: Request, lost: Callable[[str], None] = _log.warning) -> list[s
         lost: called with a message for each folder that cannot be read.
 
     Raises:
-        UsageError: as `photos.find_photos` raises it; the list on standard input makes no sense.
+        UsageError: as `search` raises it; the list on standard input makes no sense.
+        FaceclusterError: there are none.
     """
-    from facecluster import photos
+    from facecluster.photos.find import search
 
     named = [path for path in request.paths if path != "-"]
     listed = _listed(null=request.null) if "-" in request.paths else []
-    return photos.find_photos(named, listed=listed, report=_log.warning, lost=lost)
+    found = search(named, any_name=bool(request.any_name), listed=listed, report=_log.warning, lost=lost)
+    found.some_photos(
+        hint="" if request.any_name is not False else ", or --any-name to look into all of these"
+    )
+    return found
 
 
-def find_in_order(request: Request) -> list[str]:
+def find_in_order(request: Request) -> Found:
     """Find the same photos sorted by name, folder by folder: in whichever order they are given, a table is the same."""
-    return sorted(find(request), key=lambda path: path.split(os.sep))
+    found = find(request)
+    return replace(found, photos=sorted(found.photos, key=lambda path: path.split(os.sep)))
+
+
+def about_others(found: Found, request: Request) -> list[str]:
+    """Say in a line what was not looked at; none where there is nothing."""
+    hint = " (--any-name looks into them)" if request.any_name is False else ""
+    line = found.aside(hint=hint, all_kinds=request.verbose)
+    return [line] if line else []
 
 
 def progress(n_photos: int, *, quiet: bool) -> Bar:
@@ -341,13 +372,17 @@ def _listed(*, null: bool) -> list[str]:
     if sys.stdin.isatty():
         raise UsageError("standard input is a terminal; pipe a list of photos in, as find does")
     text = sys.stdin.buffer.read()
-    if not null and b"\0" in text:
-        raise UsageError("the list on standard input has NUL between its names; say so with -0")
-    names = text.split(b"\0") if null else text.splitlines()
-    return [os.fsdecode(name) for name in names if name]
+    if null:
+        return [os.fsdecode(name) for name in text.split(b"\0") if name]
+    from facecluster.formats.photo_list import read_list
+
+    try:
+        return read_list(text)
+    except FaceclusterError as error:
+        raise UsageError(f"standard input: {error}") from error
 
 
-def summary(encoded: Encoded, seconds: float, request: Request, output: Path | None) -> str:
+def summary(encoded: Encoded, found: Found, seconds: float, request: Request, output: Path | None) -> str:
     """Say in a few lines what was found, what could not be read or fails the check, and how long it took.
 
     All but the earlier photos' number is about those that were asked for.
@@ -367,6 +402,7 @@ def summary(encoded: Encoded, seconds: float, request: Request, output: Path | N
     )
     n_asked, n_found = int(np.count_nonzero(asked)), int(np.count_nonzero(faces))
     lines = [f"{many(n_asked, 'photo')} with {many(n_found, 'face')}; {counts}"]
+    lines += about_others(found, request)
     lines += _about_earlier(encoded, request)
 
     def tell(texts: list[str]) -> None:

@@ -16,6 +16,7 @@ FLAGS = {
     "eps": "--eps",
     "min_samples": "--min-samples",
     "same_photo": "--same-photo",
+    "video": "--video",
     "link": "--link",
 }
 """The option of each field of `Choices`, but for the gate, which has two."""

@@ -65,11 +65,11 @@ def command(
         logging.getLogger("facecluster").setLevel(logging.ERROR)
     with opened(output, yes=yes) as library:
         request = _there(request, library)
-        paths = find_in_order(request)
-        with progress(len(paths), quiet=request.quiet) as bar:
+        found = find_in_order(request)
+        with progress(len(found.photos), quiet=request.quiet) as bar:
             ran = run(
                 library,
-                paths,
+                found.photos,
                 sources=request.sources,
                 encoding=request.chosen,
                 choices=choices,
@@ -85,8 +85,10 @@ def command(
                 advance=bar.update,
             )
     if not request.quiet:
-        click.echo(encode_summary(ran.encoded, time.monotonic() - start, request, output / TABLE), err=True)
-    tell(ran.built, library, as_json=as_json, quiet=request.quiet, verbose=request.verbose)
+        seconds = time.monotonic() - start
+        click.echo(encode_summary(ran.encoded, found, seconds, request, output / TABLE), err=True)
+    aside = {"not_looked_at": found.not_looked_at, "raw_shown": found.raw_shown}
+    tell(ran.built, library, as_json=as_json, quiet=request.quiet, verbose=request.verbose, more=aside)
 
 
 def _there(request: Request, library: Library) -> Request:

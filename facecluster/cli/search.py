@@ -27,7 +27,7 @@ from facecluster.cli.sources import (
     spelling_of,
     table_option,
 )
-from facecluster.errors import FaceclusterError, TableError, UsageError
+from facecluster.errors import TableError, UsageError
 from facecluster.library.labels import (
     NAMES,
     label_faces,
@@ -261,9 +261,10 @@ def _photos(
             source,
             options.detector,
         )
-    paths = find(request)
-    if not paths:
-        raise FaceclusterError("no photos found; give files, or folders that hold some")
+    found = find(request)
+    paths = found.photos
+    if not request.quiet and (aside := found.aside()):
+        click.echo(aside, err=True)
 
     def tables() -> Iterator[Wanted]:
         for table in encode_each(paths, options, jobs=request.jobs):

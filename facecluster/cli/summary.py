@@ -31,12 +31,18 @@ _N_PHOTOS = 3
 """Photos of one that it names, of those that count and of the others."""
 
 
-def print_result(result: Result, *, as_json: bool) -> None:
-    """Print the people on stdout: on a terminal one a line, with names if somebody has one; else as clusters.json."""
+def print_result(result: Result, *, as_json: bool, more: Mapping[str, object] | None = None) -> None:
+    """Print the people on stdout: on a terminal one a line, with names if somebody has one; else as clusters.json.
+
+    Args:
+        result: who is who.
+        as_json: on a terminal too.
+        more: stands in JSON behind what clusters.json has.
+    """
     from facecluster.formats.clusters_json import to_json
 
     if as_json or not sys.stdout.isatty():
-        for piece in to_json(result):
+        for piece in to_json(result, more=more or {}):
             sys.stdout.write(piece)
         return
     people = [person for person in result.people if not person.hidden]
@@ -266,6 +272,7 @@ def used(rules: Rules) -> str:
         "min_samples": rules.min_samples,
         **vars(rules.limits),
         "same_photo": rules.same_photo,
+        "video": rules.video,
     }
     options = " ".join(_option(name, value) for name, value in values.items())
     return (

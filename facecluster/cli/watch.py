@@ -129,7 +129,7 @@ def command(
     ) as watch:
         if verbose and not request.quiet:
             tell_remembered(watch.remembered)
-        arrivals = Arrivals(folders, watch.paths, watch.since, settle)
+        arrivals = Arrivals(folders, watch.paths, watch.since, settle, any_name=bool(request.any_name))
         looks = reports(folders, directory, arrivals, settle, lambda: watch.is_due)
         for _ in moments(arrivals, settle) if once else looks:
             while whole := arrivals.look(time.monotonic())[:_BATCH]:
@@ -230,7 +230,7 @@ def _folders(paths: Iterable[str], directory: Path) -> list[str]:
     Raises:
         UsageError: one is an empty name or no folder, or holds the results itself.
     """
-    from facecluster.photos import check_name
+    from facecluster.photos.find import check_name
 
     folders = [os.path.abspath(check_name(path)) for path in paths]
     for path, folder in zip(paths, folders, strict=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -13,11 +14,26 @@ from numpy.typing import NDArray
 
 from facecluster.encoding.dated import UNDATED, When
 from facecluster.identity.edited import into_turned
-from facecluster.table import MEASURED, STATUSES, UNREADABLE, Faces, FaceTable, Photos, Settings, turn_pose
+from facecluster.table import (
+    FACE_COLUMNS,
+    MEASURED,
+    STATUSES,
+    UNREADABLE,
+    Faces,
+    FaceTable,
+    Photos,
+    Settings,
+    turn_pose,
+)
 from facecluster.text import can_be_named
 
 FACE = np.dtype(
     [
+        ("page", "<i4"),
+        ("time_s", "<f4"),
+        ("track", "<i4"),
+        ("from_s", "<f4"),
+        ("to_s", "<f4"),
         ("box", "<f4", 4),
         ("anchor", "<f4", 4),
         ("score", "<f4"),
@@ -37,13 +53,15 @@ class Analysis:
     """All that is known about one photo by its picture.
 
     Attributes:
-        digest, pixels, size, status, reason, hash, lost: as in `table.Photos`. `digest` is "" until it is decided
-            which photo this is, see `identify`.
+        digest, pixels, size, status, reason, hash, lost, pages, duration: as in `table.Photos`. `digest` is "" until it
+            is decided which photo this is, see `identify`.
         when: it was taken.
-        faces: (n,) of `FACE`, by descending score.
+        faces: (n,) of `FACE`, by page and time, and there by descending score, see `in_order`.
         ids: (n,) str, as in `table.Faces`; None: not decided yet.
         looks: `picture.hashes` of the picture in its eight orientations, the first of which is `hash`; empty where it
             was not looked at now.
+        first: digest of the pixels of page 0 alone, by which a photo of several is known whose first page was all that
+            an earlier table knew; "" of a photo of one page, and where it was not looked at now.
     """
 
     digest: str
@@ -57,6 +75,9 @@ class Analysis:
     ids: NDArray[np.str_] | None = None
     lost: int = 0
     looks: tuple[int, ...] = ()
+    pages: int = 1
+    duration: float = math.nan
+    first: str = ""
 
 
 class Row(NamedTuple):
@@ -69,7 +90,14 @@ class Row(NamedTuple):
 
 def unreadable(reason: str) -> Analysis:
     """All that is known about a photo that cannot be read; the reason in one line."""
-    return Analysis("", "", (0, 0), UNREADABLE, " ".join(reason.split()), UNDATED, 0, np.empty(0, FACE))
+    return Analysis(
+        "", "", (0, 0), UNREADABLE, " ".join(reason.split()), UNDATED, 0, np.empty(0, FACE), pages=0
+    )
+
+
+def in_order(faces: NDArray[np.void]) -> NDArray[np.intp]:
+    """Give the order in which (n,) faces of a photo stand in a table -> (n,) rows."""
+    return np.lexsort((-faces["score"], np.nan_to_num(faces["time_s"]), faces["page"]))
 
 
 def laid(faces: NDArray[np.void], old: tuple[int, int], new: tuple[int, int], k: int) -> NDArray[np.void]:
@@ -129,6 +157,8 @@ def make_table(rows: Sequence[Row], settings: Settings) -> FaceTable:
             zoned=np.array([analysis.when.zoned for analysis in analyses], dtype=np.uint8),
             hash=np.array([analysis.hash for analysis in analyses], dtype=np.uint64),
             lost=np.array([analysis.lost for analysis in analyses], dtype=np.uint8),
+            pages=np.array([analysis.pages for analysis in analyses], dtype=np.int32),
+            duration=np.array([analysis.duration for analysis in analyses], dtype=np.float64),
         ),
         Faces(
             photo=np.repeat(np.arange(m, dtype=np.int32), counts),
@@ -136,7 +166,7 @@ def make_table(rows: Sequence[Row], settings: Settings) -> FaceTable:
             **{
                 name: np.concatenate(
                     [analysis.faces[name] for analysis in analyses] or [none[0][name]]
-                ).astype(np.float32)
+                ).astype(FACE_COLUMNS[name][1])
                 for name in FACE.fields or ()
             },
         ),
@@ -174,20 +204,34 @@ def rows_of(table: FaceTable) -> Iterator[Row]:
         photo.zoned,
         photo.hash,
         photo.lost,
+        photo.pages,
+        photo.duration,
     )
-    for i, (path, digest, coded, pixels, size, status, reason, time, tag, zoned, bits, lost) in enumerate(
-        zip(*(column.tolist() for column in columns), strict=True)
-    ):
+    for i, values in enumerate(zip(*(column.tolist() for column in columns), strict=True)):
+        path, digest, coded, pixels, size, status, reason, time, tag, zoned, bits, lost, pages, duration = (
+            values
+        )
         own = slice(bounds[i], bounds[i + 1])
         ids = table.faces.id[own]
         when = When(time, tag, bool(zoned))
         known = Analysis(
-            digest, pixels, (size[0], size[1]), status, reason, when, bits, faces[own], ids, lost
+            digest,
+            pixels,
+            (size[0], size[1]),
+            status,
+            reason,
+            when,
+            bits,
+            faces[own],
+            ids,
+            lost,
+            pages=pages,
+            duration=duration,
         )
         yield Row(path, coded, known)
 
 
-_Packed = tuple[str, str, tuple[int, int], str, str, float, int, tuple[int, ...]]
+_Packed = tuple[str, str, tuple[int, int], str, str, float, int, tuple[int, ...], int, float, str]
 """What stands in the line of a record of the journal."""
 
 
@@ -206,6 +250,9 @@ def pack(coded: str, analysis: Analysis) -> bytes:
         analysis.when.time,
         analysis.hash,
         analysis.looks,
+        analysis.pages,
+        analysis.duration,
+        analysis.first,
     )
     return json.dumps(known).encode() + b"\n" + analysis.faces.tobytes()
 
@@ -217,9 +264,24 @@ def unpack(record: bytes) -> tuple[str, Analysis]:
         ValueError: it is none.
     """
     line, _, faces = record.partition(b"\n")
-    coded, pixels, size, status, reason, time, bits, looks = msgspec.convert(json.loads(line), _Packed)
-    known = (coded + pixels).isascii() and status in STATUSES and can_be_named(reason)
-    if not (known and 0 <= bits < 1 << 64 and min(size) >= 0 and max(size) < 1 << 31):
+    coded, pixels, size, status, reason, time, bits, looks, pages, duration, first = msgspec.convert(
+        json.loads(line), _Packed
+    )
+    known = (coded + pixels + first).isascii() and status in STATUSES and can_be_named(reason)
+    if not (known and 0 <= bits < 1 << 64 and min(*size, pages) >= 0 and max(*size, pages) < 1 << 31):
         raise ValueError("it says of a photo what cannot be")
     found = np.frombuffer(faces, FACE)
-    return coded, Analysis("", pixels, size, status, reason, When(time), bits, found, looks=looks)
+    return coded, Analysis(
+        "",
+        pixels,
+        size,
+        status,
+        reason,
+        When(time),
+        bits,
+        found,
+        looks=looks,
+        pages=pages,
+        duration=duration,
+        first=first,
+    )

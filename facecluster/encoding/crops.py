@@ -12,8 +12,8 @@ import os
 import numpy as np
 from numpy.typing import NDArray
 
-from facecluster import photos
 from facecluster.errors import PhotoError
+from facecluster.photos.decode import decode
 
 MAYBE_CROP_BITS = 22
 """Bits in which the hashes of a photo and a crop of it may differ. All crops by up to 8 % of each side differ in no
@@ -91,7 +91,7 @@ def _gray(path: str, side: int, stamp: tuple[int, int]) -> NDArray[np.uint8] | N
         gray = _gray(path, _SIDES[-1][0], stamp)
     else:
         try:
-            pixels = photos.decode(path, max_pixels=_FEW).pixels
+            pixels = decode(path, max_pixels=_FEW, truncated=True).pixels
         except PhotoError:
             return None
         gray = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), dtype=np.uint8)

@@ -18,7 +18,6 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from facecluster import photos, picture
 from facecluster.encoding.analysis import FACE, Analysis, Row, ids_of, make_table, rows_of
 from facecluster.encoding.identify import Before
 from facecluster.encoding.measure import measured
@@ -29,6 +28,10 @@ from facecluster.identity.decisions import Decision, Draw, in_force
 from facecluster.identity.edited import hash_distances, into_turned, orient
 from facecluster.identity.evidence import SAME_SCENE_BITS
 from facecluster.options import EncodeOptions
+from facecluster.photos import picture
+from facecluster.photos.decode import decode
+from facecluster.photos.file import read_photo
+from facecluster.photos.pixels import Decoded
 from facecluster.table import NO_FACE, OK, UNREADABLE, FaceTable
 from facecluster.workers import Died, n_cores, work
 
@@ -89,7 +92,8 @@ class Look(NamedTuple):
     def of(cls, row: Row, boxes: Iterable[_Box], known: Collection[str]) -> Look:
         """Look for faces in a photo, beside those of some ids."""
         analysis = row.analysis
-        named = zip(analysis.faces["box"], ids_of(analysis), strict=True)
+        first = _in_first(analysis)
+        named = zip(analysis.faces["box"][first], np.array(ids_of(analysis), dtype=str)[first], strict=True)
         others = (_box(box) for box, own in named if own in known)
         turns = _turns_of(analysis.faces["turned"])
         return cls(row.path, row.coded, analysis.pixels, turns, tuple(boxes), tuple(others))
@@ -327,13 +331,19 @@ def _box(box: NDArray[np.floating]) -> _Box:
 
 
 def _at(act: Draw, analysis: Analysis) -> int | None:
-    """Which face of a photo is the one of a decision; None where it is not there."""
+    """Which face of a photo is the one of a decision, which is on its first page; None where it is not there."""
     anchor = analysis.faces["anchor"].astype(np.float64)
     if not len(anchor):
         return None
-    iou = overlaps(np.tile(np.array(act.faces[0].box), (len(anchor), 1)), anchor)
+    iou = overlaps(np.tile(np.array(act.faces[0].box), (len(anchor), 1)), anchor) * _in_first(analysis)
     best = int(iou.argmax())
     return best if iou[best] >= SAME_FACE_IOU else None
+
+
+def _in_first(analysis: Analysis) -> NDArray[np.bool_]:
+    """Say which faces are on the first page, where somebody can draw, and in no video -> (n,)."""
+    first: NDArray[np.bool_] = (analysis.faces["page"] == 0) & (analysis.faces["track"] < 0)
+    return first
 
 
 def _by_photo(rows: Iterable[Row]) -> dict[str, list[Row]]:
@@ -366,7 +376,7 @@ def _with(
     face["anchor"] = act.faces[0].box
     ids = ids_of(analysis)
     box = analysis.faces["box"].astype(np.float64)
-    iou = overlaps(np.tile(face["box"].astype(np.float64), (len(box), 1)), box)
+    iou = overlaps(np.tile(face["box"].astype(np.float64), (len(box), 1)), box) * _in_first(analysis)
     if len(iou) and iou.max() >= SAME_FACE_IOU and ids[place := int(iou.argmax())] not in known:
         faces = analysis.faces.copy()
         faces["anchor"][place] = act.faces[0].box
@@ -435,8 +445,8 @@ def _look(item: tuple[int, Look], options: EncodeOptions) -> Seen | str:
     """Look at places of one photo, or say why that is not possible."""
     look = item[1]
     try:
-        data, _ = photos.read(look.path)
-        photo = photos.decode(data)
+        data, _ = read_photo(look.path)
+        photo = decode(data, truncated=True)
     except PhotoError as error:
         return str(error)
     pixels = picture.pixel_digest(photo.pixels, photo.size)
@@ -446,11 +456,11 @@ def _look(item: tuple[int, Look], options: EncodeOptions) -> Seen | str:
     return see(photo, pixels, look, options)
 
 
-def see(photo: photos.Decoded, pixels: str, look: Look, options: EncodeOptions) -> Seen:
+def see(photo: Decoded, pixels: str, look: Look, options: EncodeOptions) -> Seen:
     """Find, measure and encode the faces at places of a photo.
 
     Args:
-        photo: as `photos.decode` gives it.
+        photo: as `decode` gives it.
         pixels: digest of its pixels.
         look: where.
         options: how.

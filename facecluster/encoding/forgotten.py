@@ -2,7 +2,8 @@
 
 What is known of a forgotten face is its place (`forgotten_jsonl.Place`): a box in a picture. The same picture is known
 by the digest of its pixels, an edit of it by the photo's id, a copy that was scaled or saved again by its looks, and a
-cropped copy by comparing it with the photo, if that is still there.
+cropped copy by comparing it with the photo, if that is still there. A face in a video is forgotten with all of its
+track; where frames of other moments are kept now, it is the track that was there then, if a face of it lies there.
 """
 
 from __future__ import annotations
@@ -19,11 +20,11 @@ from numpy.typing import NDArray
 from facecluster.encoding.analysis import Analysis, Row, ids_of
 from facecluster.encoding.crops import MAYBE_CROP_BITS, find_crop
 from facecluster.encoding.resume import Past
-from facecluster.formats.forgotten_jsonl import Box, Place
+from facecluster.formats.forgotten_jsonl import Place
 from facecluster.identity.boxes import SAME_FACE_IOU, lose_faces, overlaps
 from facecluster.identity.edited import ForgottenPlaces, Relation, forgotten_in, hash_distances
 from facecluster.identity.evidence import NEAR_DUPLICATE_BITS, SAME_SCENE_BITS, are_other_times
-from facecluster.table import LOST, NO_FACE, FaceTable
+from facecluster.table import LOST, NO_FACE, PLAIN, FaceTable
 
 
 @dataclass(frozen=True)
@@ -80,10 +81,10 @@ def leave_out(
         if new.looks and not (gone | had).all():
             gone |= known.cropped(found, row.path, path_of) & ~had
         if new.pixels:
-            added += (_place(new, box) for box in new.faces["box"][gone & ~exact].tolist())
+            added += (_place(new, face) for face in new.faces[gone & ~exact])
         if new.looks and new.digest in unlisted and not known.has_photo(new.digest, new.pixels):
             others = np.array([face not in unlisted[new.digest] for face in ids_of(new)], dtype=np.bool_)
-            added += (_place(new, box) for box in new.faces["box"][others & ~gone].tolist())
+            added += (_place(new, face) for face in new.faces[others & ~gone])
             gone |= others
         if gone.any():
             if new.looks:  # else the earlier table had them
@@ -121,6 +122,7 @@ def without_places(table: FaceTable, places: Sequence[Place]) -> FaceTable:
                 faces.box[own].astype(np.float64),
                 faces.anchor[own].astype(np.float64),
                 times[i],
+                _Moments(**{name: getattr(faces, name)[own] for name in PLAIN}),
             )
             gone[own] = known.gone(found, np.full(start[i + 1] - start[i], known.has_photo(digest, pixels)))
     if not gone.any():
@@ -135,6 +137,38 @@ def without_places(table: FaceTable, places: Sequence[Place]) -> FaceTable:
 
 
 @dataclass(frozen=True, eq=False)
+class _Moments:
+    """Where in a file n faces are, see `table.Faces`."""
+
+    page: NDArray[np.int32]
+    time_s: NDArray[np.float32]
+    track: NDArray[np.int32]
+    from_s: NDArray[np.float32]
+    to_s: NDArray[np.float32]
+
+    def least(self, place: Place) -> NDArray[np.float64]:
+        """Give the overlap from which on each face is the one of a place -> (n,); infinite where it is not there then.
+
+        A track of a video that was there then, and of which no frame of that moment is kept, is it rather than that it
+        comes back.
+        """
+        least = np.full(len(self.page), np.inf)
+        if place.time_s is None:
+            least[(self.page == place.page) & (self.track < 0)] = SAME_FACE_IOU
+            return least
+        then = np.float32(place.time_s)
+        exact = self.time_s == then
+        there = (self.from_s <= then) & (then <= self.to_s) & ~np.isin(self.track, self.track[exact])
+        least[there], least[exact] = np.finfo(np.float64).tiny, SAME_FACE_IOU
+        return least
+
+    def with_tracks(self, gone: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Add to some faces the others of their tracks -> (n,)."""
+        whole: NDArray[np.bool_] = gone | ((self.track >= 0) & np.isin(self.track, self.track[gone]))
+        return whole
+
+
+@dataclass(frozen=True, eq=False)
 class _Found:
     """The n faces that were found in a photo, and what tells which photo it is: see `table.Photos` and `Faces`."""
 
@@ -145,6 +179,16 @@ class _Found:
     box: NDArray[np.float64]
     anchor: NDArray[np.float64]
     time: float
+    moments: _Moments
+
+    def lie_at(self, place: Place, box: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Say which faces, by their boxes or anchors (n, 4), are the one of a place of the same picture -> (n,)."""
+        if place.box is None:
+            return np.ones(len(box), dtype=np.bool_)
+        lies: NDArray[np.bool_] = overlaps(
+            np.tile(np.array(place.box), (len(box), 1)), box
+        ) >= self.moments.least(place)
+        return self.moments.with_tracks(lies)
 
 
 class _Places:
@@ -214,7 +258,8 @@ class _Places:
                 width, height = place.size
                 part = np.array([right - left, bottom - top] * 2) * np.array(place.size * 2) / (new.size * 2)
                 box = new.box * part + np.array([left * width, top * height] * 2)
-                gone |= overlaps(np.tile(np.array(place.box), (len(box), 1)), box) >= _CROPPED_IOU
+                lies = overlaps(np.tile(np.array(place.box), (len(box), 1)), box) >= _CROPPED_IOU
+                gone |= lies & np.isfinite(new.moments.least(place))
         return gone
 
     def exact(self, new: _Found) -> NDArray[np.bool_]:
@@ -222,7 +267,7 @@ class _Places:
         gone = np.zeros(len(new.box), dtype=np.bool_)
         for place in self._by_photo.get(new.pixels, ()):
             if (place.pixels or place.photo) == new.pixels:
-                gone |= True if place.box is None else _same_place(place.box, new.box)
+                gone |= new.lie_at(place, new.box)
         return gone
 
     def at_path(self, new: _Found, was: Analysis | None, known: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -256,14 +301,14 @@ class _Places:
             if place.box is None:
                 gone[:] = True
             elif picture == new.pixels:
-                gone |= _same_place(place.box, new.box)
+                gone |= new.lie_at(place, new.box)
                 continue  # it lies there and nowhere else
             elif picture == new.digest:
-                gone |= _same_place(place.box, new.anchor) & (known if place.pixels else True)
+                gone |= new.lie_at(place, new.anchor) & (known if place.pixels else True)
             elif (
                 place.photo == new.digest and not new.pixels
             ):  # of an older table, where nobody asked for pixels
-                gone |= _same_place(place.box, new.anchor)
+                gone |= new.lie_at(place, new.anchor)
             gone |= _in_edit(place, new, "edit", known)
         if not known.all():
             for place in self.alike(new.looks):
@@ -284,7 +329,8 @@ def _in_edit(place: Place, new: _Found, relation: Relation, known: NDArray[np.bo
     if place.box is None:
         return ~known
     places = ForgottenPlaces(place.size, np.array([place.box]), place.looks)
-    return forgotten_in(places, new.box, new.size, new.looks, relation=relation, known=known)
+    gone = forgotten_in(places, new.box, new.size, new.looks, relation=relation, known=known)
+    return new.moments.with_tracks(gone & np.isfinite(new.moments.least(place))) & ~known
 
 
 def _bits(values: NDArray[np.uint64]) -> NDArray[np.int64]:
@@ -322,17 +368,14 @@ def _is_bare(was: Analysis, known: _Places) -> bool:
     return not known.has_photo(was.digest, was.pixels)
 
 
-def _same_place(place: Box, box: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Say which of (n, 4) boxes are of the face at a place of the same picture -> (n,)."""
-    same: NDArray[np.bool_] = overlaps(np.tile(np.array(place), (len(box), 1)), box) >= SAME_FACE_IOU
-    return same
-
-
 def _found(analysis: Analysis) -> _Found:
     """What was found in a photo."""
     box, anchor = (analysis.faces[name].astype(np.float64) for name in ("box", "anchor"))
     looks = analysis.looks or (analysis.hash,)
-    return _Found(analysis.digest, analysis.pixels, analysis.size, looks, box, anchor, analysis.when.shot)
+    moments = _Moments(**{name: analysis.faces[name] for name in PLAIN})
+    return _Found(
+        analysis.digest, analysis.pixels, analysis.size, looks, box, anchor, analysis.when.shot, moments
+    )
 
 
 def _known(new: Analysis, was: Analysis | None) -> NDArray[np.bool_]:
@@ -361,8 +404,11 @@ def _without(analysis: Analysis, gone: NDArray[np.bool_]) -> Analysis:
     return replace(analysis, faces=analysis.faces[~gone], ids=ids, status=status, lost=int(lost[0]))
 
 
-def _place(analysis: Analysis, box: Sequence[float] | None) -> Place:
+def _place(analysis: Analysis, face: np.void | None) -> Place:
+    """Give the place of a face, or of all faces of a photo."""
+    box = None if face is None else face["box"].tolist()
     where = None if box is None else (box[0], box[1], box[2], box[3])
+    time_s = math.nan if face is None else float(face["time_s"])
     return Place(
         analysis.digest,
         analysis.pixels,
@@ -370,4 +416,6 @@ def _place(analysis: Analysis, box: Sequence[float] | None) -> Place:
         analysis.size,
         where,
         None if math.isnan(analysis.when.shot) else analysis.when.shot,
+        0 if face is None else int(face["page"]),
+        None if math.isnan(time_s) else time_s,
     )

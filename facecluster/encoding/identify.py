@@ -4,10 +4,14 @@ A picture that is known keeps its id, wherever it lies. A picture that is new at
 photo there, if the two show the same faces or look the same (`identity.edited`); the photo keeps its id then, and the
 faces that are the same keep theirs, and their anchors. Any other picture is a new photo, whose id is the digest of its
 pixels.
+
+A photo of several pages of which an earlier table knew the first page alone is still that photo: the faces there keep
+their ids, and those of the other pages get the next numbers.
 """
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +20,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from facecluster.encoding.analysis import Analysis, Row, ids_of, laid
+from facecluster.encoding.analysis import Analysis, Row, ids_of, in_order, laid
 from facecluster.identity.boxes import match_boxes
 from facecluster.identity.edited import (
     EditedSide,
@@ -26,7 +30,7 @@ from facecluster.identity.edited import (
     turn_of,
 )
 from facecluster.identity.rules import DEFAULTS
-from facecluster.table import LOST, OK, UNREADABLE, Settings
+from facecluster.table import LOST, OK, UNREADABLE, Settings, number_scenes
 
 
 class Before:
@@ -110,6 +114,8 @@ def identify(rows: Sequence[Row], before: Before, earlier: Settings | None, now:
             elif new.pixels in before.by_id:  # as it was before it was edited
                 same = before.by_id[new.pixels]
                 found = _named(new, same.digest, same, _same_boxes(same, new, "anchor"), highest)
+            elif (one := _of_first_page(new, [by_path[path] for path in there])) is not None:
+                found = _named(new, one.digest, one, _same_boxes(one, new, "box"), highest)
             else:
                 found = _edit_or_new(new, [by_path[path] for path in there], highest, join)
                 if found.digest != new.pixels:
@@ -120,13 +126,18 @@ def identify(rows: Sequence[Row], before: Before, earlier: Settings | None, now:
     return Identified(result, tuple(edited))
 
 
+def _of_first_page(new: Analysis, before: Iterable[Analysis]) -> Analysis | None:
+    """Find what was known of the first page of a photo at its paths; None where that was another picture."""
+    return next((was for was in before if new.first and was.pixels == new.first), None)
+
+
 def _edit_or_new(
     new: Analysis,
     before: Iterable[Analysis],
     highest: dict[str, int],
     join: float | None,
 ) -> Analysis:
-    """Say whether a picture is an edit of one of those that were at its paths, or a new one.
+    """Say whether a picture is an edit of one of those that were at its paths, or a new one, as a video always is.
 
     Args:
         new: the picture.
@@ -135,17 +146,29 @@ def _edit_or_new(
         join: radius of the encoder; None: encodings cannot be compared.
     """
     for was in before:
-        if not was.digest or was.status == UNREADABLE:
+        is_film = not (math.isnan(was.duration) and math.isnan(new.duration))
+        if not was.digest or was.status == UNREADABLE or is_film:
             continue
         old, now = _side(was, join), _side(new, join)
         unseen = bool(was.lost & LOST) and may_be_edit(old, now, same_time=was.when.shot == new.when.shot)
         if unseen or is_edit(old, now, join=join or 1.0):
-            row_of = match_faces_of_edit(old, now, join=join or 1.0)
-            k = turn_of(old, now) if join is not None else 0
+            row_of = _same_faces(was, new, join)
+            k = turn_of(old, now) if join is not None and new.pages == was.pages == 1 else 0
             if k:
                 new, row_of = _turned(was, new, row_of, k)
             return _named(new, was.digest, was, row_of, highest)
     return _named(new, new.pixels, None, np.full(len(new.faces), -1, dtype=np.intp), highest)
+
+
+def _same_faces(was: Analysis, new: Analysis, join: float | None) -> NDArray[np.intp]:
+    """Find, page by page, for each face of an edited photo which face it was before -> (n,) row in `was`, or -1."""
+    row_of = np.full(len(new.faces), -1, dtype=np.intp)
+    for page in np.unique(new.faces["page"]).tolist():
+        before, here = (np.flatnonzero(of.faces["page"] == page) for of in (was, new))
+        old, now = _side(was, join, before), _side(new, join, here)
+        found = match_faces_of_edit(old, now, join=join or 1.0)
+        row_of[here[found >= 0]] = before[found[found >= 0]]
+    return row_of
 
 
 def _named(
@@ -202,7 +225,7 @@ def _turned(
     old = laid(was.faces[kept], was.size, new.size, k)
     faces = np.concatenate([old, new.faces[~known]])
     rows = np.concatenate([kept, row_of[~known]]).astype(np.intp)
-    order = np.argsort(-faces["score"], kind="stable")
+    order = in_order(faces)
     return replace(new, faces=faces[order], status=OK if len(faces) else new.status), rows[order]
 
 
@@ -218,7 +241,8 @@ def _same_boxes(was: Analysis, new: Analysis, column: Literal["box", "anchor"]) 
         (n,) row in `was`, or -1.
     """
     found = np.full(len(new.faces), -1, dtype=np.intp)
-    photo_a, photo_b = (np.zeros(len(of.faces), dtype=np.int64) for of in (was, new))
+    page, time_s = (np.concatenate([was.faces[name], new.faces[name]]) for name in ("page", "time_s"))
+    photo_a, photo_b = np.split(number_scenes(np.zeros_like(page), page, time_s), [len(was.faces)])
     rows, places = match_boxes(
         photo_a, was.faces[column].astype(np.float64), photo_b, new.faces["box"].astype(np.float64)
     )
@@ -231,11 +255,12 @@ def _held(new: Analysis, was: Analysis) -> Analysis:
     return replace(new, digest=was.digest, pixels=was.pixels, hash=was.hash, lost=was.lost)
 
 
-def _side(analysis: Analysis, join: float | None) -> EditedSide:
+def _side(analysis: Analysis, join: float | None, rows: NDArray[np.intp] | slice = slice(None)) -> EditedSide:
     """What tells an edit: boxes, encodings where they can be compared, size, and what the picture looks like."""
+    faces = analysis.faces[rows]
     return EditedSide(
         size=analysis.size,
-        box=analysis.faces["box"].astype(np.float64),
-        encoding=None if join is None else analysis.faces["encoding"],
+        box=faces["box"].astype(np.float64),
+        encoding=None if join is None else faces["encoding"],
         hashes=analysis.looks or (analysis.hash,),
     )

@@ -9,11 +9,33 @@ from numpy.typing import NDArray
 
 from facecluster.encoding.analysis import FACE, laid
 from facecluster.options import EncodeOptions
-from facecluster.photos import Decoded
-from facecluster.table import ATTRIBUTES
+from facecluster.photos.pixels import Decoded
+from facecluster.table import ATTRIBUTES, PLAIN
 
 if TYPE_CHECKING:  # OpenCV is loaded by who reads pixels only
     from facecluster.vision.turned import Upright
+
+
+def faces_in(photo: Decoded, options: EncodeOptions) -> NDArray[np.void]:
+    """Find and measure the faces of one photo, or of one page, in whichever way it lies.
+
+    Args:
+        photo: as `photos.decode.decode` gives it.
+        options: what to look for, and how.
+
+    Returns:
+        (n,) of `FACE`, by descending score, in pixels of the photo at full size.
+    """
+    from facecluster.vision import turned
+
+    upright = turned.find_upright(
+        photo.pixels,
+        detector=options.detector,
+        min_face_px=options.min_face * photo.scale,
+        max_side_px=options.max_side,
+        upsample=options.upsample,
+    )
+    return measured(upright, photo, options)
 
 
 def measured(upright: Upright, photo: Decoded, options: EncodeOptions) -> NDArray[np.void]:
@@ -21,7 +43,7 @@ def measured(upright: Upright, photo: Decoded, options: EncodeOptions) -> NDArra
 
     Args:
         upright: n faces, in the pixels of the photo, turned.
-        photo: as `photos.decode` gives it.
+        photo: as `photos.decode.decode` gives it.
         options: what to measure, and how.
 
     Returns:
@@ -35,6 +57,8 @@ def measured(upright: Upright, photo: Decoded, options: EncodeOptions) -> NDArra
     numbers = parts.measure(pixels, found.box, meshes.points, meshes.presence, photo.scale, angles)
 
     faces = np.empty(len(found.box), FACE)
+    for name, value in PLAIN.items():
+        faces[name] = value
     width, height = photo.size if upright.turns % 2 == 0 else photo.size[::-1]
     faces["box"] = np.clip(found.box / photo.scale, 0, (width, height, width, height))
     faces["score"] = found.score

@@ -25,14 +25,14 @@ from typing import TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from facecluster import photos, picture
 from facecluster.encoding.analysis import FACE, Analysis, Row, make_table, pack, unreadable
 from facecluster.encoding.dated import UNDATED, When, when_of
 from facecluster.encoding.drawn import NONE, Drawn, put_in
 from facecluster.encoding.forgotten import leave_out
 from facecluster.encoding.identify import Before, identify
 from facecluster.encoding.keep import Keep, Kept, replaced, stay
-from facecluster.encoding.measure import measured
+from facecluster.encoding.measure import faces_in
+from facecluster.encoding.paged import analyse_pages
 from facecluster.encoding.resume import Look, Past, recall
 from facecluster.encoding.worker import LIMIT_S, obituary, prepare_worker
 from facecluster.errors import FaceclusterError, PhotoError
@@ -40,6 +40,13 @@ from facecluster.formats import face_table, forgotten_jsonl
 from facecluster.formats.face_table import check_output
 from facecluster.identity.admit import admit
 from facecluster.options import EncodeOptions
+from facecluster.photos import picture
+from facecluster.photos.decode import decode
+from facecluster.photos.each_page import which_pages
+from facecluster.photos.file import alone_if_large, file_digest, read_photo
+from facecluster.photos.looks import perceptual_hash
+from facecluster.photos.pages import has_several
+from facecluster.photos.pixels import Decoded
 from facecluster.table import NO_FACE, OK, UNREADABLE, FaceTable
 from facecluster.text import many
 from facecluster.vision import models
@@ -130,34 +137,25 @@ def _is_in(key: int, keys: NDArray[np.uint64]) -> bool:
 
 
 def analyse(
-    photo: photos.Decoded, options: EncodeOptions, known: KnownKeys | None = None, when: When = UNDATED
+    photo: Decoded, options: EncodeOptions, known: KnownKeys | None = None, when: When = UNDATED
 ) -> Analysis | KnownPhoto:
     """Find and measure the faces of one photo.
 
     Args:
-        photo: as `photos.decode` gives it.
+        photo: as `decode` gives it.
         options: what to look for, and how.
         known: what is known already; None: nothing.
         when: it was taken.
     """
-    from facecluster.vision import turned
-
     pixels = photo.pixels
     digest = picture.pixel_digest(pixels, photo.size)
     if known is not None:
         if _is_in(int(digest[:16], 16), known.pixels):
             return KnownPhoto(digest, when)
-        if len(known.looks) and _is_in(look := photos.perceptual_hash(pixels), known.looks):
+        if len(known.looks) and _is_in(look := perceptual_hash(pixels), known.looks):
             return KnownPhoto(digest, when, (look, photo.size))
     looks = picture.hashes(pixels)
-    upright = turned.find_upright(
-        pixels,
-        detector=options.detector,
-        min_face_px=options.min_face * photo.scale,
-        max_side_px=options.max_side,
-        upsample=options.upsample,
-    )
-    faces = measured(upright, photo, options)
+    faces = faces_in(photo, options)
     status = OK if len(faces) else NO_FACE
     return Analysis("", digest, photo.size, status, "", when, looks[0], faces, looks=looks)
 
@@ -506,7 +504,7 @@ class _Files:
     def started_as(self, path: str) -> str:
         """The digest of a file that is being analysed, "" where it is another one by now."""
         with suppress(PhotoError):
-            if picture.coded_digest(photos.read(path)[0]) == self.started[path]:
+            if picture.coded_digest(read_photo(path)[0]) == self.started[path]:
                 return self.started[path]
         return ""
 
@@ -517,7 +515,7 @@ class _File:
 
     Attributes:
         coded: `picture.coded_digest` of it.
-        digest: of its bytes, as an older facecluster knew photos; "" where nobody asks.
+        digest: of its bytes, as an older facecluster knew photos; "" where nobody asks, or that knew less of it.
         when: it was taken.
     """
 
@@ -537,16 +535,18 @@ def _look(
         since: see `Past`.
         with_file: digest the bytes too.
     """
-    with photos.alone_if_large(path):
+    with alone_if_large(path):
         try:
-            data, changed = photos.read(path)
+            data, changed = read_photo(path)
         except PhotoError as error:
             return error
         coded = picture.coded_digest(data)
         earlier, when = times.get(path, ("", UNDATED))
         if earlier != coded or changed >= since - _CLOCK_S:
             when = when_of(path, data)
-        return _File(coded, photos.digest(data) if with_file else "", when)
+        # Of a file of several pages an older facecluster had looked at the first one.
+        is_known_by_file = with_file and not has_several(data)
+        return _File(coded, file_digest(data) if is_known_by_file else "", when)
 
 
 def _ahead(function: Callable[[str], _T], items: Iterable[str]) -> Iterator[_T]:
@@ -573,12 +573,18 @@ def _analyse(
     """Read and analyse a photo, or say why that is not possible: the bytes that are digested are those decoded."""
     coded = ""
     try:
-        data, _ = photos.read(path)
+        data, _ = read_photo(path)
         coded = picture.coded_digest(data)
         when = when_of(path, data)
-        photo = photos.decode(data)
+        which = which_pages(data)
+        if which.numbers != (0,):
+            pages = analyse_pages(data, which, options, when)
+            is_known = known is not None and _is_in(int(pages.pixels[:16], 16), known.pixels)
+            return coded, KnownPhoto(pages.pixels, when) if is_known else pages
+        photo = decode(data, truncated=options.truncated)
         del data  # up to half of the memory of a process
-        return coded, analyse(photo, options, known, when)
+        found = analyse(photo, options, known, when)
+        return coded, replace(found, reason=which.remark) if isinstance(found, Analysis) else found
     except PhotoError as error:
         return coded, unreadable(str(error))
     except FaceclusterError:

@@ -22,6 +22,8 @@ from facecluster.table import UNREADABLE, FaceTable, Settings, settings_record
 _log = logging.getLogger(__name__)
 
 _FLAGS = ("attributes", "mirror")
+_READ_BY = "truncated"
+"""An option that changes which photos can be read, and no number of one that can."""
 """Options without a value."""
 _WORDS = {"check-limits": "limits of --check", "quality": "formulas of the quality (not an option)"}
 """What settings are called that are no option of their own."""
@@ -225,7 +227,7 @@ def _options(settings: Settings) -> dict[str, object]:
         "check": None,
         "check-limits": None,
         "attributes": False,
-        **settings.options,
+        **{name: value for name, value in settings.options.items() if name != _READ_BY},
     }
 
 

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -48,8 +49,9 @@ _HIGHEST_ID = 1 << 31
 
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
 _to_bytes = msgspec.json.Encoder().encode
-_NO_ANCHOR = b',"anchor":null'
-"""What is left out of a face whose photo was not edited; no text holds it, as quotes in texts are escaped."""
+_UNSAID = (b',"anchor":null', b',"page":0', b',"time_s":null', b',"track":null')
+"""What is left out of a face of a photo that was not edited and has one page; no text holds it, as quotes in texts are
+escaped."""
 
 
 # ---------------------------------------------------------------------------------------------------- writing
@@ -71,7 +73,9 @@ class Texts:
             yield text
 
 
-def to_json(result: Result, texts: Texts | None = None) -> Iterator[str]:
+def to_json(
+    result: Result, texts: Texts | None = None, *, more: Mapping[str, object] = MappingProxyType({})
+) -> Iterator[str]:
     """Write strict JSON, ASCII only, piece by piece, one face or almost-person a line.
 
     Bytes of a path that are no text come as escaped lone surrogates, which `read_result` and Python's json give back.
@@ -79,6 +83,7 @@ def to_json(result: Result, texts: Texts | None = None) -> Iterator[str]:
     Args:
         result: what to write.
         texts: of what was written before; it gets what is written now.
+        more: stands at the end; no reader needs it.
     """
     settings = json.dumps(settings_record_of(result.settings), sort_keys=True, allow_nan=False)
     yield f'{{"format": {FORMAT},\n"settings": {settings},\n"people": ['
@@ -93,7 +98,9 @@ def to_json(result: Result, texts: Texts | None = None) -> Iterator[str]:
         "split": [{"from": split.whole, "into": split.into} for split in result.changes.split],
     }
     yield f'"counts": {_json(result.counts)},\n"next_id": {result.next_id},\n"changes": {_json(changes)},\n'
-    yield f'"absent": [{_lines(result.absent)}]}}\n'
+    yield f'"absent": [{_lines(result.absent)}]'
+    yield from (f",\n{_json(name)}: {_json(value)}" for name, value in more.items())
+    yield "}\n"
 
 
 def _person(person: Person) -> str:
@@ -110,7 +117,7 @@ def _face_lines(faces: Sequence[PersonFace | UnclusteredFace]) -> str:
         text = _to_bytes(faces)[1:-1]
     except UnicodeEncodeError:  # lone surrogates
         return _lines(faces)
-    text = text.replace(_NO_ANCHOR, b"").replace(b'},{"id":"', b'},\n{"id":"')
+    text = _said(text).replace(b'},{"id":"', b'},\n{"id":"')
     return "\n" + _ascii(text.decode()) if text else ""
 
 
@@ -122,16 +129,22 @@ def _lines(records: Sequence[object]) -> str:
         return ",".join(f"\n{_json(record)}" for record in records)
     if not lines:
         return ""
-    text = b"".join([b"\n", b",\n".join(lines)]).replace(_NO_ANCHOR, b"")
-    return _ascii(text.decode())
+    return _ascii(_said(b"".join([b"\n", b",\n".join(lines)])).decode())
+
+
+def _said(text: bytes) -> bytes:
+    """Leave out what says nothing."""
+    for unsaid in _UNSAID:
+        text = text.replace(unsaid, b"")
+    return text
 
 
 def _json(record: object) -> str:
     try:
-        return _ascii(_to_bytes(record).replace(_NO_ANCHOR, b"").decode())
+        return _ascii(_said(_to_bytes(record)).decode())
     except UnicodeEncodeError:
         text = json.dumps(msgspec.to_builtins(record), allow_nan=False, separators=(",", ":"))
-        return text.replace(_NO_ANCHOR.decode(), "")
+        return _said(text.encode("ascii")).decode()
 
 
 def settings_record_of(settings: ResultSettings) -> dict[str, Any]:
@@ -345,22 +358,7 @@ def _in_per_cent(people: Sequence[Person]) -> tuple[Person, ...]:
     shares = np.array([face.confidence for person in people for face in person.faces], dtype=np.float64)
     known = iter(plain((100 * shares).astype(np.float32)))
     return tuple(
-        replace(
-            person,
-            faces=tuple(
-                PersonFace(
-                    face.id,
-                    face.photo,
-                    face.box,
-                    face.pose,
-                    face.quality,
-                    face.core,
-                    next(known),
-                    face.anchor,
-                )
-                for face in person.faces
-            ),
-        )
+        replace(person, faces=tuple(replace(face, confidence=next(known)) for face in person.faces))
         for person in people
     )
 

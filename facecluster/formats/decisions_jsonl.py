@@ -18,8 +18,10 @@
 
 Where it repeats the words of other programs' files, it has "by": {"origin": "xmp", "files": [paths]} as well.
 
-A face is [digest of its photo's content, [left, top, right, bottom]]; `identity.decisions` says what each means. Files
-of several computers may be put one behind the other: a repeated id counts once, and time orders the lines.
+A face is [digest of its photo's content, [left, top, right, bottom]]; on another page than the first the page, from 0,
+stands behind, in a video 0 and the second: [digest, box, 2], [digest, box, 0, 12.48]. Lines with such faces are of
+format 2. `identity.decisions` says what each means. Files of several computers may be put one behind the other: a
+repeated id counts once, and time orders the lines.
 """
 
 from __future__ import annotations
@@ -40,8 +42,8 @@ import msgspec
 from facecluster.durable.own_file import open_own
 from facecluster.durable.whole_file import cannot_write, wait_for_disk
 from facecluster.formats import json_lines
-from facecluster.formats.json_lines import FORMAT, Line
-from facecluster.identity.decisions import Act, Decision, SaidBy, Spot
+from facecluster.formats.json_lines import FORMAT, WITH_MOMENTS, Line
+from facecluster.identity.decisions import Act, Decision, SaidBy, Spot, spots_of
 
 _log = logging.getLogger(__name__)
 
@@ -128,7 +130,8 @@ def _id_of(time: str, act: Act, by: SaidBy | None) -> str:
 def text_of(decision: Decision) -> str:
     """Write a decision as a line of the file, without its end."""
     record = _record(decision.act, decision.said_by)
-    return json.dumps({"format": FORMAT, "id": decision.id, "time": decision.time, **record})
+    number = WITH_MOMENTS if any(map(_has_moment, spots_of(decision.act))) else FORMAT
+    return json.dumps({"format": number, "id": decision.id, "time": decision.time, **record})
 
 
 def append(path: Path, *decisions: Decision) -> None:
@@ -229,6 +232,23 @@ def _decode(text: bytes) -> tuple[_Head, Act]:
 def _record(act: Act, by: SaidBy | None) -> dict[str, Any]:
     """What a line says of an act, and whose words it is; the faces last, as they are long."""
     fields = msgspec.to_builtins(act)
+    for name in ("faces", "from", "to"):
+        if fields.get(name) is not None:
+            fields[name] = _short(fields[name])
     if by is not None:
         fields["by"] = msgspec.to_builtins(by)
     return dict(sorted(fields.items(), key=lambda field: isinstance(field[1], (list, tuple))))
+
+
+def _has_moment(spot: Spot) -> bool:
+    """Say whether a face is elsewhere than in the first picture of its file."""
+    return spot.page > 0 or spot.time_s is not None
+
+
+def _short(faces: Any) -> Any:
+    """Leave out of a face, or of all faces, where in the file they are, as far as that is in its first picture."""
+    if isinstance(faces, tuple):
+        return [_short(face) for face in faces]
+    digest, box, page, time_s = faces
+    where = [page] if time_s is None else [page, time_s]
+    return [digest, box, *(where if where != [0] else ())]

@@ -6,6 +6,9 @@
 | PNG | iTXt | eXIf, or a text as ImageMagick writes it |
 | WebP, AVIF, HEIF | their own chunk or item | the same |
 | TIFF | tag 700 | its own tags |
+| JPEG XL | its own box, not compressed | the same |
+| PSD | resource 1060 | resource 1058 |
+| RAW | tag 700 of a TIFF | its own tags; CR3: boxes CMT1 and CMT2; RAF: its JPEG |
 
 No pixel is decoded. XMP of other formats, and in other places, is not read.
 
@@ -31,10 +34,15 @@ from xml.sax.saxutils import quoteattr
 
 from PIL import ExifTags, Image
 
-from facecluster.errors import FaceclusterError
+from facecluster.errors import FaceclusterError, PhotoError
 from facecluster.formats import xmp_tree
-from facecluster.photos import FORMATS, LARGEST, OnePath, is_heif, opened, read_orientation
-from facecluster.picture import heif_orientation
+from facecluster.photos import jxl, psd, raw
+from facecluster.photos.file import open_photo
+from facecluster.photos.find import OnePath
+from facecluster.photos.kinds import N_HEAD, RAW_KINDS, kind_of
+from facecluster.photos.picture import heif_orientation
+from facecluster.photos.pillow import FORMATS, open_picture
+from facecluster.photos.pixels import LARGEST, TURNS, read_orientation
 
 _PACKET = b"http://ns.adobe.com/xap/1.0/\0"
 _EXTENSION = b"http://ns.adobe.com/xmp/extension/\0"
@@ -49,6 +57,10 @@ _HEADER = len(_PNG_SIGNATURE) + 25
 """Bytes of a PNG before its second chunk."""
 _PNG_TEXT = frozenset({b"eXIf", b"tEXt", b"zTXt", b"iTXt"})
 _PNG_XMP = b"XML:com.adobe.xmp\0"
+
+_XMP_TAG = 700
+_CR3_HEAD = 1 << 20
+"""Bytes of a CR3 in which its blocks of EXIF are looked for."""
 
 _PIECES = 100_000
 """A file of more segments or chunks is not looked into further."""
@@ -68,7 +80,7 @@ class Embedded:
 
     Attributes:
         xmp: a packet for `xmp.read`, which may be no XMP nevertheless; None: there is none.
-        orientation: 1..8, how the stored picture is turned to be as `photos.decode` gives it.
+        orientation: 1..8, how the stored picture is turned to be as `photos.decode.decode` gives it.
         size: width, height in pixels of the stored picture, before it is turned; None: the file is broken.
         dates: texts by what `dates.Tag` calls them, with those of OffsetTime...; only what EXIF says.
     """
@@ -85,7 +97,7 @@ def embedded_of(path: OnePath) -> Embedded:
     Raises:
         PhotoError: the file cannot be read.
     """
-    with opened(path) as file:
+    with open_photo(path) as file:
         return _embedded(file)
 
 
@@ -95,10 +107,13 @@ def read_embedded(data: bytes) -> Embedded:
 
 
 def _embedded(file: BinaryIO) -> Embedded:
-    head = file.read(12)
+    head = file.read(N_HEAD)
     file.seek(0)
-    if is_heif(head):
-        return _of_heif(file.read())
+    kind = kind_of(head) or ""
+    if kind in RAW_KINDS:
+        return _of_raw(file.read(), kind)
+    if kind in _WHOLE:
+        return _WHOLE[kind](file.read())
     if head[:8] == _PNG_SIGNATURE:
         return _of_png(file)
     said = _of_pillow(file)
@@ -111,13 +126,24 @@ def _of_pillow(file: BinaryIO) -> Embedded:
     """Ask Pillow, which decodes nothing."""
     try:
         with Image.open(file, formats=FORMATS) as image:
-            tags = getattr(image, "tag_v2", {})  # of a TIFF, which Pillow lays on its side itself
-            width, height = tags.get(256, image.width), tags.get(257, image.height)
-            return Embedded(
-                _whole(image.info.get("xmp")), read_orientation(image), _size(width, height), _dates_of(image)
-            )
-    except Exception:  # noqa: BLE001 - as in photos.decode
+            return _of_image(image)
+    except Exception:  # noqa: BLE001 - as in photos.decode.decode
         return Embedded()
+
+
+def _of_avif(data: bytes) -> Embedded:
+    try:
+        return _of_image(open_picture(data))
+    except Exception:  # noqa: BLE001 - as in photos.decode.decode
+        return Embedded()
+
+
+def _of_image(image: Image.Image) -> Embedded:
+    tags = getattr(image, "tag_v2", {})  # of a TIFF, which Pillow lays on its side itself
+    width, height = tags.get(256, image.width), tags.get(257, image.height)
+    return Embedded(
+        _whole(image.info.get("xmp")), read_orientation(image), _size(width, height), _dates_of(image)
+    )
 
 
 def _whole(packet: object) -> bytes | None:
@@ -134,14 +160,14 @@ def _size(width: object, height: object) -> tuple[int, int] | None:
 def _dates_of(image: Image.Image) -> dict[str, str]:
     try:
         return _dates(image.getexif())
-    except Exception:  # noqa: BLE001 - as in photos.decode
+    except Exception:  # noqa: BLE001 - as in photos.decode.decode
         return {}
 
 
 def _dates(exif: Image.Exif) -> dict[str, str]:
     """Give the texts of EXIF that are dates and zones."""
     values = {"DateTime": exif.get(ExifTags.Base.DateTime)}
-    details = exif.get_ifd(ExifTags.IFD.Exif)
+    details = {**exif, **exif.get_ifd(ExifTags.IFD.Exif)}  # a CR3 has them in a block of their own
     values |= {tag.name: details.get(tag) for tag in _EXIF_DATES}
     return {name: text for name, text in values.items() if isinstance(text, str)}
 
@@ -283,15 +309,79 @@ def _of_heif(data: bytes) -> Embedded:
         picture = pillow_heif.open_heif(data)
         shown = _size(*picture.size)
         packet, block = picture.info.get("xmp"), picture.info.get("exif")
-    except Exception:  # noqa: BLE001 - as in photos.decode
+    except Exception:  # noqa: BLE001 - as in photos.decode.decode
         return Embedded()
-    exif = Image.Exif()
-    try:
-        exif.load(block or b"")
-        said, dates = exif.get(ExifTags.Base.Orientation, 1), _dates(exif)
-    except Exception:  # noqa: BLE001 - as in photos.decode
-        said, dates = 1, {}
+    said, dates, _ = _said_by(block or b"")
     orientation = heif_orientation(data) if said != 1 else 1
     if shown is None or orientation is None or orientation != said:
         return Embedded(_whole(packet), 1, shown, dates)
     return Embedded(_whole(packet), orientation, shown[::-1] if orientation >= 5 else shown, dates)
+
+
+def _said_by(block: bytes) -> tuple[int, dict[str, str], bytes | None]:
+    """Give orientation, dates and XMP of a block of EXIF, or of a file that starts as one."""
+    exif = Image.Exif()
+    try:
+        exif.load(block)
+        said, packet = exif.get(ExifTags.Base.Orientation, 1), exif.get(_XMP_TAG)
+        return (said if said in TURNS else 1), _dates(exif), _whole(packet)
+    except Exception:  # noqa: BLE001 - as in photos.decode.decode
+        return 1, {}, None
+
+
+# ------------------------------------------------------------------------------------------ JPEG XL, PSD and RAW
+
+
+def _of_jxl(data: bytes) -> Embedded:
+    """Read the boxes. The decoder turns the picture, so the one that is shown counts as stored."""
+    try:
+        found = {name: bytes(body) for name, body in jxl.boxes(data) if name in (b"Exif", b"xml ")}
+        size = _size(*jxl.read_head(data)[0])
+    except (PhotoError, ValueError):
+        return Embedded()
+    # Four bytes say where the block starts; some programs leave them out.
+    block = found.get(b"Exif", b"")
+    block = block if block[:2] in (b"II", b"MM") else block[4 + int.from_bytes(block[:4], "big") :]
+    return Embedded(_whole(found.get(b"xml ")), 1, size, _said_by(block)[1])
+
+
+def _of_psd(data: bytes) -> Embedded:
+    try:
+        found = psd.read_psd(data)
+    except Exception:  # noqa: BLE001 - as in photos.decode.decode
+        return Embedded()
+    _, dates, _ = _said_by(found.resources.get(psd.EXIF, b""))
+    return Embedded(_whole(found.resources.get(psd.XMP)), 1, _size(*found.size), dates)
+
+
+def _of_raw(data: bytes, kind: str) -> Embedded:
+    """Read what a RAW file says; without the extra [raw] its size is not known."""
+    said, dates, packet = _said_by_raw(data, kind)
+    try:
+        shown = raw.shown(data)
+    except PhotoError:
+        return Embedded(packet, said, None, dates)
+    return Embedded(packet, shown.orientation, _size(*shown.size), dates)
+
+
+def _said_by_raw(data: bytes, kind: str) -> tuple[int, dict[str, str], bytes | None]:
+    if kind == "raf":  # where its JPEG is, and how long
+        start, length = (int.from_bytes(data[at : at + 4], "big") for at in (84, 88))
+        jpeg = read_embedded(data[start : start + length])
+        return jpeg.orientation, jpeg.dates, jpeg.xmp
+    if kind == "cr3":
+        said, dates, packet = _said_by(_cr3_block(data, b"CMT1"))
+        details = _said_by(_cr3_block(data, b"CMT2"))[1]
+        return said, dates | details, packet
+    order = b"MM\0*" if data[:1] == b"M" else b"II*\0"  # ORF and RW2 have another number there
+    return _said_by(order + data[4:])
+
+
+def _cr3_block(data: bytes, name: bytes) -> bytes:
+    """Find a block of EXIF in the head of a CR3: a box, behind its length."""
+    at = data.find(name, 0, _CR3_HEAD)
+    return data[at + 4 : at - 4 + int.from_bytes(data[at - 4 : at], "big")] if at >= 4 else b""
+
+
+_WHOLE = {"heif": _of_heif, "avif": _of_avif, "jxl": _of_jxl, "psd": _of_psd}
+"""What reads files of which all is needed."""

@@ -1,7 +1,7 @@
 """forgotten.jsonl <-> which faces were forgotten: a place in a picture a line, and nothing of the face itself.
 
 {"format": 1, "photo": id, "pixels": digest, "looks": perceptual hash, "size": [width, height], "box": [l, t, r, b],
- "time": seconds since 1970, only where it is known}
+ "time": seconds since 1970, only where it is known, "page": from 0, not of the first one, "time_s": in a video}
 
 `photo` is `table.Photos.digest`, `pixels` and `looks` are `pixels` and `hash` of it ("" and "0" where unknown), `size`
 and `box` are in pixels of the upright photo as it was then. A null box stands for all faces of the photo. The box lies
@@ -22,8 +22,8 @@ from typing import Annotated, TypeAlias
 import msgspec
 
 from facecluster.formats import json_lines
-from facecluster.formats.json_lines import FORMAT
-from facecluster.table import Number
+from facecluster.formats.json_lines import FORMAT, WITH_MOMENTS
+from facecluster.table import Number, Whole
 
 _log = logging.getLogger(__name__)
 
@@ -41,6 +41,8 @@ class Place:
         size: width, height of the photo in pixels.
         box: left, top, right, bottom in these pixels; None: all faces of the photo.
         time: when the photo was taken, as in `table.Photos`; None unknown, as in lines of an older facecluster.
+        page: of the photo on which the box is, from 0.
+        time_s: seconds from the start of a video at which it is there; None outside videos.
     """
 
     photo: str
@@ -49,6 +51,8 @@ class Place:
     size: tuple[int, int]
     box: Box | None
     time: float | None = None
+    page: int = 0
+    time_s: float | None = None
 
 
 def list_of(table: Path) -> Path:
@@ -94,7 +98,7 @@ def append(path: Path, places: Iterable[Place]) -> None:
 
 def _line(place: Place) -> bytes:
     record = {
-        "format": FORMAT,
+        "format": WITH_MOMENTS if place.page or place.time_s is not None else FORMAT,
         "photo": place.photo,
         "pixels": place.pixels,
         "looks": f"{place.looks:016x}",
@@ -103,6 +107,10 @@ def _line(place: Place) -> bytes:
     }
     if place.time is not None:
         record["time"] = place.time
+    if place.page:
+        record["page"] = place.page
+    if place.time_s is not None:
+        record["time_s"] = place.time_s
     return json.dumps(record).encode("ascii") + b"\n"
 
 
@@ -116,6 +124,8 @@ class _Line(msgspec.Struct):
     size: tuple[_Pixels, _Pixels]
     box: Box | None
     time: float | None = None
+    page: Whole = 0
+    time_s: Number | None = None
 
 
 _decode = json_lines.decoder(_Line)
@@ -123,4 +133,4 @@ _decode = json_lines.decoder(_Line)
 
 def _place(text: bytes) -> Place:
     it = _decode(text)
-    return Place(it.photo, it.pixels, int(it.looks, 16) % 2**64, it.size, it.box, it.time)
+    return Place(it.photo, it.pixels, int(it.looks, 16) % 2**64, it.size, it.box, it.time, it.page, it.time_s)

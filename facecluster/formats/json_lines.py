@@ -25,7 +25,11 @@ from facecluster.text import can_be_named
 _T = TypeVar("_T")
 
 FORMAT = 1
-"""Of a line, which says it as "format". Readers accept this and older ones."""
+"""Of a line, which says it as "format"."""
+
+WITH_MOMENTS = 2
+"""Of a line about a face on another page than the first, or in a video: so an older facecluster, which knows no such
+faces, refuses it. Readers accept this and older ones."""
 
 _BLOCK = 1 << 16
 """Bytes at the end of a file that are looked at for its last line, and the double where they do not hold it."""
@@ -115,13 +119,13 @@ def parse(line: Line, kind: str, mend: str, decode: Callable[[bytes], _T]) -> _T
     """
     try:
         number = _format(line.text).format
-        if number <= FORMAT:
+        if number <= WITH_MOMENTS:
             return decode(line.text)
     except (ValueError, OverflowError, RecursionError) as error:
         shown = line.text.decode("utf-8", "replace")[:80]
         raise FaceclusterError(f"{line.place}: not {kind}: {error}: {shown!r}; {mend}") from error
     raise FaceclusterError(
-        f"{line.place}: written by format {number}, this facecluster reads up to {FORMAT}; upgrade"
+        f"{line.place}: written by format {number}, this facecluster reads up to {WITH_MOMENTS}; upgrade"
     )
 
 

@@ -27,8 +27,10 @@ from facecluster.formats.table_fields import (
     suspected,
 )
 from facecluster.table import (
+    FACE_COLUMNS,
     MEASURED,
     OK,
+    PLAIN,
     Faces,
     FaceTable,
     Photos,
@@ -58,8 +60,10 @@ def _rows(table: FaceTable) -> list[dict[str, Any]]:
             **({"time_from": tag, "zoned": zoned} if tag else {}),
             "hash": bits,
             "lost": lost,
+            **({} if pages == 1 else {"pages": pages}),
+            **({} if duration != duration else {"duration": duration}),
         }
-        for digest, coded, pixels, size, time, tag, zoned, bits, lost in zip(
+        for digest, coded, pixels, size, time, tag, zoned, bits, lost, pages, duration in zip(
             photos.digest.tolist(),
             photos.coded.tolist(),
             photos.pixels.tolist(),
@@ -69,6 +73,8 @@ def _rows(table: FaceTable) -> list[dict[str, Any]]:
             photos.zoned.tolist(),
             photos.hash.tolist(),
             photos.lost.tolist(),
+            photos.pages.tolist(),
+            photos.duration.tolist(),
             strict=True,
         )
     ]
@@ -87,6 +93,7 @@ def _rows(table: FaceTable) -> list[dict[str, Any]]:
             "pose": dict(zip(("pitch", "yaw", "roll"), faces.pose[i].tolist(), strict=True)),
             "quality": float(faces.quality[i]),
             "id": str(faces.id[i]),
+            **_where(faces, i),
             "box": tuple(faces.box[i].tolist()),
             **({} if unmoved[i] else {"anchor": tuple(faces.anchor[i].tolist())}),
             **({"turned": float(faces.turned[i])} if faces.turned[i] else {}),
@@ -99,6 +106,12 @@ def _rows(table: FaceTable) -> list[dict[str, Any]]:
         }
         rows.append(row)
     return rows
+
+
+def _where(faces: Faces, i: int) -> dict[str, float]:
+    """Where in its file a face is, as far as that is not where a face of a plain photo is."""
+    values = {name: getattr(faces, name)[i].item() for name in PLAIN}
+    return {name: value for name, value in values.items() if value == value and value != PLAIN[name]}
 
 
 def from_rows(rows: list[dict[str, Any]], name: str, size: int) -> FaceTable:
@@ -182,6 +195,8 @@ def _photos(paths: list[str], digests: list[str], known: list[dict[str, Any]]) -
         zoned=np.array([_number(photo, "zoned", 0) for photo in known], dtype=np.uint8),
         hash=np.array([_number(photo, "hash", 0) for photo in known], dtype=np.uint64),
         lost=np.array([_number(photo, "lost", 0) for photo in known], dtype=np.uint8),
+        pages=np.array([_number(photo, "pages", 1) for photo in known], dtype=np.int32),
+        duration=np.array([_number(photo, "duration", np.nan) for photo in known], dtype=np.float64),
     )
 
 
@@ -207,14 +222,16 @@ def _ids(rows: list[dict[str, Any]], photo: NDArray[np.int32], paths: list[str])
 
 def _faces(rows: list[dict[str, Any]], photo: NDArray[np.int32], ids: list[str]) -> Faces:
     n = len(rows)
-    columns = {
+    columns: dict[str, NDArray[Any]] = {
         "box": np.full((n, 4), np.nan, np.float32),
         "anchor": np.full((n, 4), np.nan, np.float32),
         "landmarks": np.full((n, 5, 2), np.nan, np.float32),
         "pose": np.full((n, 3), np.nan, np.float32),
         "turned": np.zeros(n, np.float32),
         "encoding": np.full((n, 128), np.nan, np.float32),
-    } | {part: np.full(n, np.nan, np.float32) for part in ("score", "quality", *MEASURED)}
+    }
+    columns |= {part: np.full(n, np.nan, np.float32) for part in ("score", "quality", *MEASURED)}
+    columns |= {name: np.full(n, value, FACE_COLUMNS[name][1]) for name, value in PLAIN.items()}
     for i, row in enumerate(rows):
         top, right, bottom, left = _numbers(row["loc"], (4,)).tolist()
         values = {"box": (left, top, right, bottom), "encoding": row["encoding"]}

@@ -32,6 +32,7 @@ from facecluster.table import (
     FACE_COLUMNS,
     MEASURED,
     PHOTO_COLUMNS,
+    PLAIN,
     UNREADABLE,
     Column,
     Faces,
@@ -65,10 +66,10 @@ _FACE_COLUMNS = {f.name: f.name for f in fields(Faces)} | {"photo": "face_photo"
 """Column of the file, by field of the table; in the order of the file."""
 
 
-_LATER = ("coded", "pixels", "time_from", "zoned", "lost")
+_LATER = ("coded", "pixels", "time_from", "zoned", "lost", "pages", "duration")
 """Columns of photos that an older facecluster did not write, or that are left out where they say nothing."""
 
-_LATER_OF_FACES = ("anchor", "turned", *MEASURED)
+_LATER_OF_FACES = ("anchor", "turned", *PLAIN, *MEASURED)
 """Columns of faces that it did not write either, or that are left out where they say nothing."""
 
 _LONGEST_SETTINGS = 1 << 20
@@ -185,19 +186,30 @@ def read_npz(file: BinaryIO, name: str) -> FaceTable:
         unsaid = {
             "anchor": faces["box"],
             "turned": np.zeros(n, np.float32),
+            **{name: np.full(n, value, FACE_COLUMNS[name][1]) for name, value in PLAIN.items()},
             **dict.fromkeys(MEASURED, np.full(n, np.nan, np.float32)),
         }
-        table = sound(Photos(**_unsaid(photos["path"]) | photos), Faces(**unsaid | faces), settings)
+        table = sound(
+            Photos(**_unsaid(photos["path"], photos["status"]) | photos), Faces(**unsaid | faces), settings
+        )
         if "lost" in photos:
             return table
         return suspected(table, (table.photos.status != UNREADABLE) & (table.photos.reason != ""))
 
 
-def _unsaid(path: NDArray[Any]) -> dict[str, NDArray[Any]]:
+def _unsaid(path: NDArray[Any], status: NDArray[Any]) -> dict[str, NDArray[Any]]:
     """What an older facecluster did not say of photos."""
     m = path.shape
     keys, zeros = np.zeros(m, "S32"), np.zeros(m, np.uint8)
-    return {"coded": keys, "pixels": keys, "time_from": np.zeros(m, "U1"), "zoned": zeros, "lost": zeros}
+    return {
+        "coded": keys,
+        "pixels": keys,
+        "time_from": np.zeros(m, "U1"),
+        "zoned": zeros,
+        "lost": zeros,
+        "pages": (status != UNREADABLE).astype(np.int32),
+        "duration": np.full(m, np.nan),
+    }
 
 
 def read_npz_settings(file: BinaryIO, name: str) -> Settings:
@@ -211,7 +223,7 @@ def read_npz_pictures(file: BinaryIO, name: str) -> dict[str, Picture]:
     with _opened(file, name) as columns:
         (photos,) = columns.read(columns.stored(_PHOTOS, ("path", "size", "coded")))
         check_texts(photos["path"])
-        coded = photos.get("coded", _unsaid(photos["path"])["coded"])
+        coded = photos.get("coded", np.zeros(photos["path"].shape, "S32"))
         return pictures(photos["path"], photos["size"], coded)
 
 
@@ -222,7 +234,7 @@ def read_npz_listed(file: BinaryIO, name: str) -> list[Listed]:
         (photos,) = columns.read(columns.stored(_PHOTOS, names))
         for text in ("path", "digest"):
             check_texts(photos[text])
-        return listed(**{"lost": _unsaid(photos["path"])["lost"]} | photos)
+        return listed(**{"lost": np.zeros(photos["path"].shape, np.uint8)} | photos)
 
 
 def write_npz(table: FaceTable, stream: BinaryIO) -> None:
@@ -257,10 +269,18 @@ def _columns(table: FaceTable) -> Iterator[tuple[str, NDArray[Any]]]:
     for field, key in _PHOTO_COLUMNS.items():
         if field in ("time_from", "zoned") and not says_of_times:
             continue
+        if field == "duration" and not table.photos.is_video.any():
+            continue
+        if field == "pages" and np.array_equal(table.photos.pages, table.photos.status != UNREADABLE):
+            continue
         yield key, getattr(table.photos, field)
     for field, key in _FACE_COLUMNS.items():
         if field == "anchor" and np.array_equal(table.faces.anchor, table.faces.box):
             continue  # an older facecluster writes the same file
         if field == "turned" and not table.faces.turned.any():
+            continue
+        if field in PLAIN and np.array_equal(
+            column := getattr(table.faces, field), np.full_like(column, PLAIN[field]), equal_nan=True
+        ):
             continue
         yield key, getattr(table.faces, field)

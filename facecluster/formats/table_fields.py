@@ -28,8 +28,8 @@ from facecluster.table import (
 from facecluster.text import can_be_named, printable
 from facecluster.text import size as in_words
 
-FORMAT = 1
-"""Of the face table, in both kinds of file. Readers accept this and older ones."""
+FORMAT = 2
+"""Of the face table, in both kinds of file. Readers accept this and older ones. Format 1 has no pages and videos."""
 
 ANEW = "make it anew: encode or run with --fresh"
 """What is done with a table that is damaged."""
@@ -80,6 +80,10 @@ def sound(photos: Photos, faces: Faces, settings: Settings) -> FaceTable:
     """Raises ValueError for what fits no table; a face may lack any number but its box."""
     if not all((np.abs(box) <= FURTHEST).all() for box in (faces.box, faces.anchor)):
         raise ValueError("a face without a box")
+    if min(faces.page.min(initial=0), photos.pages.min(initial=0), faces.track.min(initial=-1) + 1) < 0:
+        raise ValueError("a page or a track of a number below 0")
+    if any((seconds < 0).any() for seconds in (faces.time_s, faces.from_s, faces.to_s, photos.duration)):
+        raise ValueError("a moment before the start of a video")
     for texts in (photos.path, photos.digest, photos.status, photos.reason, photos.time_from, faces.id):
         check_texts(texts)
     if unknown := set(np.unique(photos.time_from).tolist()) - {"", *get_args(Tag)}:

@@ -13,7 +13,7 @@ from facecluster.identity.groups import Groups, nearest_two, renumber, rows_of, 
 from facecluster.identity.neighbours import has_near
 from facecluster.identity.points import Points
 from facecluster.identity.rules import Rules
-from facecluster.table import Faces, FaceTable
+from facecluster.table import Faces, FaceTable, number_scenes
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +89,8 @@ def find_almost(
     near = (distance[rest] <= radii.join) & (runner_up >= distance[rest] + radii.margin)
     label[rest[near]] = nearest[near]
     label[np.isin(label, np.flatnonzero(groups.spread() > radii.join))] = -1
-    label[second_in_photo(label, good, distance, rank, faces.photo, faces.box)] = -1
+    scene = number_scenes(faces.photo, faces.page, faces.time_s)
+    label[second_in_photo(label, good, distance, rank, scene, faces.box)] = -1
 
     short = _shortfalls(faces, rules.limits)
     found = [(-almost.n_photos, (False, 0.0), int(full_rank[almost.rows].min()), almost) for almost in known]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from facecluster.identity.points import Points
 from facecluster.identity.prior import PriorAssignment, reopen
 from facecluster.identity.rules import Reach, Rules
 from facecluster.identity.same_photo import Rivals
+from facecluster.identity.tracks import leaders
 from facecluster.table import FaceTable
 
 
@@ -32,7 +33,9 @@ class Case:
         look: (n,) bool, the face is new, or may be placed otherwise because of a new one.
         rank: (n,) int64, place of each face's id in the order of all ids. It breaks ties the same way in every order
             of rows.
-        gate: (n,) uint8 `Reason`, what the gate says of each face.
+        gate: (n,) uint8 `Reason`, what the gate says of each face. Of the faces of a track only one takes part, see
+            `lead`; the others are as if they had no encoding.
+        lead: (n,) row of the face that stands for the track of each, see `tracks.leaders`; of all others its own.
         reach: how near is near enough among so many faces.
         rivals: which faces of one photo are of two people.
         sums: of groups of the faces. It keeps what it summed up last.
@@ -47,6 +50,7 @@ class Case:
     look: NDArray[np.bool_]
     rank: NDArray[np.int64]
     gate: NDArray[np.uint8]
+    lead: NDArray[np.intp]
     reach: Reach
     rivals: Rivals
     sums: Sums
@@ -65,7 +69,11 @@ class Case:
         n, points = len(table.faces), Points.of(table.faces.encoding, table.settings.encoder)
         rank = np.empty(n, dtype=np.int64)
         rank[np.argsort(sortable(table.faces.id), kind="stable")] = np.arange(n)
-        decided = Constraints.none(n) if constraints is None else constraints
+        limits = rules.limits if rules.gate else None
+        lead = leaders(table.faces, judge(table.faces, limits))
+        gate = judge(table.faces, limits, video=rules.video)
+        gate[lead != np.arange(n)] = Reason.NO_ENCODING
+        decided = (Constraints.none(n) if constraints is None else constraints).led(lead)
         known, look = reopen(
             PriorAssignment.nothing(n) if prior is None else prior,
             decided,
@@ -79,9 +87,10 @@ class Case:
             rules=rules,
             decided=decided,
             prior=known,
-            look=look,
+            look=look[lead],
             rank=rank,
-            gate=judge(table.faces, rules.limits if rules.gate else None),
+            gate=gate,
+            lead=lead,
             reach=rules.radii.reach(n),
             rivals=Rivals(table, points, rules),
             sums=Sums(points),
@@ -90,7 +99,7 @@ class Case:
 
     @property
     def has_encoding(self) -> NDArray[np.bool_]:
-        """(n,) whether the encoding of a face is finite."""
+        """(n,) whether the encoding of a face is finite, and the face stands for itself or for its track."""
         finite: NDArray[np.bool_] = self.gate != Reason.NO_ENCODING
         return finite
 
@@ -143,6 +152,11 @@ class Assignment:
         reason = np.where(case.decided.ignored, np.uint8(Reason.NOT_A_PERSON), case.gate)
         nobody, far = np.full(n, -1, dtype=np.int32), np.full(n, np.inf)
         return cls(case.look, nobody, nobody, nobody, reason, far, far)
+
+    def with_tracks(self, lead: NDArray[np.intp]) -> Assignment:
+        """Assign the faces of each track as the one that stands for it; those beside it found nobody."""
+        columns = {name: getattr(self, name)[lead] for name in ("label", "reason", "distance", "runner_up")}
+        return replace(self, **columns)
 
     @property
     def core(self) -> NDArray[np.bool_]:

@@ -11,6 +11,8 @@ Each stage takes a `Case`, which does not change, and the `Assignment` of the st
 - join: each face that is left joins the person it is like.
 - conclude: whoever is said to be no person is dissolved. Each face without a person gets its reason.
 
+Of the faces of a track in a video one takes part; the others go where it goes (`tracks`).
+
 DBSCAN links only what is very near. All else compares whole groups by the mean squared distance of their faces, so
 that no single face makes one person of two. What is left is looked through for almost-people: faces that are alike,
 and that more photos or lower limits would make a person. What people decided comes before all of it.
@@ -197,13 +199,14 @@ def _holder(number: NDArray[np.int32]) -> int:
 
 def _clustering(case: Case, final: Assignment) -> Clustering:
     """Number the people by size, and look for almost-people among the faces that are left over."""
-    look, prior, placed, nothing = final.look, case.prior, final.label >= 0, np.float32(np.nan)
-    confidence = _confidence(final.distance, final.runner_up, case.rules.radii)
+    everybody = final.with_tracks(case.lead)
+    look, prior, placed, nothing = final.look, case.prior, everybody.label >= 0, np.float32(np.nan)
+    confidence = _confidence(everybody.distance, everybody.runner_up, case.rules.radii)
     confidence[~look] = prior.confidence[~look]
     almost = find_almost(
         case.table,
         case.points,
-        np.where(look, final.reason, np.uint8(Reason.PASSED)),
+        np.where(look & (case.lead == np.arange(len(look))), final.reason, np.uint8(Reason.PASSED)),
         final.dropped,
         case.rank,
         case.rules,
@@ -211,11 +214,11 @@ def _clustering(case: Case, final: Assignment) -> Clustering:
         jobs=case.jobs,
     )
     return Clustering(
-        label=renumber(final.label, case.rank, by_size=True),
+        label=renumber(everybody.label, case.rank, by_size=True),
         core=final.core,
-        distance=np.where(placed, final.distance, nothing).astype(np.float32),
+        distance=np.where(placed, everybody.distance, nothing).astype(np.float32),
         confidence=np.where(placed, confidence, nothing).astype(np.float32),
-        reason=final.reason,
+        reason=everybody.reason,
         almost=almost,
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -33,6 +33,7 @@ from facecluster.identity.decisions import (
     locate,
     rows_at,
     shown,
+    with_tracks,
 )
 from facecluster.table import Faces
 
@@ -75,6 +76,27 @@ class Constraints:
         named[self.apart.reshape(-1)] = True
         return named
 
+    def led(self, lead: NDArray[np.intp]) -> Constraints:
+        """Give what is decided about the faces of tracks to those that stand for them, and to no other of these.
+
+        Args:
+            lead: (n,) see `tracks.leaders`.
+        """
+        beside = lead != np.arange(len(lead))
+        if not beside.any():
+            return self
+        apart = lead[self.apart]
+        return replace(
+            self,
+            together=np.where(beside, np.int32(-1), self.together),
+            apart=_each_once([apart[apart[:, 0] != apart[:, 1]]], len(lead)),
+            moved=self.moved & ~beside,
+            founded=self.founded & ~beside,
+            ignored=self.ignored & ~beside,
+            not_people=tuple(np.unique(lead[rows]) for rows in self.not_people),
+            assured=tuple(replace(one, rows=np.unique(lead[one.rows])) for one in self.assured),
+        )
+
     @classmethod
     def none(cls, n: int) -> Constraints:
         """Nothing is decided about n faces."""
@@ -87,14 +109,14 @@ def resolve(decisions: Sequence[Decision], faces: Faces | Placed, *, library: st
 
     Args:
         decisions: in order of time, with those that are undone.
-        faces: of a table or of a result. Identical copies of a photo all count.
+        faces: of a table or of a result. Identical copies of a photo all count, and all faces of a track are one.
         library: how one types the library that the decisions are about, for the message.
 
     Raises:
         FaceclusterError: they contradict each other.
     """
     standing = in_force(decisions)
-    found = locate(standing, faces)
+    found = with_tracks(locate(standing, faces), faces)
     n = len(faces)
     moved, founded, ignored = (np.zeros(n, dtype=np.bool_) for _ in range(3))
     first = {row: rows[0] for rows in found.values() for row in rows}  # of the copies of a face

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from facecluster.identity.boxes import SAME_FACE_IOU, overlaps
 from facecluster.identity.changes import Placed
-from facecluster.table import Faces, Number
+from facecluster.table import Faces, Number, Whole
 from facecluster.text import many, printable
 
 _P = ParamSpec("_P")
@@ -39,16 +39,41 @@ NOBODY = "nobody"
 """To whom faces are moved that are no known person's."""
 
 
+Scene: TypeAlias = tuple[str, int, float | None]
+"""What is seen at once: content of a photo, page, and seconds of a video in float32, as face tables have them."""
+
+
+def scene_at(content: str, page: int = 0, time_s: float | None = None) -> Scene:
+    """Give the scene at a place of a file, of a time in any precision."""
+    return content, page, None if time_s is None else float(np.float32(time_s))
+
+
+def scenes_of(faces: Faces | Placed) -> list[Scene]:
+    """Give the scene of each face."""
+    times = [None if time != time else time for time in faces.time_s.astype(np.float32).tolist()]
+    ids = faces.id.tolist() if isinstance(faces.id, np.ndarray) else faces.id
+    return [*zip(map(digest_of, ids), faces.page.tolist(), times, strict=True)]
+
+
 class Spot(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A face as a decision knows it.
 
     Attributes:
         digest: of the content of its photo, see `digest_of`.
         box: left, top, right, bottom in pixels of the upright photo: the face's `anchor`, see `table.Faces`.
+        page: on which it is, from 0.
+        time_s: seconds from the start of a video at which it is so; None outside videos.
     """
 
     digest: str
     box: tuple[Number, Number, Number, Number]
+    page: Whole = 0
+    time_s: Number | None = None
+
+    @property
+    def scene(self) -> Scene:
+        """Where it was seen, with all that was seen at once."""
+        return scene_at(self.digest, self.page, self.time_s)
 
 
 Spots: TypeAlias = tuple[Spot, ...]
@@ -417,21 +442,25 @@ class _Found(dict[Spot, list[int]]):
 
 @remembered
 def locate(decisions: Sequence[Decision], faces: Faces | Placed) -> Mapping[Spot, Sequence[int]]:
-    """Find the face of each spot in every photo of its content: the anchor that overlaps most, if by enough."""
+    """Find the face of each spot in every photo of its content: the anchor that overlaps most, if by enough.
+
+    Only those on its page, or at its moment of a video, are looked at.
+    """
     meant = {spot.digest for decision in decisions for spot in spots_of(decision.act)}
-    rows_by_photo: dict[str, dict[object, list[int]]] = {}
+    rows_by_photo: dict[Scene, dict[object, list[int]]] = {}
     if meant:
-        columns = (it.tolist() if isinstance(it, np.ndarray) else it for it in (faces.id, faces.photo))
-        for row, (face_id, photo) in enumerate(zip(*columns, strict=True)):
-            if (digest := digest_of(face_id)) in meant:
-                rows_by_photo.setdefault(digest, defaultdict(list))[photo].append(row)
+        photos = faces.photo.tolist() if isinstance(faces.photo, np.ndarray) else faces.photo
+        for row, (scene, photo) in enumerate(zip(scenes_of(faces), photos, strict=True)):
+            if scene[0] in meant:
+                rows_by_photo.setdefault(scene, defaultdict(list))[photo].append(row)
+    meant_here = {digest for digest, _, _ in rows_by_photo}
     found, asked, n_pairs = _Found(), list[tuple[Spot, list[int]]](), 0
     for decision in decisions:
         for spot in spots_of(decision.act):
-            if spot.digest not in rows_by_photo or spot in found:
+            if spot.digest not in meant_here or spot in found:
                 continue
             found[spot] = []
-            for rows in rows_by_photo[spot.digest].values():
+            for rows in rows_by_photo.get(spot.scene, {}).values():
                 asked.append((spot, rows))
                 n_pairs += len(rows)
             if n_pairs >= _PAIRS:
@@ -440,6 +469,22 @@ def locate(decisions: Sequence[Decision], faces: Faces | Placed) -> Mapping[Spot
     if asked:
         _find(asked, faces.anchor, found)
     return found
+
+
+def with_tracks(found: Mapping[Spot, Sequence[int]], faces: Faces | Placed) -> Mapping[Spot, Sequence[int]]:
+    """Give, for each spot, the rows of all faces of its track, rising; of faces outside videos the same as before."""
+    track = faces.track.tolist()
+    if max(track, default=-1) < 0:
+        return found
+    rows_of: dict[tuple[object, int], list[int]] = defaultdict(list)
+    for row, key in enumerate(zip(faces.photo, track, strict=True)):
+        if key[1] >= 0:
+            rows_of[key].append(row)
+    whole = _Found()
+    for spot, rows in found.items():
+        theirs = (rows_of[faces.photo[row], track[row]] if track[row] >= 0 else [row] for row in rows)
+        whole[spot] = sorted(set(chain.from_iterable(theirs))) if spot.time_s is not None else [*rows]
+    return whole
 
 
 def _find(

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:  # `cluster --help` shows the defaults of Limits, and NumPy loads longer than all the rest
     import numpy as np
     from numpy.typing import NDArray
 
     from facecluster.table import Faces
+
+
+VideoRule = Literal["join", "found"]
+"""What faces of videos do: join people only; or found them too, as those of photos."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,7 @@ class Reason(IntEnum):
     NEAR_DUPLICATE = 13  # of faces of an almost-person only
     NOT_A_PERSON = 14
     TAKEN_AWAY = 15
+    VIDEO = 16  # given by the gate
 
     @property
     def code(self) -> str:
@@ -79,16 +84,18 @@ _TEXT = {
     Reason.NEAR_DUPLICATE: "nearly the same picture as another photo, and counts once",
     Reason.NOT_A_PERSON: "said to be nobody you know",
     Reason.TAKEN_AWAY: "somebody took it away from a person",
+    Reason.VIDEO: "in a video, and videos found nobody by default; --video found lets them",
 }
 
 
-def judge(faces: Faces, limits: Limits | None) -> NDArray[np.uint8]:
+def judge(faces: Faces, limits: Limits | None, *, video: VideoRule = "found") -> NDArray[np.uint8]:
     """Say which limit each face fails first.
 
     Args:
         faces: n faces; NaN where a number is unknown.
         limits: strict bounds; a face exactly on a limit fails, and so does an unknown number. None: no gate, only
             an encoding is asked for.
+        video: "join": a face of a video that fails nothing else gets `Reason.VIDEO`.
 
     Returns:
         (n,) codes of `Reason`, `Reason.PASSED` where none fails, in input order.
@@ -101,6 +108,8 @@ def judge(faces: Faces, limits: Limits | None) -> NDArray[np.uint8]:
     fails = {Reason.NO_ENCODING: ~np.isfinite(np.einsum("ij,ij->i", faces.encoding, faces.encoding))}
     if limits is not None:
         fails |= failures(faces, limits)
+    if video == "join":
+        fails[Reason.VIDEO] = faces.track >= 0
     codes = np.select(list(fails.values()), list(fails), default=Reason.PASSED)
     return codes.astype(np.uint8)
 

@@ -274,12 +274,13 @@ def second_in_photo(
     core: NDArray[np.bool_],
     distance: NDArray[np.float64],
     rank: NDArray[np.int64],
-    photo: NDArray[np.int32],
+    photo: NDArray[np.integer],
     box: NDArray[np.float32],
 ) -> list[int]:
     """Find the joined faces whose person is in the same photo already, as a founding or a nearer face.
 
-    Two faces of one photo are two people, unless their boxes say that they are one face found twice.
+    `photo` numbers what is seen at once. Two faces of one are two people, unless their boxes say that they are one
+    face found twice.
     """
     placed = np.flatnonzero(label >= 0)
     order = placed[np.lexsort((rank[placed], distance[placed], ~core[placed], photo[placed], label[placed]))]

@@ -135,9 +135,8 @@ def _choose(case: Case, people: _People, label: NDArray[np.int32], row: int) -> 
     others = others[label[others] >= 0]
     if len(others):
         here = label[others[rivals.two_people(np.array([row]), others)[0]]]
-        squared[np.isin(owner, here)] += (
-            against(1, 1) * radius**2 if case.rules.same_photo == "prefer" else np.inf
-        )
+        soft = case.rules.same_photo == "prefer" and not rivals.in_video[row]
+        squared[np.isin(owner, here)] += against(1, 1) * radius**2 if soft else np.inf
     foes = people.foes_of(row)
     squared[np.isin(owner, label[foes])] = np.inf
     best = int(squared.argmin())

@@ -103,6 +103,8 @@ def place_unusable(
 ) -> NDArray[np.int32]:
     """Put the faces without a usable encoding by which people are known to these people.
 
+    Who holds somebody, the faces with one say alone: of the others none is anybody's yet.
+
     Args:
         label: (n,) person of each; -1 none.
         n_parts: numbers from this one on are free for people without a founding face.
@@ -114,10 +116,11 @@ def place_unusable(
     """
     placed = label.copy()
     for one in people:
-        rows = one.rows[unusable[one.rows] & (placed[one.rows] < 0)]
+        bare = unusable[one.rows]
+        rows = one.rows[bare & (placed[one.rows] < 0)]
         if len(rows) == 0:
             continue
-        number = holder(placed, one.rows)
+        number = holder(placed, one.rows[~bare])
         placed[rows] = max(n_parts, int(placed.max(initial=-1)) + 1) if number is None else number
     return placed
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facecluster.errors import TableError
-from facecluster.identity.gate import Limits
+from facecluster.identity.gate import Limits, VideoRule
 
 Number = TypeVar("Number", float, NDArray[np.float64])
 
@@ -124,6 +124,7 @@ class Rules:
         gate: whether faces are judged by `limits`; without, all of them found people. `limits.min_images` always holds.
         min_samples: see `MIN_SAMPLES`.
         same_photo: see `SamePhotoRule`.
+        video: see `VideoRule`.
     """
 
     radii: Radii
@@ -131,6 +132,7 @@ class Rules:
     gate: bool = True
     min_samples: int = MIN_SAMPLES
     same_photo: SamePhotoRule = "prefer"
+    video: VideoRule = "join"
 
     @classmethod
     def make(
@@ -142,6 +144,7 @@ class Rules:
         eps: float | None = None,
         min_samples: int | None = None,
         same_photo: SamePhotoRule = "prefer",
+        video: VideoRule = "join",
     ) -> Rules:
         """Fill in what is None: radii by the encoder and `eps`, see `Radii.scaled`; `MIN_SAMPLES`.
 
@@ -155,4 +158,5 @@ class Rules:
         radii = DEFAULTS[encoder]
         if eps is not None:
             radii = radii.scaled(min(eps, _FARTHEST))
-        return cls(radii, limits, gate, MIN_SAMPLES if min_samples is None else min_samples, same_photo)
+        samples = MIN_SAMPLES if min_samples is None else min_samples
+        return cls(radii, limits, gate, samples, same_photo, video)

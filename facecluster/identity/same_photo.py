@@ -1,4 +1,8 @@
-"""Two faces in one photo are two people, mostly: what that says against taking two groups of faces for one person."""
+"""Two faces in one photo are two people, mostly: what that says against taking two groups of faces for one person.
+
+A photo is a page here, where a file has several. A video is one photo, in which two tracks are two people where they
+are there at once; this no likeness outweighs.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +20,8 @@ from facecluster.identity.groups import Groups, sortable
 from facecluster.identity.neighbours import UnionFind, squared_distances
 from facecluster.identity.points import Points, local_limit
 from facecluster.identity.rules import Reach, Rules, SamePhotoRule
-from facecluster.table import FaceTable
+from facecluster.identity.tracks import at_once
+from facecluster.table import FaceTable, number_scenes
 
 TWICE = 0.02
 """Share of the photos of a person that may show that person twice without its being strange: mirrors, collages,
@@ -57,7 +62,9 @@ class Rivals:
     """Which faces of one photo are of two people."""
 
     def __init__(self, table: FaceTable, points: Points, rules: Rules) -> None:
-        faces = table.faces
+        self._faces = faces = table.faces
+        self.in_video = faces.track >= 0
+        """(n,) which faces are of videos."""
         self.points = points
         """(n) the faces as distances see them."""
         self._box, self._rules = faces.box, rules
@@ -67,14 +74,17 @@ class Rivals:
         content = np.unique(sortable(digest), return_inverse=True)[1].reshape(-1)
         unknown = np.flatnonzero(digest == "")
         content[unknown] = len(digest) + unknown
-        self.photo: NDArray[np.intp] = np.unique(content[faces.photo], return_inverse=True)[1].reshape(-1)
-        """(n,) number of the photo of each face; copies of a photo are one."""
+        number = number_scenes(content[faces.photo], faces.page, np.zeros(len(faces)))
+        self.photo: NDArray[np.intp] = number.astype(np.intp)
+        """(n,) number of the photo of each face; copies of a photo are one, pages are several, a video is one."""
         self._order = np.argsort(self.photo, kind="stable")
         self._start = (
             np.r_[0, np.cumsum(np.bincount(self.photo))] if len(faces) else np.zeros(1, dtype=np.intp)
         )
         size = np.diff(self._start)
-        compared = size > 1 if rules.same_photo == "forbid" else (size > 1) & (size <= CROWD)
+        of_video = np.zeros(len(size), dtype=np.bool_)
+        of_video[self.photo[self.in_video]] = True
+        compared = (size > 1) & ((size <= CROWD) | of_video | (rules.same_photo == "forbid"))
         self.in_company = compared[self.photo]
         """(n,) whether there are others in the photo of a face, and no `CROWD` but where the rules forbid one."""
         largest = int(size[size <= CROWD].max(initial=1))
@@ -166,9 +176,11 @@ class Rivals:
         Not the same face found twice. None, if the rules allow any. If they forbid it, all others. Else, and for
         `groups` of several photos that are looked at as a whole in any case: none in a `COLLAGE`; in a photo that is
         excused, unless `excuse` is False, only those who are surely two (see `compose`); and, but for groups, not two
-        that are `ALIKE`. In a `CROWD`, none but if the rules forbid it.
+        that are `ALIKE`. In a `CROWD`, none but if the rules forbid it. In a video all tracks that are there at once.
         """
         photo = int(self.photo[one[0]])
+        if self.in_video[one[0]] and self._rules.same_photo != "allow":
+            return self._are_apart(one, other)
         if len(self.rows(photo)) > CROWD:
             if self._rules.same_photo != "forbid" or groups:
                 return np.zeros((len(one), len(other)), dtype=np.bool_)
@@ -210,7 +222,14 @@ class Rivals:
         return rows, apart, two, alike
 
     def _are_apart(self, one: NDArray[np.intp], other: NDArray[np.intp]) -> NDArray[np.bool_]:
-        """Say which of (j,) and (k,) faces of one photo are not the same, nor the same face found twice -> (j, k)."""
+        """Say which of (j,) and (k,) faces of one photo are not the same, nor the same face found twice -> (j, k).
+
+        In a video, which of them are of two tracks that are there at once.
+        """
+        if self.in_video[one[0]]:
+            track = self._faces.track
+            tracks: NDArray[np.bool_] = track[one][:, None] != track[other]
+            return tracks & at_once(self._faces, one, other)
         apart: NDArray[np.bool_] = one[:, None] != other
         box = self._box[other].astype(np.float64)
         size = max(1, _PAIRS // len(other))
@@ -262,7 +281,8 @@ class Shown:
         are together as often than for one who is shown twice in a `TWICE`th of the photos (Poisson), so that it grows
         with every photo and one of many photos hardly counts.
         Where it is forbidden that a person is twice in a photo, that is for groups only, of which one face gives way
-        later (`split.take_out`); what has fewer than `GROUPS` photos is kept apart.
+        later (`split.take_out`); what has fewer than `GROUPS` photos is kept apart. Tracks of a video that are there at
+        once are, too.
         """
         if b in self._apart.get(a, ()):
             return math.inf
@@ -282,6 +302,8 @@ class Shown:
             return bool(self._rivals.two_people(one, other, groups=groups, excuse=excuse).any())
 
         both = [photo for photo in shared if are_two(photo, excuse=False)]
+        if any(self._rivals.in_video[small[photo][0]] for photo in both):
+            return math.inf
         k = sum(are_two(photo, excuse=True) for photo in both)
         if k and self._rule == "forbid" and not groups:
             return math.inf

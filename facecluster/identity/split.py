@@ -108,11 +108,13 @@ def take_out(
 ) -> NDArray[np.int32]:
     """Take the faces out of each group that are in a photo with a nearer one, as far as the rules forbid that.
 
+    Of tracks of a video that are there at once they always do, but for `same_photo` "allow".
+
     Returns:
         (n,) group of each, -1 for those taken out.
     """
     left = label.copy()
-    for rows in rows_of(label) if rules.same_photo == "forbid" else ():
+    for rows in rows_of(label) if rules.same_photo == "forbid" or rivals.in_video.any() else ():
         left[rows[_twice(points, rows, reach, rivals, rules)]] = -1
     return left
 
@@ -272,7 +274,8 @@ def _twice(
     none = np.zeros(len(rows), dtype=np.int32)
     distance = nearest_two(points[rows], Groups.of(points[rows], none), none)[1]
     cost = distance**2 + reach.handicap(1.0) + reach.handicap(float(len(rows) - 1))
-    bound = reach.radius**2 * (1 - against(1, 1)) if rules.same_photo == "prefer" else -np.inf
+    soft = (rules.same_photo == "prefer") & ~rivals.in_video[rows]
+    bound = np.where(soft, reach.radius**2 * (1 - against(1, 1)), -np.inf)
     out = np.zeros(len(rows), dtype=np.bool_)
     for one, other in (some.T for some in chain([first], pairs)):
         out[np.where(distance[one] > distance[other], one, other)] = True

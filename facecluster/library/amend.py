@@ -76,10 +76,7 @@ def make(result: Result, ids: Collection[str], name: str | None) -> Correction:
     """Make a new person of faces, whosever they are; all of them found it. Who has no face left is gone."""
     apart, changed = _place(result, ids, None, Reason.TAKEN_AWAY)
     theirs = [face for face in apart.unclustered if face.id in ids]
-    faces = [
-        PersonFace(face.id, face.photo, face.box, face.pose, face.quality, True, None, face.anchor)
-        for face in theirs
-    ]
+    faces = [face.placed(core=True) for face in theirs]
     new = Person.of(person_id(result.next_id), _ordered(result, faces), name)
     left = [face for face in apart.unclustered if face.id not in ids]
     made = with_people(apart, [*apart.people, new], left)
@@ -107,11 +104,7 @@ def take_in(
     for face in result.unclustered:
         owner = new.get(face.id, whose.get(face.id))
         if owner is not None:
-            came.setdefault(owner, []).append(
-                PersonFace(
-                    face.id, face.photo, face.box, face.pose, face.quality, face.id in new, None, face.anchor
-                )
-            )
+            came.setdefault(owner, []).append(face.placed(core=face.id in new))
     people = [
         person.with_faces(_ordered(result, [*person.faces, *came[person.id]]))
         if person.id in came
@@ -189,10 +182,7 @@ def _place(result: Result, ids: Collection[str], into: Person | None, reason: Re
     else:
         taken = [*(face for face in result.unclustered if face.id in ids), *taken]
         left = [face for face in result.unclustered if face.id not in ids]
-        added = [
-            PersonFace(face.id, face.photo, face.box, face.pose, face.quality, False, None, face.anchor)
-            for face in taken
-        ]
+        added = [face.placed(core=False) for face in taken]
         grown = into.with_faces(_ordered(result, [*into.faces, *added]))
         people = [grown if person.id == into.id else person for person in people]
         changed.add(into.id)
@@ -206,8 +196,9 @@ def _place(result: Result, ids: Collection[str], into: Person | None, reason: Re
 def _let_go(face: PersonFace | UnclusteredFace, reason: Reason) -> UnclusteredFace:
     """Make a face of nobody."""
     return UnclusteredFace(
-        face.id, face.photo, face.box, face.pose, face.quality, reason.code, anchor=face.anchor
-    )
+        face.id, face.photo, face.box, face.pose, face.quality, reason.code,
+        anchor=face.anchor, page=face.page, time_s=face.time_s, track=face.track,
+    )  # fmt: skip
 
 
 def _ordered(result: Result, faces: Iterable[PersonFace]) -> list[PersonFace]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from facecluster.durable.spelt import real
+from facecluster.photos.find import Found, search
 
 _log = logging.getLogger(__name__)
 
@@ -32,7 +33,15 @@ class Stamp(NamedTuple):
 class Arrivals:
     """Which photos of some folders are new, and whole."""
 
-    def __init__(self, folders: Sequence[str], known: Iterable[str], since: float, settle: float) -> None:
+    def __init__(
+        self,
+        folders: Sequence[str],
+        known: Iterable[str],
+        since: float,
+        settle: float,
+        *,
+        any_name: bool = False,
+    ) -> None:
         """Start with what a table knows.
 
         Args:
@@ -40,7 +49,11 @@ class Arrivals:
             known: absolute paths of photos that are no arrivals, unless they were changed after `since`.
             since: seconds since 1970.
             settle: seconds for which size and time of a file stay the same once it is whole.
+            any_name: see `photos.find.search`.
         """
+        self._any_name = any_name
+        self._aside: str | None = None
+        self._told = ""
         self._folders, self._known, self._since, self._settle = folders, set(known), since, settle
         self._seen: dict[str, Stamp] = {}
         self._waiting: dict[str, tuple[Stamp, float]] = {}
@@ -50,10 +63,8 @@ class Arrivals:
         """Search the folders at a time in seconds, of any clock that never goes back.
 
         Returns:
-            Paths of new photos that are whole, in the order of `photos.find_photos`, until they are `done`.
+            Paths of new photos that are whole, in the order of `photos.find.search`, until they are `done`.
         """
-        from facecluster.photos import find_photos
-
         waiting, whole = {}, []
         there = [folder for folder in self._folders if os.path.isdir(folder)]
         lost = [
@@ -61,12 +72,13 @@ class Arrivals:
             for folder in self._folders
             if folder not in there
         ]
-        found = find_photos((), listed=there, lost=lost.append)
+        found = search((), listed=there, any_name=self._any_name, lost=lost.append)
         for message in lost:
             if message not in self._lost:
                 _log.warning(message)
         self._lost = lost
-        for path in found:
+        self._tell_others(found)
+        for path in found.photos:
             try:
                 status = os.stat(path)
             except OSError:  # gone again, or a link to what is not there yet
@@ -85,6 +97,15 @@ class Arrivals:
                 whole.append(path)
         self._waiting = waiting
         return whole
+
+    def _tell_others(self, found: Found) -> None:
+        """Say what is not looked at: at once, then when two searches agree: copying makes files that go again."""
+        aside = found.aside()
+        if aside != self._told and (self._aside is None or aside == self._aside):
+            self._told = aside
+            if aside:
+                _log.info("%s", aside)
+        self._aside = aside
 
     @property
     def unfinished(self) -> list[str]:

@@ -126,7 +126,12 @@ class Bodies:
                     break
                 if digest_of(face) == spot.digest and face in self.body_of:
                     ids.append(face)
-            records = [(face, self.record(face).known_at) for face in ids]
+            known = ((face, self.record(face)) for face in ids)
+            records = [
+                (face, one.known_at)
+                for face, one in known
+                if (one.page, one.time_s) == (spot.page, spot.time_s)
+            ]
             same = [face for face, box in records if tuple(box) == tuple(spot.box)]
             if not same and records:
                 iou = overlaps(

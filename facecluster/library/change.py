@@ -64,7 +64,9 @@ def typical(person: Person, without: Iterable[str] = ()) -> Spots:
 
 def spots(faces: Iterable[PersonFace | UnclusteredFace]) -> Spots:
     """How decisions know faces; copies are one."""
-    return tuple(dict.fromkeys(Spot(digest_of(face.id), face.known_at) for face in faces))
+    return tuple(
+        dict.fromkeys(Spot(digest_of(face.id), face.known_at, face.page, face.time_s) for face in faces)
+    )
 
 
 def and_gone(origins: Sequence[Person], ids: Collection[str]) -> str:

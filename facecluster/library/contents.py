@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from functools import cached_property
 from io import BytesIO
 from typing import TYPE_CHECKING
@@ -53,11 +54,11 @@ class Contents:
     def has(self, photo: str) -> bool:
         """Say whether there is still the picture in a file whose faces are known. False where it cannot be read."""
         from facecluster.errors import PhotoError
-        from facecluster.photos import read
+        from facecluster.photos.file import read_photo
 
         if photo not in self._found:
             try:
-                self._found[photo] = self.holds(photo, read(photo)[0])
+                self._found[photo] = self.holds(photo, read_photo(photo)[0])
             except PhotoError:
                 self._found[photo] = False
         return self._found[photo]
@@ -65,15 +66,15 @@ class Contents:
     def holds(self, photo: str, data: bytes) -> bool:
         """Say whether the bytes of a file are those of a photo as it was when its faces were found."""
         from facecluster.formats.legacy_pickle import path_digest
-        from facecluster.photos import digest
-        from facecluster.picture import coded_digest
+        from facecluster.photos.file import file_digest
+        from facecluster.photos.picture import is_coded_as
 
         picture = self._pictures.get(photo)
         if picture is not None and picture.coded:
-            return coded_digest(data) == picture.coded
+            return is_coded_as(data, picture.coded)
         known = self._digests.get(photo, "")
         if _DIGEST.fullmatch(known) and known != path_digest(photo):
-            return known == digest(data) or known == _of_pixels(data)
+            return known == file_digest(data) or known in _of_pixels(data)
         return picture is not None and self._is_of_script and _is_picture(data)
 
     @property
@@ -91,26 +92,32 @@ class Contents:
         return {**self._read_bare()} | {face.photo: digest_of(face.id) for face in faces_of(self._result)}
 
 
-def _of_pixels(data: bytes) -> str:
-    """The digest of the pixels of a photo; "" where it cannot be read."""
+def _of_pixels(data: bytes) -> set[str]:
+    """The digest of the pixels of a photo, and that of its first page alone; none where it cannot be read."""
     from facecluster.errors import PhotoError
-    from facecluster.photos import decode
-    from facecluster.picture import pixel_digest
+    from facecluster.photos.decode import decode
+    from facecluster.photos.each_page import picture_digest
+    from facecluster.photos.pages import has_several
+    from facecluster.photos.picture import pixel_digest
 
-    try:
-        decoded = decode(data)
-    except PhotoError:
-        return ""
-    return pixel_digest(decoded.pixels, decoded.size)
+    digests = set[str]()
+    with suppress(PhotoError):
+        first = decode(data, truncated=True)
+        digests.add(pixel_digest(first.pixels, first.size))
+    with suppress(PhotoError):
+        if has_several(data):
+            digests.add(picture_digest(data))
+    return digests
 
 
 def _is_picture(data: bytes) -> bool:
     """Say whether a file starts as photos do."""
     from PIL import Image
 
-    from facecluster.photos import FORMATS, HEIF_BRANDS
+    from facecluster.photos.kinds import kind_of
+    from facecluster.photos.pillow import FORMATS
 
-    if data[4:8] == b"ftyp" and data[8:12] in HEIF_BRANDS:
+    if kind_of(data) == "heif":
         return True
     try:
         with Image.open(BytesIO(data), formats=FORMATS):

@@ -44,7 +44,7 @@ from facecluster.library.refer import (
     is_person,
     whose,
 )
-from facecluster.photos import EXTENSIONS
+from facecluster.photos.kinds import EXTENSIONS
 from facecluster.result import Person, PersonFace, Result, UnclusteredFace
 from facecluster.text import JOINERS, SELECTORS, fold, many, printable, some, typed
 

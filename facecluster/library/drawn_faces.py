@@ -102,6 +102,8 @@ def place_at(library: Held, row: int, box: Sequence[float]) -> Place:
     path = str(photos.path[row])
     if photos.status[row] == UNREADABLE:
         raise FaceclusterError(f"{printable(path)}: cannot be read: {photos.reason[row]}")
+    if photos.is_video[row]:
+        raise UsageError(f"{printable(path)}: a video; a face can be drawn in a photo")
     width, height = photos.size[row].tolist()
     return Place(row, path, printable(os.path.basename(path)), _within(box, width, height, path))
 
@@ -245,7 +247,7 @@ def _refuse_known(library: Held, place: Place) -> None:
         FaceclusterError: there is one; the message says whose.
     """
     faces = library.table.faces
-    rows = np.flatnonzero(faces.photo == place.row)
+    rows = np.flatnonzero((faces.photo == place.row) & (faces.page == 0))
     iou = overlaps(np.tile(np.array(place.box), (len(rows), 1)), faces.box[rows].astype(np.float64))
     if not len(rows) or iou.max() < KNOWN_IOU:
         return
@@ -279,7 +281,9 @@ def _records(library: Held, table: FaceTable, new: NDArray[np.bool_]) -> list[Un
             (Reason.NO_MATCH if code == Reason.PASSED else Reason(code)).code,
             anchor=None if anchor[i] == box[i] else Box(*anchor[i]),
         )
-        for i, code in enumerate(judge(faces, limits).tolist())
+        for i, code in enumerate(
+            judge(faces, limits, video="join" if rules is None else rules.video).tolist()
+        )
     ]
 
 

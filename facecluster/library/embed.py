@@ -30,7 +30,7 @@ from facecluster.library.layout import METADATA_BEFORE, plain_name
 from facecluster.library.named import Named, wanted_of
 from facecluster.library.sidecar import ENDING, photo_stamp_of, stamp_of, two_names
 from facecluster.library.tag_list import Change, Tagged, TagList, is_full
-from facecluster.picture import coded_digest
+from facecluster.photos.picture import coded_digest
 
 Agree = Callable[[Sequence[str], Path], bool]
 """Asked with photos that will be written into, and the folder in which their metadata will be kept."""
@@ -136,7 +136,7 @@ def _embed(
     Raises:
         FaceclusterError: nothing was done, for this reason. The message may lack the photo.
     """
-    from facecluster.photos import read
+    from facecluster.photos.file import read_photo
 
     before, of = stamp_of(job.photo), photo_stamp_of(job.photo)
     if before is None or of is None:
@@ -144,7 +144,7 @@ def _embed(
         return
     if os.path.islink(job.photo):
         raise FaceclusterError("a link; nothing is written through it")
-    data = read(job.photo)[0]
+    data = read_photo(job.photo)[0]
     if job.named is not None and not contents.holds(job.photo, data):
         raise FaceclusterError("is not the photo in which the faces were found; type first: facecluster run")
     inside = read_embedded(data)
@@ -180,21 +180,36 @@ def _embed(
         if job.named is not None:
             listed.append([tags_jsonl.line(written)])
             tags_jsonl.put(listed.records, written)
-        _replace(job.photo, after)
+        try:
+            _replace(job.photo, after)
+        except FaceclusterError:
+            if job.record is None and photo_stamp_of(job.photo) == of:  # nothing of ours is in it
+                with suppress(FaceclusterError):  # the list may lie on the same full disk
+                    _note_gone(job.photo, listed)
+            raise
         found.changed.append(change)
     elif job.named is not None:
         found.unchanged += 1
     if listed.dry_run:
         return
     if job.named is None:
-        listed.append([tags_jsonl.gone(job.photo)])
-        listed.records.files.pop(job.photo, None)
+        _note_gone(job.photo, listed)
         return
     stamp, of = stamp_of(job.photo), photo_stamp_of(job.photo)
     if stamp is not None and of is not None:
         written = Written(**vars(written) | {"stamp": stamp, "of": of})
         listed.append([tags_jsonl.line(written)])
         listed.records.files[job.photo] = written
+
+
+def _note_gone(photo: str, listed: TagList) -> None:
+    """Note that nothing of ours is in a photo.
+
+    Raises:
+        FaceclusterError: the list cannot be written.
+    """
+    listed.append([tags_jsonl.gone(photo)])
+    listed.records.files.pop(photo, None)
 
 
 def _apart(packet: bytes | None) -> tuple[bytes, bytes | None, bytes]:

@@ -21,7 +21,16 @@ from facecluster.errors import FaceclusterError
 from facecluster.formats.forgotten_jsonl import Place
 from facecluster.identity.boxes import SAME_FACE_IOU, lose_faces, overlaps
 from facecluster.identity.constraints import resolve
-from facecluster.identity.decisions import Decision, Make, Name, digest_of, in_force
+from facecluster.identity.decisions import (
+    Decision,
+    Make,
+    Name,
+    Scene,
+    digest_of,
+    in_force,
+    scene_at,
+    scenes_of,
+)
 from facecluster.library.refer import called_so
 from facecluster.result import (
     Absent,
@@ -38,19 +47,23 @@ from facecluster.result import (
 )
 from facecluster.table import LOST, NO_FACE, OK, STATUSES, UNREADABLE, FaceTable
 
+_FIRST = scene_at("")
+"""Where in a file that of a photo as a whole is."""
+
 
 @dataclass(frozen=True, eq=False)
 class Target:
     """What is to be forgotten: faces, or photos.
 
     Attributes:
-        boxes: (k, 4) boxes of the faces, by id of their photo: anchors; and by digest of its pixels: boxes in these.
+        boxes: (k, 4) boxes of the faces, by id of their photo, page and moment: anchors; and by digest of its pixels,
+            page and moment: boxes in these.
         photos: paths.
         contents: ids of photos of which no copy stays.
         names: of people, case folded.
     """
 
-    boxes: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    boxes: Mapping[Scene, NDArray[np.float64]] = field(default_factory=dict)
     photos: frozenset[str] = frozenset()
     contents: frozenset[str] = frozenset()
     names: frozenset[str] = frozenset()
@@ -59,11 +72,16 @@ class Target:
         """Say whether a photo goes, with all its faces."""
         return path in self.photos
 
-    def has_face(self, digest: str, box: Sequence[float]) -> bool:
-        """Say whether a face goes, wherever its photo lies: by the photo's id and the face's anchor."""
-        if digest in self.contents:
+    @property
+    def digests(self) -> set[str]:
+        """Ids and digests of the photos with faces that go."""
+        return {digest for digest, _, _ in self.boxes}
+
+    def has_face(self, scene: Scene, box: Sequence[float]) -> bool:
+        """Say whether a face goes, wherever its photo lies: by the photo's id, page, moment, and the face's anchor."""
+        if scene[0] in self.contents:
             return True
-        boxes = self.boxes.get(digest)
+        boxes = self.boxes.get(scene)
         if boxes is None:
             return False
         return bool((overlaps(np.tile(np.array(box), (len(boxes), 1)), boxes) >= SAME_FACE_IOU).any())
@@ -73,7 +91,7 @@ def target_of(
     people: Iterable[Person],
     photos: Collection[str],
     known: Iterable[tuple[str, str]],
-    labelled: Iterable[tuple[str, Sequence[float]]] = (),
+    labelled: Iterable[tuple[Scene, Sequence[float]]] = (),
 ) -> Target:
     """Make a target of all faces of some people, of all of some photos, and of others.
 
@@ -81,14 +99,14 @@ def target_of(
         people: who is to be forgotten.
         photos: paths, see `find_photos`.
         known: id and path of all photos there are, as often as they occur.
-        labelled: id of the photo, and anchor, of the others.
+        labelled: scene and anchor of the others.
     """
     names = set()
     spots = list(labelled)
     for person in people:
         if person.name is not None:
             names.add(person.name.casefold())
-        spots += ((digest_of(face.id), face.known_at) for face in person.faces)
+        spots += ((_scene_of(face), face.known_at) for face in person.faces)
     target = Target(boxes=boxes_of(spots), photos=frozenset(photos), names=frozenset(names))
     go, stay = set[str](), set[str]()
     for digest, path in known:
@@ -96,12 +114,16 @@ def target_of(
     return replace(target, contents=frozenset(go - stay - {""}))
 
 
-def boxes_of(spots: Iterable[tuple[str, Sequence[float]]]) -> dict[str, NDArray[np.float64]]:
-    """Put the boxes of one photo together: digest and box of each face -> (k, 4) by digest."""
+def boxes_of(spots: Iterable[tuple[Scene, Sequence[float]]]) -> dict[Scene, NDArray[np.float64]]:
+    """Put the boxes of one scene together: scene and box of each face -> (k, 4) by scene."""
     boxes = defaultdict(list)
-    for digest, box in spots:
-        boxes[digest].append(box)
-    return {digest: np.array(those, dtype=np.float64) for digest, those in boxes.items()}
+    for scene, box in spots:
+        boxes[scene].append(box)
+    return {scene: np.array(those, dtype=np.float64) for scene, those in boxes.items()}
+
+
+def _scene_of(face: PersonFace | UnclusteredFace) -> Scene:
+    return scene_at(digest_of(face.id), face.page, face.time_s)
 
 
 @dataclass(frozen=True)
@@ -137,19 +159,21 @@ def find_absent(
         FaceclusterError: most of the faces are somebody else's now.
     """
     placed = columns(result)
-    box_of: dict[str, list[float]] = {}
+    scenes = scenes_of(placed)
+    spot_of: dict[str, tuple[Scene, Sequence[float]]] = {}
     for table in tables:
-        box_of |= zip(table.faces.id.tolist(), table.faces.anchor.tolist(), strict=True)
-    box_of |= zip(placed.id, placed.anchor.tolist(), strict=True)
+        spots_there = zip(scenes_of(table.faces), table.faces.anchor.tolist(), strict=True)
+        spot_of |= zip(table.faces.id.tolist(), spots_there, strict=True)
+    spot_of |= zip(placed.id, zip(scenes, placed.anchor.tolist(), strict=True), strict=True)
     names = [
         act for d in in_force(decisions) if isinstance(act := d.act, Name | Make) and act.name is not None
     ]
 
-    def spots_of(one: Absent) -> list[tuple[str, Sequence[float]]]:
-        return [(digest_of(face), box_of[face]) for face in one.faces if face in box_of]
+    def spots_of(one: Absent) -> list[tuple[Scene, Sequence[float]]]:
+        return [spot_of[face] for face in one.faces if face in spot_of]
 
-    def named_by(act: Name | Make) -> list[tuple[str, Sequence[float]]]:
-        return [(spot.digest, spot.box) for spot in act.faces]
+    def named_by(act: Name | Make) -> list[tuple[Scene, Sequence[float]]]:
+        return [(spot.scene, spot.box) for spot in act.faces]
 
     def is_of(act: Name | Make, one: Absent) -> bool:
         spots = spots_of(one)
@@ -169,7 +193,7 @@ def find_absent(
     spots = [*(() if own is None else spots_of(own)), *(spot for act in acts for spot in named_by(act))]
     seeds = Target(boxes=boxes_of(spots))
     seed = np.array(
-        [seeds.has_face(digest_of(face), box) for face, box in zip(placed.id, placed.anchor, strict=True)],
+        [seeds.has_face(scene, box) for scene, box in zip(scenes, placed.anchor, strict=True)],
         dtype=bool,
     )
     said = resolve(decisions, placed)
@@ -184,16 +208,14 @@ def find_absent(
             f"is absent, and most of the faces are those of {holders.most_common(1)[0][0]} now"
         )
     theirs = [
-        _face(placed.id[row], placed.photo[row], placed.anchor[row])
+        _face(placed.id[row], placed.photo[row], scenes[row], placed.anchor[row])
         for row in rows.tolist()
         if placed.person[row] < 0
     ]
-    there = Target(
-        boxes=boxes_of(
-            (digest_of(placed.id[row]), placed.anchor[row]) for row in np.flatnonzero(seed).tolist()
-        )
-    )
-    theirs += [_face(f"{digest}-", "", box) for digest, box in spots if not there.has_face(digest, box)]
+    there = Target(boxes=boxes_of((scenes[row], placed.anchor[row]) for row in np.flatnonzero(seed).tolist()))
+    theirs += [
+        _face(f"{scene[0]}-", "", scene, box) for scene, box in spots if not there.has_face(scene, box)
+    ]
     return Traces(
         Person(
             id=f"formerly {acts[0].person}" if own is None else own.id,
@@ -208,11 +230,12 @@ def find_absent(
     )
 
 
-def _face(face_id: str, photo: str, box: Sequence[float]) -> PersonFace:
+def _face(face_id: str, photo: str, scene: Scene, box: Sequence[float]) -> PersonFace:
     left, top, right, bottom = map(float, box)
     return PersonFace(
-        face_id, photo, Box(left, top, right, bottom), Pose(None, None, None), None, False, None
-    )
+        face_id, photo, Box(left, top, right, bottom), Pose(None, None, None), None, False, None,
+        page=scene[1], time_s=scene[2],
+    )  # fmt: skip
 
 
 def n_unaccounted(result: Result, table: FaceTable, target: Target, *, bare: bool) -> int:
@@ -239,15 +262,17 @@ def n_unaccounted(result: Result, table: FaceTable, target: Target, *, bare: boo
         for key in (path, digest)
     }
 
-    def is_forgotten(face: str, photo: str, anchor: Sequence[float]) -> bool:
-        digest = digest_of(face)
+    def is_forgotten(scene: Scene, photo: str, anchor: Sequence[float]) -> bool:
+        digest = scene[0]
         if target.has_photo(photo) or photo in lost or digest in lost:
             return True
-        return not bare and photo not in there and target.has_face(digest, anchor)
+        return not bare and photo not in there and target.has_face(scene, anchor)
 
     return sum(
-        face not in known and not is_forgotten(face, photo, anchor)
-        for face, photo, anchor in zip(placed.id, placed.photo, placed.anchor, strict=True)
+        face not in known and not is_forgotten(scene, photo, anchor)
+        for face, scene, photo, anchor in zip(
+            placed.id, scenes_of(placed), placed.photo, placed.anchor, strict=True
+        )
     )
 
 
@@ -329,10 +354,10 @@ def rows_of_target(table: FaceTable, target: Target) -> NDArray[np.bool_]:
     """
     faces, photos = table.faces, table.photos
     gone = np.zeros(len(faces), dtype=np.bool_)
-    keys = list(target.boxes)
+    keys, scenes = list(target.digests), scenes_of(faces)
     for names, boxes in ((photos.digest, faces.anchor), (photos.pixels.astype(str), faces.box)):
         for row in np.flatnonzero(np.isin(names, keys)[faces.photo]).tolist():
-            gone[row] |= target.has_face(str(names[faces.photo[row]]), boxes[row])
+            gone[row] |= target.has_face((str(names[faces.photo[row]]), *scenes[row][1:]), boxes[row])
     return gone
 
 
@@ -346,33 +371,36 @@ def places_in_table(table: FaceTable, target: Target) -> Iterator[Place]:
     digests, sizes, looks = photos.digest.tolist(), photos.size.tolist(), photos.hash.tolist()
     times = [None if np.isnan(time) else time for time in photos.shot_times().tolist()]
 
-    def place(row: int, box: Sequence[float] | None) -> Place:
+    scenes = scenes_of(faces)
+
+    def place(row: int, box: Sequence[float] | None, scene: Scene = _FIRST) -> Place:
         size = (sizes[row][0], sizes[row][1])
         where = None if box is None else (box[0], box[1], box[2], box[3])
-        return Place(digests[row], pixels[row], looks[row], size, where, times[row])
+        return Place(digests[row], pixels[row], looks[row], size, where, times[row], *scene[1:])
 
     for row, path in enumerate(photos.path.tolist()):
         if target.has_photo(path) and digests[row] in target.contents:
             yield place(row, None)
     for number in np.flatnonzero(rows_of_target(table, target)).tolist():
         row, box, anchor = int(faces.photo[number]), faces.box[number].tolist(), faces.anchor[number].tolist()
-        yield place(row, box)
+        yield place(row, box, scenes[number])
         if box != anchor:
             digest = digests[row]
-            yield Place(
-                digest, digest if pixels[row] else "", 0, (0, 0), (anchor[0], anchor[1], anchor[2], anchor[3])
-            )
+            where = (anchor[0], anchor[1], anchor[2], anchor[3])
+            first = digest if pixels[row] else ""
+            yield Place(digest, first, 0, (0, 0), where, None, *scenes[number][1:])
 
 
 def places_in_result(result: Result, target: Target) -> Iterator[Place]:
     """Say where the faces are that go, as far as a result tells it."""
     placed = columns(result)
-    for face_id, path, anchor in zip(placed.id, placed.photo, placed.anchor.tolist(), strict=True):
-        photo = digest_of(face_id)
+    for scene, path, anchor in zip(scenes_of(placed), placed.photo, placed.anchor.tolist(), strict=True):
+        photo = scene[0]
         if target.has_photo(path) and photo in target.contents:
             yield Place(photo, "", 0, (0, 0), None)
-        elif target.has_face(photo, anchor):
-            yield Place(photo, "", 0, (0, 0), (anchor[0], anchor[1], anchor[2], anchor[3]))
+        elif target.has_face(scene, anchor):
+            where = (anchor[0], anchor[1], anchor[2], anchor[3])
+            yield Place(photo, "", 0, (0, 0), where, None, *scene[1:])
 
 
 def not_listed(places: Iterable[Place], listed: Iterable[Place]) -> list[Place]:
@@ -394,6 +422,8 @@ def _tells(place: Place, other: Place) -> bool:
         return False
     if place.box is None or other.box is None:
         return place.box is None
+    if (place.page, place.time_s) != (other.page, other.time_s):
+        return False
     return bool(overlaps(np.array([place.box]), np.array([other.box]))[0] >= SAME_FACE_IOU)
 
 
@@ -429,7 +459,7 @@ def forget_in_result(
     known: set[str] = set()  # ids of the faces that stay
 
     def goes(face: PersonFace | UnclusteredFace) -> bool:
-        out = target.has_photo(face.photo) or target.has_face(digest_of(face.id), face.known_at)
+        out = target.has_photo(face.photo) or target.has_face(_scene_of(face), face.known_at)
         if out:
             gone.add((face.id, face.photo))
         else:
@@ -480,10 +510,10 @@ def _absent_without(absent: Iterable[Absent], target: Target, known: Collection[
 
     Their boxes are not known: of a photo with faces to be forgotten, those stay that the result still knows.
     """
+    digests = target.digests | target.contents
 
     def stay(face: str) -> bool:
-        digest = digest_of(face)
-        return face in known or not (digest in target.contents or digest in target.boxes)
+        return face in known or digest_of(face) not in digests
 
     left = (replace(one, faces=tuple(filter(stay, one.faces))) for one in absent)
     return tuple(one for one in left if one.faces)
@@ -574,7 +604,7 @@ def _without(record: dict[str, Any], target: Target) -> dict[str, Any] | None:
     """A line without what is forgotten; None where nothing is left of what it says."""
 
     def stay(faces: list[Any]) -> list[Any]:
-        return [face for face in faces if not target.has_face(face[0], face[1])]
+        return [face for face in faces if not target.has_face(scene_at(face[0], *face[2:]), face[1])]
 
     if record["do"] == "undo":
         return record

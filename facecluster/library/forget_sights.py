@@ -17,15 +17,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from facecluster import photos, picture
 from facecluster.errors import PhotoError
 from facecluster.identity.boxes import SAME_FACE_IOU, overlaps
-from facecluster.identity.decisions import digest_of
+from facecluster.identity.decisions import Scene, digest_of, scenes_of
 from facecluster.identity.edited import EDITED_FACE
 from facecluster.identity.neighbours import squared_distances
 from facecluster.identity.points import Points, local_limit
 from facecluster.identity.rules import DEFAULTS
 from facecluster.library.forget import Target, boxes_of
+from facecluster.photos.each_page import picture_digest
+from facecluster.photos.file import file_digest, read_photo
 from facecluster.result import Result, columns
 from facecluster.table import FaceTable
 
@@ -38,8 +39,8 @@ class Content:
     """What a file holds now.
 
     Attributes:
-        file: `photos.digest` of its bytes.
-        pixels: `picture.pixel_digest` of its picture.
+        file: `file_digest` of its bytes.
+        pixels: `each_page.picture_digest` of it.
     """
 
     file: str
@@ -49,11 +50,10 @@ class Content:
 def content_of(path: str) -> Content | None:
     """Read what a file holds; None where it cannot be read."""
     try:
-        data, _ = photos.read(path)
-        decoded = photos.decode(data)
+        data, _ = read_photo(path)
+        return Content(file_digest(data), picture_digest(data))
     except PhotoError:
         return None
-    return Content(photos.digest(data), picture.pixel_digest(decoded.pixels, decoded.size))
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +63,7 @@ class Sight:
     Attributes:
         file: of the table, or the folder of the result.
         path, photo, pixels: n of their photos: absolute path, id, and digest of the pixels, "" where unknown.
+        where: n pages and moments of them.
         size: (n, 2) width and height of the photos, 0 where unknown.
         hash: perceptual hashes of the photos, 0 where unknown.
         anchor, box: (n, 4) in pixels of the photo when it was first seen, and as it is now.
@@ -75,6 +76,7 @@ class Sight:
     path: list[str]
     photo: list[str]
     pixels: list[str]
+    where: list[tuple[int, float | None]]
     size: NDArray[np.int64]
     hash: list[int]
     anchor: NDArray[np.float64]
@@ -92,6 +94,7 @@ def sight_of_table(file: Path, table: FaceTable, *, own: bool) -> Sight:
         table.photos.path[row].tolist(),
         [digest_of(face) for face in table.faces.id.tolist()],
         table.photos.pixels[row].astype(str).tolist(),
+        [scene[1:] for scene in scenes_of(table.faces)],
         table.photos.size[row].astype(np.int64),
         table.photos.hash[row].tolist(),
         table.faces.anchor.astype(np.float64),
@@ -105,12 +108,14 @@ def sight_of_table(file: Path, table: FaceTable, *, own: bool) -> Sight:
 def sight_of_result(folder: Path, result: Result, known: Collection[str]) -> Sight:
     """See the faces of a result whose photos are not among those that tables know."""
     placed = columns(result)
+    scenes = scenes_of(placed)
     rows = [row for row, face in enumerate(placed.id) if digest_of(face) not in known]
     return Sight(
         folder,
         [placed.photo[row] for row in rows],
         [digest_of(placed.id[row]) for row in rows],
         [""] * len(rows),
+        [scenes[row][1:] for row in rows],
         np.zeros((len(rows), 2), dtype=np.int64),
         [0] * len(rows),
         placed.anchor[rows],
@@ -157,7 +162,7 @@ def find_everywhere(
     while True:
         for sight, rows in zip(sights, gone, strict=True):
             rows |= _known(sight, target)
-        found: list[tuple[str, Sequence[float]]] = []
+        found: list[tuple[Scene, Sequence[float]]] = []
         for sight, rows in zip(sights, gone, strict=True):
             for row in np.flatnonzero(rows).tolist():
                 found += _names(sight, row, read)
@@ -192,26 +197,26 @@ def _known(sight: Sight, target: Target) -> NDArray[np.bool_]:
     """Say which faces go by what they are called -> (n,)."""
     gone = np.zeros(len(sight.path), dtype=np.bool_)
     for names, boxes in ((sight.photo, sight.anchor), (sight.pixels, sight.box)):
-        for row, name in enumerate(names):
-            if name in target.boxes:
-                gone[row] |= target.has_face(name, boxes[row])
+        for row, scene in enumerate(zip(names, sight.where, strict=True)):
+            if (key := (scene[0], *scene[1])) in target.boxes:
+                gone[row] |= target.has_face(key, boxes[row])
     return gone
 
 
 def _names(
     sight: Sight, row: int, read: Callable[[str], Content | None]
-) -> Iterator[tuple[str, list[float]]]:
-    """Give all the names of a face: of each id that its photo may have, its box."""
-    anchor, box = sight.anchor[row].tolist(), sight.box[row].tolist()
-    yield sight.photo[row], anchor
+) -> Iterator[tuple[Scene, list[float]]]:
+    """Give all the names of a face: of each id that its photo may have, where in it the face is, and its box."""
+    anchor, box, where = sight.anchor[row].tolist(), sight.box[row].tolist(), sight.where[row]
+    yield (sight.photo[row], *where), anchor
     if sight.pixels[row]:
-        yield sight.pixels[row], box
+        yield (sight.pixels[row], *where), box
     content = read(sight.path[row])
     if content is None:
         return
     if content.file == sight.photo[row] or content.pixels in (sight.photo[row], sight.pixels[row]):
-        yield content.file, box
-        yield content.pixels, box
+        yield (content.file, *where), box
+        yield (content.pixels, *where), box
 
 
 def _by_place(sight: Sight, others: Iterable[tuple[Sight, NDArray[np.bool_]]]) -> NDArray[np.bool_]:
@@ -232,6 +237,8 @@ def _by_place(sight: Sight, others: Iterable[tuple[Sight, NDArray[np.bool_]]]) -
 
 def _is_same_place(one: Sight, row: int, other: Sight, there: int) -> bool:
     """Whether two faces lie in one place of photos of one size, and their encodings do not speak against it."""
+    if one.where[row] != other.where[there]:
+        return False
     size, size_there = one.size[row], other.size[there]
     if size.any() and size_there.any() and (size != size_there).any():
         return False

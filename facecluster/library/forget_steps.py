@@ -380,7 +380,7 @@ def _clean_table(path: Path, cleaned: CleanedTable, target: Target, report: Repo
             content = file.read()
         if not is_journal(content[: 1 << 16], b'{"journal of encode": 1}'):
             raise not_ours(journal, "another table")
-        if globs or cleaned.unseen or any(digest.encode() in content for digest in target.boxes):
+        if globs or cleaned.unseen or any(digest.encode() in content for digest in target.digests):
             if not report.dry_run:
                 journal.unlink()
             report.removed.append(str(journal))

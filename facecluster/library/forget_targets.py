@@ -28,6 +28,7 @@ if TYPE_CHECKING:  # NumPy is loaded when there is work to do
 
     from facecluster.durable.links import Link
     from facecluster.identity.boxes import Main
+    from facecluster.identity.decisions import Scene
     from facecluster.library.forget import Target
     from facecluster.library.forget_sights import Doubt
     from facecluster.result import Person, Result
@@ -210,22 +211,22 @@ def faces_of_labels(
     labels_from: str,
     which: Main | None,
     folders: Sequence[Path] = (),
-) -> list[tuple[str, list[float]]]:
-    """Find the faces of some labels: id of the photo, and anchor. `folders`: of libraries, see `labels_of`.
+) -> list[tuple[Scene, list[float]]]:
+    """Find the faces of some labels: scene, and anchor. `folders`: of libraries, see `labels_of`.
 
     Raises:
         FaceclusterError: no face has one of the labels; there is no table.
     """
     import numpy as np
 
-    from facecluster.identity.decisions import digest_of
+    from facecluster.identity.decisions import scenes_of
 
     wanted = {fold(name): name for name in names}
     if not wanted:
         return []
     if not tables:
         raise UsageError("a label is about a face table; give that")
-    found: list[tuple[str, list[float]]] = []
+    found: list[tuple[Scene, list[float]]] = []
     there: dict[str, str] = {}
     labels = find_labels(labels_from, which)
     for file, table in tables.items():
@@ -233,9 +234,8 @@ def faces_of_labels(
         there |= {fold(text): text for text in texts}
         chosen = [number for number, text in enumerate(texts) if fold(text) in wanted]
         rows = np.flatnonzero(np.isin(label, chosen))
-        found += zip(
-            map(digest_of, table.faces.id[rows].tolist()), table.faces.anchor[rows].tolist(), strict=True
-        )
+        scenes = scenes_of(table.faces)
+        found += ((scenes[row], table.faces.anchor[row].tolist()) for row in rows.tolist())
     for key in wanted.keys() - there.keys():
         near = [there[like] for like in get_close_matches(key, there)]
         perhaps = f"; perhaps {', '.join(map(printable, near))}" if near else ""
@@ -342,7 +342,7 @@ def target_of_all(
     tables: Mapping[Path, FaceTable],
     persons: Iterable[str],
     globs: tuple[str, ...],
-    labelled: Sequence[tuple[str, Sequence[float]]],
+    labelled: Sequence[tuple[Scene, Sequence[float]]],
 ) -> Target:
     """Say what is to be forgotten.
 

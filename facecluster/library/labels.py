@@ -223,7 +223,8 @@ def attach(
     if labels is not None and labels.kind == "box":
         of_row = np.array([number.get(name, -1) for name in labels.names], dtype=np.int64)
         boxes = np.array(labels.boxes, dtype=np.float64).reshape(-1, 4)
-        rows, found = match_boxes(of_row, boxes, photo, faces.box)
+        in_first = (faces.page == 0) & (faces.track < 0)  # boxes are in the first page
+        rows, found = match_boxes(of_row, boxes, np.where(in_first, photo, -2), faces.box)
         text = {face: labels.labels[row] for row, face in zip(rows.tolist(), found.tolist(), strict=True)}
         unused = np.setdiff1d(np.arange(len(of_row)), rows).tolist()
     elif labels is not None and labels.kind == "face":
@@ -268,6 +269,9 @@ def attach_to(
         photo=table.photos.path[photo].tolist(),
         box=table.faces.box.astype(np.float64),
         anchor=table.faces.anchor.astype(np.float64),
+        page=table.faces.page.astype(np.int64),
+        time_s=table.faces.time_s.astype(np.float64),
+        track=table.faces.track.astype(np.int64),
         person=np.full(n, -1),
         confidence=np.full(n, np.nan),
     )

@@ -26,7 +26,7 @@ if TYPE_CHECKING:  # NumPy is loaded when there is work to do
     from facecluster.library.run import Ran
     from facecluster.library.strangers import Group
     from facecluster.library.tag_list import Tagged
-    from facecluster.photos import Paths
+    from facecluster.photos.find import Paths
     from facecluster.render.show import Owned
     from facecluster.result import Person
 
@@ -84,12 +84,12 @@ class Library(Held):
         """
         from facecluster.encoding.keep import Keep
         from facecluster.library.run import run
-        from facecluster.photos import find_photos, several
+        from facecluster.photos.find import find_some_photos, several
 
         named = [os.path.abspath(path) for path in several(photos)]
         return run(
             self,
-            find_photos(named),
+            find_some_photos(named),
             sources=named,
             encoding=encoding,
             choices=choices or Choices(),

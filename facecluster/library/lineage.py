@@ -235,6 +235,9 @@ def placed_nowhere(table: FaceTable) -> Placed:
         photo=table.photos.path[faces.photo].tolist(),
         box=faces.box.astype(np.float64),
         anchor=faces.anchor.astype(np.float64),
+        page=faces.page.astype(np.int64),
+        time_s=faces.time_s.astype(np.float64),
+        track=faces.track.astype(np.int64),
         person=np.full(n, -1, dtype=np.int64),
         confidence=np.full(n, np.nan),
     )

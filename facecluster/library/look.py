@@ -29,14 +29,15 @@ def look_at(directory: Path, result: Result, table_of: Callable[[], FaceTable | 
         """What the face table knows of a file's picture, and its content."""
         import numpy as np
 
-        from facecluster import photos, picture
         from facecluster.errors import PhotoError
+        from facecluster.photos import picture
+        from facecluster.photos.file import read_photo
 
         found, known = by_content(path), table()
         if known is None:
             return found
         try:
-            coded = picture.coded_digest(photos.read(path)[0]).encode()
+            coded = picture.coded_digest(read_photo(path)[0]).encode()
         except PhotoError:
             return found
         pixels, there = [key.encode() for key in found], known.photos

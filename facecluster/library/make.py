@@ -44,19 +44,22 @@ def make_result(table: FaceTable, clustering: Clustering, rules: Rules) -> Resul
     box, pose, quality = plain(faces.box), plain(faces.pose), plain(faces.quality)
     moved = (faces.anchor != faces.box).any(axis=1)
     anchor = {i: Box(*plain(faces.anchor[i])) for i in np.flatnonzero(moved).tolist()}
+    page, time_s = faces.page.tolist(), plain(faces.time_s)
+    track = [None if track < 0 else track for track in faces.track.tolist()]
     core, confidence = clustering.core.tolist(), plain(clustering.confidence)
     almost_of = {i: place for place, almost in enumerate(clustering.almost) for i in almost.rows.tolist()}
 
     def person_face(i: int) -> PersonFace:
         return PersonFace(
             ids[i], paths[photo[i]], Box(*box[i]), Pose(*pose[i]), quality[i], core[i], confidence[i],
-            anchor.get(i),
+            anchor.get(i), page[i], time_s[i], track[i],
         )  # fmt: skip
 
     def unclustered_face(i: int) -> UnclusteredFace:
         return UnclusteredFace(
             ids[i], paths[photo[i]], Box(*box[i]), Pose(*pose[i]), quality[i],
             reason=Reason(reason[i]).code, almost=almost_of.get(i), anchor=anchor.get(i),
+            page=page[i], time_s=time_s[i], track=track[i],
         )  # fmt: skip
 
     n_left = int(np.count_nonzero(clustering.label < 0))

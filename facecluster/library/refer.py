@@ -52,15 +52,15 @@ _GROUP = re.compile(r"group-[\w-]+", re.ASCII)
 
 def by_content(path: str) -> set[str]:
     """Give the ids that a file's photo may have, as far as its content tells; none where it cannot be read."""
-    from facecluster import photos, picture
     from facecluster.errors import PhotoError
+    from facecluster.photos.each_page import picture_digest
+    from facecluster.photos.file import file_digest, read_photo
 
     try:
-        data, _ = photos.read(path)
-        decoded = photos.decode(data)
+        data, _ = read_photo(path)
+        return {file_digest(data), picture_digest(data)}
     except PhotoError:
         return set()
-    return {photos.digest(data), picture.pixel_digest(decoded.pixels, decoded.size)}
 
 
 def _no_groups() -> Sequence[Group]:

@@ -23,7 +23,7 @@ from facecluster.formats.xmp_write import NOTHING, Tags
 from facecluster.identity.changes import Placed
 from facecluster.library import sidecar
 from facecluster.library.layout import TAGS
-from facecluster.photos import EXTENSIONS
+from facecluster.photos.kinds import EXTENSIONS, RAW_EXTENSIONS, VIDEO_EXTENSIONS
 from facecluster.text import fold, many, printable
 
 ORIGINS: tuple[Origin, ...] = ("xmp", "picasa", "takeout", "osxphotos")
@@ -50,6 +50,9 @@ _OF_APPLE = frozenset({"persons", "faces", "face_info", "uuid", "SourceFile", "R
 
 _EDITED = "_edited"
 """How the name of an edited version ends that osxphotos exports, before its ending."""
+
+_PHOTOS = EXTENSIONS - RAW_EXTENSIONS - VIDEO_EXTENSIONS
+"""Endings of photos of which one name says whose sidecar it is; a RAW file and a JPEG of the same name are one."""
 
 
 @dataclass(frozen=True)
@@ -450,7 +453,8 @@ class _Folder:
         names: of the files, as they are spelt.
         links: those of them that are links.
         folded: how a name is spelt, by the name without regard to case.
-        stems: how many photos have a name but for its ending, without regard to case.
+        stems: how many photos have a name but for its ending, without regard to case. A RAW file and a JPEG are one.
+        films: how many videos have one.
         takeout: to find Takeout's JSON.
     """
 
@@ -458,6 +462,7 @@ class _Folder:
     links: frozenset[str]
     folded: Mapping[str, str]
     stems: Mapping[str, int]
+    films: Mapping[str, int]
     takeout: takeout.Folder
 
     @classmethod
@@ -472,15 +477,28 @@ class _Folder:
                         links.add(entry.name)
         except OSError as error:
             found.trouble(f"{printable(path)}: {error.strerror}; nothing beside its photos was read")
-        split = (os.path.splitext(name) for name in names)
-        stems = Counter(fold(stem) for stem, ending in split if ending.lower() in EXTENSIONS)
+        split = [(fold(stem), ending.lower()) for stem, ending in map(os.path.splitext, names)]
+        photos = Counter(stem for stem, ending in split if ending in _PHOTOS)
+        raw = Counter(stem for stem, ending in split if ending in RAW_EXTENSIONS)
+        films = Counter(stem for stem, ending in split if ending in VIDEO_EXTENSIONS)
         return cls(
             path,
             frozenset(links),
             {fold(name): name for name in sorted(names, reverse=True)},
-            stems,
+            photos | raw,
+            films,
             takeout.Folder(names),
         )
+
+    def n_called(self, stem: str, ending: str) -> int:
+        """How many photos or videos a sidecar may be of that is called as one but for its ending; 0: of none of these.
+
+        Beside a photo it is the photo's, and not that of its moving picture.
+        """
+        n = self.stems.get(fold(stem), 0)
+        if ending.lower() in VIDEO_EXTENSIONS:
+            return 0 if n else self.films.get(fold(stem), 0)
+        return max(n, 1)
 
     def file(self, name: str, found: _Found) -> Path | None:
         """Give the path of a file of the folder, if it is there and is no link that leads elsewhere."""
@@ -521,11 +539,12 @@ def _of_xmp(
 ) -> Iterator[tuple[SaidName, ...]]:
     """Read the XMP of a photo: the two sidecars that there may be, then what is in the photo."""
     name = os.path.basename(photo)
-    stem = os.path.splitext(name)[0]
+    stem, ending = os.path.splitext(name)
     sidecars = [folder.file(f"{name}.xmp", found)]
-    if folder.stems.get(fold(stem), 0) < 2:
+    n = folder.n_called(stem, ending)
+    if n == 1:
         sidecars.append(folder.file(f"{stem}.xmp", found))
-    elif (alone := folder.file(f"{stem}.xmp", found)) is not None:
+    elif n and (alone := folder.file(f"{stem}.xmp", found)) is not None:
         found.trouble(f"{printable(str(alone))}: of which photo it is its name does not say; not read")
     for file in sidecars:
         if file is not None:

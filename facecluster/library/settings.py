@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from facecluster.identity.gate import Limits
+from facecluster.identity.gate import Limits, VideoRule
 
 if TYPE_CHECKING:  # NumPy is loaded when there is work to do
     from facecluster.durable.links import Link
@@ -27,7 +27,7 @@ class Choices:
 
     Attributes:
         min_images, min_size_px, max_angle_deg, min_quality: see `identity.gate.Limits`.
-        gate, min_samples, same_photo: see `identity.rules.Rules`.
+        gate, min_samples, same_photo, video: see `identity.rules.Rules`.
         eps: see `identity.rules.Rules.make`; it belongs to one encoder, and is not remembered for another.
         link: how the folders hold photos.
     """
@@ -40,6 +40,7 @@ class Choices:
     eps: float | None = None
     min_samples: int | None = None
     same_photo: SamePhotoRule | None = None
+    video: VideoRule | None = None
     link: Link | None = None
 
 
@@ -89,6 +90,7 @@ def choose(choices: Choices, earlier: ResultSettings | None, encoder: str) -> Ch
         eps=used["eps"],
         min_samples=used["min_samples"],
         same_photo=used["same_photo"],
+        video=used["video"],
     )
     return Chosen(rules, used["eps"], used["link"], remembered)
 
@@ -102,6 +104,7 @@ def usual() -> dict[str, Any]:
         "eps": None,
         "min_samples": None,
         "same_photo": "prefer",
+        "video": "join",
         "link": LINK,
     }
 
@@ -115,7 +118,7 @@ def _before(earlier: ResultSettings, encoder: str) -> dict[str, Any]:
     if earlier.rules is not None:
         rules = earlier.rules
         used |= vars(rules.limits)
-        used |= {"gate": rules.gate, "same_photo": rules.same_photo}
+        used |= {"gate": rules.gate, "same_photo": rules.same_photo, "video": rules.video}
         used["min_samples"] = None if rules.min_samples == MIN_SAMPLES else rules.min_samples
         used["eps"] = earlier.eps if earlier.faces.encoder == encoder else None
     return used

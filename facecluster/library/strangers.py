@@ -78,7 +78,7 @@ def strangers(known: Known, table: FaceTable, *, jobs: int = -1) -> tuple[Group,
     free = FaceTable(table.photos, faces, table.settings)
     made_by = known.result.settings.rules or Rules.make(table.settings.encoder)
     limits = made_by.limits
-    rules = replace(made_by, gate=False, limits=replace(limits, min_images=1))
+    rules = replace(made_by, gate=False, video="found", limits=replace(limits, min_images=1))
     label = cluster_faces(free, rules, jobs=jobs if jobs > 0 else os.cpu_count() or 1).label
     alone = label < 0  # without an encoding that can be compared
     label[alone] = label.max(initial=-1) + 1 + np.arange(np.count_nonzero(alone))

@@ -419,12 +419,13 @@ def _same_photo(
     table: FaceTable, clustering: Clustering, n_people: int, rows: NDArray[np.int64]
 ) -> SamePhotoCounts:
     """Count as `SamePhotoCounts.of` does."""
-    photo = table.faces.photo[rows].astype(np.int64)
-    key = photo * max(n_people, 1) + clustering.label[rows]
+    scene = table.scenes()[rows]
+    photo_of = dict(zip(scene.tolist(), table.faces.photo[rows].tolist(), strict=True))
+    key = scene * max(n_people, 1) + clustering.label[rows]
     order = np.argsort(key, kind="stable")
     groups, start, count = np.unique(key[order], return_index=True, return_counts=True)
     _, people = np.unique(groups // max(n_people, 1), return_counts=True)
-    several = set((groups // max(n_people, 1))[np.repeat(people > 1, people)].tolist())
+    several = {photo_of[at] for at in (groups // max(n_people, 1))[np.repeat(people > 1, people)].tolist()}
     twice = set()
     for first, n in zip(start[count > 1].tolist(), count[count > 1].tolist(), strict=True):
         theirs = rows[order[first : first + n]]
@@ -435,5 +436,5 @@ def _same_photo(
 
 
 def _are_two(box: NDArray[np.float64]) -> bool:
-    """Say whether some boxes of one photo are not of one face found several times."""
+    """Say whether some boxes of one scene are not of one face found several times."""
     return bool((overlaps(np.tile(box[0], (len(box), 1)), box) < SAME_FACE_IOU).any())

@@ -22,7 +22,6 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from facecluster import photos, picture
 from facecluster.durable.lock import only_user_of
 from facecluster.encoding.analysis import Analysis, Row, make_table, rows_of
 from facecluster.encoding.drawn import Drawn, put_in
@@ -43,6 +42,8 @@ from facecluster.library.pending import Batch, Notes, Notice, ToTell
 from facecluster.library.settings import Choices, choose, encoding_of, remembered_encoding
 from facecluster.library.update import Standing
 from facecluster.options import EncodeOptions
+from facecluster.photos import picture
+from facecluster.photos.file import read_photo
 from facecluster.render.events import events, faces_of
 from facecluster.table import UNREADABLE, FaceTable, Settings
 from facecluster.text import many
@@ -270,7 +271,7 @@ class Watch:
         if path not in self._coded:
             return False
         try:
-            return picture.coded_digest(photos.read(path)[0]) == self._coded[path]
+            return picture.coded_digest(read_photo(path)[0]) == self._coded[path]
         except PhotoError:
             return False
 

@@ -17,8 +17,10 @@ from PIL import Image, ImageDraw, ImageFont
 
 from facecluster.durable.spelt import NAME_BYTES
 from facecluster.errors import PhotoError
-from facecluster.photos import MAX_PIXELS, decode, digest, read
-from facecluster.picture import coded_digest
+from facecluster.photos.decode import decode
+from facecluster.photos.file import file_digest, read_photo
+from facecluster.photos.picture import is_coded_as
+from facecluster.photos.pixels import MAX_PIXELS
 from facecluster.render.verdicts import CheckedFace, CheckedPhoto
 from facecluster.table import NO_FACE
 from facecluster.text import fold
@@ -96,11 +98,11 @@ def make_picture(photo: CheckedPhoto) -> bytes:
         PhotoError: the photo cannot be read, or is not what it was when its faces were found.
     """
     changed = "changed since its faces were found"
-    data, _ = read(photo.path)
-    if photo.coded and coded_digest(data) != photo.coded:
+    data, _ = read_photo(photo.path)
+    if photo.coded and not is_coded_as(data, photo.coded):
         raise PhotoError(changed)
     if (
-        photo.digest and not photo.coded and digest(data) != photo.digest
+        photo.digest and not photo.coded and file_digest(data) != photo.digest
     ):  # of a table of an older facecluster
         raise PhotoError(changed)
     width, height = photo.size
@@ -108,7 +110,7 @@ def make_picture(photo: CheckedPhoto) -> bytes:
         math.log2(max(max(width, height) / LONGEST_PX, 1))
     )  # what JPEG can do while it is decoded
     n_pixels = math.ceil(width / reduction) * math.ceil(height / reduction)
-    decoded = decode(data, max_pixels=n_pixels or MAX_PIXELS)
+    decoded = decode(data, max_pixels=n_pixels or MAX_PIXELS, truncated=True)
     if n_pixels and decoded.size != photo.size:
         raise PhotoError(changed)
     pixels, scale = fit(decoded.pixels)

@@ -17,7 +17,8 @@ import numpy as np
 
 from facecluster.formats.json_lines import load
 from facecluster.identity.changes import Placed, match_faces
-from facecluster.result import Box, Person, PersonFace, Result, UnclusteredFace, columns, fields_of
+from facecluster.result import Box, Person, PersonFace, Result, UnclusteredFace, columns, fields_of, said_of
+from facecluster.table import Number, Whole
 
 
 class ToldFace(NamedTuple):
@@ -28,12 +29,20 @@ class ToldFace(NamedTuple):
         photo: absolute path.
         box: in pixels of the upright photo.
         person: id of the person; None: nobody's.
+        page, time_s: where in the file, as in `result.PersonFace`.
     """
 
     id: str
     photo: str
     box: Box
     person: str | None
+    page: Whole = 0
+    time_s: Number | None = None
+
+    @classmethod
+    def of(cls, face: PersonFace | UnclusteredFace, person: str | None) -> ToldFace:
+        """Tell a face of a person by its id; of nobody."""
+        return cls(face.id, face.photo, face.box, person, face.page, face.time_s)
 
 
 @dataclass(frozen=True)
@@ -73,12 +82,12 @@ class Event:
     def told(self) -> list[ToldFace]:
         """The faces that need no telling after it."""
         who = None if self.person is None else self.person.id
-        return [ToldFace(face.id, face.photo, face.box, who) for face in self.faces]
+        return [ToldFace.of(face, who) for face in self.faces]
 
 
 def _face_record(face: PersonFace | UnclusteredFace) -> dict[str, Any]:
     """The columns of a face, its pose spelled out; `almost` is of use in clusters.json only."""
-    record = {key: value for key, value in fields_of(face).items() if key not in ("id", "almost")}
+    record = {key: value for key, value in said_of(face).items() if key not in ("id", "almost")}
     return {"face": face.id, **record, "pose": fields_of(face.pose)}
 
 
@@ -101,12 +110,8 @@ def environment(event: Event) -> Mapping[str, str]:
 
 def faces_of(result: Result) -> list[ToldFace]:
     """The faces of a result, as if all of them had been told."""
-    placed = [
-        ToldFace(face.id, face.photo, face.box, person.id)
-        for person in result.people
-        for face in person.faces
-    ]
-    return placed + [ToldFace(face.id, face.photo, face.box, None) for face in result.unclustered]
+    placed = [ToldFace.of(face, person.id) for person in result.people for face in person.faces]
+    return placed + [ToldFace.of(face, None) for face in result.unclustered]
 
 
 def events(told: Sequence[ToldFace], result: Result) -> Iterator[Event]:
@@ -181,6 +186,9 @@ def _placed(told: Sequence[ToldFace]) -> Placed:
         photo=[face.photo for face in told],
         box=box,
         anchor=box,
+        page=np.array([face.page for face in told], dtype=np.int64),
+        time_s=np.array([face.time_s for face in told], dtype=np.float64),
+        track=np.full(n, -1),
         person=np.full(n, -1),
         confidence=np.full(n, np.nan),
     )

@@ -13,6 +13,7 @@ from facecluster.identity.decisions import Decision
 from facecluster.identity.explain import apart_by, from_groups, nearest
 from facecluster.identity.gate import Reason, failures, judge, measured
 from facecluster.identity.neighbours import squared_distances
+from facecluster.identity.tracks import at_once
 from facecluster.joined import Known
 from facecluster.render.explain_decisions import about_face
 from facecluster.render.explain_words import remedies_of, why_left_out, why_placed
@@ -99,6 +100,8 @@ def explain_face(
             n_links=len(links),
             library=library,
         )
+    if face.track is not None:
+        why.append("All faces of a track go where the one goes that is seen best.")
     return FaceExplanation(
         id=face.id,
         photo=face.photo,
@@ -140,7 +143,9 @@ def _gate(known: Known, row: int) -> tuple[Gate, ...]:
 def _may_found(known: Known, rows: NDArray[np.intp]) -> NDArray[np.bool_]:
     """Say which rows are good enough to link, and to found people."""
     limits = known.bounds.limits if known.bounds.gate else None
-    passed: NDArray[np.bool_] = judge(_one(known.faces, rows), limits) == Reason.PASSED
+    passed: NDArray[np.bool_] = (
+        judge(_one(known.faces, rows), limits, video=known.bounds.video) == Reason.PASSED
+    )
     return passed
 
 
@@ -193,9 +198,15 @@ def _near_people(known: Known, row: int) -> tuple[NearPerson | None, tuple[NearP
 
 
 def _in_photo(known: Known, row: int, place: int) -> str | None:
-    """Id of another face of a person in the photo of a face; None where there is none, or it is the same face twice."""
+    """Id of another face of a person in the photo of a face; None where there is none, or it is the same face twice.
+
+    Only what is seen at once counts: the same page; of a video, other tracks that are there then.
+    """
     faces = known.faces
     rows = np.flatnonzero((faces.photo == faces.photo[row]) & (known.person == place))
-    rows = rows[rows != row]
-    rows = rows[overlaps(faces.box[rows], faces.box[np.full(len(rows), row)]) < SAME_FACE_IOU]
+    rows = rows[(rows != row) & at_once(faces, np.array([row]), rows)[0]]
+    if faces.track[row] >= 0:
+        rows = rows[faces.track[rows] != faces.track[row]]
+    else:
+        rows = rows[overlaps(faces.box[rows], faces.box[np.full(len(rows), row)]) < SAME_FACE_IOU]
     return str(faces.id[rows[0]]) if len(rows) else None

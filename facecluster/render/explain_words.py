@@ -123,6 +123,8 @@ def why_left_out(
         elif one.distance <= one.within and ahead >= bounds.margin and not any(r.places for r in rulings):
             why.append("These distances alone would not have kept it out.")
 
+    if not passed and all(limit.passed for limit in gate):
+        return why if face.reason == Reason.VIDEO.code else [*why, f"It is {Reason.VIDEO.text}."]
     if not passed:
         lacks = ", ".join(lacking(limit) for limit in gate if not limit.passed)
         return [*why, f"It is not good enough to make a person of, with others: {lacks}."]
@@ -171,7 +173,9 @@ def remedies_of(
         if one.distance <= one.within and one.in_photo is not None and bounds.same_photo != "allow":
             remedies.append("if one person may be in a photo twice: run or cluster with --same-photo allow")
     more = n_links + 1 < bounds.min_samples
-    if not passed:
+    if not passed and face.track is not None and bounds.video == "join":
+        remedies.append("to let faces of videos make people: run or cluster with --video found")
+    elif not passed:
         among = f", and to be among {bounds.min_samples} good faces within {bounds.eps:g}" if more else ""
         remedies.append(f"to make a person with others, it would have to pass the limits it fails{among}")
     elif more or face.reason == Reason.TOO_FEW_PHOTOS.code:

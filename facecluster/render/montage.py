@@ -19,7 +19,7 @@ from PIL import Image, ImageDraw
 
 from facecluster.durable.whole_file import is_of_one_file
 from facecluster.errors import PhotoError
-from facecluster.photos import read
+from facecluster.photos.file import read_photo
 from facecluster.render.letters import drawable, fitted, wrapped
 from facecluster.render.tile import cut_from, turns_of
 from facecluster.result import Person
@@ -302,7 +302,7 @@ def _content(photo: str, meant: Meant) -> bytes:
     Raises:
         PhotoError: it cannot be read, or has another picture now.
     """
-    data = read(photo)[0]
+    data = read_photo(photo)[0]
     if not meant.holds(photo, data):
         raise PhotoError("another picture than that whose faces are known")
     return data

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from facecluster.errors import PhotoError
-from facecluster.photos import alone_if_large, decode, read
+from facecluster.photos.decode import decode
+from facecluster.photos.file import alone_if_large, read_photo
 from facecluster.render.montage import Meant
 from facecluster.render.tile import MARGIN, cut
 from facecluster.result import Box
@@ -106,10 +107,10 @@ def _make(path: str, squares: Sequence[Square], picture: Picture, meant: Meant, 
     Raises:
         PhotoError: it cannot be read, or is not what it was.
     """
-    data = read(path)[0]
+    data = read_photo(path)[0]
     if not meant.holds(path, data):
         raise PhotoError("another picture now than the one whose faces are known")
-    decoded = decode(data, max_pixels=_pixels_needed(squares, picture[:2], whole=whole))
+    decoded = decode(data, max_pixels=_pixels_needed(squares, picture[:2], whole=whole), truncated=True)
     if picture.width and picture.height and decoded.size != picture[:2]:
         raise PhotoError("changed since its faces were found")
     tiles = [

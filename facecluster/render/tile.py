@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facecluster.errors import PhotoError
-from facecluster.photos import MAX_PIXELS, decode
+from facecluster.photos.decode import decode
+from facecluster.photos.pixels import MAX_PIXELS
 from facecluster.result import Box
 
 MARGIN = 1.4
@@ -74,7 +75,7 @@ def cut_from(
     smallest = min(MARGIN * max(box.right - box.left, box.bottom - box.top) for box in boxes)
     reduction = 2 ** int(math.log2(max(smallest / side_px, 1)))  # what JPEG can do while it is decoded
     n_pixels = math.ceil(size[0] / reduction) * math.ceil(size[1] / reduction)
-    decoded = decode(photo, max_pixels=n_pixels or MAX_PIXELS)
+    decoded = decode(photo, max_pixels=n_pixels or MAX_PIXELS, truncated=True)
     if n_pixels and decoded.size != size:
         raise PhotoError("changed since its faces were found")
     return [

@@ -6,13 +6,16 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice, pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from facecluster.identity.check import Failure, Limit, find_failures, measure
 from facecluster.result import Box, plain
 from facecluster.table import OK, QUALITY_PARTS, FaceTable
+
+if TYPE_CHECKING:
+    from facecluster.photos.find import Found
 
 
 @dataclass(frozen=True)
@@ -126,6 +129,14 @@ def to_json(photo: CheckedPhoto) -> Iterator[str]:
                 "failures": [_failure(failure) for failure in face.failures],
             }
         )
+
+
+def others_json(found: Found) -> Iterator[str]:
+    """Write a line of JSON of what was not looked at; none where there is nothing. It has no photo and no verdict."""
+    if aside := found.aside():
+        counts = {"not_looked_at": found.not_looked_at, "raw_shown": found.raw_shown}
+        about = {"photo": None, "status": "not_looked_at", "reason": aside}
+        yield _line(about | {"face": None, "passed": None, "failures": []} | counts)
 
 
 def _failure(failure: Failure) -> dict[str, Any]:

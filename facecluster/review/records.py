@@ -418,7 +418,8 @@ def spoken(view: View, text: str) -> str:
         person = view.people.get(own)
         if person is not None and person.name is not None:
             name = printable(person.name)
-            text = name.join(re.split(rf"{own}(?!\d)(?: \({re.escape(name)}\))?", text))
+            same = re.escape(name)
+            text = name.join(re.split(rf"{own}(?!\d)(?: \({same}\)| {same}(?!\w))?", text))
     return text
 
 

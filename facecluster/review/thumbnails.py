@@ -135,14 +135,14 @@ class Thumbnails:
 
     def size(self, paths: Sequence[str]) -> tuple[int, int]:
         """Give width and height of an upright photo in pixels; 0, 0 where nothing tells."""
-        from facecluster.photos import decode
+        from facecluster.photos.decode import decode
 
         for path in paths:
             if (picture := self._pictures().get(path)) is not None and picture.width:
                 return picture.width, picture.height
         for path in paths:
             with suppress(PhotoError):
-                return decode(self._content(path), max_pixels=1_000_000).size
+                return decode(self._content(path), max_pixels=1_000_000, truncated=True).size
         return 0, 0
 
     def keep_only(self, ids: Collection[str]) -> None:
@@ -175,7 +175,7 @@ class Thumbnails:
                     return Thumbnail(None, key)
                 if keep and (jpeg := self._kept.get(own, side, key)) is not None:
                     return Thumbnail(jpeg, key)
-                from facecluster.photos import alone_if_large
+                from facecluster.photos.file import alone_if_large
 
                 with alone_if_large(path):
                     jpeg = make(self._content(path), size)
@@ -195,9 +195,9 @@ class Thumbnails:
         Raises:
             PhotoError: it cannot be read, or is another one now.
         """
-        from facecluster.photos import read
+        from facecluster.photos.file import read_photo
 
-        data = read(path)[0]
+        data = read_photo(path)[0]
         if not self._contents().holds(path, data):
             raise PhotoError("another picture than that whose faces are known")
         return data
@@ -226,9 +226,9 @@ def _reduced(data: bytes, side: int) -> NDArray[np.uint8]:
     """Decode a photo with a longer side of some pixels at most."""
     import cv2
 
-    from facecluster.photos import decode
+    from facecluster.photos.decode import decode
 
-    pixels = decode(data, max_pixels=_pixels(data, side)).pixels
+    pixels = decode(data, max_pixels=_pixels(data, side), truncated=True).pixels
     height, width = pixels.shape[:2]
     scale = side / max(height, width)
     if scale >= 1:
@@ -241,7 +241,8 @@ def _pixels(data: bytes, side: int) -> int:
     """Give how many pixels a photo is decoded to, so that no side is smaller than it is shown, where that helps."""
     from PIL import Image
 
-    from facecluster.photos import FORMATS, MAX_PIXELS
+    from facecluster.photos.pillow import FORMATS
+    from facecluster.photos.pixels import MAX_PIXELS
 
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:

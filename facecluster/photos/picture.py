@@ -23,15 +23,14 @@ from blake3 import blake3
 from numpy.typing import NDArray
 from PIL import Image
 
-from facecluster.coded import TIFF_METADATA
-from facecluster.photos import (
-    FORMATS,
-    HEIF_BRANDS,
-    area_luminance,
-    brightness_bits,
-    read_orientation,
-    reduce_blocks,
-)
+from facecluster.photos import jxl, raw
+from facecluster.photos.coded import TIFF_METADATA
+from facecluster.photos.kinds import RAW_KINDS, kind_of
+from facecluster.photos.looks import area_luminance, brightness_bits, reduce_blocks
+from facecluster.photos.pages import has_several, tiff_pages
+from facecluster.photos.pillow import open_picture
+from facecluster.photos.pixels import read_orientation
+from facecluster.photos.psd import read_psd
 
 Part = bytes | memoryview
 """A piece of a file that the picture depends on."""
@@ -118,10 +117,13 @@ class _UnusualError(Exception):
 def coded_digest(data: bytes) -> str:
     """Digest the coded picture of a file without its metadata, without decoding it.
 
-    Counts for JPEG, PNG, WebP, TIFF, HEIF and AVIF: the coded picture that `photos.decode` decodes, whatever its
-    decoder reads to do so, and the orientation that is applied to it. EXIF, XMP, IPTC, comments, colour profiles,
-    thumbnails and further pictures do not count. Of any other file, and wherever a file is damaged or unusual, all
-    bytes count. Files of different formats have different digests.
+    Counts for JPEG, PNG, WebP, TIFF, HEIF, AVIF, JPEG XL, PSD, and RAW that is shown by a JPEG in it: the coded picture
+    that `photos.decode.decode` decodes, whatever its decoder reads to do so, and the orientation that is applied to it;
+    of a TIFF all pages that are pictures, of an animation all frames. EXIF, XMP, IPTC, comments, colour profiles,
+    thumbnails, layers and further pictures do not count. Of any other file, RAW that is to be developed, and wherever a
+    file is damaged or unusual, all bytes count. Files of different formats have different digests. A file of several
+    pages or frames has another digest than it had when only its first one was looked at, so that the others are looked
+    at now; files of one have the digest that they always had.
 
     Args:
         data: the bytes of the file; any bytes.
@@ -133,17 +135,26 @@ def coded_digest(data: bytes) -> str:
         JPEG: ITU-T T.81, annex B; colours: libjpeg, jdapimin.c. PNG: W3C, 3rd edition. WebP: RFC 9649. TIFF 6.0.
         HEIF: ISO/IEC 14496-12 and 23008-12.
     """
-    try:
-        return _digest(*_picture(data))
-    except Exception:  # noqa: BLE001 - broken bytes make Pillow and our parsers trip over anything
-        return _digest("bytes", [data])
+    several = has_several(data)
+    kind, parts = _picture_or_bytes(data, first_page=not several)
+    return _digest(kind + " of pages" * several, parts)
+
+
+def is_coded_as(data: bytes, digest: str) -> bool:
+    """Say whether a file has the coded picture of a digest, also of one by an older facecluster.
+
+    That knew a TIFF by its first page, and an animation by a digest that it keeps for files of one frame.
+    """
+    if coded_digest(data) == digest:
+        return True
+    return has_several(data) and _digest(*_picture_or_bytes(data, first_page=True)) == digest
 
 
 def pixel_digest(pixels: NDArray[np.uint8], size: tuple[int, int]) -> str:
     """Digest the upright pixels of a photo.
 
     Args:
-        pixels: (h, w, 3) uint8 RGB, as `photos.decode` gives them.
+        pixels: (h, w, 3) uint8 RGB, as `photos.decode.decode` gives them.
         size: width and height at full size, which differ from those of reduced pixels.
 
     Returns:
@@ -159,8 +170,24 @@ def pixel_digest(pixels: NDArray[np.uint8], size: tuple[int, int]) -> str:
     return state.hexdigest(length=16)
 
 
+def digest_of_pages(pages: Sequence[tuple[int, str]]) -> str:
+    """Digest the pixels of a photo of several pages.
+
+    Args:
+        pages: number and `pixel_digest` of each page that is looked at, "" of one that cannot be read.
+
+    Returns:
+        32 hex digits; of the first page alone, its digest as it is.
+    """
+    if [number for number, _ in pages] == [0]:
+        return pages[0][1]
+    return _digest(
+        "pages", [part for number, digest in pages for part in (_ID.pack(number), digest.encode())]
+    )
+
+
 def hashes(pixels: NDArray[np.uint8]) -> tuple[int, ...]:
-    """Give `photos.perceptual_hash` of a photo as it is, and of the photo turned and mirrored.
+    """Give `photos.looks.perceptual_hash` of a photo as it is, and of the photo turned and mirrored.
 
     Args:
         pixels: (h, w, 3) uint8 RGB.
@@ -187,8 +214,16 @@ def _digest(kind: str, parts: Sequence[Part]) -> str:
     return state.hexdigest()
 
 
-def _picture(data: bytes) -> tuple[str, list[Part]]:
-    """Give the kind of a file, and the parts of it that its picture depends on.
+def _picture_or_bytes(data: bytes, *, first_page: bool) -> tuple[str, list[Part]]:
+    """Do what `_picture` does; of a file that is not looked into, give all its bytes."""
+    try:
+        return _picture(data, first_page)
+    except Exception:  # noqa: BLE001 - broken bytes make Pillow and our parsers trip over anything
+        return "bytes", [data]
+
+
+def _picture(data: bytes, first_page: bool) -> tuple[str, list[Part]]:
+    """Give the kind of a file, and the parts of it that its picture depends on; of a TIFF its first page, or all.
 
     Raises:
         Exception: it is of no kind that is looked into, or unusual.
@@ -199,18 +234,25 @@ def _picture(data: bytes) -> tuple[str, list[Part]]:
         return "png", _png(data)
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "webp", [*_webp(data), _orientation(data, "WEBP")]
-    if data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
-        return "tiff", [*_tiff(data), _orientation(data, "TIFF")]
-    if data[4:8] == b"ftyp":
-        if data[8:12] in HEIF_BRANDS:
-            return "heif", _heif(data)
+    kind = kind_of(data)
+    if kind == "tiff":
+        return "tiff", _tiff(data, first_page)
+    if kind == "heif":
+        return "heif", _heif(data)
+    if kind == "avif":
         return "avif", [*_heif(data), _orientation(data, "AVIF")]
+    if kind == "jxl":
+        return "jxl", _jxl(data)
+    if kind == "psd":
+        return "psd", _psd(data)
+    if kind in RAW_KINDS:
+        return "raw", _raw(data)
     raise _UnusualError
 
 
 def _orientation(data: bytes, *formats: str) -> bytes:
     """Ask Pillow which orientation it applies, and whether it takes the file for what we do."""
-    with Image.open(BytesIO(data), formats=FORMATS) as image:
+    with open_picture(data) as image:
         if image.format not in formats:
             raise _UnusualError
         return bytes([read_orientation(image)])
@@ -361,9 +403,25 @@ class _Tag:
         return bytes([self.kind]) + self.order.encode() + bytes(self.raw)
 
 
-def _tiff(data: bytes) -> list[Part]:
-    """The tags of the first page but `TIFF_METADATA`, and its strips or tiles, wherever these lie."""
-    tags = _tiff_tags(data)
+def _tiff(data: bytes, first_page: bool) -> list[Part]:
+    """The first page, or those that are pictures, each with the orientation that Pillow applies."""
+    pages = tiff_pages(data)
+    places = [(0, pages.first)] if first_page else list(zip(pages.numbers, pages.offsets, strict=True))
+    parts_of = [_tiff_page(data, at) for _, at in places]  # Pillow is not asked about what is damaged
+    parts = list[Part]()
+    with open_picture(data) as image:
+        _require(image.format == "TIFF")
+        for (number, _), own in zip(places, parts_of, strict=True):
+            if number:
+                image.seek(number)
+                parts.append(_ID.pack(number))
+            parts += [*own, bytes([read_orientation(image)])]
+    return parts
+
+
+def _tiff_page(data: bytes, at: int) -> list[Part]:
+    """The tags of a page but `TIFF_METADATA`, and its strips or tiles, wherever these lie."""
+    tags = _tiff_tags(data, at)
     order = next(iter(tags.values())).order
     tiled = 324 in tags
     at_tag, length_tag = (324, 325) if tiled else (273, 279)
@@ -388,14 +446,13 @@ def _tiff(data: bytes) -> list[Part]:
     return parts
 
 
-def _tiff_tags(data: bytes) -> dict[int, _Tag]:
-    """Read the first page's tags, in their order."""
+def _tiff_tags(data: bytes, at: int) -> dict[int, _Tag]:
+    """Read the tags of the page that starts there, in their order."""
     order = "<" if data[:2] == b"II" else ">"
     big = 43 in data[2:4]
     word = struct.Struct(order + ("Q" if big else "I"))
     number = struct.Struct(order + ("Q" if big else "H"))
     entry = struct.Struct(order + ("HHQ8s" if big else "HHI4s"))
-    (at,) = word.unpack_from(data, 8 if big else 4)
     (n_tags,) = number.unpack_from(data, at)
     _require(0 < n_tags <= _TIFF_TAGS)
     at += number.size
@@ -430,6 +487,29 @@ def _tiff_needs(tags: dict[int, _Tag], tiled: bool, n_pieces: int) -> Iterator[i
     n_down = max(1, -(-height // rows))
     for k in range(n_pieces):
         yield per_row * (rows if tiled else min(rows, height - k % n_down * rows))
+
+
+# ------------------------------------------------------------------------------------------ JPEG XL, PSD and RAW
+
+
+def _jxl(data: bytes) -> list[Part]:
+    """The codestream, which says how it is turned; of a JPEG that became JPEG XL, its metadata say that."""
+    _require(all(name != b"jbrd" for name, _ in jxl.boxes(data)))
+    return [b"".join(jxl.codestream(data))]
+
+
+def _psd(data: bytes) -> list[Part]:
+    """The flattened picture, and what it is."""
+    psd = read_psd(data)
+    return [psd.head, bytes([psd.has_picture]), psd.picture]
+
+
+def _raw(data: bytes) -> list[Part]:
+    """The JPEG that is the photo, and how it is turned; where the file is to be developed, all of it counts."""
+    shown = raw.shown(data)
+    if shown.jpeg is None:
+        raise _UnusualError
+    return [*_jpeg(shown.jpeg), bytes([shown.orientation])]
 
 
 # ---------------------------------------------------------------------------------------------- HEIF and AVIF

@@ -6,6 +6,7 @@ what is broken is passed by, as a decoder does.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator
 from io import BytesIO
@@ -25,6 +26,9 @@ _JPEG_MORE = b"".join(
 )
 """Further coded data, with every restart marker twice, so that a decoder that waits for one goes on here."""
 
+_JPEG_OTHERS = bytes(255 - byte for byte in _JPEG_MORE[:900] if byte)
+"""Other coded data: what a file lacks could be like the first ones."""
+
 _EXIF_ITEM = re.compile(rb"(infe[\x02\x03]...(?:..|....)\0\0)(?:Exif|mime)", re.DOTALL)
 """The entry of metadata in the list of what is in a file of HEIF or AVIF."""
 
@@ -35,6 +39,9 @@ TIFF_METADATA = frozenset(
 )
 """Tags that no decoder of pixels reads: texts, resolution, dates, XMP, IPTC, Photoshop, EXIF, ICC, GPS, ratings, and
 pointers to further pictures. Any other counts, known or not."""
+
+_MANY_PIXELS = 50_000_000
+"""Of a JPEG that is not decoded at full size more than once."""
 
 _TIFF_TAGS = 4096
 """Tags of a page that are looked at."""
@@ -125,6 +132,69 @@ def lacks_data(data: bytes) -> bool:
             longer = data[: end.start()] + _JPEG_MORE + data[end.start() :]
             return _eighth(data) != _eighth(longer)
     return False
+
+
+def with_end(data: bytes, *, whole: bool = True) -> bytes | None:
+    """Give a JPEG whose end marker is missing with one, and without what may stand behind its picture.
+
+    Args:
+        data: the bytes of the file.
+        whole: give it only if no part of the picture is missing, so that more data would not change a pixel.
+
+    Returns:
+        None: a part is missing, or it is broken otherwise.
+    """
+    end, is_last = _end_of_scans(data)
+    if end is None or (whole and not is_last):
+        return None
+    found = data[:end] + b"\xff\xd9"
+    if whole:
+        pixels = _all_pixels(found)
+        for more in (_JPEG_MORE, _JPEG_OTHERS):
+            if _all_pixels(data[:end] + more + b"\xff\xd9") != pixels:
+                return None
+    return found
+
+
+def _end_of_scans(data: bytes) -> tuple[int | None, bool]:
+    """Tell where the coded data of a JPEG end, and whether all scans are there that its picture needs."""
+    missing: dict[int, set[int]] = {}  # coefficients that are not there to the last bit, by component
+    end, at, is_progressive = None, 2, False
+    while at + 4 <= len(data) and data[at] == 0xFF:
+        marker, length = data[at + 1], int.from_bytes(data[at + 2 : at + 4], "big")
+        if marker == 0xFF:
+            at += 1
+            continue
+        body = data[at + 4 : at + 2 + length]
+        if length < 2 or len(body) < length - 2 or not 0xC0 <= marker <= 0xFE or 0xD0 <= marker <= 0xD9:
+            break
+        at += 2 + length
+        if marker in (0xC0, 0xC1, 0xC2) and len(body) >= 6 and not missing:
+            is_progressive = marker == 0xC2
+            missing = {number: set(range(64)) for number in body[6::3][: body[5]]}
+        if marker != 0xDA:
+            continue
+        numbers, (first, last, bits) = body[1:-3:2], body[-3:]
+        if not body or len(numbers) != body[0] or not missing.keys() >= set(numbers):
+            break
+        for number in numbers:
+            if not is_progressive:
+                missing[number].clear()
+            elif bits & 15 == 0:
+                missing[number] -= set(range(first, last + 1))
+        found = _JPEG_MARKER.search(data, at)
+        end = at = len(data) if found is None else found.start()
+        if not any(missing.values()):
+            return end, True
+    return end, False
+
+
+def _all_pixels(data: bytes) -> bytes:
+    """Digest all pixels of a JPEG; of a large one at an eighth of its sides."""
+    image = Image.open(BytesIO(data), formats=("JPEG",))
+    if image.width * image.height > _MANY_PIXELS:
+        image.draft(None, (1, 1))
+    return hashlib.blake2b(image.tobytes()).digest()
 
 
 def _eighth(data: bytes) -> bytes:

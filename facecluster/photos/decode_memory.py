@@ -12,8 +12,8 @@ from typing import Any
 
 from PIL import ExifTags, Image
 
-from facecluster.coded import is_held_as_coefficients
 from facecluster.errors import PhotoError
+from facecluster.photos.coded import is_held_as_coefficients
 
 _MEMORY = 640_000_000
 """Bytes that a photo's file and pixels may take together while it is decoded: with the networks, and what these hold
@@ -22,12 +22,22 @@ after many photos (360 MB), a process stays under 1 GB."""
 _MUCH_MEMORY = 200_000_000
 """Bytes for which memory that was freed is given back to the system first: 50 MB after many photos."""
 
-_AVIF_PIXEL, _WEBP_PIXEL, _WEBP_PIXEL_OPENCV, _WEBP_PIXEL_OPENCV_LOSSLESS = 11, 17, 6, 7
+_AVIF_PIXEL, _WEBP_PIXEL, _WEBP_PIXEL_OPENCV, _WEBP_PIXEL_OPENCV_LOSSLESS = 12, 17, 6, 7
 """Bytes that a pixel takes while these are decoded, with all copies that the decoders make (measured: 10.7, or 9.0 with
-fewer colours; 16.3, or 15.6 where not lossless; 6.0; 6.9)."""
+fewer colours, 11.1 with 10 bits; 16.3, or 15.6 where not lossless; 6.0; 6.9)."""
+
+_FRAME_PIXEL = {"GIF": 28, "PNG": 28, "WEBP": 28, "AVIF": 40}
+"""The same of a frame of an animation after its first, with all that is kept of those before it, and while it is looked
+at (measured: 17.1, 16.1, 20.3, 22.0 after four frames, and 6 while it is; an AVIF may refer to eight)."""
 
 _HEIF_PIXEL = {(8, 420): 5.5, (8, 422): 8.5, (8, 444): 10.0, (10, 420): 8.5, (10, 422): 13.5, (10, 444): 16.0}
 """The same by bits (10: or more) and how colours are stored (measured: 5.4, 8.4, 9.9, 7.9, 13.4, 15.9)."""
+
+_JXL_PIXEL = 8
+"""The same of JPEG XL with 8 bits (measured: 7.0, lossless 6.1); with 16 bits as much again, and so with floats."""
+
+_RAW_PIXEL, _RAW_PIXEL_OF_COLOURS = 6, 23
+"""The same of RAW that is developed, beside its file: a mosaic, and three colours a pixel (measured: 5.6, 22.2)."""
 
 _HEIF_PIXEL_LEFT = 7.0
 """At most so much of it is still held when the picture is decoded (measured: 5.3, 6.7 with 10 bits)."""
@@ -57,13 +67,15 @@ def of_picture(image: Image.Image, size: tuple[int, int], data: bytes, by_opencv
     """Tell how many bytes a picture takes at most while it is decoded, beside its file.
 
     Args:
-        image: as Pillow opened it; drafted.
+        image: as Pillow opened it, at the page that is to be decoded; drafted.
         size: width, height at full size.
         data: its file.
         by_opencv: that decodes it.
         made: bytes of the pixels that are given; these are there after most of what the decoder takes is gone.
     """
     n_pixels = size[0] * size[1]
+    if image.format in _FRAME_PIXEL and image.tell():
+        return n_pixels * _FRAME_PIXEL[image.format]
     if image.format == "WEBP":
         by_opencv_each = _WEBP_PIXEL_OPENCV_LOSSLESS if b"VP8L" in data else _WEBP_PIXEL_OPENCV
         return max(n_pixels * (by_opencv_each if by_opencv else _WEBP_PIXEL), 4 * n_pixels + made)
@@ -99,3 +111,23 @@ def of_heif(info: dict[str, Any], n_pixels: int, made: int) -> float:
     bits = 8 if info["bit_depth"] <= 8 else 10
     each = _HEIF_PIXEL.get((bits, info.get("chroma", 444)), _HEIF_PIXEL[bits, 444])
     return max(each * n_pixels, min(each, _HEIF_PIXEL_LEFT) * n_pixels + made)
+
+
+def of_jxl(n_pixels: int, bits: int) -> float:
+    """Tell the same of JPEG XL.
+
+    Args:
+        n_pixels: of the picture.
+        bits: of a value.
+    """
+    return _JXL_PIXEL * n_pixels * (1 if bits <= 8 else 2 if bits <= 16 else 3)
+
+
+def of_raw(n_pixels: int, is_mosaic: bool) -> float:
+    """Tell the same of a RAW file that is developed.
+
+    Args:
+        n_pixels: of the sensor.
+        is_mosaic: a pixel has one colour, so that it is developed at half size.
+    """
+    return n_pixels * (_RAW_PIXEL if is_mosaic else _RAW_PIXEL_OF_COLOURS)
