@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, cast
 import click
 
 from facecluster.errors import UsageError
-from facecluster.text import many, printable, some, typed
+from facecluster.text import many, printable, quoted, some, typed
 
 if TYPE_CHECKING:  # NumPy is loaded when there is work to do
     from collections.abc import Sequence
@@ -218,7 +218,9 @@ def _tell(done: Tagged, sentences: list[str], *, as_json: bool, quiet: bool) -> 
         click.echo(json.dumps(asdict(done)))
     elif done.dry_run:
         for change in done.changed:
-            names = ", ".join(change.names) or ("to be removed" if change.is_gone else "no name of ours")
+            names = ", ".join(quoted(change.names)) or (
+                "to be removed" if change.is_gone else "no name of ours"
+            )
             click.echo(printable(f"{change.file}: {names}"))
     if not quiet:
         click.echo("\n".join(sentences), err=not plain)

@@ -36,7 +36,7 @@ from facecluster.render.show import Moment, stamp
 from facecluster.render.tile import turns_of
 from facecluster.result import Box, Person, PersonFace
 from facecluster.table import Picture
-from facecluster.text import many, printable
+from facecluster.text import many, printable, quoted
 
 MOST_PEOPLE = 200
 """People whom one file has."""
@@ -526,7 +526,7 @@ class _Pages:
     def _photo(self, shot: _Shot) -> str:
         width, height = (side * _UNIT / max(shot.size) for side in shot.size)
         people = {person.id: person for person, _ in shot.boxes}
-        names = [_name(person) for person in people.values()]
+        names = quoted(map(_name, people.values()))
         alt = _text(f"Photo of {', '.join(names)}{f', {shot.day}' if shot.day else ''}")
         who = ", ".join(
             f'<a href="{self._where(person)}"><bdi>{_text(_name(person))}</bdi></a>'
