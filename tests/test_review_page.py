@@ -563,8 +563,16 @@ def test_a_photo_without_a_face_is_found_and_a_face_drawn_in_it(seen: Seen) -> N
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="No faces were found")).to_be_visible()
     photo = page.locator(".stage > img")
+    seen.asker.decide("name", person="person-0001", name="Anna")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
     drag(page, corner(photo, 0.3, 0.2), corner(photo, 0.7, 0.7))
-    page.get_by_role("dialog", name="Who is this?").get_by_role("combobox").fill("Otto")
+    dialog = page.get_by_role("dialog", name="Who is this?")
+    dialog.get_by_role("button", name="Nobody I know").click(trial=True)
+    assert not [url for url in asked if "/api/names" in url]  # a list of names would be over the button
+    dialog.get_by_role("combobox").fill("An")
+    expect(dialog.get_by_role("option")).to_have_count(1)
+    dialog.get_by_role("combobox").fill("Otto")
     page.keyboard.press("Enter")
     expect(page.get_by_role("button", name="Face: Otto")).to_be_visible(timeout=20_000)
     page.go_back()
@@ -648,6 +656,14 @@ def test_what_another_window_does_is_told_and_shown_and_the_choice_stays(seen: S
     expect(cells(first).nth(0)).to_contain_text("Anna")
     expect(cells(first).nth(4)).to_have_attribute("aria-selected", "true")
     expect(second.get_by_text("Something changed")).to_be_hidden()
+    first.add_init_script(
+        "window.setTimeout = (real => (act, ms) => ms === 7000 ? 0 : real(act, ms))(setTimeout)"
+    )
+    first.reload()
+    expect(cells(first).nth(0)).to_contain_text("Anna")
+    with Library.open(seen.library):
+        expect(first.get_by_text("another facecluster is at work")).to_be_visible()
+    expect(first.get_by_text("another facecluster is at work")).to_be_hidden()  # and not by its time
 
 
 def test_a_person_who_is_gone_is_there_again_after_an_undo_elsewhere(seen: Seen) -> None:

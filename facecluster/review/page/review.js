@@ -219,8 +219,9 @@ function showState(state) {
 function showSaving(state) {
   const said = state.busy ? "Waiting" : state.saving ? "Saving…" : "All saved";
   if ($("saving").textContent !== said) $("saving").textContent = said;
-  if (state.busy && $("saving").title !== state.busy) notice(state.busy);
-  $("saving").title = state.busy ?? "";
+  const told = $("saving").title, busy = state.busy ?? "";
+  if (busy !== told && (busy || $("notice").dataset.text === told)) notice(state.busy);
+  $("saving").title = busy;
   $("saving").className = state.busy ? "busy" : state.saving ? "saving" : "";
 }
 
@@ -1744,7 +1745,7 @@ class PhotoView {
     if (!box || Math.min(box[2] - box[0], box[3] - box[1]) < 8) return this.stopDrawing();
     this.isAsking = true;
     const who = await dialog("Who is this?", answer => {
-      const field = new NameField({label: "Name", eager: !touch.matches, done: answer});
+      const field = new NameField({label: "Name", done: answer}); // not eager: its list would cover the answers below
       return [h("p", null, "The face is looked for in the box, and belongs to whom you say."),
         h("div.row", null, field.element, h("button.primary", {type: "button", onclick: () => field.commit()}, "Save"))];
     }, [["Not what I meant", null], ["Nobody I know", {name: null, id: null}]]);
