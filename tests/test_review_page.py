@@ -582,7 +582,17 @@ def test_a_photo_without_a_face_is_found_and_a_face_drawn_in_it(seen: Seen) -> N
     page.keyboard.press("/")
     page.keyboard.press("Escape")
     expect(cells(page).nth(20)).to_be_visible()
-    assert "Otto" in seen.names().values()
+    otto = next(own for own, name in seen.names().items() if name == "Otto")
+    beside = [205, 60, 235, 100]  # its middle is in the picture of Otto's face
+    seen.asker.decide("draw", photo=f"{BARE[1] + 1:032x}", box=beside, person="Bo")
+    go(page, f"#/person/{otto}")
+    expect(page.locator(".cell.framed")).to_have_count(1)
+    x, y, across, high = page.locator(".cell.framed").evaluate(
+        "cell => { const at = getComputedStyle(cell, '::after'), whole = cell.clientWidth;"
+        "return [at.left, at.marginTop, at.width, at.height].map(side => parseFloat(side) / whole) }"
+    )
+    frame = [*seen.asker.get(f"/api/person/{otto}/faces")["frames"].values()]
+    assert [[100 * x, 100 * y, 100 * across, 100 * high]] == [pytest.approx(one, abs=0.5) for one in frame]
 
 
 MISSED = (262.0, 30.0, 305.0, 85.0)
