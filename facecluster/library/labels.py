@@ -98,10 +98,10 @@ def find_labels(labels_from: str, which: Main | None) -> Labels | Programs | Non
         return None
     if not labels_from:
         raise UsageError(f"an empty name of labels; give {_CHOICES}")
-    labels = programs_of(labels_from)
-    if labels is None and not os.path.lexists(labels_from):
+    programs = programs_of(labels_from)
+    if programs is None and not os.path.lexists(labels_from):
         raise UsageError(f"{printable(labels_from)}: no such labels, and no such file; give {_CHOICES}")
-    labels = labels or read_labels(Path(labels_from))
+    labels = programs or read_labels(Path(labels_from))
     if which is not None and (not isinstance(labels, Labels) or labels.kind != "photo"):
         raise UsageError(
             f"{labels_from}: says itself which faces its labels are of, and not the {which} of a photo; leave it out"
