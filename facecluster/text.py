@@ -6,7 +6,7 @@ import os
 import re
 import shlex
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
 from facecluster.errors import UsageError
@@ -32,6 +32,12 @@ def some(texts: Sequence[str], number: int, separator: str = ", ") -> str:
     """Name the first ones and count the rest: "a, b, 3 more"."""
     rest = [f"{len(texts) - number} more"] if len(texts) > number else []
     return separator.join([*texts[:number], *rest])
+
+
+def quoted(names: Iterable[str]) -> list[str]:
+    """Make names fit for a list with commas: printable, and in quotes where one has a comma: "Chirac, Jacques"."""
+    shown = [printable(name) for name in names]
+    return [f'"{name}"' for name in shown] if any("," in name for name in shown) else shown
 
 
 def size(n_bytes: int) -> str:

@@ -241,10 +241,13 @@ def test_copies_of_a_photo_share_the_label_of_their_face(tmp_path: Path) -> None
 
 
 def test_names_that_are_no_text(tmp_path: Path) -> None:
-    paths = [f"/p/\udcff\x1b[31m/{i}.jpg" for i in range(4)]
+    (folder := tmp_path / "\udcff\x1b[31m").mkdir()
+    paths = [str(folder / f"{i}.jpg") for i in range(4)]
+    for path in paths:  # of a path that is nowhere, the letters are read as Excel writes them
+        Path(path).touch()
     face_table.write(make_table(people(1, 4), paths=paths), tmp_path / "faces.npz")
     (tmp_path / "l.csv").write_bytes(
-        b"photo,label\n" + b"".join(b"/p/\xff\x1b[31m/%d.jpg,\xfe%d\n" % (i, i // 2) for i in range(4))
+        b"photo,label\n" + b"".join(b"\xff\x1b[31m/%d.jpg,\xfe%d\n" % (i, i // 2) for i in range(4))
     )
     for labels in ("folder", tmp_path / "l.csv"):
         found = run(tmp_path / "faces.npz", "--labels", labels)
@@ -260,7 +263,7 @@ def test_names_that_are_no_text(tmp_path: Path) -> None:
     [
         ([], "its first line is ''; expected a header"),
         (["file,person", "a.jpg,anna"], "its first line is 'file,person'; expected a header"),
-        (["photo;label", "a.jpg;anna"], "its first line is 'photo;label'; expected a header"),
+        (["photo:label", "a.jpg:anna"], "its first line is 'photo:label'; expected a header"),
         (["photo,label", "a.jpg"], "line 2 has 1 values, the header 2"),
         (["photo,label", 'a.jpg,"anna'], "not a table of comma-separated values"),
         (["photo,label"], "there are no labels in it"),
@@ -290,7 +293,12 @@ def test_what_cannot_be_done_is_told(file: Path, result: Path, tmp_path: Path) -
         return found.stderr
 
     assert "Missing option '--labels'" in error(2, file)
-    assert "l.csv: cannot be read: No such file" in error(1, file, "--labels", tmp_path / "l.csv")
+    told = error(2, file, "--labels", tmp_path / "l.csv")
+    assert (
+        "l.csv: no such labels, and no such file; give folder, some of picasa, takeout, osxphotos, xmp, "
+        in told
+    )
+    assert "or a CSV file" in told
     assert "cannot be read: Is a directory" in error(1, file, "--labels", tmp_path)
     assert "gone.npz: cannot be read: No such file" in error(1, tmp_path / "gone.npz", "--labels", "folder")
     assert "gone.json: cannot be read: No such file" in error(1, tmp_path / "gone.json", "--labels", "folder")

@@ -203,11 +203,19 @@ def test_a_run_afterwards_analyses_nothing_and_loses_nothing(
     with Library.open(out) as library:
         library.name("person-0001", "Anna Berg")
     before = json.loads((out / "clusters.json").read_text())["people"]
-    assert done("tag", out, "--embed", "--yes")["changed"]
+    tagged = call("tag", out, "--embed", "--yes")
+    assert tagged.exit_code == 0, tagged.output
+    held = [*(out / "person-0001 Anna Berg").iterdir()]
+    assert len(held) == 4
+    assert not any(names_in(photo) for photo in held)  # hard links, or clones
+    assert "4 photos in folders of people as before" in tagged.stderr
+    assert tagged.stderr.endswith(f"to have them there as they are: facecluster run {folder} -o {out}\n")
+    assert "4 photos changed\n" in tagged.stderr
     table = (out / "faces.npz").read_bytes()
     again = CliRunner().invoke(main, run)
     assert again.exit_code == 0, again.output
     assert (out / "faces.npz").read_bytes() == table
+    assert all(names_in(photo) == {"Anna Berg"} for photo in held)
     assert json.loads((out / "clusters.json").read_text())["people"] == before
     assert done("tag", out, "--embed", "--yes")["changed"] == []
 

@@ -234,6 +234,13 @@ def test_what_was_decided_here_wins(
     with Library.open(root / "people") as library:
         library.name("Uwe", "Uwe B.")
     assert [(type(one.act), one.act.name) for one in take_in()] == [(Said, "Uwe")]  # told, and that is all
+    say(photos=[10], inside=["Tim"])  # of the one face of its photo, which is called Zoe here
+    with Library.open(root / "people") as library:
+        done = import_names(library)
+    assert [(one.name, one.why) for one in done.conflicts if one.name == "Tim"] == [
+        ("Tim", "that is not its name here")
+    ]
+    assert done.unplaced == ()
     assert take_in() == []
     assert "Uwe B." in who(root)
     again(root)
@@ -626,12 +633,12 @@ def test_names_without_a_place_are_told_with_their_photos(
     made: Path, root: Path, say: Callable[..., None]
 ) -> None:
     say("Anna", "Zoe", photos=[6])
-    say(photos=[7], inside=[f"N{i}" for i in range(8)])
+    say(photos=[7], inside=["N0, Bo", *(f"N{i}" for i in range(1, 8))])
     done = run("import", root / "people")
     assert "1 person named (Anna), 1 new person of 1 face (Zoe), 0 conflicts" in done.stderr
     assert (
-        "8 names that may be of several faces, or of none (N0 in 07.png, N1 in 07.png, N2 in 07.png, N3 in 07.png, "
-        "N4 in 07.png, N5 in 07.png, 2 more)"
+        '8 names that may be of several faces, or of none ("N0, Bo" in 07.png, "N1" in 07.png, '
+        '"N2" in 07.png, "N3" in 07.png, "N4" in 07.png, "N5" in 07.png, 2 more)'
     ) in done.stderr
     assert "N7" not in done.stderr
     photo = str(made / "photos" / "07.png")

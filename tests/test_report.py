@@ -140,7 +140,17 @@ def test_one_file_has_everybody(here: Path) -> None:
         "lost": [],
     }
     page = read(here / "report.html")
-    for text in ("Anna Berg", BAD, "Person 3", "3 people", "9 photos", "2009–2012", "shot4.jpg", "4 faces"):
+    for text in (
+        "Anna Berg",
+        BAD,
+        "Person 3",
+        "3 people",
+        "9 photos",
+        "2009–2012",
+        "8 of 9 dated",
+        "shot4.jpg",
+        "4 faces",
+    ):
         assert text in page.texts(), text
     assert len(page.all("img")) == 3 + 3 + 12 + 9  # covers twice, faces, photos
     assert len(page.all("rect", rx="6")) == 12

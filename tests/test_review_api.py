@@ -478,6 +478,50 @@ def test_a_face_is_a_square_of_its_photo_with_a_validator(page: Browser) -> None
     assert Image.open(io.BytesIO(page.ask("GET", f"/face/{face(3)}?s=9999").body)).size == (480, 480)
 
 
+def test_where_a_face_is_in_its_picture_is_told_where_another_one_is_in_it(tmp_path: Path) -> None:
+    colours = np.array(
+        [[250, 20, 20], [20, 20, 250], [20, 220, 20]]
+    )  # two side by side, at an edge, and one alone
+    boxes = np.array([[48, 20, 144, 180], [148, 20, 244, 180], [440, 300, 540, 420]])
+    pixels = np.full((480, 600, 3), 90, dtype=np.uint8)
+    for colour, (left, top, right, bottom) in zip(colours, boxes, strict=True):
+        pixels[top:bottom, left:right] = colour
+    n = 4
+    paths = [str(tmp_path / f"{i}.png") for i in range(n)]
+    for i, path in enumerate(paths):
+        pixels[-1, -1] = i  # no copy of another one
+        Image.fromarray(pixels).save(path)
+    table = make_table(
+        people(3, n).reshape(3, n, 128).swapaxes(0, 1).reshape(-1, 128),
+        photo=np.repeat(np.arange(n), 3).tolist(),
+        paths=paths,
+        photos={"digest": [own(i) for i in range(n)], "size": np.tile([600, 480], (n, 1))},
+        id=[f"{own(i)}-{j}" for i in range(n) for j in range(3)],
+        box=np.tile(boxes, (n, 1)),
+        pose=np.tile([[0, 0, 0], [0, 0, 90], [0, 0, 0]], (n, 1)),  # who lies on a side is shown turned
+    )
+    (tmp_path / "people").mkdir()
+    face_table.write(table, tmp_path / "people" / "faces.npz")
+    cluster_table(table, tmp_path / "people", source=str(tmp_path / "people" / "faces.npz"))
+    with opened(tmp_path / "people") as page:
+        until(lambda: not page.get("/api/nobody")["searching"])
+        groups = page.get("/api/nobody")["groups"]
+        found = [page.get(f"/api/person/{one['id']}/faces") for one in page.get("/api/people")["people"]]
+        found += [page.get(f"/api/nobody/{one['id']}") for one in groups]
+        frames = {key: at for answer in found for key, at in answer["frames"].items()}
+        assert frames.keys() == {f"{own(i)}-{j}" for i in range(n) for j in (0, 1)}
+        for j in (0, 1):
+            answer = page.ask("GET", f"/face/{own(0)}-{j}?s=160")
+            shown = np.asarray(Image.open(io.BytesIO(answer.body)), dtype=int)
+            rows, columns = np.nonzero(np.abs(shown - colours[j]).sum(axis=2) < 120)
+            left, top, width, height = frames[f"{own(0)}-{j}"]
+            told = np.array([left, top, left + width, top + height]) * 1.6
+            seen = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
+            assert np.allclose(told, seen, atol=2.5), (told, seen)
+        until(lambda: not page.get("/api/questions")["searching"])
+        assert page.get("/api/questions")["frames"].keys() <= frames.keys()
+
+
 def test_a_photo_is_shown_upright_and_reduced(page: Browser, library: Path) -> None:
     found = page.ask("GET", f"/photo/{own(0)}?w=500")
     assert Image.open(io.BytesIO(found.body)).size == (640, 512)

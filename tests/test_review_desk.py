@@ -380,9 +380,7 @@ def test_what_takes_long_is_told_and_waited_for(library: Path, monkeypatch: pyte
         undone = threads.submit(page.decide, "undo", decisions=[first])
         until(lambda: page.get("/api/state")["busy"])
         told = page.get("/api/state")["busy"]
-        assert told.startswith(
-            "What was decided takes long, as where people are grouped anew; what you decide now "
-        )
+        assert told == "Still at work on what was decided last. What you decide now waits until that is done"
         named_then = threads.submit(page.decide, "name", person="person-0003", name="Bo")
         time.sleep(0.5)
         assert not named_then.done()

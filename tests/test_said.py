@@ -424,3 +424,13 @@ def test_thousands_of_names_in_a_photo_are_cut_and_told(tmp_path: Path) -> None:
     said = read_said([path], ORIGINS)
     assert len(said.names[path]) == 1000
     assert said.troubles == (f"{path}.xmp: has 1200 names for a.jpg; the first 1000 count",)
+
+
+def test_names_that_are_too_long_are_counted(tmp_path: Path) -> None:
+    path = photo(tmp_path / "a.jpg")
+    (tmp_path / "a.jpg.xmp").write_bytes(
+        named(region("N" * 201, 0.5, 0.5), region("Ida", 0.2, 0.2), persons=in_image("M" * 9999, "K" * 200))
+    )
+    said = read_said([path], ORIGINS)
+    assert [one.name for one in said.names[path]] == ["Ida", "K" * 200]
+    assert said.troubles == (f"2 names of more than 200 letters, left out, the first in {path}.xmp",)

@@ -717,6 +717,7 @@ def test_folder_that_cannot_be_written(out: Path) -> None:
     assert result.exit_code == 1
     (trouble,) = json.loads(result.stdout)["troubles"]
     assert trouble.startswith(f"{photos_of(out)}: 9 files: cannot be written: no permission")
+    assert trouble.endswith(f"; type: chmod u+rwx {photos_of(out)}")
 
 
 def failing(monkeypatch: pytest.MonkeyPatch, number: int, after: int = 0) -> None:

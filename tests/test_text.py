@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from emoji import JOINED
 
-from facecluster.text import fold, printable, some, without
+from facecluster.text import fold, printable, quoted, some, without
 
 
 @pytest.mark.parametrize("emoji", JOINED)
@@ -47,6 +47,8 @@ def test_what_is_too_much_is_counted() -> None:
     ]
     assert some([], 3) == ""
     assert some(["a", "b"], 1, "; ") == "a; 1 more"
+    assert quoted(["Chirac", "Laura\n"]) == ["Chirac", "Laura\\n"]
+    assert quoted(["Chirac, Jacques", "Laura Bush"]) == ['"Chirac, Jacques"', '"Laura Bush"']
 
 
 def test_photos_whose_faces_are_forgotten_are_counted_apart() -> None:

@@ -234,10 +234,7 @@ def test_an_output_in_a_folder_of_ones_own_that_cannot_be_written(common: Path) 
     folder = common / "folder"
     folder.mkdir()
     give(folder, 0o555)
-    told = (
-        f"cannot be written: no permission: the folder {folder} belongs to you, mode 555; type: chmod u+rwx {folder}, "
-        "or choose another place (-o)"
-    )
+    told = f"cannot be written: no permission: the folder {folder} belongs to you, mode 555; type: chmod u+rwx {folder}"
     for file, act in (
         (folder / "a.npz", face_table.check_output),
         (folder / "a.npz", lambda file: face_table.write(make_table([]), file)),
@@ -259,7 +256,7 @@ def test_what_belongs_to_somebody_else_is_told_with_the_name(common: Path) -> No
     )
     assert told_to_another(lambda: face_table.check_output(common / "b.npz")) == (
         f"{common / 'b.npz'}: cannot be written: no permission: the folder {common} belongs to {root}, mode 755; "
-        f"choose another place (-o), or ask {root}"
+        f"ask {root}, or choose another place"
     )
 
 

@@ -28,7 +28,7 @@ from facecluster.library.labels import (
 )
 from facecluster.library.layout import is_result
 from facecluster.library.read import read
-from facecluster.text import fold, many, per_cent, printable, some
+from facecluster.text import fold, many, per_cent, printable, quoted, some
 
 if TYPE_CHECKING:  # NumPy is loaded when there is work to do
     import numpy as np
@@ -250,7 +250,7 @@ def restrict(label: NDArray[np.int64], texts: Sequence[str], wanted: Sequence[st
         if not found:
             near = get_close_matches(text, texts, n=_N_FACES) or list(texts[:_N_FACES])
             raise UsageError(
-                f"--database {printable(text)}: no such label; there are {', '.join(map(printable, near))}"
+                f"--database {printable(text)}: no such label; there are {', '.join(quoted(near))}"
                 + (f", {len(texts) - len(near)} more" if len(texts) > len(near) else "")
             )
         numbers += found

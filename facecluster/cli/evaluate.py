@@ -32,7 +32,7 @@ from facecluster.library.layout import folder_of, is_result, table_of
 from facecluster.library.read import read
 from facecluster.library.settings import Choices
 from facecluster.render.columns import aligned, n_cells
-from facecluster.text import many, printable
+from facecluster.text import many, printable, quoted
 
 if TYPE_CHECKING:  # NumPy is loaded when there is work to do
     import numpy as np
@@ -257,8 +257,8 @@ def report(evaluation: Evaluation) -> str:
     lines += aligned([(name, _number(value), what) for name, value, what in shares], right=(1,), least=(0, 9))
     lines += ["", "worst merges"] if e.merges else []
     for merge in e.merges:
-        parts = zip(merge.labels, merge.n_faces, strict=True)
-        of = ", ".join(f"{number} of {printable(label)}" for label, number in parts)
+        parts = zip(quoted(merge.labels), merge.n_faces, strict=True)
+        of = ", ".join(f"{number} of {label}" for label, number in parts)
         lines.append(f"  {merge.person}: {of}{_apart(merge.distance)}")
         lines += [_face(face, face.label) for face in merge.faces]
     lines += ["", "worst splits"] if e.splits else []

@@ -22,7 +22,7 @@ from facecluster.cli.labels import label_face_option
 from facecluster.errors import FaceclusterError, OutputError, UsageError
 from facecluster.library.layout import person_in
 from facecluster.library.refer import called, faces_of, short_names
-from facecluster.text import many, printable, typed
+from facecluster.text import many, printable, quoted, typed
 
 if TYPE_CHECKING:  # NumPy is loaded when there is work to do
     from facecluster.identity.boxes import Main
@@ -180,7 +180,7 @@ def _set_aside(forgotten: Forgotten) -> str:
 def _whose(forgotten: Forgotten, labels: tuple[str, ...]) -> str:
     """Say whose faces go, how many they are, and which photos show them."""
     whom = [called(one) for opened in forgotten.results for one in opened.people.values()]
-    whom += map(printable, labels)
+    whom += quoted(labels)
     if n := len(forgotten.report.photo_paths):
         whom.append(f"all faces of {many(n, 'photo')}")
     shown = forgotten.shown_in

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, cast
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, cast
 import click
 
 from facecluster.errors import UsageError
-from facecluster.text import many, printable, some, typed
+from facecluster.text import many, printable, quoted, some, typed
 
 if TYPE_CHECKING:  # NumPy is loaded when there is work to do
     from collections.abc import Sequence
@@ -153,7 +154,7 @@ def untag(
     agree = _asker(embed=embed, yes=yes, dry_run=dry_run)
     with Library.open(source) as library:
         done = take_out(library, photos, into_photos=agree, dry_run=dry_run)
-    lines = _counts(done)
+    lines = [*_counts(done), *_held(done, source)]
     if done.away:
         lines.append(
             f"{many(len(done.away), 'photo')} not there, so names may stand beside: {_some(done.away)}"
@@ -218,7 +219,9 @@ def _tell(done: Tagged, sentences: list[str], *, as_json: bool, quiet: bool) -> 
         click.echo(json.dumps(asdict(done)))
     elif done.dry_run:
         for change in done.changed:
-            names = ", ".join(change.names) or ("to be removed" if change.is_gone else "no name of ours")
+            names = ", ".join(quoted(change.names)) or (
+                "to be removed" if change.is_gone else "no name of ours"
+            )
             click.echo(printable(f"{change.file}: {names}"))
     if not quiet:
         click.echo("\n".join(sentences), err=not plain)
@@ -230,18 +233,34 @@ def _tell(done: Tagged, sentences: list[str], *, as_json: bool, quiet: bool) -> 
 
 def _counts(done: Tagged) -> list[str]:
     """Count files."""
-    written = [change for change in done.changed if not change.is_gone]
-    n_new = sum(change.is_new for change in written)
-    n_gone = len(done.changed) - len(written)
+    photos = sum(change.file == change.photo for change in done.changed)
+    n_new = sum(change.is_new for change in done.changed)
+    n_gone = sum(change.is_gone for change in done.changed)
     parts = [
-        (n_new, "new file", "new files"),
-        (len(written) - n_new, "file changed", "files changed"),
-        (n_gone, "file removed", "files removed"),
-        (done.unchanged, "file as it was", "files as they were"),
+        (photos, "photo changed", "photos changed"),
+        (done.unchanged_photos, "photo as it was", "photos as they were"),
+        (n_new, "new sidecar", "new sidecars"),
+        (len(done.changed) - photos - n_new - n_gone, "sidecar changed", "sidecars changed"),
+        (n_gone, "sidecar removed", "sidecars removed"),
+        (done.unchanged - done.unchanged_photos, "sidecar as it was", "sidecars as they were"),
         (len(done.troubles), "trouble", "troubles"),
     ]
     told = ", ".join(many(n, one, several) for n, one, several in parts if n) or "nothing to do"
     return [f"{'would be: ' if done.dry_run else ''}{told}", *map(printable, done.remarks)]
+
+
+def _held(done: Tagged, source: str) -> list[str]:
+    """Say which photos lie in folders of people as they were before."""
+    if not done.held:
+        return []
+    folders = {os.path.dirname(photo) for photo in done.held}
+    tops = sorted(one for one in folders if not any(one.startswith(top + os.sep) for top in folders))
+    from_where = " ".join(map(typed, tops)) if len(tops) <= _SHOWN else "PHOTOS"
+    told = (
+        f"{many(len(done.held), 'photo')} in folders of people as before, without what was written just now"
+    )
+    again = f"facecluster run {from_where} -o {typed(source)}"
+    return [f"{told}: {_some(done.held)}; to have them there as they are: {again}"]
 
 
 def _tagged(done: Tagged, source: str) -> list[str]:
@@ -249,6 +268,7 @@ def _tagged(done: Tagged, source: str) -> list[str]:
     lines = [
         f"{many(done.photos, 'photo')} with {many(done.people, 'person', 'people')} who have a name",
         *_counts(done),
+        *_held(done, source),
     ]
     if not done.people:
         lines.append(

@@ -42,8 +42,8 @@ def why_unwritten(path: Path, error: OSError) -> str:
     if keeper is None:
         return "no permission; choose another place, or change its permissions"
     if keeper.remedy is None:
-        return f"no permission: {keeper.told}; choose another place (-o), or ask {keeper.owner}"
-    return f"no permission: {keeper.told}; {keeper.remedy}, or choose another place (-o)"
+        return f"no permission: {keeper.told}; ask {keeper.owner}, or choose another place"
+    return f"no permission: {keeper.told}; {keeper.remedy}"
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,9 @@ LARGEST = 16_000_000
 LONGEST_NAME = 200
 """Letters. A longer text is no name, as in `library.correct`."""
 
+_LONGEST_TEXT = 8 * LONGEST_NAME
+"""Letters that are looked at of what may be a name."""
+
 Box = tuple[float, float, float, float]
 """Left, top, right, bottom, each 0..1 of the picture's width or height."""
 
@@ -79,19 +82,19 @@ def clean_name(text: object) -> str | None:
     """Make a name of what a file has in the place of one.
 
     Spaces are single, accents are composed, and what cannot be shown is left out: control characters, marks of
-    direction, lone surrogates.
+    direction, lone surrogates. It may be longer than a name can be here.
 
     Returns:
-        None: it is no text, nothing of it can be seen, or it is too long for a name.
+        None: it is no text, or nothing of it can be seen.
     """
-    if not isinstance(text, str) or len(text) > 8 * LONGEST_NAME:
+    if not isinstance(text, str):
         return None
-    spaced = " ".join(text.split())
+    spaced = " ".join(text[:_LONGEST_TEXT].split())
     if not spaced.isprintable():
         kept = (letter for letter in spaced if printable(letter) == letter)
         spaced = " ".join("".join(kept).split())
     name = unicodedata.normalize("NFC", spaced).strip(JOINERS)
-    return name if name.strip(JOINERS + SELECTORS + " ") and len(name) <= LONGEST_NAME else None
+    return name if name.strip(JOINERS + SELECTORS + " ") else None
 
 
 def box_in_picture(left: object, top: object, right: object, bottom: object) -> Box | None:

@@ -47,7 +47,7 @@ from facecluster.library.refer import (
 )
 from facecluster.photos.kinds import EXTENSIONS
 from facecluster.result import Person, PersonFace, Result, UnclusteredFace
-from facecluster.text import JOINERS, SELECTORS, fold, many, printable, some, typed
+from facecluster.text import JOINERS, SELECTORS, fold, many, printable, quoted, some, typed
 
 _N_NAMED = 6
 """Photos that a sentence names."""
@@ -211,7 +211,7 @@ def merge(library: Held, who: Sequence[str]) -> Change | Corrected:
         raise UsageError("give two people or more, the one whose id and name stays first")
     people = [find_person(library.people, text, library.look) for text in who]
     if len({person.id for person in people}) == 1 and fold(who[-1]) in map(fold, people[0].former):
-        said = f"{', '.join(map(printable, who))} are one person already: {called(people[0])}; nothing was changed"
+        said = f"{', '.join(quoted(who))} are one person already: {called(people[0])}; nothing was changed"
         return Corrected(None, said, library.in_step)
     for i, person in enumerate(people):
         if person.id in (other.id for other in people[:i]):

@@ -18,6 +18,7 @@ from pathlib import Path
 from xml.sax.saxutils import escape
 
 from facecluster.durable.own_file import oddity_at
+from facecluster.durable.own_list import OwnList
 from facecluster.durable.whole_file import cannot_write, whole_file
 from facecluster.errors import DeclinedError, FaceclusterError, OutputError
 from facecluster.formats import tags_jsonl, xmp_write
@@ -93,6 +94,7 @@ def embed(
     ]
     todo = [job for job in jobs if not _is_done(job, how)]
     found.unchanged += len(jobs) - len(todo)
+    found.unchanged_photos += len(jobs) - len(todo)
     if not todo:
         return
     directory = listed.path.parent
@@ -114,6 +116,14 @@ def embed(
             shown.update()
     if not listed.dry_run:
         listed.tidy(now=any(job.named is None for job in todo))  # who is forgotten is in no line
+        written = {change.file for change in found.changed}
+        found.held = sorted(written.intersection(_held(directory)))
+
+
+def _held(directory: Path) -> set[str]:
+    """Give the photos of which a library has the bytes in its folders: by hard links, clones and copies."""
+    entries = OwnList(directory.absolute(), None).candidates.values()
+    return {one.source for several in entries for one in several if one.kind not in ("file", "symlink")}
 
 
 def _is_done(job: _Inside, how: Asked) -> bool:
@@ -190,6 +200,7 @@ def _embed(
         found.changed.append(change)
     elif job.named is not None:
         found.unchanged += 1
+        found.unchanged_photos += 1
     if listed.dry_run:
         return
     if job.named is None:

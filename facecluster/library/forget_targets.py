@@ -21,7 +21,7 @@ from facecluster.library.labels import (
 from facecluster.library.layout import CLUSTERS, TABLE, group_again, table_of
 from facecluster.library.pending import take_in
 from facecluster.library.refer import find_person, short_names
-from facecluster.text import fold, printable, typed
+from facecluster.text import fold, printable, quoted, typed
 
 if TYPE_CHECKING:  # NumPy is loaded when there is work to do
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -238,7 +238,7 @@ def faces_of_labels(
         found += ((scenes[row], table.faces.anchor[row].tolist()) for row in rows.tolist())
     for key in wanted.keys() - there.keys():
         near = [there[like] for like in get_close_matches(key, there)]
-        perhaps = f"; perhaps {', '.join(map(printable, near))}" if near else ""
+        perhaps = f"; perhaps {', '.join(quoted(near))}" if near else ""
         raise FaceclusterError(
             f"{printable(wanted[key])}: no face has this label{perhaps}; nothing was changed"
         )

@@ -29,7 +29,7 @@ from facecluster.library.import_plan import Acts, Conflict, Plan
 from facecluster.library.sidecar import ENDING
 from facecluster.result import columns
 from facecluster.table import UNREADABLE
-from facecluster.text import fold, many, printable, some, typed
+from facecluster.text import fold, many, printable, quoted, some, typed
 
 _N_NAMED = 6
 """People, or photos, that a sentence names."""
@@ -294,11 +294,15 @@ def _summary(plan: Plan, n_drawn: int) -> str:
         f"{many(len(plan.unmatched), 'region')} without a face",
     ]
     if plan.unplaced:
-        where = _listed(f"{one.name} in {os.path.basename(path)}" for path, one in plan.unplaced)
-        told.append(f"{many(len(plan.unplaced), 'name')} that may be of several faces, or of none{where}")
+        photos = (printable(os.path.basename(path)) for path, _ in plan.unplaced)
+        names_shown = quoted(one.name for _, one in plan.unplaced)
+        where = [f"{name} in {photo}" for name, photo in zip(names_shown, photos, strict=True)]
+        told.append(
+            f"{many(len(plan.unplaced), 'name')} that may be of several faces, or of none ({some(where, _N_NAMED)})"
+        )
     return ", ".join(told)
 
 
-def _listed(texts: Iterable[str]) -> str:
+def _listed(names: Iterable[str]) -> str:
     """Give names, or the first ones of many, in brackets."""
-    return f" ({some([printable(text) for text in texts], _N_NAMED)})"
+    return f" ({some(quoted(names), _N_NAMED)})"

@@ -36,6 +36,8 @@ ORIGINS: tuple[Origin, ...] = get_args(Origin)
 PROGRAMS = "programs"
 """Labels that are what the files of any of these programs call faces."""
 
+_CHOICES = f"{FOLDER}, some of {', '.join(ORIGINS)}, {PROGRAMS} for all of these, or a CSV file"
+
 MAIN = ("largest", "central", "only", "all")
 
 
@@ -95,8 +97,11 @@ def find_labels(labels_from: str, which: Main | None) -> Labels | Programs | Non
     if labels_from == FOLDER:
         return None
     if not labels_from:
-        raise UsageError(f"an empty name of labels; give {FOLDER}, {', '.join(ORIGINS)}, or a file")
-    labels = programs_of(labels_from) or read_labels(Path(labels_from))
+        raise UsageError(f"an empty name of labels; give {_CHOICES}")
+    programs = programs_of(labels_from)
+    if programs is None and not os.path.lexists(labels_from):
+        raise UsageError(f"{printable(labels_from)}: no such labels, and no such file; give {_CHOICES}")
+    labels = programs or read_labels(Path(labels_from))
     if which is not None and (not isinstance(labels, Labels) or labels.kind != "photo"):
         raise UsageError(
             f"{labels_from}: says itself which faces its labels are of, and not the {which} of a photo; leave it out"

@@ -18,7 +18,15 @@ from facecluster.formats import osxphotos_json, picasa_ini, tags_jsonl, takeout,
 from facecluster.formats.embedded import Embedded, embedded_of
 from facecluster.formats.forgotten_jsonl import Place
 from facecluster.formats.osxphotos_json import ApplePhoto
-from facecluster.formats.said_names import Box, Origin, SaidName, clean_name, load_json, read_bounded
+from facecluster.formats.said_names import (
+    LONGEST_NAME,
+    Box,
+    Origin,
+    SaidName,
+    clean_name,
+    load_json,
+    read_bounded,
+)
 from facecluster.formats.xmp_write import NOTHING, Tags
 from facecluster.identity.changes import Placed
 from facecluster.library import sidecar
@@ -177,7 +185,11 @@ def read_said(
                 said += _of_json(photo, folder, origins, found)
             said += told.get(photo, ())
             found.put(photo, said, embedded)
-    return Said(found.names, tuple(found.troubles), len(found.files))
+    troubles = [*found.troubles]
+    if found.long:
+        n, first = many(len(found.long), "name"), printable(found.long[0])
+        troubles.insert(0, f"{n} of more than {LONGEST_NAME} letters, left out, the first in {first}")
+    return Said(found.names, tuple(troubles), len(found.files))
 
 
 def forgotten_in(
@@ -219,8 +231,9 @@ def match(
 
     A name with a box is of the face of the first page that overlaps it most, each face of one place and each place of
     one face, the best first. Boxes of Picasa's lie in the stored picture or, where more of a photo's have a face then,
-    in the upright one. A name without a box is of a face that is known to have it. Where one face of the photo without
-    a name, or one person of a video or of several pages, and one name are left, they belong together.
+    in the upright one. A name without a box is of the face that is left where these are one and one, whatever it is
+    known as; else of a face that is known to have it. Where one face of the photo without a name, or one person of a
+    video or of several pages, and one name are left then, they belong together.
 
     Args:
         said: see `Said`.
@@ -264,11 +277,12 @@ def match(
         taken = set(partner.values())
         left = [row for number, row in enumerate(here) if number not in taken]
         loose = [one for one in told if one.box is None]
-        if known is not None:
+        is_clear = photo not in forgotten and _is_clear(left, loose)  # whatever the face is called here
+        if known is not None and not is_clear:
             left, loose = _known(left, loose, known, names)
         if photo in forgotten:
             gone += ((photo, one) for one in loose)
-        elif _are_one(left, faces) and len({fold(one.name) for one in loose}) == 1:
+        elif is_clear or (_are_one(left, faces) and len({fold(one.name) for one in loose}) == 1):
             names[left[0]] = (loose[0],)
         else:
             unplaced += ((photo, one) for one in loose)
@@ -284,6 +298,11 @@ def _are_one(rows: Sequence[int], faces: Placed) -> bool:
     owners, tracks = set(faces.person[rows].tolist()), set(faces.track[rows].tolist())
     is_one = len(rows) == 1 or (len(owners) == 1 and owners != {-1}) or (len(tracks) == 1 and tracks != {-1})
     return is_one and len(moments) == len(rows) and len(owners) == 1
+
+
+def _is_clear(rows: Sequence[int], loose: Sequence[SaidName]) -> bool:
+    """Say whether there is one face, and one name without a box."""
+    return len(rows) == 1 and len({fold(one.name) for one in loose}) == 1
 
 
 def _known(
@@ -402,6 +421,8 @@ class _Found:
     names: dict[str, tuple[SaidName, ...]] = field(default_factory=dict)
     troubles: dict[str, None] = field(default_factory=dict)
     files: set[str] = field(default_factory=set)
+    long: list[str] = field(default_factory=list)
+    """Files of names that are too long."""
 
     def trouble(self, error: FaceclusterError | str) -> None:
         """Note a trouble, once."""
@@ -416,6 +437,8 @@ class _Found:
                     f"the first {_MOST_NAMES} count"
                 )
         said = [names[:_MOST_NAMES] for names in said]
+        self.long += [one.file for names in said for one in names if len(one.name) > LONGEST_NAME]
+        said = [tuple(one for one in names if len(one.name) <= LONGEST_NAME) for names in said]
         if not any(said):
             return
         orientation = 1

@@ -28,7 +28,7 @@ from facecluster.library.embed import Agree, embed
 from facecluster.library.layout import TAGS, group_again
 from facecluster.library.named import Named, named_photos, wanted_of
 from facecluster.library.tag_list import Change, Tagged, TagList, is_full
-from facecluster.text import many, printable, some
+from facecluster.text import many, printable, quoted, some
 
 if TYPE_CHECKING:  # NumPy is loaded when there is work to do
     from facecluster.library.held import Held
@@ -319,7 +319,7 @@ def _no_keyword(names: Iterable[str], how: Asked) -> list[str]:
     remarks = []
     for field, letter, program in kinds:
         if field in how.fields and (without := sorted(name for name in names if letter in name)):
-            told = some(without, _SHOWN)
+            told = some(quoted(without), _SHOWN)
             remarks.append(f"no keyword of {program}, which would read two at the {letter}: {told}")
     return remarks
 

@@ -54,11 +54,13 @@ class Tagged:
         dry_run: whether nothing was done.
         changed: files that were written or removed.
         unchanged: how many files hold what they should.
+        unchanged_photos: how many of these are photos.
         photos: how many photos show somebody with a name, of those that were asked for.
         people: how many people with a name they show.
         away: photos that are not there, so that nothing was written beside them.
         behind: photos in which stand names of ours that are others now, and that were not to be written.
         beside: photos that have a sidecar of the other name too, which some programs do not read any more.
+        held: photos that were written, and that folders of people hold with the bytes of before.
         two_names: how many faces have another name of another program, too, in each file that was looked into.
         troubles: what could not be done, a line each.
         remarks: what could not be made right in a file that was written, a line each.
@@ -67,11 +69,13 @@ class Tagged:
     dry_run: bool
     changed: list[Change] = field(default_factory=list)
     unchanged: int = 0
+    unchanged_photos: int = 0
     photos: int = 0
     people: int = 0
     away: list[str] = field(default_factory=list)
     behind: list[str] = field(default_factory=list)
     beside: list[str] = field(default_factory=list)
+    held: list[str] = field(default_factory=list)
     two_names: dict[str, int] = field(default_factory=dict)
     troubles: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)

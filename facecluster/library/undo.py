@@ -33,7 +33,7 @@ from facecluster.library.change import Corrected, and_gone
 from facecluster.library.held import Held
 from facecluster.library.imports import WHOLE, in_words
 from facecluster.library.layout import CLUSTERS, group_again
-from facecluster.text import many, printable, typed
+from facecluster.text import many, printable, quoted, typed
 
 _log = logging.getLogger(__name__)
 
@@ -284,7 +284,7 @@ def _anew(
     if result.counts.faces != before.counts.faces:
         said += f" (there were {many(before.counts.faces, 'face')} before: the face table is another since)"
     there = {person.name for person in result.people}
-    gone = [printable(person.name) for person in before.people if person.name and person.name not in there]
+    gone = quoted(one.name for one in before.people if one.name and one.name not in there)
     if len(gone) > _N_NAMED:
         said += f"; {len(gone)} names are nobody's any more"
     elif gone:

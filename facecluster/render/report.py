@@ -37,7 +37,7 @@ from facecluster.render.show import Taken, stamp
 from facecluster.render.tile import turns_of
 from facecluster.result import Box, Person, PersonFace
 from facecluster.table import Picture
-from facecluster.text import many, printable
+from facecluster.text import many, printable, quoted
 
 MOST_PEOPLE = 200
 """People whom one file has."""
@@ -487,7 +487,8 @@ class _Pages:
         """Covers, names, numbers, years."""
         report = self._report
         days = [shot.day for shot in report.shots.values()]
-        told = [many(len(report.people), "person", "people"), many(len(report.shots), "photo"), _years(days)]
+        told = [many(len(report.people), "person", "people"), many(len(report.shots), "photo")]
+        told += [_years(days), _dated(days)]
         yield f'<section id="people" class="top"><h1><bdi>{_text(self._look.title)}</bdi></h1>'
         yield f'<p class="told">{" · ".join(filter(None, told))}</p>\n'
         if self._n_without:
@@ -509,7 +510,7 @@ class _Pages:
         """Somebody: the cover, the years, the faces."""
         person, shots = shown.person, [self._report.shots[number] for number in shown.shots]
         days = [shot.day for shot in shots]
-        told = [many(len(shown.faces), "face"), many(len(shots), "photo"), _years(days)]
+        told = [many(len(shown.faces), "face"), many(len(shots), "photo"), _years(days), _dated(days)]
         n = len(shown.faces)
         size = "" if level == "h1" or n > _FEW else " one" if n == 1 else " few"
         yield f'<section id="{person.id}" class="person{size}"><header>'
@@ -535,7 +536,7 @@ class _Pages:
     def _photo(self, shot: _Shot) -> str:
         width, height = (side * _UNIT / max(shot.size) for side in shot.size)
         people = {person.id: person for person, _ in shot.boxes}
-        names = [_name(person) for person in people.values()]
+        names = quoted(map(_name, people.values()))
         alt = _text(f"Photo of {', '.join(names)}{f', {shot.day}' if shot.day else ''}")
         who = ", ".join(
             f'<a href="{self._where(person)}"><bdi>{_text(_name(person))}</bdi></a>'
@@ -603,6 +604,12 @@ def _years(days: Iterable[str]) -> str:
     """The first and the last year: "2009–2019"; "" where none is known."""
     years = sorted({day[:4] for day in days if day})
     return "–".join(dict.fromkeys([years[0], years[-1]])) if years else ""
+
+
+def _dated(days: Sequence[str]) -> str:
+    """Say of how many photos the day is known, where that is so of some: "15 of 100 dated"."""
+    n = sum(map(bool, days))
+    return f"{n} of {len(days)} dated" if 0 < n < len(days) else ""
 
 
 def _strip(days: Sequence[str]) -> str:

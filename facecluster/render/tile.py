@@ -97,6 +97,26 @@ def cut_from(
     ]
 
 
+def square_of(box: Box, size: tuple[int, int]) -> tuple[int, int, int]:
+    """Give left, top and side in pixels of the square around a face, see `cut`. `size`: width, height."""
+    width, height = size
+    side = round(MARGIN * max(box.right - box.left, box.bottom - box.top))
+    side = max(1, min(side, width, height))
+    left = min(max(round((box.left + box.right - side) / 2), 0), width - side)
+    top = min(max(round((box.top + box.bottom - side) / 2), 0), height - side)
+    return left, top, side
+
+
+def box_in_tile(box: Box, size: tuple[int, int], turns: int) -> Box:
+    """Say where in its tile a face is: 0..1 of the side, cut off at the tile; `turns` as of `cut_from`."""
+    left, top, side = square_of(box, size)
+    sides = (box.left - left, box.top - top, box.right - left, box.bottom - top)
+    found = Box(*(min(max(one / side, 0.0), 1.0) for one in sides))
+    for _ in range(turns):
+        found = Box(found.top, 1 - found.right, found.bottom, 1 - found.left)
+    return found
+
+
 def cut(pixels: NDArray[np.uint8], box: Box, side_px: int) -> NDArray[np.uint8]:
     """Cut a square around a face, moved or shrunk where it would leave the photo.
 
@@ -110,11 +130,7 @@ def cut(pixels: NDArray[np.uint8], box: Box, side_px: int) -> NDArray[np.uint8]:
     """
     import cv2  # loaded by who reads pixels only
 
-    height, width = pixels.shape[:2]
-    side = round(MARGIN * max(box.right - box.left, box.bottom - box.top))
-    side = max(1, min(side, width, height))
-    left = min(max(round((box.left + box.right - side) / 2), 0), width - side)
-    top = min(max(round((box.top + box.bottom - side) / 2), 0), height - side)
+    left, top, side = square_of(box, (pixels.shape[1], pixels.shape[0]))
     square = np.ascontiguousarray(pixels[top : top + side, left : left + side])
     interpolation = cv2.INTER_AREA if side > side_px else cv2.INTER_CUBIC
     return cv2.resize(square, (side_px, side_px), interpolation=interpolation).astype(np.uint8, copy=False)

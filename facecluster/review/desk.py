@@ -55,7 +55,7 @@ _AGAIN_S = 3.0
 """Seconds after which writing is tried again that failed, as on a full disk."""
 _PATIENCE_S = 240.0
 """Seconds that a decision waits for what was decided before it: a little less than browsers wait for an answer."""
-_LONG_S = 1.0
+_LONG_S = 4.0
 """Seconds after which it is told that something takes long."""
 _PROBE_S = 1.0
 """Seconds for which it counts whether somebody else was at work."""
@@ -209,7 +209,7 @@ class Desk:
         """Say why nothing can be decided just now, or what went wrong; None: nothing is in the way."""
         doing = self._doing
         if doing is not None and self._is_held and time.monotonic() - doing[1] > _LONG_S:
-            return f"{doing[0]}; what you decide now waits for it"
+            return f"{doing[0]}. What you decide now waits until that is done"
         if (trouble := self._trouble) is not None:
             return f"{trouble}. {_PENDING}" if self._is_owing else trouble
         at, is_busy = self._probed
@@ -275,7 +275,7 @@ class Desk:
             BusyError: another facecluster has the library for longer than `WAIT_S`.
             FaceclusterError: as the function raises it.
         """
-        with self._alone("What was decided takes long, as where people are grouped anew"):
+        with self._alone("Still at work on what was decided last"):
             self._hold()
             library, shown = self._library, self._view
             read_last, n_decisions = library.read_last, len(library.decisions)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from facecluster.identity.gate import Reason
 from facecluster.library.imports import in_words
 from facecluster.library.refer import plain
 from facecluster.photos.moment import FIRST, Moment
+from facecluster.render.tile import box_in_tile, square_of, turns_of
 from facecluster.result import AlmostPerson, Person, PersonFace, UnclusteredFace
 from facecluster.review.view import is_named_video
 from facecluster.text import fold, many, printable
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from facecluster.review.desk import Asked
     from facecluster.review.links import Links, Pair
     from facecluster.review.view import Placed, View
+    from facecluster.table import Picture
 
 SORTS = ("faces", "name", "newest", "unsure")
 """Of people."""
@@ -215,6 +217,39 @@ def _scene(one: Face) -> str:
 def _where(moment: Moment) -> dict[str, str]:
     """Where in a file something is, in words; nothing of a plain photo."""
     return {"where": moment.words} if moment.words else {}
+
+
+def frames(
+    view: View, ids: Iterable[str], pictures: Callable[[], Mapping[str, Picture]]
+) -> dict[str, list[float]]:
+    """Say where a face is in its tile, if the middle of another one is in there too.
+
+    Args:
+        view: of the library.
+        ids: of faces; those that are not there are left out.
+        pictures: gives those of the face table by path.
+
+    Returns:
+        Left, top, width and height in per cent of the side, 0..100, by id of the face.
+    """
+    found = {}
+    for own in dict.fromkeys(ids):
+        if own not in view.faces:
+            continue
+        one = view.faces[own].face
+        beside = (view.faces[other].face for other in view.in_photo[digest_of(own)] if other != own)
+        boxes = [each.box for each in beside if (each.page, each.time_s) == (one.page, one.time_s)]
+        picture = pictures().get(one.photo) if boxes else None
+        if picture is None or not picture.width:
+            continue
+        size = picture.width, picture.height
+        left, top, side = square_of(one.box, size)
+        middles = (((box.left + box.right) / 2 - left, (box.top + box.bottom) / 2 - top) for box in boxes)
+        if any(0 < x < side and 0 < y < side for x, y in middles):
+            box = box_in_tile(one.box, size, turns_of(one.pose.roll))
+            parts = box.left, box.top, box.right - box.left, box.bottom - box.top
+            found[own] = [round(100 * part, 1) for part in parts]
+    return found
 
 
 def reason(one: UnclusteredFace) -> str:

@@ -8,7 +8,7 @@ work.
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
 from importlib import resources
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -169,14 +169,20 @@ class Server:
         one = _found(view.people, request)
         encodings = self._desk.encodings()
         links = None if encodings is None else encodings.links(view.result, one)
-        return {"version": view.version} | records.whole_person(view, one, links, view.past)
+        shown = () if links is None else filter(None, (links.weakest, links.seam))
+        frames = self._frames(view, (own for pair in shown for own in (pair.a, pair.b)))
+        return {"version": view.version} | frames | records.whole_person(view, one, links, view.past)
 
     def _faces(self, request: Request, view: View) -> dict[str, Any]:
         found = records.faces(
             view, _found(view.people, request), _choice(request, "sort", records.FACE_SORTS)
         )
         shown = [records.face(view, one) for one in _cut(request, found)]
-        return {"version": view.version, "total": len(found), "faces": shown}
+        frames = self._frames(view, (one["id"] for one in shown))
+        return {"version": view.version, "total": len(found), "faces": shown} | frames
+
+    def _frames(self, view: View, ids: Iterable[str]) -> dict[str, Any]:
+        return {"frames": records.frames(view, ids, lambda: self._desk.pictures)}
 
     def _photos(self, request: Request, view: View) -> dict[str, Any]:
         found = records.photos(view, _found(view.people, request))
@@ -211,11 +217,14 @@ class Server:
 
     def _group(self, request: Request, view: View) -> dict[str, Any]:
         groups = {one.id: one for one in self._desk.strangers(view) or ()}
-        return records.whole_group(view, _found(groups, request))
+        one = _found(groups, request)
+        return self._frames(view, (face.id for face in one.faces)) | records.whole_group(view, one)
 
     def _questions(self, request: Request, view: View) -> dict[str, Any]:
         asked = self._desk.questions(_number(request, "number", 12, 100))
-        return {"version": view.version} | records.questions(asked)
+        sides = [side for one in asked.questions for side in (one.left, one.right) if side] if asked else []
+        frames = self._frames(view, (own for side in sides for own in side.faces))
+        return {"version": view.version} | frames | records.questions(asked)
 
     def _proposed(self, request: Request, view: View) -> dict[str, Any]:
         found = self._desk.proposed(request.query_params.get("question", ""))

@@ -67,6 +67,16 @@ function faceAt(face, width) {
   return `/face/${encodeURIComponent(face)}?s=${size}`;
 }
 
+/** Where faces are in their pictures, in per cent, if another face is in there too; answers of the server bring it. */
+const frames = {};
+
+/** Draw that round the face whose picture an element has. */
+function framed(element, face) {
+  const at = frames[face];
+  element.classList.toggle("framed", Boolean(at));
+  return at ? style(element, {"--x": at[0], "--y": at[1], "--w": at[2], "--h": at[3]}) : element;
+}
+
 /** Show a picture in an <img>: softly once it is loaded, at once where it was loaded before. */
 function picture(image, address, text = "") {
   if (image.alt !== text) image.alt = text;
@@ -114,6 +124,7 @@ async function call(address, sent) {
   }
   const record = await response.json().catch(() => ({}));
   if (!response.ok) throw new Refusal(record.error ?? `The server answers ${response.status}`, response.status, record);
+  Object.assign(frames, record.frames);
   return record;
 }
 
@@ -218,8 +229,9 @@ function showState(state) {
 function showSaving(state) {
   const said = state.busy ? "Waiting" : state.saving ? "Saving…" : "All saved";
   if ($("saving").textContent !== said) $("saving").textContent = said;
-  if (state.busy && $("saving").title !== state.busy) notice(state.busy);
-  $("saving").title = state.busy ?? "";
+  const told = $("saving").title, busy = state.busy ?? "";
+  if (busy !== told && (busy || $("notice").dataset.text === told)) notice(state.busy);
+  $("saving").title = busy;
   $("saving").className = state.busy ? "busy" : state.saving ? "saving" : "";
 }
 
@@ -1231,6 +1243,7 @@ function faceGrid(options) {
     fill: (cell, face, width) => {
       const [image, counts] = cell.children;
       picture(image, faceAt(face.id, width));
+      framed(cell, face.id);
       counts.textContent = face.reason ?? [sure(face.confidence), face.date?.slice(0, 4)].filter(Boolean).join(" · ");
       counts.title = face.reason ?? `${about(face)}${certain(face) ? `\n${CONFIDENCE}` : ""}`;
     },
@@ -1351,8 +1364,8 @@ class PersonView {
   }
 
   link(pair, title, text) {
-    const side = (face, n) => h("a", {href: `#/photo/${face.photo}`, title: "Open the photo"},
-      img(faceAt(face.id, 132), "Face", {className: "cover"}), h("small", null, many(n, "face"), " on this side"));
+    const side = (face, n) => framed(h("a", {href: `#/photo/${face.photo}`, title: "Open the photo"},
+      img(faceAt(face.id, 132), "Face", {className: "cover"}), h("small", null, many(n, "face"), " on this side")), face.id);
     return h("article.link", null, h("h2", null, title), h("p", null, text),
       h("div.two", null, side(pair.a, pair.n_a), side(pair.b, pair.n_b)),
       h("div.buttons", null,
@@ -1749,7 +1762,7 @@ class PhotoView {
     if (!box || Math.min(box[2] - box[0], box[3] - box[1]) < 8) return this.stopDrawing();
     this.isAsking = true;
     const who = await dialog("Who is this?", answer => {
-      const field = new NameField({label: "Name", eager: !touch.matches, done: answer});
+      const field = new NameField({label: "Name", done: answer}); // not eager: its list would cover the answers below
       return [h("p", null, "The face is looked for in the box, and belongs to whom you say."),
         h("div.row", null, field.element, h("button.primary", {type: "button", onclick: () => field.commit()}, "Save"))];
     }, [["Not what I meant", null], ["Nobody I know", {name: null, id: null}]]);
@@ -1885,9 +1898,9 @@ class QuestionsView {
       : h("span", {dir: "auto"}, side.name ?? (side.n_faces > 1 ? "These faces" : "This face"));
     const shown = question.right ? side.faces.slice(0, 5) : side.faces;
     return h(`figure.side-of${question.right ? "" : ".spread"}${shown.length === 1 ? ".single" : ""}`, null,
-      h("div.faces", null, shown.map((face, i) => h("a", {href: `#/photo/${face}`, title: "Open the photo"},
+      h("div.faces", null, shown.map((face, i) => framed(h("a", {href: `#/photo/${face}`, title: "Open the photo"},
         img(this.address(face, i, question), i ? "" : `Face of ${side.name ?? "somebody"}`, {className: "cover"}),
-        i ? h("span.sr", null, "Another face") : ""))),
+        i ? h("span.sr", null, "Another face") : ""), face))),
       h("figcaption", null, name, h("small", null, many(side.n_faces, "face"))));
   }
 
