@@ -320,9 +320,9 @@ def test_wrong_types_say_what_is_expected(tmp_path: Path) -> None:
     [
         (
             "encode",
-            ["min_face"],
+            ["min_face", "fps"],
             ["max_side", "upsample", "jobs"],
-            ["mirror", "attributes", "fresh", "prune", "keep_missing", "append"],
+            ["mirror", "attributes", "fresh", "prune", "keep_missing", "append", "truncated"],
             ["max_side"],
         ),
         (

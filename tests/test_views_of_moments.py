@@ -193,7 +193,7 @@ def test_show_says_from_when_to_when_somebody_is_there_and_on_which_page(album: 
         "time_s": 2.5, "track": 1, "from_s": 2.0, "to_s": 2.9,
     }  # fmt: skip
     text = run("show", album.directory, "--photo", album.film, "--format", "table").stdout
-    assert "party.mp4  video of 0:04\n" in text
+    assert "party.mp4  video of 0:03\n" in text
     assert "  person-0001 (Anna)  0:00-0:01, 0:02-0:03\n" in text
     assert "at 0:01  100x100 at 100,200" in text
     scan = json.loads(run("show", album.directory, "--photo", album.scan, "--json").stdout)["photos"][0]

@@ -27,7 +27,7 @@ from facecluster.library.watch import Watch
 from facecluster.photos import picture
 from facecluster.photos.decode import decode
 from facecluster.photos.file import read_photo
-from facecluster.table import MEASURED, OK
+from facecluster.table import MEASURED, OK, PLAIN
 
 FACES = people(6, 40).reshape(6, 40, 128)
 NOTHING: Callable[[Notice], object] = lambda notice: None  # noqa: E731
@@ -39,8 +39,8 @@ def found(path: str) -> Row:
     photo = decode(data)
     person, text = Path(path).stem.split()[:2]
     faces = np.zeros(1, FACE)
-    for name in MEASURED:
-        faces[name] = 0.5
+    for name, value in (dict.fromkeys(MEASURED, 0.5) | PLAIN).items():
+        faces[name] = value
     faces["box"] = faces["anchor"] = (5, 5, 105, 105)
     faces["score"], faces["quality"] = 0.9, 0.9
     faces["encoding"] = FACES[int(person), int(text)]
