@@ -33,7 +33,7 @@ from facecluster.options import EncodeOptions
 from facecluster.photos import picture
 from facecluster.photos.decode import decode
 from facecluster.photos.file import read_photo
-from facecluster.table import MEASURED, OK, Faces, FaceTable, Photos
+from facecluster.table import MEASURED, OK, PLAIN, Faces, FaceTable, Photos
 
 PER_PHOTO = 4
 SPREAD = 0.4
@@ -102,8 +102,8 @@ def found(path, encoding):
     data, _ = read_photo(path)
     photo = decode(data)
     faces = np.zeros(1, FACE)
-    for name in MEASURED:
-        faces[name] = 0.5
+    for name, value in (dict.fromkeys(MEASURED, 0.5) | PLAIN).items():
+        faces[name] = value
     faces["box"] = faces["anchor"] = (5, 5, 105, 105)
     faces["score"], faces["quality"], faces["encoding"] = 0.9, 0.9, encoding
     looks = picture.hashes(photo.pixels)
