@@ -4,6 +4,9 @@ A picture that is known keeps its id, wherever it lies. A picture that is new at
 photo there, if the two show the same faces or look the same (`identity.edited`); the photo keeps its id then, and the
 faces that are the same keep theirs, and their anchors. Any other picture is a new photo, whose id is the digest of its
 pixels.
+
+A photo of several pages of which an earlier table knew the first page alone is still that photo: the faces there keep
+their ids, and those of the other pages get the next numbers.
 """
 
 from __future__ import annotations
@@ -111,6 +114,8 @@ def identify(rows: Sequence[Row], before: Before, earlier: Settings | None, now:
             elif new.pixels in before.by_id:  # as it was before it was edited
                 same = before.by_id[new.pixels]
                 found = _named(new, same.digest, same, _same_boxes(same, new, "anchor"), highest)
+            elif (one := _of_first_page(new, [by_path[path] for path in there])) is not None:
+                found = _named(new, one.digest, one, _same_boxes(one, new, "box"), highest)
             else:
                 found = _edit_or_new(new, [by_path[path] for path in there], highest, join)
                 if found.digest != new.pixels:
@@ -119,6 +124,11 @@ def identify(rows: Sequence[Row], before: Before, earlier: Settings | None, now:
             known[new.pixels] = replace(found, lost=0) if checked else found
         result.append(row._replace(analysis=replace(known[new.pixels], when=new.when)))
     return Identified(result, tuple(edited))
+
+
+def _of_first_page(new: Analysis, before: Iterable[Analysis]) -> Analysis | None:
+    """Find what was known of the first page of a photo at its paths; None where that was another picture."""
+    return next((was for was in before if new.first and was.pixels == new.first), None)
 
 
 def _edit_or_new(
