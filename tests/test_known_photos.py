@@ -451,7 +451,7 @@ def test_a_run_over_a_part_says_nothing_of_the_rest(album: Album) -> None:
     output = album.output
     said = facecluster("encode", album.folder, "-o", output)
     assert "2 photos have another name or place now" in said
-    assert "3 earlier photos of other places: kept" in facecluster("encode", year, "-o", output)
+    assert "3 earlier photos that nobody looked at now: kept" in facecluster("encode", year, "-o", output)
     assert len(names_in(output)) == 4
 
     drive.rename(album.output.with_name("elsewhere"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -10,6 +11,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from commands import called
+from PIL import Image
 
 from facecluster.encoding.analysis import FACE
 from facecluster.encoding.dated import UNDATED, when_of_film
@@ -178,6 +181,27 @@ def test_a_broken_end_keeps_what_was_before_it(avi: Path, tmp_path: Path) -> Non
     film = Video(tmp_path / "part.avi")
     assert 2 <= len(list(film.frames(4.0))) < 8
     assert 0.4 < film.end_s < 1.9
+
+
+@needs_ffmpeg
+def test_what_is_missing_of_a_file_that_is_cut_off_is_told(tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    film = ["-f", "lavfi", "-i", "testsrc=size=160x120:rate=10:duration=3", *CODED["mp4"]]
+    ffmpeg(*film, "-movflags", "+faststart", photos / "whole.mp4")
+    data = (photos / "whole.mp4").read_bytes()
+    (photos / "cut.mp4").write_bytes(data[: (data.index(b"mdat") + len(data)) // 2])
+    (photos / "trailer.mp4").write_bytes(data + b"SEFHjpeg" * 9)
+    Image.effect_noise((320, 320), 90).save(tmp_path / "noise.jpg")
+    (photos / "half.jpg").write_bytes((tmp_path / "noise.jpg").read_bytes()[:9000])
+    summary = called("encode", photos, "-o", tmp_path / "faces.npz", "-j", "1").stderr
+    told = [line for line in summary.splitlines() if "not all of it could be read" in line]
+    assert len(told) == 1
+    assert re.search(r"cut\.mp4: the file is cut off: only its first [0-2]\.\d s are there$", told[0])
+    assert "photos that are cut off: --truncated" in summary
+    again = called("encode", photos, "-o", tmp_path / "faces.npz", "-j", "1", "--truncated").stderr
+    assert told[0] in again
+    assert "--truncated" not in again
 
 
 @needs_ffmpeg

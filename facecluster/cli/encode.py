@@ -429,9 +429,13 @@ def summary(encoded: Encoded, found: Found, seconds: float, request: Request, ou
         )
         tell([f"replaced: {path}" for path in encoded.replaced])
     tell(why("unreadable", unreadable))
+    if not table.settings.options.get("truncated") and any(map(_is_cut_off, photos.reason[unreadable])):
+        lines.append("  to look for faces in what is there of photos that are cut off: --truncated")
     check = table.settings.options.get("check")
-    if check is not None:
-        refused = asked & (photos.status != UNREADABLE) & (photos.reason != "")
+    refused = asked & (photos.status != UNREADABLE) & (photos.reason != "")
+    if check is None:
+        tell(why("not all of it could be read", refused))
+    else:
         n, n_refused = encoded.n_refused, int(refused.sum())
         lines.append(
             f"{many(n, 'new face')} {'fails' if n == 1 else 'fail'} the check {check}: left out; "
@@ -442,6 +446,11 @@ def summary(encoded: Encoded, found: Found, seconds: float, request: Request, ou
     rate = f", {encoded.n_new_faces / seconds:.1f} new faces a second" if encoded.n_new_faces else ""
     lines.append(f"{'' if output is None else f'{printable(str(output))}: '}{seconds:.1f} s{rate}")
     return "\n".join(lines)
+
+
+def _is_cut_off(reason: str) -> bool:
+    """Whether a photo is unreadable for a reason that `--truncated` mends."""
+    return "truncated" in reason or "a part of its picture is missing" in reason
 
 
 def _about_earlier(encoded: Encoded, request: Request) -> list[str]:
@@ -456,7 +465,7 @@ def _about_earlier(encoded: Encoded, request: Request) -> list[str]:
                 f"the table has {many(len(table.photos), 'photo')} with {many(len(table.faces), 'face')}"
             )
     elif kept.unseen:
-        lines.append(f"{many(kept.unseen, 'earlier photo')} of other places: kept")
+        lines.append(f"{many(kept.unseen, 'earlier photo')} that nobody looked at now: kept")
     if kept.renamed:
         lines.append(
             f"{many(len(kept.renamed), 'photo')} {_have(len(kept.renamed))} another name or place now"

@@ -90,12 +90,13 @@ def analyse_film(
         alive()
     faces = tracks.faces()
     status = OK if len(faces) else NO_FACE
+    told = f"the file is cut off: only its first {film.end_s:.1f} s are there" if film.is_cut_off else ""
     return Analysis(
         "",
         coded,
         film.size,
         status,
-        "",
+        told,
         when,
         looks[0] if looks else 0,
         faces,

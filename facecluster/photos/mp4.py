@@ -35,11 +35,12 @@ _1904 = 2_082_844_800
 
 
 class Box(NamedTuple):
-    """A box: its type, and from where to where its content lies in the file."""
+    """A box: its type, from where to where its content lies in the file, and how many bytes of it are missing there."""
 
     kind: bytes
     start: int
     stop: int
+    n_missing: int = 0
 
 
 def boxes(file: BinaryIO, start: int, stop: int) -> Iterator[Box]:
@@ -59,7 +60,7 @@ def boxes(file: BinaryIO, start: int, stop: int) -> Iterator[Box]:
         end = stop if length == 0 else start + length
         if end < at:
             raise ValueError("no box")
-        yield Box(head[4:8], at, min(end, stop))
+        yield Box(head[4:8], at, min(end, stop), max(end - stop, 0))
         start = end
     raise ValueError("too many boxes")
 
@@ -67,6 +68,16 @@ def boxes(file: BinaryIO, start: int, stop: int) -> Iterator[Box]:
 def has_index(file: BinaryIO) -> bool:
     """Whether a film can be decoded at all: what lies where in it is said at the end, as most cameras write it."""
     return any(box.kind in (b"moov", b"moof") for box in boxes(file, 0, _size(file)))
+
+
+def is_cut_off(file: BinaryIO) -> bool:
+    """Whether a file ends in the middle of its film. What others put behind a film counts for nothing.
+
+    Raises:
+        ValueError: there are no boxes.
+    """
+    film = (b"moov", b"moof", b"mdat")
+    return any(box.n_missing and box.kind in film for box in boxes(file, 0, _size(file)))
 
 
 def film(file: BinaryIO) -> list[Box]:

@@ -163,6 +163,7 @@ class Video:
         size: width, height of its first frame, upright. Frames of another size are fitted into it, as players do.
         end_s: seconds until the last frame that was decoded has been shown: after `frames` is through, the length of
             what can be decoded, whatever the file says.
+        is_cut_off: whether the file ends in the middle of the film, as far as MP4 and MOV say so.
     """
 
     def __init__(self, path: OnePath) -> None:
@@ -171,7 +172,7 @@ class Video:
         Raises:
             PhotoError: no frame of it can be decoded, with the reason.
         """
-        self._path, self._kind = os.fspath(path), _checked_kind(path)
+        self._path, (self._kind, self.is_cut_off) = os.fspath(path), _checked_kind(path)
         with closing(self._open()) as first:
             self.size = (0, 0)
             if first.grab() is None or (shown := first.picture()) is None:
@@ -293,8 +294,8 @@ _WITHOUT_B = frozenset({"h264", "avc1", "avc3", "mp4v", "xvid", "divx", "dx50", 
 """Codings in which no other frame refers to a B frame, but B frames themselves."""
 
 
-def _checked_kind(path: OnePath) -> str:
-    """Say what FFmpeg calls the format of a video.
+def _checked_kind(path: OnePath) -> tuple[str, bool]:
+    """Say what FFmpeg calls the format of a video, and whether the file is cut off.
 
     Raises:
         PhotoError: it is none that can be decoded.
@@ -304,12 +305,13 @@ def _checked_kind(path: OnePath) -> str:
         if kind is None:
             raise PhotoError("no video in a format that can be read, or broken at its start")
         try:
-            is_whole = kind != "mov" or mp4.has_index(file)
+            has_index = kind != "mov" or mp4.has_index(file)
+            is_cut_off = kind == "mov" and mp4.is_cut_off(file)
         except ValueError:
-            is_whole = True  # FFmpeg may know better
-    if not is_whole:
+            has_index, is_cut_off = True, False  # FFmpeg may know better
+    if not has_index:
         raise PhotoError("broken video: its index is missing, as where a recording or a download broke off")
-    return kind
+    return kind, is_cut_off
 
 
 class _Capture:
