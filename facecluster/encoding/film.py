@@ -78,14 +78,14 @@ def analyse_film(
         if before is not None and float(np.abs(small - before).max()) <= SAME:
             tracks.stay(frame.time_s)
         else:
-            seen = _Seen(frame, options)
             is_cut = before is not None and _correlation(small, before) < CUT
             if BETWEEN and is_cut and before is not None:
                 for middle in frame.between():
                     small_middle = _small(middle)
-                    _add(tracks, _Seen(middle, options), is_cut=_correlation(small_middle, before) < CUT)
-                    is_cut = _correlation(small, small_middle) < CUT
-            _add(tracks, seen, is_cut=is_cut)
+                    if max(_correlation(small_middle, other) for other in (before, small)) < CUT:
+                        _add(tracks, _Seen(middle, options), is_cut=True)
+                        before = small_middle
+            _add(tracks, _Seen(frame, options), is_cut=is_cut)
             before = small
         alive()
     faces = tracks.faces()
