@@ -64,6 +64,10 @@ _EARLY = 0.75
 """Where a key frame comes after so much of the longest time between two, or less, the encoder puts one at each cut, as
 x264 does: no shot is between two key frames then, and no frame between them need be decoded."""
 
+_RARE = 2
+"""Of so many frames that are looked at one at most has another one decoded before it where that takes time: as much as
+looking at two. In a pan each looks like a cut; with 4, 56 of 63 people of short shots were found in place of 60."""
+
 _N_PASSED = 2
 """Key frames between two that are looked at that are at hand, the last ones: each is a picture in memory."""
 
@@ -225,8 +229,13 @@ class Video:
     def _key_frames(self, fps: float) -> Iterator[Frame]:
         """Decode key frames, and others where these are far apart, and at the end."""
         with closing(self._open("nonkey")) as keys, closing(self._open(self._skipped)) as others:
+            n_given = n_between = 0
 
             def between(start: float, stop: float) -> list[Frame]:
+                nonlocal n_between
+                if _RARE * n_between > n_given:
+                    return []
+                n_between += 1
                 if (
                     not others.seek(start + _BETWEEN * (stop - start))
                     or not start + _NEAR_S < others.time_s < stop - _NEAR_S
@@ -247,6 +256,7 @@ class Video:
                     if (shown := keys.picture()) is not None:
                         passed.append(Frame(time, shown))
                     continue
+                n_given += 1
                 if last > -math.inf and time - last > _DENSE / fps:
                     if passed:
                         frame = passed.pop()
