@@ -2,7 +2,7 @@
 
 frames, so many a second -> the same as before: nobody is looked for
                          -> faces, which come to tracks (`tracks.py`)
-                         -> at a cut, one more between this frame and the one before is looked at
+                         -> at a cut, those between this frame and the one before that show another shot are looked at
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ CUT = 0.5
 """Correlation of these copies under which there is a cut between two frames."""
 
 BETWEEN = True
-"""Whether one frame more is looked at where there is a cut: whom a short shot shows is there alone. Wherever faces come
+"""Whether more frames are looked at where there is a cut, see `video.Frame.between`: whom a short shot shows is there alone. Wherever faces come
 or go it was tried too, and took up to three times as long: who comes without a cut is there in the next sample."""
 
 _CHIP = 32

@@ -227,7 +227,10 @@ class Video:
                 n_steps = step
 
     def _key_frames(self, fps: float) -> Iterator[Frame]:
-        """Decode key frames, and others where these are far apart, and at the end."""
+        """Decode key frames, and others where these are far apart, and at the end.
+
+        Key frames that are passed by are what is between; else others, where none is known to be at each cut.
+        """
         with closing(self._open("nonkey")) as keys, closing(self._open(self._skipped)) as others:
             n_given = n_between = 0
 
