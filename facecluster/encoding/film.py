@@ -41,8 +41,9 @@ CUT = 0.5
 """Correlation of these copies under which there is a cut between two frames."""
 
 BETWEEN = True
-"""Whether more frames are looked at where there is a cut, see `video.Frame.between`: whom a short shot shows is there alone. Wherever faces come
-or go it was tried too, and took up to three times as long: who comes without a cut is there in the next sample."""
+"""Whether more frames are looked at where there is a cut, see `video.Frame.between`: whom a short shot shows is there
+alone. Wherever faces come or go it was tried too, and took up to three times as long: who comes without a cut is there
+in the next sample."""
 
 _CHIP = 32
 """Side of the chips by which a face is compared with itself a moment ago."""
