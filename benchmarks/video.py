@@ -1,15 +1,15 @@
 """Measure how many people of videos are found, whether a track has two, how fast it is, and what memory it takes.
 
-    python benchmarks/video.py [--half fit|reporting] [--n 6] [--seconds 60] [--coding phone|web|mjpeg] [--fps 1]
-    python benchmarks/video.py --memory
+    python benchmarks/video.py [--half fit|reporting] [--n 6] [--seconds 60] [--coding phone|fixed|web|mjpeg] [--fps 1]
+    python benchmarks/video.py --memory [--fps 1]
 
 Videos of 1080p are made by ffmpeg of stills of `lfw_dev`, over a blurred one of `genki4k_odd`: shots of some seconds,
 with cuts between them, of one person or of two at once, who move, are zoomed, blurred for a while, and turn into other
 photos of theirs. The truth is where whose photo lies at each moment. Found is who has a face of a track; long are
 people who are seen for 1.2 s and more at once; nobody's are faces behind people, in their photos or backgrounds.
 Constants are chosen on the people of the fit half. Times are seconds of the processor, so that `times real time` is
-that of one core; two cores work on two files at once. phone: H.264 with a key frame a second; web: H.264 with B frames
-and key frames at cuts.
+that of one core; two cores work on two files at once. phone: H.264 with a key frame a second, and at cuts; fixed: a
+second alone; web: with B frames, and key frames at cuts. --memory: of a process, for films of 1, 10 and 60 minutes.
 """
 
 from __future__ import annotations
@@ -39,6 +39,21 @@ ENLARGED = 2
 VIEW = f"scale={ENLARGED * WIDTH}:{ENLARGED * HEIGHT},noise=alls=5:allf=t"
 CODINGS = {
     "phone": ["-c:v", "libx264", "-preset", "superfast", "-bf", "0", "-g", "30", "-crf", "23"],
+    "fixed": [
+        "-c:v",
+        "libx264",
+        "-preset",
+        "superfast",
+        "-bf",
+        "0",
+        "-g",
+        "30",
+        "-sc_threshold",
+        "0",
+        "-crf",
+        "23",
+    ],
+    "small": ["-c:v", "libx264", "-preset", "superfast", "-bf", "0", "-g", "30", "-crf", "36"],
     "web": ["-c:v", "libx264", "-preset", "veryfast", "-crf", "23"],
     "mjpeg": ["-c:v", "mjpeg", "-q:v", "4"],
 }
@@ -169,24 +184,24 @@ def measure(path, shots, options):
     }
 
 
-def memory():
+def memory(fps):
     """Print the largest memory of a process over videos of other lengths."""
     here = str(Path(__file__).parent)
     with tempfile.TemporaryDirectory() as folder:
         path = f"{folder}/part.mp4"
-        make(path, 20, "phone", people("reporting", np.random.default_rng(1)), np.random.default_rng(1))
-        for times in (1, 4, 16):
+        make(path, 30, "small", people("reporting", np.random.default_rng(1)), np.random.default_rng(1))
+        for times in (2, 20, 120):
             longer = f"{folder}/{times}.mp4"
             loop = ["-stream_loop", str(times - 1), "-i", path, "-c", "copy", longer]
             subprocess.run(["ffmpeg", "-y", "-loglevel", "error", *loop], check=True)
-            code = f"import sys; sys.path.insert(0, {here!r}); import video; video.one({longer!r})"
+            code = f"import sys; sys.path.insert(0, {here!r}); import video; video.one({longer!r}, {fps})"
             subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def one(path):
+def one(path, fps):
     """Print what a video takes in this process."""
     began = time.process_time()
-    found = film.analyse_film(path, EncodeOptions(), "", UNDATED)
+    found = film.analyse_film(path, EncodeOptions(fps=fps), "", UNDATED)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(
         f"{found.duration:.0f} s of film: {len(found.faces)} faces, {time.process_time() - began:.1f} s, {peak:.0f} MB",
@@ -210,7 +225,7 @@ def main():
     chosen = parser.parse_args()
     cv2.setNumThreads(1)
     if chosen.memory:
-        memory()
+        memory(chosen.fps[0])
         return
     rng = np.random.default_rng(0)
     cast = people(chosen.half, rng)
