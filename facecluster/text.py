@@ -17,6 +17,15 @@ def many(number: int, one: str, several: str | None = None) -> str:
     return f"{number} {one if number == 1 else several or one + 's'}"
 
 
+def photos_in_words(n_photos: int, n_videos: int) -> str:
+    """Count photos and the videos among them: "3 photos and 1 video"."""
+    photos = many(n_photos - n_videos, "photo")
+    if not n_videos:
+        return photos
+    videos = many(n_videos, "video")
+    return f"{photos} and {videos}" if n_photos > n_videos else videos
+
+
 def per_cent(share: float) -> str:
     """Write per cent, 0..100, with one decimal at most: "97 %", "99.9 %"."""
     return f"{share:.1f}".removesuffix(".0") + " %"

@@ -202,6 +202,12 @@ def test_what_is_missing_of_a_file_that_is_cut_off_is_told(tmp_path: Path) -> No
     again = called("encode", photos, "-o", tmp_path / "faces.npz", "-j", "1", "--truncated").stderr
     assert told[0] in again
     assert "--truncated" not in again
+    assert again.startswith("1 photo and 3 videos with 0 faces; ")
+    checked = called(
+        "encode", photos, "-o", tmp_path / "checked.npz", "-j", "1", "--check", "clustering"
+    ).stderr
+    assert told[0] in checked
+    assert "of these photos 0 have such faces" in checked
 
 
 @needs_ffmpeg

@@ -20,7 +20,7 @@ from facecluster.cli.sources import list_unreadable
 from facecluster.encoding.keep import Keep
 from facecluster.errors import FaceclusterError, UsageError
 from facecluster.identity.check import PRESETS
-from facecluster.text import many, printable, without
+from facecluster.text import many, photos_in_words, printable, without
 
 if TYPE_CHECKING:  # OpenCV, NumPy and the networks are loaded when there is work to do
     import numpy as np
@@ -409,7 +409,8 @@ def summary(encoded: Encoded, found: Found, seconds: float, request: Request, ou
         f"{encoded.n_reused} known from before"
     )
     n_asked, n_found = int(np.count_nonzero(asked)), int(np.count_nonzero(faces))
-    lines = [f"{many(n_asked, 'photo')} with {many(n_found, 'face')}; {counts}"]
+    of_all = photos_in_words(n_asked, int(np.count_nonzero(asked & photos.is_video)))
+    lines = [f"{of_all} with {many(n_found, 'face')}; {counts}"]
     lines += about_others(found, request)
     lines += _about_earlier(encoded, request)
 
@@ -432,10 +433,10 @@ def summary(encoded: Encoded, found: Found, seconds: float, request: Request, ou
     if not table.settings.options.get("truncated") and any(map(_is_cut_off, photos.reason[unreadable])):
         lines.append("  to look for faces in what is there of photos that are cut off: --truncated")
     check = table.settings.options.get("check")
-    refused = asked & (photos.status != UNREADABLE) & (photos.reason != "")
-    if check is None:
-        tell(why("not all of it could be read", refused))
-    else:
+    remarked = asked & (photos.status != UNREADABLE) & (photos.reason != "")
+    refused = remarked & (photos.lost > 0) if check is not None else np.zeros_like(remarked)
+    tell(why("not all of it could be read", remarked & ~refused))
+    if check is not None:
         n, n_refused = encoded.n_refused, int(refused.sum())
         lines.append(
             f"{many(n, 'new face')} {'fails' if n == 1 else 'fail'} the check {check}: left out; "

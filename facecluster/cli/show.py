@@ -22,7 +22,7 @@ from facecluster.library.layout import CLUSTERS, NOBODY_SHEET, TABLE, folder_of,
 from facecluster.library.read import read
 from facecluster.library.refer import find_person, find_shown, is_person
 from facecluster.render.columns import aligned
-from facecluster.text import clock, fold, many, per_cent, printable
+from facecluster.text import clock, fold, many, per_cent, photos_in_words, printable
 
 if TYPE_CHECKING:  # NumPy is loaded when there is work to do
     from facecluster.render.attributes import Attributes, PersonAttributes
@@ -498,20 +498,8 @@ def _heading(person: ShownPerson) -> str:
     former = f", formerly {', '.join(person.former)}" if person.former else ""
     cover = "" if person.cover_photo is None else f", cover {person.cover_photo}"
     looks = "" if person.attributes is None else f", age {_age_of(person.attributes)}"
-    return printable(
-        f"{who}: {many(person.n_faces, 'face')} in {photos_in_words(person)}{seen}{looks}{former}{cover}"
-    )
-
-
-def photos_in_words(person: ShownPerson) -> str:
-    """Count somebody's photos and videos: "3 photos and 1 video"."""
-    n_videos = person.n_videos
-    counted = (
-        [(person.n_photos - n_videos, "photo"), (n_videos, "video")]
-        if n_videos
-        else [(person.n_photos, "photo")]
-    )
-    return " and ".join(many(n, what) for n, what in counted if n)
+    photos = photos_in_words(person.n_photos, person.n_videos)
+    return printable(f"{who}: {many(person.n_faces, 'face')} in {photos}{seen}{looks}{former}{cover}")
 
 
 def _whose(face: ShownFace) -> str:
