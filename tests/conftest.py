@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from commands import reset_messages
@@ -25,6 +28,32 @@ def shared_data() -> Path:
             f"no labelled photos: {folder} is not there, and FACECLUSTER_SHARED names no other folder"
         )
     return folder
+
+
+CHROMIUMS = (
+    "chromium",
+    "chromium-browser",
+    "google-chrome",
+    "google-chrome-stable",
+    "chrome",
+    "msedge",
+    "microsoft-edge",
+)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """A browser of this system. There is one for all tests of a process, as Playwright starts no second one there."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="the extra [dev] is not installed")
+    path = next(filter(None, map(shutil.which, CHROMIUMS)), None)
+    if path is None:
+        pytest.skip(f"no browser: none of {', '.join(CHROMIUMS)} is on the PATH")
+    # What a page asks of the browser must not take a test longer than this.
+    playwright.expect.set_options(timeout=10_000)
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()
 
 
 @pytest.fixture(autouse=True)

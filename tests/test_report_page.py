@@ -19,8 +19,6 @@ from facecluster.table import Picture
 
 playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
 expect = playwright.expect
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium on this system")
 
 NAMES = (
     "Anna Berg",
@@ -61,14 +59,6 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, as_folder in (("report.html", False), ("album", True)):
         make(content, Look(), folder / name, AnyPicture(), as_folder=as_folder, threads=1)
     return folder
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -20,22 +20,13 @@ from libraries import cluster_table
 from pages import Browser as Asker
 from pages import opened
 from PIL import Image, ImageDraw
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect
 from tables import make_table, people
 from xmp_files import xmp
 
 from facecluster.formats import face_table
 from facecluster.library.library import Library
 
-CHROMIUMS = (
-    "chromium",
-    "chromium-browser",
-    "google-chrome",
-    "google-chrome-stable",
-    "chrome",
-    "msedge",
-    "microsoft-edge",
-)
 AXE_SHA256 = "84494fec757e4710dc751c8d7a636e457f4532f08f85c86dc9070133fbff53bc"
 """Of axe-core 4.12.1, as axe-playwright-python 0.1.8 has it."""
 
@@ -56,21 +47,6 @@ VIEWS = (
     "#/history",
     "#/photo/",
 )
-
-# What a page asks of the browser must not take a test longer than this.
-expect.set_options(timeout=10_000)
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """A browser of this system."""
-    path = next((found for name in CHROMIUMS if (found := shutil.which(name))), None)
-    if path is None:
-        pytest.skip(f"no browser: none of {', '.join(CHROMIUMS)} is on the PATH")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="session")
@@ -496,6 +472,8 @@ def test_a_name_that_a_file_gives_is_taken_by_one_key(seen: Seen, made: Path) ->
         expect(page.get_by_role("heading", level=1)).to_contain_text("An import")
         expect(cells(page).first).to_contain_text("said by xmp")
         page.get_by_role("link", name="History").first.click()
+        expect(page.get_by_role("heading", level=1)).not_to_contain_text("An import")
+        expect(cells(page).first).to_contain_text("import of")
         cells(page).first.get_by_role("button").click()
         expect(cells(page).first).to_contain_text("taken back: import of")
         assert [one for one in seen.names().values() if one] == [name]

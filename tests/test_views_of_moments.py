@@ -39,8 +39,6 @@ RED, GREEN, BLUE = (200, 30, 30), (30, 170, 30), (30, 30, 200)
 
 FPS = 8
 
-CHROMIUMS = ("chromium", "chromium-browser", "google-chrome")
-
 
 def run(*arguments: object) -> Result:
     return CliRunner().invoke(main, [str(argument) for argument in arguments])
@@ -370,16 +368,12 @@ def test_search_says_at_which_moment_the_nearest_face_is(album: Album) -> None:
     assert of_film == {0.5, 1.5, 2.5}
 
 
-def test_window_shows_a_video_by_its_frames_and_draws_nothing_there(album: Album) -> None:
-    pytest.importorskip("playwright", reason="the extra [dev] is not installed")
+def test_window_shows_a_video_by_its_frames_and_draws_nothing_there(album: Album, browser: Any) -> None:
     from pages import opened
-    from playwright.sync_api import expect, sync_playwright
+    from playwright.sync_api import expect
 
-    path = next((found for name in CHROMIUMS if (found := shutil.which(name))), None)
-    if path is None:
-        pytest.skip(f"no browser: none of {', '.join(CHROMIUMS)} is on the PATH")
-    with opened(album.directory) as asker, sync_playwright() as playwright:
-        page = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"]).new_page()
+    with opened(album.directory) as asker, browser.new_context() as context:
+        page = context.new_page()
         page.goto(asker.address)
         page.goto(asker.address.partition("?")[0] + "#/photos")
         expect(page.get_by_text("▶ Video · 3 faces")).to_be_visible()
