@@ -266,7 +266,7 @@ def _held(done: Tagged, source: str) -> list[str]:
 def _tagged(done: Tagged, source: str) -> list[str]:
     """Say what was done."""
     lines = [
-        f"{many(done.photos, 'photo')} with {many(done.people, 'person', 'people')} who have a name",
+        f"{many(done.photos, 'photo')} with {many(done.people, 'person who has', 'people who have')} a name",
         *_counts(done),
         *_held(done, source),
     ]
