@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -75,6 +76,14 @@ class Browser:
         found = self.ask("GET", path)
         assert found.status == status, (path, found)
         return found.json
+
+    def photos(self) -> dict[str, Any]:
+        """All photos by their names, once they are read."""
+        end = time.monotonic() + 20
+        while (found := self.get("/api/photos"))["searching"]:
+            assert time.monotonic() < end, found
+            time.sleep(0.05)
+        return {photo["name"]: photo for photo in found["photos"]}
 
     def post(self, path: str, sent: object, status: int = 200) -> Any:
         """JSON of an address that something is sent to, as the page does."""

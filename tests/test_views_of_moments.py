@@ -259,7 +259,7 @@ def test_page_shows_the_frame_of_a_face_and_leads_to_the_others(album: Album) ->
 
     digest = video.coded_digest(album.film)
     with opened(album.directory) as browser:
-        listed = {one["name"]: one for one in browser.get("/api/photos")["photos"]}
+        listed = browser.photos()
         assert listed["party.mp4"]["video"]
         assert "video" not in listed["scan.tif"]
         assert listed["party.mp4"]["faces"] == 3
